@@ -1,0 +1,124 @@
+"""Every error a person may meet, each with its own exit code.
+
+    LuodiError                1
+    ├── ValidationFailed      3   the data broke a critical expectation
+    │   └── NothingLeft       4   every row was quarantined
+    ├── ParamsError          10   params.yaml cannot be used
+    │   ├── UnknownKey       11
+    │   └── WrongValue       12
+    ├── DataError            20   the raw data cannot be used
+    │   ├── MissingData      21
+    │   ├── EmptyData        22
+    │   ├── BrokenData       23
+    │   ├── MissingColumn    24
+    │   └── SourceMismatch   25   fetched data is not what data.dvc records
+    ├── ArtifactError        30   an artifact of an earlier stage is missing or broken
+    ├── GitError             40
+    │   ├── NotARepository   41
+    │   ├── DirtyCheckout    42
+    │   ├── NoIdentity       43
+    │   └── PushRejected     44
+    ├── RemoteError          50   the git or DVC remote cannot be reached
+    ├── RegistryError        60
+    │   └── NoVersion        61
+    ├── DiskFull             70
+    └── StageFailed          80   a stage's process ended with an error
+
+A message names the thing, what was expected, what was found, and what to do.
+"""
+
+from typing import ClassVar
+
+
+class LuodiError(Exception):
+    """Base of all errors that end in one message and an exit code, never a traceback."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ValidationFailed(LuodiError):
+    exit_code = 3
+
+
+class NothingLeft(ValidationFailed):
+    exit_code = 4
+
+
+class ParamsError(LuodiError):
+    exit_code = 10
+
+
+class UnknownKey(ParamsError):
+    exit_code = 11
+
+
+class WrongValue(ParamsError):
+    exit_code = 12
+
+
+class DataError(LuodiError):
+    exit_code = 20
+
+
+class MissingData(DataError):
+    exit_code = 21
+
+
+class EmptyData(DataError):
+    exit_code = 22
+
+
+class BrokenData(DataError):
+    exit_code = 23
+
+
+class MissingColumn(DataError):
+    exit_code = 24
+
+
+class SourceMismatch(DataError):
+    exit_code = 25
+
+
+class ArtifactError(LuodiError):
+    exit_code = 30
+
+
+class GitError(LuodiError):
+    exit_code = 40
+
+
+class NotARepository(GitError):
+    exit_code = 41
+
+
+class DirtyCheckout(GitError):
+    exit_code = 42
+
+
+class NoIdentity(GitError):
+    exit_code = 43
+
+
+class PushRejected(GitError):
+    exit_code = 44
+
+
+class RemoteError(LuodiError):
+    exit_code = 50
+
+
+class RegistryError(LuodiError):
+    exit_code = 60
+
+
+class NoVersion(RegistryError):
+    exit_code = 61
+
+
+class DiskFull(LuodiError):
+    exit_code = 70
+
+
+class StageFailed(LuodiError):
+    exit_code = 80

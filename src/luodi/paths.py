@@ -1,0 +1,131 @@
+"""Where every artifact of a model lies, relative to the root of the checkout."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from luodi.errors import LuodiError
+
+PARAMS = "params.yaml"
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Return the nearest folder, from `start` (default: the working directory) upwards, with a params.yaml.
+
+    Raises:
+        LuodiError: There is none.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / PARAMS).is_file():
+            return folder
+    raise LuodiError(f"no {PARAMS} in {here} or above it: run luodi inside a checkout of the project")
+
+
+@dataclass(frozen=True)
+class ModelPaths:
+    """The files of one model. Properties named after a stage's folder hold that stage's outputs."""
+
+    root: Path
+    model: str
+
+    @property
+    def params(self) -> Path:
+        return self.root / PARAMS
+
+    @property
+    def data(self) -> Path:
+        """Folder of raw, append-only Parquet shards."""
+        return self.root / "data" / self.model
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root / "artifacts" / self.model
+
+    # validate
+    @property
+    def clean(self) -> Path:
+        """Rows that passed: text, label, source."""
+        return self.artifacts / "validate" / "clean.parquet"
+
+    @property
+    def quarantine(self) -> Path:
+        """Rows held back: shard, row, text, label, source, reasons (list of strings)."""
+        return self.artifacts / "validate" / "quarantine.parquet"
+
+    @property
+    def validation_result(self) -> Path:
+        """Result JSON of Great Expectations."""
+        return self.artifacts / "validate" / "result.json"
+
+    @property
+    def data_docs(self) -> Path:
+        """Folder of Great Expectations Data Docs."""
+        return self.artifacts / "validate" / "docs"
+
+    @property
+    def validation_report(self) -> Path:
+        return self.artifacts / "validate" / "report.html"
+
+    # preprocess
+    @property
+    def rows(self) -> Path:
+        """Cleaned rows in the order of the arrays: text, label (int32), source, split."""
+        return self.artifacts / "preprocess" / "rows.parquet"
+
+    @property
+    def arrays(self) -> Path:
+        """Folder of NumPy arrays, see `array`."""
+        return self.artifacts / "preprocess" / "arrays"
+
+    def array(self, split: str, name: str) -> Path:
+        """`name` is "x" (int32 [rows, length] ids, 0 pads) or "y" (int32 [rows]); `split` train, validation, test."""
+        return self.arrays / f"{split}_{name}.npy"
+
+    @property
+    def encoder(self) -> Path:
+        """How rows become arrays, fitted on train: JSON."""
+        return self.artifacts / "preprocess" / "encoder.json"
+
+    @property
+    def preprocess_summary(self) -> Path:
+        """Counts of rows kept and dropped: JSON, a DVC metric."""
+        return self.artifacts / "preprocess" / "summary.json"
+
+    # baseline
+    @property
+    def baseline_scores(self) -> Path:
+        """Class probabilities of the linear baseline on the test rows, float32 [rows, classes]: NumPy."""
+        return self.artifacts / "baseline" / "scores.npy"
+
+    @property
+    def baseline_metrics(self) -> Path:
+        return self.artifacts / "baseline" / "metrics.json"
+
+    # train
+    @property
+    def keras_model(self) -> Path:
+        return self.artifacts / "train" / "model.keras"
+
+    @property
+    def export(self) -> Path:
+        """Folder that is served: model.onnx and encoder.json."""
+        return self.artifacts / "train" / "export"
+
+    @property
+    def history(self) -> Path:
+        """Loss, accuracy and recall of every epoch: CSV, a DVC plot."""
+        return self.artifacts / "train" / "history.csv"
+
+    # evaluate
+    @property
+    def metrics(self) -> Path:
+        return self.artifacts / "evaluate" / "metrics.json"
+
+    @property
+    def plots(self) -> Path:
+        """Folder of confusion.csv, calibration.csv, roc.csv and precision_recall.csv."""
+        return self.artifacts / "evaluate" / "plots"
+
+    @property
+    def evaluation_report(self) -> Path:
+        return self.artifacts / "evaluate" / "report.html"

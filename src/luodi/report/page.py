@@ -1,0 +1,17 @@
+"""Render the self-contained HTML pages. Autoescape is on: text from data is data."""
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+def render(template: str, **context: Any) -> str:
+    """Render `report/<template>.html`; an undefined name is an error, every value is escaped."""
+    environment = Environment(
+        loader=PackageLoader("luodi", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(f"{template}.html").render(context)
