@@ -1,13 +1,17 @@
 """The command line. Stages are imported when they run: start-up cost dominates small runs."""
 
 import errno
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luodi.errors import DiskFull, LuodiError
+from luodi.errors import DiskFull, Held, LuodiError
+
+if TYPE_CHECKING:
+    from luodi.inference import Classifier
 
 app = typer.Typer(
     name="luodi",
@@ -26,9 +30,11 @@ def run_stage(stage: str, name: str) -> None:
 
     from luodi import config
     from luodi.paths import ModelPaths, find_root
+    from luodi.processes import die_with_parent
 
-    root = find_root()
-    paths = ModelPaths(root, name)
+    if os.environ.get("LUODI_DIE_WITH_PARENT"):
+        die_with_parent()
+    paths = ModelPaths(find_root(), name)
     block = config.model(config.load(paths.params), name)
     import_module(f"luodi.stages.{stage}").run(block, paths)
 
@@ -61,6 +67,146 @@ def train(model: ModelArgument) -> None:
 def evaluate(model: ModelArgument) -> None:
     """Score the exported model on the test rows and write metrics, plots and the report."""
     run_stage("evaluate", model)
+
+
+@app.command(epilog="Example: luodi fetch reviews")
+def fetch(model: ModelArgument) -> None:
+    """Build an embedded dataset under data/, byte for byte what data.dvc records."""
+    from luodi.data import sources
+    from luodi.paths import ModelPaths, find_root
+
+    root = find_root()
+    shards = sources.fetch(model, ModelPaths(root, model).data)
+    sources.verify(root / "data", root / "data.dvc")
+    print(f"fetch: {', '.join(str(shard.relative_to(root)) for shard in shards)} as data.dvc records")
+
+
+@app.command(epilog="Example: luodi run reviews")
+def run(model: ModelArgument) -> None:
+    """Run the DAG retrain_MODEL on Airflow with an embedded git origin and DVC remote, both in .luodi/."""
+    from luodi import console, embedded
+    from luodi.paths import find_root
+    from luodi.processes import Runner
+
+    root, runner = find_root(), Runner(print)
+    known_model(root, model)
+    print("preparing the embedded git origin and DVC remote", flush=True)
+    origin = embedded.prepare(root, runner)
+    if version := embedded.landed(origin, model, runner):
+        print(f"nothing changed since {version.name} landed; production stays as it is")
+        facts = version.facts
+        result = {"verdict": "unchanged", "version": version.name, "reasons": [], **facts}
+    else:
+        print(f"running retrain_{model} on Airflow (log: {origin.home / 'airflow.log'})", flush=True)
+        result = dict(embedded.run_dag(root, origin, model))
+        version = embedded.find(origin, result["version"], runner)
+    folder = embedded.reports(origin, version, runner) if version else None
+    console.show_result(result, folder)
+    if not version:
+        raise Held("; ".join(result["reasons"]))
+
+
+@app.command(epilog="Example: luodi connect && dvc repro")
+def connect() -> None:
+    """Point DVC in this checkout to the embedded cache and remote in .luodi/, unless it has settings of its own."""
+    from luodi import embedded
+    from luodi.origin import Origin
+    from luodi.paths import find_root
+
+    root = find_root()
+    embedded.connect(root, Origin.embedded(root))
+
+
+@app.command(epilog="Example: luodi up")
+def up() -> None:
+    """Start Airflow standalone with the DAGs loaded and their schedules on; print its URL and login."""
+    from luodi import embedded
+    from luodi.paths import find_root
+    from luodi.processes import Runner
+
+    root = find_root()
+    embedded.stand(root, embedded.prepare(root, Runner(print)))
+
+
+@app.command(epilog="Example: dvc repro && luodi register reviews")
+def register(model: ModelArgument) -> None:
+    """Land the model that `dvc repro` made in this checkout: commit, tag, put into production, push."""
+    from luodi import console, embedded, landing
+    from luodi.paths import find_root
+    from luodi.processes import Runner
+
+    root, runner = find_root(), Runner(print)
+    known_model(root, model)
+    origin, commit = embedded.publish(root, model, runner)
+    landed = landing.register(origin, commit, model, landing.checkout_entries(root, model), runner)
+    if landed.version is None:
+        raise Held("; ".join(landed.reasons))
+    print(f"{landed.version.name} {'landed' if landed.new else 'is this model already; nothing changed'}")
+    console.show_metrics(landed.metrics)
+
+
+@app.command(epilog="Example: luodi models")
+def models(
+    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Only this model.")] = None,
+) -> None:
+    """List the registered versions, newest first."""
+    from luodi import console, registry
+    from luodi.origin import Origin
+    from luodi.paths import find_root
+    from luodi.processes import Runner
+
+    repository = registry.mirror(Origin.find(find_root()), Runner(print))
+    names = [model] if model else registry.models(repository)
+    console.show_versions([version for name in names for version in registry.versions(repository, name)])
+
+
+@app.command(
+    epilog="Examples: luodi predict reviews '质量很好' | luodi predict reviews --input new.csv > scored.jsonl"
+)
+def predict(
+    model: ModelArgument,
+    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to classify.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--input", metavar="FILE", help="CSV, JSONL or Parquet with a column `text`; - reads lines."
+        ),
+    ] = None,
+    version: Annotated[str, typer.Option(help="A version such as v1.0.0, or the stage.")] = "production",
+) -> None:
+    """Classify texts by the registered production version; one JSON object a line."""
+    from luodi import registry
+    from luodi.data import inputs
+    from luodi.inference import Classifier
+    from luodi.origin import Origin
+    from luodi.paths import find_root
+    from luodi.processes import Runner
+
+    if bool(texts) == bool(source):
+        raise typer.BadParameter("give texts, or --input FILE, not both")
+    origin, runner = Origin.find(find_root()), Runner(print)
+    chosen = registry.find(registry.mirror(origin, runner), model, version)
+    classifier = Classifier.load(registry.fetch(origin, chosen, runner))
+    for batch in inputs.batches(source) if source else [texts or []]:
+        write_predictions(batch, classifier, chosen.name)
+
+
+def write_predictions(texts: list[str], classifier: "Classifier", version: str) -> None:
+    """Print one JSON object a text: the text, its label, the probability, and the version that says so."""
+    import json
+
+    for text, row in zip(texts, classifier.probabilities(texts), strict=True):
+        best = int(row.argmax())
+        answer = {"text": text, "label": classifier.labels[best], "probability": round(float(row[best]), 6)}
+        print(json.dumps(answer | {"version": version}, ensure_ascii=False))
+
+
+def known_model(root: Path, name: str) -> None:
+    """Raise UnknownKey, with the near name, if params.yaml has no such model."""
+    from luodi import config
+    from luodi.paths import PARAMS
+
+    config.model(config.load(root / PARAMS), name)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
     LuodiError                1
     ├── ValidationFailed      3   the data broke a critical expectation
     │   └── NothingLeft       4   every row was quarantined
+    ├── Held                  5   the model is not good enough to land
     ├── ParamsError          10   params.yaml cannot be used
     │   ├── UnknownKey       11
     │   └── WrongValue       12
@@ -42,6 +43,10 @@ class ValidationFailed(LuodiError):
 
 class NothingLeft(ValidationFailed):
     exit_code = 4
+
+
+class Held(LuodiError):
+    exit_code = 5
 
 
 class ParamsError(LuodiError):
@@ -121,4 +126,7 @@ class DiskFull(LuodiError):
 
 
 class StageFailed(LuodiError):
+    """`code` is the exit code of the stage's own process."""
+
     exit_code = 80
+    code: int = 1

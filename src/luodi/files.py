@@ -1,7 +1,9 @@
 """Write files so that a reader sees the old bytes or the new ones, never half of them."""
 
+import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,3 +37,36 @@ def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically, keys sorted, so that equal values are equal bytes."""
     text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
     write_text(path, text + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON in UTF-8."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; on success swap it in for `path`, on any error remove it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def folder_checksum(folder: Path) -> str:
+    """Return the MD5 that DVC gives a folder: that of the JSON list of its files' MD5s and relative paths."""
+    files = sorted(path.relative_to(folder).parts for path in folder.rglob("*") if path.is_file())
+    listing = [{"md5": checksum(folder.joinpath(*parts)), "relpath": "/".join(parts)} for parts in files]
+    return hashlib.md5(json.dumps(listing).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def checksum(path: Path) -> str:
+    """Return the MD5 of a file as DVC counts it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

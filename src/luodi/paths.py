@@ -129,3 +129,8 @@ class ModelPaths:
     @property
     def evaluation_report(self) -> Path:
         return self.artifacts / "evaluate" / "report.html"
+
+    @property
+    def latency(self) -> Path:
+        """Time of a one-row prediction: JSON, a property of the machine, so not an output that DVC tracks."""
+        return self.artifacts / "evaluate" / "latency.json"

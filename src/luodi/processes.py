@@ -1,0 +1,94 @@
+"""Run commands in a process group of their own, stream what they print, and end the whole group when asked."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from luodi.errors import LuodiError
+
+TAIL = 40  # lines of output kept for an error message
+
+
+class CommandFailed(LuodiError):
+    """A command ended with an error. `output` holds its last lines, standard error included."""
+
+    def __init__(self, command: Sequence[str], code: int, output: str) -> None:
+        super().__init__(f"`{' '.join(command)}` ended with exit code {code}:\n{output}")
+        self.code = code
+        self.output = output
+
+
+@dataclass
+class Runner:
+    """Runs one command at a time.
+
+    Attributes:
+        log: Receives each line of output of streamed commands.
+    """
+
+    log: Callable[[str], None]
+    _process: subprocess.Popen[str] | None = field(default=None, init=False)
+
+    def run(
+        self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False
+    ) -> str:
+        """Run a command to its end and return its output (standard error after standard output's lines as they come).
+
+        Raises:
+            CommandFailed: It ended with an exit code other than 0.
+        """
+        # A group of its own, so that all its children die with it; the kernel kills it if this process dies.
+        guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+        self._process = subprocess.Popen(
+            [*guard, *command],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+        output = self._read(self._process, stream)
+        if code := self._process.wait():
+            raise CommandFailed(command, code, output)
+        return output
+
+    def _read(self, process: subprocess.Popen[str], stream: bool) -> str:
+        assert process.stdout is not None
+        if not stream:
+            return process.stdout.read()
+        tail: deque[str] = deque(maxlen=TAIL)
+        for line in process.stdout:
+            tail.append(line)
+            self.log(line.rstrip("\n"))
+        return "".join(tail)
+
+    def kill(self, grace: float = 5.0) -> None:
+        """End the running command and all its children: SIGTERM, then SIGKILL after `grace` seconds."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+        # The leader may be gone while a child that ignores SIGTERM lives on.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies (Linux; elsewhere nothing)."""
+    import ctypes
+    import sys
+
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

@@ -1,0 +1,171 @@
+"""evaluate: score the exported model on the test rows, beside the linear baseline."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luodi import config, inference, metrics, plots
+from luodi.data import rows
+from luodi.errors import ArtifactError
+from luodi.files import replacing_folder, write_json, write_text
+from luodi.metrics import Figure, Scored
+from luodi.paths import ModelPaths
+from luodi.report import page
+
+REPEATS = 200
+TITLES = {
+    "accuracy": ("Accuracy", 1, "share of rows predicted right"),
+    "macro_f1": ("Macro F1", 1, "mean of the classes' F1"),
+    "roc_auc": ("ROC AUC", 1, "chance that a positive row scores above a negative one"),
+    "log_loss": ("Log loss", -1, "lower is better; nats per row"),
+    "calibration_error": ("Calibration error", -1, "lower is better; mean gap of confidence and accuracy"),
+}
+"""Name, direction of better, meaning."""
+
+
+def run(config: config.Model, paths: ModelPaths) -> None:
+    """Write metrics, plots, the report and, outside of what DVC tracks, the latency.
+
+    Raises:
+        ArtifactError: An earlier stage has not run, scores are not probabilities, or there is no test row.
+    """
+    test = rows.read(paths.rows, "test", len(config.labels))
+    baseline = metrics.scored(test.label, _baseline_scores(paths), "baseline", len(config.labels))
+    classifier = _classifier(paths, config.labels)
+    model = metrics.scored(test.label, classifier.probabilities(test.text), "model", len(config.labels))
+    figures = metrics.rounded(measure(test, model, baseline, config) | {"size_bytes": _size(paths.export)})
+    write_json(paths.metrics, figures)
+    with replacing_folder(paths.plots) as folder:
+        for name, text in plots.tables(model, config.labels).items():
+            write_text(folder / name, text)
+    view = describe(figures, test, model, baseline, config)
+    write_text(paths.evaluation_report, page.render("evaluation", name=paths.model, **view))
+    latency = _latency(classifier, test.text)
+    write_json(paths.latency, latency)
+    print(table(figures), f"one row: {latency['median_ms']:.2f} ms (median)", sep="\n", flush=True)
+
+
+def measure(test: rows.Rows, model: Scored, baseline: Scored, config: config.Model) -> dict[str, Any]:
+    """Return the content of metrics.json, size_bytes excepted: nested dicts of numbers."""
+    confidence = config.evaluate.confidence
+    lengths = np.array([len(text) for text in test.text], np.int64)
+    return {
+        **metrics.compare(model, baseline, config.evaluate.bootstrap, confidence),
+        "classes": dict(zip(config.labels, metrics.per_class(model), strict=True)),
+        "slices": {
+            "length": metrics.length_slices(lengths, model, confidence),
+            "source": metrics.source_slices(test.source, model, confidence),
+        },
+        "rows": len(test),
+    }
+
+
+def describe(
+    figures: dict[str, Any], test: rows.Rows, model: Scored, baseline: Scored, config: config.Model
+) -> dict[str, Any]:
+    """Return what the report's template shows."""
+    return {
+        "figures": figures,
+        "labels": config.labels,
+        "confidence": config.evaluate.confidence,
+        "resamples": config.evaluate.bootstrap,
+        "verdict": verdict(figures["difference"]["accuracy"], 1),
+        "comparison": comparison(figures),
+        "confusion": metrics.confusion(model).tolist(),
+        "bins": plots.calibration(model),
+        "roc": {"model": plots.roc(model), "baseline": plots.roc(baseline)},
+        "precision_recall": {
+            "model": plots.precision_recall(model),
+            "baseline": plots.precision_recall(baseline),
+        },
+        "sources": len(set(test.source)),
+        "wrong": int((~model.correct).sum()),
+        "mistakes": mistakes(test, model, baseline, config),
+    }
+
+
+def verdict(difference: Figure, better: int) -> str:
+    """Return "better", "worse" or "level": level when the interval of model - baseline holds 0."""
+    ends = sorted((difference["low"] * better, difference["high"] * better))
+    if ends[0] > 0:
+        return "better"
+    return "worse" if ends[1] < 0 else "level"
+
+
+def comparison(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return one line for every figure that is defined: title, meaning, three intervals, verdict."""
+    return [
+        {"title": title, "meaning": meaning, "verdict": verdict(figures["difference"][name], better)}
+        | {who: figures[who][name] for who in ("model", "baseline", "difference")}
+        for name, (title, better, meaning) in TITLES.items()
+        if name in figures["model"]
+    ]
+
+
+def mistakes(test: rows.Rows, model: Scored, baseline: Scored, config: config.Model) -> list[dict[str, Any]]:
+    """Return the most confident mistakes, at most `evaluate.mistakes`; of equal ones the first rows."""
+    wrong = np.flatnonzero(~model.correct)
+    worst = wrong[np.argsort(-model.confidence[wrong], kind="stable")][: config.evaluate.mistakes]
+    return [
+        {
+            "text": test.text[row],
+            "source": test.source[row],
+            "truth": config.labels[model.truth[row]],
+            "predicted": config.labels[model.predicted[row]],
+            "confidence": float(model.confidence[row]),
+            "baseline": config.labels[baseline.predicted[row]],
+        }
+        for row in worst
+    ]
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Return the comparison as lines of text for a terminal."""
+    head = f"{'on ' + format(figures['rows'], ',') + ' test rows':24}{'model':>26}{'baseline':>26}  verdict"
+    lines = [
+        f"{line['title']:24}{_text(line['model']):>26}{_text(line['baseline']):>26}  {line['verdict']}"
+        for line in comparison(figures)
+    ]
+    return "\n".join([head, *lines])
+
+
+def _text(figure: Figure) -> str:
+    return f"{figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]"
+
+
+def _classifier(paths: ModelPaths, labels: tuple[str, ...]) -> inference.Classifier:
+    classifier = inference.Classifier.load(paths.export)
+    if tuple(classifier.labels) != labels:
+        raise ArtifactError(
+            f"{paths.export} was trained on labels {', '.join(classifier.labels)}, params.yaml has "
+            f"{', '.join(labels)}: run `luodi train {paths.model}` again"
+        )
+    return classifier
+
+
+def _baseline_scores(paths: ModelPaths) -> NDArray[np.float32]:
+    try:
+        scores: NDArray[np.float32] = np.load(paths.baseline_scores, allow_pickle=False)
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"{paths.baseline_scores} does not exist: run `luodi baseline {paths.model}` first"
+        ) from None
+    except (ValueError, EOFError) as error:
+        raise ArtifactError(
+            f"{paths.baseline_scores} cannot be read ({error}): run `luodi baseline {paths.model}` again"
+        ) from None
+    return scores
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _latency(classifier: inference.Classifier, texts: list[str]) -> dict[str, float]:
+    """Time the prediction of the text of median length."""
+    text = sorted(texts, key=len)[len(texts) // 2]
+    median = inference.latency(classifier, text, REPEATS)
+    return {"median_ms": median, "repeats": REPEATS, "characters": len(text), "cpus": os.cpu_count() or 0}

@@ -1,0 +1,191 @@
+"""The private clone that a task works in, thrown away after: a git commit and lock entries in, lock entries out."""
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from luodi import locks
+from luodi.errors import ArtifactError, GitError, LuodiError, RemoteError, StageFailed
+from luodi.files import write_text
+from luodi.origin import Origin
+from luodi.processes import CommandFailed, Runner
+
+KEPT_FAILURES = 3  # clones of failed tasks kept for a look, oldest dropped first
+
+CONFIG = """\
+[core]
+    analytics = false
+    check_update = false
+    site_cache_dir = {clone}/.dvc/tmp/site
+{default}
+[cache]
+    dir = {cache}
+"""
+REMOTE = """\
+    remote = luodi
+['remote "luodi"']
+    url = {url}
+"""
+
+
+def dvc(runner: Runner, root: Path, *arguments: str, stream: bool = False) -> str:
+    """Run dvc in the checkout `root`, the code of its stages taken from there; raise errors of ours."""
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PYTHONPATH": str(root / "src"),
+        "PYTHONUNBUFFERED": "1",
+        "DVC_NO_ANALYTICS": "1",
+        "DO_NOT_TRACK": "1",
+        "LUODI_DIE_WITH_PARENT": "1",
+    }
+    try:
+        return runner.run("dvc", *arguments, cwd=root, env=environment, stream=stream)
+    except CommandFailed as error:
+        raise _explain(error) from None
+
+
+def head(origin: Origin, runner: Runner) -> str:
+    """Return the commit that the origin's branch points to.
+
+    Raises:
+        RemoteError: The repository cannot be reached.
+        GitError: It has no such branch.
+    """
+    ref = f"refs/heads/{origin.branch}"
+    output = git(origin, runner, Path.home(), "ls-remote", origin.git, ref)
+    if not output.strip():
+        raise GitError(
+            f"{redact(origin.git)} has no branch {origin.branch}: push one, or set LUODI_GIT_BRANCH"
+        )
+    return output.split()[0]
+
+
+def redact(url: str) -> str:
+    """Return a URL without the user and password in it."""
+    return re.sub(r"://[^/@]+@", "://", url)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A clone at one commit, its DVC set to the origin's remote and the host's shared cache."""
+
+    root: Path
+    origin: Origin
+    runner: Runner
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "dvc.lock"
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the clone; raises as the function `git` does."""
+        return git(self.origin, self.runner, self.root, *arguments)
+
+    def dvc(self, *arguments: str, stream: bool = False) -> str:
+        """Run dvc in the clone; its stages run the clone's own code."""
+        return dvc(self.runner, self.root, *arguments, stream=stream)
+
+    def reproduce(self, stage: str) -> dict[str, Any]:
+        """Run one `STAGE@MODEL` unless its lock entry still holds, push its outputs, return its new lock entry.
+
+        Raises:
+            StageFailed: Its command failed; `code` is the exit code of `luodi STAGE`.
+            RemoteError: Its dependencies or outputs cannot be moved.
+        """
+        self.dvc("repro", "--single-item", "--pull", "--allow-missing", stage, stream=True)
+        entry = locks.read(self.lock).get(stage)
+        if entry is None:
+            raise ArtifactError(f"dvc repro left no entry for {stage} in dvc.lock")
+        self.dvc("push", stage)
+        return {stage: entry}
+
+    def pull(self, *paths: str) -> None:
+        """Bring outputs named in dvc.lock from the remote, each checked against its hash."""
+        self.dvc("pull", *paths)
+
+
+@contextmanager
+def clone(origin: Origin, commit: str, runner: Runner) -> Iterator[Workspace]:
+    """Yield a private clone at `commit`; remove it after, or keep it among the last failures on an error.
+
+    A clone whose process was killed is swept away by the next one: the kernel drops its file lock.
+    """
+    folder = origin.home / "work"
+    folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
+    root = folder / f"{commit[:12]}-{secrets.token_hex(4)}"
+    with (folder / f"{root.name}.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            yield _make(root, origin, commit, runner)
+        except Exception:
+            _keep_failure(root, origin.home / "failed")
+            raise
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+            Path(guard.name).unlink(missing_ok=True)
+
+
+def _make(root: Path, origin: Origin, commit: str, runner: Runner) -> Workspace:
+    git(origin, runner, root.parent, "clone", "--quiet", "--no-checkout", origin.git, str(root))
+    workspace = Workspace(root, origin, runner)
+    workspace.git("checkout", "--quiet", "-B", origin.branch, commit)
+    default = REMOTE.format(url=origin.remote) if origin.remote else ""
+    config = CONFIG.format(clone=root, default=default, cache=origin.home / "cache")
+    write_text(root / ".dvc" / "config.local", config)
+    return workspace
+
+
+def _sweep(folder: Path) -> None:
+    for path in folder.glob("*.lock"):
+        try:
+            with path.open("r+") as guard:
+                fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+                path.unlink(missing_ok=True)
+        except (BlockingIOError, FileNotFoundError):
+            continue
+
+
+def _keep_failure(root: Path, folder: Path) -> None:
+    if not root.exists():
+        return
+    folder.mkdir(exist_ok=True)
+    root.rename(folder / root.name)
+    for old in sorted(folder.iterdir(), key=os.path.getmtime)[:-KEPT_FAILURES]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def git(origin: Origin, runner: Runner, cwd: Path, *arguments: str) -> str:
+    """Run git in `cwd`. Raises RemoteError if the origin cannot be reached, else CommandFailed."""
+    try:
+        return runner.run("git", *arguments, cwd=cwd, env={"GIT_TERMINAL_PROMPT": "0"})
+    except CommandFailed as error:
+        if re.search(
+            r"Could not read from remote|unable to access|does not appear to be a git", error.output
+        ):
+            reason = redact(error.output.strip().splitlines()[0])
+            raise RemoteError(f"git origin {redact(origin.git)} cannot be reached: {reason}") from None
+        raise
+
+
+def _explain(error: CommandFailed) -> LuodiError:
+    """Turn what dvc printed into an error of ours."""
+    if match := re.search(r"failed to run: (.+?), exited with (-?\d+)", error.output):
+        said = "".join(line + "\n" for line in error.output.splitlines() if line.startswith("error: "))
+        failure = StageFailed(f"`{match[1]}` ended with exit code {match[2]}\n{said}".rstrip())
+        failure.code = int(match[2])
+        return failure
+    if re.search(
+        r"failed to (pull|push|fetch|transfer)|Everything is up to date|remote|upload|download", error.output
+    ):
+        return RemoteError(f"the DVC remote cannot be used: {redact(error.output.strip())}")
+    return error

@@ -1,0 +1,262 @@
+"""The evaluate stage with a classifier that is a table of scores: files, report, determinism, refusals."""
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from luodi import config
+from luodi.errors import ArtifactError
+from luodi.paths import ModelPaths, find_root
+from luodi.stages import evaluate
+
+HOSTILE = "<script>alert('x')</script> & \" <img src=x onerror=y>"
+VOID = {"meta", "link", "br", "img", "input"}
+
+
+class Table:
+    """Stands for the exported model: the scores it gives are known."""
+
+    def __init__(self, labels, scores):
+        self.labels = labels
+        self.scores = dict(scores)
+
+    def probabilities(self, texts):
+        return np.array([self.scores[text] for text in texts], np.float32)
+
+
+def random_scores(rows, classes, seed):
+    rng = np.random.default_rng(seed)
+    return rng.dirichlet(np.ones(classes), rows).astype(np.float32)
+
+
+@pytest.fixture
+def lay(tmp_path, monkeypatch):
+    """Return a function that lays a model's artifacts for given labels and scores, and its config and paths."""
+
+    def lay_out(texts, truth, scores, baseline, *, labels=("negative", "positive"), mistakes=20):
+        paths = ModelPaths(tmp_path, "reviews")
+        paths.rows.parent.mkdir(parents=True)
+        label = pa.array(truth, pa.int32())
+        columns = {"text": texts, "label": label, "source": ["<b>web</b>"] * len(texts)}
+        pq.write_table(pa.table(columns | {"split": ["test"] * len(texts)}), paths.rows)
+        paths.export.mkdir(parents=True)
+        (paths.export / "model.onnx").write_bytes(b"12345")
+        paths.baseline_scores.parent.mkdir(parents=True)
+        np.save(paths.baseline_scores, np.asarray(baseline, np.float32))
+        table = Table(labels, zip(texts, scores, strict=True))
+        monkeypatch.setattr(evaluate.inference.Classifier, "load", lambda folder: table)
+        monkeypatch.setattr(evaluate.inference, "latency", lambda classifier, text, repeats: 0.25)
+        block = config.load(find_root() / "params.yaml").models["reviews"]
+        small = config.Evaluate(bootstrap=50, confidence=0.9, mistakes=mistakes)
+        return block.model_copy(update={"labels": labels, "evaluate": small}), paths
+
+    return lay_out
+
+
+def random_model(lay, rows=40, classes=2, **more):
+    labels = tuple(f"class {index}" for index in range(classes))
+    truth = np.arange(rows) % classes
+    texts = [f"text {'x' * (row % 7)} {row}" for row in range(rows)]
+    scores, baseline = random_scores(rows, classes, 1), random_scores(rows, classes, 2)
+    return lay(texts, truth, scores, baseline, labels=labels, **more)
+
+
+def outputs(paths):
+    files = [path for path in paths.metrics.parent.rglob("*") if path.is_file() and path != paths.latency]
+    return {str(path.relative_to(paths.artifacts)): path.read_bytes() for path in files}
+
+
+class Page(HTMLParser):
+    """Reads a page as a browser would: its tags, its text, and whether they nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text, self.open = [], [], []
+        self.attributes = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_metrics_hold_what_later_stages_read(lay, capsys):
+    block, paths = random_model(lay)
+    evaluate.run(block, paths)
+    figures = json.loads(paths.metrics.read_text())
+    assert set(figures) == {"model", "baseline", "difference", "classes", "slices", "size_bytes", "rows"}
+    for who in ("model", "baseline", "difference"):
+        for name in ("accuracy", "macro_f1", "roc_auc", "log_loss", "calibration_error"):
+            assert set(figures[who][name]) == {"value", "low", "high"}
+    assert (figures["size_bytes"], figures["rows"]) == (5, 40)
+    assert json.loads(paths.latency.read_text())["median_ms"] == 0.25
+    assert "ms" not in json.dumps(figures)
+    assert "Accuracy" in capsys.readouterr().out
+
+
+def test_two_runs_write_the_same_bytes(lay):
+    block, paths = random_model(lay, classes=3)
+    evaluate.run(block, paths)
+    first = outputs(paths)
+    evaluate.run(block, paths)
+    assert outputs(paths) == first
+    assert {name.rsplit("/", 1)[1] for name in first} == {
+        "metrics.json", "report.html", "confusion.csv", "calibration.csv", "roc.csv", "precision_recall.csv"
+    }  # fmt: skip
+
+
+def test_a_text_cannot_become_markup(lay):
+    texts = [HOSTILE, "fine"]
+    scores = [[0.1, 0.9], [0.2, 0.8]]
+    block, paths = lay(texts, [0, 1], scores, scores, labels=("<i>no</i>", "</style>yes"))
+    evaluate.run(block, paths)
+    page = Page(paths.evaluation_report.read_text())
+    assert not {"script", "img", "i"} & set(page.tags)
+    assert page.open == []
+    text = "".join(page.text)
+    for hostile in (HOSTILE, "<i>no</i>", "</style>yes", "<b>web</b>"):
+        assert hostile in text
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_the_page_asks_nothing_of_anyone(lay, classes):
+    block, paths = random_model(lay, classes=classes)
+    evaluate.run(block, paths)
+    text = paths.evaluation_report.read_text()
+    page = Page(text)
+    assert page.open == []
+    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    assert not [name for name, _ in page.attributes if name in ("src", "href", "srcset") or name.startswith("on")]
+    assert not re.search(r"https?://|@import|url\(|nan|None", text)
+
+
+@pytest.mark.parametrize(
+    ("model", "baseline", "word"),
+    [
+        ([0.1, 0.9], [0.9, 0.1], "better than the linear baseline"),
+        ([0.9, 0.1], [0.1, 0.9], "worse than the linear baseline"),
+        ([0.1, 0.9], [0.2, 0.8], "No clear difference"),
+    ],
+)
+def test_the_headline_says_how_the_model_stands(lay, model, baseline, word):
+    texts = [f"text {row}" for row in range(20)]
+    truth = [0, 1] * 10
+
+    def towards(scores):
+        return [scores if label else scores[::-1] for label in truth]
+
+    block, paths = lay(texts, truth, towards(model), towards(baseline))
+    evaluate.run(block, paths)
+    assert word in paths.evaluation_report.read_text()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "better", "expected"),
+    [
+        (0.01, 0.02, 1, "better"),
+        (0.01, 0.02, -1, "worse"),
+        (-0.02, -0.01, 1, "worse"),
+        (-0.02, -0.01, -1, "better"),
+        (-0.01, 0.01, 1, "level"),
+        (-0.01, 0.01, -1, "level"),
+        (0.0, 0.01, 1, "level"),
+        (-0.01, 0.0, 1, "level"),
+        (0.0, 0.0, 1, "level"),
+    ],
+)
+def test_verdict_is_level_unless_the_interval_leaves_out_zero(low, high, better, expected):
+    assert evaluate.verdict({"value": (low + high) / 2, "low": low, "high": high}, better) == expected
+
+
+def test_mistakes_are_the_most_confident_ones_and_bounded(lay):
+    texts = [f"text {row}" for row in range(6)]
+    scores = [[0.4, 0.6], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1], [0.3, 0.7], [0.2, 0.8]]
+    block, paths = lay(texts, [0] * 5 + [1], scores, scores, mistakes=3)
+    test = evaluate.rows.read(paths.rows, "test", 2)
+    model = evaluate.metrics.scored(test.label, np.array(scores), "model", 2)
+    worst = evaluate.mistakes(test, model, model, block)
+    assert [row["text"] for row in worst] == ["text 1", "text 2", "text 4"]
+    assert worst[0]["predicted"] == "positive"
+    assert worst[0]["truth"] == "negative"
+
+
+@pytest.mark.parametrize(
+    ("truth", "scores", "expected"),
+    [
+        ([1], [[0.4, 0.6]], "None: every test row is predicted right"),
+        ([0, 0], [[0.4, 0.6], [0.6, 0.4]], "ROC AUC is not defined"),
+        ([1, 1], [[0.4, 0.6], [0.6, 0.4]], "ROC AUC is not defined"),
+    ],
+    ids=["one row, right", "no positive", "no negative"],
+)
+def test_a_test_split_too_poor_for_a_figure_still_has_a_report(lay, truth, scores, expected):
+    block, paths = lay([f"text {row}" for row in range(len(truth))], truth, scores, scores)
+    evaluate.run(block, paths)
+    assert expected in paths.evaluation_report.read_text()
+    assert "roc_auc" not in json.loads(paths.metrics.read_text())["model"]
+
+
+def test_a_model_that_gives_nan_is_refused_and_leaves_the_old_files(lay):
+    block, paths = random_model(lay)
+    evaluate.run(block, paths)
+    before = outputs(paths)
+    classifier = evaluate.inference.Classifier.load(paths.export)
+    classifier.scores = {text: [np.nan, np.nan] for text in classifier.scores}
+    with pytest.raises(ArtifactError, match="NaN has diverged"):
+        evaluate.run(block, paths)
+    assert outputs(paths) == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda paths: paths.baseline_scores.unlink(), "run `luodi baseline reviews` first"),
+        (lambda paths: paths.baseline_scores.write_bytes(b""), "run `luodi baseline reviews` again"),
+        (lambda paths: paths.baseline_scores.write_bytes(b"\x93NUMPY"), "run `luodi baseline reviews` again"),
+        (lambda paths: np.save(paths.baseline_scores, np.ones((3, 2))), r"expected shape \(40, 2\)"),
+        (lambda paths: paths.rows.unlink(), "run `luodi preprocess` first"),
+    ],
+    ids=["no baseline", "empty baseline", "cut baseline", "other rows", "no rows"],
+)
+def test_a_missing_or_broken_input_names_the_stage_to_run(lay, spoil, message):
+    block, paths = random_model(lay)
+    spoil(paths)
+    with pytest.raises(ArtifactError, match=message):
+        evaluate.run(block, paths)
+    assert not paths.metrics.exists()
+
+
+def test_an_export_of_other_labels_is_refused(lay):
+    block, paths = random_model(lay)
+    other = block.model_copy(update={"labels": ("class 1", "class 0")})
+    with pytest.raises(ArtifactError, match="run `luodi train reviews` again"):
+        evaluate.run(other, paths)
+
+
+def test_evaluate_imports_nothing_heavy():
+    code = (
+        "import sys; import luodi.stages.evaluate; "
+        "heavy = {'tensorflow', 'keras', 'sklearn', 'pandas', 'dvc', 'great_expectations', 'airflow'}; "
+        "print(*sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,286 @@
+"""The figures against scikit-learn, the intervals against simulation, and the inputs that break naive code."""
+
+import csv
+import io
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from luodi import metrics, plots
+from luodi.errors import ArtifactError
+
+
+@st.composite
+def scored(draw, most=5):
+    """Rows whose scores tie often: small integers, made to sum to 1."""
+    k, n = draw(st.integers(2, most)), draw(st.integers(1, 60))
+    cells = draw(st.lists(st.integers(0, 4), min_size=n * k, max_size=n * k))
+    raw = np.array(cells, float).reshape(n, k) + 0.01
+    truth = np.array(draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n)))
+    scores = (raw / raw.sum(1, keepdims=True)).astype(np.float32)
+    return metrics.scored(truth, scores, "model", k)
+
+
+def one(figure, data):
+    return float(figure(data, np.ones((1, data.rows)))[0])
+
+
+def noisy(rows, classes, seed, skill=1.0):
+    """A classifier that sees the truth through noise; its scores are calibrated by no one."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(classes, size=rows)
+    logits = rng.normal(size=(rows, classes)) + skill * np.eye(classes)[truth]
+    scores = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    return metrics.scored(truth, scores, "model", classes)
+
+
+@given(scored())
+def test_accuracy_and_f1_equal_sklearn(data):
+    assert one(metrics.accuracy, data) == pytest.approx(reference.accuracy_score(data.truth, data.predicted))
+    expected = reference.f1_score(data.truth, data.predicted, average="macro", zero_division=0)
+    assert one(metrics.macro_f1, data) == pytest.approx(expected)
+
+
+@given(scored())
+def test_roc_auc_equals_sklearn_and_is_nan_where_it_has_none(data):
+    areas = [
+        reference.roc_auc_score(data.truth == index, data.scores[:, index])
+        for index in ([1] if data.classes == 2 else range(data.classes))
+        if 0 < (data.truth == index).sum() < data.rows
+    ]
+    assert one(metrics.roc_auc, data) == pytest.approx(np.mean(areas) if areas else np.nan, nan_ok=True)
+
+
+@given(scored())
+def test_log_loss_equals_sklearn(data):
+    scores = data.scores / data.scores.sum(1, keepdims=True)
+    expected = reference.log_loss(data.truth, scores, labels=range(data.classes))
+    assert one(metrics.log_loss, data) == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+@given(scored())
+def test_classes_and_confusion_equal_sklearn(data):
+    labels = list(range(data.classes))
+    expected = reference.precision_recall_fscore_support(data.truth, data.predicted, labels=labels, zero_division=0)
+    got = [[part[name] for part in metrics.per_class(data)] for name in ("precision", "recall", "f1", "support")]
+    assert np.allclose(got, np.array(expected, float))
+    assert (metrics.confusion(data) == reference.confusion_matrix(data.truth, data.predicted, labels=labels)).all()
+
+
+@given(scored())
+def test_calibration_error_equals_the_definition(data):
+    """Guo et al. 2017, equation 3, bin by bin; and the bins of the plot give the same sum."""
+    total = 0.0
+    for index in range(15):
+        inside = (data.confidence > index / 15) & (data.confidence <= (index + 1) / 15)
+        if inside.any():
+            total += inside.sum() / data.rows * abs(data.correct[inside].mean() - data.confidence[inside].mean())
+    assert one(metrics.calibration_error, data) == pytest.approx(total)
+    bins = plots.calibration(data)
+    drawn = sum(part["rows"] * abs(part["accuracy"] - part["confidence"]) for part in bins) / data.rows
+    assert drawn == pytest.approx(total)
+    assert sum(part["rows"] for part in bins) == data.rows
+
+
+@given(scored(), st.randoms(use_true_random=False))
+def test_weights_mean_repeated_rows(data, random):
+    """A figure under weights is the figure of the rows written out that often."""
+    weights = np.array([[random.randint(0, 3) for _ in range(data.rows)]], float)
+    weights[0, 0] = max(weights[0, 0], 1)
+    picked = np.repeat(np.arange(data.rows), weights[0].astype(int))
+    written = metrics.Scored(data.truth[picked], data.scores[picked])
+    for figure in metrics.FIGURES.values():
+        assert figure(data, weights)[0] == pytest.approx(one(figure, written), nan_ok=True)
+
+
+@given(scored(), st.randoms(use_true_random=False))
+def test_order_of_rows_changes_nothing(data, random):
+    order = list(range(data.rows))
+    random.shuffle(order)
+    shuffled = metrics.Scored(data.truth[order], data.scores[order])
+    assert metrics.point(shuffled) == pytest.approx(metrics.point(data))
+
+
+@given(scored(most=2))
+def test_roc_and_precision_recall_lie_on_sklearn_curves(data):
+    positive, scores = data.truth == 1, data.scores[:, 1]
+    if positive.any() and not positive.all():
+        x, y, _ = reference.roc_curve(positive, scores, drop_intermediate=False)
+        assert np.allclose(plots.roc(data), np.stack([x, y], 1))
+        area = reference.auc(*np.array(plots.roc(data)).T)
+        assert area == pytest.approx(one(metrics.roc_auc, data))
+    else:
+        assert plots.roc(data) == []
+    if positive.any():
+        precision, recall, _ = reference.precision_recall_curve(positive, scores)
+        assert np.allclose(plots.precision_recall(data)[1:], np.stack([recall, precision], 1)[:-1][::-1])
+    else:
+        assert plots.precision_recall(data) == []
+
+
+def test_pooled_roc_equals_sklearn_micro_average():
+    data = noisy(300, 4, 1)
+    area = reference.auc(*np.array(plots.roc(data)).T)
+    hot = np.eye(4)[data.truth]
+    assert area == pytest.approx(reference.roc_auc_score(hot, data.scores, average="micro"), abs=1e-3)
+
+
+def test_curves_are_bounded_and_keep_their_ends():
+    data = noisy(5000, 2, 2)
+    for points in (plots.roc(data), plots.precision_recall(data)):
+        assert len(points) == plots.POINTS
+    assert plots.roc(data)[0] == (0, 0)
+    assert plots.roc(data)[-1] == (1, 1)
+    assert plots.precision_recall(data)[-1][0] == 1
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "roc_auc", "log_loss"])
+def test_intervals_cover_the_true_value(name):
+    """Of 60 samples, at least 85% have a 95% interval that holds the value of the population."""
+    truth = metrics.point(noisy(200_000, 3, 0))[name]
+    samples = [noisy(250, 3, seed) for seed in range(1, 61)]
+    figures = [metrics.compare(sample, sample, 200, 0.95)["model"][name] for sample in samples]
+    assert np.mean([figure["low"] <= truth <= figure["high"] for figure in figures]) >= 0.85
+    assert all(figure["low"] <= figure["value"] <= figure["high"] for figure in figures)
+
+
+def test_difference_is_paired():
+    """Two classifiers that err on the same rows differ by less than their own intervals are wide."""
+    model = noisy(1000, 2, 3, skill=2)
+    worse = model.scores.copy()
+    flipped = np.flatnonzero(model.correct)[:30]
+    worse[flipped] = worse[flipped][:, ::-1]
+    figures = metrics.compare(model, metrics.Scored(model.truth, worse), 500, 0.95)
+    gap = figures["difference"]["accuracy"]
+    assert gap["value"] == pytest.approx(0.03)
+    assert 0 < gap["low"] < gap["high"] < 0.05
+    assert figures["model"]["accuracy"]["high"] - figures["model"]["accuracy"]["low"] > gap["high"] - gap["low"]
+
+
+def test_equal_classifiers_differ_by_nothing():
+    figures = metrics.compare(noisy(50, 3, 4), noisy(50, 3, 4), 50, 0.95)
+    for figure in figures["difference"].values():
+        assert figure == {"value": 0, "low": 0, "high": 0}
+
+
+def test_compare_repeats_to_the_bit_and_widens_with_confidence():
+    data, other = noisy(300, 3, 5), noisy(300, 3, 6)
+    assert metrics.compare(data, other, 100, 0.9) == metrics.compare(data, other, 100, 0.9)
+    narrow = metrics.compare(data, other, 300, 0.8)["model"]["accuracy"]
+    wide = metrics.compare(data, other, 300, 0.99)["model"]["accuracy"]
+    assert wide["low"] < narrow["low"] < narrow["high"] < wide["high"]
+
+
+def test_draws_fill_the_number_asked_for_in_bounded_chunks(monkeypatch):
+    monkeypatch.setattr(metrics, "CELLS", 70)
+    chunks = list(metrics.draws(10, 25))
+    assert [len(chunk) for chunk in chunks] == [7, 7, 7, 4]
+    assert all((chunk.sum(1) == 10).all() for chunk in chunks)
+    assert [len(chunk) for chunk in metrics.draws(1000, 3)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("truth", "scores", "expected"),
+    [
+        ([0], [[0.6, 0.4]], {"accuracy": 1, "macro_f1": 1, "log_loss": 0.5108, "calibration_error": 0.4}),
+        ([1], [[0.6, 0.4]], {"accuracy": 0, "macro_f1": 0, "log_loss": 0.9163, "calibration_error": 0.6}),
+        (
+            [0, 1],
+            [[1, 0], [0, 1]],
+            {"accuracy": 1, "macro_f1": 1, "roc_auc": 1, "log_loss": 0, "calibration_error": 0},
+        ),
+        (
+            [1, 0],
+            [[1, 0], [0, 1]],
+            {"accuracy": 0, "macro_f1": 0, "roc_auc": 0, "log_loss": 15.9424, "calibration_error": 1},
+        ),
+        (
+            [0, 1],
+            [[0.5, 0.5], [0.5, 0.5]],
+            {"accuracy": 0.5, "macro_f1": 1 / 3, "roc_auc": 0.5, "log_loss": 0.6931, "calibration_error": 0},
+        ),
+    ],
+    ids=["one row right", "one row wrong", "perfect", "all wrong", "undecided"],
+)
+def test_degenerate_rows(truth, scores, expected):
+    data = metrics.scored(np.array(truth), np.array(scores), "model", 2)
+    assert metrics.point(data) == pytest.approx(expected, abs=1e-4)
+    figures = metrics.compare(data, data, 20, 0.95)
+    assert set(figures["model"]) == set(expected)
+    assert np.isfinite([end for who in figures.values() for part in who.values() for end in part.values()]).all()
+
+
+def test_a_class_absent_from_the_test_rows_has_zeros_and_no_nan():
+    data = metrics.scored(np.array([0, 0, 1]), np.full((3, 3), 1 / 3), "model", 3)
+    assert metrics.per_class(data)[2] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
+    assert np.isfinite(list(metrics.point(data).values())).all()
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        ([[np.nan, np.nan], [0.5, 0.5]], "1 of 2 rows"),
+        ([[np.inf, 0], [0.5, 0.5]], "1 of 2 rows"),
+        ([[0.9, 0.9], [2, -1]], "2 of 2 rows"),
+        ([[0.5, 0.5]], r"expected shape \(2, 2\)"),
+        ([[1.0], [1.0]], r"found \(2, 1\)"),
+        ([0.5, 0.5], r"found \(2,\)"),
+    ],
+)
+def test_scores_that_are_no_probabilities_are_refused(scores, message):
+    with pytest.raises(ArtifactError, match=message):
+        metrics.scored(np.array([0, 1]), np.array(scores), "model", 2)
+
+
+@given(st.integers(1, 2000), st.data())
+def test_wilson_holds_its_value_and_stays_in_range(rows, data):
+    hits = data.draw(st.integers(0, rows))
+    figure = metrics.wilson(hits, rows, 0.95)
+    assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
+
+
+def test_wilson_equals_the_published_example():
+    """Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662; 0 of 20 gives 0 to 0.1611."""
+    assert metrics.wilson(81, 263, 0.95) == pytest.approx({"value": 81 / 263, "low": 0.2553, "high": 0.3662}, abs=1e-4)
+    assert metrics.wilson(0, 20, 0.95) == pytest.approx({"value": 0, "low": 0, "high": 0.1611}, abs=1e-4)
+
+
+@given(scored(), st.data())
+def test_length_slices_share_out_all_rows(data, draw):
+    lengths = np.array(draw.draw(st.lists(st.integers(1, 9), min_size=data.rows, max_size=data.rows)))
+    parts = metrics.length_slices(lengths, data, 0.95)
+    assert sum(part["rows"] for part in parts.values()) == data.rows
+    ranges = [(part["from"], part["to"]) for part in parts.values()]
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(ranges))
+    right = sum(part["value"] * part["rows"] for part in parts.values())
+    assert right == pytest.approx(data.correct.sum())
+
+
+def test_source_slices_are_bounded_and_ordered_by_rows():
+    data = noisy(465, 2, 7)
+    sources = [f"s{index}" for index in range(30) for _ in range(index + 1)]
+    parts = metrics.source_slices(sources, data, 0.95)
+    assert list(parts) == [f"s{index}" for index in range(29, 9, -1)]
+    assert parts["s29"]["rows"] == 30
+
+
+@given(st.recursive(st.floats(-1e3, 1e3) | st.integers(), lambda part: st.dictionaries(st.text(max_size=3), part)))
+def test_rounding_is_idempotent(value):
+    assert metrics.rounded(metrics.rounded(value)) == metrics.rounded(value)
+
+
+def test_rounding_leaves_no_negative_zero():
+    assert str(metrics.rounded({"a": -1e-9})) == "{'a': 0.0}"
+
+
+@settings(max_examples=30)
+@given(scored(), st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\x00")), min_size=5, max_size=5))
+def test_csv_can_be_read_back(data, labels):
+    files = plots.tables(data, labels)
+    lines = list(csv.DictReader(io.StringIO(files["confusion.csv"], newline="")))
+    assert [line["actual"] for line in lines] == [labels[index] for index in data.truth]
+    assert set(files) == {"confusion.csv", "calibration.csv", "roc.csv", "precision_recall.csv"}

@@ -1,0 +1,139 @@
+"""The validate stage: what it writes, that equal data gives equal bytes, and that data is never markup."""
+
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from luodi import config
+from luodi.errors import NothingLeft, ValidationFailed
+from luodi.paths import ModelPaths
+from luodi.stages import validate
+
+ROOT = Path(__file__).parents[2]
+REVIEWS = config.model(config.load(ROOT / "params.yaml"), "reviews")
+MODEL = REVIEWS.model_copy(update={"validate_": REVIEWS.validate_.model_copy(update={"min_rows": 10})})
+EVIL = '<script>alert("x")</script><img src=https://example.org/x onerror=y>'
+
+
+def lay(root: Path, *rows: tuple[str | None, str | None, str | None]) -> ModelPaths:
+    """Write `rows` of text, label and source as the one shard of a model."""
+    paths = ModelPaths(root, "reviews")
+    paths.data.mkdir(parents=True)
+    columns = dict(zip(("text", "label", "source"), map(list, zip(*rows, strict=True)), strict=True))
+    pq.write_table(
+        pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()}),
+        paths.data / "a.parquet",
+    )
+    return paths
+
+
+def good(count: int = 200) -> list[tuple[str | None, str | None, str | None]]:
+    return [(f"房间很好{place}", MODEL.labels[place % 2], "s") for place in range(count)]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+class Page(HTMLParser):
+    """Collects the tags of a page, and every value that could make a browser ask for something."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.requests: list[Any] = []
+        self.handlers: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.requests += [value for name, value in attrs if name in {"src", "href", "srcset", "data", "action"}]
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+
+
+def test_page_runs_nothing_and_asks_for_nothing_whatever_the_data_holds(tmp_path: Path) -> None:
+    paths = lay(tmp_path, *good(), (EVIL, EVIL, EVIL), (EVIL, "positive", EVIL))
+    with pytest.raises(ValidationFailed):
+        validate.run(MODEL, paths)
+    text = paths.validation_report.read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.tags.isdisjoint({"script", "img", "link", "iframe", "object", "form"})
+    assert (page.requests, page.handlers) == ([], [])
+    assert "&lt;script&gt;" in text
+    assert not re.search(r"@import|url\(", text)
+    for docs in paths.data_docs.rglob("*.html"):
+        assert "example.org" not in docs.read_text(encoding="utf-8")
+
+
+def test_critical_failure_is_raised_after_everything_is_written(tmp_path: Path) -> None:
+    paths = lay(tmp_path, *good(), ("房间不好", "Negative", "s"))
+    with pytest.raises(ValidationFailed) as caught:
+        validate.run(MODEL, paths)
+    assert "Labels are known: expected every label is one of negative, positive; found 1 row" in str(caught.value)
+    assert "a.parquet row 200 [Negative] 房间不好" in str(caught.value)
+    assert str(paths.validation_report) in str(caught.value)
+    assert not isinstance(caught.value, NothingLeft)
+    assert pq.read_table(paths.clean).num_rows == 200
+    assert pq.read_table(paths.quarantine).to_pylist() == [
+        {"shard": "a.parquet", "row": 200, "text": "房间不好", "label": "Negative", "source": "s",
+         "reasons": ["label is unknown"]}
+    ]  # fmt: skip
+    assert paths.validation_result.is_file()
+    assert (paths.data_docs / "index.html").is_file()
+
+
+def test_nothing_left(tmp_path: Path) -> None:
+    paths = lay(tmp_path, *[(" ", "positive", "s")] * 20)
+    with pytest.raises(NothingLeft):
+        validate.run(MODEL, paths)
+    assert paths.validation_report.is_file()
+
+
+def test_equal_data_gives_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [*good(), (" ", "positive", "s"), ("房间很好1", "positive", "s")]
+    here, there = lay(tmp_path / "here", *rows), lay(tmp_path / "far" / "there", *rows)
+    for paths, zone in ((here, "UTC"), (there, "America/Sao_Paulo")):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        validate.run(MODEL, paths)
+    monkeypatch.undo()
+    time.tzset()
+    first, second = contents(here.artifacts), contents(there.artifacts)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+    validate.run(MODEL, here)
+    assert contents(here.artifacts) == first
+
+
+def test_long_quarantine_is_cut_and_the_rest_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = lay(tmp_path, *good(6000), *[(f"坏{place}\ufffd\x07", "positive", "s") for place in range(60)])
+    validate.run(MODEL, paths)
+    text = paths.validation_report.read_text(encoding="utf-8")
+    assert text.count("text holds U+FFFD, text holds control characters") == 50
+    assert "10 more in quarantine.parquet" in text
+    assert "text holds U+FFFD: 60" in text
+    assert capsys.readouterr().out == (
+        "reviews: passed with warnings; 6,060 rows in, 6,000 clean, 60 quarantined, 0 duplicates\n"
+    )
+
+
+@pytest.mark.skipif(not (ROOT / "data" / "reviews").is_dir(), reason="needs the corpus: luodi fetch reviews")
+def test_embedded_corpus(tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    paths = ModelPaths(tmp_path, "reviews")
+    validate.run(REVIEWS, paths)
+    text = paths.validation_report.read_text(encoding="utf-8")
+    clean, held = pq.read_table(paths.clean), pq.read_table(paths.quarantine)
+    assert "<b>17,713</b><span>duplicates" in text
+    assert "47 texts" in text
+    assert clean.num_rows + held.num_rows == 35124
+    assert clean.column_names == ["text", "label", "source"]
+    assert pc.list_value_length(held["reasons"]).to_pylist() == [1] * 226
+    assert len(set(held["text"].to_pylist())) == 48  # 47 that contradict and the blank line
