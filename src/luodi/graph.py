@@ -7,10 +7,11 @@ from typing import Any
 import yaml
 
 
-def stages(path: Path, model: str) -> dict[str, dict[str, list[str]]]:
+def stages(path: Path, model: str, modality: str) -> dict[str, dict[str, list[str]]]:
     """Return stage -> {"deps": paths, "outs": paths, "params": keys} of one model, in the order of dvc.yaml."""
     raw = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
-    return {stage: _fill(body["do"], model) for stage, body in raw.items()}
+    values = {"${key}": model, "${item.modality}": modality}
+    return {stage: _fill(body["do"], values) for stage, body in raw.items()}
 
 
 def edges(graph: Mapping[str, Mapping[str, list[str]]]) -> set[tuple[str, str]]:
@@ -23,12 +24,13 @@ def edges(graph: Mapping[str, Mapping[str, list[str]]]) -> set[tuple[str, str]]:
     }
 
 
-def _fill(body: Mapping[str, Any], model: str) -> dict[str, list[str]]:
+def _fill(body: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, list[str]]:
     outs = [*body.get("outs", []), *body.get("metrics", []), *body.get("plots", [])]
     parts = {"deps": body.get("deps", []), "params": body.get("params", []), "outs": outs}
-    return {name: [_path(item).replace("${key}", model) for item in items] for name, items in parts.items()}
+    return {name: [_replace(item, values) for item in items] for name, items in parts.items()}
 
 
-def _path(item: str | Mapping[str, Any]) -> str:
-    """An output is a path, or a one-key mapping from its path to options."""
-    return item if isinstance(item, str) else next(iter(item))
+def _replace(text: str, values: Mapping[str, str]) -> str:
+    for placeholder, value in values.items():
+        text = text.replace(placeholder, value)
+    return text

@@ -35,7 +35,7 @@ def retrain_dags(root: Path) -> dict[str, DAG]:
 
 def retrain_dag(root: Path, name: str, block: config.Model) -> DAG:
     """Return the DAG of one model: a task a stage with the edges of dvc.yaml, followed by register."""
-    stages = graph.stages(root / "dvc.yaml", name)
+    stages = graph.stages(root / "dvc.yaml", name, block.modality)
     with DAG(
         dag_id=f"retrain_{name}",
         description=f"Retrain {name} and land it if it is proven better",

@@ -1,0 +1,122 @@
+"""Export a Keras model to ONNX: canonical bytes, checked against Keras before anyone may serve it."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper
+
+from luodi import inference
+from luodi.errors import ArtifactError
+from luodi.nets.quiet import quiet
+
+TOLERANCE = 1e-4
+
+
+def export(model: keras.Model, facts: dict[str, int], sample: NDArray[np.int32], path: Path) -> None:
+    """Write a float32 `model` to `path` as ONNX, from "x" int32 [batch, length] to "probabilities" float32.
+
+    Args:
+        facts: What the model records of its encoder, see `inference.facts`.
+        sample: Rows of ids, int32 [n, length], on which Keras and ONNX Runtime must agree.
+
+    Raises:
+        ArtifactError: They differ by more than 1e-4.
+    """
+    with quiet():
+        expected = model.predict(sample, verbose=0)
+        path.write_bytes(canonical(_convert(model), facts).SerializeToString(deterministic=True))
+    require_equal(path, sample, expected)
+
+
+def require_equal(path: Path, sample: NDArray[np.int32], expected: NDArray[np.float32]) -> None:
+    """Raise ArtifactError unless the ONNX model at `path` maps `sample` to `expected` within 1e-4."""
+    found = inference.run_session(inference.open_session(path), sample)
+    difference = float(np.abs(found - expected).max())
+    if not difference <= TOLERANCE:  # NaN is unequal too
+        raise ArtifactError(
+            f"the exported model differs from the trained one: expected probabilities within {TOLERANCE}, "
+            f"found a difference of {difference:.3g} on {len(sample)} validation rows; it was not saved"
+        )
+
+
+def _convert(model: keras.Model) -> onnx.ModelProto:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        model.export(path, format="onnx", verbose=False)
+        return onnx.load(path)
+
+
+def canonical(model: onnx.ModelProto, facts: dict[str, int]) -> onnx.ModelProto:
+    """Rebuild `model` so that equal graphs are equal bytes.
+
+    The converter walks sets of strings: the order of nodes and weights and the numbers in names vary with
+    Python's hash seed. Here nodes stand in depth-first order from the output, values are named in that order.
+    """
+    graph = model.graph
+    nodes = list(_ordered(graph.node, graph.output[0].name))
+    weights = {weight.name: weight for weight in graph.initializer}
+    names = _names(nodes, weights, graph.input[0].name, graph.output[0].name)
+    rebuilt = helper.make_graph(
+        [_renamed(number, node, names) for number, node in enumerate(nodes)],
+        "luodi",
+        [_port("x", TensorProto.INT32, graph.input[0])],
+        [_port("probabilities", TensorProto.FLOAT, graph.output[0])],
+        [_named(weights[name], names[name]) for name in names if name in weights],
+    )
+    opsets = [opset for opset in model.opset_import if opset.domain in {node.domain for node in nodes}]
+    result = helper.make_model(rebuilt, producer_name="luodi", opset_imports=opsets, ir_version=model.ir_version)
+    helper.set_model_props(result, {"luodi": json.dumps(facts, sort_keys=True)})
+    onnx.checker.check_model(result)
+    return result
+
+
+def _ordered(nodes: Sequence[NodeProto], output: str) -> Iterator[NodeProto]:
+    """The nodes that `output` needs, each after its inputs."""
+    producers = {name: node for node in nodes for name in node.output}
+    done: set[str] = set()
+
+    def visit(name: str) -> Iterator[NodeProto]:
+        node = producers.get(name)
+        if node is None or node.name in done:
+            return
+        done.add(node.name)
+        for source in node.input:
+            yield from visit(source)
+        yield node
+
+    return visit(output)
+
+
+def _names(nodes: Sequence[NodeProto], weights: dict[str, TensorProto], first: str, last: str) -> dict[str, str]:
+    """New names by old ones, in order of use."""
+    names = {"": "", first: "x", last: "probabilities"}
+    for node in nodes:
+        for name in (*node.input, *node.output):
+            names.setdefault(name, f"{'w' if name in weights else 'v'}{len(names)}")
+    return names
+
+
+def _renamed(number: int, node: NodeProto, names: dict[str, str]) -> NodeProto:
+    copy = NodeProto(op_type=node.op_type, domain=node.domain, name=f"{node.op_type}_{number}")
+    copy.input.extend(names[name] for name in node.input)
+    copy.output.extend(names[name] for name in node.output)
+    copy.attribute.extend(sorted(node.attribute, key=lambda attribute: str(attribute.name)))
+    return copy
+
+
+def _named(weight: TensorProto, name: str) -> TensorProto:
+    copy = TensorProto()
+    copy.CopyFrom(weight)
+    copy.name = name
+    return copy
+
+
+def _port(name: str, dtype: int, port: ValueInfoProto) -> ValueInfoProto:
+    width = port.type.tensor_type.shape.dim[1].dim_value
+    return helper.make_tensor_value_info(name, dtype, ["batch", width])

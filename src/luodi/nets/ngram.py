@@ -1,0 +1,17 @@
+"""ngram: a bag of hashed character n-grams, then softmax. Strong, small and quick on short texts.
+
+After Joulin, Grave, Bojanowski and Mikolov, "Bag of Tricks for Efficient Text Classification" (2017).
+"""
+
+import keras
+
+from luodi.config import Train
+from luodi.nets.bag import bag
+
+
+def build(config: Train, size: int, length: int, classes: int) -> keras.Model:
+    """See `catalogue.build`. Uses embedding, dropout and precision of `config`."""
+    ids = keras.Input((length,), dtype="int32", name="x")
+    hidden = bag(ids, size, config.embedding, config.precision)
+    hidden = keras.layers.Dropout(config.dropout, dtype=config.precision, name="dropout")(hidden)
+    return keras.Model(ids, keras.layers.Dense(classes, "softmax", dtype="float32", name="probabilities")(hidden))

@@ -1,0 +1,115 @@
+"""The training loop: compile, fit with early stopping, tell each epoch, refuse a loss that is not finite."""
+
+import math
+import sys
+import time
+from typing import Any
+
+import keras
+
+from luodi.config import Train
+from luodi.errors import LuodiError
+from luodi.nets.batches import Batches
+from luodi.nets.metrics import MacroRecall
+
+COLUMNS = ("epoch", "loss", "accuracy", "recall", "val_loss", "val_accuracy", "val_recall")
+MOMENTUM = 0.9
+SECONDS_BETWEEN_UPDATES = 0.2
+
+
+def make_deterministic(seed: int) -> None:
+    """Seed Python, NumPy and the backend, and forbid the backend's operations whose result varies between runs."""
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    elif keras.backend.backend() == "torch":
+        import torch  # type: ignore[import-not-found, unused-ignore]
+
+        torch.use_deterministic_algorithms(True)
+
+
+def compile_model(model: keras.Model, config: Train, classes: int) -> None:
+    """Give `model` the optimizer and loss of `config`; accuracy and macro recall as metrics.
+
+    `sgd` runs with momentum 0.9. With mixed_float16 the loss is scaled, so that small gradients do not vanish.
+    """
+    if config.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(config.learning_rate)
+    else:
+        optimizer = keras.optimizers.SGD(config.learning_rate, momentum=MOMENTUM)
+    if config.precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
+    model.compile(optimizer, config.loss, metrics=[accuracy, MacroRecall(classes)], auto_scale_loss=False)
+
+
+def fit(model: keras.Model, config: Train, train: Batches, validation: Batches) -> list[dict[str, float]]:
+    """Train a compiled model; it ends with the weights of the epoch of least validation loss.
+
+    Returns:
+        A row an epoch with the keys `COLUMNS`; losses as `config.loss`, accuracy and macro recall in [0, 1].
+
+    Raises:
+        LuodiError: The loss is not finite.
+    """
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=config.patience, mode="min", restore_best_weights=True)
+    callbacks = [RequireFinite(config), Progress(config.epochs, len(train)), stop]
+    # Batches shuffles rows; shuffle=True would only reorder the batches, by the global random state.
+    history = model.fit(
+        train, validation_data=validation, epochs=config.epochs, shuffle=False, verbose=0, callbacks=callbacks
+    ).history
+    values = zip(*(history[column] for column in COLUMNS[1:]), strict=True)
+    return [dict(zip(COLUMNS, (epoch, *row), strict=True)) for epoch, row in enumerate(values, 1)]
+
+
+def as_csv(history: list[dict[str, float]]) -> str:
+    """The rows of `fit` as CSV, a line an epoch."""
+    lines = [",".join([str(row["epoch"]), *(f"{row[column]:.6f}" for column in COLUMNS[1:])]) for row in history]
+    return "\n".join([",".join(COLUMNS), *lines]) + "\n"
+
+
+class RequireFinite(keras.callbacks.Callback):
+    """Raise LuodiError after an epoch whose losses are not finite."""
+
+    def __init__(self, config: Train) -> None:
+        super().__init__()
+        self.config = config
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        for name in ("loss", "val_loss"):
+            value = (logs or {})[name]
+            if not math.isfinite(value):
+                raise LuodiError(
+                    f"training diverged: {name} is {value} after epoch {epoch + 1} at learning rate "
+                    f"{self.config.learning_rate}; lower train.learning_rate in params.yaml, "
+                    f"for example to {self.config.learning_rate / 10:g}"
+                )
+
+
+class Progress(keras.callbacks.Callback):
+    """Print a line an epoch; on a terminal also the batch, on a line that is overwritten."""
+
+    def __init__(self, epochs: int, batches: int) -> None:
+        super().__init__()
+        self.epochs, self.batches, self.epoch = epochs, batches, 0
+        self.live = sys.stdout.isatty()
+        self.started = self.told = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch, self.started = epoch + 1, time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        now = time.monotonic()
+        if self.live and now - self.told > SECONDS_BETWEEN_UPDATES:
+            self.told = now
+            print(f"\r{self._head()}: batch {batch + 1}/{self.batches}", end="", flush=True)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        values = ", ".join(f"{name} {(logs or {})[name]:.4f}" for name in COLUMNS[1:])
+        start = "\r\x1b[K" if self.live else ""
+        print(f"{start}{self._head()}: {values} ({time.monotonic() - self.started:.1f} s)", flush=True)
+
+    def _head(self) -> str:
+        return f"train: epoch {self.epoch}/{self.epochs}"

@@ -1,0 +1,119 @@
+"""The inference path on a hand-made ONNX model: no Keras in sight."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from luodi import inference
+from luodi.data.text import Encoder
+from luodi.errors import ArtifactError
+from luodi.files import write_json
+
+ENCODER = Encoder(("no", "yes"), "char", 4, 16, (), tuple("好坏书"))
+
+
+def make(folder, encoder=ENCODER, length=4, recorded=None):
+    """probabilities = softmax(x W), W seeded."""
+    weights = np.random.default_rng(2).normal(size=(length, 2)).astype(np.float32)
+    nodes = [
+        helper.make_node("Cast", ["x"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["float", "w"], ["scores"]),
+        helper.make_node("Softmax", ["scores"], ["probabilities"]),
+    ]
+    ports = [
+        helper.make_tensor_value_info("x", TensorProto.INT32, ["batch", length]),
+        helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 2]),
+    ]
+    graph = helper.make_graph(nodes, "test", ports[:1], ports[1:], [numpy_helper.from_array(weights, "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    facts = recorded or inference.facts(encoder.size, encoder.length, len(encoder.labels))
+    helper.set_model_props(model, {"luodi": json.dumps(facts)})
+    onnx.save(model, folder / "model.onnx")
+    write_json(folder / "encoder.json", encoder.as_json())
+    return weights
+
+
+def test_probabilities_are_those_of_the_model(tmp_path):
+    weights = make(tmp_path)
+    classifier = inference.Classifier.load(tmp_path)
+    texts = ["好书", "坏", "", "书书书书书书"]
+    scores = ENCODER.encode(texts) @ weights
+    expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    found = classifier.probabilities(texts)
+    assert (found.dtype, classifier.labels) == (np.float32, ("no", "yes"))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 1, inference.BATCH, inference.BATCH + 1])
+def test_every_text_has_its_row_whatever_the_batches(tmp_path, count):
+    make(tmp_path)
+    classifier = inference.Classifier.load(tmp_path)
+    texts = ["好坏书"[i % 3] * (i % 5) for i in range(count)]
+    found = classifier.probabilities(texts)
+    assert found.shape == (count, 2)
+    for index in {0, count // 2, count - 1} & set(range(count)):
+        np.testing.assert_allclose(found[index], classifier.probabilities([texts[index]])[0], atol=1e-6)
+
+
+def test_threads_make_no_difference(tmp_path):
+    make(tmp_path)
+    one, two = (inference.Classifier.load(tmp_path, threads).probabilities(["好书", "坏书"]) for threads in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_latency_is_in_milliseconds(tmp_path):
+    make(tmp_path)
+    assert 0 < inference.latency(inference.Classifier.load(tmp_path), "好书", 5) < 1000
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "encoder.json"])
+def test_a_missing_file_is_named(tmp_path, name):
+    make(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(ArtifactError, match=f"{name} does not exist"):
+        inference.Classifier.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\x00" * 100])
+def test_a_broken_model_is_refused(tmp_path, content):
+    make(tmp_path)
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(ArtifactError, match="not a readable ONNX model"):
+        inference.Classifier.load(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_a_model_cut_short_is_refused(tmp_path, share):
+    make(tmp_path)
+    path = tmp_path / "model.onnx"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ArtifactError):
+        inference.Classifier.load(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"size": 6}, {"length": 5}, {"classes": 3}])
+def test_an_encoder_of_another_model_is_refused(tmp_path, wrong):
+    make(tmp_path, recorded=inference.facts(5, 4, 2) | wrong)
+    with pytest.raises(ArtifactError, match="do not belong together"):
+        inference.Classifier.load(tmp_path)
+
+
+def test_a_model_that_luodi_did_not_export_is_refused(tmp_path):
+    make(tmp_path, recorded={})
+    model = onnx.load(tmp_path / "model.onnx")
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(ArtifactError, match="do not belong together"):
+        inference.Classifier.load(tmp_path)
+
+
+def test_imports_neither_tensorflow_nor_pandas_nor_sklearn():
+    code = "import sys, luodi.inference; print(sorted({'tensorflow', 'keras', 'pandas', 'sklearn'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,221 @@
+"""Every architecture: shapes, layers, learning, invariance; the training loop, its metric and its input."""
+
+from itertools import cycle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from luodi import config
+from luodi.errors import ArtifactError, LuodiError
+from luodi.nets.quiet import quiet
+
+with quiet():
+    import keras
+
+    from luodi.nets import batches, catalogue, training
+    from luodi.nets.metrics import MacroRecall
+
+SIZE, LENGTH, CLASSES = 40, 12, 3
+SMALL = config.Train(
+    architecture="mlp",
+    embedding=8,
+    units=8,
+    filters=8,
+    kernel=3,
+    pool=2,
+    dropout=0.1,
+    activation="relu",
+    loss="categorical_crossentropy",
+    optimizer="adam",
+    learning_rate=0.05,
+    batch_size=5,
+    epochs=15,
+    patience=15,
+    precision="float32",
+    seed=7,
+)
+
+
+def setting(**changes):
+    return SMALL.model_copy(update=changes)
+
+
+def rows(count=20, seed=0):
+    """Rows whose class is told by the ids they hold: class c draws from its own third of the ids."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(count, dtype=np.int32) % CLASSES
+    x = rng.integers(1, 13, (count, LENGTH)) + 13 * y[:, None]
+    return x.astype(np.int32), y
+
+
+def trained(settings, count=20):
+    training.make_deterministic(settings.seed)
+    model = catalogue.build(settings, SIZE, LENGTH, CLASSES)
+    training.compile_model(model, settings, CLASSES)
+    data = batches.Batches(*rows(count), CLASSES, settings.batch_size, settings.seed)
+    return model, training.fit(model, settings, data, data)
+
+
+@pytest.mark.parametrize("architecture", catalogue.ARCHITECTURES)
+class TestEveryArchitecture:
+    def test_gives_probabilities_for_any_batch_and_for_padding_alone(self, architecture):
+        model = catalogue.build(setting(architecture=architecture), SIZE, LENGTH, CLASSES)
+        x = np.concatenate([rows(4)[0], np.zeros((1, LENGTH), np.int32)])
+        y = model.predict(x, verbose=0)
+        assert (y.shape, y.dtype) == ((5, CLASSES), np.float32)
+        assert np.all(y >= 0)
+        np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-5)
+
+    def test_overfits_twenty_rows(self, architecture):
+        settings = setting(architecture=architecture, dropout=0.0, units=16)
+        model, history = trained(settings)
+        x, y = rows()
+        assert np.array_equal(model.predict(x, verbose=0).argmax(axis=1), y)
+        assert history[-1]["loss"] < 0.2 * history[0]["loss"]
+
+    def test_stands_texts_shorter_than_kernel_and_pool(self, architecture):
+        model = catalogue.build(setting(architecture=architecture, kernel=7, pool=9), SIZE, 2, CLASSES)
+        assert model.output_shape == (None, CLASSES)
+
+    def test_mixed_precision_ends_in_float32(self, architecture):
+        mixed = setting(architecture=architecture, precision="mixed_bfloat16", epochs=1)
+        model, _ = trained(mixed)
+        assert model.get_layer("embedding").compute_dtype == "bfloat16"
+        final = catalogue.as_float32(model, mixed, SIZE, LENGTH, CLASSES)
+        assert {layer.compute_dtype for layer in final.layers if layer.weights} == {"float32"}
+        np.testing.assert_allclose(final.predict(rows()[0], verbose=0), model.predict(rows()[0], verbose=0), atol=0.05)
+
+
+def test_cnn_lstm_is_exactly_these_layers():
+    model = catalogue.build(setting(architecture="cnn_lstm"), SIZE, LENGTH, CLASSES)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds == ["Embedding", "Conv1D", "MaxPooling1D", "LSTM", "Dense"]
+    activations = [model.get_layer(name).activation.__name__ for name in ("convolution", "probabilities")]
+    assert activations == ["relu", "softmax"]
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "ngram"])
+@pytest.mark.parametrize("more", [1, 30])
+def test_padding_and_order_make_no_difference_to_a_bag(architecture, more):
+    settings = setting(architecture=architecture)
+    short = catalogue.build(settings, SIZE, LENGTH, CLASSES)
+    wide = catalogue.build(settings, SIZE, LENGTH + more, CLASSES)
+    wide.set_weights(short.get_weights())
+    x, _ = rows()
+    padded = np.pad(x[:, ::-1], ((0, 0), (0, more)))
+    np.testing.assert_allclose(wide.predict(padded, verbose=0), short.predict(x, verbose=0), atol=1e-6)
+
+
+def test_every_architecture_of_params_is_in_the_catalogue():
+    assert set(choices("architecture")) == set(catalogue.ARCHITECTURES)
+
+
+def choices(field):
+    return config.Train.model_fields[field].annotation.__args__
+
+
+CHOICES = [
+    {"loss": loss, "activation": activation, "optimizer": optimizer, "precision": precision}
+    for loss, activation, optimizer, precision in zip(
+        cycle(choices("loss")),
+        choices("activation"),
+        cycle(choices("optimizer")),
+        cycle(["float32", "mixed_float16"]),
+        strict=False,
+    )
+]
+
+
+@pytest.mark.parametrize("changes", CHOICES, ids=lambda changes: "-".join(changes.values()))
+def test_every_choice_trains(changes):
+    _, history = trained(setting(epochs=2, **changes))
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert all(np.isfinite(list(row.values())).all() for row in history)
+
+
+def test_stops_early_and_keeps_the_best_weights():
+    settings = setting(epochs=40, patience=1, learning_rate=1.0)
+    model, history = trained(settings)
+    assert len(history) < 40
+    x, y = rows()
+    # History rounds and streams the loss; the model's own must be the least of it.
+    loss = keras.losses.categorical_crossentropy(np.eye(CLASSES)[y], model.predict(x, verbose=0))
+    assert float(np.mean(loss)) == pytest.approx(min(row["val_loss"] for row in history), rel=1e-4, abs=1e-6)
+
+
+def test_a_loss_that_is_not_finite_says_to_lower_the_learning_rate():
+    with pytest.raises(LuodiError, match=r"loss is (nan|inf).*lower train.learning_rate"):
+        trained(setting(optimizer="sgd", loss="mean_squared_error", learning_rate=1e38, activation="elu"))
+
+
+def test_tells_one_line_an_epoch(capsys):
+    trained(setting(epochs=2))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[1] for line in lines] == [" epoch 1/2", " epoch 2/2"]
+    assert all("val_recall" in line and line.endswith(" s)") for line in lines)
+
+
+def test_history_is_csv_without_time():
+    row = dict.fromkeys(training.COLUMNS, 0.5) | {"epoch": 1}
+    assert training.as_csv([row]) == ",".join(training.COLUMNS) + "\n1" + ",0.500000" * 6 + "\n"
+
+
+truths = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40)
+
+
+@settings(max_examples=40, deadline=None)
+@given(pairs=truths, cut=st.integers(0, 40))
+def test_macro_recall_equals_its_formula_over_two_batches(pairs, cut):
+    truth, guess = np.array(pairs).T
+    metric = MacroRecall(4)
+    for part in (slice(0, cut), slice(cut, None)):
+        metric.update_state(np.eye(4)[truth[part]], np.eye(4)[guess[part]])
+    recalls = [np.mean(guess[truth == c] == c) for c in range(4) if (truth == c).any()]
+    assert float(metric.result()) == pytest.approx(np.mean(recalls), abs=1e-6)
+
+
+def test_macro_recall_of_no_row_is_zero():
+    assert float(MacroRecall(2).result()) == 0
+
+
+def test_batches_hold_every_row_once_an_epoch_in_a_new_order_that_the_seed_decides():
+    x = np.arange(25, dtype=np.int32)[:, None]
+    first, second = (batches.Batches(x, np.zeros(25, np.int32), 2, 10, seed=3) for _ in range(2))
+    orders = []
+    for _ in range(2):
+        seen = np.concatenate([first[i][0] for i in range(len(first))])
+        np.testing.assert_array_equal(seen, np.concatenate([second[i][0] for i in range(len(second))]))
+        assert sorted(seen.ravel()) == list(range(25))
+        orders.append(seen.ravel().tolist())
+        first.on_epoch_end()
+        second.on_epoch_end()
+    assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (None, [0], "does not exist: run `luodi preprocess`"),
+        ([[1, 2]], [0], r"expected ids \[rows, 3\]"),
+        ([[1, 2, 3]], [0, 1], r"expected ids \[rows, 3\]"),
+        (np.zeros((0, 3)), [], "holds no row"),
+        ([[1, 2, 9]], [0], r"expected int32 in \[0, 8\], found int32 in \[1, 9\]"),
+        ([[1, 2, 3]], [2], r"expected int32 in \[0, 1\]"),
+        ([[1, 2, 3]], [-1], r"expected int32 in \[0, 1\]"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(tmp_path, x, y, message):
+    if x is not None:
+        np.save(tmp_path / "x.npy", np.array(x, np.int32))
+    np.save(tmp_path / "y.npy", np.array(y, np.int32))
+    with pytest.raises(ArtifactError, match=message):
+        batches.load(tmp_path / "x.npy", tmp_path / "y.npy", length=3, size=9, classes=2)
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"\x93NUMPY\x01\x00v\x00"])
+def test_a_broken_array_is_refused(tmp_path, content):
+    (tmp_path / "x.npy").write_bytes(content)
+    with pytest.raises(ArtifactError, match="run `luodi preprocess` again"):
+        batches.load(tmp_path / "x.npy", tmp_path / "x.npy", length=3, size=9, classes=2)
