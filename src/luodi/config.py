@@ -1,21 +1,30 @@
 """params.yaml as frozen, strict models: an unknown key or a wrong value is an error that says what to write."""
 
 import difflib
+import re
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from luodi.errors import ParamsError, UnknownKey, WrongValue
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+Positive = Annotated[int, Field(gt=0, lt=2**31)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9_-]*[a-z0-9])?$")]  # a git tag begins with it
+
+
+def _distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(labels)) < len(labels) or "" in labels:
+        raise ValueError("labels must be distinct and not empty")
+    return labels
 
 
 class Block(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Validate(Block):
@@ -27,6 +36,12 @@ class Validate(Block):
     min_class_share: Share
     min_chinese_share: Share
     max_quarantined_share: Share
+
+    @model_validator(mode="after")
+    def _lengths_in_order(self) -> Self:
+        if self.min_length > self.max_length:
+            raise ValueError(f"min_length {self.min_length} is above max_length {self.max_length}")
+        return self
 
 
 class Shares(Block):
@@ -53,7 +68,7 @@ class Augment(Block):
 
 
 class Preprocess(Block):
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     shares: Shares
     tokenizer: Literal["char", "word", "ngram"]
     max_length: Positive
@@ -67,6 +82,12 @@ class Baseline(Block):
     ngrams: tuple[Positive, Positive]
     max_features: Positive
     regularization: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _ngrams_in_order(self) -> Self:
+        if self.ngrams[0] > self.ngrams[1]:
+            raise ValueError(f"ngrams must be [shortest, longest], found {list(self.ngrams)}")
+        return self
 
 
 class Train(Block):
@@ -85,7 +106,7 @@ class Train(Block):
     epochs: Positive
     patience: Positive
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
 
 class Evaluate(Block):
@@ -103,7 +124,7 @@ class Model(Block):
     """One block of `models:`."""
 
     modality: Literal["text"]
-    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    labels: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_distinct)]
     schedule: str
     owner: str
     validate_: Annotated[Validate, Field(alias="validate")]
@@ -114,23 +135,50 @@ class Model(Block):
     register_: Annotated[Register, Field(alias="register")]
 
 
+    @model_validator(mode="after")
+    def _order_kept(self) -> Self:
+        if self.preprocess.tokenizer == "ngram" and self.train.architecture not in ("mlp", "ngram"):
+            raise ValueError(
+                f"{self.train.architecture} reads tokens in their order, which tokenizer ngram drops: "
+                "set preprocess.tokenizer to char or word"
+            )
+        return self
+
+
 class Params(Block):
-    models: dict[Name, Model]
+    models: Annotated[dict[Name, Model], Field(min_length=1)]
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads what DVC reads: a key that stands twice is an error, and 1e-3 is a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 def load(path: Path) -> Params:
     """Read params.yaml.
 
     Raises:
-        ParamsError: The file is missing, not UTF-8, or not YAML.
+        ParamsError: The file is missing, not UTF-8, not YAML, or holds a key twice.
         UnknownKey: A key is not known; the message suggests the near one.
         WrongValue: A value is missing, of a wrong type, or out of range.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506, a SafeLoader
     except FileNotFoundError:
         raise ParamsError(f"{path} does not exist") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ParamsError(f"{path} is not YAML in UTF-8: {error}") from None
     return parse(raw, path.name)
 
@@ -138,7 +186,7 @@ def load(path: Path) -> Params:
 def parse(raw: Any, where: str) -> Params:
     """Check the content of params.yaml; `where` names it in messages. Raises as `load` does."""
     try:
-        return Params.model_validate_json(_as_json(raw))
+        return Params.model_validate_json(_as_json(raw, where))
     except ValidationError as error:
         raise _first_error(error, where) from None
 
@@ -150,16 +198,20 @@ def model(params: Params, name: str) -> Model:
     raise UnknownKey(f"no model {name!r} in params.yaml{_suggest(name, params.models)}")
 
 
-def _as_json(raw: Any) -> str:
+def _as_json(raw: Any, where: str) -> str:
     # JSON mode is strict about scalars ("3" is no number) yet takes lists for tuples.
     import json
 
-    return json.dumps(raw, default=str)
+    try:
+        return json.dumps(raw, default=str, ensure_ascii=False).encode("utf-8", "replace").decode()
+    except (TypeError, ValueError) as error:  # a date as a key, an anchor that holds itself
+        raise ParamsError(f"{where} cannot be used: {error}") from None
 
 
 def _first_error(error: ValidationError, where: str) -> ParamsError:
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    # A misspelt key is also a missing one: the spelling is what helps.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    place = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the whole file"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
         *parents, key = first["loc"]
@@ -167,8 +219,8 @@ def _first_error(error: ValidationError, where: str) -> ParamsError:
         return UnknownKey(f"{where}: unknown key {place}{near}{more}")
     if first["type"] == "missing":
         return WrongValue(f"{where}: {place} is missing{more}")
-    found = f", found {first['input']!r}" if not isinstance(first["input"], dict) else ""
-    return WrongValue(f"{where}: {place}: {first['msg']}{found}{more}")
+    found = f", found {reprlib.repr(first['input'])}" if not isinstance(first["input"], dict) else ""
+    return WrongValue(f"{where}: {place}: {first['msg'].removeprefix('Value error, ')}{found}{more}")
 
 
 def _known_keys(parents: tuple[str, ...]) -> list[str]:

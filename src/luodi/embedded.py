@@ -158,9 +158,9 @@ def reports(origin: Origin, version: Version, runner: Runner) -> Path:
             paths = ModelPaths(clone.root, version.model)
             files = {"validation.html": paths.validation_report, "evaluation.html": paths.evaluation_report}
             clone.pull(*(str(path.relative_to(clone.root)) for path in files.values()))
-            folder.mkdir(parents=True)
-            for name, path in files.items():
-                shutil.copyfile(path, folder / name)
+            with replacing_folder(folder) as temporary:
+                for name, path in files.items():
+                    shutil.copyfile(path, temporary / name)
     return folder
 
 

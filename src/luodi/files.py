@@ -46,23 +46,29 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; on success swap it in for `path`, on any error remove it."""
+    """Yield an empty folder beside `path`; on success swap it in for `path`, on any error remove it.
+
+    The old folder is moved aside first: a reader sees all of it, or none, or all of the new one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    old = path.with_name(f"{temporary.name}.old")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         yield temporary
-        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            path.replace(old)
         temporary.replace(path)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def folder_checksum(folder: Path) -> str:
     """Return the MD5 that DVC gives a folder: that of the JSON list of its files' MD5s and relative paths."""
-    files = sorted(path.relative_to(folder).parts for path in folder.rglob("*") if path.is_file())
-    listing = [{"md5": checksum(folder.joinpath(*parts)), "relpath": "/".join(parts)} for parts in files]
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    listing = [{"md5": checksum(folder / name), "relpath": name} for name in files]
     return hashlib.md5(json.dumps(listing).encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 

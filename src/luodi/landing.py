@@ -63,7 +63,7 @@ def register(origin: Origin, commit: str, model: str, entries: locks.Entries, ru
         RemoteError: Its files are not in the DVC remote, or git cannot be reached.
         PushRejected: Others pushed at each of the attempts.
     """
-    with workspace.clone(origin, commit, runner) as clone:
+    with workspace.clone(origin, commit, runner, own_cache=True) as clone:
         _check_identity(clone)
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
         paths = ModelPaths(clone.root, model)

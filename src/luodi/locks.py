@@ -15,7 +15,7 @@ Entries = Mapping[str, Any]
 
 def read(path: Path) -> dict[str, Any]:
     """Return the entries of a dvc.lock; none if the file does not exist."""
-    return parse(path.read_text(encoding="utf-8"), str(path)) if path.exists() else {}
+    return parse(path.read_text(encoding="utf-8", errors="surrogateescape"), str(path)) if path.exists() else {}
 
 
 def parse(text: str, where: str) -> dict[str, Any]:
@@ -25,8 +25,10 @@ def parse(text: str, where: str) -> dict[str, Any]:
         ArtifactError: It is not a dvc.lock (a merge conflict left in it, say).
     """
     try:
-        stages = (yaml.safe_load(text) or {}).get("stages") or {}
-        return dict(stages)
+        entries = dict((yaml.safe_load(text) or {}).get("stages") or {})
+        if strange := [name for name, entry in entries.items() if not isinstance(entry, dict)]:
+            raise ValueError(f"{strange[0]} is no entry")
+        return entries
     except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ArtifactError(f"{where} is not a dvc.lock ({reason}): restore it with `git checkout`") from None

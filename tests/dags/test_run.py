@@ -1,0 +1,193 @@
+"""`luodi run` on a real Airflow: what it computes, what it lands, and what it does when there is nothing to do."""
+
+import csv
+import json
+import math
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import Done, Project
+
+from luodi.inference import Classifier
+
+STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
+TEXTS = ["质量很好，下次还会再来", "太差了，\"退货\"也不理", "一般", "hello, world", "", " 书 \t还不错 "]
+
+pytestmark = pytest.mark.slow
+
+
+def refs(project: Project) -> str:
+    return project.bare("for-each-ref", "--format=%(refname) %(objectname)")
+
+
+def answers(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def test_it_prints_every_stage_and_the_table(ran: Done) -> None:
+    assert all(f"  {stage:<12} done" in ran.output for stage in (*STAGES, "register"))
+    for word in ("accuracy", "linear baseline", "promote", "reviews@v1.0.0", "evaluation.html", "validation.html"):
+        assert word in ran.output
+
+
+def test_its_lock_entries_equal_those_of_dvc_repro(ran: Done, reproduced: Done) -> None:
+    """Two projects, two caches, two runners: one commit's worth of results."""
+    assert ran.project.git("rev-parse", "HEAD") == reproduced.project.git("rev-parse", "HEAD")
+    assert ran.entries == reproduced.entries
+
+
+def test_one_version_is_in_production_and_its_tag_tells_the_facts(ran: Done) -> None:
+    (version,) = ran.project.versions()
+    assert (version.name, version.stage) == ("reviews@v1.0.0", "production")
+    message = ran.project.bare("tag", "--list", "--format=%(contents)", "reviews@v1.0.0")
+    title, _, body = message.partition("\n\n")
+    facts = json.loads(body)
+    evaluated = json.loads((ran.project.root / "artifacts/reviews/evaluate/metrics.json").read_text()) if (
+        ran.project.root / "artifacts"
+    ).exists() else facts["metrics"]  # fmt: skip
+    assert title.startswith("reviews v1.0.0: accuracy 0.")
+    assert facts["metrics"] == evaluated
+    assert facts["commit"] == ran.project.git("rev-parse", "HEAD")
+    (export,) = [out["md5"] for out in ran.entries["train@reviews"]["outs"] if out["path"].endswith("export")]
+    assert facts["export"] == export
+    assert facts["latency_ms"] > 0
+
+
+def test_its_metrics_are_those_that_dvc_repro_measured(ran: Done, reproduced: Done) -> None:
+    (version,) = ran.project.versions()
+    metrics = reproduced.project.root / "artifacts" / "reviews" / "evaluate" / "metrics.json"
+    assert version.facts["metrics"] == json.loads(metrics.read_text())
+
+
+def test_it_leaves_no_clone_and_nothing_in_the_checkout(ran: Done) -> None:
+    assert list((ran.project.origin.home / "work").iterdir()) == []
+    assert not (ran.project.origin.home / "failed").exists()
+    assert ran.project.git("status", "--porcelain") == ""
+    assert not (ran.project.root / "artifacts").exists()
+
+
+def test_a_second_run_changes_nothing(ran: Done) -> None:
+    before = refs(ran.project)
+    output = ran.project.run("luodi", "run", "reviews")
+    assert "nothing changed since reviews@v1.0.0 landed" in output
+    assert refs(ran.project) == before
+
+
+def test_models_lists_the_version(ran: Done) -> None:
+    output = ran.project.run("luodi", "models")
+    assert "reviews@v1.0.0" in output
+    assert "production" in output
+    assert "reviews@v1.0.0" in ran.project.run("luodi", "models", "reviews")
+
+
+@pytest.fixture(scope="module")
+def told(ran: Done) -> list[dict[str, Any]]:
+    return answers(ran.project.run("luodi", "predict", "reviews", "--", *TEXTS))
+
+
+def test_predict_tells_label_probability_and_version(told: list[dict[str, Any]], ran: Done) -> None:
+    assert [answer["text"] for answer in told] == TEXTS
+    assert {answer["version"] for answer in told} == {"reviews@v1.0.0"}
+    assert {answer["label"] for answer in told} <= {"negative", "positive"}
+    assert all(0.5 <= answer["probability"] <= 1 for answer in told)
+
+
+def test_predict_serves_the_model_that_dvc_repro_trained(told: list[dict[str, Any]], reproduced: Done) -> None:
+    classifier = Classifier.load(reproduced.project.root / "artifacts" / "reviews" / "train" / "export")
+    for answer, row in zip(told, classifier.probabilities(TEXTS), strict=True):
+        assert answer["label"] == classifier.labels[row.argmax()]
+        assert math.isclose(answer["probability"], row.max(), abs_tol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "lines"])
+def test_every_kind_of_input_gives_the_same_answers(
+    suffix: str, told: list[dict[str, Any]], ran: Done, tmp_path: Path
+) -> None:
+    path, rows = tmp_path / f"texts.{suffix}", [{"id": index, "text": text} for index, text in enumerate(TEXTS)]
+    if suffix == "csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, ["id", "text"])
+            writer.writeheader()
+            writer.writerows(rows)
+    elif suffix == "jsonl":
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    elif suffix == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    if suffix == "lines":
+        output = ran.project.run("luodi", "predict", "reviews", "--input", "-", stdin="\n".join(TEXTS) + "\n")
+    else:
+        output = ran.project.run("luodi", "predict", "reviews", "--input", str(path))
+    assert answers(output) == told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["predict", "reviews", "--version", "v9.9.9", "好"], 61, "there is: reviews@v1.0.0"),
+        (["predict", "nothing", "好"], 61, "no version of nothing at all"),
+        (["predict", "reviews", "--input", "no.csv"], 21, "does not exist"),
+        (["run", "review"], 11, "did you mean 'reviews'?"),
+    ],
+)
+def test_mistakes_are_told_in_one_message(ran: Done, arguments: list[str], code: int, said: str) -> None:
+    output = ran.project.run("luodi", *arguments, code=code)
+    assert said in output
+    assert "Traceback" not in output
+
+
+def test_a_source_archive_runs_too(ran: Done, make_project: Callable[[str], Project]) -> None:
+    project = make_project("archive")
+    shutil.rmtree(project.root / ".git")
+    (project.root / ".dvc" / "config.local").unlink()
+    output = project.run("luodi", "run", "reviews")
+    assert "reviews@v1.0.0" in output
+    assert project.landed() == ran.entries
+    assert not (project.root / ".git").exists()
+    assert "nothing changed" in project.run("luodi", "run", "reviews")
+
+
+def test_a_changed_parameter_makes_the_next_version_or_is_held(ran: Done) -> None:
+    project = ran.project.copy("changed")
+    project.set({"train": {"learning_rate": 0.01}})
+    done = subprocess.run(
+        ["luodi", "run", "reviews"], cwd=project.root, env=project.env, text=True, capture_output=True, check=False
+    )
+    names = [version.name for version in project.versions()]
+    stages = {version.name: version.stage for version in project.versions()}
+    for stage in ("validate", "preprocess", "baseline"):
+        assert project.landed()[f"{stage}@reviews"] == ran.entries[f"{stage}@reviews"]
+    if done.returncode == 5:
+        assert names == ["reviews@v1.0.0"]
+        assert "hold" in done.stdout
+        assert done.stderr.startswith("error: ")
+        assert project.landed() == ran.entries
+    else:
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert names == ["reviews@v1.1.0", "reviews@v1.0.0"]
+        assert stages == {"reviews@v1.1.0": "production", "reviews@v1.0.0": None}
+        assert project.landed()["train@reviews"] != ran.entries["train@reviews"]
+        assert "nothing changed since reviews@v1.1.0" in project.run("luodi", "run", "reviews")
+
+
+def test_a_change_that_no_commit_holds_is_refused(ran: Done) -> None:
+    project = ran.project.copy("dirty")
+    (project.root / "params.yaml").write_text((project.root / "params.yaml").read_text() + "\n# a note\n")
+    output = project.run("luodi", "run", "reviews", code=42)
+    assert "params.yaml" in output
+    assert "commit or stash" in output
+
+
+def test_a_change_of_evaluation_alone_lands_its_entries_under_the_same_version(ran: Done) -> None:
+    project = ran.project.copy("evaluated")
+    project.set({"evaluate": {"mistakes": 3}})
+    assert "reviews@v1.0.0" in project.run("luodi", "run", "reviews")
+    assert [version.name for version in project.versions()] == ["reviews@v1.0.0"]
+    assert project.landed()["evaluate@reviews"] != ran.entries["evaluate@reviews"]
+    assert project.landed()["train@reviews"] == ran.entries["train@reviews"]
+    assert "nothing changed since reviews@v1.0.0" in project.run("luodi", "run", "reviews")

@@ -1,0 +1,246 @@
+"""Landing against a real git origin and DVC remote: once, twice, two at a time, and everything that may be wrong."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import Done, Project
+
+from luodi import landing, locks, registry
+from luodi.errors import ArtifactError, NoIdentity, PushRejected, RemoteError
+from luodi.origin import Origin
+from luodi.processes import Runner
+
+pytestmark = pytest.mark.slow
+
+# Lands one model in a process of its own, as a task would.
+LAND = """
+import json, sys
+from luodi import landing
+from luodi.origin import Origin
+from luodi.processes import Runner
+model, commit, entries = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+landed = landing.register(Origin.from_environment(), commit, model, entries, Runner(print))
+print(landed.version.name, landed.new)
+"""
+
+# As if somebody pushed in the instant between a landing's fetch and its push: the origin moves under the push.
+MOVE = """#!/bin/sh
+unset GIT_QUARANTINE_PATH
+{once}
+tree=$(git rev-parse main^{{tree}})
+git update-ref refs/heads/main $(git commit-tree "$tree" -p main -m "A colleague was faster")
+"""
+
+
+def land(ready: Done, quiet: Runner, entries: Mapping[str, Any] | None = None) -> landing.Landing:
+    project = ready.project
+    return landing.register(project.origin, head(project), "reviews", entries or ready.entries, quiet)
+
+
+def head(project: Project) -> str:
+    return project.bare("rev-parse", "main")
+
+
+def refs(project: Project) -> str:
+    return project.bare("for-each-ref")
+
+
+def move_under_push(project: Project, once: bool) -> None:
+    hook = Path(project.origin.git) / "hooks" / "pre-receive"
+    hook.write_text(MOVE.format(once="test -e moved && exit 0; touch moved" if once else ""))
+    hook.chmod(0o755)
+
+
+def rename(entries: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """The same results under another model's name: DVC addresses them by content."""
+    return dict(json.loads(json.dumps(entries).replace("reviews", model)))
+
+
+def add_model(project: Project, model: str) -> None:
+    """A second model on main, with the parameters of the first."""
+    path = project.root / "params.yaml"
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    params["models"][model] = params["models"]["reviews"]
+    path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    project.git("commit", "--quiet", "--all", "-m", f"Add {model}")
+    project.git("push", "--quiet", project.origin.git, "HEAD:main")
+
+
+def push_as_a_person(project: Project, number: int) -> None:
+    """Commit a file on top of main and push it, again if others were faster."""
+    clone = project.home / "colleague"
+    if not clone.exists():
+        project.git("clone", "--quiet", project.origin.git, str(clone))
+    (clone / f"note-{number}.txt").write_text("a note\n")
+    project.git("-C", str(clone), "add", "--all")
+    project.git("-C", str(clone), "commit", "--quiet", "-m", f"Note {number}")
+    project.git("-C", str(clone), "pull", "--quiet", "--rebase", "origin", "main")
+    project.git("-C", str(clone), "push", "--quiet", "origin", "HEAD:main")
+
+
+def start_landing(project: Project, model: str, entries: Mapping[str, Any]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", LAND, model, head(project), json.dumps(entries)]
+    environment = project.env | project.origin.environment()
+    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def test_landing_twice_is_landing_once(ready: Done, quiet: Runner) -> None:
+    first = land(ready, quiet)
+    after_first = refs(ready.project)
+    second = land(ready, quiet)
+    assert (first.version.name, first.new, first.reasons) == ("reviews@v1.0.0", True, ())
+    assert (second.version.name, second.new) == ("reviews@v1.0.0", False)
+    assert refs(ready.project) == after_first
+    assert ready.project.landed() == ready.entries
+    assert [(version.number, version.stage) for version in ready.project.versions()] == [("v1.0.0", "production")]
+
+
+def test_two_models_and_a_person_push_at_once(ready: Done) -> None:
+    project = ready.project
+    add_model(project, "books")
+    landings = [start_landing(project, name, rename(ready.entries, name)) for name in ("reviews", "books")]
+    pushed = 0
+    while any(process.poll() is None for process in landings) and pushed < 4:
+        push_as_a_person(project, pushed)
+        pushed += 1
+    outputs = [process.communicate(timeout=120)[0] for process in landings]
+    assert [process.returncode for process in landings] == [0, 0], outputs
+    assert project.landed() == {**ready.entries, **rename(ready.entries, "books")}
+    assert registry.models(Path(project.origin.git)) == ["books", "reviews"]
+    for model in ("books", "reviews"):
+        (version,) = registry.versions(Path(project.origin.git), model)
+        assert (version.number, version.stage) == ("v1.0.0", "production")
+        assert locks.parse(project.bare("show", f"{version.commit}:dvc.lock"), model)[f"train@{model}"]
+    files = project.bare("ls-tree", "--name-only", "main").splitlines()
+    assert {f"note-{number}.txt" for number in range(pushed)} <= set(files)
+
+
+def test_it_lands_on_top_of_what_was_pushed_meanwhile(ready: Done, quiet: Runner) -> None:
+    move_under_push(ready.project, once=True)
+    landed = land(ready, quiet)
+    subjects = ready.project.bare("log", "--format=%s", "main").splitlines()
+    assert landed.new
+    assert subjects[:2] == ["Land reviews: lock entries of a run", "A colleague was faster"]
+    assert [version.commit for version in ready.project.versions()] == [head(ready.project)]
+
+
+def test_it_gives_up_after_some_pushes_and_leaves_no_tag(ready: Done, quiet: Runner) -> None:
+    move_under_push(ready.project, once=False)
+    with pytest.raises(PushRejected, match="others pushed first"):
+        land(ready, quiet)
+    assert ready.project.bare("tag") == ""
+    assert ready.project.bare("log", "--format=%s", f"-{landing.ATTEMPTS}", "main") == "\n".join(
+        ["A colleague was faster"] * landing.ATTEMPTS
+    )
+
+
+def test_a_model_below_the_minimum_is_held(ready: Done, quiet: Runner) -> None:
+    ready.project.set({"register": {"minimum": 0.99}})
+    ready.project.git("push", "--quiet", ready.project.origin.git, "HEAD:main")
+    before = refs(ready.project)
+    landed = land(ready, quiet)
+    assert landed.version is None
+    assert not landed.new
+    assert landed.reasons[0].endswith("is below the minimum 0.9900")
+    assert refs(ready.project) == before
+
+
+def test_the_command_line_holds_it_too(ready: Done) -> None:
+    ready.project.set({"register": {"minimum": 0.99}})
+    output = ready.project.run("luodi", "register", "reviews", code=config_exit("Held"))
+    assert "is below the minimum 0.9900" in output
+    assert ready.project.bare("tag") == ""
+
+
+def config_exit(name: str) -> int:
+    from luodi import errors
+
+    return int(getattr(errors, name).exit_code)
+
+
+def test_the_command_line_lands_what_dvc_repro_made(ready: Done) -> None:
+    assert "reviews@v1.0.0 landed" in ready.project.run("luodi", "register", "reviews")
+    assert "is this model already; nothing changed" in ready.project.run("luodi", "register", "reviews")
+    assert ready.project.landed() == ready.entries
+
+
+@pytest.mark.parametrize("lost", ["model.onnx", "encoder.json", "export", "metrics.json"])
+def test_files_missing_from_the_remote_are_refused(ready: Done, quiet: Runner, lost: str) -> None:
+    """The host's own cache still has them: what lands must be in the remote, where others look."""
+    stored_object(ready, lost).unlink()
+    before = refs(ready.project)
+    with pytest.raises(RemoteError, match="remote"):
+        land(ready, quiet)
+    assert refs(ready.project) == before
+
+
+def test_files_changed_in_the_remote_are_refused(ready: Done, quiet: Runner) -> None:
+    stored = stored_object(ready, "model.onnx")
+    content = bytearray(stored.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    stored.chmod(0o644)
+    stored.write_bytes(content)
+    before = refs(ready.project)
+    with pytest.raises((RemoteError, ArtifactError)):
+        land(ready, quiet)
+    assert refs(ready.project) == before
+
+
+def stored_object(ready: Done, name: str) -> Path:
+    """The file in the DVC remote that holds an output, or a file of the exported folder."""
+    store = Path(ready.project.origin.remote or "", "files", "md5")
+    outputs = locks.outputs(ready.entries, "train@reviews") | locks.outputs(ready.entries, "evaluate@reviews")
+    (checksum,) = [value for path, value in outputs.items() if Path(path).name == name] or [""]
+    if not checksum:
+        folder = stored_object(ready, "export")
+        (checksum,) = [file["md5"] for file in json.loads(folder.read_text()) if file["relpath"] == name]
+    return store / checksum[:2] / checksum[2:]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["{home}/nowhere.git", "file://{home}/nowhere.git", "http://127.0.0.1:9/x.git", "git://127.0.0.1:9/x.git"],
+)
+def test_an_origin_that_cannot_be_reached(ready: Done, quiet: Runner, url: str) -> None:
+    project = ready.project
+    lost = Origin(url.format(home=project.home), "main", project.origin.remote, project.origin.home)
+    with pytest.raises(RemoteError, match="cannot be reached"):
+        landing.register(lost, head(project), "reviews", ready.entries, quiet)
+
+
+def test_a_remote_that_cannot_be_reached(ready: Done, quiet: Runner) -> None:
+    project = ready.project
+    lost = Origin(project.origin.git, "main", str(project.home / "nowhere"), project.origin.home)
+    before = refs(project)
+    with pytest.raises(RemoteError):
+        landing.register(lost, head(project), "reviews", ready.entries, quiet)
+    assert refs(project) == before
+
+
+def test_nobody_to_sign_the_commit(ready: Done, quiet: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    before = refs(ready.project)
+    with pytest.raises(NoIdentity, match="git config --global user.name"):
+        land(ready, quiet)
+    assert refs(ready.project) == before
+
+
+def test_entries_that_are_not_of_a_whole_run(ready: Done, quiet: Runner) -> None:
+    entries = {name: entry for name, entry in ready.entries.items() if name != "train@reviews"}
+    with pytest.raises(ArtifactError, match="no trained reviews"):
+        land(ready, quiet, entries)
+    entries = {name: entry for name, entry in ready.entries.items() if name != "evaluate@reviews"}
+    with pytest.raises(ArtifactError):
+        land(ready, quiet, entries)
+    assert ready.project.bare("tag") == ""
+
+
+def test_it_leaves_no_clone(ready: Done, quiet: Runner) -> None:
+    land(ready, quiet)
+    assert list((ready.project.origin.home / "work").iterdir()) == []

@@ -1,0 +1,115 @@
+"""`dvc repro` in a checkout: what runs, what does not, what comes out, and what each stage's process imports."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import Done, Project
+
+from luodi import config, graph, locks
+
+STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
+ORCHESTRATION = {"dvc", "airflow", "gto"}
+LEARNING = {"tensorflow", "keras", "sklearn"}
+
+# pyarrow imports pandas to make an array of a list, Keras imports scikit-learn and pandas where it finds them.
+FORBIDDEN = {
+    "validate": ORCHESTRATION | LEARNING | {"onnxruntime"},
+    "preprocess": ORCHESTRATION | LEARNING | {"great_expectations", "onnxruntime"},
+    "baseline": ORCHESTRATION | {"tensorflow", "keras", "great_expectations", "onnxruntime"},
+    "train": ORCHESTRATION | {"great_expectations"},
+    "evaluate": ORCHESTRATION | LEARNING | {"great_expectations", "pandas"},
+}
+
+pytestmark = pytest.mark.slow
+
+
+def stages_run(output: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)@reviews'", output)
+
+
+def outs(project: Project) -> list[Path]:
+    modality = config.load(project.root / "params.yaml").models["reviews"].modality
+    stages = graph.stages(project.root / "dvc.yaml", "reviews", modality)
+    return [project.root / out for stage in stages.values() for out in stage["outs"]]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder; latency.json, which tells of the machine, excepted."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "latency.json"
+    }
+
+
+def add_shard(project: Project, rows: int) -> Path:
+    slice_ = pq.read_table(project.root / "data" / "reviews" / "slice.parquet")
+    shard = project.root / "data" / "reviews" / "more.parquet"
+    texts = [f"第{number}次来这里买书，还是一样喜欢" for number in range(rows)]
+    columns = {"text": texts, "label": ["positive"] * rows, "source": ["later"] * rows}
+    pq.write_table(slice_.schema.empty_table().from_pydict(columns), shard)
+    project.run("dvc", "add", "--quiet", "data")
+    return shard
+
+
+def test_every_stage_runs_and_leaves_its_outputs(reproduced: Done) -> None:
+    assert sorted(stages_run(reproduced.output)) == sorted(STAGES)
+    assert all(out.exists() for out in outs(reproduced.project))
+    assert set(reproduced.entries) == {f"{stage}@reviews" for stage in STAGES}
+
+
+def test_outputs_hold_no_path_of_the_checkout(reproduced: Done) -> None:
+    place = str(reproduced.project.root).encode()
+    assert not [name for name, content in files(reproduced.project.root / "artifacts").items() if place in content]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_imports_only_what_it_uses(stage: str, witnesses: dict[str, dict[str, Any]]) -> None:
+    assert not FORBIDDEN[stage] & set(witnesses[stage]["modules"])
+
+
+def test_a_second_run_changes_nothing(reproduced: Done) -> None:
+    project = reproduced.project.copy("again")
+    before = files(project.root / "artifacts") | {"dvc.lock": (project.root / "dvc.lock").read_bytes()}
+    output = project.run("dvc", "repro")
+    after = files(project.root / "artifacts") | {"dvc.lock": (project.root / "dvc.lock").read_bytes()}
+    assert stages_run(output) == []
+    assert "Data and pipelines are up to date." in output
+    assert after == before
+
+
+def test_a_train_parameter_runs_train_and_evaluate_again(reproduced: Done) -> None:
+    project = reproduced.project.copy("retrained")
+    project.set({"train": {"learning_rate": 0.01}})
+    assert stages_run(project.run("dvc", "repro")) == ["train", "evaluate"]
+    kept = ("validate@reviews", "preprocess@reviews", "baseline@reviews")
+    assert {name: project.lock[name] for name in kept} == {name: reproduced.entries[name] for name in kept}
+    assert project.lock["train@reviews"]["outs"] != reproduced.entries["train@reviews"]["outs"]
+
+
+def test_new_rows_run_everything_again(reproduced: Done) -> None:
+    project = reproduced.project.copy("grown")
+    add_shard(project, rows=40)
+    assert sorted(stages_run(project.run("dvc", "repro"))) == sorted(STAGES)
+    summary = files(project.root / "artifacts" / "reviews")["preprocess/summary.json"]
+    assert summary != files(reproduced.project.root / "artifacts" / "reviews")["preprocess/summary.json"]
+
+
+def test_the_same_commit_gives_the_same_lock_and_bytes(
+    reproduced: Done, make_project: Callable[[str], Project]
+) -> None:
+    """Everything that DVC remembers is gone: artifacts, cache, run-cache, lock, site cache."""
+    project = reproduced.project.copy("wiped")
+    first = files(project.root / "artifacts")
+    for folder in (project.root / "artifacts", project.origin.home, project.home / "dvc", project.root / ".dvc/tmp"):
+        shutil.rmtree(folder, ignore_errors=True)
+    (project.root / "dvc.lock").unlink()
+    assert sorted(stages_run(project.run("dvc", "repro"))) == sorted(STAGES)
+    assert project.lock == reproduced.entries
+    assert files(project.root / "artifacts") == first
+    assert locks.of_model(project.lock, "reviews") == project.lock

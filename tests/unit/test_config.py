@@ -1,0 +1,202 @@
+"""params.yaml: what is wrong is refused with the place, what was found, and the near name."""
+
+import copy
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from luodi import config
+from luodi.errors import ParamsError, UnknownKey, WrongValue
+
+ROOT = Path(__file__).resolve().parents[2]
+PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+REMOVE = object()
+
+
+def changed(place: str, value: Any) -> dict[str, Any]:
+    """The parameters of `reviews` with one key set, or removed."""
+    params = copy.deepcopy(PARAMS)
+    *parents, key = place.split(".")
+    folder = params["models"]["reviews"]
+    for parent in parents:
+        folder = folder[parent]
+    if value is REMOVE:
+        del folder[key]
+    else:
+        folder[key] = value
+    return params
+
+
+def keys(block: dict[str, Any], above: str = "") -> list[str]:
+    below = (keys(value, f"{above}{key}.") for key, value in block.items() if isinstance(value, dict))
+    return [f"{above}{key}" for key in block] + [place for places in below for place in places]
+
+
+PLACES = keys(PARAMS["models"]["reviews"])
+
+
+def test_the_parameters_of_the_project_are_read():
+    params = config.load(ROOT / "params.yaml")
+    block = config.model(params, "reviews")
+    assert block.preprocess.shares.train == 0.8
+    assert block.baseline.ngrams == (1, 3)
+    assert block.validate_.max_length == 5000
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_missing_key_is_named(place):
+    with pytest.raises(WrongValue, match=rf"^params\.yaml: models\.reviews\.{place} is missing$"):
+        config.parse(changed(place, REMOVE), "params.yaml")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_misspelt_key_is_named_with_the_right_one(place):
+    """The right key is missing at the same time: the spelling is what helps."""
+    *parents, key = place.split(".")
+    wrong = ".".join([*parents, f"{key}z"])
+    params = changed(place, REMOVE)
+    folder = params["models"]["reviews"]
+    for parent in parents:
+        folder = folder[parent]
+    folder[f"{key}z"] = 1
+    with pytest.raises(UnknownKey, match=rf"unknown key models\.reviews\.{wrong}; did you mean '{key}'\? \(and 1 more\)"):
+        config.parse(params, "params.yaml")
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("value", [None, [["x"]], {"x": 1}], ids=["null", "list", "mapping"])
+def test_a_wrong_type_is_named(place, value):
+    with pytest.raises(ParamsError, match=rf"models\.reviews\.{place}"):
+        config.parse(changed(place, value), "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("validate.min_rows", "1000", "valid integer, found '1000'"),
+        ("validate.min_rows", 1000.5, "integer"),
+        ("validate.min_rows", True, "valid integer, found True"),
+        ("validate.min_rows", 0, "greater than 0, found 0"),
+        ("validate.min_length", 6000, "min_length 6000 is above max_length 5000"),
+        ("validate.max_contradictions", -1, "greater than or equal to 0, found -1"),
+        ("validate.max_duplicate_share", 1.1, "less than or equal to 1, found 1.1"),
+        ("validate.max_duplicate_share", "60%", "valid number, found '60%'"),
+        ("preprocess.seed", -1, "greater than or equal to 0"),
+        ("preprocess.seed", 2**32, "less than 4294967296"),
+        ("preprocess.shares.train", 0.7, "train, validation and test must sum to 1"),
+        ("preprocess.shares.test", -0.1, "greater than or equal to 0, found -0.1"),
+        ("preprocess.tokenizer", "words", "'char', 'word' or 'ngram', found 'words'"),
+        ("preprocess.buckets", 2**31, "less than 2147483648"),  # ids are int32
+        ("preprocess.buckets", 10**400, "less than 2147483648"),
+        ("preprocess.stop_words", "的", "found '的'"),
+        ("preprocess.stop_words", [1], "valid string, found 1"),
+        ("preprocess.augment.swap", 2, "less than or equal to 1, found 2"),
+        ("baseline.ngrams", [3, 1], r"ngrams must be \[shortest, longest\], found \[3, 1\]"),
+        ("baseline.ngrams", [1], "missing"),
+        ("baseline.ngrams", [1, 2, 3], "at most 2 items"),
+        ("baseline.regularization", 0, "greater than 0, found 0"),
+        ("train.architecture", "transformer", "'mlp', 'cnn', .* found 'transformer'"),
+        ("train.dropout", 1.0, "less than 1, found 1.0"),
+        ("train.learning_rate", float("inf"), "finite number, found inf"),
+        ("train.learning_rate", float("nan"), "finite number, found nan"),
+        ("train.epochs", [1] * 10000, r"found \[1, 1, 1, 1, 1, 1, \.\.\.\]$"),
+        ("evaluate.confidence", 0.5, "greater than 0.5, found 0.5"),
+        ("register.metric", "acuracy", "'accuracy' or 'macro_f1'"),
+        ("register.minimum", 80, "less than or equal to 1, found 80"),
+        ("modality", "sound", "'text'"),
+        ("labels", ["one"], "at least 2 items"),
+        ("labels", ["a", "a"], "distinct"),
+        ("labels", ["a", ""], "not empty"),
+        ("schedule", 7, "valid string, found 7"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_refused_with_what_was_found(place, value, message):
+    with pytest.raises(WrongValue, match=message) as caught:
+        config.parse(changed(place, value), "params.yaml")
+    assert len(str(caught.value)) < 300
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("value", [1, 0, 1e-3, 0.5])
+def test_a_whole_number_is_a_share(value):
+    assert config.parse(changed("register.minimum", value), "").models["reviews"].register_.minimum == value
+
+
+@pytest.mark.parametrize("name", ["Reviews", "re views", "1st", "评论", "", "reviews_", "reviews-", "a@b", "a/b"])
+def test_a_model_name_that_a_tag_cannot_carry_is_refused(name):
+    with pytest.raises(WrongValue, match="should match pattern"):
+        config.parse({"models": {name: PARAMS["models"]["reviews"]}}, "params.yaml")
+
+
+@pytest.mark.parametrize("name", ["r", "reviews2", "hotel-reviews", "a_b"])
+def test_a_model_name_is_taken(name):
+    assert name in config.parse({"models": {name: PARAMS["models"]["reviews"]}}, "params.yaml").models
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (b"", WrongValue, "whole file.*found None"),
+        (b"# nothing\n", WrongValue, "whole file.*found None"),
+        (b"- models\n", WrongValue, "whole file.*found .'models'"),
+        (b"just words", WrongValue, "whole file.*found 'just words'"),
+        (b"{}", WrongValue, "models is missing"),
+        (b"models:", WrongValue, "models: .*found None"),
+        (b"models: {}", WrongValue, "models: .*at least 1 item"),
+        (b"models: [reviews]", WrongValue, "models: .*found .'reviews'"),
+        (b"models: {reviews: 3}", WrongValue, r"models\.reviews: .*found 3"),
+        (b"model: {}", UnknownKey, "unknown key model; did you mean 'models'"),
+        (b"models: [", ParamsError, "not YAML in UTF-8"),
+        (b"a: b: c", ParamsError, "not YAML in UTF-8"),
+        (b"\tmodels: {}", ParamsError, "not YAML in UTF-8"),
+        ("models: {} # 模型".encode("gbk"), ParamsError, "not YAML in UTF-8"),
+        ("models: {}".encode("utf-16"), ParamsError, "not YAML in UTF-8"),
+        (b"models: \x00", ParamsError, "not YAML in UTF-8"),
+        (b"a: 1\nmodels: {}\na: 2\n", ParamsError, "key a stands twice"),
+        (b"models: !!python/object:os.system {}", ParamsError, "not YAML in UTF-8"),
+        (b"2024-01-01: x", ParamsError, "keys must be str"),
+        (b"&a [*a]", ParamsError, "Circular reference"),
+        (b"[" * 5000, ParamsError, "not YAML in UTF-8"),
+    ],
+)
+def test_a_file_that_is_not_parameters(content, error, message, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ParamsError, match=message) as caught:
+        config.load(path)
+    assert type(caught.value) is error
+    assert "params.yaml" in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ParamsError, match=r"params\.yaml does not exist"):
+        config.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(("written", "read"), [("1e-3", 0.001), ("2E+1", 20.0), ("1.e-3", 0.001), ("0.002", 0.002)])
+def test_numbers_are_those_that_dvc_reads(written, read, tmp_path):
+    path = tmp_path / "params.yaml"
+    before = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    path.write_text(before.replace("learning_rate: 0.002", f"learning_rate: {written}"), encoding="utf-8")
+    assert config.load(path).models["reviews"].train.learning_rate == read
+
+
+def test_a_byte_order_mark_is_no_error(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert config.load(path) == config.load(ROOT / "params.yaml")
+
+
+@pytest.mark.parametrize(("name", "hint"), [("review", "did you mean 'reviews'?"), ("xyz", "known: reviews")])
+def test_an_unknown_model_is_named_with_the_near_one(name, hint):
+    params = config.parse(PARAMS, "params.yaml")
+    with pytest.raises(UnknownKey, match=f"no model '{name}'") as caught:
+        config.model(params, name)
+    assert hint in str(caught.value)
+
+
+def test_a_date_is_a_string():
+    assert config.parse(changed("owner", datetime.date(2024, 5, 1)), "").models["reviews"].owner == "2024-05-01"

@@ -1,0 +1,212 @@
+"""Writes are whole or not at all, through errors, kills and a full disk; checksums are DVC's."""
+
+import errno
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luodi import files
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZE = 3_000_000
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one MiB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def writer(path: Path, kind: str) -> "subprocess.Popen[str]":
+    """A process that writes `path` without end, each time with one letter repeated, and prints when it begins."""
+    code = f"""
+import itertools, sys
+from pathlib import Path
+from luodi import files
+path = Path({str(path)!r})
+print("begun", flush=True)
+for letter in itertools.cycle("abcdef"):
+    if {kind!r} == "file":
+        files.write_text(path, letter * {SIZE})
+    else:
+        with files.replacing_folder(path) as folder:
+            for name in ("1", "2", "3"):
+                (folder / name).write_text(letter * ({SIZE} // 3))
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def content(path: Path) -> str:
+    parts = [path] if path.is_file() else sorted(path.iterdir())
+    return "".join(part.read_text() for part in parts)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_killed_write_leaves_one_whole_version(kind, seed, tmp_path):
+    path = tmp_path / "result"
+    process = writer(path, kind)
+    while not path.exists():
+        time.sleep(0.001)
+    time.sleep(random.Random(seed).uniform(0, 0.1))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    # A folder is moved aside before the new one moves in: killed between the two, it lies aside, whole.
+    found = path if path.exists() else next(tmp_path.glob(".result.*.old"))
+    letters = content(found)
+    assert len(letters) == SIZE
+    assert len(set(letters)) == 1
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path):
+    path = tmp_path / "result"
+    process = writer(path, "file")
+    try:
+        while not path.exists():
+            time.sleep(0.001)
+        seen = {(len(letters), len(set(letters))) for letters in (path.read_text() for _ in range(100))}
+    finally:
+        process.kill()
+        process.wait()
+    assert seen == {(SIZE, 1)}
+
+
+@pytest.mark.parametrize("manager", [files.replacing, files.replacing_folder])
+@pytest.mark.parametrize("existed", [True, False])
+def test_an_error_leaves_what_was_there_and_nothing_else(manager, existed, tmp_path):
+    path = tmp_path / "deep" / "result"
+    folder = manager is files.replacing_folder
+    if existed:
+        with manager(path) as temporary:
+            (temporary / "x" if folder else temporary).write_text("old")
+    with pytest.raises(RuntimeError, match="stop"), manager(path) as temporary:
+        (temporary / "x" if folder else temporary).write_text("new")
+        raise RuntimeError("stop")
+    assert list(path.parent.iterdir()) == ([path] if existed else [])
+    if existed:
+        assert content(path) == "old"
+
+
+def test_a_folder_is_swapped_whole(tmp_path):
+    path = tmp_path / "result"
+    path.mkdir()
+    (path / "gone").write_text("old")
+    with files.replacing_folder(path) as folder:
+        assert list(folder.iterdir()) == []
+        (folder / "new").write_text("new")
+        assert (path / "gone").exists()
+    assert [one.name for one in path.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError), files.replacing(tmp_path / "result"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("write", [files.write_text, files.write_json])
+def test_a_full_disk_leaves_the_old_content(write, tiny_disk):
+    path = tiny_disk / "result"
+    write(path, "old")
+    before = path.read_bytes()
+    with pytest.raises(OSError, match="No space left") as caught:
+        write(path, "x" * 2_000_000)
+    assert caught.value.errno == errno.ENOSPC
+    assert path.read_bytes() == before
+    assert list(tiny_disk.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_old_folder(tiny_disk):
+    path = tiny_disk / "result"
+    with files.replacing_folder(path) as folder:
+        (folder / "x").write_text("old")
+    with pytest.raises(OSError, match="No space left"), files.replacing_folder(path) as folder:
+        (folder / "x").write_text("y" * 2_000_000)
+    assert content(path) == "old"
+    assert list(tiny_disk.iterdir()) == [path]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+)  # fmt: skip
+
+
+@given(JSON)
+def test_json_round_trip(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "value.json"
+    files.write_json(path, value)
+    assert files.read_json(path) == value
+
+
+def test_equal_values_are_equal_bytes(tmp_path):
+    for name, value in (("a", {"x": 1, "y": {"好": 2, "a": 3}}), ("b", {"y": {"a": 3, "好": 2}, "x": 1})):
+        files.write_json(tmp_path / name, value)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert "好" in (tmp_path / "a").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_json_refuses_what_is_not_json(value, tmp_path):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        files.write_json(tmp_path / "a", {"x": value})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_checksum_of_a_file_is_its_md5(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(os.urandom(3_000_000))
+    assert files.checksum(path) == hashlib.md5(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a"],
+        ["b", "a"],
+        ["a/x", "a-b/x", "a.b/x", "a"[:1] + "0/x"],  # "-" and "." stand before "/", "0" after it
+        ["评论/数据.parquet", "a b/é", ".hidden"],
+        ["deep/er/est/x", "deep/er/x", "deep/x"],
+    ],
+)
+def test_the_checksum_of_a_folder_is_what_dvc_records(names, tmp_path):
+    for name in names:
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    run = {"cwd": tmp_path, "check": True, "capture_output": True, "env": {**os.environ, "DVC_NO_ANALYTICS": "1"}}
+    dvc = [sys.executable, "-m", "dvc"]
+    subprocess.run([*dvc, "init", "--quiet", "--no-scm"], **run)
+    subprocess.run([*dvc, "add", "--quiet", "data"], **run)
+    recorded = yaml.safe_load((tmp_path / "data.dvc").read_text())["outs"][0]["md5"]
+    assert files.folder_checksum(tmp_path / "data") == recorded
+
+
+def test_the_checksum_of_the_real_data_is_what_dvc_recorded():
+    if not (ROOT / "data").is_dir():
+        pytest.skip("the data has not been fetched")
+    recorded = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]
+    assert files.folder_checksum(ROOT / "data") == recorded["md5"]
+    assert json.loads(json.dumps(recorded["nfiles"])) == sum(path.is_file() for path in (ROOT / "data").rglob("*"))

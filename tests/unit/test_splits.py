@@ -1,0 +1,93 @@
+"""Splits are a function of the text alone; one row is kept of equal texts, none where labels disagree."""
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luodi.config import Shares
+from luodi.data import splits
+
+USUAL = Shares(train=0.8, validation=0.1, test=0.1)
+TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def assign(texts: list[str], seed: int = 0, shares: Shares = USUAL) -> list[int]:
+    return splits.assign(pa.array(texts, pa.string()), seed, shares).tolist()
+
+
+def many(count: int) -> list[str]:
+    return [f"房间{place}" for place in range(count)]
+
+
+@given(TEXTS, TEXTS, SEEDS)
+def test_a_text_keeps_its_split_as_data_grows(old, new, seed):
+    before = dict(zip(old, assign(old, seed), strict=True))
+    mixed = new + old[::-1] + new
+    after = dict(zip(mixed, assign(mixed, seed), strict=True))
+    assert {one: after[one] for one in before} == before
+
+
+@given(TEXTS, SEEDS)
+def test_equal_texts_never_straddle_splits(texts, seed):
+    twice = assign(texts + texts, seed)
+    assert twice[: len(texts)] == twice[len(texts) :]
+
+
+@given(st.text(max_size=8, alphabet=st.characters(exclude_categories=["Cs"])), SEEDS)
+def test_the_split_is_the_place_of_the_keyed_hash(raw, seed):
+    digest = hashlib.blake2b(raw.encode(), digest_size=8, key=seed.to_bytes(16, "big")).digest()
+    place = int.from_bytes(digest, "big") / 2**64
+    assert assign([raw], seed) == [0 if place < 0.8 else 1 if place < 0.9 else 2]
+
+
+@pytest.mark.parametrize("parts", [(0.8, 0.1, 0.1), (0.6, 0.2, 0.2), (0.34, 0.33, 0.33), (1, 0, 0), (0, 0, 1), (0, 1, 0)])
+@pytest.mark.parametrize("seed", [0, 20240501, 2**32 - 1])
+def test_shares_are_approached(parts, seed):
+    shares = Shares(train=float(parts[0]), validation=float(parts[1]), test=float(parts[2]))
+    found = np.bincount(assign(many(20000), seed, shares), minlength=3) / 20000
+    assert found == pytest.approx(parts, abs=0.015)  # four standard deviations
+
+
+def test_another_seed_is_another_split():
+    texts = many(20000)
+    one, other = np.array(assign(texts, 1)), np.array(assign(texts, 2))
+    assert ((one == 2) & (other == 2)).mean() == pytest.approx(0.01, abs=0.004)
+
+
+def test_raising_a_share_moves_no_text_out_of_train():
+    texts = many(5000)
+    small = assign(texts, shares=Shares(train=0.6, validation=0.2, test=0.2))
+    large = assign(texts, shares=Shares(train=0.7, validation=0.15, test=0.15))
+    assert all(b == 0 for a, b in zip(small, large, strict=True) if a == 0)
+
+
+def slow_keep_unique(texts: list[str], labels: list[int]) -> tuple[list[int], dict[str, int]]:
+    carried: dict[str, set[int]] = {}
+    for one, label in zip(texts, labels, strict=True):
+        carried.setdefault(one, set()).add(label)
+    kept, seen = [], set()
+    dropped = {"empty": 0, "contradicting": 0, "duplicate": 0}
+    for row, one in enumerate(texts):
+        if one == "":
+            dropped["empty"] += 1
+        elif len(carried[one]) > 1:
+            dropped["contradicting"] += 1
+        elif one in seen:
+            dropped["duplicate"] += 1
+        else:
+            seen.add(one)
+            kept.append(row)
+    return kept, dropped
+
+
+@given(st.lists(st.tuples(st.text("ab好", max_size=2), st.integers(0, 3))))
+def test_keep_unique_is_the_slow_reference(rows):
+    texts, labels = [row[0] for row in rows], [row[1] for row in rows]
+    kept, dropped = splits.keep_unique(pa.array(texts, pa.string()), np.array(labels, np.int32))
+    assert (kept.tolist(), dropped) == slow_keep_unique(texts, labels)
+    assert len(kept) + sum(dropped.values()) == len(rows)
