@@ -54,10 +54,10 @@ def whole_stage(root: Path, table: pa.Table) -> None:
 def clean_by_row(texts: list[str]) -> list[str]:
     """The normalisation of `text.clean` without entities and personal data: less work than what it is held against."""
     cleaned = []
-    for one in texts:
-        one = re.sub(r"<!--.*?-->|</?[A-Za-z][^<>]*>", " ", unicodedata.normalize("NFKC", one))
-        one = "".join(" " if unicodedata.category(c) == "Cc" else c for c in one if unicodedata.category(c) != "Cf")
-        cleaned.append(" ".join(one.split()))
+    for raw in texts:
+        bare = re.sub(r"<!--.*?-->|</?[A-Za-z][^<>]*>", " ", unicodedata.normalize("NFKC", raw))
+        shown = (" " if unicodedata.category(c) == "Cc" else c for c in bare if unicodedata.category(c) != "Cf")
+        cleaned.append(" ".join("".join(shown).split()))
     return cleaned
 
 
@@ -66,10 +66,10 @@ def encode_by_row(texts: list[str], length: int, buckets: int) -> Any:
     import zlib
 
     matrix = np.zeros((len(texts), 3 * length - 3), np.int32)
-    for row, one in enumerate(texts):
-        one = one[:length]
-        grams = [one[i : i + n] for n in (1, 2, 3) for i in range(len(one) - n + 1)]
-        matrix[row, : len(grams)] = [1 + zlib.crc32(gram.encode()) % buckets for gram in grams]
+    for row, whole in enumerate(texts):
+        kept = whole[:length]
+        grams = {kept[i : i + n] for n in (1, 2, 3) for i in range(len(kept) - n + 1)}
+        matrix[row, : len(grams)] = sorted(1 + zlib.crc32(gram.encode()) % buckets for gram in grams)
     return matrix
 
 

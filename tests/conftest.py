@@ -77,9 +77,7 @@ class Project:
     def lock(self) -> dict[str, Any]:
         return locks.read(self.root / "dvc.lock")
 
-    def run(
-        self, *command: str, code: int = 0, stdin: str | None = None, env: Mapping[str, str] | None = None
-    ) -> str:
+    def run(self, *command: str, code: int = 0, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
         """Run a command in the checkout, expect its exit code, return what it printed, errors included."""
         done = subprocess.run(
             command, cwd=self.root, env=self.env | dict(env or {}), input=stdin, text=True, check=False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luodi.errors import DiskFull, Held, LuodiError
+from luodi.errors import DiskFull, Held, LuodiError, NoVersion
 
 if TYPE_CHECKING:
     from luodi.inference import Classifier
@@ -118,14 +118,14 @@ def connect() -> None:
 
 
 @app.command(epilog="Example: luodi up")
-def up() -> None:
+def up(port: Annotated[int, typer.Option(help="Port of Airflow's pages on this machine.")] = 8080) -> None:
     """Start Airflow standalone with the DAGs loaded and their schedules on; print its URL and login."""
     from luodi import embedded
     from luodi.paths import find_root
     from luodi.processes import Runner
 
     root = find_root()
-    embedded.stand(root, embedded.prepare(root, Runner(print)))
+    embedded.stand(root, embedded.prepare(root, Runner(print)), port)
 
 
 @app.command(epilog="Example: dvc repro && luodi register reviews")
@@ -157,20 +157,19 @@ def models(
 
     repository = registry.mirror(Origin.find(find_root()), Runner(print))
     names = [model] if model else registry.models(repository)
-    console.show_versions([version for name in names for version in registry.versions(repository, name)])
+    versions = [version for name in names for version in registry.versions(repository, name)]
+    if model and not versions:
+        raise NoVersion(f"no version of {model} at all: `luodi models` lists what there is")
+    console.show_versions(versions)
 
 
-@app.command(
-    epilog="Examples: luodi predict reviews '质量很好' | luodi predict reviews --input new.csv > scored.jsonl"
-)
+@app.command(epilog="Examples: luodi predict reviews '质量很好' | luodi predict reviews --input new.csv > scored.jsonl")
 def predict(
     model: ModelArgument,
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to classify.")] = None,
     source: Annotated[
         str | None,
-        typer.Option(
-            "--input", metavar="FILE", help="CSV, JSONL or Parquet with a column `text`; - reads lines."
-        ),
+        typer.Option("--input", metavar="FILE", help="CSV, JSONL or Parquet with a column `text`; - reads lines."),
     ] = None,
     version: Annotated[str, typer.Option(help="A version such as v1.0.0, or the stage.")] = "production",
 ) -> None:
@@ -182,6 +181,8 @@ def predict(
     from luodi.paths import find_root
     from luodi.processes import Runner
 
+    # JSON is UTF-8 in every locale; what UTF-8 cannot hold is written as JSON's own escape.
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     if bool(texts) == bool(source):
         raise typer.BadParameter("give texts, or --input FILE, not both")
     origin, runner = Origin.find(find_root()), Runner(print)

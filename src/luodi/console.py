@@ -48,13 +48,12 @@ def show_versions(versions: Sequence[Version]) -> None:
     for column in ("version", "stage", "accuracy", "baseline", "test rows", "registered", "by"):
         table.add_column(column)
     for version in versions:
-        metrics = version.facts["metrics"]
+        metrics = version.facts.get("metrics")
         table.add_row(
             version.name,
             version.stage or "",
-            _interval(metrics["model"]["accuracy"]),
-            _interval(metrics["baseline"]["accuracy"]),
-            f"{metrics['rows']:,}",
+            *(_interval(metrics[of]["accuracy"]) if metrics else "" for of in ("model", "baseline")),
+            f"{metrics['rows']:,}" if metrics else "",
             f"{version.registered:%Y-%m-%d %H:%M}",
             version.author,
         )

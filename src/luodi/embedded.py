@@ -1,20 +1,25 @@
 """Everything on one machine in one ignored folder: a git origin, a DVC remote, Airflow on SQLite. For `make run`."""
 
+import contextlib
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from luodi import locks, registry, workspace
 from luodi.data import sources
-from luodi.errors import DirtyCheckout, GitError, NoVersion, SourceMismatch, StageFailed
+from luodi.errors import DirtyCheckout, GitError, LuodiError, NoVersion, SourceMismatch, StageFailed
 from luodi.files import read_json, replacing_folder, write_text
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
-from luodi.processes import CommandFailed, Runner
+from luodi.processes import CommandFailed, Runner, end_group
 from luodi.registry import Version
 
 CONFIG = """\
@@ -39,6 +44,8 @@ def prepare(root: Path, runner: Runner) -> Origin:
         SourceMismatch: data/ is not what data.dvc records.
     """
     origin = Origin.embedded(root)
+    if (root / ".git").exists():
+        _clean_commit(root, runner)  # before anything is made
     if not Path(origin.git).is_dir():
         with replacing_folder(Path(origin.git)) as folder:
             runner.run("git", "init", "--quiet", "--bare", "-b", origin.branch, str(folder), cwd=root)
@@ -66,16 +73,26 @@ def publish(root: Path, model: str, runner: Runner) -> tuple[Origin, str]:
         DirtyCheckout: The commit is not what made the outputs.
         RemoteError: The DVC remote cannot be used.
     """
+    stages = sorted(locks.of_model(locks.read(root / "dvc.lock"), model))
     if os.environ.get("LUODI_GIT_URL"):
         origin = Origin.from_environment()
         commit = _clean_commit(root, runner)
     else:
         origin = prepare(root, runner)
         commit = runner.run("git", "rev-parse", "checkout", cwd=Path(origin.git)).strip()
-    stages = sorted(locks.of_model(locks.read(root / "dvc.lock"), model))
     if stages:
+        _require_reproduced(root, stages, runner)
         workspace.dvc(runner, root, "push", *stages)
     return origin, commit
+
+
+def _require_reproduced(root: Path, stages: list[str], runner: Runner) -> None:
+    try:
+        workspace.dvc(runner, root, "status", "--quiet", *stages)
+    except CommandFailed as error:
+        if error.code != 1:  # of `dvc status --quiet`: something changed
+            raise
+        raise DirtyCheckout("dvc.lock is not of this commit and its data: run `dvc repro` first") from None
 
 
 def find(origin: Origin, name: str | None, runner: Runner) -> Version | None:
@@ -92,8 +109,11 @@ def environment(root: Path, origin: Origin) -> dict[str, str]:
         "AIRFLOW_HOME": str(origin.home / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__API__EXPOSE_CONFIG": "False",
+        # A machine of two cores that is busy training may answer late.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": str(root / "src"),
     }
@@ -106,22 +126,28 @@ def environment(root: Path, origin: Origin) -> dict[str, str]:
 
 
 def landed(origin: Origin, model: str, runner: Runner) -> Version | None:
-    """Return the production version if nothing that could change the model came after it."""
+    """Return the production version if nothing that could change the model came after it landed."""
     mirror = registry.mirror(origin, runner)
     try:
         version = registry.find(mirror, model)
-        runner.run(
-            "git", "diff", "--quiet", version.commit, origin.branch, "--", ".", ":!dvc.lock", cwd=mirror
-        )
-    except (NoVersion, CommandFailed):
+        now = _entries(mirror, origin.branch, model, runner)
+        if registry.export_hash(now, model) != version.facts.get("export"):
+            return None
+    except (NoVersion, CommandFailed, KeyError):
         return None
-    at_version, now = (
-        locks.of_model(
-            locks.parse(runner.run("git", "show", f"{ref}:dvc.lock", cwd=mirror), "dvc.lock"), model
-        )
-        for ref in (version.commit, origin.branch)
-    )
-    return version if at_version == now else None
+    # The same model may land again with other entries, of a new evaluation say: no new version, yet a commit.
+    again = runner.run("git", "log", "-1", "--format=%H", f"--grep=^Land {model}:", origin.branch, cwd=mirror).split()
+    for commit in (version.commit, *again):
+        with contextlib.suppress(CommandFailed):
+            runner.run("git", "diff", "--quiet", commit, origin.branch, "--", ".", ":!dvc.lock", cwd=mirror)
+            if _entries(mirror, commit, model, runner) == now:
+                return version
+    return None
+
+
+def _entries(repository: Path, ref: str, model: str, runner: Runner) -> dict[str, Any]:
+    text = runner.run("git", "show", f"{ref}:dvc.lock", cwd=repository)
+    return locks.of_model(locks.parse(text, "dvc.lock"), model)
 
 
 def run_dag(root: Path, origin: Origin, model: str) -> Mapping[str, Any]:
@@ -143,11 +169,51 @@ def run_dag(root: Path, origin: Origin, model: str) -> Mapping[str, Any]:
     return outcome
 
 
-def stand(root: Path, origin: Origin) -> None:
-    """Become `airflow standalone`, on every schedule of the DAGs. Airflow prints its URL and login."""
-    variables = {**os.environ, **environment(root, origin)}
-    variables["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "False"
-    os.execve(sys.executable, [sys.executable, "-m", "airflow", "standalone"], variables)  # noqa: S606, no shell wanted
+def stand(root: Path, origin: Origin, port: int) -> None:
+    """Run `airflow standalone` until it is interrupted, the DAGs' schedules on; print its URL and login.
+
+    Raises:
+        LuodiError: The port is taken, or Airflow ended by itself.
+    """
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise LuodiError(f"port {port} is taken: stop what listens there, or choose another with --port")
+    url = f"http://localhost:{port}"
+    variables = {
+        **os.environ,
+        **environment(root, origin),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": url,
+    }
+    log = origin.home / "standalone.log"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with log.open("wb") as file:
+        command = [sys.executable, "-m", "airflow", "standalone"]
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=variables, start_new_session=True)
+    try:
+        print(f"starting Airflow (log: {log})", flush=True)
+        while process.poll() is None and not _answers(f"{url}/api/v2/monitor/health"):
+            time.sleep(1)
+        if process.poll() is None:
+            passwords = read_json(origin.home / "airflow" / "simple_auth_manager_passwords.json.generated")
+            print(
+                f"Airflow is ready: {url}\nlogin: admin\npassword: {passwords['admin']}\nend it with Ctrl-C", flush=True
+            )
+        if code := process.wait():
+            raise LuodiError(f"Airflow ended with exit code {code}; the end of {log}:\n{_why(log)}")
+    except KeyboardInterrupt:
+        print("stopping Airflow", flush=True)
+    finally:
+        end_group(process)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310, the URL is our own
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def reports(origin: Origin, version: Version, runner: Runner) -> Path:
@@ -216,9 +282,7 @@ def _merge(origin: Origin, commit: str, runner: Runner) -> None:
         try:
             clone.git(*identity, "merge", "--quiet", "--no-edit", "-X", "theirs", commit)
         except CommandFailed as error:
-            raise GitError(
-                f"the checkout cannot be merged into {origin.git}: {error.output.strip()}"
-            ) from None
+            raise GitError(f"the checkout cannot be merged into {origin.git}: {error.output.strip()}") from None
         theirs = locks.read(clone.lock)
         if theirs | landed != theirs:
             locks.write(clone.lock, theirs | landed)

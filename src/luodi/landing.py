@@ -1,12 +1,12 @@
 """Land a model: decide, commit its lock entries, tag the version, put it into production, in one atomic push."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luodi import config, locks, registry, workspace
+from luodi import config, graph, locks, registry, workspace
 from luodi.errors import ArtifactError, NoIdentity, PushRejected
 from luodi.files import folder_checksum, read_json
 from luodi.origin import Origin
@@ -64,16 +64,17 @@ def register(origin: Origin, commit: str, model: str, entries: locks.Entries, ru
         PushRejected: Others pushed at each of the attempts.
     """
     with workspace.clone(origin, commit, runner, own_cache=True) as clone:
-        _check_identity(clone)
-        locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
+        _set_identity(clone)
         paths = ModelPaths(clone.root, model)
-        metrics, latency = _prove(clone, paths, registry_hash := _identity(entries, model))
         block = config.model(config.load(paths.params), model)
+        _require_all(graph.stages(clone.root / "dvc.yaml", model, block.modality), model, entries)
+        locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
+        metrics, latency = _prove(clone, paths, export := registry.export_hash(entries, model))
         if reasons := refusals(metrics, block.register_):
             return Landing(None, False, reasons, metrics, latency)
         facts = {
             "commit": commit,
-            "export": registry_hash,
+            "export": export,
             "latency_ms": round(latency, 3),
             "metrics": metrics,
         }
@@ -81,16 +82,18 @@ def register(origin: Origin, commit: str, model: str, entries: locks.Entries, ru
         return Landing(version, new, (), metrics, latency)
 
 
-def _identity(entries: locks.Entries, model: str) -> str:
-    try:
-        return registry.export_hash(entries, model)
-    except KeyError:
-        raise ArtifactError(f"dvc.lock has no trained {model}: run `dvc repro` first") from None
+def _require_all(stages: Iterable[str], model: str, entries: locks.Entries) -> None:
+    if missing := [stage for stage in stages if f"{stage}@{model}" not in entries]:
+        raise ArtifactError(f"dvc.lock has no entry of {model} for {', '.join(missing)}: run `dvc repro` first")
 
 
-def _check_identity(clone: Workspace) -> None:
+def _set_identity(clone: Workspace) -> None:
+    """Write who commits into the clone's own settings: GTO does not read every place that git reads."""
     try:
-        clone.git("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
+        who = clone.git("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
+        name, _, mail = who.partition(">")[0].partition(" <")
+        clone.git("config", "user.name", name)
+        clone.git("config", "user.email", mail)
     except CommandFailed:
         raise NoIdentity(
             "git does not know who commits: expected user.name and user.email, found none; "

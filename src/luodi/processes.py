@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,19 +10,25 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from luodi.errors import LuodiError
 
 TAIL = 40  # lines of output kept for an error message
 
 
+def redact(text: str) -> str:
+    """Return `text` without the users and passwords of the URLs in it."""
+    return re.sub(r"://[^/@\s]+@", "://", text)
+
+
 class CommandFailed(LuodiError):
     """A command ended with an error. `output` holds its last lines, standard error included."""
 
     def __init__(self, command: Sequence[str], code: int, output: str) -> None:
-        super().__init__(f"`{' '.join(command)}` ended with exit code {code}:\n{output}")
+        super().__init__(redact(f"`{' '.join(command)}` ended with exit code {code}:\n{output}"))
         self.code = code
-        self.output = output
+        self.output = redact(output)
 
 
 @dataclass
@@ -36,9 +43,7 @@ class Runner:
     _process: subprocess.Popen[str] | None = field(default=None, init=False)
     _killed: bool = field(default=False, init=False)
 
-    def run(
-        self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False
-    ) -> str:
+    def run(self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False) -> str:
         """Run a command to its end and return its output (standard error after standard output's lines as they come).
 
         Raises:
@@ -82,15 +87,18 @@ class Runner:
     def kill(self, grace: float = 5.0) -> None:
         """End the running command and all its children: SIGTERM, then SIGKILL after `grace` seconds. Start no other."""
         self._killed = True
-        process = self._process
-        if process is None:
-            return
-        # The leader may be gone while a child that holds its output, or ignores SIGTERM, lives on.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(grace)
-            os.killpg(process.pid, signal.SIGKILL)
+        if self._process is not None:
+            end_group(self._process, grace)
+
+
+def end_group(process: "subprocess.Popen[Any]", grace: float = 5.0) -> None:
+    """End a process and its group: SIGTERM, then SIGKILL after `grace` seconds to whatever is left."""
+    # The leader may be gone while a child that holds its output, or ignores SIGTERM, lives on.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def die_with_parent() -> None:

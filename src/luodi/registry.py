@@ -5,6 +5,7 @@ stage `production` is named by the newest tag `reviews#production#N`.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from luodi.paths import ModelPaths
 from luodi.processes import Runner
 
 PRODUCTION = "production"
+NUMBER = re.compile(r"v\d+\.\d+\.\d+")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Version:
         registered: When the tag was made.
         author: Who made it.
         stage: "production", or None.
-        facts: The JSON object of the tag: metrics, sizes, the hash of the export, the commit of the run.
+        facts: The JSON object of the tag: metrics, sizes, the hash of the export, the commit of the run; empty if
+            the tag was made by hand.
     """
 
     model: str
@@ -50,15 +53,15 @@ class Version:
 
 
 def versions(repository: Path, model: str) -> list[Version]:
-    """Return the versions of `model` in a clone or mirror, newest first."""
+    """Return the versions of `model` in a clone or mirror, newest first; pre-releases are none."""
     import gto.api
     from gto.exceptions import ArtifactNotFound
 
     try:
-        known = gto.api.show(str(repository), model)
+        known = gto.api.show(str(repository), model) if model else []
     except ArtifactNotFound:
         return []
-    found = [_version(model, raw) for raw in known if raw["registrations"]]
+    found = [_version(model, raw) for raw in known if raw["registrations"] and NUMBER.fullmatch(raw["version"])]
     return sorted(found, key=lambda version: _parts(version.number), reverse=True)
 
 
@@ -106,7 +109,8 @@ def fetch(origin: Origin, version: Version, runner: Runner) -> Path:
         RegistryError: The version has no such hash, or the files do not match it.
         RemoteError: The DVC remote cannot be used.
     """
-    expected = version.facts["export"]
+    if not (expected := version.facts.get("export")):
+        raise RegistryError(f"{version.name} was tagged by hand: its tag does not say which files it is")
     folder = origin.home / "models" / version.name
     if folder.is_dir() and folder_checksum(folder) == expected:
         return folder
@@ -171,7 +175,7 @@ def _version(model: str, raw: Mapping[str, Any]) -> Version:
         raw["registrations"][-1]["created_at"],
         raw["author"],
         stages[0] if stages else None,
-        facts,
+        facts if isinstance(facts, dict) else {},
     )
 
 

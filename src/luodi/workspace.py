@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from luodi import locks
-from luodi.errors import ArtifactError, GitError, LuodiError, RemoteError, StageFailed
+from luodi.errors import ArtifactError, DiskFull, GitError, LuodiError, RemoteError, StageFailed
 from luodi.files import write_text
 from luodi.origin import Origin
-from luodi.processes import CommandFailed, Runner
+from luodi.processes import CommandFailed, Runner, redact
+
+NO_SPACE = "No space left on device"
+UNREACHABLE = re.compile(
+    r"Could not read from remote|unable to (access|connect)|does not appear to be a git|could not read Username"
+    r"|Authentication failed|repository '.*' (does not exist|not found)"
+)
 
 KEPT_FAILURES = 3  # clones of failed tasks kept for a look, oldest dropped first
 
@@ -49,7 +55,7 @@ def dvc(runner: Runner, root: Path, *arguments: str, stream: bool = False) -> st
     try:
         return runner.run("dvc", *arguments, cwd=root, env=environment, stream=stream)
     except CommandFailed as error:
-        raise _explain(error) from None
+        raise _explain(error, root) from None
 
 
 def head(origin: Origin, runner: Runner) -> str:
@@ -66,11 +72,6 @@ def head(origin: Origin, runner: Runner) -> str:
             f"{redact(origin.git)} has no branch {origin.branch}: push one, or set LUODI_GIT_BRANCH"
         )
     return output.split()[0]
-
-
-def redact(url: str) -> str:
-    """Return a URL without the user and password in it."""
-    return re.sub(r"://[^/@]+@", "://", url)
 
 
 @dataclass(frozen=True)
@@ -168,25 +169,36 @@ def _keep_failure(root: Path, folder: Path) -> None:
 
 
 def git(origin: Origin, runner: Runner, cwd: Path, *arguments: str) -> str:
-    """Run git in `cwd`. Raises RemoteError if the origin cannot be reached, else CommandFailed."""
+    """Run git in `cwd`. Raises RemoteError if the origin cannot be reached, DiskFull, else CommandFailed."""
     try:
-        return runner.run("git", *arguments, cwd=cwd, env={"GIT_TERMINAL_PROMPT": "0"})
+        return runner.run("git", *arguments, cwd=cwd, env={"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"})
     except CommandFailed as error:
-        if re.search(
-            r"Could not read from remote|unable to access|does not appear to be a git", error.output
-        ):
-            reason = redact(error.output.strip().splitlines()[0])
-            raise RemoteError(f"git origin {redact(origin.git)} cannot be reached: {reason}") from None
-        raise
+        raise _explain_git(origin, error) from None
 
 
-def _explain(error: CommandFailed) -> LuodiError:
+def _explain_git(origin: Origin, error: CommandFailed) -> LuodiError:
+    """Turn what git printed into an error of ours."""
+    if NO_SPACE in error.output:
+        return _disk_full(origin.home)
+    for line in error.output.splitlines():
+        if UNREACHABLE.search(line):
+            return RemoteError(f"git origin {redact(origin.git)} cannot be reached: {redact(line)}")
+    return error
+
+
+def _disk_full(folder: Path) -> DiskFull:
+    return DiskFull(f"the disk is full while writing below {folder}: free some space and run the command again")
+
+
+def _explain(error: CommandFailed, root: Path) -> LuodiError:
     """Turn what dvc printed into an error of ours."""
     if match := re.search(r"failed to run: (.+?), exited with (-?\d+)", error.output):
         said = "".join(line + "\n" for line in error.output.splitlines() if line.startswith("error: "))
         failure = StageFailed(f"`{match[1]}` ended with exit code {match[2]}\n{said}".rstrip())
         failure.code = int(match[2])
         return failure
+    if NO_SPACE in error.output:
+        return _disk_full(root)
     if re.search(
         r"failed to (pull|push|fetch|transfer)|Everything is up to date|remote|upload|download", error.output
     ):

@@ -21,7 +21,7 @@ from airflow.dag_processing.dagbag import DagBag
 import airflow.sdk
 from airflow.sdk import DAG, BaseOperator
 before, started = set(sys.modules), time.perf_counter()
-bag = DagBag(sys.argv[1], include_examples=False)
+bag = DagBag(sys.argv[1])
 seconds = time.perf_counter() - started
 def tell(dag):
     return {

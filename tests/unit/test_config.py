@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+import re
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_numbers_are_those_that_dvc_reads(written, read, tmp_path):
     path = tmp_path / "params.yaml"
     before = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    path.write_text(before.replace("learning_rate: 0.002", f"learning_rate: {written}"), encoding="utf-8")
+    path.write_text(re.sub(r"(learning_rate:) \S+", rf"\1 {written}", before), encoding="utf-8")
     assert config.load(path).models["reviews"].train.learning_rate == read
 
 

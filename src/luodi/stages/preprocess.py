@@ -113,13 +113,14 @@ def _write_arrays(
 
 
 def _write_ids(path: Path, columns: list[pa.Array], encoder: text.Encoder) -> None:
-    """Encode chunk by chunk into a memory-mapped file: the matrix may be larger than memory."""
+    """Encode and write chunk by chunk: the matrix may be larger than memory.
+
+    Not through a memory map: there a full disk is no error but the end of the process.
+    """
     shape = (sum(len(column) for column in columns), encoder.length)
-    matrix = np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=shape)
-    place = 0
-    for column in columns:
-        for start in range(0, len(column), CHUNK):
-            ids = encoder.encode_clean(column.slice(start, CHUNK))
-            matrix[place : place + len(ids)] = ids
-            place += len(ids)
-    matrix.flush()
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.int32)), "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for column in columns:
+            for start in range(0, len(column), CHUNK):
+                file.write(encoder.encode_clean(column.slice(start, CHUNK)).tobytes())

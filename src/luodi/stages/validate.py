@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from luodi import files
-from luodi.checks import engine, findings, profile, rows, suite
+from luodi.checks import findings, profile, rows
 from luodi.checks.findings import Finding
 from luodi.config import Model
 from luodi.data import shards
@@ -26,6 +26,8 @@ def run(config: Model, paths: ModelPaths) -> None:
         ValidationFailed: A critical expectation failed; all outputs are written.
     """
     table = shards.read(paths.data, config.modality)
+    from luodi.checks import engine, suite  # here, not above: Great Expectations takes seconds to start
+
     marks = rows.flags(table, config.labels, config.validate_)
     measured = rows.measure(table, marks, config.labels)
     clean, quarantine = rows.split(table, marks)

@@ -1,0 +1,388 @@
+"""What goes wrong ends in one message, an exit code of its own, and a disk as it was: through the real command line."""
+
+import hashlib
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from luodi import errors
+
+CODES = {
+    name: kind.exit_code
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, errors.LuodiError)
+}
+COMMANDS = [
+    "validate", "preprocess", "baseline", "train", "evaluate", "fetch", "run", "connect", "up", "register", "models",
+    "predict",
+]  # fmt: skip
+STAGES = COMMANDS[:5]
+Break = Callable[[Any], object]
+
+
+def parquet(*texts: Any, **changes: Any) -> bytes:
+    count = len(texts)
+    columns = {"text": list(texts), "label": (["positive", "negative"] * count)[:count], "source": ["s"] * count}
+    sink = io.BytesIO()
+    pq.write_table(pa.table({name: value for name, value in (columns | changes).items() if value is not None}), sink)
+    return sink.getvalue()
+
+
+OWN = (".git/index",)  # git notes there when it last looked at a file
+GOOD = parquet(*(f"房间{number}很好" for number in range(600)))
+
+
+def shard(content: bytes, name: str = "slice.parquet") -> Break:
+    return lambda project: (project.root / "data" / "reviews" / name).write_bytes(content)
+
+
+def params(pattern: str, replacement: str) -> Break:
+    def change(project: Any) -> None:
+        path = project.root / "params.yaml"
+        changed, count = re.subn(pattern, replacement, path.read_text(encoding="utf-8"), count=1)
+        assert count == 1
+        path.write_text(changed, encoding="utf-8")
+
+    return change
+
+
+def remove(name: str) -> Break:
+    return lambda project: (project.root / name).rename(project.home / "removed")
+
+
+def write(name: str, content: bytes) -> Break:
+    def change(project: Any) -> None:
+        (project.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (project.root / name).write_bytes(content)
+
+    return change
+
+
+def nothing(project: Any) -> None:
+    pass
+
+
+def tree(root: Path, *but: str) -> dict[str, str]:
+    """Every file, folder and link below `root` with a hash of its content; `but` names what is left out."""
+    left_out = tuple(str(root / name) for name in but)
+    paths = (path for path in sorted(root.rglob("*")) if not str(path).startswith(left_out or "\0"))
+    return {
+        str(path.relative_to(root)): os.readlink(path) if path.is_symlink()
+        else hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+        for path in paths
+    }  # fmt: skip
+
+
+def luodi(project: Any, *arguments: str, cwd: Path | None = None, **env: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [Path(sys.executable).parent / "luodi", *arguments], cwd=cwd or project.root, capture_output=True, text=True,
+        env=project.env | {"PYTHONDONTWRITEBYTECODE": "1"} | env, stdin=subprocess.DEVNULL, timeout=300,
+    )  # fmt: skip
+
+
+def refused(done: "subprocess.CompletedProcess[str]", error: str, message: str) -> None:
+    assert "Traceback" not in done.stderr
+    assert done.returncode == CODES[error], f"ended with {done.returncode}, expected {CODES[error]}:\n{done.stderr}"
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("error: ") == 1
+    assert re.search(message, done.stderr), done.stderr
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    break_: Break
+    command: str
+    error: str
+    message: str
+
+
+PARAMS = [
+    Case("no params", remove("params.yaml"), "validate reviews", "LuodiError", "no params.yaml in .* or above it"),
+    Case("empty params", write("params.yaml", b""), "validate reviews", "WrongValue", "whole file"),
+    Case("broken params", write("params.yaml", b"models: ["), "validate reviews", "ParamsError", "not YAML in UTF-8"),
+    Case("misspelt key", params("epochs:", "epoch:"), "train reviews", "UnknownKey", "did you mean 'epochs'"),
+    Case("misspelt block", params("validate:", "valdate:"), "run reviews", "UnknownKey", "did you mean 'validate'"),
+    Case("wrong type", params(r"epochs: \d+", "epochs: many"), "train reviews", "WrongValue", "integer, found 'many'"),
+    Case("out of range", params(r"dropout: \S+", "dropout: 1.5"), "evaluate reviews", "WrongValue", "found 1.5"),
+    Case("shares", params("train: 0.8", "train: 0.7"), "preprocess reviews", "WrongValue", "must sum to 1"),
+    *(
+        Case(f"typo {command}", nothing, f"{command} reveiws", "UnknownKey", "no model 'reveiws'.*did you mean 'reviews'")
+        for command in ("validate", "preprocess", "baseline", "train", "evaluate", "run", "register")
+    ),
+]
+
+DATA = [
+    Case("no folder", remove("data"), "validate reviews", "MissingData", "no .*parquet in .*luodi fetch reviews"),
+    Case("no shard", remove("data/reviews/slice.parquet"), "validate reviews", "MissingData", "no .*parquet in"),
+    Case("no row", shard(parquet()), "validate reviews", "EmptyData", "hold no row"),
+    Case("no typed row", shard(parquet(text=pa.array([], pa.string()), label=pa.array([], pa.string()),
+         source=pa.array([], pa.string()))), "validate reviews", "EmptyData", "hold no row"),
+    Case("empty file", shard(b""), "validate reviews", "BrokenData", "slice.parquet is not a readable Parquet file"),
+    Case("text file", shard(b"text,label\n" * 9), "validate reviews", "BrokenData", "slice.parquet is not a readable"),
+    Case("truncated", shard(GOOD[:2000]), "validate reviews", "BrokenData", "slice.parquet is not a readable"),
+    Case("second broken", shard(GOOD[:2000], "z.parquet"), "validate reviews", "BrokenData", "z.parquet is not a"),
+    Case("no label", shard(parquet("好", label=None)), "validate reviews", "MissingColumn", "missing label; found text"),
+    Case("numbers", shard(parquet(1, 2, 3)), "validate reviews", "BrokenData", "found text is int64"),
+    Case("lists", shard(parquet(["好"], ["坏"])), "validate reviews", "BrokenData", "found text is list"),
+    Case("label numbers", shard(parquet("a", "b", label=[0, 1])), "validate reviews", "BrokenData", "label is int64"),
+    Case("unknown dataset", params("  reviews:", "  hotel:"), "fetch hotel", "MissingData", "no embedded dataset"),
+]  # fmt: skip
+
+ARTIFACTS = [
+    Case("preprocess first", nothing, "preprocess reviews", "ArtifactError", "clean.parquet does not exist: run"),
+    Case("baseline first", nothing, "baseline reviews", "ArtifactError", "rows.parquet does not exist: run"),
+    Case("train first", nothing, "train reviews", "ArtifactError", "encoder.json does not exist: run"),
+    Case("evaluate first", nothing, "evaluate reviews", "ArtifactError", "rows.parquet does not exist: run"),
+    *(
+        Case(f"broken {name}", write(f"artifacts/reviews/{name}", b"x"), f"{stage} reviews", "ArtifactError", message)
+        for stage, name, message in (
+            ("preprocess", "validate/clean.parquet", "clean.parquet cannot be read"),
+            ("baseline", "preprocess/rows.parquet", "rows.parquet cannot be read"),
+            ("train", "preprocess/encoder.json", "encoder.json is not an encoder"),
+            ("evaluate", "preprocess/rows.parquet", "rows.parquet cannot be read"),
+        )
+    ),
+]
+
+GIT = [
+    Case("no origin predict", nothing, "predict reviews 好", "NotARepository", "no git origin: expected LUODI_GIT_URL"),
+    Case("no origin models", nothing, "models", "NotARepository", "no git origin: expected LUODI_GIT_URL"),
+    Case("dirty register", params("owner: luodi", "owner: me"), "register reviews", "DirtyCheckout", r"\(params.yaml\)"),
+    Case("dirty run", params("owner: luodi", "owner: me"), "run reviews", "DirtyCheckout", "commit or stash them"),
+    Case("untracked", write("notes.txt", b"x"), "register reviews", "DirtyCheckout", r"\(notes.txt\)"),
+    Case("conflict", write("dvc.lock", b"<<<<<<< HEAD\nstages:\n=======\n"), "register reviews", "ArtifactError",
+         "dvc.lock is not a dvc.lock"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PARAMS + DATA + ARTIFACTS + GIT, ids=lambda case: case.name)
+def test_it_is_refused_and_nothing_changes(case, make_project, request):
+    project = make_project(re.sub(r"\W+", "-", request.node.name))
+    case.break_(project)
+    before = tree(project.root, *OWN)
+    refused(luodi(project, *case.command.split()), case.error, case.message)
+    after = tree(project.root, *OWN)
+    assert {name for name in before | after if before.get(name) != after.get(name)} == set()
+
+
+def test_outside_of_a_project(make_project, tmp_path):
+    done = luodi(make_project("outside"), "validate", "reviews", cwd=tmp_path)
+    refused(done, "LuodiError", f"no params.yaml in {tmp_path} or above it")
+
+
+def test_from_a_folder_inside_the_project(make_project):
+    project = make_project("inside")
+    done = luodi(project, "preprocess", "reviews", cwd=project.root / "data")
+    refused(done, "ArtifactError", "clean.parquet does not exist")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (parquet(*(f"房间{i}" for i in range(600)), label=["positive", "neutral"] * 300), "ValidationFailed", "neutral"),
+        (parquet(*["\u200b"] * 600), "NothingLeft", "every row of reviews was quarantined"),
+        (parquet(*(f"房间{i}" for i in range(600)), label=pa.nulls(600)), "NothingLeft", "every row"),
+        (parquet("好", "坏"), "ValidationFailed", "Enough rows: expected at least 500 rows; found 2 rows"),
+    ],
+    ids=["unknown label", "blank", "no label", "few rows"],
+)
+def test_bad_rows_end_in_a_report_and_a_code(content, error, message, make_project, request):
+    project = make_project(re.sub(r"\W+", "-", request.node.name))
+    shard(content)(project)
+    before = tree(project.root, "artifacts")
+    refused(luodi(project, "validate", "reviews"), error, message)
+    assert tree(project.root, "artifacts") == before
+    assert (project.root / "artifacts" / "reviews" / "validate" / "report.html").exists()
+
+
+@pytest.mark.parametrize("url", ["/nowhere/x.git", "file:///nowhere/x.git", "http://me:secret@127.0.0.1:9/x.git",
+                                 "git://127.0.0.1:9/x.git", "ssh://me@127.0.0.1:9/x.git"])  # fmt: skip
+@pytest.mark.parametrize("command", ["models", "predict reviews 好", "register reviews"])
+def test_an_unreachable_git_origin(url, command, make_project, request, tmp_path):
+    project = make_project(re.sub(r"\W+", "-", request.node.name))
+    before = tree(project.root, *OWN)
+    done = luodi(project, *command.split(), LUODI_GIT_URL=url, LUODI_HOME=str(tmp_path))
+    refused(done, "RemoteError", r"git origin \S+ cannot be reached: ")
+    assert "secret" not in done.stderr
+    assert tree(project.root, *OWN) == before
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_no_identity(make_project, tmp_path):
+    project = make_project("no-identity")
+    (project.home / "gitconfig").write_text("")
+    before = tree(project.root, *OWN)
+    done = luodi(project, "register", "reviews", LUODI_GIT_URL=str(project.root), LUODI_HOME=str(tmp_path), EMAIL="")
+    refused(done, "NoIdentity", "expected user.name and user.email.*git config --global user.name")
+    assert tree(project.root, *OWN) == before
+
+
+def test_nothing_trained_yet(make_project, tmp_path):
+    project = make_project("untrained")
+    before = tree(project.root, *OWN)
+    done = luodi(project, "register", "reviews", LUODI_GIT_URL=str(project.root), LUODI_HOME=str(tmp_path))
+    refused(done, "ArtifactError", "dvc.lock has no entry of reviews .*run `dvc repro` first")
+    assert tree(project.root, *OWN) == before
+
+
+@pytest.mark.parametrize("branch", ["", "gone"])
+def test_an_origin_without_versions(branch, make_project, tmp_path):
+    project = make_project(f"no-versions-{branch}")
+    env = {"LUODI_GIT_URL": str(project.root), "LUODI_HOME": str(tmp_path), "LUODI_GIT_BRANCH": branch}
+    before = tree(project.root)
+    for arguments in (["predict", "reviews", "好"], ["predict", "reviews", "好", "--version", "v1.0.0"], ["models", "reviews"]):
+        refused(luodi(project, *arguments, **env), "NoVersion", "no version of reviews at all")
+    done = luodi(project, "models", **env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert tree(project.root) == before
+
+
+@pytest.fixture(scope="module")
+def tagged(reproduced, make_project):
+    """A project whose commit carries a version of the trained model; its bytes are in no DVC remote."""
+    project = reproduced.project.copy("tagged")
+    project.git("add", "--force", "dvc.lock")
+    project.git("commit", "--quiet", "--message", "Lock")
+    export = next(out["md5"] for out in project.lock["train@reviews"]["outs"] if out["path"].endswith("export"))
+    facts = f'{{"export": "{export}"}}'
+    project.git("tag", "--annotate", "reviews@v1.0.0", "--message", f"x\n\n{facts}")
+    project.git("tag", "--annotate", "reviews#production#1", "--message", "x")
+    return project
+
+
+UNREACHABLE = ["http://127.0.0.1:9/remote", "/nowhere/remote"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("remote", UNREACHABLE)
+def test_an_unreachable_dvc_remote_of_predict(remote, tagged, tmp_path):
+    before = tree(tagged.root)
+    env = {"LUODI_GIT_URL": str(tagged.root), "LUODI_HOME": str(tmp_path / "home"), "LUODI_DVC_REMOTE": remote}
+    refused(luodi(tagged, "predict", "reviews", "好", **env), "RemoteError", "the DVC remote cannot be used")
+    assert tree(tagged.root) == before
+    assert not (tmp_path / "home" / "models").exists()
+    assert "reviews@v1.0.0" in luodi(tagged, "models", **env).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("remote", UNREACHABLE[:1])
+def test_an_unreachable_dvc_remote_of_register(remote, tagged, tmp_path):
+    path = tagged.root / ".dvc" / "config.local"
+    kept = path.read_text()
+    path.write_text(re.sub(r"url = .*", f"url = {remote}", kept))
+    before = tree(tagged.root, ".dvc/tmp", *OWN)
+    env = {"LUODI_GIT_URL": str(tagged.root), "LUODI_HOME": str(tmp_path / "home"), "LUODI_DVC_REMOTE": remote}
+    refused(luodi(tagged, "register", "reviews", **env), "RemoteError", "the DVC remote cannot be used")
+    assert tree(tagged.root, ".dvc/tmp", *OWN) == before
+    path.write_text(kept)
+
+
+@pytest.fixture
+def full_disk(reproduced, request) -> Iterator[tuple[Any, Callable[[int], None]]]:
+    """The artifacts of a whole run on a file system of their own, and a function that leaves so many bytes free."""
+    project = reproduced.project.copy(re.sub(r"\W+", "-", request.node.name))
+    folder = project.root / "artifacts"
+    aside = folder.rename(project.home / "artifacts")
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    subprocess.run(["cp", "-rL", f"{aside}/.", folder], check=True)
+
+    def leave(free: int) -> None:
+        space = os.statvfs(folder)
+        (folder / "filler").write_bytes(bytes(space.f_bavail * space.f_frsize - free))
+
+    yield project, leave
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("free", [0, 40960])
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_full_disk(stage, free, full_disk):
+    project, leave = full_disk
+    leave(free)
+    before = tree(project.root)
+    done = luodi(project, stage, "reviews", TMPDIR=str(project.home))
+    if free and done.returncode == 0:
+        assert stage == "baseline"  # its outputs are small
+    else:
+        refused(done, "DiskFull", r"the disk is full.*: free some space and run the command again")
+    assert tree(project.root).keys() == before.keys()
+    if stage != "evaluate":  # the rest is determined by the data
+        assert tree(project.root) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command, make_project, tmp_path):
+    done = subprocess.run(
+        [Path(sys.executable).parent / "luodi", command, "--help"], capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert re.search(rf"Examples?: (.*&& )?luodi {command}\b", " ".join(done.stdout.split())) or command == "connect"
+    assert f"luodi {command}" in done.stdout
+
+
+def test_the_commands_are_those_tested_here():
+    from luodi.cli import app
+
+    assert sorted(command.callback.__name__ for command in app.registered_commands) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [[], ["nope"], ["validate"], ["validate", "--nope"], ["validate", "a", "b"]]
+                         + [["predict", "reviews"], ["predict", "reviews", "好", "--input", "x.csv"]], ids=" ".join)  # fmt: skip
+def test_a_wrong_use_shows_the_usage(arguments, tmp_path):
+    done = subprocess.run(
+        [Path(sys.executable).parent / "luodi", *arguments], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert "Usage: luodi" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["validate", "--help"], ["predict", "--help"]])
+def test_help_imports_nothing_heavy(arguments, tmp_path):
+    code = f"""
+import sys
+from luodi.cli import app
+try:
+    app({arguments!r})
+except SystemExit as end:
+    assert end.code == 0
+heavy = {{"pyarrow", "numpy", "pandas", "tensorflow", "great_expectations", "dvc", "airflow", "yaml", "jinja2"}}
+print(*sorted(heavy & set(sys.modules)), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "Usage: " in done.stdout
+    assert done.stderr.split() == []
+
+
+def test_every_error_has_an_exit_code_of_its_own_and_a_place_in_the_tree():
+    assert len(set(CODES.values())) == len(CODES)
+    assert not set(CODES.values()) & {0, 2}  # success, and wrong use of the command line
+    drawn = dict(re.findall(r"(\w+) +(\d+)(?:  |\n)", errors.__doc__ or ""))
+    assert {name: int(code) for name, code in drawn.items()} == CODES
+
+
+def test_the_parents_are_those_drawn():
+    depth = {name: line.index(name) for line in (errors.__doc__ or "").splitlines() for name in CODES if f"{name} " in line}
+    stack: list[str] = []
+    for name, indent in depth.items():
+        while stack and depth[stack[-1]] >= indent:
+            stack.pop()
+        assert not stack or getattr(errors, name).__base__.__name__ == stack[-1]
+        stack.append(name)
+
+

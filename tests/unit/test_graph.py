@@ -1,0 +1,54 @@
+"""The graph read from dvc.yaml: placeholders filled, edges where one stage reads what another writes."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luodi import graph
+
+YAML = """\
+stages:
+  first:
+    foreach: ${models}
+    do:
+      cmd: luodi first ${key}
+      deps: ["data/${key}", "src/${item.modality}.py"]
+      params: ["models.${key}.first"]
+      outs: ["out/${key}/a"]
+      metrics: ["out/${key}/m.json"]
+      plots: ["out/${key}/p.csv"]
+  second:
+    foreach: ${models}
+    do: {cmd: x, deps: ["out/${key}/a"]}
+"""
+
+
+@pytest.mark.parametrize(("model", "modality"), [("reviews", "text"), ("digits-2", "image")])
+def test_placeholders_are_filled(model, modality, tmp_path):
+    path = tmp_path / "dvc.yaml"
+    path.write_text(YAML)
+    assert graph.stages(path, model, modality) == {
+        "first": {
+            "deps": [f"data/{model}", f"src/{modality}.py"],
+            "params": [f"models.{model}.first"],
+            "outs": [f"out/{model}/a", f"out/{model}/m.json", f"out/{model}/p.csv"],
+        },
+        "second": {"deps": [f"out/{model}/a"], "params": [], "outs": []},
+    }
+    assert graph.edges(graph.stages(path, model, modality)) == {("first", "second")}
+
+
+def test_the_graph_of_the_project_keeps_the_order_of_dvc_yaml():
+    found = graph.stages(Path(__file__).parents[2] / "dvc.yaml", "reviews", "text")
+    assert list(found) == ["validate", "preprocess", "baseline", "train", "evaluate"]
+    assert "${" not in str(found)
+
+
+@given(st.lists(st.sets(st.integers(0, 30)), max_size=8))
+def test_edges_are_those_of_the_files(reads):
+    """Stage i writes file i and reads the files in `reads[i]`."""
+    stages = {str(i): {"deps": [str(n) for n in sorted(read)], "outs": [str(i)]} for i, read in enumerate(reads)}
+    expected = {(str(n), str(i)) for i, read in enumerate(reads) for n in read if n < len(reads)}
+    assert graph.edges(stages) == expected

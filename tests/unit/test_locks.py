@@ -1,0 +1,117 @@
+"""Lock entries: one model's are replaced, all others stay, and a broken dvc.lock is named."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luodi import locks
+from luodi.errors import ArtifactError
+
+NAMES = st.sampled_from(["reviews", "reviews-2", "hotel", "评论", "a@b"])
+ENTRY = st.fixed_dictionaries(
+    {
+        "cmd": st.text("luodi 评论", min_size=1),
+        "deps": st.lists(st.fixed_dictionaries({"path": st.text("ab/好", min_size=1), "md5": st.text("0123abc")})),
+        "params": st.dictionaries(st.text("ab", min_size=1), st.integers() | st.floats(allow_nan=False) | st.text("on1e: ")),
+        "outs": st.lists(st.fixed_dictionaries({"path": st.just("x"), "md5": st.text("0123"), "nfiles": st.integers()})),
+    }
+)
+ENTRIES = st.dictionaries(st.builds("{}@{}".format, st.sampled_from(["train", "validate"]), NAMES), ENTRY)
+
+CONFLICT = """\
+schema: '2.0'
+stages:
+  train@reviews:
+<<<<<<< HEAD
+    cmd: luodi train reviews
+=======
+    cmd: luodi train reviews --fast
+>>>>>>> other
+"""
+
+
+@given(ENTRIES, ENTRIES, NAMES)
+def test_merge_replaces_one_models_entries(mine, theirs, model):
+    merged = locks.merge(theirs, model, mine)
+    assert locks.of_model(merged, model) == locks.of_model(mine, model)
+    for other in {name.partition("@")[2] for name in [*mine, *theirs]} - {model}:
+        assert locks.of_model(merged, other) == locks.of_model(theirs, other)
+
+
+@given(ENTRIES, ENTRIES, NAMES)
+def test_merging_again_changes_nothing(mine, theirs, model):
+    once = locks.merge(theirs, model, mine)
+    assert locks.merge(once, model, mine) == once
+    assert locks.merge(theirs, model, theirs) == theirs
+
+
+@given(ENTRIES, ENTRIES, ENTRIES)
+def test_two_models_merge_in_either_order(base, one, other):
+    forth = locks.merge(locks.merge(base, "reviews", one), "hotel", other)
+    back = locks.merge(locks.merge(base, "hotel", other), "reviews", one)
+    assert forth == back
+
+
+@given(ENTRIES)
+def test_round_trip(tmp_path_factory, entries):
+    path = tmp_path_factory.getbasetemp() / "dvc.lock"
+    locks.write(path, entries)
+    assert locks.read(path) == entries
+    first = path.read_bytes()
+    locks.write(path, dict(reversed(entries.items())))
+    assert path.read_bytes() == first
+
+
+def test_the_file_is_laid_out_as_dvc_does(tmp_path):
+    path = tmp_path / "dvc.lock"
+    locks.write(path, {"b@m": {"cmd": "y", "outs": [{"path": "o", "md5": "1"}]}, "a@m": {"cmd": "x " * 90}})
+    assert list(yaml.safe_load(path.read_text())) == ["schema", "stages"]
+    assert path.read_text() == (
+        f"schema: '2.0'\nstages:\n  a@m:\n    cmd: '{'x ' * 90}'\n"
+        "  b@m:\n    cmd: y\n    outs:\n    - path: o\n      md5: '1'\n"
+    )
+
+
+def test_a_missing_lock_holds_nothing(tmp_path):
+    assert locks.read(tmp_path / "dvc.lock") == {}
+
+
+@pytest.mark.parametrize("content", ["", "schema: '2.0'\n", "schema: '2.0'\nstages:\n", "schema: '2.0'\nstages: {}\n"])
+def test_an_empty_lock_holds_nothing(content):
+    assert locks.parse(content, "dvc.lock") == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [CONFLICT, f"<<<<<<< HEAD\n{CONFLICT}", "words", "3", "[1]", "stages: 3", "stages: words", "stages: [1]"]
+    + ["stages: {train@reviews: 3}", "stages: {train@reviews: }", "stages: {", "\0", "stages: !!python/name:os.x {}"],
+)
+def test_what_is_no_lock_is_named_with_the_remedy(content):
+    with pytest.raises(ArtifactError, match=r"^here/dvc\.lock is not a dvc\.lock \(.+\): restore it with `git checkout`$"):
+        locks.parse(content, "here/dvc.lock")
+
+
+def test_a_lock_in_another_encoding_is_named(tmp_path):
+    path = tmp_path / "dvc.lock"
+    path.write_bytes("stages: {train@m: {cmd: 训练}}".encode("gbk"))
+    with pytest.raises(ArtifactError, match=r"dvc\.lock is not a dvc\.lock"):
+        locks.read(path)
+
+
+@pytest.mark.parametrize(("model", "names"), [("m", ["a@m", "b@m"]), ("m2", ["a@m2"]), ("m@2", ["a@m@2"]), ("x", [])])
+def test_a_models_entries_are_those_after_the_at_sign(model, names):
+    assert list(locks.of_model(dict.fromkeys(["a@m", "b@m", "a@m2", "a@m@2", "m", "m@"]), model)) == names
+
+
+def test_outputs():
+    entries = {"train@m": {"outs": [{"path": "a", "md5": "1"}, {"path": "b", "md5": "2.dir"}]}, "x@m": {"cmd": "y"}}
+    assert locks.outputs(entries, "train@m") == {"a": "1", "b": "2.dir"}
+    assert locks.outputs(entries, "x@m") == locks.outputs(entries, "gone@m") == {}
+
+
+def test_a_lock_of_the_project_is_read():
+    path = Path(__file__).parents[2] / "dvc.lock"
+    assert all("cmd" in entry for entry in locks.read(path).values())

@@ -1,0 +1,200 @@
+"""Commands stream, tell their exit code, and die whole: by kill, and with this process."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from luodi.processes import TAIL, CommandFailed, Runner, redact
+
+# Leaves a grandchild that ignores SIGTERM, holds the output open, and whose id stands in a file.
+STUBBORN = "trap '' TERM; echo $$ > {}; while :; do sleep 0.1; done"
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture
+def lines():
+    return []
+
+
+@pytest.fixture
+def runner(lines):
+    return Runner(lines.append)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_output_and_errors_come_as_one(runner, lines, stream, tmp_path):
+    output = runner.run("sh", "-c", "echo one; echo two >&2; printf 三", cwd=tmp_path, stream=stream)
+    assert output == "one\ntwo\n三"
+    assert lines == (["one", "two", "三"] if stream else [])
+
+
+def test_lines_come_as_they_are_printed(tmp_path):
+    """The command goes on only once its first line has arrived here."""
+    signpost = tmp_path / "go"
+    runner = Runner(lambda line: signpost.touch())
+    output = runner.run("sh", "-c", f"echo one; until [ -e {signpost} ]; do sleep 0.01; done; echo two", cwd=tmp_path, stream=True)
+    assert output == "one\ntwo\n"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("code", [1, 3, 70, 255])
+def test_an_exit_code_is_told_with_the_output(runner, stream, code, tmp_path):
+    with pytest.raises(CommandFailed, match=rf"`sh -c .*` ended with exit code {code}:\nwhy\n") as caught:
+        runner.run("sh", "-c", f"echo why >&2; exit {code}", cwd=tmp_path, stream=stream)
+    assert (caught.value.code, caught.value.output) == (code, "why\n")
+    assert runner.run("true", cwd=tmp_path) == ""
+
+
+def test_a_signal_is_a_negative_code(runner, tmp_path):
+    with pytest.raises(CommandFailed) as caught:
+        runner.run("sh", "-c", "kill -9 $$", cwd=tmp_path)
+    assert caught.value.code == -9
+
+
+def test_a_streamed_failure_keeps_the_last_lines(runner, lines, tmp_path):
+    with pytest.raises(CommandFailed) as caught:
+        runner.run("sh", "-c", "seq 1000; exit 1", cwd=tmp_path, stream=True)
+    assert caught.value.output.split() == [str(number) for number in range(1001 - TAIL, 1001)]
+    assert len(lines) == 1000
+
+
+def test_a_command_that_does_not_exist_is_told(runner, tmp_path):
+    with pytest.raises((CommandFailed, FileNotFoundError), match="no-such-command"):
+        runner.run("no-such-command", cwd=tmp_path)
+
+
+def test_where_and_with_what_it_runs(runner, tmp_path, monkeypatch):
+    monkeypatch.setenv("OUTER", "1")
+    output = runner.run("sh", "-c", 'echo "$PWD $OUTER $INNER"; cat', cwd=tmp_path, env={"INNER": "2"})
+    assert output == f"{tmp_path} 1 2\n"
+
+
+def test_bytes_that_are_not_utf8_do_not_stop_it(runner, tmp_path):
+    assert runner.run("printf", r"a\377b", cwd=tmp_path) == "a\ufffdb"
+
+
+@pytest.mark.parametrize("leader", ["sleep 100", "exit 0", "trap '' TERM; while :; do sleep 0.1; done"])
+def test_kill_ends_a_grandchild_that_ignores_sigterm(leader, tmp_path):
+    """Whether its parent still lives, is gone, or ignores SIGTERM too."""
+    runner, pids, errors = Runner(print), tmp_path / "pid", []
+
+    def work() -> None:
+        try:
+            runner.run("sh", "-c", f"sh -c '{STUBBORN.format(pids).replace(chr(39), chr(34))}' & {leader}", cwd=tmp_path)
+        except CommandFailed as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    wait_for(lambda: pids.exists() and pids.read_text().strip())
+    grandchild = int(pids.read_text())
+    assert alive(grandchild)
+    runner.kill(grace=0.5)
+    thread.join(20)
+    assert not thread.is_alive()
+    wait_for(lambda: not alive(grandchild))
+
+
+def test_kill_lets_a_command_end_in_its_own_way(tmp_path):
+    runner, errors = Runner(print), []
+    script = f"trap 'echo bye; exit 7' TERM; touch {tmp_path}/ready; while :; do sleep 0.1; done"
+
+    def work() -> None:
+        try:
+            runner.run("sh", "-c", script, cwd=tmp_path)
+        except CommandFailed as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    wait_for((tmp_path / "ready").exists)
+    runner.kill(grace=20)
+    thread.join(20)
+    assert [error.code for error in errors] == [7]
+    assert errors[0].output.endswith("bye\n")
+
+
+def test_kill_without_a_command_starts_no_other(tmp_path):
+    runner = Runner(print)
+    assert runner.run("echo", "x", cwd=tmp_path) == "x\n"
+    runner.kill()
+    with pytest.raises(CommandFailed, match="not started"):
+        runner.run("touch", "made", cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_dies_when_this_process_is_killed(tmp_path):
+    pids = tmp_path / "pid"
+    code = f"""
+from pathlib import Path
+from luodi.processes import Runner
+Runner(print).run("sh", "-c", "echo $$ > {pids}; exec sleep 100", cwd=Path("."))
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    wait_for(lambda: pids.exists() and pids.read_text().strip())
+    child = int(pids.read_text())
+    assert alive(child)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    wait_for(lambda: not alive(child))
+
+
+def test_a_stage_dies_with_its_parent(tmp_path):
+    """`die_with_parent`, called as the stages of `dvc repro` call it: dvc is killed, the stage ends."""
+    pids = tmp_path / "pid"
+    stage = f"""
+import os, time
+from luodi.processes import die_with_parent
+die_with_parent()
+open({str(pids)!r}, "w").write(str(os.getpid()))
+time.sleep(100)
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {stage!r}])"],
+        start_new_session=True,
+    )
+    wait_for(lambda: pids.exists() and pids.read_text().strip())
+    child = int(pids.read_text())
+    assert alive(child)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    wait_for(lambda: not alive(child))
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("fatal: https://me:secret@host/x.git failed", "fatal: https://host/x.git failed"),
+        ("s3://key@bucket and ssh://git@host", "s3://bucket and ssh://host"),
+        ("https://host/a@b", "https://host/a@b"),
+        ("git@host:x", "git@host:x"),
+        ("at ://nothing here@all", "at ://nothing here@all"),
+    ],
+)
+def test_passwords_are_not_told(raw, shown):
+    assert redact(raw) == shown
+
+
+def test_a_failure_tells_no_password():
+    error = CommandFailed(["git", "clone", "https://me:secret@host/x"], 128, "fatal: https://me:secret@host/x\n")
+    assert "secret" not in str(error)
+
+

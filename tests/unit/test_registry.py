@@ -1,0 +1,194 @@
+"""Versions are counted by what changed, and read from the tags of a real git repository."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luodi import registry
+from luodi.errors import NoVersion, RegistryError
+from luodi.origin import Origin
+from luodi.processes import Runner
+
+FACTS = {"export": "abc.dir", "metrics": {"rows": 1}}
+
+
+@pytest.mark.parametrize(
+    ("previous", "change", "expected"),
+    [
+        (None, "major", "v1.0.0"),
+        (None, "patch", "v1.0.0"),
+        ("v1.0.0", "patch", "v1.0.1"),
+        ("v1.9.9", "patch", "v1.9.10"),
+        ("v1.2.3", "minor", "v1.3.0"),
+        ("v1.2.3", "major", "v2.0.0"),
+        ("v9.99.999", "major", "v10.0.0"),
+    ],
+)
+def test_next_number(previous, change, expected):
+    assert registry.next_number(previous, change) == expected
+
+
+@given(st.lists(st.sampled_from(["major", "minor", "patch"]), min_size=1, max_size=20))
+def test_numbers_only_rise(changes):
+    number, seen = None, []
+    for change in changes:
+        number = registry.next_number(number, change)
+        seen.append(tuple(map(int, number[1:].split("."))))
+    assert seen == sorted(set(seen))
+
+
+def entries(labels=("a", "b"), epochs=3, code="1", data="1", model="reviews"):
+    """The lock entries of a run."""
+    params = {f"models.{model}.labels": list(labels), f"models.{model}.train.epochs": epochs}
+    return {
+        f"validate@{model}": {"cmd": "x", "deps": [{"path": f"data/{model}", "md5": data}]},
+        f"train@{model}": {
+            "cmd": "y",
+            "deps": [{"path": "src/luodi/nets", "md5": code}, {"path": f"artifacts/{model}/x", "md5": data}],
+            "params": {"params.yaml": params},
+            "outs": [{"path": f"artifacts/{model}/train/export", "md5": f"{data}{code}.dir"}],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (entries(), "patch"),
+        (entries(data="2"), "patch"),
+        (entries(epochs=4), "minor"),
+        (entries(code="2"), "minor"),
+        (entries(code="2", data="2"), "minor"),
+        (entries(labels=("a", "b", "c")), "major"),
+        (entries(labels=("b", "a")), "major"),  # the columns of its probabilities change places
+        (entries(labels=("a", "c"), epochs=4, code="2", data="2"), "major"),
+        (entries() | {"tune@reviews": {"cmd": "z", "params": {"params.yaml": {"x": 1}}}}, "minor"),
+        (entries() | entries(model="other", labels=("x", "y"), code="7"), "patch"),
+    ],
+)
+def test_change(after, expected):
+    assert registry.change(entries(), after, "reviews") == expected
+
+
+def test_export_hash():
+    assert registry.export_hash(entries(), "reviews") == "11.dir"
+    with pytest.raises(KeyError):
+        registry.export_hash({}, "reviews")
+
+
+class Repository:
+    """A real git repository to tag."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+        self.git("init", "--quiet", "-b", "main")
+        self.commit()
+
+    def git(self, *arguments: str) -> str:
+        identity = ("-c", "user.name=Tester", "-c", "user.email=t@localhost")
+        return subprocess.check_output(["git", *identity, *arguments], cwd=self.path, text=True).strip()
+
+    def commit(self) -> str:
+        self.git("commit", "--quiet", "--allow-empty", "--message", "x")
+        return self.git("rev-parse", "HEAD")
+
+    def tag(self, name: str, facts: object = FACTS) -> None:
+        self.git("tag", "--annotate", name, "--message", f"{name}\n\n{json.dumps(facts)}")
+
+
+@pytest.fixture
+def repository(tmp_path):
+    return Repository(tmp_path / "repository")
+
+
+def test_no_tags_no_versions(repository):
+    assert registry.versions(repository.path, "reviews") == []
+    assert registry.versions(repository.path, "") == []
+    assert registry.models(repository.path) == []
+    with pytest.raises(NoVersion, match="no reviews@production .* no version of reviews at all"):
+        registry.find(repository.path, "reviews")
+
+
+def test_versions_of_two_models(repository):
+    commits = []
+    for number in ("v1.0.0", "v1.0.2", "v1.0.10", "v2.0.0"):
+        repository.tag(f"reviews@{number}", FACTS | {"number": number})
+        commits.append(repository.commit())
+    repository.tag("hotel-reviews@v1.0.0")
+    repository.tag("reviews#production#1")
+    repository.git("tag", "--annotate", "--message", "back", "reviews#production#2", "reviews@v1.0.10^{commit}")
+    found = registry.versions(repository.path, "reviews")
+    assert [version.number for version in found] == ["v2.0.0", "v1.0.10", "v1.0.2", "v1.0.0"]
+    assert [version.stage for version in found] == [None, "production", None, None]
+    assert {version.author for version in found} == {"Tester"}
+    assert found[1].facts == FACTS | {"number": "v1.0.10"}
+    assert found[1].commit == commits[1]
+    assert found[1].name == "reviews@v1.0.10"
+    assert registry.models(repository.path) == ["hotel-reviews", "reviews"]
+    (other,) = registry.versions(repository.path, "hotel-reviews")
+    assert (other.number, other.stage) == ("v1.0.0", None)
+
+
+@pytest.mark.parametrize("number", ["v1.0.0", "v1.1.0", "production"])
+def test_find(repository, number):
+    repository.tag("reviews@v1.0.0")
+    repository.tag("reviews#production#1")
+    repository.commit()
+    repository.tag("reviews@v1.1.0")
+    assert registry.find(repository.path, "reviews", number).number == {"production": "v1.0.0"}.get(number, number)
+
+
+@pytest.mark.parametrize(("model", "number"), [("reviews", "v9.0.0"), ("reviews", "staging"), ("reviews", "1.0.0")])
+def test_what_is_not_there_is_named_with_what_is(repository, model, number):
+    repository.tag("reviews@v1.0.0")
+    with pytest.raises(NoVersion, match=rf"no {model}@{number} in the registry; there is: reviews@v1\.0\.0$"):
+        registry.find(repository.path, model, number)
+
+
+def test_an_unassigned_version_is_not_in_production(repository):
+    repository.tag("reviews@v1.0.0")
+    repository.tag("reviews#production#1")
+    repository.tag("reviews#production!#2")
+    with pytest.raises(NoVersion, match="no reviews@production"):
+        registry.find(repository.path, "reviews")
+
+
+@pytest.mark.parametrize("name", ["v9.9.9", "release", "reviews@v1", "reviews@v3.0.0-rc.1", "reviews@v3.0.0+x", "x@y@v1.0.0"])
+@pytest.mark.parametrize("annotated", [True, False])
+def test_foreign_tags_are_ignored(repository, name, annotated):
+    repository.tag("reviews@v1.0.0")
+    repository.tag("reviews#production#1")
+    repository.commit()
+    if annotated:
+        repository.tag(name)
+    else:
+        repository.git("tag", name)
+    assert [version.name for version in registry.versions(repository.path, "reviews")] == ["reviews@v1.0.0"]
+    assert registry.find(repository.path, "reviews").number == "v1.0.0"
+
+
+@pytest.mark.parametrize("message", ["by hand", "by hand\n\nnot JSON", "by hand\n\n[1]", "by hand\n\n3"])
+def test_a_version_tagged_by_hand_has_no_facts_and_cannot_be_served(repository, message, tmp_path):
+    repository.git("tag", "--annotate", "reviews@v1.0.0", "--message", message)
+    (version,) = registry.versions(repository.path, "reviews")
+    assert version.facts == {}
+    origin = Origin(str(repository.path), "main", None, tmp_path / "home")
+    with pytest.raises(RegistryError, match=r"reviews@v1\.0\.0 was tagged by hand"):
+        registry.fetch(origin, version, Runner(print))
+
+
+def test_a_mirror_follows_its_origin(repository, tmp_path):
+    origin = Origin(str(repository.path), "main", None, tmp_path / "home")
+    repository.tag("reviews@v1.0.0")
+    mirror = registry.mirror(origin, Runner(print))
+    assert [version.number for version in registry.versions(mirror, "reviews")] == ["v1.0.0"]
+    repository.commit()
+    repository.tag("reviews@v1.1.0")
+    repository.git("tag", "--delete", "reviews@v1.0.0")
+    assert registry.mirror(origin, Runner(print)) == mirror
+    assert [version.number for version in registry.versions(mirror, "reviews")] == ["v1.1.0"]

@@ -1,0 +1,108 @@
+"""Raw Parquet shards: read in order, and every way they can be unusable has its own error."""
+
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from luodi.data import shards
+from luodi.errors import BrokenData, EmptyData, MissingColumn, MissingData
+
+COLUMNS = ("text", "label", "source")
+
+
+def table(count: int = 2, **changes: object) -> pa.Table:
+    columns = {"text": [f"好{i}" for i in range(count)], "label": ["x"] * count, "source": ["s"] * count}
+    return pa.table(columns | changes)
+
+
+def parquet(content: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(content, sink)
+    return sink.getvalue()
+
+
+def buffer(*raw: bytes) -> pa.Array:
+    """A string column whose bytes nobody checked."""
+    ends = [sum(map(len, raw[:count])) for count in range(len(raw) + 1)]
+    return pa.Array.from_buffers(pa.string(), len(raw), [None, pa.array(ends, pa.int32()).buffers()[1], pa.py_buffer(b"".join(raw))])
+
+
+GOOD = parquet(table(1000))
+
+
+def read(folder, **files: bytes) -> pa.Table:
+    for name, content in files.items():
+        (folder / f"{name}.parquet").write_bytes(content)
+    return shards.read(folder, "text")
+
+
+def test_shards_are_read_in_order_of_name_with_their_places(tmp_path):
+    found = read(tmp_path, b=parquet(table(2)), a=parquet(table(3)), c=parquet(table(0)))
+    assert found.column_names == [*COLUMNS, "shard", "row"]
+    assert found["shard"].to_pylist() == ["a.parquet"] * 3 + ["b.parquet"] * 2
+    assert found["row"].to_pylist() == [0, 1, 2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.dictionary(pa.int32(), pa.string())],
+    ids=str,
+)
+def test_every_kind_of_string_is_one(kind, tmp_path):
+    found = read(tmp_path, a=parquet(table(text=pa.array(["好", "坏"]).cast(kind), more=[1, 2])), b=GOOD)
+    assert found["text"].to_pylist()[:2] == ["好", "坏"]
+    assert found.schema.field("text").type == pa.string()
+
+
+def test_nulls_stay_nulls(tmp_path):
+    found = read(tmp_path, a=parquet(table(text=pa.nulls(2), source=pa.array([None, "s"]))))
+    assert found["text"].to_pylist() == [None, None]
+    assert found["source"].null_count == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (b"", BrokenData, "not a readable Parquet file"),
+        (b"text,label\n" * 20, BrokenData, "not a readable Parquet file"),
+        (GOOD[: len(GOOD) // 2], BrokenData, "not a readable Parquet file"),
+        (GOOD[:-1], BrokenData, "not a readable Parquet file"),
+        (GOOD[:4] + b"\xff" * 60 + GOOD[64:], BrokenData, "not a readable Parquet file"),
+        (GOOD[:-300] + b"\xff" * 200 + GOOD[-100:], BrokenData, "not a readable Parquet file"),
+        (parquet(table(text=[1, 2])), BrokenData, "expected columns of strings, found text is int64"),
+        (parquet(table(label=[True, False])), BrokenData, "found label is bool"),
+        (parquet(table(text=[["x"], ["y"]])), BrokenData, "found text is list"),
+        (parquet(table(text=[1.5, 2], label=[1, 2])), BrokenData, "found text is double, label is int64"),
+        (parquet(table(text=pa.array([b"\xba\xc3", b"x"]))), BrokenData, "UTF8"),
+        (parquet(table(text=buffer(b"\xba\xc3", b"x"))), BrokenData, "UTF8"),
+        (parquet(pa.Table.from_arrays([pa.array(["x"])] * 4, ["text", *COLUMNS])), BrokenData, "text"),
+        (parquet(pa.table({"text": ["x"]})), MissingColumn, "missing label, source; found text"),
+        (parquet(pa.table({"Text": ["x"], "label": ["y"], "source": ["z"]})), MissingColumn, "missing text; found Text"),
+        (parquet(table(0)), EmptyData, "hold no row"),
+    ],
+)
+def test_an_unusable_shard_is_named(content, error, message, tmp_path):
+    good = {} if error is EmptyData else {"a": GOOD}
+    with pytest.raises(error, match=message) as caught:
+        read(tmp_path, **good, b=content)
+    assert type(caught.value) is error
+    assert error is EmptyData or "b.parquet" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", [None, "a.csv", "a.parquet.tmp"])
+def test_no_shard_is_missing_data(name, tmp_path):
+    if name:
+        (tmp_path / name).write_bytes(GOOD)
+    with pytest.raises(MissingData, match=r"no \*\.parquet in .*run `luodi fetch"):
+        shards.read(tmp_path, "text")
+    with pytest.raises(MissingData, match=r"no \*\.parquet in .*gone"):
+        shards.read(tmp_path / "gone", "text")
+
+
+def test_a_folder_named_as_a_shard_is_named(tmp_path):
+    (tmp_path / "b.parquet").mkdir()
+    with pytest.raises(BrokenData, match=r"b\.parquet is not a readable Parquet file"):
+        read(tmp_path, a=GOOD)
