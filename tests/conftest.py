@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from luodi import embedded, locks, registry, workspace
+from luodi import embedded, locks, registry
 from luodi.data import sources
 from luodi.origin import Origin
 from luodi.processes import Runner
@@ -43,8 +43,7 @@ started = time.monotonic()
 def tell():
     with open(os.path.join(os.environ["WITNESS"], sys.argv[1] + ".json"), "w") as file:
         json.dump({"modules": sorted(sys.modules), "seconds": time.monotonic() - started}, file)
-if "WITNESS" in os.environ and os.path.basename(sys.argv[0] if hasattr(sys, "argv") else "") in ("", "luodi"):
-    atexit.register(lambda: os.path.basename(sys.argv[0]) == "luodi" and len(sys.argv) > 1 and tell())
+atexit.register(lambda: os.path.basename(sys.argv[0]) == "luodi" and tell())
 """
 
 
@@ -230,6 +229,3 @@ def ready(stocked: Done, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
     for key, value in project.env.items():
         monkeypatch.setenv(key, value)
     return Done(project, "", stocked.entries)
-
-
-__all__ = ["Done", "Project", "workspace"]

@@ -87,11 +87,7 @@ def test_deps_cover_every_package_file_that_the_stage_imports(stage: str, model:
 @pytest.mark.parametrize("stage", STAGES)
 def test_deps_name_no_file_that_the_stage_does_not_read(stage: str, model: str) -> None:
     imported = {module_file(name) for name in imports_of(stage, PARAMS.models[model].modality)}
-    idle = [
-        dep
-        for dep in stage_graph(model)[stage]["deps"]
-        if dep.endswith(".py") and ROOT / dep not in imported
-    ]
+    idle = [dep for dep in stage_graph(model)[stage]["deps"] if dep.endswith(".py") and ROOT / dep not in imported]
     assert not idle
 
 

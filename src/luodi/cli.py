@@ -97,7 +97,7 @@ def run(model: ModelArgument) -> None:
         facts = version.facts
         result = {"verdict": "unchanged", "version": version.name, "reasons": [], **facts}
     else:
-        print(f"running retrain_{model} on Airflow (log: {origin.home / 'airflow.log'})", flush=True)
+        print(f"running retrain_{model} on Airflow (log: {console.near(origin.home / 'airflow.log')})", flush=True)
         result = dict(embedded.run_dag(root, origin, model))
         version = embedded.find(origin, result["version"], runner)
     folder = embedded.reports(origin, version, runner) if version else None
@@ -211,14 +211,16 @@ def known_model(root: Path, name: str) -> None:
 
 
 def main() -> None:
-    """Entry point: a LuodiError or a full disk becomes one message and an exit code."""
+    """Entry point: a LuodiError, a full disk or a file in the way becomes one message and an exit code."""
     try:
         app()
     except LuodiError as error:
         sys.exit(_tell(error))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
+            if error.filename is None:
+                raise
+            sys.exit(_tell(LuodiError(f"{error.filename}: {error.strerror}")))
         where = f" while writing {Path(error.filename)}" if error.filename else ""
         sys.exit(_tell(DiskFull(f"the disk is full{where}: free some space and run the command again")))
 

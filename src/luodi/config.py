@@ -134,7 +134,6 @@ class Model(Block):
     evaluate: Evaluate
     register_: Annotated[Register, Field(alias="register")]
 
-
     @model_validator(mode="after")
     def _order_kept(self) -> Self:
         if self.preprocess.tokenizer == "ngram" and self.train.architecture not in ("mlp", "ngram"):

@@ -28,7 +28,7 @@ def show_result(result: Mapping[str, Any], reports: Path | None) -> None:
     table.add_row("version", result["version"] or "none")
     table.add_row("one row", f"{result['latency_ms']:.2f} ms on this machine")
     for report in sorted(reports.iterdir()) if reports else []:
-        table.add_row("report", str(report))
+        table.add_row("report", near(report))
     _print(table)
 
 
@@ -58,6 +58,12 @@ def show_versions(versions: Sequence[Version]) -> None:
             version.author,
         )
     _print(table)
+
+
+def near(path: Path) -> str:
+    """The path as a person would type it here: relative if it lies below the working directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _interval(estimate: Mapping[str, float]) -> str:

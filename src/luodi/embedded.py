@@ -254,12 +254,15 @@ def _commit_archive(root: Path, origin: Origin, runner: Runner) -> str:
     inside = ["git", "--git-dir", origin.git, "--work-tree", str(root), "-c", "core.bare=false"]
     identity = ["-c", f"user.name={BOT['NAME']}", "-c", f"user.email={BOT['EMAIL']}"]
     runner.run(*inside, "symbolic-ref", "HEAD", "refs/heads/checkout", cwd=root)
+    index = Path(origin.git) / f"index.{os.getpid()}"  # git's own would stay locked after a kill
+    env = {"GIT_INDEX_FILE": str(index)}
     try:
-        runner.run(*inside, "add", "--all", cwd=root)
-        if runner.run(*inside, "status", "--porcelain", "--untracked-files=no", cwd=root).strip():
-            runner.run(*inside, *identity, "commit", "--quiet", "-m", "Source archive", cwd=root)
+        runner.run(*inside, "add", "--all", cwd=root, env=env)
+        if runner.run(*inside, "status", "--porcelain", "--untracked-files=no", cwd=root, env=env).strip():
+            runner.run(*inside, *identity, "commit", "--quiet", "-m", "Source archive", cwd=root, env=env)
         return runner.run(*inside, "rev-parse", "HEAD", cwd=root).strip()
     finally:
+        index.unlink(missing_ok=True)
         runner.run(*inside, "symbolic-ref", "HEAD", f"refs/heads/{origin.branch}", cwd=root)
 
 

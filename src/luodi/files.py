@@ -1,6 +1,7 @@
 """Write files so that a reader sees the old bytes or the new ones, never half of them."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -37,6 +38,15 @@ def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically, keys sorted, so that equal values are equal bytes."""
     text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
     write_text(path, text + "\n")
+
+
+def write_array(path: Path, array: Any) -> None:
+    """Write a NumPy array, not atomically. `numpy.save` on a file raises an OSError without a number on a full disk."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    path.write_bytes(buffer.getbuffer())
 
 
 def read_json(path: Path) -> Any:

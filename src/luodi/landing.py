@@ -48,9 +48,7 @@ def refusals(metrics: Mapping[str, Any], rule: config.Register) -> tuple[str, ..
     if value < rule.minimum:
         reasons.append(f"{rule.metric} {value:.4f} is below the minimum {rule.minimum:.4f}")
     if value <= baseline:
-        reasons.append(
-            f"{rule.metric} {value:.4f} does not beat the linear baseline's lower bound {baseline:.4f}"
-        )
+        reasons.append(f"{rule.metric} {value:.4f} does not beat the linear baseline's lower bound {baseline:.4f}")
     return tuple(reasons)
 
 
@@ -112,9 +110,7 @@ def _prove(clone: Workspace, paths: ModelPaths, expected: str) -> tuple[dict[str
     return metrics, latency(Classifier.load(paths.export), "质量很好,下次还会再来", 100)
 
 
-def _land(
-    clone: Workspace, model: str, entries: locks.Entries, facts: dict[str, Any]
-) -> tuple[Version, bool]:
+def _land(clone: Workspace, model: str, entries: locks.Entries, facts: dict[str, Any]) -> tuple[Version, bool]:
     for _ in range(ATTEMPTS):
         clone.git("fetch", "--quiet", "--tags", "origin", clone.origin.branch)
         clone.lock.unlink(missing_ok=True)
@@ -150,11 +146,10 @@ def _tag(
 ) -> list[str]:
     import gto.api
 
-    latest = known[0] if known else None
-    previous = locks.parse(clone.git("show", f"{latest.commit}:dvc.lock"), latest.name) if latest else {}
-    number = registry.next_number(
-        latest.number if latest else None, registry.change(previous, entries, model)
-    )
+    landed = next((version for version in known if "export" in version.facts), None)  # not one tagged by hand
+    previous = locks.parse(clone.git("show", f"{landed.commit}:dvc.lock"), landed.name) if landed else {}
+    newest = known[0].number if known else None
+    number = registry.next_number(newest, registry.change(previous, entries, model))
     value = facts["metrics"]["model"]["accuracy"]["value"]
     message = f"{model} {number}: accuracy {value:.4f}\n\n{json.dumps(facts, sort_keys=True, indent=1)}"
     gto.api.register(str(clone.root), model, "HEAD", version=number, message=message, simple=True)
@@ -170,9 +165,7 @@ def _assign(clone: Workspace, model: str, number: str) -> list[str]:
     import gto.api
 
     message = f"{model} {number} to {PRODUCTION}"
-    tag = gto.api.assign(
-        str(clone.root), model, PRODUCTION, version=number, message=message, skip_registration=True
-    )
+    tag = gto.api.assign(str(clone.root), model, PRODUCTION, version=number, message=message, skip_registration=True)
     return [f"refs/tags/{tag.tag}"]
 
 
@@ -181,9 +174,7 @@ def _push(clone: Workspace, refs: list[str]) -> bool:
     try:
         clone.git("push", "--quiet", "--atomic", "origin", *refs)
     except CommandFailed as error:
-        if any(
-            word in error.output for word in ("rejected", "already exists", "cannot lock ref", "fetch first")
-        ):
+        if any(word in error.output for word in ("rejected", "already exists", "cannot lock ref", "fetch first")):
             return False
         raise
     return True

@@ -34,9 +34,7 @@ class Origin:
             NotARepository: LUODI_GIT_URL is not set.
         """
         if not (url := os.environ.get("LUODI_GIT_URL")):
-            raise NotARepository(
-                "LUODI_GIT_URL is not set: set it to the URL of the project's git repository"
-            )
+            raise NotARepository("LUODI_GIT_URL is not set: set it to the URL of the project's git repository")
         home = os.environ.get("LUODI_HOME") or Path.home() / ".cache" / "luodi"
         branch = os.environ.get("LUODI_GIT_BRANCH") or "main"
         return cls(url, branch, os.environ.get("LUODI_DVC_REMOTE"), Path(home))

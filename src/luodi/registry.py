@@ -92,13 +92,9 @@ def mirror(origin: Origin, runner: Runner) -> Path:
     if not (path / "HEAD").exists():
         shutil.rmtree(path, ignore_errors=True)
         with replacing_folder(path) as folder:
-            workspace.git(
-                origin, runner, origin.home, "clone", "--quiet", "--mirror", origin.git, str(folder)
-            )
+            workspace.git(origin, runner, origin.home, "clone", "--quiet", "--mirror", origin.git, str(folder))
     else:
-        workspace.git(
-            origin, runner, path, "fetch", "--quiet", "--prune", "--force", origin.git, "+refs/*:refs/*"
-        )
+        workspace.git(origin, runner, path, "fetch", "--quiet", "--prune", "--force", origin.git, "+refs/*:refs/*")
     return path
 
 

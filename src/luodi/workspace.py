@@ -1,5 +1,6 @@
 """The private clone that a task works in, thrown away after: a git commit and lock entries in, lock entries out."""
 
+import contextlib
 import fcntl
 import os
 import re
@@ -68,9 +69,7 @@ def head(origin: Origin, runner: Runner) -> str:
     ref = f"refs/heads/{origin.branch}"
     output = git(origin, runner, Path.home(), "ls-remote", origin.git, ref)
     if not output.strip():
-        raise GitError(
-            f"{redact(origin.git)} has no branch {origin.branch}: push one, or set LUODI_GIT_BRANCH"
-        )
+        raise GitError(f"{redact(origin.git)} has no branch {origin.branch}: push one, or set LUODI_GIT_BRANCH")
     return output.split()[0]
 
 
@@ -164,8 +163,9 @@ def _keep_failure(root: Path, folder: Path) -> None:
         return
     folder.mkdir(exist_ok=True)
     root.rename(folder / root.name)
-    for old in sorted(folder.iterdir(), key=os.path.getmtime)[:-KEPT_FAILURES]:
-        shutil.rmtree(old, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):  # another task tidies up at the same time
+        for old in sorted(folder.iterdir(), key=os.path.getmtime)[:-KEPT_FAILURES]:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def git(origin: Origin, runner: Runner, cwd: Path, *arguments: str) -> str:
@@ -199,8 +199,6 @@ def _explain(error: CommandFailed, root: Path) -> LuodiError:
         return failure
     if NO_SPACE in error.output:
         return _disk_full(root)
-    if re.search(
-        r"failed to (pull|push|fetch|transfer)|Everything is up to date|remote|upload|download", error.output
-    ):
+    if re.search(r"failed to (pull|push|fetch|transfer)|Everything is up to date|remote|upload|download", error.output):
         return RemoteError(f"the DVC remote cannot be used: {redact(error.output.strip())}")
     return error

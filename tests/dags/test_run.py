@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Done, Project
 
+from luodi.errors import StageFailed
 from luodi.inference import Classifier
 
 STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
@@ -147,7 +148,22 @@ def test_a_source_archive_runs_too(ran: Done, make_project: Callable[[str], Proj
     assert "reviews@v1.0.0" in output
     assert project.landed() == ran.entries
     assert not (project.root / ".git").exists()
+    (Path(project.origin.git) / "index.lock").touch()  # as a killed git leaves it
     assert "nothing changed" in project.run("luodi", "run", "reviews")
+
+
+def test_data_that_break_an_expectation_stop_the_run_at_once(ran: Done) -> None:
+    project = ran.project.copy("broken")
+    project.set({"validate": {"min_rows": 100_000}})
+    before = project.bare("tag"), project.landed()
+    output = project.run("luodi", "run", "reviews", code=StageFailed.exit_code)
+    assert "validate     failed" in output
+    assert "broke a critical expectation" in output
+    assert output.count("validate     failed") == 1  # the same data would fail again: no retry
+    assert "preprocess   " not in output
+    assert (project.bare("tag"), project.landed()) == before
+    (kept,) = (project.origin.home / "failed").iterdir()
+    assert (kept / "artifacts" / "reviews" / "validate" / "report.html").exists()
 
 
 def test_a_changed_parameter_makes_the_next_version_or_is_held(ran: Done) -> None:

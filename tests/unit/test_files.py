@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given
@@ -28,7 +29,8 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one MiB."""
     folder = tmp_path / "tiny"
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a tmpfs needs root")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
@@ -147,6 +149,20 @@ def test_a_full_disk_leaves_the_old_folder(tiny_disk):
     assert list(tiny_disk.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("rows", [300_000, 10_000_000])
+def test_an_array_that_does_not_fit_says_so_by_number(rows, tiny_disk):
+    with pytest.raises(OSError, match="No space left") as caught:
+        files.write_array(tiny_disk / "a.npy", np.zeros(rows, np.float32))
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_an_array_is_written_as_numpy_does(tmp_path):
+    array = np.arange(6, dtype=np.int32).reshape(2, 3)
+    files.write_array(tmp_path / "a.npy", array)
+    np.save(tmp_path / "b.npy", array)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
@@ -186,7 +202,7 @@ def test_the_checksum_of_a_file_is_its_md5(tmp_path):
     [
         ["a"],
         ["b", "a"],
-        ["a/x", "a-b/x", "a.b/x", "a"[:1] + "0/x"],  # "-" and "." stand before "/", "0" after it
+        ["a/x", "a-b/x", "a.b/x", "a0/x"],  # "-" and "." stand before "/", "0" after it
         ["评论/数据.parquet", "a b/é", ".hidden"],
         ["deep/er/est/x", "deep/er/x", "deep/x"],
     ],
@@ -196,10 +212,9 @@ def test_the_checksum_of_a_folder_is_what_dvc_records(names, tmp_path):
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
-    run = {"cwd": tmp_path, "check": True, "capture_output": True, "env": {**os.environ, "DVC_NO_ANALYTICS": "1"}}
-    dvc = [sys.executable, "-m", "dvc"]
-    subprocess.run([*dvc, "init", "--quiet", "--no-scm"], **run)
-    subprocess.run([*dvc, "add", "--quiet", "data"], **run)
+    env = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    for arguments in (["init", "--no-scm"], ["add", "data"]):
+        subprocess.run([sys.executable, "-m", "dvc", *arguments, "--quiet"], cwd=tmp_path, env=env, check=True)
     recorded = yaml.safe_load((tmp_path / "data.dvc").read_text())["outs"][0]["md5"]
     assert files.folder_checksum(tmp_path / "data") == recorded
 

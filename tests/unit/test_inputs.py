@@ -42,7 +42,9 @@ def jsonl(*rows: object) -> bytes:
 
 
 GOOD = parquet(pa.table({"text": ROWS * 200}))
-RAW_GBK = pa.Array.from_buffers(pa.string(), 1, [None, pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer("好".encode("gbk"))])
+RAW_GBK = pa.Array.from_buffers(
+    pa.string(), 1, [None, pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer("好".encode("gbk"))]
+)
 CSV = 'id,text\n1,很好\n2,"不,好"\n3,"a ""b"""\n4,"两\n行"\n5,\n6,😀\n'
 BOM = "\ufeff".encode()
 

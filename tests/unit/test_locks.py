@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luodi import locks
@@ -15,8 +15,12 @@ ENTRY = st.fixed_dictionaries(
     {
         "cmd": st.text("luodi 评论", min_size=1),
         "deps": st.lists(st.fixed_dictionaries({"path": st.text("ab/好", min_size=1), "md5": st.text("0123abc")})),
-        "params": st.dictionaries(st.text("ab", min_size=1), st.integers() | st.floats(allow_nan=False) | st.text("on1e: ")),
-        "outs": st.lists(st.fixed_dictionaries({"path": st.just("x"), "md5": st.text("0123"), "nfiles": st.integers()})),
+        "params": st.dictionaries(
+            st.text("ab", min_size=1), st.integers() | st.floats(allow_nan=False) | st.text("on1e: ")
+        ),
+        "outs": st.lists(
+            st.fixed_dictionaries({"path": st.just("x"), "md5": st.text("0123"), "nfiles": st.integers()})
+        ),
     }
 )
 ENTRIES = st.dictionaries(st.builds("{}@{}".format, st.sampled_from(["train", "validate"]), NAMES), ENTRY)
@@ -33,6 +37,7 @@ stages:
 """
 
 
+@settings(max_examples=40)
 @given(ENTRIES, ENTRIES, NAMES)
 def test_merge_replaces_one_models_entries(mine, theirs, model):
     merged = locks.merge(theirs, model, mine)
@@ -41,6 +46,7 @@ def test_merge_replaces_one_models_entries(mine, theirs, model):
         assert locks.of_model(merged, other) == locks.of_model(theirs, other)
 
 
+@settings(max_examples=40)
 @given(ENTRIES, ENTRIES, NAMES)
 def test_merging_again_changes_nothing(mine, theirs, model):
     once = locks.merge(theirs, model, mine)
@@ -48,6 +54,7 @@ def test_merging_again_changes_nothing(mine, theirs, model):
     assert locks.merge(theirs, model, theirs) == theirs
 
 
+@settings(max_examples=40)
 @given(ENTRIES, ENTRIES, ENTRIES)
 def test_two_models_merge_in_either_order(base, one, other):
     forth = locks.merge(locks.merge(base, "reviews", one), "hotel", other)
@@ -55,6 +62,7 @@ def test_two_models_merge_in_either_order(base, one, other):
     assert forth == back
 
 
+@settings(max_examples=40)
 @given(ENTRIES)
 def test_round_trip(tmp_path_factory, entries):
     path = tmp_path_factory.getbasetemp() / "dvc.lock"
@@ -86,11 +94,13 @@ def test_an_empty_lock_holds_nothing(content):
 
 @pytest.mark.parametrize(
     "content",
-    [CONFLICT, f"<<<<<<< HEAD\n{CONFLICT}", "words", "3", "[1]", "stages: 3", "stages: words", "stages: [1]"]
-    + ["stages: {train@reviews: 3}", "stages: {train@reviews: }", "stages: {", "\0", "stages: !!python/name:os.x {}"],
-)
+    [CONFLICT, f"<<<<<<< HEAD\n{CONFLICT}", "words", "3", "[1]", "\0", "stages: 3", "stages: words", "stages: [1]",
+     "stages: {", "stages: {train@reviews: 3}", "stages: {train@reviews: }", "stages: !!python/name:os.x {}"],
+)  # fmt: skip
 def test_what_is_no_lock_is_named_with_the_remedy(content):
-    with pytest.raises(ArtifactError, match=r"^here/dvc\.lock is not a dvc\.lock \(.+\): restore it with `git checkout`$"):
+    with pytest.raises(
+        ArtifactError, match=r"^here/dvc\.lock is not a dvc\.lock \(.+\): restore it with `git checkout`$"
+    ):
         locks.parse(content, "here/dvc.lock")
 
 

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 import pytest
@@ -50,7 +49,9 @@ def test_lines_come_as_they_are_printed(tmp_path):
     """The command goes on only once its first line has arrived here."""
     signpost = tmp_path / "go"
     runner = Runner(lambda line: signpost.touch())
-    output = runner.run("sh", "-c", f"echo one; until [ -e {signpost} ]; do sleep 0.01; done; echo two", cwd=tmp_path, stream=True)
+    output = runner.run(
+        "sh", "-c", f"echo one; until [ -e {signpost} ]; do sleep 0.01; done; echo two", cwd=tmp_path, stream=True
+    )
     assert output == "one\ntwo\n"
 
 
@@ -98,7 +99,9 @@ def test_kill_ends_a_grandchild_that_ignores_sigterm(leader, tmp_path):
 
     def work() -> None:
         try:
-            runner.run("sh", "-c", f"sh -c '{STUBBORN.format(pids).replace(chr(39), chr(34))}' & {leader}", cwd=tmp_path)
+            runner.run(
+                "sh", "-c", f"sh -c '{STUBBORN.format(pids).replace(chr(39), chr(34))}' & {leader}", cwd=tmp_path
+            )
         except CommandFailed as error:
             errors.append(error)
 
@@ -196,5 +199,3 @@ def test_passwords_are_not_told(raw, shown):
 def test_a_failure_tells_no_password():
     error = CommandFailed(["git", "clone", "https://me:secret@host/x"], 128, "fatal: https://me:secret@host/x\n")
     assert "secret" not in str(error)
-
-

@@ -110,7 +110,7 @@ def test_no_tags_no_versions(repository):
     assert registry.versions(repository.path, "reviews") == []
     assert registry.versions(repository.path, "") == []
     assert registry.models(repository.path) == []
-    with pytest.raises(NoVersion, match="no reviews@production .* no version of reviews at all"):
+    with pytest.raises(NoVersion, match=r"no reviews@production .* no version of reviews at all"):
         registry.find(repository.path, "reviews")
 
 
@@ -158,7 +158,9 @@ def test_an_unassigned_version_is_not_in_production(repository):
         registry.find(repository.path, "reviews")
 
 
-@pytest.mark.parametrize("name", ["v9.9.9", "release", "reviews@v1", "reviews@v3.0.0-rc.1", "reviews@v3.0.0+x", "x@y@v1.0.0"])
+@pytest.mark.parametrize(
+    "name", ["v9.9.9", "release", "reviews@v1", "reviews@v3.0.0-rc.1", "reviews@v3.0.0+x", "x@y@v1.0.0"]
+)
 @pytest.mark.parametrize("annotated", [True, False])
 def test_foreign_tags_are_ignored(repository, name, annotated):
     repository.tag("reviews@v1.0.0")

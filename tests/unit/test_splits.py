@@ -45,7 +45,9 @@ def test_the_split_is_the_place_of_the_keyed_hash(raw, seed):
     assert assign([raw], seed) == [0 if place < 0.8 else 1 if place < 0.9 else 2]
 
 
-@pytest.mark.parametrize("parts", [(0.8, 0.1, 0.1), (0.6, 0.2, 0.2), (0.34, 0.33, 0.33), (1, 0, 0), (0, 0, 1), (0, 1, 0)])
+@pytest.mark.parametrize(
+    "parts", [(0.8, 0.1, 0.1), (0.6, 0.2, 0.2), (0.34, 0.33, 0.33), (1, 0, 0), (0, 0, 1), (0, 1, 0)]
+)
 @pytest.mark.parametrize("seed", [0, 20240501, 2**32 - 1])
 def test_shares_are_approached(parts, seed):
     shares = Shares(train=float(parts[0]), validation=float(parts[1]), test=float(parts[2]))

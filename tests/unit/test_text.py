@@ -16,15 +16,15 @@ from luodi.data import text
 from luodi.data.text import MASK, PAD, UNKNOWN, Encoder
 from luodi.errors import ArtifactError
 
+SYNTAX = (
+    "& amp; &amp; &lt; &gt &#60; &#x26; &#0; &#xD800; &nbsp; &NotEqualTilde; < > <b> </b> <!-- --> 1 +86 - x X @ . "
+    "13800138000 110101199003078515 6222021234567890 a@b.cn [PHONE] １ ﷺ ㎏ 가"
+)
 # Any code point, and what cleaning has rules for: entities in entities, tags, digits, separators, neighbours of masks.
 PIECES = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
-    st.sampled_from(
-        ["&", "amp;", "&amp;", "&lt;", "&gt", "&#60;", "&#x26;", "&#0;", "&#xD800;", "&nbsp;", "&NotEqualTilde;"]
-        + ["<", ">", "<b>", "</b>", "<!--", "-->", "<a href='&gt;'>", "1", "13800138000", "+86", " ", "-", "x", "X"]
-        + ["110101199003078515", "6222021234567890", "a@b.cn", "@", ".", "[PHONE]", "\u200b", "\ufeff", "\u0301"]
-        + ["\ufffd", "\x00", "\x1f", "\u3000", "\u2028", "１", "ﷺ", "㎏", "가", "\u1100", "👨‍👩‍👧", "\U0010ffff"]
-    ),
+    st.sampled_from(SYNTAX.split()),
+    st.sampled_from("  \u200b\u200d\ufeff\u0301\ufffd\x00\x1f\u3000\u2028\u1100\U0010ffff"),
 )
 MESSY = st.lists(PIECES, max_size=12).map("".join)
 PLAIN = st.text(st.sampled_from("好坏店大小很的住x 7😀\U00020000"), max_size=12)
@@ -253,8 +253,7 @@ def test_json_round_trip(one, tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [None, b"", b"{", b"[]", b"null", b"\xff\xfe", b"{}", b'{"modality": "image"}', b'{"modality": "text"}']
-    + [b'{"modality": "text", "surprise": 1}'],
+    [None, b"", b"{", b"[]", b"null", b"\xff\xfe", b"{}", b'{"modality": "image"}', b'{"modality": "text"}'],
 )
 def test_a_broken_encoder_is_named(content, tmp_path):
     path = tmp_path / "encoder.json"

@@ -48,9 +48,7 @@ def listen(progress: Progress) -> None:
             progress.end(task_instance.task_id, "done")
 
         @hookimpl
-        def on_task_instance_failed(
-            self, previous_state: Any, task_instance: RuntimeTaskInstance, error: Any
-        ) -> None:
+        def on_task_instance_failed(self, previous_state: Any, task_instance: RuntimeTaskInstance, error: Any) -> None:
             progress.end(task_instance.task_id, "failed")
 
     get_listener_manager().add_listener(Listener())  # type: ignore[no-untyped-call]

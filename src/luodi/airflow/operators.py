@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 # What no retry can mend: the same commit and the same data would fail the same way again.
 FINAL = {
-    kind.exit_code
-    for root in (DataError, ParamsError, ValidationFailed)
-    for kind in (root, *root.__subclasses__())
+    kind.exit_code for root in (DataError, ParamsError, ValidationFailed) for kind in (root, *root.__subclasses__())
 }
 
 

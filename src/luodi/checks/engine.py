@@ -1,5 +1,8 @@
 """Run a suite with Great Expectations, so that equal data gives equal bytes and no host is contacted."""
 
+import errno
+import logging
+import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +13,10 @@ import pyarrow as pa
 from great_expectations.core.run_identifier import RunIdentifier
 from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 from great_expectations.expectations import Expectation
+
+from luodi.errors import ArtifactError
+
+BUILDER = logging.getLogger("great_expectations.render.renderer.site_builder")
 
 # DVC hashes the outputs: the clock and random ids would make every run a change.
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,6 +33,10 @@ def validate(name: str, table: pa.Table, expectations: list[Expectation], docs: 
 
     Returns:
         Great Expectations' result as JSON, without times and random ids.
+
+    Raises:
+        OSError: The disk is full.
+        ArtifactError: A page of Data Docs cannot be made.
     """
     context = _context(docs)
     batches = context.data_sources.add_pandas("pandas").add_dataframe_asset(name)
@@ -38,11 +49,30 @@ def validate(name: str, table: pa.Table, expectations: list[Expectation], docs: 
         batch_parameters={"dataframe": table.to_pandas()},
         run_id=RunIdentifier(run_name=name, run_time=NO_TIME),
     )
-    context.build_data_docs()
+    _build_docs(context)
     for page in docs.rglob("*.html"):
         page.write_text(_still(page.read_text(encoding="utf-8")), encoding="utf-8")
     still: dict[str, Any] = _without_volatile(result.to_json_dict())
     return still
+
+
+def _build_docs(context: Any) -> None:
+    """Build Data Docs. What fails there, Great Expectations only logs, and leaves the page out."""
+    failures: list[str] = []
+
+    def hear(record: logging.LogRecord) -> bool:
+        failures.append(record.getMessage())
+        return False
+
+    BUILDER.addFilter(hear)
+    try:
+        context.build_data_docs()
+    finally:
+        BUILDER.removeFilter(hear)
+    if failures and os.strerror(errno.ENOSPC) in failures[0]:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if failures:
+        raise ArtifactError(f"Great Expectations cannot make its Data Docs: {failures[0].splitlines()[-1]}")
 
 
 def _context(docs: Path) -> Any:

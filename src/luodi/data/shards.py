@@ -64,9 +64,7 @@ def _read_shard(path: Path, columns: tuple[str, ...]) -> pa.Table:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = str(error).splitlines()[0]
-        raise BrokenData(
-            f"{path} is not a readable Parquet file ({reason}): fetch or write it again"
-        ) from None
+        raise BrokenData(f"{path} is not a readable Parquet file ({reason}): fetch or write it again") from None
     count = table.num_rows
     table = table.append_column("shard", pa.array([path.name] * count, pa.string()))
     return table.append_column("row", pa.array(range(count), pa.int64()))

@@ -43,9 +43,7 @@ def assign(texts: pa.Array, seed: int, shares: Shares) -> NDArray[np.int8]:
     split whatever else is in the data, and equal texts share one.
     """
     key = seed.to_bytes(16, "big")
-    digests = b"".join(
-        hashlib.blake2b(text.encode(), digest_size=8, key=key).digest() for text in texts.to_pylist()
-    )
+    digests = b"".join(hashlib.blake2b(text.encode(), digest_size=8, key=key).digest() for text in texts.to_pylist())
     place = np.frombuffer(digests, ">u8") / 2.0**64
     edges = np.cumsum([shares.train, shares.validation])
     return np.searchsorted(edges, place, side="right").astype(np.int8)

@@ -68,9 +68,7 @@ def _clean_once(texts: pa.Array) -> pa.Array:
     for token, pattern in PERSONAL:
         # RE2 has no look-around: the neighbours are matched, kept, and a second pass takes what they overlapped.
         for _ in range(2):
-            texts = pc.replace_substring_regex(
-                texts, rf"(^|[^0-9])(?:{pattern})($|[^0-9])", rf"\1{token}\2"
-            )
+            texts = pc.replace_substring_regex(texts, rf"(^|[^0-9])(?:{pattern})($|[^0-9])", rf"\1{token}\2")
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(texts, r"[\s\p{Z}]+", " "))
 
 
@@ -165,9 +163,7 @@ class Encoder:
             counts.update(blank._count(chunk))
         # Ties fall in code point order, so that the vocabulary depends on the counts alone.
         ranked = sorted(counts, key=lambda token: (-counts[token], token))[: config.vocabulary]
-        return cls(
-            blank.labels, blank.tokenizer, blank.max_length, blank.buckets, blank.stop_words, tuple(ranked)
-        )
+        return cls(blank.labels, blank.tokenizer, blank.max_length, blank.buckets, blank.stop_words, tuple(ranked))
 
     @classmethod
     def load(cls, path: Path) -> Self:

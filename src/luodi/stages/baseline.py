@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from luodi import config, metrics
 from luodi.data import rows
 from luodi.errors import ArtifactError
-from luodi.files import replacing, write_json
+from luodi.files import replacing, write_array, write_json
 from luodi.paths import ModelPaths
 
 
@@ -20,8 +20,8 @@ def run(config: config.Model, paths: ModelPaths) -> None:
     train, test = (rows.read(paths.rows, split, classes) for split in ("train", "test"))
     scores = fit_and_score(train, test.text, config.baseline, classes)
     figures = metrics.point(metrics.scored(test.label, scores, "baseline", classes))
-    with replacing(paths.baseline_scores) as temporary, temporary.open("wb") as file:
-        np.save(file, scores)
+    with replacing(paths.baseline_scores) as temporary:
+        write_array(temporary, scores)
     counts = {"train_rows": len(train), "test_rows": len(test)}
     write_json(paths.baseline_metrics, metrics.rounded(figures | counts))
     print("baseline: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()), flush=True)

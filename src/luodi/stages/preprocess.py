@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from luodi import config
 from luodi.data import splits, text
 from luodi.errors import ArtifactError, DataError
-from luodi.files import replacing, replacing_folder, write_json
+from luodi.files import replacing, replacing_folder, write_array, write_json
 from luodi.paths import ModelPaths
 
 CHUNK = 8192  # rows encoded at a time: the ids of a chunk stay in the processor's cache
@@ -98,9 +98,7 @@ def _texts(rows: pa.Table, split: str) -> pa.Array:
     return _column(rows, split, "text")
 
 
-def _write_arrays(
-    folder: Path, split: str, rows: pa.Table, encoder: text.Encoder, config: config.Preprocess
-) -> None:
+def _write_arrays(folder: Path, split: str, rows: pa.Table, encoder: text.Encoder, config: config.Preprocess) -> None:
     texts, labels = _texts(rows, split), _column(rows, split, "label").to_numpy()
     copies = config.augment.copies if split == "train" else 0
     rng = np.random.default_rng(config.seed)
@@ -109,7 +107,7 @@ def _write_arrays(
         [texts] + [text.augment(texts, config.augment, rng) for _ in range(copies)],
         encoder,
     )
-    np.save(folder / f"{split}_y.npy", np.tile(labels, 1 + copies).astype(np.int32))
+    write_array(folder / f"{split}_y.npy", np.tile(labels, 1 + copies).astype(np.int32))
 
 
 def _write_ids(path: Path, columns: list[pa.Array], encoder: text.Encoder) -> None:
