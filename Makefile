@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help install run repro test up lock lint clean
+.PHONY: help install data run repro test up lock lint clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -27,17 +27,17 @@ $(VENV)/.dev: $(VENV)/.installed requirements-dev.txt
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
-data/reviews: | install
-	@$(BIN)/luodi fetch reviews
+data: install ## the embedded datasets; quick where they are there
+	@$(BIN)/luodi fetch
 
-run: install data/reviews ## retrain MODEL (default reviews) on Airflow and land it if it is proven better
+run: install data ## retrain MODEL (default reviews) on Airflow and land it if it is proven better
 	@$(BIN)/luodi run $(MODEL)
 
-repro: install data/reviews ## the same graph by dvc repro in the checkout
+repro: install data ## the same graph by dvc repro in the checkout
 	@$(BIN)/luodi connect
 	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
 
-up: install data/reviews ## Airflow standalone with the DAGs loaded and their schedules on
+up: install data ## Airflow standalone with the DAGs loaded and their schedules on
 	@$(BIN)/luodi up
 
 test: $(VENV)/.dev ## every test

@@ -2,15 +2,19 @@
 
 import errno
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luodi.errors import DiskFull, Held, LuodiError, NoVersion
+from luodi.errors import BrokenData, DiskFull, Held, LuodiError, NoVersion
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from luodi.inference import Classifier
 
 app = typer.Typer(
@@ -69,16 +73,63 @@ def evaluate(model: ModelArgument) -> None:
     run_stage("evaluate", model)
 
 
-@app.command(epilog="Example: luodi fetch reviews")
-def fetch(model: ModelArgument) -> None:
-    """Build an embedded dataset under data/, byte for byte what data.dvc records."""
+@app.command(epilog="Examples: luodi fetch | luodi fetch reviews | luodi fetch fashion --from ~/fashion-mnist")
+def fetch(
+    dataset: Annotated[str | None, typer.Argument(help="Default: all that are models in params.yaml.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="Folder of the IDX files of `fashion`.")
+    ] = None,
+) -> None:
+    """Build the embedded datasets under data/, byte for byte what data.dvc records."""
+    from luodi import config
     from luodi.data import sources
-    from luodi.paths import ModelPaths, find_root
+    from luodi.paths import PARAMS, ModelPaths, find_root
 
     root = find_root()
-    shards = sources.fetch(model, ModelPaths(root, model).data)
-    sources.verify(root / "data", root / "data.dvc")
-    print(f"fetch: {', '.join(str(shard.relative_to(root)) for shard in shards)} as data.dvc records")
+    usual = [name for name in config.load(root / PARAMS).models if name in sources.CHECKSUMS]
+    names = [dataset] if dataset else usual
+    shards = [shard for name in names for shard in sources.fetch(name, ModelPaths(root, name).data, folder)]
+    state = sources.state(root / "data", root / "data.dvc", names, usual)
+    print(f"fetch: {', '.join(str(shard.relative_to(root)) for shard in shards) or 'nothing to do'}{state}")
+
+
+@app.command(epilog="Example: luodi add hotels --modality text --from hotels.csv")
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new model's name: lower case, digits, - and _.")],
+    modality: Annotated[str, typer.Option(help="text or image.")],
+    source: Annotated[
+        Path,
+        typer.Option("--from", metavar="PATH", help="CSV, JSONL or Parquet; or a folder of CLASS/*.png or *.jpg."),
+    ],
+    *,
+    text_column: Annotated[str | None, typer.Option(help="Column of the texts; guessed by its name.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of the labels; guessed by its name.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of CSV and JSONL, such as gb18030; UTF-8 if not given.")] = None,
+) -> None:
+    """Add a model: its data under data/, its block in params.yaml, and the DVC pointer; all of it or nothing."""
+    from luodi import adding, embedded
+    from luodi.origin import Origin
+    from luodi.paths import find_root
+    from luodi.processes import Runner
+
+    if modality not in ("text", "image"):
+        raise typer.BadParameter(f"expected text or image, found {modality}", param_hint="--modality")
+    options = [text_column, label_column, encoding]
+    if modality == "image" and any(options):
+        raise typer.BadParameter("--text-column, --label-column and --encoding are for --modality text")
+    try:
+        "".encode(encoding or "utf-8")
+    except LookupError as error:
+        raise typer.BadParameter(str(error), param_hint="--encoding") from None
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what is half done is undone
+    root, runner = find_root(), Runner(print)
+    if not (root / ".git").exists():  # an unpacked archive: DVC has to be told that there is no git
+        embedded.connect(root, Origin.embedded(root))
+    if modality == "text":
+        added = adding.add_texts(root, name, source, runner, text=text_column, label=label_column, encoding=encoding)
+    else:
+        added = adding.add_images(root, name, source, runner)
+    print(added)
 
 
 @app.command(epilog="Example: luodi run reviews")
@@ -145,6 +196,15 @@ def register(model: ModelArgument) -> None:
     console.show_metrics(landed.metrics)
 
 
+@app.command(epilog="Example: luodi architectures")
+def architectures() -> None:
+    """List the networks that `train.architecture` may name, and the keys of the train block that shape each."""
+    from luodi import console
+    from luodi.nets.catalogue import ARCHITECTURES
+
+    console.show_architectures(ARCHITECTURES)
+
+
 @app.command(epilog="Example: luodi models")
 def models(
     model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Only this model.")] = None,
@@ -163,17 +223,24 @@ def models(
     console.show_versions(versions)
 
 
-@app.command(epilog="Examples: luodi predict reviews '质量很好' | luodi predict reviews --input new.csv > scored.jsonl")
+@app.command(
+    epilog="Examples: luodi predict reviews '质量很好' | luodi predict reviews --input new.csv > scored.jsonl | "
+    "luodi predict digits --input scans/"
+)
 def predict(
     model: ModelArgument,
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to classify.")] = None,
     source: Annotated[
         str | None,
-        typer.Option("--input", metavar="FILE", help="CSV, JSONL or Parquet with a column `text`; - reads lines."),
+        typer.Option(
+            "--input",
+            metavar="PATH",
+            help="Texts: CSV, JSONL or Parquet with a column `text`; - reads lines. Images: a file, or a folder.",
+        ),
     ] = None,
     version: Annotated[str, typer.Option(help="A version such as v1.0.0, or the stage.")] = "production",
 ) -> None:
-    """Classify texts by the registered production version; one JSON object a line."""
+    """Classify texts or images by the registered production version; one JSON object a line."""
     from luodi import registry
     from luodi.data import inputs
     from luodi.inference import Classifier
@@ -184,21 +251,45 @@ def predict(
     # JSON is UTF-8 in every locale; what UTF-8 cannot hold is written as JSON's own escape.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     if bool(texts) == bool(source):
-        raise typer.BadParameter("give texts, or --input FILE, not both")
+        raise typer.BadParameter("give texts, or --input PATH, not both")
     origin, runner = Origin.find(find_root()), Runner(print)
     chosen = registry.find(registry.mirror(origin, runner), model, version)
     classifier = Classifier.load(registry.fetch(origin, chosen, runner))
-    for batch in inputs.batches(source) if source else [texts or []]:
-        write_predictions(batch, classifier, chosen.name)
+    if classifier.encoder.modality == "text":
+        for batch in inputs.batches(source) if source else [texts or []]:
+            write_predictions("text", batch, classifier.probabilities(batch), classifier, chosen.name)
+    elif source is None:
+        raise typer.BadParameter(f"{model} classifies images: give --input FILE.png, or a folder of images")
+    else:
+        for files in inputs.images(source):
+            names = [name for name, _ in files]
+            write_predictions("file", names, score_images(files, classifier), classifier, chosen.name)
 
 
-def write_predictions(texts: list[str], classifier: "Classifier", version: str) -> None:
-    """Print one JSON object a text: the text, its label, the probability, and the version that says so."""
+def score_images(files: list[tuple[str, bytes]], classifier: "Classifier") -> "NDArray[np.float32]":
+    """Return the probabilities of image files, name and content; an unfit one is named."""
+    from luodi.data.image import Unfit
+
+    try:
+        return classifier.probabilities([content for _, content in files])
+    except Unfit:
+        for name, content in files:
+            try:
+                classifier.probabilities([content])
+            except Unfit as error:
+                raise BrokenData(f"{name}: {error}") from None
+        raise
+
+
+def write_predictions(
+    key: str, items: list[str], probabilities: "NDArray[np.float32]", classifier: "Classifier", version: str
+) -> None:
+    """Print one JSON object an item: the item under `key`, its label, the probability, the version that says so."""
     import json
 
-    for text, row in zip(texts, classifier.probabilities(texts), strict=True):
+    for item, row in zip(items, probabilities, strict=True):
         best = int(row.argmax())
-        answer = {"text": text, "label": classifier.labels[best], "probability": round(float(row[best]), 6)}
+        answer = {key: item, "label": classifier.labels[best], "probability": round(float(row[best]), 6)}
         print(json.dumps(answer | {"version": version}, ensure_ascii=False))
 
 

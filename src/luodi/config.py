@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from luodi.errors import ParamsError, UnknownKey, WrongValue
 
@@ -27,7 +27,7 @@ class Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Validate(Block):
+class TextValidate(Block):
     min_rows: Positive
     min_length: Positive
     max_length: Positive
@@ -41,6 +41,30 @@ class Validate(Block):
     def _lengths_in_order(self) -> Self:
         if self.min_length > self.max_length:
             raise ValueError(f"min_length {self.min_length} is above max_length {self.max_length}")
+        return self
+
+
+class ImageValidate(Block):
+    """Sides in pixels; contrast is the standard deviation of intensity, intensity its mean, both in [0, 1]."""
+
+    min_rows: Positive
+    min_side: Positive
+    max_side: Positive
+    min_contrast: Share
+    max_duplicate_share: Share
+    max_near_duplicate_share: Share
+    max_contradictions: Annotated[int, Field(ge=0)]
+    min_class_share: Share
+    min_intensity: Share
+    max_intensity: Share
+    max_quarantined_share: Share
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.min_side > self.max_side:
+            raise ValueError(f"min_side {self.min_side} is above max_side {self.max_side}")
+        if self.min_intensity > self.max_intensity:
+            raise ValueError(f"min_intensity {self.min_intensity} is above max_intensity {self.max_intensity}")
         return self
 
 
@@ -58,7 +82,7 @@ class Shares(Block):
         return self
 
 
-class Augment(Block):
+class TextAugment(Block):
     """`copies` extra copies of each train row; the rates are shares of a copy's characters."""
 
     copies: Annotated[int, Field(ge=0)]
@@ -67,18 +91,62 @@ class Augment(Block):
     mask: Share
 
 
+class ImageAugment(Block):
+    """Random changes of a train image each time it is seen.
+
+    Attributes:
+        flip: Mirror half of the images left to right, top to bottom, or either way.
+        rotation: Largest turn, degrees.
+        zoom: Largest change of scale, a share of it.
+        shift: Largest move, a share of each side.
+    """
+
+    flip: Literal["none", "horizontal", "vertical", "both"]
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    zoom: Annotated[float, Field(ge=0, lt=1)]
+    shift: Annotated[float, Field(ge=0, lt=1)]
+
+
 class Preprocess(Block):
+    """How any rows are split.
+
+    Attributes:
+        seed: Of the hash that splits rows, and of augmentation.
+        shares: What each split owns of the rows that `test_source` does not take.
+        test_source: The source whose rows are the test split, for data with an official one; `shares.test` is 0
+            then.
+    """
+
     seed: Seed
     shares: Shares
+    test_source: str | None = None
+
+    @model_validator(mode="after")
+    def _one_test_split(self) -> Self:
+        if self.test_source is not None and self.shares.test > 0:
+            raise ValueError(f"shares.test must be 0 where test_source names the test rows, found {self.shares.test}")
+        return self
+
+
+class TextPreprocess(Preprocess):
     tokenizer: Literal["char", "word", "ngram"]
     max_length: Positive
     vocabulary: Positive
     buckets: Positive
     stop_words: tuple[str, ...]
-    augment: Augment
+    augment: TextAugment
 
 
-class Baseline(Block):
+class ImagePreprocess(Preprocess):
+    """Images are brought to `height` x `width` pixels and `channels` 1 (grey) or 3 (colour)."""
+
+    height: Positive
+    width: Positive
+    channels: Literal[1, 3]
+    augment: ImageAugment
+
+
+class TextBaseline(Block):
     ngrams: tuple[Positive, Positive]
     max_features: Positive
     regularization: Annotated[float, Field(gt=0)]
@@ -90,23 +158,44 @@ class Baseline(Block):
         return self
 
 
-class Train(Block):
-    architecture: Literal["mlp", "cnn", "cnn_lstm", "ngram"]
-    embedding: Positive
+class ImageBaseline(Block):
+    regularization: Annotated[float, Field(gt=0)]
+
+
+class Training(Block):
+    """What the training loop needs, whatever is trained.
+
+    With `decay` cosine the learning rate falls from `learning_rate` to zero over all `epochs`, along half a cosine.
+    """
+
     units: Positive
-    filters: Positive
-    kernel: Positive
-    pool: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)]
     activation: Literal["relu", "tanh", "sigmoid", "gelu", "elu"]
     loss: Literal["categorical_crossentropy", "categorical_focal_crossentropy", "mean_squared_error"]
     optimizer: Literal["adam", "sgd"]
     learning_rate: Annotated[float, Field(gt=0)]
+    decay: Literal["none", "cosine"] = "none"
     batch_size: Positive
     epochs: Positive
     patience: Positive
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
     seed: Seed
+
+
+class TextTrain(Training):
+    architecture: Literal["mlp", "cnn", "cnn_lstm", "ngram"]
+    embedding: Positive
+    filters: Positive
+    kernel: Positive
+    pool: Positive
+
+
+class ImageTrain(Training):
+    """`filters` has an entry for each convolution block (cnn) or each stage of residual blocks (resnet)."""
+
+    architecture: Literal["mlp", "cnn", "resnet"]
+    filters: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    kernel: Positive
 
 
 class Evaluate(Block):
@@ -120,19 +209,22 @@ class Register(Block):
     minimum: Share
 
 
-class Model(Block):
-    """One block of `models:`."""
+class AnyModel(Block):
+    """What every block of `models:` has."""
 
-    modality: Literal["text"]
     labels: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_distinct)]
     schedule: str
     owner: str
-    validate_: Annotated[Validate, Field(alias="validate")]
-    preprocess: Preprocess
-    baseline: Baseline
-    train: Train
     evaluate: Evaluate
     register_: Annotated[Register, Field(alias="register")]
+
+
+class TextModel(AnyModel):
+    modality: Literal["text"]
+    validate_: Annotated[TextValidate, Field(alias="validate")]
+    preprocess: TextPreprocess
+    baseline: TextBaseline
+    train: TextTrain
 
     @model_validator(mode="after")
     def _order_kept(self) -> Self:
@@ -144,8 +236,20 @@ class Model(Block):
         return self
 
 
+class ImageModel(AnyModel):
+    modality: Literal["image"]
+    validate_: Annotated[ImageValidate, Field(alias="validate")]
+    preprocess: ImagePreprocess
+    baseline: ImageBaseline
+    train: ImageTrain
+
+
+Model = TextModel | ImageModel
+MODALITIES: dict[str, type[Model]] = {"text": TextModel, "image": ImageModel}
+
+
 class Params(Block):
-    models: Annotated[dict[Name, Model], Field(min_length=1)]
+    models: Annotated[dict[Name, Annotated[Model, Field(discriminator="modality")]], Field(min_length=1)]
 
 
 class _Loader(yaml.SafeLoader):
@@ -173,13 +277,17 @@ def load(path: Path) -> Params:
         UnknownKey: A key is not known; the message suggests the near one.
         WrongValue: A value is missing, of a wrong type, or out of range.
     """
+    return parse(read(path), path.name)
+
+
+def read(path: Path) -> Any:
+    """Return params.yaml as it stands, unchecked: keys and values in their order. Raises ParamsError as `load` does."""
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506, a SafeLoader
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506, a SafeLoader
     except FileNotFoundError:
         raise ParamsError(f"{path} does not exist") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ParamsError(f"{path} is not YAML in UTF-8: {error}") from None
-    return parse(raw, path.name)
 
 
 def parse(raw: Any, where: str) -> Params:
@@ -197,6 +305,17 @@ def model(params: Params, name: str) -> Model:
     raise UnknownKey(f"no model {name!r} in params.yaml{_suggest(name, params.models)}")
 
 
+def require_name(name: str) -> None:
+    """Raise WrongValue unless `name` can be a key of `models:`."""
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError:
+        raise WrongValue(
+            f"{name!r} cannot name a model: expected lower-case letters, digits, - and _, with a letter first and "
+            "no - or _ last"
+        ) from None
+
+
 def _as_json(raw: Any, where: str) -> str:
     # JSON mode is strict about scalars ("3" is no number) yet takes lists for tuples.
     import json
@@ -210,32 +329,44 @@ def _as_json(raw: Any, where: str) -> str:
 def _first_error(error: ValidationError, where: str) -> ParamsError:
     # A misspelt key is also a missing one: the spelling is what helps.
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    place = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the whole file"
+    loc = [str(part) for part in first["loc"] if part != "[key]"]
+    modality = loc.pop(2) if loc[:1] == ["models"] and len(loc) > 2 else None  # pydantic names the union's member
+    place = ".".join(loc) or "the whole file"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return _modality_error(first["input"], where, place, more)
     if first["type"] == "extra_forbidden":
-        *parents, key = first["loc"]
-        near = _suggest(str(key), _known_keys(tuple(str(part) for part in parents)))
-        return UnknownKey(f"{where}: unknown key {place}{near}{more}")
+        known = _known_keys(MODALITIES[modality], loc[2:-1]) if modality else list(Params.model_fields)
+        return UnknownKey(f"{where}: unknown key {place}{_suggest(loc[-1], known)}{more}")
     if first["type"] == "missing":
         return WrongValue(f"{where}: {place} is missing{more}")
     found = f", found {reprlib.repr(first['input'])}" if not isinstance(first["input"], dict) else ""
-    return WrongValue(f"{where}: {place}: {first['msg'].removeprefix('Value error, ')}{found}{more}")
+    near = ""
+    if first["type"] == "literal_error":
+        near = _near(str(first["input"]), re.findall(r"'([^']*)'", first["ctx"]["expected"]))
+    return WrongValue(f"{where}: {place}: {first['msg'].removeprefix('Value error, ')}{found}{near}{more}")
 
 
-def _known_keys(parents: tuple[str, ...]) -> list[str]:
-    """Keys allowed below `parents`, by walking the models."""
-    kind: Any = Params
+def _modality_error(block: dict[str, Any], where: str, place: str, more: str) -> ParamsError:
+    expected = f"expected {' or '.join(MODALITIES)}"
+    if "modality" in block:
+        return WrongValue(f"{where}: {place}.modality: {expected}, found {reprlib.repr(block['modality'])}{more}")
+    if misspelt := difflib.get_close_matches("modality", block, n=1):
+        return UnknownKey(f"{where}: unknown key {place}.{misspelt[0]}; did you mean 'modality'?{more}")
+    return WrongValue(f"{where}: {place}.modality is missing: {expected}{more}")
+
+
+def _known_keys(kind: Any, parents: list[str]) -> list[str]:
+    """Keys allowed below `parents` in a block of `models:`, by walking its classes."""
     for part in parents:
-        if kind is Params and part == "models":
-            continue
-        if kind is Params:
-            kind = Model
-            continue
-        fields = {field.alias or name: field for name, field in kind.model_fields.items()}
-        kind = fields[part].annotation
+        kind = {field.alias or name: field for name, field in kind.model_fields.items()}[part].annotation
     return [field.alias or name for name, field in kind.model_fields.items()]
 
 
 def _suggest(key: str, known: Any) -> str:
-    near = difflib.get_close_matches(key, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+    return _near(key, known) or f"; known: {', '.join(known)}"
+
+
+def _near(word: str, known: Any) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from luodi.nets.catalogue import Architecture
 from luodi.registry import Version
 
 METRICS = {
@@ -57,6 +58,16 @@ def show_versions(versions: Sequence[Version]) -> None:
             f"{version.registered:%Y-%m-%d %H:%M}",
             version.author,
         )
+    _print(table)
+
+
+def show_architectures(architectures: Sequence[Architecture]) -> None:
+    """Print the networks that `train.architecture` may name, one a row."""
+    table = Table()
+    for column in ("name", "modality", "parameters", "description"):
+        table.add_column(column)
+    for one in architectures:
+        table.add_row(one.name, one.modality, ", ".join(one.parameters), one.description)
     _print(table)
 
 

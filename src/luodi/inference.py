@@ -5,23 +5,27 @@ under a millisecond.
 """
 
 import json
+import math
 import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-from luodi.data.text import Encoder
+from luodi.data import encoders
+from luodi.data.encoders import Encoder
 from luodi.errors import ArtifactError
 
 MODEL, ENCODER = "model.onnx", "encoder.json"
 BATCH = 256
+VALUES = 2**20  # of a batch: what a network makes of large images fills the memory
+FACTS = ("size", "length", "height", "width", "channels")
 FATAL = 4
 
 # ONNX Runtime's errors have no base class of their own.
@@ -53,7 +57,7 @@ class Classifier:
         Raises:
             ArtifactError: A file is missing or broken, or the two do not belong together.
         """
-        encoder = Encoder.load(folder / ENCODER)
+        encoder = encoders.load(folder / ENCODER)
         session = open_session(folder / MODEL, threads)
         _require_match(session, encoder, folder)
         return cls(encoder, session)
@@ -63,22 +67,32 @@ class Classifier:
         """The labels, in the order of the columns of `probabilities`."""
         return self.encoder.labels
 
-    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Predict raw texts: float32 [n, classes], rows sum to 1."""
+    def probabilities(self, items: Sequence[Any]) -> NDArray[np.float32]:
+        """Predict raw texts (str) or image files (bytes): float32 [n, classes], rows sum to 1.
+
+        Raises:
+            Unfit: An image cannot be used.
+        """
+        count = batch_rows(self.encoder)
         parts = [
-            run_session(self.session, self.encoder.encode(texts[start : start + BATCH]))
-            for start in range(0, len(texts), BATCH)
+            run_session(self.session, self.encoder.encode(items[start : start + count]))
+            for start in range(0, len(items), count)
         ]
         return np.concatenate([np.zeros((0, len(self.labels)), np.float32), *parts])
 
 
-def latency(classifier: Classifier, text: str, repeats: int) -> float:
-    """Return the median wall-clock time of predicting one raw text, in milliseconds, after one warm-up."""
-    classifier.probabilities([text])
+def batch_rows(encoder: Encoder) -> int:
+    """Return how many rows to predict at a time."""
+    return max(1, min(BATCH, VALUES // math.prod(encoder.shape)))
+
+
+def latency(classifier: Classifier, item: str | bytes, repeats: int) -> float:
+    """Return the median wall-clock time of predicting one raw text or image, in milliseconds, after one warm-up."""
+    classifier.probabilities([item])
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        classifier.probabilities([text])
+        classifier.probabilities([item])
         times.append(time.perf_counter() - start)
     return 1000 * statistics.median(times)
 
@@ -102,20 +116,21 @@ def open_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
         raise ArtifactError(f"{path} is not a readable ONNX model ({error}): run `luodi train` again") from None
 
 
-def run_session(session: onnxruntime.InferenceSession, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return the model's "probabilities" float32 [n, classes] for "x", `ids` int32 [n, length]."""
-    result: NDArray[np.float32] = session.run(["probabilities"], {"x": ids})[0]
+def run_session(session: onnxruntime.InferenceSession, x: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the model's "probabilities" float32 [n, classes] for `x` [n, ...], as its encoder gives it."""
+    result: NDArray[np.float32] = session.run(["probabilities"], {"x": x})[0]
     return result
 
 
-def facts(size: int, length: int, classes: int) -> dict[str, int]:
+def facts(encoder: Encoder) -> dict[str, int]:
     """What the model records of its encoder, so that a strange encoder is noticed."""
-    return {"size": size, "length": length, "classes": classes}
+    known = encoder.as_json()
+    return {name: known[name] for name in FACTS if name in known} | {"classes": len(encoder.labels)}
 
 
 def _require_match(session: onnxruntime.InferenceSession, encoder: Encoder, folder: Path) -> None:
     recorded = session.get_modelmeta().custom_metadata_map.get("luodi", "{}")
-    expected = facts(encoder.size, encoder.length, len(encoder.labels))
+    expected = facts(encoder)
     if json.loads(recorded) != expected:
         raise ArtifactError(
             f"{MODEL} and {ENCODER} in {folder} do not belong together: the encoder is "

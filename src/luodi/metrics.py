@@ -215,16 +215,16 @@ def per_class(data: Scored) -> list[Figure]:
     ]
 
 
-def length_slices(lengths: Ints, data: Scored, confidence: float) -> dict[str, Figure]:
-    """Return accuracy by quartile of text length, "q1" (shortest) to "q4": value, low, high, rows, from, to.
+def quartile_slices(values: NDArray[Any], data: Scored, confidence: float) -> dict[str, Figure]:
+    """Return accuracy by quartile of `values` [rows], "q1" (lowest) to "q4": value, low, high, rows, from, to.
 
-    Texts of one length share a quartile; a quartile that this leaves empty is not returned.
+    Rows of one value share a quartile; a quartile that this leaves empty is not returned.
     """
-    edges = np.quantile(lengths, [0.25, 0.5, 0.75])
-    quartile = np.searchsorted(edges, lengths, side="left")
+    edges = np.quantile(values, [0.25, 0.5, 0.75])
+    quartile = np.searchsorted(edges, values, side="left")
     parts = {f"q{index + 1}": quartile == index for index in range(4)}
     return {
-        name: _slice(part, data, confidence) | {"from": int(lengths[part].min()), "to": int(lengths[part].max())}
+        name: _slice(part, data, confidence) | {"from": values[part].min().item(), "to": values[part].max().item()}
         for name, part in parts.items()
         if part.any()
     }

@@ -44,12 +44,12 @@ class ModelPaths:
     # validate
     @property
     def clean(self) -> Path:
-        """Rows that passed: text, label, source."""
+        """Rows that passed: text or image (bytes of the file), label, source."""
         return self.artifacts / "validate" / "clean.parquet"
 
     @property
     def quarantine(self) -> Path:
-        """Rows held back: shard, row, text, label, source, reasons (list of strings)."""
+        """Rows held back: shard, row, text or image, label, source, reasons (list of strings)."""
         return self.artifacts / "validate" / "quarantine.parquet"
 
     @property
@@ -69,7 +69,7 @@ class ModelPaths:
     # preprocess
     @property
     def rows(self) -> Path:
-        """Cleaned rows in the order of the arrays: text, label (int32), source, split."""
+        """Cleaned rows in the order of the arrays: text or image (PNG), label (int32), source, split."""
         return self.artifacts / "preprocess" / "rows.parquet"
 
     @property
@@ -78,7 +78,10 @@ class ModelPaths:
         return self.artifacts / "preprocess" / "arrays"
 
     def array(self, split: str, name: str) -> Path:
-        """`name` is "x" (int32 [rows, length] ids, 0 pads) or "y" (int32 [rows]); `split` train, validation, test."""
+        """The array `name` of `split`, one of train, validation and test.
+
+        "x" is int32 [rows, length] ids, 0 pads (text), or uint8 [rows, h, w, c] (image); "y" is int32 [rows].
+        """
         return self.arrays / f"{split}_{name}.npy"
 
     @property
@@ -90,6 +93,11 @@ class ModelPaths:
     def preprocess_summary(self) -> Path:
         """Counts of rows kept and dropped: JSON, a DVC metric."""
         return self.artifacts / "preprocess" / "summary.json"
+
+    @property
+    def preprocess_report(self) -> Path:
+        """What became of the rows, and samples of augmented ones."""
+        return self.artifacts / "preprocess" / "report.html"
 
     # baseline
     @property

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luodi import config
-from luodi.checks import engine, findings, profile, rows, suite
+from luodi.checks import engine, findings, profile, rows
 from luodi.checks.findings import FAILED, PASSED, WARNED, Finding
+from luodi.checks.text import expectations, measures
 
 LABELS = ("negative", "positive")
-LIMITS = config.Validate(
+LIMITS = config.TextValidate(
     min_rows=10,
     min_length=2,
     max_length=20,
@@ -45,11 +46,11 @@ def good(count: int = 20) -> list[tuple[str | None, str | None]]:
 
 
 def measure(table: pa.Table) -> pa.Table:
-    return rows.measure(table, rows.flags(table, LABELS, LIMITS), LABELS)
+    return measures.measure([table], MODEL).table
 
 
 def quarantine(table: pa.Table) -> tuple[pa.Table, pa.Table]:
-    return rows.split(table, rows.flags(table, LABELS, LIMITS))
+    return rows.split(table, measures.flags(table, LABELS, LIMITS), "text")
 
 
 @pytest.mark.parametrize(
@@ -108,13 +109,13 @@ def test_contradiction_is_between_known_labels_only() -> None:
         (None, "negative"),
         (None, "positive"),
     )
-    marks = rows.flags(table, LABELS, LIMITS)[rows.CONTRADICTION].to_pylist()
+    marks = measures.flags(table, LABELS, LIMITS)[rows.contradiction("text")].to_pylist()
     assert marks == [True, True, True, False, False, False, False, False, False]
 
 
 def test_duplicates_are_counted_but_not_held_back() -> None:
     table = batch(*[(text, "positive") for text in ("甲乙", "丙丁", "甲乙", "甲乙", None, None)])
-    assert measure(table)[rows.DUPLICATE].to_pylist() == [False, False, True, True, False, False]
+    assert measure(table)[rows.duplicate("text")].to_pylist() == [False, False, True, True, False, False]
     assert quarantine(table)[0].num_rows == 4
 
 
@@ -156,7 +157,7 @@ def test_every_row_is_once_in_clean_or_quarantine_in_order(parts: list[tuple[str
 def test_duplicates_are_rows_less_distinct_texts(pairs: list[tuple[str | None, str | None]]) -> None:
     known = [text for text, _ in pairs if text is not None]
     measured = measure(batch(*pairs))
-    assert sum(measured[rows.DUPLICATE].to_pylist()) == len(known) - len(set(known))
+    assert sum(measured[rows.duplicate("text")].to_pylist()) == len(known) - len(set(known))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -173,7 +174,7 @@ def no_host() -> Iterator[None]:
 
 
 def check(measured: pa.Table, docs: Path) -> list[Finding]:
-    return findings.read(engine.validate("m", measured, suite.build(MODEL), docs / "docs"), measured)
+    return findings.read(engine.validate("m", measured, expectations.build(MODEL), docs / "docs"), measured, "text")
 
 
 def test_good_batch_passes(tmp_path: Path) -> None:
@@ -229,8 +230,8 @@ def test_expectation_fails(
 ) -> None:
     measured = measure(table)
     spoiled = spoil(measured) if spoil else measured
-    result = engine.validate("m", spoiled, suite.build(MODEL), tmp_path / "docs")
-    found = {finding.title: finding for finding in findings.read(result, measured)}
+    result = engine.validate("m", spoiled, expectations.build(MODEL), tmp_path / "docs")
+    found = {finding.title: finding for finding in findings.read(result, measured, "text")}
     assert found[title].verdict == verdict
 
 
@@ -303,19 +304,24 @@ def test_percent(share: float, text: str) -> None:
     assert findings.percent(share) == text
 
 
+def count(measured: pa.Table) -> profile.Profile:
+    return profile.profile(measured, measures.charts(measured), LABELS)
+
+
 @given(st.lists(st.integers(0, 5000), min_size=1, max_size=20))
 def test_profile_counts_every_row_once(lengths: list[int]) -> None:
-    counted = profile.profile(measure(batch(*[("a" * length, None) for length in lengths])), LABELS)
-    assert sum(counted.whole.lengths) == counted.whole.rows == sum(counted.whole.labels) == len(lengths)
-    assert counted.edges[-2] <= max(lengths) < counted.edges[-1]
-    assert list(counted.edges) == sorted(set(counted.edges))
+    counted = count(measure(batch(*[("a" * length, None) for length in lengths])))
+    (edges,) = [chart.edges for chart in counted.charts]
+    assert sum(counted.whole.counts[0]) == counted.whole.rows == sum(counted.whole.labels) == len(lengths)
+    assert edges[-2] <= max(lengths) < edges[-1]
+    assert list(edges) == sorted(set(edges))
 
 
 def test_profile_tells_the_largest_sources_apart() -> None:
     tables = [
         batch(("好的", "positive"), *[("坏的", "x")] * (20 - place), source=f"s{place:02}") for place in range(15)
     ]
-    counted = profile.profile(measure(pa.concat_tables(tables)), LABELS)
+    counted = count(measure(pa.concat_tables(tables)))
     assert [part.name for part in counted.sources] == [f"s{place:02}" for place in range(12)] + ["3 other sources"]
     assert sum(part.rows for part in counted.sources) == counted.whole.rows
     assert counted.sources[0].labels == (0, 1, 20)

@@ -25,7 +25,7 @@ CODES = {
 }
 COMMANDS = [
     "validate", "preprocess", "baseline", "train", "evaluate", "fetch", "run", "connect", "up", "register", "models",
-    "predict",
+    "predict", "add", "architectures",
 ]  # fmt: skip
 STAGES = COMMANDS[:5]
 Break = Callable[[Any], object]

@@ -1,5 +1,6 @@
 """The evaluate stage with a classifier that is a table of scores: files, report, determinism, refusals."""
 
+import base64
 import json
 import re
 import subprocess
@@ -10,8 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from luodi import config
+from luodi.data import image
 from luodi.errors import ArtifactError
 from luodi.paths import ModelPaths, find_root
 from luodi.stages import evaluate
@@ -40,20 +43,20 @@ def random_scores(rows, classes, seed):
 def lay(tmp_path, monkeypatch):
     """Return a function that lays a model's artifacts for given labels and scores, and its config and paths."""
 
-    def lay_out(texts, truth, scores, baseline, *, labels=("negative", "positive"), mistakes=20):
-        paths = ModelPaths(tmp_path, "reviews")
+    def lay_out(items, truth, scores, baseline, *, labels=("negative", "positive"), mistakes=20, model="reviews"):
+        paths = ModelPaths(tmp_path, model)
         paths.rows.parent.mkdir(parents=True)
         label = pa.array(truth, pa.int32())
-        columns = {"text": texts, "label": label, "source": ["<b>web</b>"] * len(texts)}
-        pq.write_table(pa.table(columns | {"split": ["test"] * len(texts)}), paths.rows)
+        block = config.load(find_root() / "params.yaml").models[model]
+        columns = {block.modality: items, "label": label, "source": ["<b>web</b>"] * len(items)}
+        pq.write_table(pa.table(columns | {"split": ["test"] * len(items)}), paths.rows)
         paths.export.mkdir(parents=True)
         (paths.export / "model.onnx").write_bytes(b"12345")
         paths.baseline_scores.parent.mkdir(parents=True)
         np.save(paths.baseline_scores, np.asarray(baseline, np.float32))
-        table = Table(labels, zip(texts, scores, strict=True))
+        table = Table(labels, zip(items, scores, strict=True))
         monkeypatch.setattr(evaluate.inference.Classifier, "load", lambda folder: table)
-        monkeypatch.setattr(evaluate.inference, "latency", lambda classifier, text, repeats: 0.25)
-        block = config.load(find_root() / "params.yaml").models["reviews"]
+        monkeypatch.setattr(evaluate.inference, "latency", lambda classifier, item, repeats: 0.25)
         small = config.Evaluate(bootstrap=50, confidence=0.9, mistakes=mistakes)
         return block.model_copy(update={"labels": labels, "evaluate": small}), paths
 
@@ -66,6 +69,16 @@ def random_model(lay, rows=40, classes=2, **more):
     texts = [f"text {'x' * (row % 7)} {row}" for row in range(rows)]
     scores, baseline = random_scores(rows, classes, 1), random_scores(rows, classes, 2)
     return lay(texts, truth, scores, baseline, labels=labels, **more)
+
+
+def image_model(lay, rows=40, channels=1, **more):
+    """Images of growing brightness, all but one of the first class; every second one is taken for the second."""
+    items = [
+        image.png(Image.new("L", (6, 4), row) if channels == 1 else Image.new("RGB", (6, 4), (row, 0, row)))
+        for row in range(rows)
+    ]
+    scores = [[0.9, 0.1] if row % 2 else [0.2, 0.8] for row in range(rows)]
+    return (*lay(items, [0, 1, *[0] * (rows - 2)], scores, scores, model="digits", **more), items)
 
 
 def outputs(paths):
@@ -191,10 +204,10 @@ def test_mistakes_are_the_most_confident_ones_and_bounded(lay):
     texts = [f"text {row}" for row in range(6)]
     scores = [[0.4, 0.6], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1], [0.3, 0.7], [0.2, 0.8]]
     block, paths = lay(texts, [0] * 5 + [1], scores, scores, mistakes=3)
-    test = evaluate.rows.read(paths.rows, "test", 2)
+    test = evaluate.rows.read(paths.rows, "text", "test", 2)
     model = evaluate.metrics.scored(test.label, np.array(scores), "model", 2)
     worst = evaluate.mistakes(test, model, model, block)
-    assert [row["text"] for row in worst] == ["text 1", "text 2", "text 4"]
+    assert [row["item"] for row in worst] == ["text 1", "text 2", "text 4"]
     assert worst[0]["predicted"] == "positive"
     assert worst[0]["truth"] == "negative"
 
@@ -260,3 +273,40 @@ def test_evaluate_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_mistakes_of_an_image_model_are_pictures(lay, channels):
+    block, paths, items = image_model(lay, channels=channels, mistakes=3, labels=("<i>no</i>", "yes"))
+    evaluate.run(block, paths)
+    page = Page(paths.evaluation_report.read_text())
+    assert page.open == []
+    pictures = [value for name, value in page.attributes if name == "src"]
+    expected = [items[row] for row in (1, 0, 2)]  # the wrongly labelled one is the surest
+    assert pictures == [f"data:image/png;base64,{base64.b64encode(item).decode()}" for item in expected]
+    assert sum("image-rendering: pixelated" in value for name, value in page.attributes if name == "style") == 3
+    assert not {"script", "link", "iframe", "object", "i"} & set(page.tags)
+    assert not [name for name, _ in page.attributes if name in ("href", "srcset") or name.startswith("on")]
+    text = "".join(page.text)
+    assert "logistic regression on the pixels" in text
+    assert "n-gram" not in text
+    assert "characters" not in text
+
+
+def test_image_models_are_sliced_by_intensity(lay):
+    block, paths, _ = image_model(lay)
+    evaluate.run(block, paths)
+    slices = json.loads(paths.metrics.read_text())["slices"]
+    assert set(slices) == {"intensity", "source"}
+    assert [part["rows"] for part in slices["intensity"].values()] == [10, 10, 10, 10]
+    assert slices["intensity"]["q1"]["from"] == 0
+    assert slices["intensity"]["q4"]["to"] == pytest.approx(39 / 255, abs=1e-6)
+    assert "mean intensity 0.000 – 0.035" in paths.evaluation_report.read_text()
+
+
+def test_two_runs_on_images_write_the_same_bytes(lay):
+    block, paths, _ = image_model(lay)
+    evaluate.run(block, paths)
+    first = outputs(paths)
+    evaluate.run(block, paths)
+    assert outputs(paths) == first

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from luodi import config, inference
+from luodi.data import image
 from luodi.data.text import Encoder
 from luodi.errors import ArtifactError
 from luodi.files import write_json
@@ -25,8 +26,16 @@ with quiet():
     from luodi.nets import catalogue, export
 
 ROOT = Path(__file__).parents[2]
-ENCODER = Encoder(("no", "yes"), "char", 12, 16, (), tuple("好坏书买一二三四"))
-TRAIN = {"embedding": 4, "units": 6, "filters": 5, "epochs": 2, "batch_size": 16}
+ENCODERS = {
+    "reviews": Encoder(("no", "yes"), "char", 12, 16, (), tuple("好坏书买一二三四")),
+    "digits": image.Encoder(("no", "yes"), 7, 5, 3, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)),
+}
+TRAIN = {
+    "reviews": {"embedding": 4, "units": 6, "filters": 5, "epochs": 2, "batch_size": 16},
+    "digits": {"units": 6, "filters": [4, 5], "epochs": 2, "batch_size": 16},
+}
+MODEL = {"text": "reviews", "image": "digits"}  # the model of params.yaml whose block is used
+NAMES = [f"{MODEL[one.modality]}-{one.name}" for one in catalogue.ARCHITECTURES]
 
 RUN = """
 import sys
@@ -35,28 +44,37 @@ from luodi import config
 from luodi.paths import ModelPaths
 from luodi.stages import train
 for root in map(Path, sys.argv[1:]):
-    train.run(config.load(root / "params.yaml").models["reviews"], ModelPaths(root, "reviews"))
+    name = root.name.split("-")[0]
+    train.run(config.load(root / "params.yaml").models[name], ModelPaths(root, name))
 """
 
 
-def checkout(root, **changes):
+def checkout(root, name="reviews", **changes):
     """A folder with params.yaml and the outputs of preprocess: 60 train rows, 20 of validation."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["models"]["reviews"]["train"] |= TRAIN | changes
-    paths = ModelPaths(root, "reviews")
+    params["models"][name]["train"] |= TRAIN[name] | changes
+    if name == "reviews":
+        params["models"][name]["preprocess"]["tokenizer"] = ENCODERS[name].tokenizer  # every architecture reads it
+    paths, encoder = ModelPaths(root, name), ENCODERS[name]
     paths.arrays.mkdir(parents=True)
     paths.params.write_text(yaml.safe_dump(params), encoding="utf-8")
-    write_json(paths.encoder, ENCODER.as_json())
+    write_json(paths.encoder, encoder.as_json())
     rng = np.random.default_rng(1)
     for split, count in (("train", 60), ("validation", 20)):
-        x = rng.integers(0, ENCODER.size, (count, ENCODER.length), np.int32)
+        x = rng.integers(0, encoder.size, (count, *encoder.shape), encoder.dtype)
         np.save(paths.array(split, "x"), x)
-        np.save(paths.array(split, "y"), (x[:, 0] % 2).astype(np.int32))
+        np.save(paths.array(split, "y"), (x.reshape(count, -1)[:, 0] % 2).astype(np.int32))
     return paths
 
 
+def checkout_of(folder, title):
+    """A checkout in `folder` / "MODEL-ARCHITECTURE"."""
+    name, architecture = title.split("-")
+    return checkout(folder / title, name, architecture=architecture)
+
+
 def run(paths):
-    train.run(config.load(paths.params).models["reviews"], paths)
+    train.run(config.load(paths.params).models[paths.model], paths)
 
 
 def outputs(paths):
@@ -64,9 +82,9 @@ def outputs(paths):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-@pytest.fixture(scope="module", params=catalogue.ARCHITECTURES)
+@pytest.fixture(scope="module", params=NAMES)
 def trained(request, tmp_path_factory):
-    paths = checkout(tmp_path_factory.mktemp(request.param), architecture=request.param)
+    paths = checkout_of(tmp_path_factory.mktemp("trained"), request.param)
     run(paths)
     return paths
 
@@ -87,7 +105,7 @@ def test_onnx_equals_the_saved_keras_model(trained):
 
 
 def test_the_onnx_model_has_the_agreed_ports(trained):
-    model = onnx.load(trained.export / "model.onnx")
+    model, encoder = onnx.load(trained.export / "model.onnx"), ENCODERS[trained.model]
     ports = [
         (
             port.name,
@@ -97,18 +115,21 @@ def test_the_onnx_model_has_the_agreed_ports(trained):
         for port in (*model.graph.input, *model.graph.output)
     ]
     assert ports == [
-        ("x", onnx.TensorProto.INT32, ["batch", ENCODER.length]),
+        ("x", getattr(onnx.TensorProto, encoder.dtype.upper()), ["batch", *encoder.shape]),
         ("probabilities", onnx.TensorProto.FLOAT, ["batch", 2]),
     ]
 
 
-def test_the_export_predicts_raw_texts(trained):
-    found = inference.Classifier.load(trained.export).probabilities(["好书", "", "坏" * 50])
+def test_the_export_predicts_raw_items(trained):
+    items = ["好书", "", "坏" * 50] if trained.model == "reviews" else [ENCODERS["digits"].example()] * 3
+    found = inference.Classifier.load(trained.export).probabilities(items)
+    assert found.shape == (3, 2)
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_mixed_precision_is_exported_in_float32(tmp_path):
-    paths = checkout(tmp_path, precision="mixed_float16")
+@pytest.mark.parametrize("name", ["reviews", "digits"])
+def test_mixed_precision_is_exported_in_float32(tmp_path, name):
+    paths = checkout(tmp_path, name, precision="mixed_float16")
     run(paths)
     model = onnx.load(paths.export / "model.onnx")
     kinds = {weight.data_type for weight in model.graph.initializer}
@@ -118,16 +139,32 @@ def test_mixed_precision_is_exported_in_float32(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_write_the_same_bytes(tmp_path):
-    roots = [[tmp_path / side / name for name in catalogue.ARCHITECTURES] for side in ("one", "two")]
+    sides = [[checkout_of(tmp_path / side, title) for title in NAMES] for side in ("one", "two")]
     processes = []
-    for seed, side in zip("12", roots, strict=True):
-        for root in side:
-            checkout(root, architecture=root.name)
-        command = [sys.executable, "-c", RUN, *map(str, side)]
+    for seed, side in zip("12", sides, strict=True):
+        command = [sys.executable, "-c", RUN, *(str(paths.root) for paths in side)]
         processes.append(subprocess.Popen(command, env=os.environ | {"PYTHONHASHSEED": seed}))
     assert [process.wait(300) for process in processes] == [0, 0]
-    for one, two in zip(*roots, strict=True):
-        assert outputs(ModelPaths(one, "reviews")) == outputs(ModelPaths(two, "reviews")), one.name
+    for one, two in zip(*sides, strict=True):
+        assert outputs(one) == outputs(two), one.root.name
+
+
+def test_batch_norm_is_exported_as_it_predicts_one_row_at_a_time(tmp_path):
+    paths = checkout(tmp_path, "digits", architecture="resnet")
+    run(paths)
+    session, x = inference.open_session(paths.export / "model.onnx"), np.load(paths.array("validation", "x"))
+    alone = np.concatenate([inference.run_session(session, row[None]) for row in x])
+    np.testing.assert_allclose(alone, inference.run_session(session, x), atol=1e-6)
+
+
+def test_the_augmentation_of_params_changes_what_is_learned(tmp_path):
+    still, turned = (checkout(tmp_path / side, "digits") for side in ("still", "turned"))
+    params = yaml.safe_load(still.params.read_text())
+    params["models"]["digits"]["preprocess"]["augment"] = {"flip": "none", "rotation": 0, "zoom": 0, "shift": 0}
+    still.params.write_text(yaml.safe_dump(params))
+    run(still)
+    run(turned)
+    assert still.history.read_text() != turned.history.read_text()
 
 
 def test_an_export_that_differs_is_refused_and_the_old_one_stays(tmp_path, monkeypatch):
@@ -147,8 +184,9 @@ def test_without_preprocess_the_stage_to_run_is_named(tmp_path):
         run(paths)
 
 
-def test_training_says_nothing_on_standard_error(tmp_path):
-    paths = checkout(tmp_path)
+@pytest.mark.parametrize("name", ["reviews", "digits"])
+def test_training_says_nothing_on_standard_error(tmp_path, name):
+    paths = checkout(tmp_path / name, name)
     command = [sys.executable, "-c", RUN, str(paths.root)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stderr == ""

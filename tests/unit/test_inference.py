@@ -1,6 +1,7 @@
 """The inference path on a hand-made ONNX model: no Keras in sight."""
 
 import json
+import math
 import subprocess
 import sys
 
@@ -8,8 +9,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from luodi import inference
+from luodi.data import image
 from luodi.data.text import Encoder
 from luodi.errors import ArtifactError
 from luodi.files import write_json
@@ -17,21 +20,25 @@ from luodi.files import write_json
 ENCODER = Encoder(("no", "yes"), "char", 4, 16, (), tuple("好坏书"))
 
 
-def make(folder, encoder=ENCODER, length=4, recorded=None):
-    """probabilities = softmax(x W), W seeded."""
-    weights = np.random.default_rng(2).normal(size=(length, 2)).astype(np.float32)
+IMAGES = image.Encoder(("no", "yes"), 2, 3, 1, (0.5,), (0.25,))
+
+
+def make(folder, encoder=ENCODER, recorded=None):
+    """probabilities = softmax(x W), x flat, W seeded."""
+    weights = np.random.default_rng(2).normal(size=(math.prod(encoder.shape), 2)).astype(np.float32)
     nodes = [
-        helper.make_node("Cast", ["x"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("Cast", ["flat"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("MatMul", ["float", "w"], ["scores"]),
         helper.make_node("Softmax", ["scores"], ["probabilities"]),
     ]
     ports = [
-        helper.make_tensor_value_info("x", TensorProto.INT32, ["batch", length]),
+        helper.make_tensor_value_info("x", getattr(TensorProto, encoder.dtype.upper()), ["batch", *encoder.shape]),
         helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 2]),
     ]
     graph = helper.make_graph(nodes, "test", ports[:1], ports[1:], [numpy_helper.from_array(weights, "w")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
-    facts = recorded or inference.facts(encoder.size, encoder.length, len(encoder.labels))
+    facts = recorded or inference.facts(encoder)
     helper.set_model_props(model, {"luodi": json.dumps(facts)})
     onnx.save(model, folder / "model.onnx")
     write_json(folder / "encoder.json", encoder.as_json())
@@ -58,6 +65,38 @@ def test_every_text_has_its_row_whatever_the_batches(tmp_path, count):
     assert found.shape == (count, 2)
     for index in {0, count // 2, count - 1} & set(range(count)):
         np.testing.assert_allclose(found[index], classifier.probabilities([texts[index]])[0], atol=1e-6)
+
+
+def test_an_image_model_predicts_image_files(tmp_path):
+    weights = make(tmp_path, IMAGES)
+    pixels = np.random.default_rng(5).integers(0, 256, (5, *IMAGES.shape), np.uint8)
+    files = [image.png(Image.fromarray(one[..., 0])) for one in pixels]
+    scores = pixels.reshape(5, -1) @ weights
+    expected = np.exp(scores - scores.max(axis=1, keepdims=True))
+    found = inference.Classifier.load(tmp_path).probabilities(files)
+    np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), atol=1e-6)
+
+
+def test_a_broken_image_is_refused(tmp_path):
+    make(tmp_path, IMAGES)
+    with pytest.raises(image.Unfit, match="cannot be decoded"):
+        inference.Classifier.load(tmp_path).probabilities([b"no image"])
+
+
+@pytest.mark.parametrize(("side", "rows"), [(8, 256), (64, 256), (128, 64), (512, 4), (4096, 1)])
+def test_the_larger_the_images_the_fewer_at_a_time(side, rows):
+    assert inference.batch_rows(image.Encoder(("no", "yes"), side, side, 1, (0.5,), (0.25,))) == rows
+
+
+def test_facts_of_the_two_modalities():
+    assert inference.facts(ENCODER) == {"size": 5, "length": 4, "classes": 2}
+    assert inference.facts(IMAGES) == {"height": 2, "width": 3, "channels": 1, "classes": 2}
+
+
+def test_an_encoder_of_other_images_is_refused(tmp_path):
+    make(tmp_path, IMAGES, recorded=inference.facts(IMAGES) | {"width": 4})
+    with pytest.raises(ArtifactError, match="do not belong together"):
+        inference.Classifier.load(tmp_path)
 
 
 def test_threads_make_no_difference(tmp_path):
@@ -99,7 +138,7 @@ def test_a_model_cut_short_is_refused(tmp_path, share):
 
 @pytest.mark.parametrize("wrong", [{"size": 6}, {"length": 5}, {"classes": 3}])
 def test_an_encoder_of_another_model_is_refused(tmp_path, wrong):
-    make(tmp_path, recorded=inference.facts(5, 4, 2) | wrong)
+    make(tmp_path, recorded=inference.facts(ENCODER) | wrong)
     with pytest.raises(ArtifactError, match="do not belong together"):
         inference.Classifier.load(tmp_path)
 

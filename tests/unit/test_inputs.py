@@ -1,16 +1,20 @@
-"""Texts to predict, from files of every kind and from standard input; what cannot be read is named."""
+"""Texts and images to predict, from files of every kind and standard input; what cannot be read is named."""
 
 import io
 import json
+import os
 import sys
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from luodi.data import inputs
+from luodi import cli
+from luodi.data import folders, image, inputs
 from luodi.errors import BrokenData, MissingColumn, MissingData
 
 ROWS = ["很好", "不,好", 'a "b"', "两\n行", "", "😀"]
@@ -121,7 +125,7 @@ def test_texts(read, name, content, expected):
 def test_what_cannot_be_read_is_named(read, name, content, error, message):
     with pytest.raises(error, match=message) as caught:
         read(name, content)
-    assert type(caught.value) is error
+    assert caught.value.exit_code == error.exit_code
     assert len(str(caught.value)) < 500
     assert name == "-" or name in str(caught.value)
 
@@ -154,3 +158,114 @@ def test_every_text_survives_each_format(tmp_path_factory, texts):
     (folder / "any.jsonl").write_bytes(jsonl(*({"text": one} for one in texts)))
     for name in ("any.parquet", "any.jsonl"):
         assert [text for batch in inputs.batches(str(folder / name)) for text in batch] == texts
+
+
+def picture(value: int = 0) -> bytes:
+    return image.png(Image.new("L", (4, 4), value))
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of images, in folders of their own, among other files."""
+    folder = tmp_path / "in"
+    for place, name in enumerate(("b.png", "a/z.JPG", "a/c/d.jpeg", "a.png", "ä/x.png")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(picture(place))
+    for name in (".hidden.png", "notes.txt", "a/.cache/e.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+def names(source):
+    return [name for batch in inputs.images(str(source)) for name, _ in batch]
+
+
+def test_a_folder_gives_its_images_in_order_of_name(pictures):
+    expected = ["a/c/d.jpeg", "a/z.JPG", "a.png", "b.png", "ä/x.png"]
+    assert names(pictures) == [str(pictures / name) for name in expected]
+    assert next(inputs.images(str(pictures)))[0][1] == (pictures / "a/c/d.jpeg").read_bytes()
+
+
+def test_one_file_is_read_whatever_its_suffix(tmp_path):
+    (tmp_path / "scan").write_bytes(b"x")
+    assert list(inputs.images(str(tmp_path / "scan"))) == [[(str(tmp_path / "scan"), b"x")]]
+
+
+def test_batches_of_images_are_bounded(pictures, monkeypatch):
+    monkeypatch.setattr(inputs, "IMAGES", 2)
+    assert [len(batch) for batch in inputs.images(str(pictures))] == [2, 2, 1]
+    monkeypatch.setattr(inputs, "BYTES", 1)
+    assert [len(batch) for batch in inputs.images(str(pictures))] == [1] * 5
+
+
+def test_links_inside_the_folder_are_read_once(pictures):
+    (pictures / "c.png").symlink_to(pictures / "b.png")
+    (pictures / "d").symlink_to(pictures / "a")
+    assert [name.removeprefix(f"{pictures}/") for name in names(pictures)] == [
+        "a/c/d.jpeg", "a/z.JPG", "a.png", "b.png", "c.png", "ä/x.png"
+    ]  # fmt: skip
+
+
+def test_the_folder_itself_may_be_a_link(pictures, tmp_path):
+    (tmp_path / "link").symlink_to(pictures)
+    assert len(names(tmp_path / "link")) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("c.png", lambda path: path.symlink_to("/etc/passwd"), "a link that leads out of"),
+        ("c", lambda path: path.symlink_to("/etc"), "a link that leads out of"),
+        ("c", lambda path: path.symlink_to(".."), "a link that leads out of"),
+        ("c.png", lambda path: path.symlink_to("gone.png"), "a link that leads nowhere"),
+        ("c.png", lambda path: path.symlink_to("c.png"), "a link that leads nowhere"),
+        ("c.png", os.mkfifo, "not a regular file"),
+        ("c.png", lambda path: path.write_bytes(b"x" * 101), "too large: expected an image of at most 100 bytes"),
+    ],
+    ids=["file", "folder", "parent", "gone", "loop", "pipe", "large"],
+)
+def test_what_is_no_file_of_the_folder_is_refused_and_named(pictures, monkeypatch, name, make, message):
+    monkeypatch.setattr(folders, "LARGEST", 100)
+    make(pictures / name)
+    with pytest.raises(BrokenData, match=f"{name} is {message}"):
+        names(pictures)
+
+
+@pytest.mark.parametrize("source", ["gone", "gone.png", "-", "empty", "pipe.png"])
+def test_no_image_is_an_error_that_names_the_source(tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(MissingData, match=source):
+        names(source)
+
+
+class Reader:
+    """Stands for an image classifier: the brighter, the likelier "light"."""
+
+    labels = ("dark", "light")
+
+    def probabilities(self, files):
+        light = [np.asarray(image.open_image(data, 10)).mean() / 255 for data in files]
+        return np.array([[1 - value, value] for value in light])
+
+
+def test_predictions_of_images_name_the_file(pictures, capsys):
+    files = next(inputs.images(str(pictures)))
+    cli.write_predictions("file", [name for name, _ in files], cli.score_images(files, Reader()), Reader(), "m@v1.0.0")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["file"] for line in lines] == [name for name, _ in files]
+    assert set(lines[0]) == {"file", "label", "probability", "version"}
+    assert lines[0]["label"] == "dark"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"text", "image cannot be decoded"), (b"", "image is missing"), (picture()[:60], "image cannot be decoded")],
+    ids=["text", "empty", "cut"],
+)
+def test_an_image_that_cannot_be_used_is_named(content, reason):
+    with pytest.raises(BrokenData, match=f"^bad.png: {reason}") as caught:
+        cli.score_images([("good.png", picture()), ("bad.png", content)], Reader())
+    assert caught.value.exit_code == BrokenData.exit_code

@@ -250,9 +250,9 @@ def test_wilson_equals_the_published_example():
 
 
 @given(scored(), st.data())
-def test_length_slices_share_out_all_rows(data, draw):
+def test_quartile_slices_share_out_all_rows(data, draw):
     lengths = np.array(draw.draw(st.lists(st.integers(1, 9), min_size=data.rows, max_size=data.rows)))
-    parts = metrics.length_slices(lengths, data, 0.95)
+    parts = metrics.quartile_slices(lengths, data, 0.95)
     assert sum(part["rows"] for part in parts.values()) == data.rows
     ranges = [(part["from"], part["to"]) for part in parts.values()]
     assert all(before[1] < after[0] for before, after in itertools.pairwise(ranges))

@@ -1,4 +1,4 @@
-"""Every architecture: shapes, layers, learning, invariance; the training loop, its metric and its input."""
+"""Every architecture for text: shapes, layers, learning, invariance; the training loop, its metric and its input."""
 
 from itertools import cycle
 
@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luodi import config
+from luodi.data.text import Encoder
 from luodi.errors import ArtifactError, LuodiError
 from luodi.nets.quiet import quiet
 
@@ -18,7 +19,7 @@ with quiet():
     from luodi.nets.metrics import MacroRecall
 
 SIZE, LENGTH, CLASSES = 40, 12, 3
-SMALL = config.Train(
+SMALL = config.TextTrain(
     architecture="mlp",
     embedding=8,
     units=8,
@@ -38,8 +39,20 @@ SMALL = config.Train(
 )
 
 
+NAMES = [one.name for one in catalogue.ARCHITECTURES if one.modality == "text"]
+
+
+def encoder(length=LENGTH):
+    """An encoder of SIZE ids, `length` of them a row, CLASSES labels."""
+    return Encoder(("a", "b", "c"), "char", length, 16, (), tuple(map(chr, range(0x4E00, 0x4E00 + SIZE - 2))))
+
+
 def setting(**changes):
     return SMALL.model_copy(update=changes)
+
+
+def build(settings, length=LENGTH):
+    return catalogue.find("text", settings.architecture).build(settings, encoder(length))
 
 
 def rows(count=20, seed=0):
@@ -50,18 +63,23 @@ def rows(count=20, seed=0):
     return x.astype(np.int32), y
 
 
+def block(train):
+    """The block of a model, as far as building a network reads it."""
+    return config.TextModel.model_construct(modality="text", train=train)
+
+
 def trained(settings, count=20):
     training.make_deterministic(settings.seed)
-    model = catalogue.build(settings, SIZE, LENGTH, CLASSES)
-    training.compile_model(model, settings, CLASSES)
+    model = build(settings)
     data = batches.Batches(*rows(count), CLASSES, settings.batch_size, settings.seed)
+    training.compile_model(model, settings, CLASSES, len(data))
     return model, training.fit(model, settings, data, data)
 
 
-@pytest.mark.parametrize("architecture", catalogue.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", NAMES)
 class TestEveryArchitecture:
     def test_gives_probabilities_for_any_batch_and_for_padding_alone(self, architecture):
-        model = catalogue.build(setting(architecture=architecture), SIZE, LENGTH, CLASSES)
+        model = build(setting(architecture=architecture))
         x = np.concatenate([rows(4)[0], np.zeros((1, LENGTH), np.int32)])
         y = model.predict(x, verbose=0)
         assert (y.shape, y.dtype) == ((5, CLASSES), np.float32)
@@ -76,20 +94,20 @@ class TestEveryArchitecture:
         assert history[-1]["loss"] < 0.2 * history[0]["loss"]
 
     def test_stands_texts_shorter_than_kernel_and_pool(self, architecture):
-        model = catalogue.build(setting(architecture=architecture, kernel=7, pool=9), SIZE, 2, CLASSES)
+        model = build(setting(architecture=architecture, kernel=7, pool=9), 2)
         assert model.output_shape == (None, CLASSES)
 
     def test_mixed_precision_ends_in_float32(self, architecture):
         mixed = setting(architecture=architecture, precision="mixed_bfloat16", epochs=1)
         model, _ = trained(mixed)
         assert model.get_layer("embedding").compute_dtype == "bfloat16"
-        final = catalogue.as_float32(model, mixed, SIZE, LENGTH, CLASSES)
+        final = catalogue.as_float32(model, block(mixed), encoder())
         assert {layer.compute_dtype for layer in final.layers if layer.weights} == {"float32"}
         np.testing.assert_allclose(final.predict(rows()[0], verbose=0), model.predict(rows()[0], verbose=0), atol=0.05)
 
 
 def test_cnn_lstm_is_exactly_these_layers():
-    model = catalogue.build(setting(architecture="cnn_lstm"), SIZE, LENGTH, CLASSES)
+    model = build(setting(architecture="cnn_lstm"))
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds == ["Embedding", "Conv1D", "MaxPooling1D", "LSTM", "Dense"]
     activations = [model.get_layer(name).activation.__name__ for name in ("convolution", "probabilities")]
@@ -100,20 +118,16 @@ def test_cnn_lstm_is_exactly_these_layers():
 @pytest.mark.parametrize("more", [1, 30])
 def test_padding_and_order_make_no_difference_to_a_bag(architecture, more):
     settings = setting(architecture=architecture)
-    short = catalogue.build(settings, SIZE, LENGTH, CLASSES)
-    wide = catalogue.build(settings, SIZE, LENGTH + more, CLASSES)
+    short = build(settings)
+    wide = build(settings, LENGTH + more)
     wide.set_weights(short.get_weights())
     x, _ = rows()
     padded = np.pad(x[:, ::-1], ((0, 0), (0, more)))
     np.testing.assert_allclose(wide.predict(padded, verbose=0), short.predict(x, verbose=0), atol=1e-6)
 
 
-def test_every_architecture_of_params_is_in_the_catalogue():
-    assert set(choices("architecture")) == set(catalogue.ARCHITECTURES)
-
-
 def choices(field):
-    return config.Train.model_fields[field].annotation.__args__
+    return config.TextTrain.model_fields[field].annotation.__args__
 
 
 CHOICES = [
@@ -143,6 +157,18 @@ def test_stops_early_and_keeps_the_best_weights():
     # History rounds and streams the loss; the model's own must be the least of it.
     loss = keras.losses.categorical_crossentropy(np.eye(CLASSES)[y], model.predict(x, verbose=0))
     assert float(np.mean(loss)) == pytest.approx(min(row["val_loss"] for row in history), rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize(("decay", "rates"), [("none", [0.2, 0.2, 0.2]), ("cosine", [0.2, 0.1, 0.0])])
+def test_the_learning_rate_falls_along_half_a_cosine(decay, rates):
+    settings = setting(decay=decay, learning_rate=0.2, epochs=6)
+    model = build(settings)
+    training.compile_model(model, settings, CLASSES, steps=5)
+    found = []
+    for step in (0, 15, 30):
+        model.optimizer.iterations.assign(step)
+        found.append(float(model.optimizer.learning_rate))
+    assert found == pytest.approx(rates, abs=1e-6)
 
 
 def test_a_loss_that_is_not_finite_says_to_lower_the_learning_rate():
@@ -198,12 +224,12 @@ def test_batches_hold_every_row_once_an_epoch_in_a_new_order_that_the_seed_decid
     ("x", "y", "message"),
     [
         (None, [0], "does not exist: run `luodi preprocess`"),
-        ([[1, 2]], [0], r"expected ids \[rows, 3\]"),
-        ([[1, 2, 3]], [0, 1], r"expected ids \[rows, 3\]"),
+        ([[1, 2]], [0], r"expected rows \[rows, 3\]"),
+        ([[1, 2, 3]], [0, 1], r"expected rows \[rows, 3\]"),
         (np.zeros((0, 3)), [], "holds no row"),
-        ([[1, 2, 9]], [0], r"expected int32 in \[0, 8\], found int32 in \[1, 9\]"),
-        ([[1, 2, 3]], [2], r"expected int32 in \[0, 1\]"),
-        ([[1, 2, 3]], [-1], r"expected int32 in \[0, 1\]"),
+        ([[1, 2, 40]], [0], r"expected int32 in \[0, 39\], found int32 in \[1, 40\]"),
+        ([[1, 2, 3]], [3], r"expected int32 in \[0, 2\]"),
+        ([[1, 2, 3]], [-1], r"expected int32 in \[0, 2\]"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(tmp_path, x, y, message):
@@ -211,11 +237,11 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path, x, y, message):
         np.save(tmp_path / "x.npy", np.array(x, np.int32))
     np.save(tmp_path / "y.npy", np.array(y, np.int32))
     with pytest.raises(ArtifactError, match=message):
-        batches.load(tmp_path / "x.npy", tmp_path / "y.npy", length=3, size=9, classes=2)
+        batches.load(tmp_path / "x.npy", tmp_path / "y.npy", encoder(3))
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"\x93NUMPY\x01\x00v\x00"])
 def test_a_broken_array_is_refused(tmp_path, content):
     (tmp_path / "x.npy").write_bytes(content)
     with pytest.raises(ArtifactError, match="run `luodi preprocess` again"):
-        batches.load(tmp_path / "x.npy", tmp_path / "x.npy", length=3, size=9, classes=2)
+        batches.load(tmp_path / "x.npy", tmp_path / "x.npy", encoder(3))

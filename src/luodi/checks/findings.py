@@ -1,6 +1,6 @@
 """What the suite found, in words a reviewer reads: the verdict, each expectation, and the message of a failure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -11,12 +11,16 @@ FAILED, WARNED, PASSED = "failed", "passed with warnings", "passed"
 
 @dataclass(frozen=True)
 class Example:
-    """A row as it is shown: invisible characters escaped, long text cut."""
+    """A row as it is shown: invisible characters escaped, long text cut; of an image, what it is in words.
+
+    `beside` is another row, to be shown with this one.
+    """
 
     shard: str
     row: int
     label: str
     text: str
+    beside: "Example | None" = None
 
     def __str__(self) -> str:
         return f"{self.shard} row {self.row} [{self.label}] {shown(self.text, 40)}"
@@ -41,14 +45,15 @@ class Finding:
         return FAILED if self.severity == "critical" else WARNED
 
 
-def read(result: dict[str, Any], measured: pa.Table) -> list[Finding]:
+def read(result: dict[str, Any], measured: pa.Table, item: str) -> list[Finding]:
     """Turn Great Expectations' result into findings, the gravest first.
 
     Args:
         result: As returned by `engine.validate`.
         measured: The table that was validated.
+        item: Its column that is shown of a row.
     """
-    found = [_finding(one, measured) for one in result["results"]]
+    found = [_finding(one, measured, item) for one in result["results"]]
     return sorted(found, key=lambda one: ([FAILED, WARNED, PASSED].index(one.verdict), one.severity))
 
 
@@ -71,9 +76,10 @@ def message(findings: list[Finding]) -> str:
     )
 
 
-def example(row: dict[str, Any], width: int = 120) -> Example:
-    """Show a row that has shard, row, label and text."""
-    return Example(row["shard"], row["row"], shown(row["label"], 40), shown(row["text"], width))
+def examples(measured: pa.Table, places: Any, item: str, width: int = 120) -> tuple[Example, ...]:
+    """Show the rows of `measured` at `places`; `item` is the column that is shown in at most `width` characters."""
+    found = measured.select(["shard", "row", "label", item]).take(pa.array(places, pa.int64())).to_pylist()
+    return tuple(Example(row["shard"], row["row"], shown(row["label"], 40), shown(row[item], width)) for row in found)
 
 
 def shown(value: str | None, width: int) -> str:
@@ -88,15 +94,20 @@ def _escape(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
-def _finding(one: dict[str, Any], measured: pa.Table) -> Finding:
+def _finding(one: dict[str, Any], measured: pa.Table, item: str) -> Finding:
     config, result = one["expectation_config"], one["result"]
+    places = _places(result, config["meta"]["flag"], measured)
+    shown = examples(measured, places, item)
+    if beside := config["meta"].get("beside"):
+        others = examples(measured, measured[beside].take(pa.array(places, pa.int64())), item)
+        shown = tuple(replace(one, beside=other) for one, other in zip(shown, others, strict=True))
     return Finding(
         title=config["meta"]["title"],
         severity=config["severity"],
         passed=one["success"],
         expected=config["description"],
         found=_found(result, config["meta"]["unit"]),
-        examples=_examples(result, config["meta"]["flag"], measured),
+        examples=shown,
     )
 
 
@@ -109,6 +120,8 @@ def _found(result: dict[str, Any], unit: str) -> str:
         return f"no {', '.join(missing)}" if missing else value if isinstance(value, str) else "all of them"
     if value is None:
         return "nothing to measure"
+    if unit == "intensity":
+        return f"{value:.3f}"
     return percent(value) if unit == "share" else f"{value:,} {unit}"
 
 
@@ -128,9 +141,9 @@ def percent(share: float) -> str:
     return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
 
 
-def _examples(result: dict[str, Any], flag: str | None, measured: pa.Table) -> tuple[Example, ...]:
+def _places(result: dict[str, Any], flag: str | None, measured: pa.Table) -> list[int]:
+    """Places in `measured` of the first rows at fault."""
     places = result.get("partial_unexpected_index_list", [])
     if flag:
-        places = measured[flag].to_numpy().nonzero()[0]
-    columns = measured.select(["shard", "row", "label", "text"])
-    return tuple(example(row) for row in columns.take(pa.array(places[:EXAMPLES], pa.int64())).to_pylist())
+        places = measured[flag].to_numpy().nonzero()[0].tolist()
+    return list(places[:EXAMPLES])

@@ -15,45 +15,52 @@ RENARD = (10, 12.5, 16, 20, 25, 31.5, 40, 50, 63, 80)
 
 
 @dataclass(frozen=True)
+class Chart:
+    """A histogram of a column: `edges[i] <= value < edges[i + 1]` is bar i; the last bar has its upper edge too."""
+
+    column: str
+    edges: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Part:
-    """Some rows of the batch; `lengths` and `labels` are counts, in the order of the profile's names."""
+    """Some rows of the batch: the counts of each chart and its column's median, and counts of labels."""
 
     name: str
     rows: int
     held: int
-    median: int
-    lengths: tuple[int, ...]
+    medians: tuple[float, ...]
+    counts: tuple[tuple[int, ...], ...]
     labels: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Profile:
-    """`edges[i] <= characters < edges[i + 1]` is bin i; the last label stands for unknown ones where there are any."""
+    """The last label stands for unknown ones where there are any."""
 
-    edges: tuple[int, ...]
+    charts: tuple[Chart, ...]
     labels: tuple[str, ...]
     whole: Part
     sources: tuple[Part, ...]
 
 
-def profile(measured: pa.Table, labels: tuple[str, ...]) -> Profile:
-    """Count lengths and labels of a table made by `rows.measure`, over all rows and for each source."""
-    edges = _edges(pc.max(measured["characters"]).as_py() or 0)
+def profile(measured: pa.Table, charts: tuple[Chart, ...], labels: tuple[str, ...]) -> Profile:
+    """Count the values of each chart and the labels of a measured table, over all rows and for each source."""
     known = pc.is_in(measured["label"], value_set=pa.array(labels, pa.string()))
     names = labels if pc.all(known).as_py() else (*labels, OTHER)
     parts = _by_source(measured)
     return Profile(
-        edges=edges,
+        charts=charts,
         labels=names,
-        whole=_part("all", measured, edges, names),
-        sources=tuple(_part(name, rows, edges, names) for name, rows in parts),
+        whole=_part("all", measured, charts, names),
+        sources=tuple(_part(name, rows, charts, names) for name, rows in parts),
     )
 
 
-def _edges(longest: int) -> tuple[int, ...]:
-    """0, 1, 2, 3, 4, 5, 6, 8, 10 and on by about a quarter each (Renard's series R10), past `longest`."""
+def up_to(largest: int) -> tuple[int, ...]:
+    """0, 1, 2, 3, 4, 5, 6, 8, 10 and on by about a quarter each (Renard's series R10), past `largest`."""
     series = sorted({round(step * 10**power) for power in range(-1, 10) for step in RENARD})
-    return (0, *series[: int(np.searchsorted(series, longest, side="right")) + 1])
+    return (0, *series[: int(np.searchsorted(series, largest, side="right")) + 1])
 
 
 def _by_source(measured: pa.Table) -> list[tuple[str, pa.Table]]:
@@ -68,14 +75,16 @@ def _by_source(measured: pa.Table) -> list[tuple[str, pa.Table]]:
     return parts
 
 
-def _part(name: str, rows: pa.Table, edges: tuple[int, ...], labels: tuple[str, ...]) -> Part:
-    lengths = rows["characters"].drop_null().to_numpy()
+def _part(name: str, rows: pa.Table, charts: tuple[Chart, ...], labels: tuple[str, ...]) -> Part:
+    values = [rows[chart.column].drop_null().to_numpy() for chart in charts]
     return Part(
         name=name,
         rows=rows.num_rows,
         held=pc.sum(rows[HELD]).as_py() or 0,
-        median=int(np.median(lengths)) if len(lengths) else 0,
-        lengths=tuple(np.histogram(lengths, edges)[0].tolist()),
+        medians=tuple(float(np.median(found)) if len(found) else 0.0 for found in values),
+        counts=tuple(
+            tuple(np.histogram(found, chart.edges)[0].tolist()) for chart, found in zip(charts, values, strict=True)
+        ),
         labels=_count(rows["label"], labels),
     )
 

@@ -1,5 +1,7 @@
 """Read the raw Parquet shards of a model; every way they can be unusable has its own error."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,64 +9,126 @@ import pyarrow.parquet as pq
 
 from luodi.errors import BrokenData, EmptyData, MissingColumn, MissingData
 
-COLUMNS = {"text": ("text", "label", "source")}
+COLUMNS = {
+    "text": {"text": pa.string(), "label": pa.string(), "source": pa.string()},
+    "image": {"image": pa.binary(), "label": pa.string(), "source": pa.string()},
+}
+PART = 2**24  # bytes of a part that `parts` gives, about
 
 
 def read(folder: Path, modality: str) -> pa.Table:
     """Read all shards of `folder`, in order of name.
 
     Returns:
-        The modality's columns as strings, and `shard` (file name) and `row` (int64, place in the file).
+        The modality's columns, strings but for the bytes of an image, and `shard` (file name) and `row` (int64,
+        place in the file).
 
     Raises:
         MissingData: No folder, or no shard in it.
         EmptyData: The shards hold no row.
-        BrokenData: A shard is not Parquet, is cut short, or holds a column that is not text.
+        BrokenData: A shard is not Parquet, is cut short, or holds a column that is not text (or bytes).
         MissingColumn: A shard lacks a column.
     """
-    shards = sorted(folder.glob("*.parquet"))
-    if not shards:
-        raise MissingData(
-            f"no *.parquet in {folder}: run `luodi fetch {folder.name}` or `dvc pull`, or put your shards there"
-        )
+    shards = _shards(folder)
     table = pa.concat_tables([_read_shard(shard, COLUMNS[modality]) for shard in shards])
     if table.num_rows == 0:
-        raise EmptyData(f"the {len(shards)} shard(s) in {folder} hold no row: expected at least one")
+        raise _empty(folder, shards)
     return table
+
+
+def parts(folder: Path, modality: str) -> Iterator[pa.Table]:
+    """Read what `read` does a few rows at a time, raising as it does: memory holds one row group of a shard."""
+    shards = _shards(folder)
+    rows = 0
+    for shard in shards:
+        for part in _parts_of_shard(shard, COLUMNS[modality]):
+            rows += part.num_rows
+            yield part
+    if rows == 0:
+        raise _empty(folder, shards)
 
 
 def is_text(kind: pa.DataType) -> bool:
     """Tell whether a column of this type holds text: strings, bytes to be read as UTF-8, or nothing but nulls."""
     if pa.types.is_dictionary(kind):
         return is_text(kind.value_type)
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_null(kind)
-    )
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or is_bytes(kind))
 
 
-def _read_shard(path: Path, columns: tuple[str, ...]) -> pa.Table:
+def is_bytes(kind: pa.DataType) -> bool:
+    """Tell whether a column of this type holds bytes, or nothing but nulls."""
+    if pa.types.is_dictionary(kind):
+        return is_bytes(kind.value_type)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_null(kind))
+
+
+def _shards(folder: Path) -> list[Path]:
+    shards = sorted(folder.glob("*.parquet"))
+    if not shards:
+        raise MissingData(
+            f"no *.parquet in {folder}: run `luodi fetch {folder.name}` or `dvc pull`, or put your shards there"
+        )
+    return shards
+
+
+def _empty(folder: Path, shards: list[Path]) -> EmptyData:
+    return EmptyData(f"the {len(shards)} shard(s) in {folder} hold no row: expected at least one")
+
+
+def _read_shard(path: Path, columns: dict[str, pa.DataType]) -> pa.Table:
+    with _readable(path):
+        table = _cast(_open(path, columns).read(columns=list(columns)), columns)
+    return _placed(table, path, 0)
+
+
+def _parts_of_shard(path: Path, columns: dict[str, pa.DataType]) -> Iterator[pa.Table]:
+    start = 0
+    with _readable(path):
+        file = _open(path, columns)
+        size = sum(file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups))
+        rows = min(4096, max(1, file.metadata.num_rows * PART // max(1, size)))
+        # One row group at a time: until it has read all that it was asked for, Arrow keeps every page.
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns)):
+                yield _placed(_cast(pa.Table.from_batches([batch]), columns), path, start)
+                start += batch.num_rows
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what Arrow says of a broken file into BrokenData; an error of the disk stays what it is."""
     try:
-        file = pq.ParquetFile(path)
-        missing = [name for name in columns if name not in file.schema_arrow.names]
-        if missing:
-            raise MissingColumn(
-                f"{path}: expected columns {', '.join(columns)}; missing {', '.join(missing)}; "
-                f"found {', '.join(file.schema_arrow.names) or 'none'}"
-            )
-        table = file.read(columns=list(columns))
-        if strange := [f"{field.name} is {field.type}" for field in table.schema if not is_text(field.type)]:
-            raise pa.ArrowInvalid(f"expected columns of strings, found {', '.join(strange)}")
-        table = table.cast(pa.schema([(name, pa.string()) for name in columns]))
-        table.validate(full=True)
+        yield
     except (ValueError, pa.ArrowNotImplementedError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = str(error).splitlines()[0]
         raise BrokenData(f"{path} is not a readable Parquet file ({reason}): fetch or write it again") from None
+
+
+def _open(path: Path, columns: dict[str, pa.DataType]) -> pq.ParquetFile:
+    file = pq.ParquetFile(path, buffer_size=2**20)  # else a whole column of a row group is read at once
+    missing = [name for name in columns if name not in file.schema_arrow.names]
+    if missing:
+        raise MissingColumn(
+            f"{path}: expected columns {', '.join(columns)}; missing {', '.join(missing)}; "
+            f"found {', '.join(file.schema_arrow.names) or 'none'}"
+        )
+    return file
+
+
+def _cast(table: pa.Table, columns: dict[str, pa.DataType]) -> pa.Table:
+    fits = {name: is_bytes if kind == pa.binary() else is_text for name, kind in columns.items()}
+    if strange := [f"{field.name} is {field.type}" for field in table.schema if not fits[field.name](field.type)]:
+        kind = "strings" if pa.binary() not in columns.values() else "strings, and of bytes for an image"
+        raise pa.ArrowInvalid(f"expected columns of {kind}, found {', '.join(strange)}")
+    table = table.cast(pa.schema(list(columns.items())))
+    table.validate(full=True)
+    return table
+
+
+def _placed(table: pa.Table, path: Path, start: int) -> pa.Table:
+    """Append where each row stands: the name of the shard, and its row in it."""
     count = table.num_rows
     table = table.append_column("shard", pa.array([path.name] * count, pa.string()))
-    return table.append_column("row", pa.array(range(count), pa.int64()))
+    return table.append_column("row", pa.array(range(start, start + count), pa.int64()))

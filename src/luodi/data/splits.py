@@ -1,49 +1,70 @@
 """Which rows are kept, and which split owns each: by content alone, so that both hold as data grows."""
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from luodi.config import Shares
 
 NAMES = ("train", "validation", "test")
+CHUNK = 8192  # items hashed at a time
 
 
-def keep_unique(texts: pa.Array, labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], dict[str, int]]:
-    """Drop empty texts, texts with more than one label, and all but the first of equal texts.
+def keep_unique(
+    items: pa.Array, labels: NDArray[np.int32], first: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.int64], dict[str, int]]:
+    """Drop empty items, items with more than one label, and all but one of equal items.
 
     Args:
-        texts: Clean strings [n].
+        items: Clean texts, or images as bytes [n].
         labels: Their labels, int32 [n].
+        first: Rows that are kept rather than equal rows before them, bool [n]; of the rest the first row is kept.
 
     Returns:
         Places of the rows kept, ascending, and the number of rows dropped for each reason.
     """
-    encoded = texts.dictionary_encode()
-    codes = encoded.indices.to_numpy()
-    distinct = len(encoded.dictionary)
+    codes = _codes(items)
+    distinct = int(codes.max(initial=-1)) + 1
     low, high = np.full(distinct, np.iinfo(np.int32).max), np.full(distinct, -1)
     np.minimum.at(low, codes, labels)
     np.maximum.at(high, codes, labels)
-    empty = np.array([len(text) == 0 for text in encoded.dictionary.to_pylist()], bool)[codes]
+    empty = pc.binary_length(items).to_numpy() == 0
     contradicting = (low < high)[codes] & ~empty
-    first = np.zeros(len(codes), bool)
-    first[np.unique(codes, return_index=True)[1]] = True
-    kept = np.flatnonzero(first & ~empty & ~contradicting)
+    order = np.arange(len(codes)) if first is None else np.argsort(~first, kind="stable")
+    chosen = np.zeros(len(codes), bool)
+    chosen[order[np.unique(codes[order], return_index=True)[1]]] = True
+    kept = np.flatnonzero(chosen & ~empty & ~contradicting)
     dropped = {"empty": int(empty.sum()), "contradicting": int(contradicting.sum())}
     return kept, dropped | {"duplicate": len(codes) - len(kept) - sum(dropped.values())}
 
 
-def assign(texts: pa.Array, seed: int, shares: Shares) -> NDArray[np.int8]:
-    """Return for each text the index into `NAMES` of its split, int8 [n].
+def _codes(items: pa.Array) -> NDArray[np.int32]:
+    """Numbers from 0, equal for equal items; of bytes through their digests, for they may be many."""
+    if pa.types.is_binary(items.type) or pa.types.is_large_binary(items.type):
+        digests = b"".join(_digests(items, size=16, key=b""))
+        items = pa.Array.from_buffers(pa.binary(16), len(items), [None, pa.py_buffer(digests)])
+    codes: NDArray[np.int32] = items.dictionary_encode().indices.to_numpy()
+    return codes
 
-    The BLAKE2b hash of the text, keyed by `seed`, falls in [0, 1); the shares cut that range. A text keeps its
-    split whatever else is in the data, and equal texts share one.
+
+def _digests(items: pa.Array, size: int, key: bytes) -> Iterator[bytes]:
+    """The BLAKE2b hash of each item; a text is its UTF-8 bytes."""
+    for start in range(0, len(items), CHUNK):  # the items as Python's own are a copy
+        for item in items.slice(start, CHUNK).to_pylist():
+            content = item.encode() if isinstance(item, str) else item
+            yield hashlib.blake2b(content, digest_size=size, key=key).digest()
+
+
+def assign(items: pa.Array, seed: int, shares: Shares) -> NDArray[np.int8]:
+    """Return for each text, or image as bytes, the index into `NAMES` of its split, int8 [n].
+
+    The BLAKE2b hash of the item, keyed by `seed`, falls in [0, 1); the shares cut that range. An item keeps its
+    split whatever else is in the data, and equal items share one.
     """
-    key = seed.to_bytes(16, "big")
-    digests = b"".join(hashlib.blake2b(text.encode(), digest_size=8, key=key).digest() for text in texts.to_pylist())
-    place = np.frombuffer(digests, ">u8") / 2.0**64
+    place = np.frombuffer(b"".join(_digests(items, size=8, key=seed.to_bytes(16, "big"))), ">u8") / 2.0**64
     edges = np.cumsum([shares.train, shares.validation])
     return np.searchsorted(edges, place, side="right").astype(np.int8)

@@ -5,20 +5,17 @@ learned is what is served.
 """
 
 import html
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from luodi.config import Augment, Preprocess
-from luodi.errors import ArtifactError
+from luodi.config import TextAugment, TextPreprocess
 
 MASK = "□"
 PAD, UNKNOWN = 0, 1
@@ -112,7 +109,7 @@ def from_code_points(points: NDArray[np.uint32], lengths: NDArray[np.int64]) -> 
     return _strings(points.astype("<u4").tobytes().decode("utf-32-le").encode(), ends)
 
 
-def augment(texts: pa.Array, rates: Augment, rng: np.random.Generator) -> pa.Array:
+def augment(texts: pa.Array, rates: TextAugment, rng: np.random.Generator) -> pa.Array:
     """Return one noisy copy of each text: neighbours swapped, characters deleted, characters masked.
 
     Each rate is the share of characters touched. A text that would lose every character is kept as it was.
@@ -152,8 +149,11 @@ class Encoder:
     stop_words: tuple[str, ...]
     vocabulary: tuple[str, ...]
 
+    modality: ClassVar[str] = "text"
+    dtype: ClassVar[str] = "int32"
+
     @classmethod
-    def fit(cls, texts: pa.Array, config: Preprocess, labels: Sequence[str]) -> Self:
+    def fit(cls, texts: pa.Array, config: TextPreprocess, labels: Sequence[str]) -> Self:
         """Learn the vocabulary from clean train texts; `ngram` hashes and has nothing to learn."""
         blank = cls(tuple(labels), config.tokenizer, config.max_length, config.buckets, config.stop_words, ())
         if config.tokenizer == "ngram":
@@ -166,26 +166,19 @@ class Encoder:
         return cls(blank.labels, blank.tokenizer, blank.max_length, blank.buckets, blank.stop_words, tuple(ranked))
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read the JSON of `save`.
-
-        Raises:
-            ArtifactError: The file is missing or is not an encoder.
-        """
-        try:
-            raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if raw.pop("modality") != "text":
-                raise ValueError("not a text encoder")
-            raw = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
-            return cls(**{key: value for key, value in raw.items() if key not in ("size", "length")})
-        except FileNotFoundError:
-            raise ArtifactError(f"{path} does not exist: run `luodi preprocess` first") from None
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ArtifactError(f"{path} is not an encoder ({error}): run `luodi preprocess` again") from None
+    def from_json(cls, raw: dict[str, Any]) -> Self:
+        """Inverse of `as_json`; raises ValueError, TypeError or KeyError if `raw` is none of it."""
+        raw = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+        return cls(**{key: value for key, value in raw.items() if key not in ("size", "length")})
 
     def as_json(self) -> dict[str, Any]:
         """The fields, and the derived `size` and `length` that a server in another language needs."""
         return {"modality": "text", **asdict(self), "size": self.size, "length": self.length}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an encoded row."""
+        return (self.length,)
 
     @property
     def size(self) -> int:
@@ -209,6 +202,10 @@ class Encoder:
         if self.tokenizer == "ngram":
             return _pad(*_hash_ngrams(points, lengths, self.buckets), self.length)
         return _pad(self._table()[points], lengths, self.length)
+
+    def example(self) -> str:
+        """Return a text to time predictions with: as long as texts are kept."""
+        return "".join(map(chr, range(0x4E00, 0x4E00 + min(self.max_length, 20000))))
 
     def _shorten(self, texts: pa.Array) -> pa.Array:
         if self.stop_words:

@@ -1,41 +1,52 @@
-"""Feed arrays to Keras batch by batch; the ids stay on disk when memory-mapped."""
+"""Feed arrays to Keras batch by batch; they stay on disk when memory-mapped."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from luodi.data.encoders import Encoder
 from luodi.errors import ArtifactError
+
+Augment: TypeAlias = Callable[[NDArray[Any], np.random.Generator], NDArray[Any]]
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of (ids int32 [batch, length], one-hot labels float32 [batch, classes]).
+    """Batches of (rows of `x` [batch, ...], one-hot labels float32 [batch, classes]).
 
-    With a seed the rows are shuffled anew for each epoch; without one they keep their order.
+    With a seed the rows are shuffled anew for each epoch, and `augment`, if given, changes those of each batch
+    with a generator that seed, epoch and batch decide. Without a seed they keep their order and stay as they are.
     """
 
     def __init__(
         self,
-        x: NDArray[np.int32],
+        x: NDArray[Any],
         y: NDArray[np.int32],
         classes: int,
         batch_size: int,
         seed: int | None = None,
+        *,
+        augment: Augment | None = None,
     ) -> None:
         super().__init__()
         self.x, self.y, self.classes, self.batch_size, self.seed = x, y, classes, batch_size, seed
+        self.augment = augment
         self.epoch = 0
         self.order = self._order()
 
     def __len__(self) -> int:
         return math.ceil(len(self.x) / self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
         rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        return np.asarray(self.x[rows]), np.eye(self.classes, dtype=np.float32)[self.y[rows]]
+        x = np.asarray(self.x[rows])
+        if self.augment and self.seed is not None:
+            x = self.augment(x, np.random.default_rng([self.seed, self.epoch, index]))
+        return x, np.eye(self.classes, dtype=np.float32)[self.y[rows]]
 
     def on_epoch_end(self) -> None:
         """Keras calls this between epochs."""
@@ -48,28 +59,29 @@ class Batches(keras.utils.PyDataset):
         return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.x))
 
 
-def load(x: Path, y: Path, length: int, size: int, classes: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Memory-map the ids int32 [rows, length] of `x`; read the labels int32 [rows] of `y`.
+def load(x: Path, y: Path, encoder: Encoder) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Memory-map the rows of `x`, encoded [rows, ...]; read the labels int32 [rows] of `y`.
 
     Raises:
-        ArtifactError: A file is missing or broken, empty, or not of the encoder's shape and ranges.
+        ArtifactError: A file is missing or broken, empty, or not of the encoder's shape, type and ranges.
     """
-    ids, labels = _read(x, "r"), _read(y, None)
-    if ids.ndim != 2 or ids.shape[1] != length or labels.shape != ids.shape[:1]:
-        found = f"found {list(ids.shape)} and {list(labels.shape)}"
-        raise _unfit(x, f"expected ids [rows, {length}] and labels [rows], {found}")
-    if len(ids) == 0:
+    rows, labels = _read(x, "r"), _read(y, None)
+    if rows.shape[1:] != encoder.shape or labels.shape != rows.shape[:1]:
+        expected = f"expected rows [rows, {', '.join(map(str, encoder.shape))}] and labels [rows]"
+        raise _unfit(x, f"{expected}, found {list(rows.shape)} and {list(labels.shape)}")
+    if len(rows) == 0:
         raise _unfit(x, "it holds no row")
-    for name, array, limit in ((x, ids, size), (y, labels, classes)):
-        if array.dtype != np.int32 or array.min() < 0 or array.max() >= limit:
+    ranges = ((x, rows, encoder.dtype, encoder.size), (y, labels, "int32", len(encoder.labels)))
+    for name, array, kind, limit in ranges:
+        if array.dtype != kind or array.min() < 0 or array.max() >= limit:
             found = f"{array.dtype} in [{array.min()}, {array.max()}]"
-            raise _unfit(name, f"expected int32 in [0, {limit - 1}], found {found}")
-    return ids, labels
+            raise _unfit(name, f"expected {kind} in [0, {limit - 1}], found {found}")
+    return rows, labels
 
 
-def _read(path: Path, mode: Any) -> NDArray[np.int32]:
+def _read(path: Path, mode: Any) -> NDArray[Any]:
     try:
-        array: NDArray[np.int32] = np.load(path, mmap_mode=mode, allow_pickle=False)
+        array: NDArray[Any] = np.load(path, mmap_mode=mode, allow_pickle=False)
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist: run `luodi preprocess` first") from None
     except (ValueError, EOFError) as error:

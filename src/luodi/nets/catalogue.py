@@ -1,37 +1,85 @@
-"""The one list of architectures."""
+"""The one list of architectures. Read without Keras: only building one imports it."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-import keras
+if TYPE_CHECKING:
+    import keras
 
-from luodi.config import Train
-from luodi.nets import cnn, cnn_lstm, mlp, ngram
-
-ARCHITECTURES: dict[str, Callable[[Train, int, int, int], keras.Model]] = {
-    "mlp": mlp.build,
-    "cnn": cnn.build,
-    "cnn_lstm": cnn_lstm.build,
-    "ngram": ngram.build,
-}
+    from luodi.config import Model
+    from luodi.data.encoders import Encoder
 
 
-def build(config: Train, size: int, length: int, classes: int) -> keras.Model:
-    """Build the architecture that `config` names.
+@dataclass(frozen=True)
+class Architecture:
+    """A network that `train.architecture` may name; the module luodi.nets.MODALITY.NAME builds it.
 
-    Args:
-        size: Number of distinct ids, padding (0) included.
-        length: Ids of a row.
-        classes: Number of labels.
+    `parameters` are the keys of the train block that shape it; `precision` shapes all of them.
+    """
+
+    modality: str
+    name: str
+    parameters: tuple[str, ...]
+    description: str
+
+    def build(self, config: Any, encoder: "Encoder") -> "keras.Model":
+        """Build it by a train block of its modality, see `catalogue.build`."""
+        model: keras.Model = import_module(f"luodi.nets.{self.modality}.{self.name}").build(config, encoder)
+        return model
+
+
+ARCHITECTURES = (
+    Architecture("text", "ngram", ("embedding", "dropout"), "A bag of hashed character n-grams: quick and strong"),
+    Architecture(
+        "text", "mlp", ("embedding", "units", "activation", "dropout"), "A bag of embeddings and one hidden layer"
+    ),
+    Architecture(
+        "text",
+        "cnn",
+        ("embedding", "filters", "kernel", "activation", "dropout"),
+        "One convolution and global max pooling",
+    ),
+    Architecture(
+        "text",
+        "cnn_lstm",
+        ("embedding", "filters", "kernel", "pool", "units", "activation", "dropout"),
+        "A convolution, max pooling and an LSTM",
+    ),
+    Architecture("image", "mlp", ("units", "activation", "dropout"), "All pixels into one hidden layer"),
+    Architecture(
+        "image",
+        "cnn",
+        ("filters", "kernel", "units", "activation", "dropout"),
+        "Blocks of two convolutions with batch norm and max pooling, then a hidden layer",
+    ),
+    Architecture(
+        "image",
+        "resnet",
+        ("filters", "kernel", "activation", "dropout"),
+        "Residual blocks with batch norm, then global average pooling",
+    ),
+)
+
+
+def find(modality: str, name: str) -> Architecture:
+    """Return the architecture `name` of `modality`; params.yaml, once read, names no other."""
+    return next(one for one in ARCHITECTURES if (one.modality, one.name) == (modality, name))
+
+
+def build(config: "Model", encoder: "Encoder") -> "keras.Model":
+    """Build the architecture that `config` names, for the rows that `encoder` gives.
 
     Returns:
-        A model from "x", int32 [batch, length], to "probabilities", float32 [batch, classes] with rows that
-        sum to 1. The softmax stays float32 whatever the precision.
+        A model from "x", [batch, ...] of the encoder's shape and dtype, to "probabilities", float32
+        [batch, classes] with rows that sum to 1. The softmax stays float32 whatever the precision.
     """
-    return ARCHITECTURES[config.architecture](config, size, length, classes)
+    return find(config.modality, config.train.architecture).build(config.train, encoder)
 
 
-def as_float32(model: keras.Model, config: Train, size: int, length: int, classes: int) -> keras.Model:
+def as_float32(model: "keras.Model", config: "Model", encoder: "Encoder") -> "keras.Model":
     """Return an uncompiled float32 model with the weights of `model`: what is saved and exported."""
-    copy = build(config.model_copy(update={"precision": "float32"}), size, length, classes)
+    train = config.train.model_copy(update={"precision": "float32"})
+    copy = find(config.modality, train.architecture).build(train, encoder)
     copy.set_weights(model.get_weights())
     return copy

@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,12 +19,12 @@ from luodi.nets.quiet import quiet
 TOLERANCE = 1e-4
 
 
-def export(model: keras.Model, facts: dict[str, int], sample: NDArray[np.int32], path: Path) -> None:
-    """Write a float32 `model` to `path` as ONNX, from "x" int32 [batch, length] to "probabilities" float32.
+def export(model: keras.Model, facts: dict[str, int], sample: NDArray[Any], path: Path) -> None:
+    """Write a float32 `model` to `path` as ONNX, from "x" [batch, ...] of its input's type to "probabilities" float32.
 
     Args:
         facts: What the model records of its encoder, see `inference.facts`.
-        sample: Rows of ids, int32 [n, length], on which Keras and ONNX Runtime must agree.
+        sample: Rows [n, ...] of "x", on which Keras and ONNX Runtime must agree.
 
     Raises:
         ArtifactError: They differ by more than 1e-4.
@@ -34,7 +35,7 @@ def export(model: keras.Model, facts: dict[str, int], sample: NDArray[np.int32],
     require_equal(path, sample, expected)
 
 
-def require_equal(path: Path, sample: NDArray[np.int32], expected: NDArray[np.float32]) -> None:
+def require_equal(path: Path, sample: NDArray[Any], expected: NDArray[np.float32]) -> None:
     """Raise ArtifactError unless the ONNX model at `path` maps `sample` to `expected` within 1e-4."""
     found = inference.run_session(inference.open_session(path), sample)
     difference = float(np.abs(found - expected).max())
@@ -65,8 +66,8 @@ def canonical(model: onnx.ModelProto, facts: dict[str, int]) -> onnx.ModelProto:
     rebuilt = helper.make_graph(
         [_renamed(number, node, names) for number, node in enumerate(nodes)],
         "luodi",
-        [_port("x", TensorProto.INT32, graph.input[0])],
-        [_port("probabilities", TensorProto.FLOAT, graph.output[0])],
+        [_port("x", graph.input[0])],
+        [_port("probabilities", graph.output[0])],
         [_named(weights[name], names[name]) for name in names if name in weights],
     )
     opsets = [opset for opset in model.opset_import if opset.domain in {node.domain for node in nodes}]
@@ -117,6 +118,7 @@ def _named(weight: TensorProto, name: str) -> TensorProto:
     return copy
 
 
-def _port(name: str, dtype: int, port: ValueInfoProto) -> ValueInfoProto:
-    width = port.type.tensor_type.shape.dim[1].dim_value
-    return helper.make_tensor_value_info(name, dtype, ["batch", width])
+def _port(name: str, port: ValueInfoProto) -> ValueInfoProto:
+    tensor = port.type.tensor_type
+    sides = [dimension.dim_value for dimension in tensor.shape.dim[1:]]
+    return helper.make_tensor_value_info(name, tensor.elem_type, ["batch", *sides])

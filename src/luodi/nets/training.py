@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from luodi.config import Train
+from luodi.config import Training
 from luodi.errors import LuodiError
 from luodi.nets.batches import Batches
 from luodi.nets.metrics import MacroRecall
@@ -30,22 +30,28 @@ def make_deterministic(seed: int) -> None:
         torch.use_deterministic_algorithms(True)
 
 
-def compile_model(model: keras.Model, config: Train, classes: int) -> None:
+def compile_model(model: keras.Model, config: Training, classes: int, steps: int) -> None:
     """Give `model` the optimizer and loss of `config`; accuracy and macro recall as metrics.
 
     `sgd` runs with momentum 0.9. With mixed_float16 the loss is scaled, so that small gradients do not vanish.
+
+    Args:
+        steps: Batches of an epoch.
     """
+    rate = config.learning_rate
+    if config.decay == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * config.epochs)
     if config.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(config.learning_rate)
+        optimizer = keras.optimizers.Adam(rate)
     else:
-        optimizer = keras.optimizers.SGD(config.learning_rate, momentum=MOMENTUM)
+        optimizer = keras.optimizers.SGD(rate, momentum=MOMENTUM)
     if config.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     model.compile(optimizer, config.loss, metrics=[accuracy, MacroRecall(classes)], auto_scale_loss=False)
 
 
-def fit(model: keras.Model, config: Train, train: Batches, validation: Batches) -> list[dict[str, float]]:
+def fit(model: keras.Model, config: Training, train: Batches, validation: Batches) -> list[dict[str, float]]:
     """Train a compiled model; it ends with the weights of the epoch of least validation loss.
 
     Returns:
@@ -73,7 +79,7 @@ def as_csv(history: list[dict[str, float]]) -> str:
 class RequireFinite(keras.callbacks.Callback):
     """Raise LuodiError after an epoch whose losses are not finite."""
 
-    def __init__(self, config: Train) -> None:
+    def __init__(self, config: Training) -> None:
         super().__init__()
         self.config = config
 

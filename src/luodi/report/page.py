@@ -1,5 +1,6 @@
 """Render the self-contained HTML pages. Autoescape is on: text from data is data."""
 
+import base64
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,3 +16,8 @@ def render(template: str, **context: Any) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template(f"{template}.html").render(context)
+
+
+def data_uri(png: bytes) -> str:
+    """Return a PNG file as a URI that holds it, for a page that loads nothing."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -16,6 +16,7 @@ from luodi.paths import ModelPaths
 from luodi.report import page
 
 REPEATS = 200
+CHUNK = 4096  # images decoded at a time
 TITLES = {
     "accuracy": ("Accuracy", 1, "share of rows predicted right"),
     "macro_f1": ("Macro F1", 1, "mean of the classes' F1"),
@@ -32,10 +33,10 @@ def run(config: config.Model, paths: ModelPaths) -> None:
     Raises:
         ArtifactError: An earlier stage has not run, scores are not probabilities, or there is no test row.
     """
-    test = rows.read(paths.rows, "test", len(config.labels))
+    test = rows.read(paths.rows, config.modality, "test", len(config.labels))
     baseline = metrics.scored(test.label, _baseline_scores(paths), "baseline", len(config.labels))
     classifier = _classifier(paths, config.labels)
-    model = metrics.scored(test.label, classifier.probabilities(test.text), "model", len(config.labels))
+    model = metrics.scored(test.label, classifier.probabilities(test.items), "model", len(config.labels))
     figures = metrics.rounded(measure(test, model, baseline, config) | {"size_bytes": _size(paths.export)})
     write_json(paths.metrics, figures)
     with replacing_folder(paths.plots) as folder:
@@ -43,7 +44,7 @@ def run(config: config.Model, paths: ModelPaths) -> None:
             write_text(folder / name, text)
     view = describe(figures, test, model, baseline, config)
     write_text(paths.evaluation_report, page.render("evaluation", name=paths.model, **view))
-    latency = _latency(classifier, test.text)
+    latency = _latency(classifier, test.items)
     write_json(paths.latency, latency)
     print(table(figures), f"one row: {latency['median_ms']:.2f} ms (median)", sep="\n", flush=True)
 
@@ -51,16 +52,27 @@ def run(config: config.Model, paths: ModelPaths) -> None:
 def measure(test: rows.Rows, model: Scored, baseline: Scored, config: config.Model) -> dict[str, Any]:
     """Return the content of metrics.json, size_bytes excepted: nested dicts of numbers."""
     confidence = config.evaluate.confidence
-    lengths = np.array([len(text) for text in test.text], np.int64)
+    slices = {
+        name: metrics.quartile_slices(values, model, confidence)
+        for name, values in measures(test.items, config.modality).items()
+    }
     return {
         **metrics.compare(model, baseline, config.evaluate.bootstrap, confidence),
         "classes": dict(zip(config.labels, metrics.per_class(model), strict=True)),
-        "slices": {
-            "length": metrics.length_slices(lengths, model, confidence),
-            "source": metrics.source_slices(test.source, model, confidence),
-        },
+        "slices": slices | {"source": metrics.source_slices(test.source, model, confidence)},
         "rows": len(test),
     }
+
+
+def measures(items: list[Any], modality: str) -> dict[str, NDArray[Any]]:
+    """Return what the test rows are sliced by, a number a row: characters of a text, mean intensity of an image."""
+    if modality == "text":
+        return {"length": np.array([len(text) for text in items], np.int64)}
+    from luodi.data import image
+
+    parts = (image.pixels(items[start : start + CHUNK]) for start in range(0, len(items), CHUNK))
+    intensity = np.concatenate([part.mean((1, 2, 3), dtype=np.float64) for part in parts]) / 255
+    return {"intensity": intensity.round(6)}
 
 
 def describe(
@@ -68,6 +80,7 @@ def describe(
 ) -> dict[str, Any]:
     """Return what the report's template shows."""
     return {
+        "modality": config.modality,
         "figures": figures,
         "labels": config.labels,
         "confidence": config.evaluate.confidence,
@@ -111,7 +124,7 @@ def mistakes(test: rows.Rows, model: Scored, baseline: Scored, config: config.Mo
     worst = wrong[np.argsort(-model.confidence[wrong], kind="stable")][: config.evaluate.mistakes]
     return [
         {
-            "text": test.text[row],
+            "item": test.items[row] if config.modality == "text" else page.data_uri(test.items[row]),
             "source": test.source[row],
             "truth": config.labels[model.truth[row]],
             "predicted": config.labels[model.predicted[row]],
@@ -164,8 +177,8 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _latency(classifier: inference.Classifier, texts: list[str]) -> dict[str, float]:
-    """Time the prediction of the text of median length."""
-    text = sorted(texts, key=len)[len(texts) // 2]
-    median = inference.latency(classifier, text, REPEATS)
-    return {"median_ms": median, "repeats": REPEATS, "characters": len(text), "cpus": os.cpu_count() or 0}
+def _latency(classifier: inference.Classifier, items: list[Any]) -> dict[str, float]:
+    """Time the prediction of the row of median length: characters of a text, bytes of an image."""
+    item = sorted(items, key=len)[len(items) // 2]
+    median = inference.latency(classifier, item, REPEATS)
+    return {"median_ms": median, "repeats": REPEATS, "length": len(item), "cpus": os.cpu_count() or 0}

@@ -1,65 +1,110 @@
 """preprocess: clean, drop duplicates and contradictions, split by content hash, encode."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from luodi import config
-from luodi.data import splits, text
+from luodi.data import splits
+from luodi.data.encoders import Encoder
 from luodi.errors import ArtifactError, DataError
-from luodi.files import replacing, replacing_folder, write_array, write_json
+from luodi.files import replacing, replacing_folder, write_array, write_json, write_text
 from luodi.paths import ModelPaths
+from luodi.report import page
 
-CHUNK = 8192  # rows encoded at a time: the ids of a chunk stay in the processor's cache
+# Rows cleaned and encoded at a time. The ids of a chunk of texts stay in the processor's cache; an image as it
+# came may be large.
+CHUNK = {"text": 8192, "image": 256}
+WAITING = 8  # chunks read ahead of those that are clean
+SHOWN = 10  # rows of the samples in the report
+CHANGED = 9  # augmented copies of an image beside it
 
 
 def run(config: config.Model, paths: ModelPaths) -> None:
-    """Turn clean.parquet into rows.parquet, arrays, the encoder and a summary.
+    """Turn clean.parquet into rows.parquet, arrays, the encoder, a summary and the report.
 
     Raises:
         ArtifactError: validate has not run.
         DataError: A split would be empty.
     """
-    table = _read(paths.clean)
-    rows, dropped = select(table, config)
-    encoder = text.Encoder.fit(_texts(rows, "train"), config.preprocess, config.labels)
+    with _opened(paths.clean) as file:
+        facts = file.read(columns=["label", "source"])
+        items = clean(file, config)
+    rows, dropped = select(items, facts["label"], facts["source"], config)
+    del items  # the rows hold a copy
+    encoder = fit(_column(rows, "train", config.modality), config)
     with replacing(paths.rows) as temporary:
         pq.write_table(rows, temporary, compression="zstd", store_schema=False)
     with replacing_folder(paths.arrays) as folder:
         for split in splits.NAMES:
-            _write_arrays(folder, split, rows, encoder, config.preprocess)
+            _write_arrays(folder, split, rows, encoder, config)
     write_json(paths.encoder, encoder.as_json())
     summary = summarise(rows, dropped, config.labels)
     write_json(paths.preprocess_summary, summary)
+    write_text(paths.preprocess_report, report(paths.model, rows, summary, encoder, config))
     print(
-        f"preprocess: {table.num_rows:,} rows in, {rows.num_rows:,} kept; dropped "
+        f"preprocess: {facts.num_rows:,} rows in, {rows.num_rows:,} kept; dropped "
         + ", ".join(f"{count:,} {reason}" for reason, count in dropped.items()),
         flush=True,
     )
 
 
-def select(table: pa.Table, config: config.Model) -> tuple[pa.Table, dict[str, int]]:
-    """Clean and filter rows.
+def clean(file: pq.ParquetFile, config: config.Model) -> pa.Array:
+    """Clean the texts or images of a file [n]; what is not clean yet is never in memory as a whole."""
+    step, kind = _cleaner(config)
+    chunks: list[pa.Array] = []
+    pending: deque[Future[pa.Array]] = deque()
+    with ThreadPoolExecutor() as pool:  # Arrow and Pillow release the GIL
+        for batch in file.iter_batches(CHUNK[config.modality], columns=[config.modality]):
+            pending.append(pool.submit(step, batch.column(0)))
+            if len(pending) > WAITING:
+                chunks.append(pending.popleft().result())
+        chunks += [one.result() for one in pending]
+    return pa.chunked_array(chunks, kind).combine_chunks()
+
+
+def _cleaner(config: config.Model) -> tuple[Callable[[pa.Array], pa.Array], pa.DataType]:
+    """The function that cleans a column, and the type of what it returns."""
+    if config.modality == "text":
+        from luodi.data import text
+
+        return text.clean, pa.string()
+    from luodi.data import image
+
+    return partial(image.clean, config=config.preprocess), pa.large_binary()
+
+
+def select(
+    items: pa.Array, label: pa.ChunkedArray, source: pa.ChunkedArray, config: config.Model
+) -> tuple[pa.Table, dict[str, int]]:
+    """Drop and split rows of clean items.
 
     Returns:
-        Table of text, label (int32), source, split, in the order of the input; and rows dropped by reason.
+        Table of text or image, label (int32), source, split, in the order of the input; and rows dropped by reason.
     """
-    # Chunk by chunk: each step of cleaning holds a copy of what it cleans. In threads: Arrow releases the GIL.
-    with ThreadPoolExecutor() as pool:
-        chunks = list(pool.map(text.clean, (batch["text"] for batch in table.to_batches(max_chunksize=CHUNK))))
-    texts = pa.chunked_array(chunks, pa.string()).combine_chunks()
-    labels = pc.index_in(table["label"], pa.array(config.labels)).to_numpy().astype(np.int32)
-    kept, dropped = splits.keep_unique(texts, labels)
-    texts = texts.take(pa.array(kept))
-    split = splits.assign(texts, config.preprocess.seed, config.preprocess.shares)
+    labels = pc.index_in(label, pa.array(config.labels)).to_numpy().astype(np.int32)
+    settings = config.preprocess
+    test = np.zeros(len(labels), bool)
+    if settings.test_source is not None:
+        test = pc.fill_null(pc.equal(source, settings.test_source), False).to_numpy()
+    kept, dropped = splits.keep_unique(items, labels, first=test)
+    items = items.take(pa.array(kept))
+    split = splits.assign(items, settings.seed, settings.shares)
+    split[test[kept]] = splits.NAMES.index("test")
     columns = {
-        "text": texts,
+        config.modality: items,
         "label": pa.array(labels[kept], pa.int32()),
-        "source": table["source"].take(pa.array(kept)),
+        "source": source.take(pa.array(kept)),
         "split": pa.array(np.array(splits.NAMES)[split].tolist(), pa.string()),
     }
     empty = [name for index, name in enumerate(splits.NAMES) if not (split == index).any()]
@@ -71,7 +116,18 @@ def select(table: pa.Table, config: config.Model) -> tuple[pa.Table, dict[str, i
     return pa.table(columns), dropped
 
 
-def summarise(rows: pa.Table, dropped: dict[str, int], labels: tuple[str, ...]) -> dict[str, object]:
+def fit(train: pa.Array, config: config.Model) -> Encoder:
+    """Fit the encoder on clean train items."""
+    if config.modality == "text":
+        from luodi.data import text
+
+        return text.Encoder.fit(train, config.preprocess, config.labels)
+    from luodi.data import image
+
+    return image.Encoder.fit(train, config.preprocess, config.labels)
+
+
+def summarise(rows: pa.Table, dropped: dict[str, int], labels: tuple[str, ...]) -> dict[str, Any]:
     """Counts of rows kept by split and label, and of rows dropped by reason."""
     counts = {
         split: np.bincount(_column(rows, split, "label").to_numpy(), minlength=len(labels)).tolist()
@@ -81,9 +137,54 @@ def summarise(rows: pa.Table, dropped: dict[str, int], labels: tuple[str, ...]) 
     return {"kept": kept, "dropped": dropped, "rows": rows.num_rows}
 
 
-def _read(path: Path) -> pa.Table:
+def report(model: str, rows: pa.Table, summary: dict[str, Any], encoder: Encoder, config: config.Model) -> str:
+    """Return the report page."""
+    samples = _samples(_column(rows, "train", config.modality), _column(rows, "train", "label").to_numpy(), config)
+    return page.render(
+        "preprocess",
+        model=model,
+        summary=summary,
+        encoder=encoder.as_json() | {"shape": encoder.shape, "dtype": encoder.dtype},
+        config=config,
+        labels=config.labels,
+        **samples,
+    )
+
+
+def _samples(items: pa.Array, label: NDArray[np.int32], config: config.Model) -> dict[str, Any]:
+    """Train rows of every label in turn, each as it is and augmented; none where augmentation is off."""
+    chosen = _turns(label)
+    picked, names = items.take(pa.array(chosen)), [config.labels[one] for one in label[chosen]]
+    rng = np.random.default_rng(config.preprocess.seed)
+    if config.modality == "text":
+        from luodi.data import text
+
+        if not config.preprocess.augment.copies:
+            return {"samples": []}
+        noisy = text.augment(picked, config.preprocess.augment, rng)
+        return {"samples": list(zip(names, picked.to_pylist(), noisy.to_pylist(), strict=True))}
+    from luodi.data import image
+
+    if not image.augments(config.preprocess.augment):
+        return {"samples": []}
+    pixels = image.pixels(picked)
+    copies = [image.augment(pixels, config.preprocess.augment, rng) for _ in range(CHANGED)]
+    return {"samples": names, "sheet": page.data_uri(image.sheet(np.stack([pixels, *copies], axis=1)))}
+
+
+def _turns(label: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Up to `SHOWN` rows by label: the first row of each label, then the second of each, until they are enough."""
+    order = np.argsort(label, kind="stable")
+    turn = np.arange(len(label)) - np.searchsorted(label[order], label[order])
+    first: NDArray[np.int64] = order[np.sort(np.argsort(turn, kind="stable")[:SHOWN])]
+    return first
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        return pq.read_table(path)
+        with pq.ParquetFile(path, buffer_size=2**20) as file:  # else a column chunk is read as a whole
+            yield file
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist: run `luodi validate` first") from None
     except pa.ArrowInvalid as error:
@@ -91,34 +192,35 @@ def _read(path: Path) -> pa.Table:
 
 
 def _column(rows: pa.Table, split: str, name: str) -> pa.Array:
-    return rows.filter(pc.equal(rows["split"], split))[name].combine_chunks()
+    return rows[name].filter(pc.equal(rows["split"], split)).combine_chunks()
 
 
-def _texts(rows: pa.Table, split: str) -> pa.Array:
-    return _column(rows, split, "text")
+def _write_arrays(folder: Path, split: str, rows: pa.Table, encoder: Encoder, config: config.Model) -> None:
+    items, labels = _column(rows, split, config.modality), _column(rows, split, "label").to_numpy()
+    columns = [items]
+    if config.modality == "text" and split == "train":
+        columns += _noisy(items, config.preprocess)
+    _write_rows(folder / f"{split}_x.npy", columns, encoder, CHUNK[config.modality])
+    write_array(folder / f"{split}_y.npy", np.tile(labels, len(columns)).astype(np.int32))
 
 
-def _write_arrays(folder: Path, split: str, rows: pa.Table, encoder: text.Encoder, config: config.Preprocess) -> None:
-    texts, labels = _texts(rows, split), _column(rows, split, "label").to_numpy()
-    copies = config.augment.copies if split == "train" else 0
+def _noisy(texts: pa.Array, config: config.TextPreprocess) -> list[pa.Array]:
+    """Copies of texts; images are augmented as they are trained on, each epoch anew."""
+    from luodi.data import text
+
     rng = np.random.default_rng(config.seed)
-    _write_ids(
-        folder / f"{split}_x.npy",
-        [texts] + [text.augment(texts, config.augment, rng) for _ in range(copies)],
-        encoder,
-    )
-    write_array(folder / f"{split}_y.npy", np.tile(labels, 1 + copies).astype(np.int32))
+    return [text.augment(texts, config.augment, rng) for _ in range(config.augment.copies)]
 
 
-def _write_ids(path: Path, columns: list[pa.Array], encoder: text.Encoder) -> None:
-    """Encode and write chunk by chunk: the matrix may be larger than memory.
+def _write_rows(path: Path, columns: list[pa.Array], encoder: Encoder, chunk: int) -> None:
+    """Encode and write chunk by chunk: the array may be larger than memory.
 
     Not through a memory map: there a full disk is no error but the end of the process.
     """
-    shape = (sum(len(column) for column in columns), encoder.length)
-    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.int32)), "fortran_order": False, "shape": shape}
+    shape = (sum(len(column) for column in columns), *encoder.shape)
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(encoder.dtype)), "fortran_order": False, "shape": shape}
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for column in columns:
-            for start in range(0, len(column), CHUNK):
-                file.write(encoder.encode_clean(column.slice(start, CHUNK)).tobytes())
+            for start in range(0, len(column), chunk):
+                file.write(encoder.encode_clean(column.slice(start, chunk)).tobytes())

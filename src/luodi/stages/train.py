@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from luodi import config
-from luodi.data.text import Encoder
+from luodi.data import encoders
+from luodi.data.encoders import Encoder
 from luodi.files import replacing, replacing_folder, write_text
 from luodi.nets.quiet import quiet
 from luodi.paths import ModelPaths
 
 if TYPE_CHECKING:
-    from luodi.nets.batches import Batches
-
-SAMPLE = 256
+    from luodi.nets.batches import Augment, Batches
 
 
 def run(config: config.Model, paths: ModelPaths) -> None:
@@ -25,42 +24,45 @@ def run(config: config.Model, paths: ModelPaths) -> None:
             from the trained one.
         LuodiError: Training diverged.
     """
-    encoder = Encoder.load(paths.encoder)
+    encoder = encoders.load(paths.encoder)
     with quiet():  # imported here, not above: Keras starts TensorFlow, which takes seconds and writes notices
         from luodi.nets import catalogue, training
+        from luodi.nets.batches import Batches, load
 
-    shape = (encoder.size, encoder.length, len(encoder.labels))
-    train = _batches(paths, "train", shape, config.train, config.train.seed)
-    validation = _batches(paths, "validation", shape, config.train)
+    def batches(split: str, **changes: Any) -> Batches:
+        x, y = load(paths.array(split, "x"), paths.array(split, "y"), encoder)
+        return Batches(x, y, len(encoder.labels), config.train.batch_size, **changes)
+
+    train = batches("train", seed=config.train.seed, augment=_augment(config))
+    validation = batches("validation")
     training.make_deterministic(config.train.seed)
-    model = catalogue.build(config.train, *shape)
-    training.compile_model(model, config.train, shape[2])
+    model = catalogue.build(config, encoder)
+    training.compile_model(model, config.train, len(encoder.labels), len(train))
     history = training.fit(model, config.train, train, validation)
-    final = catalogue.as_float32(model, config.train, *shape)
+    final = catalogue.as_float32(model, config, encoder)
     _save(final, encoder, validation, paths)
     write_text(paths.history, training.as_csv(history))
     best = min(history, key=lambda row: row["val_loss"])
     print(f"train: kept epoch {best['epoch']} of {len(history)}, val_accuracy {best['val_accuracy']:.4f}", flush=True)
 
 
-def _batches(
-    paths: ModelPaths, split: str, shape: tuple[int, int, int], config: config.Train, seed: int | None = None
-) -> "Batches":
-    from luodi.nets import batches
+def _augment(config: config.Model) -> "Augment | None":
+    """What changes train rows each time they are seen; the copies of a text were made by preprocess."""
+    if config.modality == "text":
+        return None
+    from luodi.data import image
 
-    size, length, classes = shape
-    x, y = batches.load(paths.array(split, "x"), paths.array(split, "y"), length, size, classes)
-    return batches.Batches(x, y, classes, config.batch_size, seed)
+    settings = config.preprocess.augment
+    return lambda pixels, rng: image.augment(pixels, settings, rng)
 
 
 def _save(model: Any, encoder: Encoder, validation: "Batches", paths: ModelPaths) -> None:
     from luodi import inference
     from luodi.nets import export, saving
 
-    facts = inference.facts(encoder.size, encoder.length, len(encoder.labels))
-    sample = np.asarray(validation.x[:SAMPLE])
+    sample = np.asarray(validation.x[: inference.batch_rows(encoder)])
     with replacing_folder(paths.export) as folder:
-        export.export(model, facts, sample, folder / inference.MODEL)
+        export.export(model, inference.facts(encoder), sample, folder / inference.MODEL)
         _copy(paths.encoder, folder / inference.ENCODER)
     with replacing(paths.keras_model) as temporary:
         saving.save(model, temporary)

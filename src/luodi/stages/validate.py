@@ -1,20 +1,24 @@
 """Check the raw rows, hold back the bad ones, and write what was found before saying so."""
 
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from luodi import files
 from luodi.checks import findings, profile, rows
-from luodi.checks.findings import Finding
+from luodi.checks.findings import Example, Finding
 from luodi.config import Model
 from luodi.data import shards
-from luodi.errors import NothingLeft, ValidationFailed
+from luodi.errors import BrokenData, NothingLeft, ValidationFailed
 from luodi.paths import ModelPaths
 from luodi.report import page
 
 SHOWN = 50  # rows of the quarantine in the report
+Parts = Callable[[], Iterable[pa.Table]]  # all rows, from the first, at every call
 
 
 def run(config: Model, paths: ModelPaths) -> None:
@@ -25,60 +29,122 @@ def run(config: Model, paths: ModelPaths) -> None:
         NothingLeft: Every row was quarantined.
         ValidationFailed: A critical expectation failed; all outputs are written.
     """
-    table = shards.read(paths.data, config.modality)
-    from luodi.checks import engine, suite  # here, not above: Great Expectations takes seconds to start
+    kind, parts = _kind(config.modality), _parts(config.modality, paths.data)
+    checked = kind.measure(parts(), config)
+    from luodi.checks import engine  # here, not above: Great Expectations takes seconds to start
 
-    marks = rows.flags(table, config.labels, config.validate_)
-    measured = rows.measure(table, marks, config.labels)
-    clean, quarantine = rows.split(table, marks)
     with files.replacing_folder(paths.data_docs) as docs:
-        result = engine.validate(paths.model, measured, suite.build(config), docs)
-    found = findings.read(result, measured)
-
-    _write_table(paths.clean, clean)
-    _write_table(paths.quarantine, quarantine)
+        result = engine.validate(paths.model, checked.table, _expectations(config), docs)
+    found = findings.read(result, checked.table, kind.SHOWN)
+    _separate(parts(), checked.marks, paths, kind.ITEM)
     files.write_json(paths.validation_result, result)
-    files.write_text(paths.validation_report, report(paths.model, config, measured, quarantine, found))
-    print(f"{paths.model}: {summary(measured, quarantine, found)}")
-    _judge(paths, clean, found)
+    files.write_text(paths.validation_report, report(paths, config, parts, checked, found))
+    print(f"{paths.model}: {summary(checked.table, kind.ITEM, found)}")
+    _judge(paths, checked.table, found)
 
 
-def report(model: str, config: Model, measured: pa.Table, quarantine: pa.Table, found: list[Finding]) -> str:
-    """Return the report page of `measured`, a table made by `rows.measure`."""
-    reasons = quarantine["reasons"].combine_chunks().flatten().value_counts().to_pylist()
+def report(paths: ModelPaths, config: Model, parts: Parts, checked: rows.Checked, found: list[Finding]) -> str:
+    """Return the report page; `parts` are the rows that were checked."""
+    kind, measured, marks = _kind(config.modality), checked.table, checked.marks
+    places = measured[rows.HELD].to_numpy().nonzero()[0][:SHOWN]
+    held = findings.examples(measured, places, kind.SHOWN)
+    counts = {reason: _sum(marks[reason]) for reason in checked.reasons}
     return page.render(
-        "validation",
-        model=model,
+        f"validation_{config.modality}",
+        model=paths.model,
         verdict=findings.verdict(found),
         findings=found,
-        counts=_counts(measured, quarantine),
-        profile=profile.profile(measured, config.labels),
-        reasons=sorted(reasons, key=lambda one: (-one["counts"], one["values"])),
-        held=[(findings.example(row), row) for row in quarantine.slice(0, SHOWN).to_pylist()],
+        counts=_counts(measured, kind.ITEM),
+        profile=profile.profile(measured, kind.charts(measured), config.labels),
+        facts=kind.facts(measured),
+        reasons=sorted((-count, reason) for reason, count in counts.items() if count),
+        held=list(zip(held, rows.reasons(marks.take(pa.array(places))).to_pylist(), strict=True)),
+        pictures=kind.pictures(parts(), _shown(found, held), config),
         percent=findings.percent,
     )
 
 
-def summary(measured: pa.Table, quarantine: pa.Table, found: list[Finding]) -> str:
+def summary(measured: pa.Table, item: str, found: list[Finding]) -> str:
     """Return one line: the verdict and the counts of rows."""
-    counts = _counts(measured, quarantine)
+    counts = _counts(measured, item)
     return f"{findings.verdict(found)}; " + ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
 
-def _counts(measured: pa.Table, quarantine: pa.Table) -> dict[str, int]:
-    total, held = measured.num_rows, quarantine.num_rows
-    duplicates = int(measured[rows.DUPLICATE].to_numpy().sum())
+def _kind(modality: str) -> Any:
+    """The module that measures a modality's rows: ITEM, SHOWN, measure, charts, facts, pictures."""
+    if modality == "text":
+        from luodi.checks.text import measures as text
+
+        return text
+    from luodi.checks.image import measures as image
+
+    return image
+
+
+def _expectations(config: Model) -> list[Any]:
+    if config.modality == "text":
+        from luodi.checks.text import expectations as text
+
+        return text.build(config)
+    from luodi.checks.image import expectations as image
+
+    return image.build(config)
+
+
+def _parts(modality: str, folder: Path) -> Parts:
+    """Texts are looked at all at once; images may be larger than memory together."""
+    if modality == "text":
+        whole = [shards.read(folder, modality)]
+        return lambda: whole
+    return lambda: shards.parts(folder, modality)
+
+
+def _counts(measured: pa.Table, item: str) -> dict[str, int]:
+    total, held, duplicates = measured.num_rows, _sum(measured[rows.HELD]), _sum(measured[rows.duplicate(item)])
     return {"rows in": total, "clean": total - held, "quarantined": held, "duplicates": duplicates}
 
 
-def _judge(paths: ModelPaths, clean: pa.Table, found: list[Finding]) -> None:
+def _sum(marks: pa.ChunkedArray) -> int:
+    return int(marks.to_numpy().sum())
+
+
+def _shown(found: list[Finding], held: Iterable[Example]) -> set[tuple[str, int]]:
+    """Places of all rows that the report shows."""
+    shown = [*held, *(example for finding in found for example in finding.examples)]
+    return {(one.shard, one.row) for example in shown for one in (example, example.beside) if one}
+
+
+def _separate(parts: Iterable[pa.Table], marks: pa.Table, paths: ModelPaths, item: str) -> None:
+    """Write the clean rows and the quarantine, part by part."""
+    start = 0
+    with ExitStack() as stack:
+        write = [_writer(stack, path) for path in (paths.clean, paths.quarantine)]
+        for part in parts:
+            for one, table in zip(write, rows.split(part, marks.slice(start, part.num_rows), item), strict=True):
+                one(table)
+            start += part.num_rows
+        if start != marks.num_rows:
+            raise BrokenData(f"{paths.data} changed while it was read: run `luodi validate {paths.model}` again")
+
+
+def _writer(stack: ExitStack, path: Path) -> Callable[[pa.Table], None]:
+    """Return a function that appends rows to the Parquet file `path`, which is in place when `stack` closes."""
+    temporary = stack.enter_context(files.replacing(path))
+    writers: list[pq.ParquetWriter] = []
+
+    def write(table: pa.Table) -> None:
+        if not writers:
+            writers.append(stack.enter_context(pq.ParquetWriter(temporary, table.schema)))
+        elif not table.num_rows:
+            return
+        writers[0].write_table(table)
+
+    return write
+
+
+def _judge(paths: ModelPaths, measured: pa.Table, found: list[Finding]) -> None:
     where = f"{findings.message(found)}\nopen {paths.validation_report} for the full report"
-    if clean.num_rows == 0:
+    if _sum(measured[rows.HELD]) == measured.num_rows:
         raise NothingLeft(f"every row of {paths.model} was quarantined, none is left to train on:\n{where}")
     if findings.verdict(found) == findings.FAILED:
         raise ValidationFailed(f"the data of {paths.model} broke a critical expectation:\n{where}")
-
-
-def _write_table(path: Path, table: pa.Table) -> None:
-    with files.replacing(path) as temporary:
-        pq.write_table(table, temporary)

@@ -3,10 +3,11 @@
 import keras
 from keras import layers
 
-from luodi.config import Train
+from luodi.config import TextTrain
+from luodi.data.text import Encoder
 
 
-def build(config: Train, size: int, length: int, classes: int) -> keras.Model:
+def build(config: TextTrain, encoder: Encoder) -> keras.Model:
     """See `catalogue.build`.
 
     Uses embedding, filters, kernel, activation, pool, units and precision of `config`, and dropout, as the
@@ -15,8 +16,8 @@ def build(config: Train, size: int, length: int, classes: int) -> keras.Model:
     dtype = config.precision
     return keras.Sequential(
         [
-            keras.Input((length,), dtype="int32", name="x"),
-            layers.Embedding(size, config.embedding, dtype=dtype, name="embedding"),
+            keras.Input(encoder.shape, dtype="int32", name="x"),
+            layers.Embedding(encoder.size, config.embedding, dtype=dtype, name="embedding"),
             # "same" lets a kernel or a pool be wider than the text.
             layers.Conv1D(
                 config.filters,
@@ -28,6 +29,6 @@ def build(config: Train, size: int, length: int, classes: int) -> keras.Model:
             ),
             layers.MaxPooling1D(config.pool, padding="same", dtype=dtype, name="pooling"),
             layers.LSTM(config.units, dropout=config.dropout, dtype=dtype, name="lstm"),
-            layers.Dense(classes, "softmax", dtype="float32", name="probabilities"),
+            layers.Dense(len(encoder.labels), "softmax", dtype="float32", name="probabilities"),
         ]
     )

@@ -5,16 +5,17 @@ Sentence Classification" (2014), with one width of kernel.
 import keras
 from keras import layers
 
-from luodi.config import Train
+from luodi.config import TextTrain
+from luodi.data.text import Encoder
 
 
-def build(config: Train, size: int, length: int, classes: int) -> keras.Model:
+def build(config: TextTrain, encoder: Encoder) -> keras.Model:
     """See `catalogue.build`. Uses embedding, filters, kernel, activation, dropout and precision of `config`."""
     dtype = config.precision
     return keras.Sequential(
         [
-            keras.Input((length,), dtype="int32", name="x"),
-            layers.Embedding(size, config.embedding, dtype=dtype, name="embedding"),
+            keras.Input(encoder.shape, dtype="int32", name="x"),
+            layers.Embedding(encoder.size, config.embedding, dtype=dtype, name="embedding"),
             # "same" lets a kernel be wider than the text.
             layers.Conv1D(
                 config.filters,
@@ -26,6 +27,6 @@ def build(config: Train, size: int, length: int, classes: int) -> keras.Model:
             ),
             layers.GlobalMaxPooling1D(dtype=dtype, name="pooling"),
             layers.Dropout(config.dropout, dtype=dtype, name="dropout"),
-            layers.Dense(classes, "softmax", dtype="float32", name="probabilities"),
+            layers.Dense(len(encoder.labels), "softmax", dtype="float32", name="probabilities"),
         ]
     )

@@ -1,0 +1,48 @@
+"""What luodi expects of a batch of images."""
+
+from great_expectations import expectations as gx
+
+from luodi.checks import rows
+from luodi.checks.image.measures import CONSTANT, EARLIER, ITEM, NEAR
+from luodi.checks.suite import CRITICAL, WARNING, batch, expect, labels, never, percent, schema
+from luodi.config import ImageModel as Model
+from luodi.data.image import ANIMATED, CMYK, DEEP, TOO_LARGE, TOO_SMALL, UNDECODABLE
+
+
+def build(config: Model) -> list[gx.Expectation]:
+    """Return the expectations of a model; they look at a table made by `measures.measure`."""
+    allowed = config.validate_.max_quarantined_share
+    return [
+        *schema(["label", "source", "shard", "row"], ["label", "source"]),
+        never(CRITICAL, "No image is missing", f"at most {percent(allowed)} of rows lack an image",
+              rows.missing(ITEM), allowed),
+        *labels(config, ITEM),
+        *_files(),
+        *_pictures(config),
+        *batch(config, ITEM),
+    ]  # fmt: skip
+
+
+def _files() -> list[gx.Expectation]:
+    return [
+        never(WARNING, "Images can be decoded", "every image is a whole PNG or JPEG file", UNDECODABLE),
+        never(WARNING, "No image is animated", "every image is one picture", ANIMATED),
+        never(WARNING, "Channels have 8 bits", "no image has more than 8 bits per channel", DEEP),
+        never(WARNING, "No image is CMYK", "every image is grey, palette or RGB, with or without alpha", CMYK),
+    ]
+
+
+def _pictures(config: Model) -> list[gx.Expectation]:
+    limits = config.validate_
+    return [
+        never(WARNING, "No image is too small", f"every side has at least {limits.min_side:,} pixels", TOO_SMALL),
+        never(WARNING, "No image is too large", f"every side has at most {limits.max_side:,} pixels", TOO_LARGE),
+        never(WARNING, "No image is nearly constant",
+              f"the standard deviation of every image's intensity is at least {limits.min_contrast:g}", CONSTANT),
+        expect(gx.ExpectColumnMeanToBeBetween, WARNING, "Intensity is in range",
+               f"the mean intensity of all images is {limits.min_intensity:g} to {limits.max_intensity:g}",
+               "intensity", column="intensity", min_value=limits.min_intensity, max_value=limits.max_intensity),
+        never(WARNING, "Few near duplicates",
+              f"at most {percent(limits.max_near_duplicate_share)} of rows look like an earlier one and differ from it",
+              NEAR, limits.max_near_duplicate_share, beside=EARLIER),
+    ]  # fmt: skip

@@ -1,0 +1,37 @@
+"""What luodi expects of a batch of texts."""
+
+from great_expectations import expectations as gx
+
+from luodi.checks.suite import CRITICAL, WARNING, batch, expect, labels, mostly, never, percent, schema
+from luodi.checks.text.measures import ITEM
+from luodi.config import TextModel as Model
+
+
+def build(config: Model) -> list[gx.Expectation]:
+    """Return the expectations of a model; they look at a table made by `measures.measure`."""
+    allowed = config.validate_.max_quarantined_share
+    return [
+        *schema(["text", "label", "source", "shard", "row"], ["text", "label", "source"]),
+        expect(gx.ExpectColumnValuesToNotBeNull, CRITICAL, "No text is missing",
+               f"at most {percent(allowed)} of rows lack a text", column="text", mostly=mostly(allowed)),
+        *labels(config, ITEM),
+        *_texts(config),
+        *batch(config, ITEM),
+    ]  # fmt: skip
+
+
+def _texts(config: Model) -> list[gx.Expectation]:
+    limits = config.validate_
+    bounds = f"every text has {limits.min_length:,} to {limits.max_length:,} characters"
+    return [
+        never(WARNING, "No text is blank", "every text shows at least one character", "text is blank"),
+        expect(gx.ExpectColumnValuesToBeBetween, WARNING, "Lengths are within bounds", bounds,
+               column="characters", min_value=limits.min_length, max_value=limits.max_length),
+        never(WARNING, "No replacement characters", "no text holds U+FFFD, the trace of a wrong decoding",
+              "text holds U+FFFD"),
+        never(WARNING, "No control characters", "no text holds control characters but tab and line ends",
+              "text holds control characters"),
+        expect(gx.ExpectColumnSumToBeBetween, WARNING, "Texts are Chinese",
+               f"at least {percent(limits.min_chinese_share)} of all letters are Chinese", "share",
+               column="Chinese part", min_value=limits.min_chinese_share),
+    ]  # fmt: skip

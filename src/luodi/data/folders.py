@@ -1,0 +1,71 @@
+"""Image files of a folder: regular files that lie inside it, none too large to hold."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from luodi.errors import BrokenData
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+LARGEST = 64 * 2**20  # bytes of a file
+
+
+def images(folder: Path) -> Iterator[Path]:
+    """Yield the image files below `folder`, at any depth, in order of name; hidden files are passed over.
+
+    Raises:
+        BrokenData: A link leads out of the folder, or nowhere.
+    """
+    return _images(folder, folder.resolve())
+
+
+def _images(folder: Path, root: Path) -> Iterator[Path]:
+    for path in visible(folder):
+        if path.is_dir():
+            require_inside(path, root)
+            if not path.is_symlink():  # what it holds is found where it lies
+                yield from _images(path, root)
+        elif is_image(path):
+            require_inside(path, root)
+            yield path
+
+
+def visible(folder: Path) -> list[Path]:
+    """Return what lies in `folder`, hidden files left out, in order of name."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise BrokenData(f"{folder} cannot be read: {error.strerror}") from None
+
+
+def is_image(path: Path) -> bool:
+    """Tell by the suffix alone."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def require_inside(path: Path, root: Path) -> None:
+    """Raise BrokenData if `path` is a link that leads out of the folder `root` (resolved), or nowhere."""
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # no such file, or a loop
+        raise BrokenData(f"{path} is a link that leads nowhere: remove it") from None
+    if not target.is_relative_to(root):
+        raise BrokenData(f"{path} is a link that leads out of {root}: put the file itself there, or remove the link")
+
+
+def read(path: Path) -> bytes:
+    """Return the bytes of a regular file.
+
+    Raises:
+        BrokenData: It is none, it is too large, or it cannot be read.
+    """
+    if not path.is_file():
+        raise BrokenData(f"{path} is not a regular file: expected an image")
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise BrokenData(f"{path} cannot be read: {error.strerror}") from None
+    if len(data) > LARGEST:
+        size = f"{path.stat().st_size:,} bytes"
+        raise BrokenData(f"{path} is too large: expected an image of at most {LARGEST:,} bytes, found {size}")
+    return data

@@ -1,0 +1,283 @@
+"""Images in, pixels out: opening files that may be hostile, canonical form, augmentation, encoding.
+
+The same functions run on all images in preprocess and on one image in `luodi predict`, so that what was learned
+is what is served.
+"""
+
+import contextlib
+import io
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+
+from luodi.config import ImageAugment, ImagePreprocess
+from luodi.errors import ArtifactError, BrokenData
+
+MISSING = "image is missing"
+UNDECODABLE = "image cannot be decoded"
+ANIMATED = "image is animated"
+DEEP = "image has more than 8 bits per channel"
+CMYK = "image is CMYK"
+TOO_SMALL = "image is too small"
+TOO_LARGE = "image is too large"
+REASONS = (MISSING, UNDECODABLE, ANIMATED, DEEP, CMYK, TOO_SMALL, TOO_LARGE)
+
+LARGEST = 8192  # pixels a side, whatever params.yaml says: four bytes a pixel are 256 MiB then
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+CHUNK = 4096  # images decoded at a time
+
+
+class Unfit(BrokenData):
+    """An image that cannot be used; `reason` is one of `REASONS`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}: expected a PNG or JPEG of one picture, grey or colour, 8 bits per channel")
+        self.reason = reason
+
+
+def open_image(data: bytes | None, max_side: int) -> Image.Image:
+    """Decode a PNG or JPEG file, turned as its EXIF data says; its mode is 1, L, LA, P, RGB or RGBA.
+
+    What the header tells is judged before a pixel is decoded: a decompression bomb costs no memory.
+
+    Raises:
+        Unfit: The file is none of that, is cut short, or has a side above `max_side` (or `LARGEST`) pixels.
+    """
+    if not data:
+        raise Unfit(MISSING)
+    try:
+        image = _header(data)
+        if max(image.size) > min(max_side, LARGEST):
+            raise Unfit(TOO_LARGE)
+        if getattr(image, "n_frames", 1) > 1:
+            raise Unfit(ANIMATED)
+        if image.mode == "CMYK":
+            raise Unfit(CMYK)
+        image.load()
+        _turn(image)
+        return image
+    except Unfit:
+        raise
+    except Exception:  # bytes made to break a decoder break it in many ways
+        raise Unfit(UNDECODABLE) from None
+
+
+def _header(data: bytes) -> Image.Image:
+    # Not Image.open: it warns of large files, by a filter that is not safe in threads, and takes the pictures of
+    # a phone (MPO: a JPEG with more behind it) for an animation.
+    if data.startswith(JPEG):
+        return JpegImageFile(io.BytesIO(data))
+    if not data.startswith(PNG) or data[12:16] != b"IHDR":
+        raise Unfit(UNDECODABLE)
+    if data[24] > 8:
+        raise Unfit(DEEP)  # Pillow drops the low bits of colour without a word
+    return PngImageFile(io.BytesIO(data))
+
+
+def _turn(image: Image.Image) -> None:
+    # Broken EXIF data does not spoil the picture.
+    with contextlib.suppress(Exception):
+        ImageOps.exif_transpose(image, in_place=True)
+
+
+def clean(images: pa.Array, config: ImagePreprocess) -> pa.Array:
+    """Bring a column of image files [n] to canonical PNG: one size, grey or RGB, alpha composited on white.
+
+    Equal pixels are equal bytes, and cleaning a clean image changes nothing. The files are not compressed:
+    Parquet compresses the column.
+
+    Raises:
+        ArtifactError: An image cannot be used: validate would have held it back.
+    """
+    try:
+        files = [
+            png(canonical(open_image(data, LARGEST), config.height, config.width, config.channels))
+            for data in images.to_pylist()
+        ]
+    except Unfit as error:
+        raise ArtifactError(f"a row that passed validation is unfit: {error}; run `luodi validate` again") from None
+    return pa.array(files, pa.large_binary())  # large: the column may hold more than 2 GiB
+
+
+def canonical(image: Image.Image, height: int, width: int, channels: int) -> Image.Image:
+    """Return a decoded image composited on white, grey (`channels` 1) or RGB (3), of `height` x `width` pixels."""
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if image.mode != (mode := "L" if channels == 1 else "RGB"):
+        image = image.convert(mode)
+    return image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def png(image: Image.Image) -> bytes:
+    """Return a grey or RGB image as a PNG file of its pixels and nothing else, its bytes a function of them alone.
+
+    Not by Pillow: the bytes of a compressor change with its version. The pixels lie in stored blocks (RFC 1951,
+    3.2.4), each line of pixels behind a zero for "no filter".
+    """
+    lines = np.pad(np.asarray(image, np.uint8).reshape(image.height, -1), ((0, 0), (1, 0))).tobytes()
+    starts = range(0, len(lines), 0xFFFF)
+    blocks = [
+        struct.pack("<BHH", start == starts[-1], len(block), len(block) ^ 0xFFFF) + block
+        for start in starts
+        for block in (lines[start : start + 0xFFFF],)
+    ]
+    header = struct.pack(">IIBBBBB", image.width, image.height, 8, {"L": 0, "RGB": 2}[image.mode], 0, 0, 0)
+    stored = b"\x78\x01" + b"".join(blocks) + struct.pack(">I", zlib.adler32(lines))
+    return PNG + _chunk(b"IHDR", header) + _chunk(b"IDAT", stored) + _chunk(b"IEND", b"")
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def pixels(images: Iterable[bytes] | pa.Array) -> NDArray[np.uint8]:
+    """Decode one or more canonical PNG files of one size: uint8 [n, height, width, channels]."""
+    files = images.to_pylist() if isinstance(images, pa.Array | pa.ChunkedArray) else images
+    return np.stack([_array(open_image(data, LARGEST)) for data in files])
+
+
+def _array(image: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
+
+
+def augments(config: ImageAugment) -> bool:
+    """Tell whether `augment` changes anything."""
+    return config.flip != "none" or bool(config.rotation or config.zoom or config.shift)
+
+
+def augment(pixels: NDArray[np.uint8], config: ImageAugment, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return images, uint8 [n, height, width, channels], each changed at random as `config` allows.
+
+    Flips are exact. Rotation, scale and shift are drawn evenly, joined to one affine map about the centre, and
+    resampled once, bilinearly; outside of an image lies its nearest border pixel.
+    """
+    pixels = _flip(pixels, config.flip, rng)
+    if not (config.rotation or config.zoom or config.shift):
+        return pixels
+    count, height, width = pixels.shape[:3]
+    angle = np.radians(rng.uniform(-config.rotation, config.rotation, (count, 1, 1)))
+    scale = rng.uniform(1 - config.zoom, 1 + config.zoom, (count, 1, 1))
+    move = rng.uniform(-config.shift, config.shift, (2, count, 1, 1))
+    # Where each pixel comes from, in float32 from here on: half the memory, and far finer than 1/256 of a pixel.
+    y = (np.arange(height)[:, None] - (height - 1) / 2 - move[0] * height).astype(np.float32)
+    x = (np.arange(width) - (width - 1) / 2 - move[1] * width).astype(np.float32)
+    cos, sin = ((turn(angle) / scale).astype(np.float32) for turn in (np.cos, np.sin))
+    return _resample(pixels, cos * y - sin * x + (height - 1) / 2, sin * y + cos * x + (width - 1) / 2)
+
+
+def _flip(pixels: NDArray[np.uint8], kind: str, rng: np.random.Generator) -> NDArray[np.uint8]:
+    for name, axis in (("horizontal", 2), ("vertical", 1)):
+        if kind in (name, "both"):
+            chosen = rng.random((len(pixels), 1, 1, 1)) < 0.5
+            pixels = np.where(chosen, np.flip(pixels, axis), pixels)
+    return pixels
+
+
+def _resample(pixels: NDArray[np.uint8], y: NDArray[np.float32], x: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Bilinear values of `pixels` [n, h, w, c] at the places `y`, `x`, float32 [n, h, w], held inside the image."""
+    count, height, width, channels = pixels.shape
+    y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
+    top, left = y.astype(np.int32), x.astype(np.int32)
+    down, right = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
+    below, beside = (y - top)[..., None], (x - left)[..., None]
+    flat = pixels.reshape(-1, channels)
+    first = np.arange(count)[:, None, None] * (height * width)
+
+    def row(line: NDArray[np.int32]) -> NDArray[np.float32]:
+        start = first + line * width
+        near = flat[start + left].astype(np.float32)
+        between: NDArray[np.float32] = near + (flat[start + right] - near) * beside
+        return between
+
+    upper = row(top)
+    return np.rint(upper + (row(down) - upper) * below).astype(np.uint8)
+
+
+def sheet(pixels: NDArray[np.uint8], side: int = 64, gap: int = 1) -> bytes:
+    """Return one PNG of a table of images, uint8 [rows, columns, height, width, channels], no side above `side`."""
+    rows, columns, height, width, channels = pixels.shape
+    step = min(max(1, -(-max(height, width) // side)), height, width)
+    height, width = height // step, width // step
+    blocks = pixels[:, :, : height * step, : width * step].reshape(rows, columns, height, step, width, step, channels)
+    pixels = blocks.mean((3, 5)).astype(np.uint8)
+    pixels = np.pad(pixels, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=128)
+    joined = pixels.swapaxes(1, 2).reshape(rows * pixels.shape[2], columns * pixels.shape[3], channels)
+    return png(Image.fromarray(joined[..., 0] if channels == 1 else joined))
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Turns image files into pixels, uint8; holds what the network standardises them with, fitted on train.
+
+    `mean` and `std` are those of each channel of the train pixels, scaled to [0, 1].
+    """
+
+    labels: tuple[str, ...]
+    height: int
+    width: int
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    modality: ClassVar[str] = "image"
+    dtype: ClassVar[str] = "uint8"
+    size: ClassVar[int] = 256
+    """Number of distinct values."""
+
+    @classmethod
+    def fit(cls, images: pa.Array, config: ImagePreprocess, labels: Sequence[str]) -> Self:
+        """Measure canonical train images. A channel that never changes has `std` 1."""
+        count, total, squares = 0, 0, 0
+        for start in range(0, len(images), CHUNK):
+            # Whole numbers: the result depends on the pixels alone, not on the order of a sum.
+            values = pixels(images.slice(start, CHUNK)).reshape(-1, config.channels)
+            count += len(values)
+            total = total + values.sum(axis=0, dtype=np.int64)
+            squares = squares + np.square(values, dtype=np.uint32).sum(axis=0, dtype=np.int64)
+        mean = np.asarray(total) / count
+        std = np.sqrt(np.maximum(np.asarray(squares) / count - mean**2, 0))
+        std[np.asarray(squares) * count == np.asarray(total) ** 2] = 255
+        scaled = [tuple((values / 255).tolist()) for values in (mean, std)]
+        return cls(tuple(labels), config.height, config.width, config.channels, mean=scaled[0], std=scaled[1])
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Self:
+        """Inverse of `as_json`; raises ValueError, TypeError or KeyError if `raw` is none of it."""
+        raw = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+        return cls(**raw)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"modality": "image", **asdict(self)}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an encoded row."""
+        return self.height, self.width, self.channels
+
+    def encode(self, images: Sequence[bytes]) -> NDArray[np.uint8]:
+        """Decode and resize image files: uint8 [n, height, width, channels].
+
+        Raises:
+            Unfit: An image cannot be used.
+        """
+        return np.stack([_array(canonical(open_image(data, LARGEST), *self.shape)) for data in images])
+
+    def encode_clean(self, images: pa.Array) -> NDArray[np.uint8]:
+        """Encode a column of canonical images: uint8 [n, height, width, channels]."""
+        return pixels(images)
+
+    def example(self) -> bytes:
+        """Return an image to time predictions with: the train mean, as a canonical PNG."""
+        colour = np.rint(np.array(self.mean) * 255).astype(np.uint8)
+        values = np.broadcast_to(colour, self.shape)
+        return png(Image.fromarray(np.ascontiguousarray(values[..., 0] if self.channels == 1 else values)))

@@ -1,0 +1,1 @@
+"""Networks for images: pixels in, one module an architecture."""

@@ -1,0 +1,41 @@
+"""cnn: blocks of two convolutions with batch norm (Simonyan and Zisserman 2014; Ioffe and Szegedy 2015), a hidden
+layer, softmax.
+
+The pooling of a block stands between its convolutions, before batch norm: the second convolution then costs a
+quarter, and so does all that follows the first.
+"""
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from luodi.config import ImageTrain
+from luodi.data.image import Encoder
+from luodi.nets.image.layers import active, classified, convolution, standardised
+
+LEAST = 4  # pixels a side; what is smaller is not pooled
+
+
+def build(config: ImageTrain, encoder: Encoder) -> keras.Model:
+    """See `catalogue.build`.
+
+    Uses filters (a block an entry), kernel, units, activation, dropout and precision of `config`.
+    """
+    dtype = config.precision
+    x, values = standardised(encoder)
+    for filters in config.filters:
+        values = _block(values, filters, config)
+    values = layers.Flatten(dtype=dtype)(values)
+    values = layers.Dense(config.units, config.activation, dtype=dtype, name="hidden")(values)
+    return classified(x, layers.Dropout(config.dropout, dtype=dtype)(values), encoder)
+
+
+def _block(values: Any, filters: int, config: ImageTrain) -> Any:
+    """From [batch, h, w, c] to [batch, h // 2, w // 2, filters], or h and w as they are below `LEAST` pixels."""
+    values = convolution(values, filters, config.kernel, config.precision)
+    if min(values.shape[1:3]) >= LEAST:
+        values = layers.MaxPooling2D(2, dtype=config.precision)(values)
+    values = active(values, config)
+    values = active(convolution(values, filters, config.kernel, config.precision), config)
+    return layers.Dropout(config.dropout, dtype=config.precision)(values)

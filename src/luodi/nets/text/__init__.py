@@ -1,0 +1,1 @@
+"""Networks for text: ids in, one module an architecture."""

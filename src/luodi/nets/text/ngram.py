@@ -1,0 +1,19 @@
+"""ngram: a bag of hashed character n-grams, then softmax. Strong, small and quick on short texts.
+
+After Joulin, Grave, Bojanowski and Mikolov, "Bag of Tricks for Efficient Text Classification" (2017).
+"""
+
+import keras
+
+from luodi.config import TextTrain
+from luodi.data.text import Encoder
+from luodi.nets.text.bag import bag
+
+
+def build(config: TextTrain, encoder: Encoder) -> keras.Model:
+    """See `catalogue.build`. Uses embedding, dropout and precision of `config`."""
+    ids = keras.Input(encoder.shape, dtype="int32", name="x")
+    hidden = bag(ids, encoder.size, config.embedding, config.precision)
+    hidden = keras.layers.Dropout(config.dropout, dtype=config.precision, name="dropout")(hidden)
+    last = keras.layers.Dense(len(encoder.labels), "softmax", dtype="float32", name="probabilities")
+    return keras.Model(ids, last(hidden))

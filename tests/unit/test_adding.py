@@ -1,0 +1,592 @@
+"""`luodi add`: a table of texts or a folder of images becomes a model, or nothing changes at all."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from PIL import Image
+
+from luodi import adding, config, workspace
+from luodi.data import folders, intake, shards, tables
+from luodi.errors import (
+    BrokenData,
+    DataError,
+    EmptyData,
+    MissingColumn,
+    MissingData,
+    ParamsError,
+    SourceMismatch,
+    WrongValue,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+PARAMS = (ROOT / "params.yaml").read_bytes()
+
+
+class Pointer(Exception):
+    """What the fake dvc raises when it is to fail."""
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A checkout without data; `dvc add data` is faked: it writes the pointer."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    (folder / "params.yaml").write_bytes(PARAMS)
+
+    def dvc(runner, where, *arguments):
+        assert arguments == ("add", "data")
+        (where / "data.dvc").write_text(f"md5: {adding.sources.folder_checksum(where / 'data')}\n")
+
+    monkeypatch.setattr(workspace, "dvc", dvc)
+    return folder
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a file beside the checkout and return its path."""
+
+    def writer(name, content):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return writer
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder with two classes of ten images of 20 x 10 pixels."""
+    for label, value in (("猫", 40), ("dog", 200)):
+        for number in range(10):
+            path = tmp_path / "pets" / label / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (20, 10), value + number).save(path)
+    return tmp_path / "pets"
+
+
+def everything(root):
+    return {
+        str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
+        for path in root.rglob("*")
+        if ".luodi" not in path.parts
+    }
+
+
+def add(root, source, name="new", **options):
+    if source.is_dir():
+        return adding.add_images(root, name, source, None)
+    return adding.add_texts(root, name, source, None, **options)
+
+
+def csv(*rows, header="text,label"):
+    return "\n".join([header, *rows]) + "\n"
+
+
+GOOD = csv(*(f"房间{number}很{'差好'[number % 2]},{'差好'[number % 2]}评" for number in range(100)))
+
+
+def parquet(**columns):
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue()
+
+
+def read(root, modality="text", name="new"):
+    table = shards.read(root / "data" / name, modality)
+    return list(zip(table[modality].to_pylist(), table["label"].to_pylist(), strict=True))
+
+
+# What it writes
+
+
+def test_a_table_becomes_a_model(root, write):
+    told = add(root, write("hotels.csv", GOOD))
+    assert read(root)[:2] == [("房间0很差", "差评"), ("房间1很好", "好评")]
+    block = config.load(root / "params.yaml").models["new"]
+    assert block.labels == ("好评", "差评")
+    assert (block.validate_.min_rows, block.validate_.min_class_share) == (50, 0.25)
+    assert block.validate_.min_chinese_share == 0.5
+    assert block.register_.minimum == 0.5
+    assert block.train == config.load(ROOT / "params.yaml").models["reviews"].train
+    for part in ("100 rows", "`text`", "`label`", "好评 50", "git add data.dvc params.yaml", "luodi run new"):
+        assert part in told
+    assert set(shards.read(root / "data/new", "text")["source"].to_pylist()) == {"hotels.csv"}
+
+
+def test_a_folder_becomes_a_model(root, pictures):
+    told = add(root, pictures)
+    rows = read(root, "image")
+    assert [label for _, label in rows] == ["dog"] * 10 + ["猫"] * 10
+    assert rows[3][0] == (pictures / "dog" / "3.png").read_bytes()
+    block = config.load(root / "params.yaml").models["new"]
+    assert block.labels == ("dog", "猫")
+    assert (block.preprocess.height, block.preprocess.width, block.preprocess.channels) == (10, 20, 1)
+    assert (block.validate_.min_side, block.validate_.max_side) == (5, 4096)
+    assert block.validate_.min_intensity < 124 / 255 < block.validate_.max_intensity
+    assert "20 rows, images, brought to 10 x 20 x 1" in told
+
+
+@pytest.mark.parametrize(
+    ("size", "mode", "expected"),
+    [
+        ((4, 4), "L", (8, 8, 1)),
+        ((640, 480), "L", (48, 64, 1)),
+        ((28, 28), "RGB", (28, 28, 3)),
+        ((28, 28), "1", (28, 28, 1)),
+    ],
+)
+def test_what_images_are_brought_to(root, tmp_path, size, mode, expected):
+    for label in "ab":
+        (tmp_path / "in" / label).mkdir(parents=True)
+        Image.new(mode, size, (200, 40, 40) if mode == "RGB" else 1).save(tmp_path / "in" / label / "x.png")
+    add(root, tmp_path / "in")
+    found = config.load(root / "params.yaml").models["new"].preprocess
+    assert (found.height, found.width, found.channels) == expected
+
+
+def test_grey_images_saved_in_colour_are_grey(root, pictures):
+    for path in pictures.rglob("*.png"):
+        Image.open(path).convert("RGB").save(path)
+    add(root, pictures)
+    assert config.load(root / "params.yaml").models["new"].preprocess.channels == 1
+
+
+@pytest.mark.parametrize("before", [PARAMS, PARAMS.rstrip(b"\n"), PARAMS + b"\n# the end\n", b"\xef\xbb\xbf" + PARAMS],
+                         ids=["as it is", "no newline", "comment", "byte order mark"])  # fmt: skip
+def test_the_params_keep_every_byte_and_gain_a_block(root, write, before):
+    (root / "params.yaml").write_bytes(before)
+    old = config.load(root / "params.yaml").models
+    add(root, write("a.csv", GOOD))
+    after = (root / "params.yaml").read_bytes()
+    assert after.startswith(before)
+    models = config.load(root / "params.yaml").models
+    assert {name: models[name] for name in old} == old
+    assert set(models) == {*old, "new"}
+
+
+def test_a_wider_indent_is_kept(root, write):
+    lines = PARAMS.decode().split("\n")
+    wide = [" " * (len(line) - len(line.lstrip())) + line for line in lines]
+    (root / "params.yaml").write_text("\n".join(wide))
+    add(root, write("a.csv", GOOD))
+    assert "\n    new:\n" in (root / "params.yaml").read_text()
+
+
+def test_the_same_data_give_the_same_bytes(root, write, pictures):
+    for source, name in ((write("a.csv", GOOD), "texts"), (pictures, "images")):
+        add(root, source, name)
+    first = everything(root)
+    for name in ("texts", "images"):
+        for path in (root / "data" / name).iterdir():
+            path.unlink()
+        (root / "data" / name).rmdir()
+    (root / "data.dvc").unlink()
+    (root / "params.yaml").write_bytes(PARAMS)
+    for source, name in ((write("a.csv", GOOD), "texts"), (pictures, "images")):
+        add(root, source, name)
+    assert everything(root) == first
+
+
+def test_shards_and_row_groups_are_bounded(root, write, monkeypatch):
+    monkeypatch.setattr(intake, "ROWS", 30)
+    monkeypatch.setattr(intake, "BYTES", 100)
+    add(root, write("a.csv", GOOD))
+    files = sorted((root / "data" / "new").iterdir())
+    assert [path.name for path in files] == [f"part-0000{place}.parquet" for place in range(4)]
+    counts = [pq.ParquetFile(path).metadata.num_rows for path in files]
+    assert counts == [30, 30, 30, 10]
+    assert pq.ParquetFile(files[0]).num_row_groups > 1
+    assert [text for text, _ in read(root)] == [line.split(",")[0] for line in GOOD.splitlines()[1:]]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [["0", "1"], ["yes", "no"], ["true", "null"], ["1e3", "0x1F"], ["2024-01-01", "12:30"], ["a: b", "- c"], ["'", '"'],
+     ["#x", "好 评"], ["{a}", "[b]"], ["\\n", "~"], ["a b", "é"]],
+    ids="|".join,
+)  # fmt: skip
+def test_labels_survive_yaml(root, write, labels):
+    rows = [{"text": f"好{number}", "label": labels[number % 2]} for number in range(10)]
+    add(root, write("a.jsonl", "\n".join(json.dumps(row) for row in rows)))
+    assert config.load(root / "params.yaml").models["new"].labels == tuple(sorted(labels))
+
+
+ROWS = [("好", "a"), ("坏", "b")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("a.csv", csv("好,a", "坏,b"), {}),
+        ("a.csv", "\ufeff" + csv("好,a", "坏,b"), {}),
+        ("a.csv", csv("好,a", "坏,b").encode("gbk"), {"encoding": "gbk"}),
+        ("a.csv", csv("好,a", "坏,b").encode("gbk"), {"encoding": "gb18030"}),
+        ("a.csv", csv("好,a", "坏,b").encode("utf-16"), {"encoding": "utf-16"}),
+        ("a.csv", "\ufeff" + csv("好,a", "坏,b"), {"encoding": "utf8"}),
+        ("a.csv", csv("1, a ,好", "2,b,坏", header="id,Label,Review"), {}),
+        ("a.csv", csv("x,a,好", "y,b,坏", header="cat,label,review"), {}),
+        ("a.csv", csv("a,x,好", "b,y,坏", header="cat,label,review"), {"label": "cat"}),
+        ("a.csv", csv("a,好", "b,坏", header="label,words"), {}),
+        ("a.csv", csv("好,a", "坏,b", header="review,mark"), {}),
+        ("a.csv", csv("好,a", "坏,b", header="x,y"), {"text": "x"}),
+        ("a.csv", csv("好,a", "坏,b", header="x,y"), {"label": "y"}),
+        ("a.csv", csv("好,a", "坏,b", header="评论,标签"), {}),
+        ("a.jsonl", '{"text": "好", "label": "a"}\n\n{"label": "b", "text": "坏"}', {}),
+        ("a.jsonl", '{"text": "好", "label": "a"}\n{"label": "b", "text": "坏"}'.encode("gbk"), {"encoding": "gbk"}),
+        ("a.parquet", parquet(text=["好", "坏"], label=["a", "b"]), {}),
+        ("a.parquet", parquet(label=["a", "b"], text=pa.array(["好", "坏"]).dictionary_encode(), id=[1, 2]), {}),
+    ],
+)  # fmt: skip
+def test_every_kind_of_table_is_read(root, write, name, content, options):
+    add(root, write(name, content), **options)
+    assert read(root) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("content", "labels"),
+    [
+        (parquet(text=["好", "坏"], label=[1, 0]), ["1", "0"]),
+        (parquet(text=["好", "坏"], label=[True, False]), ["true", "false"]),
+        (b'{"text": "x", "label": 1}\n{"text": "y", "label": 0}', ["1", "0"]),
+        (b'{"text": "x", "label": true}\n{"text": "y", "label": false}', ["true", "false"]),
+    ],
+)
+def test_labels_that_are_no_strings_become_strings(root, write, content, labels):
+    add(root, write("a.parquet" if content.startswith(b"PAR1") else "a.jsonl", content))
+    assert [label for _, label in read(root)] == labels
+
+
+def test_rows_without_a_text_or_label_are_kept_for_validation(root, write):
+    lines = ['{"text": null, "label": "a"}', '{"label": "b"}', '{"text": "x"}', '{"text": "\\ud800", "label": " "}']
+    add(root, write("a.jsonl", "\n".join(lines)))
+    assert read(root) == [(None, "a"), (None, "b"), ("x", None), ("\ufffd", None)]
+
+
+def chunk(kind, content):
+    return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+
+
+def bomb():
+    """A PNG that says it has 50,000 x 50,000 pixels."""
+    header = (50000).to_bytes(4, "big") * 2 + b"\x08\x00\x00\x00\x00"
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"x")) + chunk(b"IEND", b"")
+
+
+def odd(kind):
+    sink = io.BytesIO()
+    frames = [Image.new("L", (8, 8), value) for value in (0, 255)]
+    {
+        "cmyk.jpg": lambda: Image.new("CMYK", (8, 8)).save(sink, "JPEG"),
+        "deep.png": lambda: Image.new("I;16", (8, 8)).save(sink, "PNG"),
+        "moving.png": lambda: frames[0].save(sink, "PNG", save_all=True, append_images=frames[1:]),
+        "gif.png": lambda: frames[0].save(sink, "GIF"),
+    }[kind]()
+    return sink.getvalue()
+
+
+def test_images_that_cannot_be_used_are_kept_for_validation(root, pictures):
+    bad = {kind: odd(kind) for kind in ("cmyk.jpg", "deep.png", "moving.png", "gif.png")}
+    bad |= {"text.png": b"words", "empty.png": b"", "bomb.png": bomb(), "cut.png": odd("deep.png")[:-20]}
+    for name, content in bad.items():
+        (pictures / "dog" / name).write_bytes(content)
+    add(root, pictures)
+    kept = [content for content, _ in read(root, "image")]
+    assert len(kept) == 28
+    assert set(bad.values()) <= set(kept)
+
+
+def test_hidden_files_and_clutter_are_passed_over(root, pictures):
+    for name in (".DS_Store", "dog/.x.png", ".git/config", "dog/Thumbs.db", "desktop.ini"):
+        (pictures / name).parent.mkdir(exist_ok=True)
+        (pictures / name).write_bytes(b"x")
+    add(root, pictures)
+    assert len(read(root, "image")) == 20
+
+
+def test_limits_leave_room_for_the_data_they_come_from(root, write):
+    rows = [f"{'长' * (number % 300 + 1)},{'ab'[number % 5 == 0]}" for number in range(1000)]
+    add(root, write("a.csv", csv(*rows)))
+    limits = config.load(root / "params.yaml").models["new"].validate_
+    repeated, contradicting = 0.7, 0
+    assert limits.max_duplicate_share > repeated
+    assert limits.max_contradictions > contradicting
+    assert limits.min_class_share < 0.2
+    assert limits.max_length >= 300
+
+
+# What it refuses
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("reviews", WrongValue, "has a model reviews already"),
+        ("Hotels", WrongValue, "'Hotels' cannot name a model: expected lower-case"),
+        ("a/b", WrongValue, "cannot name"),
+        ("..", WrongValue, "cannot name"),
+        ("", WrongValue, "cannot name"),
+        ("1", WrongValue, "cannot name"),
+        ("a\n", WrongValue, "cannot name"),
+    ],
+)
+def test_names(root, write, name, error, message):
+    before = everything(root)
+    with pytest.raises(error, match=message):
+        add(root, write("a.csv", GOOD), name)
+    assert everything(root) == before
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("a.csv", "", {}, MissingColumn, "cannot tell the column of the texts.*found none"),
+        ("a.csv", "text,label\n", {}, EmptyData, r"a\.csv holds no row"),
+        ("a.csv", csv("x,y", header="a,b"), {}, MissingColumn, "texts: name it with --text-column; found a, b"),
+        ("a.csv", csv("x,y,z", header="text,b,c"), {}, MissingColumn, "labels: name it with --label-column"),
+        ("a.csv", GOOD, {"text": "words"}, MissingColumn, "`words`, found text, label"),
+        ("a.csv", GOOD, {"label": "text", "text": "text"}, MissingColumn, "cannot tell"),
+        ("a.csv", GOOD.encode("gbk"), {}, BrokenData, r"a\.csv is not UTF-8: name its .* --encoding gb18030"),
+        ("a.csv", GOOD + "\udcff", {}, BrokenData, "is not UTF-8"),
+        ("a.csv", GOOD, {"encoding": "ascii"}, BrokenData, "is not ascii"),
+        ("a.csv", GOOD, {"encoding": "utf-16"}, BrokenData, "is not utf-16"),
+        ("a.csv", csv("a,b,c"), {}, BrokenData, "line 2: more fields than the header names: put texts"),
+        ("a.csv", csv('"' + "x" * 200000), {}, BrokenData, "line .*field larger"),
+        ("a.csv", csv("x,a", "y,a"), {}, BrokenData, r"column `label`: expected 2 to 1,000 labels, found 1 \(a\)"),
+        ("a.csv", csv("x,", "y,"), {}, BrokenData, r"found 0 \(none\)"),
+        ("a.csv", csv(*(f"x,{n}" for n in range(1001))), {}, BrokenData, "found 1,001"),
+        ("a.jsonl", '{"text": 3, "label": "a"}', {}, BrokenData, "line 1: expected a text under `text`, found 3"),
+        ("a.jsonl", '{"text": "x", "label": ["a"]}', {}, BrokenData, "expected a label under `label`"),
+        ("a.jsonl", '{"text": "x", "label": "a"}\nwords', {}, BrokenData, "line 2: expected a JSON object"),
+        ("a.parquet", b"words", {}, BrokenData, "not a readable Parquet"),
+        ("a.parquet", parquet(text=[1], label=["a"]), {}, BrokenData, "`text` of strings, found int64"),
+        ("a.parquet", parquet(text=["x"], label=[["a"]]), {}, BrokenData, "`label` of strings, found list"),
+        ("a.xlsx", "x", {}, MissingData, r"expected \.csv, \.jsonl or \.parquet, found \.xlsx"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_used_changes_nothing(root, write, case):
+    name, content, options, error, message = case
+    if isinstance(content, str):
+        content = content.encode("utf-8", "surrogateescape")
+    source = write(name, content)
+    before = everything(root)
+    with pytest.raises(error, match=message) as caught:
+        add(root, source, **options)
+    assert type(caught.value) is error
+    assert everything(root) == before
+    assert not (root / ".luodi" / "adding").exists()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("dog/x.png", lambda path: path.symlink_to("/etc/passwd"), BrokenData, "leads out of"),
+        ("birds", lambda path: path.symlink_to("/usr"), BrokenData, "leads out of"),
+        ("dog/x.png", lambda path: path.symlink_to("gone.png"), BrokenData, "leads nowhere"),
+        ("loop", lambda path: path.symlink_to("loop"), BrokenData, "leads nowhere"),
+        ("dog/x.png", os.mkfifo, BrokenData, "not a regular file"),
+        ("dog/x.png", lambda path: path.write_bytes(b"x" * 2000), BrokenData, "too large: .*1,500 bytes, found 2,000"),
+        ("birds", lambda path: path.mkdir(), EmptyData, "birds holds no image"),
+        ("birds/.x.png", lambda path: path.write_bytes(b"x"), EmptyData, "birds holds no image"),
+        ("dog/sub", lambda path: path.mkdir(), BrokenData, "sub is a folder inside a class"),
+        ("birds/sub/x.png", lambda path: path.write_bytes(b"x"), BrokenData, "sub is a folder inside a class"),
+        ("dog/x.txt", lambda path: path.write_bytes(b"x"), BrokenData, r"x\.txt is no image by its name: .*\.png"),
+        ("dog/x.webp", lambda path: path.write_bytes(b"x"), BrokenData, "is no image by its name"),
+        ("x.png", lambda path: path.write_bytes(b"x"), BrokenData, r"x\.png lies beside the folders of the classes"),
+        (os.fsdecode(b"\xff") + "/x.png", lambda path: path.write_bytes(b"x"), BrokenData, "not UTF-8"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_changes_nothing(root, pictures, monkeypatch, case):
+    name, make, error, message = case
+    monkeypatch.setattr(folders, "LARGEST", 1500)
+    (pictures / name).parent.mkdir(exist_ok=True, parents=True)
+    make(pictures / name)
+    before = everything(root)
+    with pytest.raises(error, match=message):
+        add(root, pictures)
+    assert everything(root) == before
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_fewer_than_two_classes_are_refused(root, tmp_path, count):
+    (tmp_path / "in").mkdir()
+    for number in range(count):
+        (tmp_path / "in" / str(number)).mkdir()
+        Image.new("L", (8, 8)).save(tmp_path / "in" / str(number) / "x.png")
+    with pytest.raises(DataError, match="expected 2 to 1,000 labels, found 1" if count else "holds no folder"):
+        add(root, tmp_path / "in")
+
+
+def test_a_folder_of_nothing_that_decodes_is_refused(root, pictures):
+    for path in pictures.rglob("*.png"):
+        path.write_bytes(b"words")
+    with pytest.raises(BrokenData, match="no image looked at can be decoded"):
+        add(root, pictures)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [b"...\n", b"---\n", json.dumps(yaml.safe_load(PARAMS)).encode()],
+    ids=["document end", "second document", "flow style"],
+)
+def test_params_that_cannot_be_extended_are_left_alone(root, write, before):
+    (root / "params.yaml").write_bytes(before if before.startswith(b"{") else PARAMS + before)
+    kept = everything(root)
+    with pytest.raises(ParamsError, match=r"no block can be appended|is not YAML"):
+        add(root, write("a.csv", GOOD))
+    assert everything(root) == kept
+
+
+def test_no_model_to_take_settings_from(root, pictures):
+    (root / "params.yaml").write_bytes(PARAMS[: PARAMS.index(b"\n  digits:")])
+    with pytest.raises(ParamsError, match=r"has no image model to take settings from"):
+        add(root, pictures)
+
+
+def test_the_nearest_model_gives_the_settings(root, write):
+    rows = csv(*(f"好{number},{number % 8}" for number in range(80)))
+    add(root, write("many.csv", rows), "many")
+    text = (root / "params.yaml").read_text()
+    start = text.index("  many:")
+    (root / "params.yaml").write_text(text[:start] + text[start:].replace("units: 64", "units: 65"))
+    assert adding.nearest(root, "text", 7)[0] == "many"
+    assert adding.nearest(root, "text", 3)[0] == "reviews"
+    assert adding.nearest(root, "text", 5)[0] == "reviews"  # as near: the first
+    add(root, write("more.csv", rows), "more")
+    assert config.load(root / "params.yaml").models["more"].train.units == 65
+
+
+def test_data_that_is_away_would_be_dropped_from_the_pointer(root, write):
+    (root / "data.dvc").write_text("md5: 0123.dir\n")
+    with pytest.raises(MissingData, match=r"is away, though data\.dvc records it"):
+        add(root, write("a.csv", GOOD))
+    (root / "data").mkdir()
+    with pytest.raises(SourceMismatch, match=r"does not match data\.dvc"):
+        add(root, write("a.csv", GOOD))
+
+
+def test_a_folder_that_is_there_already_is_kept(root, write):
+    (root / "data" / "new").mkdir(parents=True)
+    (root / "data" / "new" / "mine").write_text("x")
+    with pytest.raises(DataError, match=r"exists, though params\.yaml has no model new"):
+        add(root, write("a.csv", GOOD))
+    assert (root / "data" / "new" / "mine").read_text() == "x"
+
+
+def test_two_at_a_time_are_refused(root, write, monkeypatch):
+    inner = {}
+    whole = intake.texts
+
+    def texts(*arguments):
+        with pytest.raises(DataError, match="another `luodi add` runs") as inner["error"]:
+            adding.add_images(root, "other", root, None)
+        return whole(*arguments)
+
+    monkeypatch.setattr(intake, "texts", texts)
+    add(root, write("a.csv", GOOD))
+    assert inner["error"]
+    assert len(read(root)) == 100
+
+
+@pytest.mark.parametrize("error", [Pointer, KeyboardInterrupt, SystemExit, OSError])
+@pytest.mark.parametrize("recorded", [False, True])
+def test_whatever_breaks_at_the_end_everything_is_taken_back(root, write, monkeypatch, error, recorded):
+    if recorded:
+        add(root, write("first.csv", GOOD), "first")
+    before = everything(root)
+
+    def dvc(runner, where, *arguments):
+        assert (where / "data" / "new").is_dir()
+        assert b"\n  new:\n" in (where / "params.yaml").read_bytes()
+        (where / "data.dvc").write_text("half")
+        (where / ".gitignore").write_text("/data\n")
+        raise error
+
+    monkeypatch.setattr(workspace, "dvc", dvc)
+    with pytest.raises(error):
+        add(root, write("a.csv", GOOD))
+    assert everything(root) == before
+
+
+def test_what_a_killed_one_left_is_swept(root, write):
+    left = root / ".luodi" / "adding" / "data"
+    left.mkdir(parents=True)
+    (left / "part-00000.parquet").write_bytes(b"half")
+    add(root, write("a.csv", GOOD))
+    assert len(read(root)) == 100
+    assert not left.exists()
+
+
+MEMORY = """
+import os, resource, sys
+from pathlib import Path
+from luodi.data import intake, traits
+seen = traits.Traits()
+with intake.Writer(Path(sys.argv[1]), "image", "here") as writer:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for batch in intake.batches(((os.urandom(2**20), "ab"[row % 2]) for row in range(600)), "here"):
+        writer.write(batch)
+        seen.add(batch)
+print(seen.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_memory_is_bounded_by_a_row_group(tmp_path):
+    """600 MiB go through in row groups of 64 MiB: a batch, its column and its compressed page are held."""
+    done = subprocess.run([sys.executable, "-c", MEMORY, tmp_path], capture_output=True, text=True, check=True)
+    rows, grown = map(int, done.stdout.split())
+    assert rows == 600
+    assert grown < 350 * 1024, f"{grown:,} KiB"
+
+
+def test_columns_of_each_kind(write):
+    assert tables.columns(write("a.csv", "a,b\n")) == ["a", "b"]
+    assert tables.columns(write("a.csv", "a,b\n1,2\n")) == ["a", "b"]
+    assert tables.columns(write("a.jsonl", '{"x": 1, "y": 2}\n')) == ["x", "y"]
+    assert tables.columns(write("a.parquet", parquet(p=[1], q=[2]))) == ["p", "q"]
+
+
+# The command
+
+
+@pytest.mark.slow
+def test_the_command_records_the_data_with_dvc(make_project, write):
+    project = make_project("adds")
+    told = project.run("luodi", "add", "hotels", "--modality", "text", "--from", str(write("hotels.csv", GOOD)))
+    assert "luodi run hotels" in told
+    assert sorted(project.git("status", "--porcelain").split()) == ["M", "M", "data.dvc", "params.yaml"]
+    recorded = (project.root / "data.dvc").read_text()
+    assert adding.sources.folder_checksum(project.root / "data") in recorded
+    assert sorted(path.name for path in (project.root / "data").iterdir()) == ["hotels", "reviews"]
+    again = project.run(
+        "luodi", "add", "hotels", "--modality", "text", "--from", str(write("hotels.csv", GOOD)), code=12
+    )
+    assert "has a model hotels already" in again
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--modality", "sound", "--from", "x"], "expected text or image"),
+        (["--modality", "image", "--from", "x", "--encoding", "gbk"], "are for --modality text"),
+        (["--modality", "text", "--from", "x", "--encoding", "nonsense"], "unknown encoding"),
+        (["--modality", "text", "--from", "x", "--encoding", "base64"], "not a text encoding"),
+        (["--modality", "text"], "Missing option"),
+    ],
+)
+def test_a_wrong_use_shows_the_usage(tmp_path, arguments, said):
+    done = subprocess.run(
+        [Path(sys.executable).parent / "luodi", "add", "new", *arguments],
+        capture_output=True, check=False, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.replace("│", " ").split())
