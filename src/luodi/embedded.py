@@ -28,9 +28,9 @@ CONFIG = """\
     check_update = false
 {scm}    remote = luodi
 [cache]
-    dir = {cache}
+    dir = {home}/cache
 ['remote "luodi"']
-    url = {remote}
+    url = {home}/remote
 """
 
 BOT = {"NAME": "luodi", "EMAIL": "luodi@localhost"}
@@ -57,11 +57,14 @@ def prepare(root: Path, runner: Runner) -> Origin:
 
 
 def connect(root: Path, origin: Origin) -> None:
-    """Point DVC in the checkout to the embedded cache and remote, unless it has local settings of its own."""
+    """Point DVC in the checkout to the embedded cache and remote, unless it has local settings of its own.
+
+    By relative paths: the checkout may be moved.
+    """
     local = root / ".dvc" / "config.local"
     if not local.exists():
         scm = "" if (root / ".git").exists() else "    no_scm = true\n"
-        write_text(local, CONFIG.format(scm=scm, cache=origin.home / "cache", remote=origin.remote))
+        write_text(local, CONFIG.format(scm=scm, home=f"../{origin.home.relative_to(root)}"))
 
 
 def publish(root: Path, model: str, runner: Runner) -> tuple[Origin, str]:
@@ -222,7 +225,11 @@ def reports(origin: Origin, version: Version, runner: Runner) -> Path:
     if not folder.is_dir():
         with workspace.clone(origin, version.commit, runner) as clone:
             paths = ModelPaths(clone.root, version.model)
-            files = {"validation.html": paths.validation_report, "evaluation.html": paths.evaluation_report}
+            files = {
+                "validation.html": paths.validation_report,
+                "preprocess.html": paths.preprocess_report,
+                "evaluation.html": paths.evaluation_report,
+            }
             clone.pull(*(str(path.relative_to(clone.root)) for path in files.values()))
             with replacing_folder(folder) as temporary:
                 for name, path in files.items():
