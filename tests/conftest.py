@@ -162,6 +162,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
         if (ROOT / name).is_file() and name != "dvc.lock":
             (project.root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, project.root / name)
+    keep_only(project, "reviews")
     (shard,) = sources.fetch("reviews", folder / "whole")
     whole = pq.read_table(shard)
     (project.root / "data" / "reviews").mkdir(parents=True)
@@ -174,6 +175,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.git("commit", "--quiet", "--message", "A small project")
     project.set(SMALL)
     return project
+
+
+def keep_only(project: Project, model: str) -> None:
+    path = project.root / "params.yaml"
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    params["models"] = {model: params["models"][model]}
+    path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

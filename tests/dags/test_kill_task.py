@@ -66,7 +66,8 @@ def test_ending_a_task_ends_dvc_and_its_stage(project: Project, number: signal.S
 
 def test_interrupting_luodi_run_ends_everything(project: Project) -> None:
     """Ctrl-C on a terminal: SIGINT to the whole foreground group."""
-    run = project.start("luodi", "run", "reviews")
+    # A suite that runs in the background ignores SIGINT, and so would all it starts.
+    run = project.start("env", "--default-signal=INT", "luodi", "run", "reviews")
     try:
         assert wait_for(lambda: works(project), 90), (project.home / "started.log").read_text()
         os.killpg(run.pid, signal.SIGINT)
