@@ -47,6 +47,11 @@ def test_the_parameters_of_the_project_are_read():
     assert block.validate_.max_length == 5000
 
 
+def test_the_block_of_fashion_is_ready_to_paste():
+    pasted = (ROOT / "params.yaml").read_text(encoding="utf-8") + (ROOT / "docs" / "fashion.yaml").read_text("utf-8")
+    assert list(config.parse(yaml.safe_load(pasted), "params.yaml").models) == [*PARAMS["models"], "fashion"]
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_a_missing_key_is_named(place):
     with pytest.raises(WrongValue, match=rf"^params\.yaml: models\.reviews\.{place} is missing"):
