@@ -1,5 +1,6 @@
 """The two kinds of task. Each works in a private clone, in subprocesses; hashes travel by XCom, bytes by DVC."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,9 @@ class WorkspaceOperator(BaseOperator):
         except StageFailed as error:
             raise (AirflowFailException if error.code in FINAL else LuodiError)(str(error)) from None
 
+    @abstractmethod
     def work(self, origin: Origin, commit: str, entries: locks.Entries, runner: Runner) -> dict[str, Any]:
-        raise NotImplementedError
+        """Do the task at `commit` with the lock entries of the tasks before it; return what goes to XCom."""
 
     def on_kill(self) -> None:
         if self._runner:
