@@ -40,7 +40,7 @@ repro: install data ## the same graph by dvc repro in the checkout
 up: install data ## Airflow standalone with the DAGs loaded and their schedules on
 	@$(BIN)/luodi up
 
-test: $(VENV)/.dev ## every test
+test: $(VENV)/.dev data ## every test
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 
 lint: $(VENV)/.dev ## style, types and the import contract

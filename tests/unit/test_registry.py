@@ -1,6 +1,7 @@
 """Versions are counted by what changed, and read from the tags of a real git repository."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -90,8 +91,9 @@ class Repository:
         self.commit()
 
     def git(self, *arguments: str) -> str:
-        identity = ("-c", "user.name=Tester", "-c", "user.email=t@localhost")
-        return subprocess.check_output(["git", *identity, *arguments], cwd=self.path, text=True).strip()
+        who = {"GIT_AUTHOR_NAME": "Tester", "GIT_AUTHOR_EMAIL": "t@localhost"}
+        who |= {key.replace("AUTHOR", "COMMITTER"): value for key, value in who.items()}
+        return subprocess.check_output(["git", *arguments], cwd=self.path, text=True, env=os.environ | who).strip()
 
     def commit(self) -> str:
         self.git("commit", "--quiet", "--allow-empty", "--message", "x")
