@@ -271,7 +271,8 @@ def _hash_ngrams(
         fits = (place + n <= lengths[row])[: len(hashed)]
         ids = _mix(hashed[fits]) % np.uint64(buckets)
         keys.append(row[: len(hashed)][fits] * buckets + ids.astype(np.int64))
-    rows, ids = np.divmod(np.unique(np.concatenate(keys)), buckets)
+    joined = np.sort(np.concatenate(keys))  # np.unique hashes instead, at a tenth of the speed
+    rows, ids = np.divmod(joined[np.diff(joined, prepend=-1) != 0], buckets)
     return (ids + 1).astype(np.int32), np.bincount(rows, minlength=len(lengths))
 
 
