@@ -32,7 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "baseline": {"max_features": 20000},
     "train": {"embedding": 8, "units": 16, "epochs": 3, "batch_size": 32},
     "evaluate": {"bootstrap": 100},
-    "register": {"minimum": 0.5},
+    "gate": {"minimum": 0.5},
 }
 FOREIGN = ("LUODI_", "GIT_", "DVC_", "AIRFLOW", "PYTHON")
 

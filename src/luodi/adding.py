@@ -25,6 +25,7 @@ CLASSES = 1000  # a column with more distinct values holds no labels
 SAMPLE = 2000  # images looked at for the limits
 LONGEST_SIDE = 64  # pixels that a network is given of a large image: two cores train on it in minutes
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
+UNSTATED = "not stated"
 
 PLAIN = re.compile(r"[A-Za-z_\u4e00-\u9fff][\w\u4e00-\u9fff-]*")
 NOT_STRINGS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
@@ -126,7 +127,8 @@ def _limited(settings: Settings, seen: traits.Traits, limits: Mapping[str, Setti
         },
         "preprocess": {"shares": SHARES},
         # What always answering the largest class scores.
-        "register": {"minimum": _up(max(seen.class_shares))},
+        "gate": {"minimum": _up(max(seen.class_shares))},
+        "card": {"intended_use": UNSTATED, "licence": UNSTATED, "limits": []},
     }
     settings["preprocess"].pop("test_source", None)  # of the other model's data
     for part in (of_any, limits):

@@ -204,9 +204,49 @@ class Evaluate(Block):
     mistakes: Positive
 
 
-class Register(Block):
+class Gate(Block):
+    """What a challenger must prove to land.
+
+    Attributes:
+        metric: The figure that decides.
+        margin: The challenger's metric must exceed the champion's by more than this, with `confidence`; below 0 it
+            may be lower by so much (non-inferiority).
+        confidence: Of the two-sided intervals; a challenger that is no better than the margin allows is promoted by
+            chance at most (1 - confidence) / 2 of the time.
+        resamples: Bootstrap draws behind the interval of the difference.
+        minimum: The least metric of any version.
+        min_slice_rows: Slices with fewer test rows are shown, not judged.
+        max_slice_loss: The most accuracy that a slice may lose to the champion.
+        max_latency_ms: The longest median time of a one-row prediction, on the host that judges.
+        max_size_mb: The largest exported model, 10^6 bytes.
+        max_calibration_error: The largest expected calibration error.
+    """
+
     metric: Literal["accuracy", "macro_f1"]
+    margin: Annotated[float, Field(ge=-1, le=1)]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    resamples: Annotated[int, Field(ge=1000, lt=2**31)]
     minimum: Share
+    min_slice_rows: Positive
+    max_slice_loss: Share
+    max_latency_ms: Annotated[float, Field(gt=0)]
+    max_size_mb: Annotated[float, Field(gt=0)]
+    max_calibration_error: Share
+
+
+class Register(Block):
+    """Who lets a proven challenger land: the gate alone, or a person within `timeout_hours`, else it is rejected."""
+
+    approval: Literal["auto", "human"]
+    timeout_hours: Annotated[float, Field(gt=0, le=24 * 365)]
+
+
+class Card(Block):
+    """What only people know of a model; the rest of its card is measured."""
+
+    intended_use: str
+    licence: str
+    limits: tuple[str, ...]
 
 
 class AnyModel(Block):
@@ -215,7 +255,9 @@ class AnyModel(Block):
     labels: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_distinct)]
     schedule: str
     owner: str
+    card: Card
     evaluate: Evaluate
+    gate: Gate
     register_: Annotated[Register, Field(alias="register")]
 
 

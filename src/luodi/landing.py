@@ -37,7 +37,7 @@ class Landing:
     latency: float
 
 
-def refusals(metrics: Mapping[str, Any], rule: config.Register) -> tuple[str, ...]:
+def refusals(metrics: Mapping[str, Any], rule: config.Gate) -> tuple[str, ...]:
     """Return why a model may not land; empty if it may.
 
     It must reach the configured minimum and beat the lower bound of the baseline's interval.
@@ -68,7 +68,7 @@ def register(origin: Origin, commit: str, model: str, entries: locks.Entries, ru
         _require_all(graph.stages(clone.root / "dvc.yaml", model, block.modality), model, entries)
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
         metrics, latency = _prove(clone, paths, export := registry.export_hash(entries, model))
-        if reasons := refusals(metrics, block.register_):
+        if reasons := refusals(metrics, block.gate):
             return Landing(None, False, reasons, metrics, latency)
         facts = {
             "commit": commit,

@@ -141,7 +141,7 @@ def test_it_gives_up_after_some_pushes_and_leaves_no_tag(ready: Done, quiet: Run
 
 
 def test_a_model_below_the_minimum_is_held(ready: Done, quiet: Runner) -> None:
-    ready.project.set({"register": {"minimum": 0.99}})
+    ready.project.set({"gate": {"minimum": 0.99}})
     ready.project.git("push", "--quiet", ready.project.origin.git, "HEAD:main")
     before = refs(ready.project)
     landed = land(ready, quiet)
@@ -152,7 +152,7 @@ def test_a_model_below_the_minimum_is_held(ready: Done, quiet: Runner) -> None:
 
 
 def test_the_command_line_holds_it_too(ready: Done) -> None:
-    ready.project.set({"register": {"minimum": 0.99}})
+    ready.project.set({"gate": {"minimum": 0.99}})
     output = ready.project.run("luodi", "register", "reviews", code=config_exit("Held"))
     assert "is below the minimum 0.9900" in output
     assert ready.project.bare("tag") == ""

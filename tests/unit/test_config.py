@@ -127,8 +127,8 @@ def test_a_wrong_type_is_named(place, value):
         ("train.learning_rate", float("nan"), "finite number, found nan"),
         ("train.epochs", [1] * 10000, r"found \[1, 1, 1, 1, 1, 1, \.\.\.\]$"),
         ("evaluate.confidence", 0.5, "greater than 0.5, found 0.5"),
-        ("register.metric", "acuracy", "'accuracy' or 'macro_f1'"),
-        ("register.minimum", 80, "less than or equal to 1, found 80"),
+        ("gate.metric", "acuracy", "'accuracy' or 'macro_f1'"),
+        ("gate.minimum", 80, "less than or equal to 1, found 80"),
         ("modality", "sound", "expected text or image, found 'sound'"),
         ("labels", ["one"], "at least 2 items"),
         ("labels", ["a", "a"], "distinct"),
@@ -145,7 +145,7 @@ def test_a_wrong_value_is_refused_with_what_was_found(place, value, message):
 
 @pytest.mark.parametrize("value", [1, 0, 1e-3, 0.5])
 def test_a_whole_number_is_a_share(value):
-    assert config.parse(changed("register.minimum", value), "").models["reviews"].register_.minimum == value
+    assert config.parse(changed("gate.minimum", value), "").models["reviews"].gate.minimum == value
 
 
 @pytest.mark.parametrize("name", ["Reviews", "re views", "1st", "评论", "", "reviews_", "reviews-", "a@b", "a/b"])
