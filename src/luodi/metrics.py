@@ -19,6 +19,7 @@ from luodi.errors import ArtifactError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 Figure = dict[str, float]
 """value, low, high."""
 
@@ -57,8 +58,8 @@ class Scored:
         return highest
 
     @cached_property
-    def correct(self) -> NDArray[np.bool_]:
-        right: NDArray[np.bool_] = self.predicted == self.truth
+    def correct(self) -> Mask:
+        right: Mask = self.predicted == self.truth
         return right
 
 
@@ -216,25 +217,40 @@ def per_class(data: Scored) -> list[Figure]:
 
 
 def quartile_slices(values: NDArray[Any], data: Scored, confidence: float) -> dict[str, Figure]:
-    """Return accuracy by quartile of `values` [rows], "q1" (lowest) to "q4": value, low, high, rows, from, to.
-
-    Rows of one value share a quartile; a quartile that this leaves empty is not returned.
-    """
-    edges = np.quantile(values, [0.25, 0.5, 0.75])
-    quartile = np.searchsorted(edges, values, side="left")
-    parts = {f"q{index + 1}": quartile == index for index in range(4)}
+    """Return accuracy by quartile of `values` [rows], see `quartiles`: value, low, high, rows, from, to."""
     return {
         name: _slice(part, data, confidence) | {"from": values[part].min().item(), "to": values[part].max().item()}
-        for name, part in parts.items()
-        if part.any()
+        for name, part in quartiles(values).items()
     }
 
 
 def source_slices(sources: Sequence[str], data: Scored, confidence: float) -> dict[str, Figure]:
-    """Return accuracy by source: value, low, high, rows; the 20 sources with most rows, most first."""
+    """Return accuracy by source, see `largest`: value, low, high, rows."""
+    return {name: _slice(part, data, confidence) for name, part in largest(sources).items()}
+
+
+# Parts of the rows: each is a mask, bool [rows], by name; none is empty.
+
+
+def quartiles(values: NDArray[Any]) -> dict[str, Mask]:
+    """Part rows by quartile of `values` [rows], "q1" (lowest) to "q4"; rows of one value share a quartile."""
+    edges = np.quantile(values, [0.25, 0.5, 0.75])
+    quartile = np.searchsorted(edges, values, side="left")
+    parts = {f"q{index + 1}": quartile == index for index in range(4)}
+    return {name: part for name, part in parts.items() if part.any()}
+
+
+def largest(sources: Sequence[str]) -> dict[str, Mask]:
+    """Part rows by source: the 20 sources with most rows, most first."""
     names, codes, counts = np.unique(np.array(sources, object), return_inverse=True, return_counts=True)
-    largest = np.argsort(-counts, kind="stable")[:SOURCES]
-    return {str(names[index]): _slice(codes == index, data, confidence) for index in largest}
+    order = np.argsort(-counts, kind="stable")[:SOURCES]
+    return {str(names[index]): codes == index for index in order}
+
+
+def labelled(truth: NDArray[Any], labels: Sequence[str]) -> dict[str, Mask]:
+    """Part rows by their true class, an index into `labels`."""
+    parts = {label: truth == index for index, label in enumerate(labels)}
+    return {label: part for label, part in parts.items() if part.any()}
 
 
 def bin_of(confidence: Floats) -> Ints:
@@ -257,12 +273,12 @@ def _distributions(data: Scored, resamples: int) -> dict[str, Floats]:
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in FIGURES}
 
 
-def _slice(part: NDArray[np.bool_], data: Scored, confidence: float) -> Figure:
+def _slice(part: Mask, data: Scored, confidence: float) -> Figure:
     rows = int(part.sum())
     return wilson(int(data.correct[part].sum()), rows, confidence) | {"rows": rows}
 
 
-def _area(scores: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floats:
+def _area(scores: Floats, positive: Mask, weights: Floats) -> Floats:
     """Chance that a positive row scores above a negative one, ties half (Hanley & McNeil 1982): [draws]."""
     order = np.argsort(scores, kind="stable")
     ties = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))

@@ -16,7 +16,6 @@ from luodi.paths import ModelPaths
 from luodi.report import page
 
 REPEATS = 200
-CHUNK = 4096  # images decoded at a time
 TITLES = {
     "accuracy": ("Accuracy", 1, "share of rows predicted right"),
     "macro_f1": ("Macro F1", 1, "mean of the classes' F1"),
@@ -54,7 +53,7 @@ def measure(test: rows.Rows, model: Scored, baseline: Scored, config: config.Mod
     confidence = config.evaluate.confidence
     slices = {
         name: metrics.quartile_slices(values, model, confidence)
-        for name, values in measures(test.items, config.modality).items()
+        for name, values in rows.measures(test.items, config.modality).items()
     }
     return {
         **metrics.compare(model, baseline, config.evaluate.bootstrap, confidence),
@@ -62,17 +61,6 @@ def measure(test: rows.Rows, model: Scored, baseline: Scored, config: config.Mod
         "slices": slices | {"source": metrics.source_slices(test.source, model, confidence)},
         "rows": len(test),
     }
-
-
-def measures(items: list[Any], modality: str) -> dict[str, NDArray[Any]]:
-    """Return what the test rows are sliced by, a number a row: characters of a text, mean intensity of an image."""
-    if modality == "text":
-        return {"length": np.array([len(text) for text in items], np.int64)}
-    from luodi.data import image
-
-    parts = (image.pixels(items[start : start + CHUNK]) for start in range(0, len(items), CHUNK))
-    intensity = np.concatenate([part.mean((1, 2, 3), dtype=np.float64) for part in parts]) / 255
-    return {"intensity": intensity.round(6)}
 
 
 def describe(
