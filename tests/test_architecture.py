@@ -20,13 +20,13 @@ PLUMBING = {"luodi", "luodi.cli", "luodi.errors", "luodi.processes"}
 
 # The files of each stage, by the names that ModelPaths gives them.
 OUTPUTS = {
-    "validate": {"clean", "quarantine", "validation_result", "data_docs", "validation_report"},
+    "validate": {"clean", "quarantine", "validation_result", "data_docs", "validation_summary", "validation_report"},
     "preprocess": {"rows", "arrays", "encoder", "preprocess_report", "preprocess_summary"},
     "baseline": {"baseline_scores", "baseline_metrics"},
     "train": {"keras_model", "export", "history"},
-    "evaluate": {"metrics", "plots", "evaluation_report"},
+    "evaluate": {"metrics", "plots", "sample", "evaluation_report"},
 }
-UNTRACKED = {"artifacts", "data", "params", "latency"}
+UNTRACKED = {"artifacts", "data", "params", "comparison", "cost", "latency"}
 
 
 def stage_graph(model: str) -> dict[str, dict[str, list[str]]]:

@@ -97,6 +97,11 @@ def latency(classifier: Classifier, item: str | bytes, repeats: int) -> float:
     return 1000 * statistics.median(times)
 
 
+def typical(items: Sequence[Any]) -> Any:
+    """Return the item of median length: characters of a text, bytes of an image."""
+    return sorted(items, key=len)[len(items) // 2]
+
+
 def open_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
     """Open an ONNX model on the CPU.
 

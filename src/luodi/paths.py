@@ -63,6 +63,11 @@ class ModelPaths:
         return self.artifacts / "validate" / "docs"
 
     @property
+    def validation_summary(self) -> Path:
+        """Counts of rows: rows, clean, quarantined, duplicates: JSON, a DVC metric."""
+        return self.artifacts / "validate" / "summary.json"
+
+    @property
     def validation_report(self) -> Path:
         return self.artifacts / "validate" / "report.html"
 
@@ -91,7 +96,7 @@ class ModelPaths:
 
     @property
     def preprocess_summary(self) -> Path:
-        """Counts of rows kept and dropped: JSON, a DVC metric."""
+        """Counts of rows kept, by split, label and source, and dropped: JSON, a DVC metric."""
         return self.artifacts / "preprocess" / "summary.json"
 
     @property
@@ -124,6 +129,11 @@ class ModelPaths:
         """Loss, accuracy and recall of every epoch: CSV, a DVC plot."""
         return self.artifacts / "train" / "history.csv"
 
+    @property
+    def cost(self) -> Path:
+        """Time and energy of training: JSON, properties of the machine, so not an output that DVC tracks."""
+        return self.artifacts / "train" / "cost.json"
+
     # evaluate
     @property
     def metrics(self) -> Path:
@@ -137,6 +147,16 @@ class ModelPaths:
     @property
     def evaluation_report(self) -> Path:
         return self.artifacts / "evaluate" / "report.html"
+
+    @property
+    def comparison(self) -> Path:
+        """What `luodi gate` found in this checkout: a page."""
+        return self.artifacts / "gate" / "report.html"
+
+    @property
+    def sample(self) -> Path:
+        """Some test rows and what the model says of them, see `luodi.sample`."""
+        return self.artifacts / "evaluate" / "sample.parquet"
 
     @property
     def latency(self) -> Path:

@@ -120,7 +120,7 @@ def test_long_quarantine_is_cut_and_the_rest_counted(tmp_path: Path, capsys: pyt
     assert "10 more in quarantine.parquet" in text
     assert "text holds U+FFFD: 60" in text
     assert capsys.readouterr().out == (
-        "reviews: passed with warnings; 6,060 rows in, 6,000 clean, 60 quarantined, 0 duplicates\n"
+        "reviews: passed with warnings; 6,060 rows, 6,000 clean, 60 quarantined, 0 duplicates\n"
     )
 
 

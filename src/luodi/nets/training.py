@@ -30,6 +30,11 @@ def make_deterministic(seed: int) -> None:
         torch.use_deterministic_algorithms(True)
 
 
+def device() -> str:
+    """Return "gpu" if the backend sees one, else "cpu"."""
+    return "gpu" if keras.distribution.list_devices("gpu") else "cpu"
+
+
 def compile_model(model: keras.Model, config: Training, classes: int, steps: int) -> None:
     """Give `model` the optimizer and loss of `config`; accuracy and macro recall as metrics.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luodi import config, inference, metrics, plots
+from luodi import config, inference, metrics, plots, sample
 from luodi.data import rows
 from luodi.errors import ArtifactError
 from luodi.files import replacing_folder, write_json, write_text
@@ -27,7 +27,7 @@ TITLES = {
 
 
 def run(config: config.Model, paths: ModelPaths) -> None:
-    """Write metrics, plots, the report and, outside of what DVC tracks, the latency.
+    """Write metrics, plots, the sample, the report and, outside of what DVC tracks, the latency.
 
     Raises:
         ArtifactError: An earlier stage has not run, scores are not probabilities, or there is no test row.
@@ -41,6 +41,7 @@ def run(config: config.Model, paths: ModelPaths) -> None:
     with replacing_folder(paths.plots) as folder:
         for name, text in plots.tables(model, config.labels).items():
             write_text(folder / name, text)
+    sample.write(paths.sample, classifier, test.items)
     view = describe(figures, test, model, baseline, config)
     write_text(paths.evaluation_report, page.render("evaluation", name=paths.model, **view))
     latency = _latency(classifier, test.items)
@@ -166,7 +167,6 @@ def _size(folder: Path) -> int:
 
 
 def _latency(classifier: inference.Classifier, items: list[Any]) -> dict[str, float]:
-    """Time the prediction of the row of median length: characters of a text, bytes of an image."""
-    item = sorted(items, key=len)[len(items) // 2]
+    item = inference.typical(items)
     median = inference.latency(classifier, item, REPEATS)
     return {"median_ms": median, "repeats": REPEATS, "length": len(item), "cpus": os.cpu_count() or 0}

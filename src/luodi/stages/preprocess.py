@@ -1,6 +1,6 @@
 """preprocess: clean, drop duplicates and contradictions, split by content hash, encode."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +26,7 @@ from luodi.report import page
 # came may be large.
 CHUNK = {"text": 8192, "image": 256}
 WAITING = 8  # chunks read ahead of those that are clean
+SOURCES = 20  # counted by name in the summary
 SHOWN = 10  # rows of the samples in the report
 CHANGED = 9  # augmented copies of an image beside it
 
@@ -128,13 +129,14 @@ def fit(train: pa.Array, config: config.Model) -> Encoder:
 
 
 def summarise(rows: pa.Table, dropped: dict[str, int], labels: tuple[str, ...]) -> dict[str, Any]:
-    """Counts of rows kept by split and label, and of rows dropped by reason."""
+    """Counts of rows kept by split and label, of rows kept by source (the largest), and of rows dropped by reason."""
     counts = {
         split: np.bincount(_column(rows, split, "label").to_numpy(), minlength=len(labels)).tolist()
         for split in splits.NAMES
     }
     kept = {split: dict(zip(labels, count, strict=True)) for split, count in counts.items()}
-    return {"kept": kept, "dropped": dropped, "rows": rows.num_rows}
+    sources = Counter(rows["source"].to_pylist()).most_common(SOURCES)
+    return {"kept": kept, "sources": dict(sources), "dropped": dropped, "rows": rows.num_rows}
 
 
 def report(model: str, rows: pa.Table, summary: dict[str, Any], encoder: Encoder, config: config.Model) -> str:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from luodi import config
+from luodi import config, cost
 from luodi.data import encoders
 from luodi.data.encoders import Encoder
-from luodi.files import replacing, replacing_folder, write_text
+from luodi.files import folder_checksum, replacing, replacing_folder, write_json, write_text
 from luodi.nets.quiet import quiet
 from luodi.paths import ModelPaths
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(config: config.Model, paths: ModelPaths) -> None:
-    """Turn the arrays into model.keras, the export folder and history.csv.
+    """Turn the arrays into model.keras, the export folder and history.csv; note what it cost.
 
     Raises:
         ArtifactError: preprocess has not run, its outputs do not fit together, or the exported model differs
@@ -38,10 +38,15 @@ def run(config: config.Model, paths: ModelPaths) -> None:
     training.make_deterministic(config.train.seed)
     model = catalogue.build(config, encoder)
     training.compile_model(model, config.train, len(encoder.labels), len(train))
-    history = training.fit(model, config.train, train, validation)
+    with cost.measured() as spent:
+        history = training.fit(model, config.train, train, validation)
     final = catalogue.as_float32(model, config, encoder)
     _save(final, encoder, validation, paths)
     write_text(paths.history, training.as_csv(history))
+    device = training.device()
+    energy = {"joules": None} if device == "gpu" else {}  # what is counted is the processor's
+    facts = {"device": device, "epochs": len(history), "export": folder_checksum(paths.export)}
+    write_json(paths.cost, spent | energy | facts)
     best = min(history, key=lambda row: row["val_loss"])
     print(f"train: kept epoch {best['epoch']} of {len(history)}, val_accuracy {best['val_accuracy']:.4f}", flush=True)
 

@@ -38,6 +38,7 @@ def run(config: Model, paths: ModelPaths) -> None:
     found = findings.read(result, checked.table, kind.SHOWN)
     _separate(parts(), checked.marks, paths, kind.ITEM)
     files.write_json(paths.validation_result, result)
+    files.write_json(paths.validation_summary, _counts(checked.table, kind.ITEM))
     files.write_text(paths.validation_report, report(paths, config, parts, checked, found))
     print(f"{paths.model}: {summary(checked.table, kind.ITEM, found)}")
     _judge(paths, checked.table, found)
@@ -101,7 +102,7 @@ def _parts(modality: str, folder: Path) -> Parts:
 
 def _counts(measured: pa.Table, item: str) -> dict[str, int]:
     total, held, duplicates = measured.num_rows, _sum(measured[rows.HELD]), _sum(measured[rows.duplicate(item)])
-    return {"rows in": total, "clean": total - held, "quarantined": held, "duplicates": duplicates}
+    return {"rows": total, "clean": total - held, "quarantined": held, "duplicates": duplicates}
 
 
 def _sum(marks: pa.ChunkedArray) -> int:
