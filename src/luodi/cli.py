@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luodi.errors import BrokenData, DiskFull, Held, LuodiError, NoVersion
+from luodi.errors import BrokenData, DiskFull, Held, LuodiError, NoVersion, Unproven
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -26,6 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+VersionArgument = Annotated[
+    str, typer.Argument(metavar="MODEL@V", help="A version, such as reviews@v1.0.0; MODEL alone is that in production.")
+]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A key of `models:` in params.yaml.")]
 
 
@@ -155,7 +160,7 @@ def run(model: ModelArgument) -> None:
     folder = embedded.reports(origin, version, runner) if version else None
     console.show_result(result, folder)
     if not version:
-        raise Held("; ".join(result["reasons"]))
+        refuse(result["verdict"], result["reasons"])
 
 
 @app.command(epilog="Example: luodi connect && dvc repro")
@@ -180,21 +185,148 @@ def up(port: Annotated[int, typer.Option(help="Port of Airflow's pages on this m
     embedded.stand(root, embedded.prepare(root, Runner(print)), port)
 
 
-@app.command(epilog="Example: dvc repro && luodi register reviews")
-def register(model: ModelArgument) -> None:
-    """Land the model that `dvc repro` made in this checkout: commit, tag, put into production, push."""
-    from luodi import console, embedded, landing
-    from luodi.paths import find_root
+@app.command(epilog="Example: dvc repro && luodi gate reviews")
+def gate(model: ModelArgument) -> None:
+    """Judge the model that `dvc repro` made against the version in production; land nothing, write the comparison."""
+    from luodi import card, console, embedded, landing, trial
+    from luodi.files import write_text
+    from luodi.paths import ModelPaths, find_root
     from luodi.processes import Runner
 
     root, runner = find_root(), Runner(print)
     known_model(root, model)
     origin, commit = embedded.publish(root, model, runner)
-    landed = landing.register(origin, commit, model, landing.checkout_entries(root, model), runner)
+    decision = trial.decide(origin, commit, model, landing.checkout_entries(root, model), runner)
+    report = ModelPaths(root, model).comparison
+    write_text(report, card.comparison(model, decision))
+    console.show_decision(decision, report)
+    refuse(decision["verdict"], decision["reasons"])
+
+
+@app.command(
+    epilog="Examples: dvc repro && luodi register reviews | luodi register reviews --approve --comment 'seen by Li'"
+)
+def register(
+    model: ModelArgument,
+    *,
+    approve: Annotated[bool, typer.Option("--approve", help="Approve it without being asked.")] = False,
+    comment: Annotated[str, typer.Option(help="Kept in the version's tag with who approved, and when.")] = "",
+) -> None:
+    """Land the model that `dvc repro` made in this checkout if the gate lets it: commit, tag, production, push.
+
+    With register.approval: human in params.yaml it asks whether to.
+    """
+    from luodi import config, console, embedded, landing, trial
+    from luodi.paths import PARAMS, find_root
+    from luodi.processes import Runner
+
+    root, runner = find_root(), Runner(print)
+    block = config.model(config.load(root / PARAMS), model)
+    origin, commit = embedded.publish(root, model, runner)
+    entries = landing.checkout_entries(root, model)
+    decision, approval = None, landing.AUTO
+    if block.register_.approval == "human":
+        decision = trial.decide(origin, commit, model, entries, runner)
+        console.show_decision(decision)
+        if decision["verdict"] in landing.WANTED["human"]:
+            approval = approved(model, approve, comment, embedded.who(root, runner))
+    cost = embedded.training(root, model)
+    landed = landing.register(
+        origin, commit, model, entries, runner, decision=decision, approval=approval, training=cost
+    )
     if landed.version is None:
-        raise Held("; ".join(landed.reasons))
-    print(f"{landed.version.name} {'landed' if landed.new else 'is this model already; nothing changed'}")
-    console.show_metrics(landed.metrics)
+        console.show_decision(landed.decision)
+        refuse(landed.decision["verdict"], landed.decision["reasons"])
+    else:
+        print(f"{landed.version.name} {'landed' if landed.new else 'is this model already; nothing changed'}")
+        console.show_metrics(landed.decision["metrics"])
+
+
+def approved(model: str, approve: bool, comment: str, who: str) -> dict[str, str]:
+    """Return the approval of the person at the terminal, or raise Held."""
+    from datetime import UTC, datetime
+
+    if not approve:
+        if not sys.stdin.isatty():
+            raise Held(f"{model} needs a person's approval (register.approval in params.yaml): give --approve")
+        if not typer.confirm(f"put this {model} into production?"):
+            raise Held(f"{model} was rejected by {who}")
+        comment = comment or typer.prompt("comment", default="", show_default=False)
+    return {"mode": "human", "by": who, "at": datetime.now(UTC).isoformat(timespec="seconds"), "comment": comment}
+
+
+def refuse(verdict: str, reasons: "Sequence[str]") -> None:
+    """Raise what a verdict that does not land ends with; return on one that does."""
+    if verdict == "insufficient evidence":
+        raise Unproven("; ".join(reasons))
+    if verdict not in ("promote", "unchanged"):
+        raise Held("; ".join(reasons) or verdict)
+
+
+@app.command(epilog="Example: luodi promote reviews@v1.1.0 --reason 'better on hotels'")
+def promote(
+    version: Annotated[str, typer.Argument(metavar="MODEL@V", help="A version, such as reviews@v1.1.0.")],
+    reason: Annotated[str, typer.Option(help="Kept in the stage's tag.")] = "",
+) -> None:
+    """Put a registered version into production, once its files are proven to be what was registered."""
+    from luodi import landing
+    from luodi.origin import Origin
+    from luodi.paths import find_root
+    from luodi.processes import Runner
+
+    landed, rows = landing.move(Origin.find(find_root()), version, "promote", reason, Runner(print))
+    print(f"{landed.name} is in production; it predicted {rows} stored rows as it did when it was registered")
+
+
+@app.command(
+    epilog="Examples: luodi rollback reviews | luodi rollback reviews --to v1.0.0 --reason 'too many complaints'"
+)
+def rollback(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model with versions.")],
+    *,
+    to: Annotated[
+        str | None, typer.Option(metavar="V", help="A version; the one that was in production before if not given.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Kept in the stage's tag.")] = "",
+) -> None:
+    """Put an earlier version back into production, once its files are proven to be what was registered."""
+    from luodi import landing, registry
+    from luodi.origin import Origin
+    from luodi.paths import find_root
+    from luodi.processes import Runner
+
+    origin, runner = Origin.find(find_root()), Runner(print)
+    number = to or landing.previous(registry.mirror(origin, runner), model)
+    landed, rows = landing.move(origin, f"{model}@{number}", "rollback", reason, runner)
+    print(f"{landed.name} is back in production; it predicted {rows} stored rows as it did when it was registered")
+
+
+@app.command(epilog="Examples: luodi pull reviews serving/reviews | luodi pull reviews@v1.0.0 old")
+def pull(
+    version: Annotated[
+        str, typer.Argument(metavar="MODEL[@V]", help="A version, such as reviews@v1.0.0; else that in production.")
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made, or replaced if an earlier pull made it.")],
+) -> None:
+    """Bring a registered model into a folder for a deployment: model, encoder, model card and facts, hashes checked."""
+    from luodi import embedded, registry
+    from luodi.origin import Origin
+    from luodi.paths import find_root
+    from luodi.processes import Runner
+
+    origin, runner = Origin.find(find_root()), Runner(print)
+    model, number = parts(version)
+    chosen = registry.find(registry.mirror(origin, runner), model, number)
+    embedded.deploy(origin, chosen, folder, runner)
+    print(f"{chosen.name} is in {folder}")
+
+
+def parts(version: str) -> tuple[str, str]:
+    """Split MODEL[@V] into model and number; without V, and with @production, the stage."""
+    from luodi.registry import PRODUCTION
+
+    model, _, number = version.partition("@")
+    return model, number or PRODUCTION
 
 
 @app.command(epilog="Example: luodi architectures")
@@ -206,11 +338,23 @@ def architectures() -> None:
     console.show_architectures(ARCHITECTURES)
 
 
-@app.command(epilog="Example: luodi models")
-def models(
+models = typer.Typer(
+    name="models", help="List the registered versions, or show one.", invoke_without_command=True, rich_markup_mode=None
+)
+app.add_typer(models, epilog="Examples: luodi models | luodi models list reviews | luodi models show reviews@v1.0.0")
+
+
+@models.callback()
+def models_callback(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        models_list()
+
+
+@models.command("list", epilog="Examples: luodi models list | luodi models list reviews")
+def models_list(
     model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Only this model.")] = None,
 ) -> None:
-    """List the registered versions, newest first."""
+    """List the registered versions, newest first, with what changed since the one before."""
     from luodi import console, registry
     from luodi.origin import Origin
     from luodi.paths import find_root
@@ -218,10 +362,25 @@ def models(
 
     repository = registry.mirror(Origin.find(find_root()), Runner(print))
     names = [model] if model else registry.models(repository)
-    versions = [version for name in names for version in registry.versions(repository, name)]
-    if model and not versions:
+    versions = {name: registry.versions(repository, name) for name in names}
+    if model and not versions[model]:
         raise NoVersion(f"no version of {model} at all: `luodi models` lists what there is")
     console.show_versions(versions)
+
+
+@models.command("show", epilog="Examples: luodi models show reviews | luodi models show reviews@v1.0.0")
+def models_show(version: VersionArgument) -> None:
+    """Show all that is known of a version: lineage, metrics, verdict, approval, moves; write its model card."""
+    from luodi import console, embedded, registry
+    from luodi.origin import Origin
+    from luodi.paths import find_root
+    from luodi.processes import Runner
+
+    origin, runner = Origin.find(find_root()), Runner(print)
+    repository = registry.mirror(origin, runner)
+    model, number = parts(version)
+    chosen = registry.find(repository, model, number)
+    console.show_version(chosen, registry.moves(repository, model), embedded.cards(origin, chosen))
 
 
 @app.command(

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from luodi import locks, registry, workspace
+from luodi import card, locks, registry, workspace
 from luodi.data import sources
 from luodi.errors import DirtyCheckout, GitError, LuodiError, NoVersion, SourceMismatch, StageFailed
-from luodi.files import read_json, replacing_folder, write_text
+from luodi.files import read_json, replacing_folder, write_json, write_text
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
 from luodi.processes import CommandFailed, Runner, end_group
@@ -33,6 +33,7 @@ CONFIG = """\
     url = {home}/remote
 """
 
+FACTS = "version.json"  # in a pulled folder: which version it is, and all that its tag says
 BOT = {"NAME": "luodi", "EMAIL": "luodi@localhost"}
 
 
@@ -96,6 +97,21 @@ def _require_reproduced(root: Path, stages: list[str], runner: Runner) -> None:
         if error.code != 1:  # of `dvc status --quiet`: something changed
             raise
         raise DirtyCheckout("dvc.lock is not of this commit and its data: run `dvc repro` first") from None
+
+
+def who(root: Path, runner: Runner) -> str:
+    """Return name and mail of the person at work in the checkout, as git knows them."""
+    return runner.run("git", "var", "GIT_AUTHOR_IDENT", cwd=root).rpartition(" ")[0].rpartition(" ")[0]
+
+
+def training(root: Path, model: str) -> dict[str, Any] | None:
+    """Return what training in the checkout cost; None if what lies there was not trained there."""
+    paths = ModelPaths(root, model)
+    if not paths.cost.exists():
+        return None
+    cost: dict[str, Any] = read_json(paths.cost)
+    entries = locks.of_model(locks.read(root / "dvc.lock"), model)
+    return cost if cost.pop("export") == registry.export_hash(entries, model) else None
 
 
 def find(origin: Origin, name: str | None, runner: Runner) -> Version | None:
@@ -219,6 +235,39 @@ def _answers(url: str) -> bool:
         return False
 
 
+def cards(origin: Origin, version: Version) -> Path:
+    """Write the model card of a version, as a page and as Markdown, and what the gate said; return their folder."""
+    folder = origin.home / "cards" / version.name
+    with replacing_folder(folder) as temporary:
+        _write_cards(temporary, version)
+    return folder
+
+
+def _write_cards(folder: Path, version: Version) -> None:
+    facts = version.name, version.registered, version.author, version.facts
+    write_text(folder / "card.html", card.html(*facts))
+    write_text(folder / "card.md", card.markdown(*facts))
+    if "decision" in version.facts:
+        write_text(folder / "comparison.html", card.comparison(version.model, version.facts["decision"]))
+
+
+def deploy(origin: Origin, version: Version, folder: Path, runner: Runner) -> None:
+    """Copy the exported model of a version, its card and its facts into `folder`.
+
+    Raises:
+        LuodiError: The folder holds something else than an earlier pull.
+        RegistryError: The files are not those that were registered.
+        RemoteError: The DVC remote cannot be used.
+    """
+    if folder.exists() and not (folder / FACTS).exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise LuodiError(f"{folder} holds something else than a pulled model: name a new or an empty folder")
+    export = registry.fetch(origin, version, runner)
+    with replacing_folder(folder.resolve()) as temporary:
+        shutil.copytree(export, temporary, dirs_exist_ok=True)
+        _write_cards(temporary, version)
+        write_json(temporary / FACTS, {"version": version.name, **version.facts})
+
+
 def reports(origin: Origin, version: Version, runner: Runner) -> Path:
     """Bring the reports of a version into a folder of its name and return that folder."""
     folder = origin.home / "reports" / version.name
@@ -234,6 +283,7 @@ def reports(origin: Origin, version: Version, runner: Runner) -> Path:
             with replacing_folder(folder) as temporary:
                 for name, path in files.items():
                     shutil.copyfile(path, temporary / name)
+                _write_cards(temporary, version)
     return folder
 
 

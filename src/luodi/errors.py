@@ -3,7 +3,8 @@
     LuodiError                1
     ├── ValidationFailed      3   the data broke a critical expectation
     │   └── NothingLeft       4   every row was quarantined
-    ├── Held                  5   the model is not good enough to land
+    ├── Held                  5   the model is not good enough to land, or was rejected
+    │   └── Unproven          6   too few test rows to tell whether it is
     ├── ParamsError          10   params.yaml cannot be used
     │   ├── UnknownKey       11
     │   └── WrongValue       12
@@ -47,6 +48,10 @@ class NothingLeft(ValidationFailed):
 
 class Held(LuodiError):
     exit_code = 5
+
+
+class Unproven(Held):
+    exit_code = 6
 
 
 class ParamsError(LuodiError):

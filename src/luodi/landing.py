@@ -1,14 +1,23 @@
-"""Land a model: decide, commit its lock entries, tag the version, put it into production, in one atomic push."""
+"""Land a model: decide, commit its lock entries, tag the version, put it into production, in one atomic push.
+
+The order of effects: files are proven to be in the DVC remote, then commit, tags and stage appear in the git origin
+together. Whatever dies on the way leaves files that nothing points to, and production as it was.
+
+The tag of a version holds as JSON: commit (of the run), export (hash of what is served), metrics, latency_ms, data,
+sources, environment, params, training (cost, or null), decision (of the gate), approval. That of a move holds action,
+from and reason. Who and when is what git says of the tagger.
+"""
 
 import json
+import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luodi import config, graph, locks, registry, workspace
-from luodi.errors import ArtifactError, NoIdentity, PushRejected
-from luodi.files import folder_checksum, read_json
+from luodi import config, graph, locks, registry, trial, workspace
+from luodi.errors import ArtifactError, Held, NoIdentity, NoVersion, PushRejected, RegistryError
+from luodi.files import checksum, folder_checksum, read_json
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
 from luodi.processes import CommandFailed, Runner
@@ -16,6 +25,10 @@ from luodi.registry import PRODUCTION, Version
 from luodi.workspace import Workspace
 
 ATTEMPTS = 5  # pushes tried while others land at the same time
+AUTO: Mapping[str, Any] = {"mode": "auto"}
+WANTED = {"auto": {"promote"}, "human": {"promote", "insufficient evidence"}}
+"""Verdicts that land, by who let them; a person may take what is not proven either way."""
+RACED = ("rejected", "already exists", "cannot lock ref", "fetch first")
 
 
 @dataclass(frozen=True)
@@ -25,59 +38,139 @@ class Landing:
     Attributes:
         version: The version of this model, new or known; None if it was refused.
         new: The version was made now.
-        reasons: Why it was refused; empty otherwise.
-        metrics: The content of metrics.json.
-        latency: Median milliseconds of a one-row prediction, on this host, now.
+        decision: What the gate said, see `luodi.trial.decide`.
     """
 
     version: Version | None
     new: bool
-    reasons: tuple[str, ...]
-    metrics: Mapping[str, Any]
-    latency: float
+    decision: Mapping[str, Any]
 
 
-def refusals(metrics: Mapping[str, Any], rule: config.Gate) -> tuple[str, ...]:
-    """Return why a model may not land; empty if it may.
+@dataclass(frozen=True)
+class Challenger:
+    """A model that wants to land, in a clone whose DVC cache is its own: what is there came from the remote.
 
-    It must reach the configured minimum and beat the lower bound of the baseline's interval.
+    Attributes:
+        decision: Of an earlier gate, if there was one.
+        approval: Who let it land: {"mode": "auto"}, or mode "human" with by, at and comment.
+        training: What training cost, if it is known.
     """
-    value = metrics["model"][rule.metric]["value"]
-    baseline = metrics["baseline"][rule.metric]["low"]
-    reasons = []
-    if value < rule.minimum:
-        reasons.append(f"{rule.metric} {value:.4f} is below the minimum {rule.minimum:.4f}")
-    if value <= baseline:
-        reasons.append(f"{rule.metric} {value:.4f} does not beat the linear baseline's lower bound {baseline:.4f}")
-    return tuple(reasons)
+
+    clone: Workspace
+    model: str
+    commit: str
+    entries: locks.Entries
+    approval: Mapping[str, Any]
+    training: Mapping[str, Any] | None
+    decision: Mapping[str, Any] | None
+
+    @property
+    def paths(self) -> ModelPaths:
+        return ModelPaths(self.clone.root, self.model)
+
+    @property
+    def export(self) -> str:
+        return registry.export_hash(self.entries, self.model)
 
 
-def register(origin: Origin, commit: str, model: str, entries: locks.Entries, runner: Runner) -> Landing:
+def register(
+    origin: Origin,
+    commit: str,
+    model: str,
+    entries: locks.Entries,
+    runner: Runner,
+    *,
+    decision: Mapping[str, Any] | None = None,
+    approval: Mapping[str, Any] = AUTO,
+    training: Mapping[str, Any] | None = None,
+) -> Landing:
     """Land the model whose stages left `entries` at `commit`. Doing it again changes nothing.
 
+    A `decision` is that of the gate on these entries; it holds while the champion it names is in production.
+
     Raises:
+        Held: A person approved it against a champion that is not in production any more.
         NoIdentity: git does not know who commits.
         ArtifactError: The entries are not those of a whole run.
+        RegistryError: The files of the champion are not those that were registered.
         RemoteError: Its files are not in the DVC remote, or git cannot be reached.
         PushRejected: Others pushed at each of the attempts.
     """
     with workspace.clone(origin, commit, runner, own_cache=True) as clone:
         _set_identity(clone)
-        paths = ModelPaths(clone.root, model)
-        block = config.model(config.load(paths.params), model)
+        challenger = Challenger(clone, model, commit, entries, approval, training, decision)
+        block = config.model(config.load(challenger.paths.params), model)
         _require_all(graph.stages(clone.root / "dvc.yaml", model, block.modality), model, entries)
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
-        metrics, latency = _prove(clone, paths, export := registry.export_hash(entries, model))
-        if reasons := refusals(metrics, block.gate):
-            return Landing(None, False, reasons, metrics, latency)
-        facts = {
-            "commit": commit,
-            "export": export,
-            "latency_ms": round(latency, 3),
-            "metrics": metrics,
-        }
-        version, new = _land(clone, model, entries, facts)
-        return Landing(version, new, (), metrics, latency)
+        _prove(challenger)
+        facts = _facts(challenger, block)
+        for _ in range(ATTEMPTS):
+            _fast_forward(clone)
+            if landing := _land(challenger, facts):
+                return landing
+        raise PushRejected(
+            f"{ATTEMPTS} pushes to {origin.branch} were refused because others pushed first: run it again"
+        )
+
+
+def move(origin: Origin, name: str, action: str, reason: str, runner: Runner) -> tuple[Version, int]:
+    """Put a registered version into production, once its files are proven to be what was registered.
+
+    Args:
+        name: Such as "reviews@v1.0.0".
+        action: "promote" or "rollback", kept in the tag with `reason`.
+
+    Returns:
+        The version, and the number of rows that it predicted as it did when it was registered.
+
+    Raises:
+        NoVersion: There is no such version.
+        RegistryError: It is in production already, or its files are not those that were registered.
+        RemoteError: Its files are not in the DVC remote, or git cannot be reached.
+        PushRejected: Production was moved by somebody else meanwhile.
+    """
+    from luodi import sample
+    from luodi.inference import Classifier
+
+    model, _, number = name.partition("@")
+    mirror = registry.mirror(origin, runner)
+    target, before = registry.find(mirror, model, number), _in_production(mirror, model)
+    if target.stage == PRODUCTION:
+        raise RegistryError(f"{target.name} is in production already: nothing to do")
+    with registry.opened(origin, target, runner, "export", "sample", own_cache=True) as clone:
+        paths = ModelPaths(clone.root, model)
+        rows = sample.check(paths.sample, Classifier.load(paths.export), target.name)
+        _set_identity(clone)
+        moved = {"action": action, "from": before, "reason": reason}
+        if _in_production(clone.root, model) != before or not _push(
+            clone, [_assign(clone, model, target.number, moved)]
+        ):
+            raise PushRejected(f"production of {model} was moved by somebody else just now: look at `luodi models`")
+    return target, rows
+
+
+def previous(repository: Path, model: str) -> str:
+    """Return the number of the version that was in production before the one that is there now.
+
+    Raises:
+        NoVersion: There was none.
+    """
+    path: list[str] = []
+    for move in registry.moves(repository, model):
+        if move.number in path and move.facts.get("action") == "rollback":
+            del path[path.index(move.number) + 1 :]  # what was rolled back from is not gone back to
+        elif move.number:
+            path.append(move.number)
+    if len(path) < 2:
+        raise NoVersion(f"no version of {model} was in production before the one that is there now")
+    return path[-2]
+
+
+def _in_production(repository: Path, model: str) -> str | None:
+    try:
+        return registry.find(repository, model).name
+    except NoVersion:
+        return None
 
 
 def _require_all(stages: Iterable[str], model: str, entries: locks.Entries) -> None:
@@ -99,34 +192,86 @@ def _set_identity(clone: Workspace) -> None:
         ) from None
 
 
-def _prove(clone: Workspace, paths: ModelPaths, expected: str) -> tuple[dict[str, Any], float]:
-    """Bring the model back from the DVC remote, load it, and let it predict: what is tagged can be served."""
-    from luodi.inference import Classifier, latency
+def _prove(challenger: Challenger) -> None:
+    """Every output is in the DVC remote, and the model that comes back from there predicts as it did."""
+    from luodi import sample
+    from luodi.inference import Classifier
 
-    clone.pull(*(str(path.relative_to(clone.root)) for path in (paths.export, paths.metrics)))
-    if folder_checksum(paths.export) != expected:
+    clone, paths = challenger.clone, challenger.paths
+    needed = (paths.export, paths.sample, paths.metrics, paths.preprocess_summary, paths.validation_summary)
+    clone.pull(*(str(path.relative_to(clone.root)) for path in needed))
+    if folder_checksum(paths.export) != challenger.export:
         raise ArtifactError(f"{paths.export} is not what dvc.lock records: push it again with `dvc push`")
-    metrics: dict[str, Any] = read_json(paths.metrics)
-    classifier = Classifier.load(paths.export)
-    return metrics, latency(classifier, classifier.encoder.example(), 100)
-
-
-def _land(clone: Workspace, model: str, entries: locks.Entries, facts: dict[str, Any]) -> tuple[Version, bool]:
-    for _ in range(ATTEMPTS):
-        clone.git("fetch", "--quiet", "--tags", "origin", clone.origin.branch)
-        clone.lock.unlink(missing_ok=True)
-        clone.git("checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
-        known = registry.versions(clone.root, model)
-        same = next((version for version in known if version.facts.get("export") == facts["export"]), None)
-        tags = _commit(clone, model, entries) + (
-            _promote(clone, same) if same else _tag(clone, model, known, entries, facts)
+    sample.check(paths.sample, Classifier.load(paths.export), challenger.model)
+    if missing := clone.missing(*challenger.entries):
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise ArtifactError(
+            f"the DVC remote lacks {', '.join(missing[:5])}{more} of {challenger.model}: run `dvc push`"
         )
-        if not tags or _push(clone, tags):
-            wanted = same.number if same else PRODUCTION
-            return registry.find(clone.root, model, wanted), same is None
-        _forget(clone, tags)
-    raise PushRejected(
-        f"{ATTEMPTS} pushes to {clone.origin.branch} were refused because others pushed first: run it again"
+
+
+def _facts(challenger: Challenger, block: config.Model) -> dict[str, Any]:
+    clone, paths = challenger.clone, challenger.paths
+    validated, summary = read_json(paths.validation_summary), read_json(paths.preprocess_summary)
+    deps = challenger.entries[f"validate@{challenger.model}"]["deps"]
+    data = next(dep["md5"] for dep in deps if dep["path"] == f"data/{challenger.model}")
+    dated = clone.git("log", "-1", "--format=%cI", challenger.commit, "--", "data.dvc").strip()
+    return {
+        "commit": challenger.commit,
+        "export": challenger.export,
+        "metrics": read_json(paths.metrics),
+        "data": {"hash": data, "dated": dated, **validated, "summary": summary},
+        "sources": summary.pop("sources"),
+        "environment": {
+            "requirements": checksum(clone.root / "requirements.txt"),
+            "python": platform.python_version(),
+        },
+        "params": block.model_dump(mode="json", by_alias=True),
+        "training": dict(challenger.training) if challenger.training else None,
+        "approval": dict(challenger.approval),
+    }
+
+
+def _fast_forward(clone: Workspace) -> None:
+    clone.git("fetch", "--quiet", "--tags", "--force", "origin", clone.origin.branch)
+    clone.lock.unlink(missing_ok=True)
+    clone.git("checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
+
+
+def _land(challenger: Challenger, facts: Mapping[str, Any]) -> Landing | None:
+    """Try once, on the head of the branch; None if others were faster."""
+    clone, model = challenger.clone, challenger.model
+    known = registry.versions(clone.root, model)
+    current = next((version for version in known if version.stage == PRODUCTION), None)
+    same = next((version for version in known if version.facts.get("export") == challenger.export), None)
+    decision = _decision(challenger, current, same)
+    if not (same and same is current):
+        if decision["verdict"] not in WANTED[challenger.approval["mode"]]:
+            return Landing(None, False, decision)
+        if facts["params"]["register"]["approval"] == "human" and challenger.approval["mode"] == "auto":
+            raise Held(f"{model} needs a person's approval (register.approval in params.yaml): none was given")
+    refs = _commit(clone, model, challenger.entries)
+    if not same:
+        kept = {name: value for name, value in decision.items() if name not in ("metrics", "latency_ms")}
+        measured = {"decision": kept, "latency_ms": decision["latency_ms"]}
+        refs += _tag(challenger, known, {**facts, **measured}, current)
+    if refs and not _push(clone, refs):
+        return None
+    return Landing(registry.find(clone.root, model), not same, decision)
+
+
+def _decision(challenger: Challenger, current: Version | None, same: Version | None) -> Mapping[str, Any]:
+    """The decision that was given, while it holds; else a new one."""
+    given, name = challenger.decision, current.name if current else None
+    if given and (same is current if same else given["champion"] == name):
+        return given
+    if given and not same and challenger.approval["mode"] == "human":
+        raise Held(
+            f"{challenger.model} was approved against {given['champion'] or 'no version'}, but in production is "
+            f"{name or 'none'} now: run it again"
+        )
+    return trial.decide(
+        challenger.clone.origin, challenger.commit, challenger.model, challenger.entries, challenger.clone.runner
     )
 
 
@@ -142,48 +287,44 @@ def _commit(clone: Workspace, model: str, entries: locks.Entries) -> list[str]:
     return [f"HEAD:refs/heads/{clone.origin.branch}"]
 
 
-def _tag(
-    clone: Workspace, model: str, known: list[Version], entries: locks.Entries, facts: dict[str, Any]
-) -> list[str]:
+def _tag(challenger: Challenger, known: list[Version], facts: Mapping[str, Any], current: Version | None) -> list[str]:
+    """Tag the head as the next version and put it into production; return the refs to push."""
     import gto.api
 
+    clone, model = challenger.clone, challenger.model
     landed = next((version for version in known if "export" in version.facts), None)  # not one tagged by hand
-    previous = locks.parse(clone.git("show", f"{landed.commit}:dvc.lock"), landed.name) if landed else {}
+    before = locks.parse(clone.git("show", f"{landed.commit}:dvc.lock"), landed.name) if landed else {}
     newest = known[0].number if known else None
-    number = registry.next_number(newest, registry.change(previous, entries, model))
+    number = registry.next_number(newest, registry.change(before, challenger.entries, model))
     value = facts["metrics"]["model"]["accuracy"]["value"]
     message = f"{model} {number}: accuracy {value:.4f}\n\n{json.dumps(facts, sort_keys=True, indent=1)}"
     gto.api.register(str(clone.root), model, "HEAD", version=number, message=message, simple=True)
-    return [f"refs/tags/{model}@{number}", *_assign(clone, model, number)]
+    moved = {"action": "land", "from": current.name if current else None, "reason": facts["decision"]["verdict"]}
+    return [f"refs/tags/{model}@{number}", _assign(clone, model, number, moved)]
 
 
-def _promote(clone: Workspace, version: Version) -> list[str]:
-    """A model that is known already keeps its version; it only returns to production if it left it."""
-    return [] if version.stage == PRODUCTION else _assign(clone, version.model, version.number)
-
-
-def _assign(clone: Workspace, model: str, number: str) -> list[str]:
+def _assign(clone: Workspace, model: str, number: str, facts: Mapping[str, Any]) -> str:
+    """Tag that `number` is in production; return the ref to push."""
     import gto.api
 
-    message = f"{model} {number} to {PRODUCTION}"
-    tag = gto.api.assign(str(clone.root), model, PRODUCTION, version=number, message=message, skip_registration=True)
-    return [f"refs/tags/{tag.tag}"]
+    message = f"{model} {number} to {PRODUCTION}\n\n{json.dumps(facts, sort_keys=True, indent=1)}"
+    tag = gto.api.assign(
+        str(clone.root), model, PRODUCTION, version=number, message=message, skip_registration=True, force=True
+    )
+    return f"refs/tags/{tag.tag}"
 
 
 def _push(clone: Workspace, refs: list[str]) -> bool:
-    """Push all refs or none. Returns False if the origin moved meanwhile."""
+    """Push all refs or none. Returns False, the tags forgotten, if the origin moved meanwhile."""
     try:
         clone.git("push", "--quiet", "--atomic", "origin", *refs)
     except CommandFailed as error:
-        if any(word in error.output for word in ("rejected", "already exists", "cannot lock ref", "fetch first")):
-            return False
-        raise
+        if not any(word in error.output for word in RACED):
+            raise
+        if tags := [ref.removeprefix("refs/tags/") for ref in refs if ref.startswith("refs/tags/")]:
+            clone.git("tag", "--delete", *tags)
+        return False
     return True
-
-
-def _forget(clone: Workspace, refs: list[str]) -> None:
-    names = [ref.removeprefix("refs/tags/") for ref in refs if ref.startswith("refs/tags/")]
-    clone.git("tag", "--delete", *names)
 
 
 def checkout_entries(root: Path, model: str) -> locks.Entries:

@@ -247,12 +247,6 @@ def largest(sources: Sequence[str]) -> dict[str, Mask]:
     return {str(names[index]): codes == index for index in order}
 
 
-def labelled(truth: NDArray[Any], labels: Sequence[str]) -> dict[str, Mask]:
-    """Part rows by their true class, an index into `labels`."""
-    parts = {label: truth == index for index, label in enumerate(labels)}
-    return {label: part for label, part in parts.items() if part.any()}
-
-
 def bin_of(confidence: Floats) -> Ints:
     """Return the calibration bin of each confidence, 0 to 14: bin b holds (b / 15, (b + 1) / 15]."""
     return (np.ceil(confidence * BINS) - 1).clip(0, BINS - 1).astype(np.int64)
@@ -280,13 +274,13 @@ def _slice(part: Mask, data: Scored, confidence: float) -> Figure:
 
 def _area(scores: Floats, positive: Mask, weights: Floats) -> Floats:
     """Chance that a positive row scores above a negative one, ties half (Hanley & McNeil 1982): [draws]."""
-    order = np.argsort(scores, kind="stable")
-    ties = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
-    drawn, positives = weights[:, order], positive[order].astype(np.float64)
-    above = np.add.reduceat(drawn * positives, ties, axis=1)
-    below = np.add.reduceat(drawn * (1 - positives), ties, axis=1)
-    won = (above * (below.cumsum(1) - below / 2)).sum(1)
-    return _divide(won, above.sum(1) * below.sum(1))
+    negatives = np.flatnonzero(~positive)[np.argsort(scores[~positive], kind="stable")]
+    below = np.zeros((len(weights), len(negatives) + 1))  # weight of the so many lowest negative rows
+    np.cumsum(weights[:, negatives], axis=1, out=below[:, 1:])
+    first, last = (np.searchsorted(scores[negatives], scores[positive], side) for side in ("left", "right"))
+    drawn = weights[:, positive]
+    won = (drawn * (below[:, first] + below[:, last])).sum(1) / 2
+    return _divide(won, drawn.sum(1) * below[:, -1])
 
 
 def _mean(values: Floats, weights: Floats) -> Floats:

@@ -1,13 +1,15 @@
 """Versions and stages of models on git tags, through GTO, and only there: any clone can read them.
 
 A version is the annotated tag `reviews@v1.2.0`, its message one line and a JSON object of facts; the version at
-stage `production` is named by the newest tag `reviews#production#N`.
+stage `production` is named by the tag `reviews#production#N` of the highest N. Nobody can make N twice: two moves at
+once are one, and one that is refused. Tags are only ever added.
 """
 
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +17,11 @@ from typing import Any
 
 from luodi import locks, workspace
 from luodi.errors import NoVersion, RegistryError
-from luodi.files import folder_checksum, replacing_folder
+from luodi.files import checksum, folder_checksum, replacing_folder
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
 from luodi.processes import Runner
+from luodi.workspace import Workspace
 
 PRODUCTION = "production"
 NUMBER = re.compile(r"v\d+\.\d+\.\d+")
@@ -35,8 +38,7 @@ class Version:
         registered: When the tag was made.
         author: Who made it.
         stage: "production", or None.
-        facts: The JSON object of the tag: metrics, sizes, the hash of the export, the commit of the run; empty if
-            the tag was made by hand.
+        facts: The JSON object of the tag, see `luodi.landing`; empty if the tag was made by hand.
     """
 
     model: str
@@ -52,6 +54,25 @@ class Version:
         return f"{self.model}@{self.number}"
 
 
+@dataclass(frozen=True)
+class Move:
+    """One assignment of the stage `production`.
+
+    Attributes:
+        place: Counts the moves of a model, from 1.
+        number: The version that was put there; None if the stage was emptied.
+        at: When.
+        by: Who.
+        facts: The JSON object of the tag: action ("land", "promote" or "rollback"), from, reason.
+    """
+
+    place: int
+    number: str | None
+    at: datetime
+    by: str
+    facts: Mapping[str, Any]
+
+
 def versions(repository: Path, model: str) -> list[Version]:
     """Return the versions of `model` in a clone or mirror, newest first; pre-releases are none."""
     import gto.api
@@ -61,8 +82,26 @@ def versions(repository: Path, model: str) -> list[Version]:
         known = gto.api.show(str(repository), model) if model else []
     except ArtifactNotFound:
         return []
-    found = [_version(model, raw) for raw in known if raw["registrations"] and NUMBER.fullmatch(raw["version"])]
+    moved = moves(repository, model)
+    current = moved[-1].number if moved else None
+    found = [
+        _version(model, raw, current) for raw in known if raw["registrations"] and NUMBER.fullmatch(raw["version"])
+    ]
     return sorted(found, key=lambda version: _parts(version.number), reverse=True)
+
+
+def moves(repository: Path, model: str) -> list[Move]:
+    """Return every move of the stage `production`, in order of their counter: clocks may differ between hosts."""
+    import gto.api
+    from gto.tag import parse_name
+
+    found = []
+    for event in gto.api.history(str(repository), model):
+        if event["stage"] == PRODUCTION and event["event"] in ("assignment", "unassignment"):
+            number = event["version"] if event["event"] == "assignment" else None
+            place = parse_name(event["ref"]).get("counter", 0)
+            found.append(Move(place, number, event["timestamp"], event["author"], _facts(event["message"])))
+    return sorted(found, key=lambda move: move.place)
 
 
 def models(repository: Path) -> list[str]:
@@ -82,8 +121,14 @@ def find(repository: Path, model: str, number: str = PRODUCTION) -> Version:
     for version in known:
         if number in (version.number, version.stage):
             return version
-    there = ", ".join(version.name for version in known[:5]) or f"no version of {model} at all"
+    if number == PRODUCTION and known:
+        raise NoVersion(f"no version of {model} is in production; promote one of: {_names(known)}")
+    there = _names(known) or f"no version of {model} at all"
     raise NoVersion(f"no {model}@{number} in the registry; there is: {there}")
+
+
+def _names(known: list[Version]) -> str:
+    return ", ".join(version.name for version in known[:5])
 
 
 def mirror(origin: Origin, runner: Runner) -> Path:
@@ -105,19 +150,50 @@ def fetch(origin: Origin, version: Version, runner: Runner) -> Path:
         RegistryError: The version has no such hash, or the files do not match it.
         RemoteError: The DVC remote cannot be used.
     """
-    if not (expected := version.facts.get("export")):
-        raise RegistryError(f"{version.name} was tagged by hand: its tag does not say which files it is")
     folder = origin.home / "models" / version.name
-    if folder.is_dir() and folder_checksum(folder) == expected:
+    if folder.is_dir() and folder_checksum(folder) == version.facts.get("export"):
         return folder
-    with workspace.clone(origin, version.commit, runner) as clone:
-        export = ModelPaths(clone.root, version.model).export
-        clone.pull(str(export.relative_to(clone.root)))
-        if folder_checksum(export) != expected:
-            raise RegistryError(f"{version.name} does not match its tag: its files or its tag were changed")
-        with replacing_folder(folder) as temporary:
-            shutil.copytree(export, temporary, dirs_exist_ok=True)
+    with opened(origin, version, runner, "export") as clone, replacing_folder(folder) as temporary:
+        shutil.copytree(ModelPaths(clone.root, version.model).export, temporary, dirs_exist_ok=True)
     return folder
+
+
+@contextmanager
+def opened(
+    origin: Origin, version: Version, runner: Runner, *names: str, own_cache: bool = False
+) -> Iterator[Workspace]:
+    """Yield a clone at the commit of `version` with some of its outputs, each checked against its hash.
+
+    Args:
+        names: Of properties of ModelPaths, such as "export".
+        own_cache: What is there comes from the remote, not from a cache of this host.
+
+    Raises:
+        RegistryError: The version has no such output, or the files do not match their hashes.
+        RemoteError: The DVC remote cannot be used.
+    """
+    if "export" not in version.facts:
+        raise RegistryError(f"{version.name} was tagged by hand: its tag does not say which files it is")
+    with workspace.clone(origin, version.commit, runner, own_cache) as clone:
+        paths = [getattr(ModelPaths(Path(), version.model), name) for name in names]
+        expected = _recorded(clone, version, paths)
+        clone.pull(*map(str, paths))
+        for path, md5 in expected.items():
+            found = clone.root / path
+            if (folder_checksum(found) if found.is_dir() else checksum(found)) != md5:
+                raise RegistryError(f"{path} of {version.name} does not match its hash {md5}: its files were changed")
+        yield clone
+
+
+def _recorded(clone: Workspace, version: Version, paths: list[Path]) -> dict[Path, str]:
+    """The hashes of outputs in the dvc.lock of a version, which itself must be what the version's tag says."""
+    entries = locks.of_model(locks.read(clone.lock), version.model)
+    known = {path: md5 for stage in entries for path, md5 in locks.outputs(entries, stage).items()}
+    if missing := [str(path) for path in paths if path.as_posix() not in known]:
+        raise RegistryError(f"{version.name} has no {', '.join(missing)}: its dvc.lock does not name it")
+    if export_hash(entries, version.model) != version.facts["export"]:
+        raise RegistryError(f"{version.name} does not match its tag: its dvc.lock or its tag was changed")
+    return {path: known[path.as_posix()] for path in paths}
 
 
 def export_hash(entries: locks.Entries, model: str) -> str:
@@ -152,27 +228,48 @@ def change(before: locks.Entries, after: locks.Entries, model: str) -> str:
     return "patch" if (params(before), code(before)) == (params(after), code(after)) else "minor"
 
 
+def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested params with dotted keys: {"train": {"epochs": 3}} is {"train.epochs": 3}."""
+    found: dict[str, Any] = {}
+    for key, value in params.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return a line for each param that differs: "train.epochs 3 -> 4", with "none" where it is not there."""
+    old, new = flat(before), flat(after)
+    return [
+        f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}"
+        for name in sorted({*old, *new})
+        if old.get(name, "none") != new.get(name, "none")
+    ]
+
+
 def _labels(entries: locks.Entries, model: str) -> Any:
     params = entries.get(f"train@{model}", {}).get("params", {}).get("params.yaml", {})
     return params.get(f"models.{model}.labels")
 
 
-def _version(model: str, raw: Mapping[str, Any]) -> Version:
-    message = raw["message"].partition("\n\n")[2]
-    try:
-        facts = json.loads(message)
-    except ValueError:
-        facts = {}
-    stages = [stage["stage"] for stage in raw["stages"]]
+def _version(model: str, raw: Mapping[str, Any], current: str | None) -> Version:
     return Version(
         model,
         raw["version"],
         raw["commit_hexsha"],
         raw["registrations"][-1]["created_at"],
         raw["author"],
-        stages[0] if stages else None,
-        facts if isinstance(facts, dict) else {},
+        PRODUCTION if raw["version"] == current else None,
+        _facts(raw["message"]),
     )
+
+
+def _facts(message: str) -> dict[str, Any]:
+    """The JSON object below the title of a tag's message; empty if there is none."""
+    try:
+        facts = json.loads(message.partition("\n\n")[2])
+    except ValueError:
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _parts(number: str) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import secrets
@@ -110,6 +111,12 @@ class Workspace:
     def pull(self, *paths: str) -> None:
         """Bring outputs named in dvc.lock from the remote, each checked against its hash."""
         self.dvc("pull", *paths)
+
+    def missing(self, *stages: str) -> list[str]:
+        """Return the outputs of stages, folders file by file, that dvc.lock names and the remote lacks."""
+        status = json.loads(self.dvc("data", "status", "--not-in-remote", "--granular", "--json", *stages))
+        found: list[str] = status.get("not_in_remote", [])
+        return found
 
 
 @contextmanager

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Project
 
 from luodi import config, graph
+from luodi.airflow.operators import to_skip
 
 HEAVY = {"tensorflow", "keras", "pandas", "great_expectations", "dvc", "sklearn", "onnxruntime", "gto", "scipy"}
 
@@ -38,7 +41,12 @@ def tell(dag):
         "backoff": [bool(task.retry_exponential_backoff) for task in dag.tasks],
         "delay": [task.retry_delay.total_seconds() for task in dag.tasks],
         "longest": [task.max_retry_delay.total_seconds() for task in dag.tasks],
-        "timeout": [task.execution_timeout.total_seconds() for task in dag.tasks],
+        "timeout": [task.execution_timeout.total_seconds() for task in dag.tasks if task.execution_timeout],
+        "rules": {task.task_id: task.trigger_rule for task in dag.tasks},
+        "wait": {
+            task.task_id: [task.response_timeout.total_seconds(), task.defaults, task.execution_timeout]
+            for task in dag.tasks if hasattr(task, "response_timeout")
+        },
     }
 print("RESULT", json.dumps({
     "dags": {name: tell(dag) for name, dag in bag.dags.items()},
@@ -50,14 +58,25 @@ print("RESULT", json.dumps({
 """
 
 
-@pytest.fixture(scope="module")
-def parsed(make_project: Callable[[str], Project]) -> dict[str, Any]:
-    project = make_project("parsed")
+def parse(project: Project) -> dict[str, Any]:
     output = project.run("python", "-c", PARSE, str(project.root / "dags"), env={
         "AIRFLOW_HOME": str(project.home / "airflow"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"
     })  # fmt: skip
     (line,) = [line for line in output.splitlines() if line.startswith("RESULT ")]
     return dict(json.loads(line.removeprefix("RESULT ")), root=project.root)
+
+
+@pytest.fixture(scope="module")
+def parsed(make_project: Callable[[str], Project]) -> dict[str, Any]:
+    return parse(make_project("parsed"))
+
+
+@pytest.fixture(scope="module")
+def asking(make_project: Callable[[str], Project]) -> dict[str, Any]:
+    """The DAG where a person has to approve."""
+    project = make_project("asking")
+    project.set({"register": {"approval": "human", "timeout_hours": 0.5}})
+    return dict(parse(project)["dags"]["retrain_reviews"])
 
 
 @pytest.fixture(scope="module")
@@ -71,15 +90,49 @@ def test_every_model_has_its_dag_and_nothing_fails_to_import(parsed: dict[str, A
     assert set(parsed["dags"]) == {f"retrain_{model}" for model in models}
 
 
-def test_tasks_and_edges_are_those_of_dvc_yaml_followed_by_register(
+def graph_of(root: Path, landing: list[str]) -> tuple[set[str], set[tuple[str, str]]]:
+    """The tasks and edges of dvc.yaml, followed by those that decide and land, one after the other."""
+    stages = graph.stages(root / "dvc.yaml", "reviews", "text")
+    edges = graph.edges(stages)
+    last = set(stages) - {before for before, _ in edges}
+    assert last == {"evaluate"}
+    return {*stages, *landing}, edges | {(stage, landing[0]) for stage in last} | set(pairwise(landing))
+
+
+def test_tasks_and_edges_are_those_of_dvc_yaml_followed_by_gate_and_register(
     parsed: dict[str, Any], dag: dict[str, Any]
 ) -> None:
-    stages = graph.stages(parsed["root"] / "dvc.yaml", "reviews", "text")
-    edges = {tuple(edge) for edge in dag["edges"]}
-    last = {before for before, after in edges if after == "register"}
-    assert set(dag["tasks"]) == {*stages, "register"}
-    assert edges - {(stage, "register") for stage in last} == graph.edges(stages)
-    assert last == set(stages) - {before for before, _ in graph.edges(stages)} == {"evaluate"}
+    tasks, edges = graph_of(parsed["root"], ["gate", "register"])
+    assert (set(dag["tasks"]), {tuple(edge) for edge in dag["edges"]}) == (tasks, edges)
+    assert set(dag["rules"].values()) == {"all_success"}
+
+
+def test_a_person_stands_between_gate_and_register_if_params_say_so(
+    parsed: dict[str, Any], asking: dict[str, Any]
+) -> None:
+    tasks, edges = graph_of(parsed["root"], ["gate", "approve", "register"])
+    assert (set(asking["tasks"]), {tuple(edge) for edge in asking["edges"]}) == (tasks, edges)
+    # The same model again asks nobody, yet its lock entries may be new.
+    assert {task for task, rule in asking["rules"].items() if rule != "all_success"} == {"register"}
+    assert asking["rules"]["register"] == "none_failed"
+
+
+def test_no_answer_in_time_is_a_rejection_and_only_the_wait_is_limited(asking: dict[str, Any]) -> None:
+    assert asking["wait"] == {"approve": [1800.0, ["Reject"], None]}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "auto", "human"),
+    [
+        ("promote", set(), set()),
+        ("insufficient evidence", {"register"}, set()),
+        ("hold", {"register"}, {"approve", "register"}),
+        ("unchanged", set(), {"approve"}),
+    ],
+)
+def test_what_each_verdict_skips(verdict: str, auto: set[str], human: set[str]) -> None:
+    assert to_skip(verdict, {"register"}) == auto
+    assert to_skip(verdict, {"approve", "register"}) == human
 
 
 def test_a_run_a_week_one_at_a_time(dag: dict[str, Any]) -> None:

@@ -94,7 +94,7 @@ def test_landing_twice_is_landing_once(ready: Done, quiet: Runner) -> None:
     first = land(ready, quiet)
     after_first = refs(ready.project)
     second = land(ready, quiet)
-    assert (first.version.name, first.new, first.reasons) == ("reviews@v1.0.0", True, ())
+    assert (first.version.name, first.new, first.decision["verdict"]) == ("reviews@v1.0.0", True, "promote")
     assert (second.version.name, second.new) == ("reviews@v1.0.0", False)
     assert refs(ready.project) == after_first
     assert ready.project.landed() == ready.entries
@@ -147,7 +147,7 @@ def test_a_model_below_the_minimum_is_held(ready: Done, quiet: Runner) -> None:
     landed = land(ready, quiet)
     assert landed.version is None
     assert not landed.new
-    assert landed.reasons[0].endswith("is below the minimum 0.9900")
+    assert landed.decision["reasons"][0].endswith("is below the minimum 0.9900")
     assert refs(ready.project) == before
 
 

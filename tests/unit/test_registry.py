@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luodi import registry
+from luodi import landing, registry
 from luodi.errors import NoVersion, RegistryError
 from luodi.origin import Origin
 from luodi.processes import Runner
@@ -90,10 +90,11 @@ class Repository:
         self.git("init", "--quiet", "-b", "main")
         self.commit()
 
-    def git(self, *arguments: str) -> str:
+    def git(self, *arguments: str, **more: str) -> str:
         who = {"GIT_AUTHOR_NAME": "Tester", "GIT_AUTHOR_EMAIL": "t@localhost"}
         who |= {key.replace("AUTHOR", "COMMITTER"): value for key, value in who.items()}
-        return subprocess.check_output(["git", *arguments], cwd=self.path, text=True, env=os.environ | who).strip()
+        env = os.environ | who | more
+        return subprocess.check_output(["git", *arguments], cwd=self.path, text=True, env=env).strip()
 
     def commit(self) -> str:
         self.git("commit", "--quiet", "--allow-empty", "--message", "x")
@@ -156,7 +157,7 @@ def test_an_unassigned_version_is_not_in_production(repository):
     repository.tag("reviews@v1.0.0")
     repository.tag("reviews#production#1")
     repository.tag("reviews#production!#2")
-    with pytest.raises(NoVersion, match="no reviews@production"):
+    with pytest.raises(NoVersion, match="no version of reviews is in production; promote one of: reviews@v1.0.0"):
         registry.find(repository.path, "reviews")
 
 
@@ -196,3 +197,58 @@ def test_a_mirror_follows_its_origin(repository, tmp_path):
     repository.git("tag", "--delete", "reviews@v1.0.0")
     assert registry.mirror(origin, Runner(print)) == mirror
     assert [version.number for version in registry.versions(mirror, "reviews")] == ["v1.1.0"]
+
+
+def test_production_is_what_the_highest_counter_says_whatever_the_clocks_said(repository):
+    repository.tag("reviews@v1.0.0")
+    repository.commit()
+    repository.tag("reviews@v1.1.0")
+    repository.git("tag", "--annotate", "--message", "ahead", "reviews#production#1", "reviews@v1.1.0^{commit}")
+    slow = {"GIT_COMMITTER_DATE": "2001-01-01T00:00:00Z"}
+    moved = 'back\n\n{"action": "rollback", "from": "reviews@v1.1.0", "reason": "complaints"}'
+    repository.git("tag", "--annotate", "--message", moved, "reviews#production#2", "reviews@v1.0.0^{commit}", **slow)
+    assert registry.find(repository.path, "reviews").number == "v1.0.0"
+    first, second = registry.moves(repository.path, "reviews")
+    assert [(move.place, move.number) for move in (first, second)] == [(1, "v1.1.0"), (2, "v1.0.0")]
+    assert (second.by, second.at.year, second.facts["reason"]) == ("Tester", 2001, "complaints")
+    assert first.facts == {}
+
+
+@pytest.mark.parametrize(
+    ("moves", "expected"),
+    [
+        ([1, 2], 1),
+        ([1, 2, 3], 2),
+        ([1, 2, 3, -2], 1),  # a rollback; each goes one step further back, not to and fro
+        ([1, 2, 3, -2, 4], 2),
+        ([1, 2, 3, -1, 3], 1),
+        ([2, 1, 2], 1),
+        ([2, 1, -2], None),
+        ([1], None),
+    ],
+)
+def test_what_a_rollback_goes_back_to(repository, moves, expected):
+    for number in (1, 2, 3, 4):
+        repository.tag(f"reviews@v{number}.0.0")
+        repository.commit()
+    for place, number in enumerate(moves, start=1):
+        message = 'x\n\n{"action": "rollback"}' if number < 0 else "x"
+        target = f"reviews@v{abs(number)}.0.0^{{commit}}"
+        repository.git("tag", "--annotate", "--message", message, f"reviews#production#{place}", target)
+    if expected is None:
+        with pytest.raises(NoVersion, match="no version of reviews was in production before"):
+            landing.previous(repository.path, "reviews")
+    else:
+        assert landing.previous(repository.path, "reviews") == f"v{expected}.0.0"
+
+
+def test_params_that_differ():
+    before = {"train": {"epochs": 3, "units": 8}, "labels": ["a"], "gone": 1}
+    after = {"train": {"epochs": 4, "units": 8}, "labels": ["a", "b"], "new": {"x": None}}
+    assert registry.differences(before, after) == [
+        "gone 1 -> none",
+        "labels ['a'] -> ['a', 'b']",
+        "new.x none -> None",
+        "train.epochs 3 -> 4",
+    ]
+    assert registry.differences(after, after) == []

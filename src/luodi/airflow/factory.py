@@ -1,19 +1,22 @@
 """One DAG a model, made from params.yaml and dvc.yaml alone; parsing imports no ML library."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG, BaseOperator
+from airflow.sdk import DAG, BaseOperator, TriggerRule
 
 from luodi import config, graph
-from luodi.airflow.operators import RegisterOperator, StageOperator
+from luodi.airflow.approval import TASK, ApproveOperator
+from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator
 from luodi.paths import PARAMS
 
 DOC = """\
 ### Retrain `{model}`
-{stages} run in private clones of the project; then **register** lands the new version if it is proven better.
+{stages} run in private clones of the project; the **gate** compares the model with the one in production{approve};
+**register** lands it if it is proven better, and is skipped if not.
 
-Each task clones the repository at the run's commit, pulls what it needs from the DVC remote, runs
+Each stage clones the repository at the run's commit, pulls what it needs from the DVC remote, runs
 `dvc repro --single-item STAGE@{model}` and hands its entry of `dvc.lock` to the next. Nothing is shared but the
 git origin and the DVC remote. Settings: block `{model}` of `params.yaml`.
 """
@@ -34,7 +37,7 @@ def retrain_dags(root: Path) -> dict[str, DAG]:
 
 
 def retrain_dag(root: Path, name: str, block: config.Model) -> DAG:
-    """Return the DAG of one model: a task a stage with the edges of dvc.yaml, followed by register."""
+    """Return the DAG of one model: a task a stage with the edges of dvc.yaml; then gate, approve if asked, register."""
     stages = graph.stages(root / "dvc.yaml", name, block.modality)
     with DAG(
         dag_id=f"retrain_{name}",
@@ -45,13 +48,30 @@ def retrain_dag(root: Path, name: str, block: config.Model) -> DAG:
         max_active_runs=1,
         default_args=DEFAULTS | {"owner": block.owner},
         tags=["luodi", "retrain", block.modality],
-        doc_md=DOC.format(model=name, stages=", ".join(f"**{stage}**" for stage in stages)),
+        doc_md=DOC.format(
+            model=name,
+            stages=", ".join(f"**{stage}**" for stage in stages),
+            approve=", a person **approves**" if block.register_.approval == "human" else "",
+        ),
     ) as dag:
         tasks: dict[str, BaseOperator] = {
             stage: StageOperator(task_id=stage, stage=stage, model=name) for stage in stages
         }
         for before, after in sorted(graph.edges(stages)):
             tasks[before] >> tasks[after]
-        register = RegisterOperator(task_id="register", model=name)
-        [task for task in tasks.values() if not task.downstream_task_ids] >> register
+        _land(tasks, name, block.register_)
     return dag
+
+
+def _land(tasks: Mapping[str, BaseOperator], name: str, rule: config.Register) -> None:
+    """Follow the stages with what decides on their model, and lands it."""
+    gate = GateOperator(task_id="gate", model=name)
+    [task for task in tasks.values() if not task.downstream_task_ids] >> gate
+    if rule.approval == "auto":
+        gate >> RegisterOperator(task_id="register", model=name)
+        return
+    wait = timedelta(hours=rule.timeout_hours)
+    approve = ApproveOperator(task_id=TASK, model=name, response_timeout=wait)
+    # The gate may skip the question alone; where it skips both, or the answer is no, they say so themselves.
+    register = RegisterOperator(task_id="register", model=name, trigger_rule=TriggerRule.NONE_FAILED)
+    gate >> approve >> register

@@ -1,6 +1,7 @@
 """Run one DAG once, without a scheduler, against the Airflow of this environment: `python -m luodi.airflow.once`.
 
-Progress goes to standard output, Airflow's own output to a log file, the result of `register` to a JSON file.
+Progress goes to standard output, Airflow's own output to a log file, what came of the run to a JSON file. A run that
+nobody here approves or rejects stays in Airflow's database, for `luodi up` to go on with.
 """
 
 import os
@@ -9,10 +10,14 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
+from airflow.models.dagrun import DagRun
 from airflow.sdk import DagRunState, TaskInstanceState
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
+from luodi.airflow.approval import TASK
+from luodi.airflow.desk import Desk, Unanswered, refusal
 from luodi.airflow.factory import retrain_dags
+from luodi.airflow.operators import outcome
 from luodi.files import write_json
 
 
@@ -22,6 +27,7 @@ class Progress:
     def __init__(self, out: TextIO) -> None:
         self.out = out
         self.started: dict[str, float] = {}
+        self.run = ""
 
     def begin(self, task: str) -> None:
         self.started[task] = time.monotonic()
@@ -32,16 +38,21 @@ class Progress:
         seconds = time.monotonic() - self.started.pop(task, time.monotonic())
         print(f"  {task:<12} {state:<8} {seconds:6.1f} s", flush=True, file=self.out)
 
+    def idle(self, task: str, state: str) -> None:
+        print(f"  {task:<12} {state}", flush=True, file=self.out)
 
-def listen(progress: Progress) -> None:
-    """Attach `progress` to the task events of this process."""
+
+def listen(progress: Progress, desk: Desk) -> None:
+    """Attach `progress` and `desk` to the task events of this process."""
     from airflow.listeners import hookimpl
     from airflow.sdk.listener import get_listener_manager
 
     class Listener:
         @hookimpl
         def on_task_instance_running(self, previous_state: Any, task_instance: RuntimeTaskInstance) -> None:
+            progress.run = task_instance.run_id
             progress.begin(task_instance.task_id)
+            desk.notice(task_instance)
 
         @hookimpl
         def on_task_instance_success(self, previous_state: Any, task_instance: RuntimeTaskInstance) -> None:
@@ -55,19 +66,39 @@ def listen(progress: Progress) -> None:
 
 
 def main(root: Path, model: str, log: Path, result: Path) -> int:
-    """Run `retrain_MODEL`; return 0 if the run succeeded."""
+    """Run `retrain_MODEL`; return 0 unless a task failed."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    listen(Progress(out))
-    run = retrain_dags(root)[f"retrain_{model}"].test()
-    if run.state != DagRunState.SUCCESS:
+    progress = Progress(out)
+    listen(progress, Desk(out))
+    dag = retrain_dags(root)[f"retrain_{model}"]
+    try:
+        state = dag.test().state
+    except Unanswered:
+        state = None
+    if state == DagRunState.FAILED:
         return 1
-    register = run.get_task_instance("register")
-    assert register is not None and register.state == TaskInstanceState.SUCCESS
-    write_json(result, register.xcom_pull(task_ids="register"))
+    (run,) = DagRun.find(dag_id=dag.dag_id, run_id=progress.run)
+    write_json(result, came_of(run, progress))
     return 0
+
+
+def came_of(run: DagRun, progress: Progress) -> dict[str, Any]:
+    """Return what came of a run that did not fail: the word of register or, if it did not run, of the gate."""
+    tasks = {task.task_id: task for task in run.get_task_instances()}
+    for name in ("approve", "register"):
+        if name in tasks and tasks[name].state == TaskInstanceState.SKIPPED:
+            progress.idle(name, "skipped")
+    if tasks["register"].state == TaskInstanceState.SUCCESS:
+        return dict(tasks["register"].xcom_pull(task_ids="register"))
+    result = outcome(tasks["gate"].xcom_pull(task_ids="gate")["decision"])
+    asked = tasks.get(TASK)
+    if asked and asked.state != TaskInstanceState.SKIPPED:
+        verdict, reason = refusal(asked.id)
+        result |= {"verdict": verdict, "reasons": [*result["reasons"], reason]}
+    return result
 
 
 if __name__ == "__main__":

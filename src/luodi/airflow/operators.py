@@ -1,15 +1,21 @@
-"""The two kinds of task. Each works in a private clone, in subprocesses; hashes travel by XCom, bytes by DVC."""
+"""The tasks that compute. Each works in a private clone, in subprocesses; hashes travel by XCom, bytes by DVC."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.bases.skipmixin import SkipMixin
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from luodi import locks, workspace
-from luodi.errors import DataError, LuodiError, ParamsError, StageFailed, ValidationFailed
+from luodi.airflow import approval
+from luodi.errors import DataError, Held, LuodiError, ParamsError, StageFailed, ValidationFailed
+from luodi.files import read_json
 from luodi.origin import Origin
+from luodi.paths import ModelPaths
 from luodi.processes import Runner
 
 if TYPE_CHECKING:
@@ -19,6 +25,24 @@ if TYPE_CHECKING:
 FINAL = {
     kind.exit_code for root in (DataError, ParamsError, ValidationFailed) for kind in (root, *root.__subclasses__())
 }
+
+Results = Mapping[str, Mapping[str, Any]]
+"""From the id of a task to what it returned; tasks that were skipped have none."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a task works with: where the project lives, the run's commit, and what the tasks before it left."""
+
+    origin: Origin
+    commit: str
+    before: Results
+    runner: Runner
+
+    @property
+    def entries(self) -> locks.Entries:
+        """Lock entries of all stages before this task, nearest or not: a lock holds the whole history of a run."""
+        return {name: entry for result in self.before.values() for name, entry in result.get("entries", {}).items()}
 
 
 class WorkspaceOperator(BaseOperator):
@@ -33,56 +57,111 @@ class WorkspaceOperator(BaseOperator):
 
     def execute(self, context: "Context") -> dict[str, Any]:
         self._runner = Runner(self.log.info)
-        upstream = self._upstream(context)
+        before = self._before(context)
         origin = Origin.from_environment()
-        commit = upstream[0]["commit"] if upstream else workspace.head(origin, self._runner)
-        entries = {name: entry for result in upstream for name, entry in result["entries"].items()}
+        commit = next((result["commit"] for result in before.values() if "commit" in result), None)
         try:
-            return self.work(origin, commit, entries, self._runner)
+            return self.work(Job(origin, commit or workspace.head(origin, self._runner), before, self._runner))
         except StageFailed as error:
             raise (AirflowFailException if error.code in FINAL else LuodiError)(str(error)) from None
 
     @abstractmethod
-    def work(self, origin: Origin, commit: str, entries: locks.Entries, runner: Runner) -> dict[str, Any]:
-        """Do the task at `commit` with the lock entries of the tasks before it; return what goes to XCom."""
+    def work(self, job: Job) -> dict[str, Any]:
+        """Do the task; return what goes to XCom."""
 
     def on_kill(self) -> None:
         if self._runner:
             self._runner.kill()
 
-    def _upstream(self, context: "Context") -> list[Mapping[str, Any]]:
-        """Results of all tasks before this one, nearest or not: a lock holds the whole history of a run."""
+    def _before(self, context: "Context") -> Results:
         tasks = sorted(self.get_flat_relative_ids(upstream=True))
-        return [context["ti"].xcom_pull(task_ids=task) for task in tasks]
+        results = {task: context["ti"].xcom_pull(task_ids=task) for task in tasks}
+        return {task: result for task, result in results.items() if result}
 
 
 class StageOperator(WorkspaceOperator):
-    """Run one stage of dvc.yaml; return the commit and the stage's new lock entry."""
+    """Run one stage of dvc.yaml; return the commit, the stage's new lock entry, and what it cost to train."""
 
     def __init__(self, *, stage: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.stage = stage
 
-    def work(self, origin: Origin, commit: str, entries: locks.Entries, runner: Runner) -> dict[str, Any]:
-        with workspace.clone(origin, commit, runner) as clone:
-            locks.write(clone.lock, {**locks.read(clone.lock), **entries})
-            return {"commit": commit, "entries": clone.reproduce(f"{self.stage}@{self.model}")}
+    def work(self, job: Job) -> dict[str, Any]:
+        with workspace.clone(job.origin, job.commit, job.runner) as clone:
+            locks.write(clone.lock, {**locks.read(clone.lock), **job.entries})
+            entries = clone.reproduce(f"{self.stage}@{self.model}")
+            return {"commit": job.commit, "entries": entries, "training": training(clone.root, self.model)}
+
+
+def training(root: Path, model: str) -> dict[str, Any] | None:
+    """Return what training cost in this clone; None where it was not computed, but came from a cache."""
+    cost = ModelPaths(root, model).cost
+    return {name: value for name, value in read_json(cost).items() if name != "export"} if cost.exists() else None
+
+
+class GateOperator(WorkspaceOperator, SkipMixin):
+    """Compare the run's model with the champion; return the decision, and skip the tasks that it leaves nothing to."""
+
+    inherits_from_skipmixin = True
+
+    def execute(self, context: "Context") -> dict[str, Any]:
+        result = super().execute(context)
+        after = self.get_flat_relatives(upstream=False)
+        skipped = to_skip(result["decision"]["verdict"], {task.task_id for task in after})
+        # To skip ends the task by an exception, which would lose what it returns.
+        context["ti"].xcom_push(key="return_value", value=result)
+        self.skip(context["ti"], [task for task in after if task.task_id in skipped])
+        return result
+
+    def work(self, job: Job) -> dict[str, Any]:
+        from luodi import trial
+
+        decision = trial.decide(job.origin, job.commit, self.model, job.entries, job.runner)
+        self.log.info("%s: %s", self.model, "; ".join([decision["verdict"], *decision["reasons"]]))
+        return {"commit": job.commit, "entries": {}, "decision": decision}
+
+
+def to_skip(verdict: str, after: set[str]) -> set[str]:
+    """Return which of the tasks after the gate a verdict leaves nothing to do.
+
+    A person decides what the figures leave open; the same model again needs nobody, yet its lock entries may be new.
+    """
+    if verdict == "unchanged":
+        return after & {approval.TASK}
+    goes_on = {"promote", "insufficient evidence"} if approval.TASK in after else {"promote"}
+    return set() if verdict in goes_on else after
+
+
+def outcome(decision: Mapping[str, Any], version: str | None = None, new: bool = False) -> dict[str, Any]:
+    """Return what came of a run: the gate's words and figures, and the name of the version that landed, if any."""
+    said = {key: decision[key] for key in ("verdict", "reasons", "metrics", "latency_ms")}
+    return {**said, "version": version, "new": new, "decision": dict(decision)}
 
 
 class RegisterOperator(WorkspaceOperator):
-    """Land the run's model; return the verdict."""
+    """Land the run's model; return what came of it."""
 
-    def work(self, origin: Origin, commit: str, entries: locks.Entries, runner: Runner) -> dict[str, Any]:
+    def work(self, job: Job) -> dict[str, Any]:
         from luodi import landing
 
-        result = landing.register(origin, commit, self.model, entries, runner)
-        for reason in result.reasons:
-            self.log.warning("not landed: %s", reason)
-        return {
-            "verdict": "hold" if result.reasons else "promote",
-            "new": result.new,
-            "reasons": list(result.reasons),
-            "version": result.version.name if result.version else None,
-            "latency_ms": result.latency,
-            "metrics": result.metrics,
-        }
+        decision = job.before["gate"]["decision"]
+        training = next((result["training"] for result in job.before.values() if result.get("training")), None)
+        try:
+            landed = landing.register(
+                job.origin, job.commit, self.model, job.entries, job.runner,
+                decision=decision, approval=self._approval(decision["verdict"], job.before), training=training,
+            )  # fmt: skip
+        except Held as error:  # what was approved is no longer what would happen: no retry mends that
+            raise AirflowFailException(str(error)) from None
+        if landed.version is None:
+            self.log.warning("not landed: %s", "; ".join(landed.decision["reasons"]))
+        return outcome(landed.decision, landed.version.name if landed.version else None, landed.new)
+
+    def _approval(self, verdict: str, before: Results) -> dict[str, str]:
+        """Who lets it land. Whatever states were set by hand: where a person has to approve, nothing lands without."""
+        if approval.TASK not in self.upstream_task_ids or verdict == "unchanged":
+            return {"mode": "auto"}
+        answer = before.get(approval.TASK)
+        if answer is None or not approval.given(answer):
+            raise AirflowSkipException(f"nobody approved {self.model}")
+        return approval.facts(answer)

@@ -1,0 +1,73 @@
+"""The task that waits for a person, who reads what the gate found, and approves or rejects."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowFailException
+
+from luodi.airflow import pages
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+TASK = "approve"
+
+
+class ApproveOperator(ApprovalOperator):
+    """Show the gate's decision and wait, in no process; no answer in time is a rejection, which skips what follows."""
+
+    template_fields = ()  # the texts hold what data say: they are put together, never rendered
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        comment = Param("", type="string", title="Comment", description="Kept with the version.")
+        super().__init__(
+            subject=f"Land {model}?",
+            defaults=self.REJECT,
+            params={"comment": comment},
+            execution_timeout=None,  # `response_timeout` limits the wait
+            **kwargs,
+        )
+        self.model = model
+
+    def execute(self, context: "Context") -> Any:
+        decision = context["ti"].xcom_pull(task_ids="gate")["decision"]
+        self.subject = f"Land {self.model}? The gate says: {decision['verdict']}"
+        self.body = body(decision, context["ti"].dag_id, context["ti"].run_id)
+        if self._asked(context).body != self.body:
+            raise AirflowFailException(
+                "the gate has judged again since this question was asked, and Airflow keeps the words of a question: "
+                "trigger a new run"
+            )
+        return super().execute(context)
+
+    def _asked(self, context: "Context") -> Any:
+        """Ask, and return the question as Airflow shows it: when the task was cleared, that is still the first one."""
+        from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+        question = {name: getattr(self, name) for name in ("options", "subject", "body", "defaults", "multiple")}
+        who: dict[str, Any] = {"params": self.serialized_params, "assigned_users": []}
+        return SUPERVISOR_COMMS.send(CreateHITLDetailPayload(ti_id=context["ti"].id, **question, **who))
+
+
+def body(decision: Mapping[str, Any], dag_id: str, run_id: str) -> str:
+    """Return, in Markdown, what the gate found and links to the pages of the run."""
+    from luodi import card
+
+    links = " | ".join(f"[{page}]({pages.link(dag_id, run_id, page)})" for page in pages.PAGES)
+    return f"{card.summary(decision)}\n\nReports: {links}\n"
+
+
+def given(answer: Mapping[str, Any]) -> bool:
+    """Whether what the task returned says that a person approved."""
+    return answer["chosen_options"] == [ApprovalOperator.APPROVE] and bool(answer["responded_by_user"])
+
+
+def facts(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is kept of an approval: {"mode": "human", "by": who, "at": ISO time, "comment": text}."""
+    who = answer["responded_by_user"]
+    by = who["name"] if who["name"] == who["id"] else f"{who['name']} ({who['id']})"
+    comment = answer["params_input"].get("comment", "")
+    return {"mode": "human", "by": by, "at": answer["responded_at"].isoformat(timespec="seconds"), "comment": comment}

@@ -1,0 +1,115 @@
+"""Pages of a run, for who has to judge it: its reports, and how its model compares with the champion.
+
+Airflow's api-server serves them at `/luodi/DAG/RUN/PAGE` to users who may read the DAG.
+"""
+
+import logging
+import shutil
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from luodi import locks, workspace
+from luodi.errors import LuodiError
+from luodi.files import replacing
+from luodi.origin import Origin
+from luodi.paths import ModelPaths
+from luodi.processes import Runner
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+PREFIX = "/luodi"
+STAGES = {"validation": "validate", "preprocess": "preprocess", "evaluation": "evaluate"}
+"""Page -> the stage whose report it is."""
+
+PAGES = (*STAGES, "comparison")
+
+# A page shows what came with the data: whatever that may be, it runs nothing and loads nothing.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+    "X-Content-Type-Options": "nosniff",
+}
+
+_one_at_a_time = threading.Lock()  # a clone costs the api-server processes and seconds
+
+
+class NoPage(LuodiError):
+    """There is no such page, or none yet."""
+
+
+def link(dag_id: str, run_id: str, page: str) -> str:
+    """Return the URL of a page; without a host if Airflow was not told its own."""
+    from airflow.sdk.configuration import conf
+
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    return f"{base}{PREFIX}/{quote(dag_id, safe='')}/{quote(run_id, safe='')}/{page}"
+
+
+def app() -> "FastAPI":
+    """Return the application that Airflow mounts at `PREFIX`."""
+    from airflow.api_fastapi.core_api.security import requires_access_dag
+    from fastapi import Depends, FastAPI, HTTPException
+    from fastapi.responses import HTMLResponse
+
+    application = FastAPI(title="Pages of a run", openapi_url=None)
+
+    @application.get("/{dag_id}/{run_id}/{page}", dependencies=[Depends(requires_access_dag("GET"))])
+    def show(dag_id: str, run_id: str, page: str) -> HTMLResponse:
+        try:
+            return HTMLResponse(content(dag_id, run_id, page), headers=HEADERS)
+        except NoPage as error:
+            raise HTTPException(404, str(error)) from None
+        except LuodiError as error:  # the git origin or the DVC remote, as a rule
+            raise HTTPException(503, str(error)) from None
+
+    return application
+
+
+def content(dag_id: str, run_id: str, page: str) -> str:
+    """Return the HTML of a page.
+
+    Raises:
+        NoPage: There is no such page or run, or its task has not run yet.
+        RemoteError: The git origin or the DVC remote cannot be used.
+    """
+    if page not in PAGES:
+        raise NoPage(f"no page {page}: there are {', '.join(PAGES)}")
+    task = STAGES.get(page, "gate")
+    if not (result := returned(dag_id, run_id, task)):
+        raise NoPage(f"no page {page} of run {run_id} of {dag_id}: its task {task} has not ended well yet")
+    model = dag_id.removeprefix("retrain_")
+    if page == "comparison":
+        from luodi import card
+
+        return card.comparison(model, result["decision"])
+    runner = Runner(logging.getLogger(__name__).info)
+    with _one_at_a_time:
+        return report(Origin.from_environment(), model, page, result, runner).read_text(encoding="utf-8")
+
+
+def returned(dag_id: str, run_id: str, task: str) -> Mapping[str, Any] | None:
+    """Return what a task of a run returned; None if it did not, or if there is no such run."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        query = XComModel.get_many(run_id=run_id, key="return_value", task_ids=task, dag_ids=dag_id, limit=1)
+        found = session.scalars(query).first()
+        return XComModel.deserialize_value(found) if found else None
+
+
+def report(origin: Origin, model: str, page: str, result: Mapping[str, Any], runner: Runner) -> Path:
+    """Return the report of a stage that returned `result`, brought from the DVC remote once, kept under its hash."""
+    path = getattr(ModelPaths(Path(), model), f"{page}_report").as_posix()
+    checksum = locks.outputs(result["entries"], f"{STAGES[page]}@{model}")[path]
+    kept = origin.home / "pages" / f"{checksum}.html"
+    if not kept.exists():
+        with workspace.clone(origin, result["commit"], runner) as clone:
+            locks.write(clone.lock, {**locks.read(clone.lock), **result["entries"]})
+            clone.pull(path)
+            with replacing(kept) as temporary:
+                shutil.copyfile(clone.root / path, temporary)
+    return kept

@@ -1,0 +1,18 @@
+"""What Airflow loads in each of its processes; the application is made where it is asked for: in the api-server."""
+
+from functools import cached_property
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+from luodi.airflow import pages
+
+
+class LuodiPlugin(AirflowPlugin):
+    """Adds the pages of a run to the api-server."""
+
+    name = "luodi"
+
+    @cached_property
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        return [{"app": pages.app(), "url_prefix": pages.PREFIX, "name": "luodi: pages of a run"}]

@@ -1,0 +1,138 @@
+"""Bring champion and challenger before the gate: the same code, the same test rows, on which neither was trained."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luodi import config, gate, inference, locks, metrics, registry, workspace
+from luodi.data import rows
+from luodi.data.rows import Rows
+from luodi.errors import ArtifactError
+from luodi.files import folder_checksum, read_json
+from luodi.inference import Classifier
+from luodi.origin import Origin
+from luodi.paths import ModelPaths
+from luodi.processes import Runner
+from luodi.registry import PRODUCTION, Version
+from luodi.workspace import Workspace
+
+REPEATS = 200
+UNCHANGED = "unchanged"
+GEOMETRY = ("height", "width", "channels")
+SPLIT = ("seed", "shares", "test_source", *GEOMETRY)
+"""Settings of preprocess that decide which rows a model was trained on."""
+
+
+def decide(origin: Origin, commit: str, model: str, entries: locks.Entries, runner: Runner) -> dict[str, Any]:
+    """Judge the model whose stages left `entries` at `commit` against the version in production.
+
+    Returns:
+        The decision of `luodi.gate.judge`, or the verdict "unchanged" if the two are one; with the content of
+        metrics.json as "metrics" and the median milliseconds of a prediction, here and now, as "latency_ms".
+
+    Raises:
+        ArtifactError: The files of the challenger are not those of `entries`.
+        RegistryError: The files of the champion are not those that were registered.
+        RemoteError: The git origin or the DVC remote cannot be used.
+    """
+    with workspace.clone(origin, commit, runner) as clone:
+        locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
+        return _judge(clone, model)
+
+
+def _judge(clone: Workspace, model: str) -> dict[str, Any]:
+    paths = ModelPaths(clone.root, model)
+    block = config.model(config.load(paths.params), model)
+    clone.pull(*(str(path.relative_to(clone.root)) for path in (paths.export, paths.metrics, paths.rows)))
+    export = registry.export_hash(locks.read(clone.lock), model)
+    if folder_checksum(paths.export) != export:
+        raise ArtifactError(f"{paths.export} is not what dvc.lock records: push it again with `dvc push`")
+    challenger = Classifier.load(paths.export)
+    test = rows.read(paths.rows, block.modality, "test", len(block.labels))
+    measured = {
+        "metrics": read_json(paths.metrics),
+        "latency_ms": round(inference.latency(challenger, inference.typical(test.items), REPEATS), 3),
+    }
+    known = registry.versions(clone.root, model)
+    current = next((version for version in known if version.stage == PRODUCTION), None)
+    if same := next((version for version in known if version.facts.get("export") == export), None):
+        return _known(same, current, block.gate) | measured
+    comparison, notes = _compare(clone, block, challenger, test, current) if current else (None, [])
+    name = current.name if current else None
+    return gate.judge(**measured, rule=block.gate, champion=name, comparison=comparison, notes=notes) | measured
+
+
+def _known(same: Version, current: Version | None, rule: config.Gate) -> dict[str, Any]:
+    """What was registered before is not judged again: a version that a person took out does not come back by itself."""
+    back = f"this model is {same.name}, which is not in production: `luodi promote {same.name}` puts it there"
+    return {
+        "verdict": UNCHANGED if same is current else "hold",
+        "reasons": [] if same is current else [back],
+        "champion": current.name if current else None,
+        "rule": rule.model_dump(mode="json"),
+        "checks": [],
+        "comparison": None,
+    }
+
+
+def _compare(
+    clone: Workspace, block: config.Model, challenger: Classifier, test: Rows, current: Version
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Score both on the test rows that the champion was not trained on; None, and why, if there are none."""
+    with registry.opened(clone.origin, current, clone.runner, "export", "rows") as theirs:
+        kept = ModelPaths(theirs.root, current.model)
+        changed = _changed(locks.read(clone.lock), locks.read(theirs.lock), current.model)
+        notes = [f"{name} of preprocess differs from that of {current.name}" for name in changed]
+        old = Classifier.load(kept.export)
+        if set(changed) & set(GEOMETRY):
+            why = "its images have another size, so that rows cannot be told to be those it was trained on"
+            return None, [*notes, f"{current.name} cannot be compared: {why}"]
+        fresh = unseen(test, kept, block.modality, len(old.labels))
+    if not fresh.any():
+        return None, [*notes, f"{current.name} cannot be compared: it was trained on every test row"]
+    items = [item for item, new in zip(test.items, fresh, strict=True) if new]
+    truth, classes = test.label[fresh], len(block.labels)
+    ours = metrics.scored(truth, challenger.probabilities(items), "challenger", classes)
+    given = aligned(old.probabilities(items), old.labels, block.labels)
+    slices = {name: metrics.quartiles(values) for name, values in rows.measures(items, block.modality).items()}
+    slices["source"] = metrics.largest([source for source, new in zip(test.source, fresh, strict=True) if new])
+    slices["class"] = {label: truth == index for index, label in enumerate(block.labels)}
+    if set(old.labels) != set(block.labels):
+        notes.append(f"{current.name} knows other labels: {', '.join(old.labels)}; what it lacks it gets wrong")
+    scores = metrics.scored(truth, given, current.name, classes)
+    return gate.compare(ours, scores, slices, block.gate, notes, int((~fresh).sum())), notes
+
+
+def unseen(test: Rows, paths: ModelPaths, modality: str, classes: int) -> NDArray[np.bool_]:
+    """Tell of each test row whether no row of that content is in the train or validation split of `paths`, bool [n]."""
+    splits = ("train", "validation")
+    seen = {item for split in splits for item in rows.read(paths.rows, modality, split, classes).items}
+    return np.array([item not in seen for item in test.items], bool)
+
+
+def aligned(scores: NDArray[np.float32], theirs: tuple[str, ...], ours: tuple[str, ...]) -> NDArray[np.float32]:
+    """Bring probabilities [n, theirs] into the columns of `ours`: [n, ours], rows sum to 1.
+
+    A label that only they know is dropped, one that only we know gets 0, and the rest is scaled; a row of which
+    nothing is left is spread evenly.
+    """
+    result = np.zeros((len(scores), len(ours)), np.float32)
+    for column, label in enumerate(theirs):
+        if label in ours:
+            result[:, ours.index(label)] = scores[:, column]
+    total = result.sum(1, keepdims=True)
+    even: NDArray[np.float32] = np.where(total > 0, result / np.where(total > 0, total, 1), np.float32(1 / len(ours)))
+    return even
+
+
+def _changed(ours: locks.Entries, theirs: locks.Entries, model: str) -> list[str]:
+    """Names of the settings that decide the splits, where two locks differ."""
+
+    def settings(entries: locks.Entries) -> dict[str, Any]:
+        params = entries[f"preprocess@{model}"]["params"]["params.yaml"]
+        found: dict[str, Any] = params[f"models.{model}.preprocess"]
+        return found
+
+    mine, other = settings(ours), settings(theirs)
+    return [name for name in SPLIT if mine.get(name) != other.get(name)]

@@ -1,0 +1,259 @@
+"""The second version and after: the gate against a champion, promotion, rollback, pull; real git, real DVC remote."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Done, Project
+
+from luodi import landing, locks, registry, trial
+from luodi.errors import Held, NoVersion, RegistryError, RemoteError
+from luodi.inference import Classifier
+from luodi.processes import Runner
+
+pytestmark = pytest.mark.slow
+
+EASY, HARD = {"gate": {"margin": -0.5, "max_slice_loss": 1.0}}, {"gate": {"margin": 0.5}}
+HUMAN = {"register": {"approval": "human"}}
+
+
+@pytest.fixture(scope="session")
+def challenged(stocked: Done) -> Done:
+    """reviews@v1.0.0 is in production, and `dvc repro` made a challenger that differs a little."""
+    project = stocked.project.copy("challenged")
+    project.run("luodi", "register", "reviews")
+    project.set({"train": {"learning_rate": 0.0051}})
+    project.run("dvc", "repro", "--quiet")
+    return Done(project, "", project.lock)
+
+
+@pytest.fixture
+def rivals(challenged: Done, request: pytest.FixtureRequest) -> Project:
+    """A copy of one's own."""
+    return challenged.project.copy(re.sub(r"\W+", "-", request.node.name))
+
+
+@pytest.fixture(scope="session")
+def two_versions(challenged: Done) -> Project:
+    """reviews@v1.1.0 is in production, before it v1.0.0 was."""
+    project = challenged.project.copy("two-versions")
+    project.set(EASY)
+    project.run("luodi", "register", "reviews")
+    return project
+
+
+@pytest.fixture
+def pair(two_versions: Project, request: pytest.FixtureRequest) -> Project:
+    """A copy of one's own."""
+    return two_versions.copy(re.sub(r"\W+", "-", request.node.name))
+
+
+def stages(project: Project) -> dict[str, str | None]:
+    return {version.number: version.stage for version in project.versions()}
+
+
+def refs(project: Project) -> tuple[str, dict[str, Any]]:
+    """Every tag, and the lock entries on main; main itself follows the checkout."""
+    return project.bare("for-each-ref", "refs/tags"), project.landed()
+
+
+def stored(project: Project, number: str, name: str) -> Path:
+    """The object in the DVC remote that holds a file of the exported model of a version, or of its stages."""
+    entries = project.landed(f"reviews@{number}")
+    store = Path(project.origin.remote or "", "files", "md5")
+    known = {Path(path).name: md5 for stage in entries for path, md5 in locks.outputs(entries, stage).items()}
+    if name not in known:
+        md5 = known["export"]
+        listing = json.loads((store / md5[:2] / md5[2:]).read_text())
+        known |= {file["relpath"]: file["md5"] for file in listing}
+    return store / known[name][:2] / known[name][2:]
+
+
+def spoil(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.chmod(0o644)
+    path.write_bytes(content)
+
+
+def test_what_is_not_proven_better_does_not_land(rivals: Project) -> None:
+    before = refs(rivals)
+    output = rivals.run("luodi", "register", "reviews", code=6)
+    assert "insufficient evidence" in output
+    assert "test rows" in output and "would decide it" in output
+    assert refs(rivals) == before
+
+
+def test_what_is_proven_worse_is_held(rivals: Project) -> None:
+    rivals.set(HARD)
+    before = refs(rivals)
+    output = rivals.run("luodi", "gate", "reviews", code=5)
+    assert "verdict: hold" in output
+    assert (rivals.root / "artifacts" / "reviews" / "gate" / "report.html").exists()
+    assert rivals.git("status", "--porcelain") == "?? dvc.lock"
+    rivals.run("luodi", "register", "reviews", code=5)
+    assert refs(rivals) == before
+
+
+def test_what_is_proven_takes_the_place_of_the_champion(two_versions: Project) -> None:
+    assert stages(two_versions) == {"v1.1.0": "production", "v1.0.0": None}
+    newest, _ = two_versions.versions()
+    decision = newest.facts["decision"]
+    assert (decision["verdict"], decision["champion"]) == ("promote", "reviews@v1.0.0")
+    comparison = decision["comparison"]
+    assert comparison["rows"] == newest.facts["metrics"]["rows"]
+    assert comparison["excluded"] == 0
+    assert comparison["notes"] == []
+    ours = comparison["metrics"]["accuracy"]["challenger"]["value"]
+    assert ours == pytest.approx(newest.facts["metrics"]["model"]["accuracy"]["value"], abs=1e-6)
+    first, second = registry.moves(Path(two_versions.origin.git), "reviews")
+    assert (first.number, first.facts["action"], first.facts["from"]) == ("v1.0.0", "land", None)
+    assert (second.number, second.facts["action"], second.facts["from"]) == ("v1.1.0", "land", "reviews@v1.0.0")
+
+
+def test_its_tag_tells_where_it_comes_from(two_versions: Project) -> None:
+    facts = two_versions.versions()[0].facts
+    assert facts["commit"] == two_versions.git("rev-parse", "HEAD")
+    assert facts["data"]["rows"] == facts["data"]["clean"] + facts["data"]["quarantined"]
+    assert sum(facts["sources"].values()) == facts["data"]["summary"]["rows"]
+    assert facts["params"]["train"]["learning_rate"] == 0.0051
+    assert facts["training"]["device"] == "cpu"
+    assert facts["training"]["seconds"] > 0
+    assert facts["approval"] == {"mode": "auto"}
+    assert set(facts["environment"]) == {"requirements", "python"}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT.*", facts["data"]["dated"])
+
+
+def test_versions_are_listed_with_what_differs(two_versions: Project) -> None:
+    listed = two_versions.run("luodi", "models")
+    assert "train.learning_rate 0.005 -> 0.0051" in listed
+    assert re.search(r"reviews@v1\.1\.0 .*production .*accuracy 0\.\d{4} .* rows [0-9a-f]{8}", listed)
+    shown = two_versions.run("luodi", "models", "show", "reviews")
+    facts = two_versions.versions()[0].facts
+    for word in ("reviews@v1.1.0 production", facts["commit"], facts["export"], facts["data"]["hash"], "card.html"):
+        assert word in shown, word
+    assert two_versions.run("luodi", "models", "show", "reviews@v7.0.0", code=61)
+
+
+def test_rolled_back_and_promoted_again(pair: Project) -> None:
+    started = len(registry.moves(Path(pair.origin.git), "reviews"))
+    output = pair.run("luodi", "rollback", "reviews", "--reason", "too many complaints")
+    assert "reviews@v1.0.0 is back in production; it predicted 32 stored rows" in output
+    assert stages(pair) == {"v1.1.0": None, "v1.0.0": "production"}
+    move = registry.moves(Path(pair.origin.git), "reviews")[-1]
+    assert dict(move.facts) == {"action": "rollback", "from": "reviews@v1.1.0", "reason": "too many complaints"}
+    assert move.by == "Tester"
+    assert move.place == started + 1
+    held = pair.run("luodi", "register", "reviews", code=5)
+    assert "`luodi promote reviews@v1.1.0` puts it there" in held, "what a person took out must not come back by itself"
+    assert "no version of reviews was in production before" in pair.run("luodi", "rollback", "reviews", code=61)
+    pair.run("luodi", "promote", "reviews@v1.1.0")
+    assert stages(pair) == {"v1.1.0": "production", "v1.0.0": None}
+    assert "is in production already" in pair.run("luodi", "promote", "reviews@v1.1.0", code=60)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "sample.parquet"])
+@pytest.mark.parametrize("harm", [spoil, Path.unlink])
+def test_production_stays_when_the_target_is_harmed(
+    pair: Project, quiet: Runner, harm: Callable[[Path], Any], name: str
+) -> None:
+    before = refs(pair)
+    harm(stored(pair, "v1.0.0", name))
+    with pytest.raises((RegistryError, RemoteError)):
+        landing.move(pair.origin, "reviews@v1.0.0", "rollback", "", quiet)
+    assert refs(pair) == before
+
+
+def test_a_tag_that_names_other_files_is_refused(pair: Project) -> None:
+    """Somebody moves the tag of v1.0.0 to the facts of v1.1.0: the lock at its commit says otherwise."""
+    message = pair.bare("tag", "--list", "--format=%(contents)", "reviews@v1.1.0")
+    pair.bare("tag", "--force", "--annotate", "--message", message, "reviews@v1.0.0", "reviews@v1.0.0^{commit}")
+    assert "does not match its tag" in pair.run("luodi", "rollback", "reviews", "--to", "v1.0.0", code=60)
+    assert "does not match its tag" in pair.run("luodi", "pull", "reviews@v1.0.0", "there", code=60)
+    assert stages(pair)["v1.1.0"] == "production"
+    assert not (pair.root / "there").exists()
+
+
+def test_pulled_for_a_deployment(pair: Project, tmp_path: Path) -> None:
+    there = tmp_path / "serving"
+    pair.run("luodi", "pull", "reviews", str(there))
+    assert sorted(path.name for path in there.iterdir()) == [
+        "card.html", "card.md", "comparison.html", "encoder.json", "model.onnx", "version.json",
+    ]  # fmt: skip
+    assert json.loads((there / "version.json").read_text())["version"] == "reviews@v1.1.0"
+    assert Classifier.load(there).probabilities(["质量很好"]).shape == (1, 2)
+    pair.run("luodi", "pull", "reviews@v1.0.0", str(there))
+    assert json.loads((there / "version.json").read_text())["version"] == "reviews@v1.0.0"
+    pair.run("luodi", "pull", "reviews@production", str(there))
+    assert "reviews@v1.1.0" in (there / "card.md").read_text()
+
+
+def test_a_folder_of_something_else_is_not_replaced(pair: Project, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert "holds something else" in pair.run("luodi", "pull", "reviews", str(tmp_path), code=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_person_approves_at_the_terminal(rivals: Project) -> None:
+    rivals.set(EASY | HUMAN)
+    before = refs(rivals)
+    assert "needs a person's approval" in rivals.run("luodi", "register", "reviews", code=5)
+    assert refs(rivals) == before
+    rivals.run("luodi", "register", "reviews", "--approve", "--comment", "看过了 | fine")
+    approval = rivals.versions()[0].facts["approval"]
+    assert approval["comment"] == "看过了 | fine"
+    assert approval["by"] == "Tester <tester@localhost>"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", approval["at"])
+
+
+def test_an_approval_is_of_one_comparison_only(pair: Project, quiet: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Production moved between approval and landing: the person saw another champion."""
+    for key, value in pair.env.items():
+        monkeypatch.setenv(key, value)
+    pair.set(HUMAN | {"train": {"learning_rate": 0.0052}})
+    pair.run("dvc", "repro", "--quiet")
+    pair.run("luodi", "register", "reviews", code=5)  # pushes commit and files
+    entries, commit = pair.lock, pair.git("rev-parse", "HEAD")
+    decision = trial.decide(pair.origin, commit, "reviews", entries, quiet)
+    pair.run("luodi", "rollback", "reviews")
+    before = refs(pair)
+    approval = {"mode": "human", "by": "x", "at": "y", "comment": ""}
+    with pytest.raises(Held, match=r"approved against reviews@v1\.1\.0, but in production is reviews@v1\.0\.0 now"):
+        landing.register(pair.origin, commit, "reviews", entries, quiet, decision=decision, approval=approval)
+    assert refs(pair) == before
+
+
+def test_a_stale_decision_is_made_again(pair: Project, quiet: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, value in pair.env.items():
+        monkeypatch.setenv(key, value)
+    pair.set({"train": {"learning_rate": 0.0053}} | HARD)
+    pair.run("dvc", "repro", "--quiet")
+    pair.run("luodi", "register", "reviews", code=5)
+    stale = {"verdict": "promote", "champion": "reviews@v1.0.0", "reasons": [], "checks": [], "comparison": None}
+    landed = landing.register(pair.origin, pair.git("rev-parse", "HEAD"), "reviews", pair.lock, quiet, decision=stale)
+    assert landed.version is None
+    assert landed.decision["champion"] == "reviews@v1.1.0"
+    assert landed.decision["verdict"] == "hold"
+
+
+def test_an_old_champion_is_scored_on_what_it_never_saw(
+    pair: Project, quiet: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another split seed: most of today's test rows were train rows of the champion."""
+    for key, value in pair.env.items():
+        monkeypatch.setenv(key, value)
+    pair.set({"preprocess": {"seed": 1}})
+    pair.run("dvc", "repro", "--quiet")
+    pair.run("luodi", "gate", "reviews", code=5)  # pushes commit and files; the linear baseline is better
+    decision = trial.decide(pair.origin, pair.git("rev-parse", "HEAD"), "reviews", pair.lock, quiet)
+    comparison = decision["comparison"]
+    assert comparison["excluded"] > 4 * comparison["rows"] > 0
+    assert comparison["notes"] == ["seed of preprocess differs from that of reviews@v1.1.0"]
+
+
+def test_nothing_to_roll_back(challenged: Done, quiet: Runner) -> None:
+    with pytest.raises(NoVersion):
+        landing.previous(Path(challenged.project.origin.git), "reviews")

@@ -1,0 +1,56 @@
+"""What the gate's scoring is made of: columns in one order, rows that nobody was trained on."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luodi import trial
+from luodi.data import rows
+from luodi.paths import ModelPaths
+
+LABELS = st.lists(st.sampled_from("abcdef"), min_size=2, max_size=6, unique=True).map(tuple)
+
+
+@given(LABELS, LABELS, st.integers(1, 20), st.integers(0, 2**32 - 1))
+def test_aligned_columns(theirs, ours, count, seed):
+    scores = np.random.default_rng(seed).dirichlet(np.ones(len(theirs)), count).astype(np.float32)
+    result = trial.aligned(scores, theirs, ours)
+    assert result.shape == (count, len(ours))
+    assert result.dtype == np.float32
+    assert np.allclose(result.sum(1), 1, atol=1e-5)
+    common = [label for label in ours if label in theirs]
+    for first in common:
+        for second in common:  # the order of two labels that both know stays
+            before = scores[:, theirs.index(first)] - scores[:, theirs.index(second)]
+            after = result[:, ours.index(first)] - result[:, ours.index(second)]
+            assert (np.sign(before) == np.sign(after))[abs(after) > 1e-6].all()
+
+
+def test_equal_labels_are_left_as_they_are():
+    scores = np.array([[0.2, 0.8], [1, 0]], np.float32)
+    assert np.array_equal(trial.aligned(scores, ("a", "b"), ("a", "b")), scores)
+    assert np.array_equal(trial.aligned(scores, ("a", "b"), ("b", "a")), scores[:, ::-1])
+    assert np.array_equal(trial.aligned(scores, ("a", "b"), ("a", "c")), [[1, 0], [1, 0]])
+    assert np.array_equal(trial.aligned(scores, ("a", "b"), ("c", "d")), [[0.5, 0.5], [0.5, 0.5]])
+
+
+def write(root: Path, kept: list[tuple[str, str]]) -> ModelPaths:
+    paths = ModelPaths(root, "m")
+    paths.rows.parent.mkdir(parents=True)
+    columns = {"text": [text for text, _ in kept], "split": [split for _, split in kept], "source": [""] * len(kept)}
+    pq.write_table(pa.table(columns | {"label": pa.array([0] * len(kept), pa.int32())}), paths.rows)
+    return paths
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_row_that_the_champion_learned_from_is_seen(tmp_path, split):
+    other = {"train": "validation", "validation": "train"}[split]
+    theirs = write(tmp_path / "theirs", [("learned", split), ("other", other), ("tested", "test")])
+    ours = write(tmp_path / "ours", [("learned", "test"), ("tested", "test"), ("new", "test"), ("x", "train")])
+    test = rows.read(ours.rows, "text", "test", 1)
+    assert trial.unseen(test, theirs, "text", 1).tolist() == [False, True, True]
