@@ -173,6 +173,11 @@ def _interval(estimate: Mapping[str, float]) -> str:
 
 
 def _print(table: Table) -> None:
-    # Piped output is not a terminal of 80 columns: what is searched in it stays whole.
     console = Console()
-    (console if console.is_terminal else Console(width=500)).print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    wide = Console(width=500)  # piped output has no 80 columns: what is searched in it stays whole
+    with wide.capture() as captured:
+        wide.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
