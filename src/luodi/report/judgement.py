@@ -122,7 +122,7 @@ def tiles(decision: Facts) -> list[tuple[str, str]]:
     """Return the figures at the head of the comparison page, each with its name; none without a comparison."""
     found = part(decision, "comparison")
     tiles = [
-        (count(at(found, "rows")), "Test rows that both were scored on"),
+        (count(at(found, "rows")), "Test rows scored by both"),
         (count(at(found, "excluded")), "Left out: the champion was trained on them"),
         (points(at(found, "difference", "value")), "Points of difference"),
         (f"p {chance(at(found, 'mcnemar', 'p'))}", "Exact McNemar test"),
