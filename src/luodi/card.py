@@ -22,6 +22,7 @@ from luodi.report.content import (
     span,
 )
 from luodi.report.words import (
+    FIGURES,
     MISSING,
     at,
     chance,
@@ -113,7 +114,7 @@ def _card(name: str, registered: datetime, author: str, facts: Facts) -> dict[st
 def _tiles(facts: Facts) -> list[tuple[str, str]]:
     model = part(facts, "metrics", "model")
     return [
-        *((four(at(model, name, "value")), judgement.METRICS[name][0]) for name in ("accuracy", "macro_f1")),
+        *((four(at(model, name, "value")), FIGURES[name][0]) for name in ("accuracy", "macro_f1")),
         (four(at(model, "calibration_error", "value")), "Calibration error"),
         (count(at(facts, "metrics", "rows")), "Test rows"),
         (number(at(facts, "latency_ms"), "{:.2f} ms"), "One prediction"),

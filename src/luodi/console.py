@@ -10,14 +10,7 @@ from rich.table import Table
 from luodi import registry
 from luodi.nets.catalogue import Architecture
 from luodi.registry import Move, Version
-
-METRICS = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "roc_auc": "ROC-AUC",
-    "log_loss": "log-loss",
-    "calibration_error": "calibration error",
-}
+from luodi.report.words import FIGURES
 
 
 def show_result(result: Mapping[str, Any], reports: Path | None) -> None:
@@ -39,7 +32,7 @@ def show_metrics(metrics: Mapping[str, Any]) -> None:
     table = Table(title=f"{metrics['rows']:,} test rows")
     for column, justify in (("metric", "left"), ("model", "right"), ("linear baseline", "right")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
-    for key, name in METRICS.items():
+    for key, (name, _, _) in FIGURES.items():
         table.add_row(name, _interval(metrics["model"][key]), _interval(metrics["baseline"][key]))
     _print(table)
 
@@ -95,7 +88,9 @@ def show_decision(decision: Mapping[str, Any], report: Path | None = None) -> No
         for column in ("metric", "challenger", "champion", "difference"):
             table.add_column(column)
         for key, figures in comparison["metrics"].items():
-            table.add_row(METRICS[key], *(_interval(figures[who]) for who in ("challenger", "champion", "difference")))
+            table.add_row(
+                FIGURES[key][0], *(_interval(figures[who]) for who in ("challenger", "champion", "difference"))
+            )
         _print(table)
     print(f"verdict: {decision['verdict']}")
     if report:

@@ -133,7 +133,8 @@ def test_two_runs_write_the_same_bytes(lay):
     evaluate.run(block, paths)
     assert outputs(paths) == first
     assert {name.rsplit("/", 1)[1] for name in first} == {
-        "metrics.json", "report.html", "confusion.csv", "calibration.csv", "roc.csv", "precision_recall.csv"
+        "metrics.json", "report.html", "sample.parquet",
+        "confusion.csv", "calibration.csv", "roc.csv", "precision_recall.csv",
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from luodi.report.content import Cell, Drawing, Section, Table, Tone, change, gap, pairs, span
 from luodi.report.words import (
+    FIGURES,
     MISSING,
     at,
     between,
@@ -27,14 +28,6 @@ from luodi.report.words import (
 
 Facts = Mapping[str, Any]
 
-METRICS = {
-    "accuracy": ("Accuracy", 1, "share of rows predicted right"),
-    "macro_f1": ("Macro F1", 1, "mean of the classes' F1"),
-    "roc_auc": ("ROC AUC", 1, "chance that a positive row scores above a negative one"),
-    "log_loss": ("Log loss", -1, "lower is better; nats per row"),
-    "calibration_error": ("Calibration error", -1, "lower is better; mean gap of confidence and accuracy"),
-}
-"""Name, direction of better, meaning."""
 VERDICTS: dict[str, Tone] = {"promote": "good", "hold": "bad", "insufficient evidence": "warn", "unchanged": "good"}
 NONE = "none in production"
 
@@ -47,7 +40,7 @@ def champion(decision: Facts) -> str:
 def metric(decision: Facts) -> str:
     """Name the metric that decides."""
     name = text(at(decision, "rule", "metric"))
-    return METRICS[name][0].lower() if name in METRICS else name
+    return FIGURES[name][0].lower() if name in FIGURES else name
 
 
 def verdict(decision: Facts) -> dict[str, str]:
@@ -98,7 +91,7 @@ def _evidence(decision: Facts) -> str:
         return ""
     ours, theirs = (four(at(compared, "metrics", name, who, "value")) for who in ("challenger", "champion"))
     said = (
-        f"{METRICS[name][0] if name in METRICS else name} {ours} against the champion's {theirs}: a difference "
+        f"{FIGURES[name][0] if name in FIGURES else name} {ours} against the champion's {theirs}: a difference "
         f"of {_points(difference)}, at confidence {level(at(rule, 'confidence'))}."
     )
     side, margin = _side(difference, at(rule, "margin")), number(at(rule, "margin"), "{:g}", 100)
@@ -275,10 +268,10 @@ def beside_baseline(metrics: Facts) -> Table:
 
 def _figures(figures: Facts, first: str, second: str, margins: Facts | None = None) -> Table:
     """A line for each figure {first, second, difference}; `margins` is {figure: what its difference must exceed}."""
-    names = [*METRICS, *sorted(name for name in figures if name not in METRICS)]
+    names = [*FIGURES, *sorted(name for name in figures if name not in FIGURES)]
     rows, drawn = [], []
     for name in names:
-        title, better, meaning = METRICS.get(name, (text(name), 0, ""))
+        title, better, meaning = FIGURES.get(name, (text(name), 0, ""))
         difference = at(figures, name, "difference")
         standing = _standing(difference, better)
         values = [span(at(figures, name, one)) for one in (first, second)]

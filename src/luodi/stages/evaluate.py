@@ -14,16 +14,9 @@ from luodi.files import replacing_folder, write_json, write_text
 from luodi.metrics import Figure, Scored
 from luodi.paths import ModelPaths
 from luodi.report import page
+from luodi.report.words import FIGURES
 
 REPEATS = 200
-TITLES = {
-    "accuracy": ("Accuracy", 1, "share of rows predicted right"),
-    "macro_f1": ("Macro F1", 1, "mean of the classes' F1"),
-    "roc_auc": ("ROC AUC", 1, "chance that a positive row scores above a negative one"),
-    "log_loss": ("Log loss", -1, "lower is better; nats per row"),
-    "calibration_error": ("Calibration error", -1, "lower is better; mean gap of confidence and accuracy"),
-}
-"""Name, direction of better, meaning."""
 
 
 def run(config: config.Model, paths: ModelPaths) -> None:
@@ -102,7 +95,7 @@ def comparison(figures: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {"title": title, "meaning": meaning, "verdict": verdict(figures["difference"][name], better)}
         | {who: figures[who][name] for who in ("model", "baseline", "difference")}
-        for name, (title, better, meaning) in TITLES.items()
+        for name, (title, better, meaning) in FIGURES.items()
         if name in figures["model"]
     ]
 
