@@ -1,0 +1,489 @@
+"""The statistics against hand computation, scipy, published values and simulation; the rules one by one."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from luodi import config, gate, metrics
+from luodi.metrics import Scored
+
+RULE = config.Gate(
+    metric="accuracy", margin=0.0, confidence=0.95, resamples=1000, minimum=0.8, min_slice_rows=100,
+    max_slice_loss=0.05, max_latency_ms=50, max_size_mb=50, max_calibration_error=0.1,
+)  # fmt: skip
+F1 = RULE.model_copy(update={"metric": "macro_f1"})
+CHAMPION = "reviews@v1.0.0"
+
+
+def rule(**changes):
+    return RULE.model_copy(update=changes)
+
+
+def said(truth, predicted, classes):
+    """Rows scored 0.9 for the predicted class, the rest spread evenly."""
+    rest = 0.1 / (classes - 1)
+    return Scored(np.array(truth), (rest + (0.9 - rest) * np.eye(classes))[np.array(predicted)])
+
+
+def counted(both, wins, losses, neither):
+    """Two classes, the first having the odd row; how many rows both, one alone or neither gets right."""
+    truth = np.arange(both + wins + losses + neither) % 2
+    right = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], [both, wins, losses, neither], axis=0).T
+    return tuple(said(truth, np.where(side, truth, 1 - truth), 2) for side in right)
+
+
+@st.composite
+def two(draw):
+    k, n = draw(st.integers(2, 4)), draw(st.integers(1, 60))
+    rows = st.lists(st.integers(0, k - 1), min_size=n, max_size=n)
+    truth = draw(rows)
+    return said(truth, draw(rows), k), said(truth, draw(rows), k)
+
+
+# Statistics
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "p"),
+    [
+        (0, 0, 1),
+        (1, 0, 1),
+        (1, 1, 1),
+        (5, 0, 2 / 32),
+        (6, 0, 2 / 64),
+        (8, 2, 2 * (1 + 10 + 45) / 1024),
+        (2, 8, 0.109375),
+    ],
+)
+def test_mcnemar_by_hand(wins, losses, p):
+    assert gate.mcnemar(wins, losses) == p
+
+
+@given(st.integers(0, 20_000), st.integers(0, 20_000))
+@settings(max_examples=50)
+def test_mcnemar_is_the_binomial_test_of_a_fair_coin(wins, losses):
+    assume(wins + losses)
+    expected = stats.binomtest(wins, wins + losses, 0.5).pvalue
+    assert gate.mcnemar(wins, losses) == pytest.approx(expected, rel=1e-5, abs=1e-300)
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "rows", "confidence", "interval"),
+    [
+        (1, 7, 21, 0.95, (-0.517, -0.026)),  # Fagerland, Lydersen & Laake 2014: airway hyper-responsiveness
+        (28, 25, 618, 0.9, (-0.0148, 0.0247)),  # R, PropCIs: scoreci.mp(25, 28, 618)
+    ],
+)
+def test_the_score_interval_equals_published_ones(wins, losses, rows, confidence, interval):
+    digits = 3 if confidence == 0.95 else 4
+    assert tuple(round(end, digits) for end in gate.tango(wins, losses, rows, confidence)) == interval
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 500))
+def test_the_score_interval_ends_where_its_statistic_is_z(wins, losses, agreed):
+    """At 0 that is McNemar's; without rows that differ it is z^2 / (n + z^2); and it is mirrored."""
+    rows, z = wins + losses + agreed, stats.norm.ppf(0.975)
+    low, high = gate.tango(wins, losses, rows, 0.95)
+    assert -1 <= low <= (wins - losses) / rows <= high <= 1
+    assert gate.tango(losses, wins, rows, 0.95) == (-high, -low)
+    if wins + losses:
+        statistic = (wins - losses) / (wins + losses) ** 0.5
+        assume(abs(abs(statistic) - z) > 1e-3)
+        assert (low > 0, high < 0) == (statistic > z, statistic < -z)
+    else:
+        assert high == pytest.approx(z * z / (rows + z * z), abs=1e-6)
+
+
+@given(two())
+def test_kinds_of_rows_stand_for_the_rows(pair):
+    """Both figures computed from the counts of kinds are those computed from rows."""
+    pairs = gate.Pairs.of(*pair)
+    assert pairs.counts.sum() == pair[0].rows
+    for metric in ("accuracy", "macro_f1"):
+        one, other = (metrics.point(data)[metric] for data in pair)
+        assert pairs.difference(metric, pairs.counts[None].astype(float))[0] == pytest.approx(one - other)
+
+
+def test_draws_are_those_of_rows_within_classes():
+    """The interval is that of drawing rows one by one, class by class."""
+    rng = np.random.default_rng(3)
+    truth = np.repeat([0, 1, 2], [150, 60, 30])
+    one, other = (said(truth, np.where(rng.random(240) < 0.7, truth, rng.integers(3, size=240)), 3) for _ in range(2))
+    strata = [np.flatnonzero(truth == label) for label in range(3)]
+    rows = (np.concatenate([rng.choice(part, len(part)) for part in strata]) for _ in range(4000))
+    weights = np.stack([np.bincount(drawn, minlength=240) for drawn in rows]).astype(float)
+    expected = np.quantile(metrics.macro_f1(one, weights) - metrics.macro_f1(other, weights), [0.025, 0.5, 0.975])
+    pairs = gate.Pairs.of(one, other)
+    drawn = np.concatenate([pairs.difference("macro_f1", part) for part in gate._draws(pairs, 4000)])
+    assert np.quantile(drawn, [0.025, 0.5, 0.975]) == pytest.approx(expected, abs=0.006)
+
+
+@given(two())
+@settings(max_examples=25)
+def test_draws_keep_the_rows_of_each_class_and_swaps_those_of_each_kind(pair):
+    pairs = gate.Pairs.of(*pair)
+    sizes = np.bincount(pair[0].truth, minlength=4)
+    for weights in gate._draws(pairs, 20):
+        assert all(
+            (np.bincount(pairs.challenger.truth, draw, minlength=4) == sizes).all() and (draw >= 0).all()
+            for draw in weights
+        )
+    for weights in gate._swaps(pairs, 20):
+        stayed, swapped = np.hsplit(weights, 2)
+        assert (stayed + swapped == pairs.counts).all()
+
+
+def test_draws_are_bounded_in_memory(monkeypatch):
+    monkeypatch.setattr(gate, "CELLS", 30)
+    pairs = gate.Pairs.of(*counted(5, 2, 1, 1))
+    assert [weights.size <= 30 for weights in gate._draws(pairs, 25)].count(True) > 1
+    assert sum(len(weights) for weights in gate._draws(pairs, 25)) == 25
+    assert sum(len(weights) for weights in gate._swaps(pairs, 25)) == 25
+
+
+@given(two(), st.sampled_from([RULE, F1]))
+@settings(max_examples=50)
+def test_swapping_the_two_mirrors_the_evidence(pair, block):
+    there, back = gate.evidence(*pair, block), gate.evidence(*reversed(pair), block)
+    assert back["difference"]["value"] == -there["difference"]["value"]
+    width = there["difference"]["high"] - there["difference"]["low"]
+    assert back["difference"]["low"] == pytest.approx(-there["difference"]["high"], abs=0.25 * width)
+    assert back["mcnemar"]["p"] == there["mcnemar"]["p"]
+    assert (back["mcnemar"]["challenger"], back["mcnemar"]["both"]) == (
+        there["mcnemar"]["champion"],
+        there["mcnemar"]["both"],
+    )
+    assert back["p"] == pytest.approx(there["p"], abs=0.1)
+
+
+@given(two(), st.sampled_from([RULE, F1]), st.randoms(use_true_random=False))
+@settings(max_examples=50)
+def test_the_order_of_rows_changes_nothing(pair, block, random):
+    order = list(range(pair[0].rows))
+    random.shuffle(order)
+    shuffled = [Scored(data.truth[order], data.scores[order]) for data in pair]
+    assert gate.evidence(*shuffled, block) == gate.evidence(*pair, block)
+
+
+@given(two(), st.integers(1, 30), st.booleans())
+@settings(max_examples=50)
+def test_rows_that_both_treat_alike_dilute_the_difference_and_no_more(pair, count, right):
+    before = gate.evidence(*pair, RULE)
+    truth, same = np.zeros(count, int), np.full(count, 0 if right else 1)
+    more = said(truth, same, pair[0].classes)
+    after = gate.evidence(*(gate._joined(data, more) for data in pair), RULE)
+    rows = pair[0].rows
+    assert after["difference"]["value"] == pytest.approx(
+        before["difference"]["value"] * rows / (rows + count), abs=2e-6
+    )
+    assert after["p"] == before["p"]
+
+
+@given(two(), st.sampled_from([RULE, F1]))
+@settings(max_examples=50)
+def test_intervals_hold_their_value_and_are_never_without_width(pair, block):
+    gap = gate.evidence(*pair, block)["difference"]
+    assert gap["low"] <= gap["value"] <= gap["high"]
+    assert gap["low"] < gap["high"]
+
+
+def test_few_rows_prove_nothing_even_if_all_are_equal():
+    """A bootstrap would give 0 to 0 here, and call 50 rows proof of no loss of 0.01; 1,000 are proof."""
+    few, many = (gate.evidence(*counted(rows - 5, 0, 0, 5), RULE) for rows in (50, 1000))
+    z2 = stats.norm.ppf(0.975) ** 2
+    assert few["difference"] == pytest.approx({"value": 0, "low": -z2 / (50 + z2), "high": z2 / (50 + z2)}, abs=1e-6)
+    assert many["difference"]["low"] > -0.01
+    assert few["mcnemar"] == {"both": 45, "challenger": 0, "champion": 0, "neither": 5, "p": 1}
+
+
+def test_the_swap_test_is_mcnemars_for_accuracy():
+    for wins, losses in ((8, 2), (30, 12), (4, 4)):
+        pairs = gate.Pairs.of(*counted(100, wins, losses, 10))
+        assert gate.swap_test(pairs, "accuracy", 20_000) == pytest.approx(gate.mcnemar(wins, losses), abs=0.01)
+
+
+def test_the_swap_test_never_finds_an_impossible_p():
+    pairs = gate.Pairs.of(*counted(0, 200, 0, 0))
+    assert gate.swap_test(pairs, "macro_f1", 1000) == pytest.approx(1 / 1001, rel=1e-5)
+
+
+def test_macro_f1_has_an_exact_test_of_its_own():
+    """Ten rows won of the small class, ten lost of the large one: as accurate, but better by F1."""
+    truth = np.repeat([0, 1], [180, 20])
+    one, other = truth.copy(), truth.copy()
+    one[:10], other[-10:] = 1, 0
+    proof = gate.evidence(said(truth, one, 2), said(truth, other, 2), F1)
+    assert proof["mcnemar"]["p"] == 1
+    assert proof["p"] == gate.swap_test(gate.Pairs.of(said(truth, one, 2), said(truth, other, 2)), "macro_f1", 1000)
+    assert proof["p"] < 0.9
+
+
+def test_classifiers_of_other_rows_are_not_compared():
+    one, other = said([0, 1], [0, 1], 2), said([1, 0], [0, 1], 2)
+    with pytest.raises(ValueError, match="same rows"):
+        gate.evidence(one, other, RULE)
+
+
+# The comparison
+
+
+def test_a_comparison_is_json_and_repeats_to_the_bit():
+    one, other = counted(150, 30, 10, 20)
+    slices = {"class": {"a": one.truth == 0, "b": one.truth == 1, "none": one.truth == 2}, "by": {"few": one.truth < 0}}
+    slices["by"]["few"][:99] = True
+    found = gate.compare(one, other, slices, RULE, ["note"], 7)
+    assert found == gate.compare(one, other, slices, RULE, ["note"], 7)
+    assert json.loads(json.dumps(found)) == found
+    assert (found["rows"], found["excluded"], found["notes"], found["more_rows"]) == (210, 7, ["note"], None)
+    assert set(found["metrics"]) == set(metrics.FIGURES)
+    assert found["metrics"]["accuracy"]["difference"] == found["difference"]
+    accuracy = {who: found["metrics"]["accuracy"][who]["value"] for who in ("challenger", "champion", "difference")}
+    assert accuracy == pytest.approx({"challenger": 180 / 210, "champion": 160 / 210, "difference": 20 / 210}, abs=1e-6)
+    assert [(part["by"], part["name"], part["rows"], part["judged"]) for part in found["slices"]] == [
+        ("class", "a", 105, True), ("class", "b", 105, True), ("by", "few", 99, False)
+    ]  # fmt: skip
+    few = found["slices"][2]
+    assert (few["challenger"], few["champion"], few["difference"]) == (1, 1, 0)
+
+
+def test_ten_thousand_draws_of_ten_thousand_rows_take_no_memory_to_speak_of():
+    import tracemalloc
+
+    one, other = counted(8000, 700, 600, 700)
+    tracemalloc.start()
+    gate.evidence(one, other, rule(resamples=10_000, metric="macro_f1"))
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+
+
+# The level
+
+
+def promotions(challengers, sizes, differ, truth, block):
+    """Share of challengers, of a true difference, that the gate promotes; who is right is drawn row by row."""
+    rng, labels = np.random.default_rng(0), np.repeat(np.arange(len(sizes)), sizes)
+    wrong, found = (labels + 1) % len(sizes), 0
+    for _ in range(challengers):
+        draw = rng.random(len(labels))
+        wins, losses = draw < (differ + truth) / 2, draw > 1 - (differ - truth) / 2
+        both = ~wins & ~losses & (rng.random(len(labels)) < 0.9)
+        one, other = (np.where(right, labels, wrong) for right in (both | wins, both | losses))
+        proof = gate.evidence(said(labels, one, len(sizes)), said(labels, other, len(sizes)), block) | {"slices": []}
+        found += gate.judge(METRICS, 1, block, CHAMPION, proof)["verdict"] == gate.PROMOTE
+    return found / challengers
+
+
+@pytest.mark.parametrize(
+    ("sizes", "differ", "margin", "metric", "alone"),
+    [
+        ((25, 25), 0.2, 0.0, "accuracy", "2.6%"),
+        ((138, 138), 0.02, -0.01, "accuracy", "4.8%"),
+        ((25, 25), 0.05, -0.01, "accuracy", "22%"),
+        ((30, 6, 6), 0.25, 0.0, "macro_f1", "4.3%"),
+    ],
+)
+def test_false_promotions_stay_below_the_level(sizes, differ, margin, metric, alone):
+    """Few rows that differ: here a bootstrap alone promotes the share `alone`, where 2.5% are allowed."""
+    assert promotions(600, sizes, differ, margin, rule(margin=margin, metric=metric)) <= 0.025
+
+
+def test_power_is_what_the_formula_says():
+    """A true difference of two margins: z = 0.02 sqrt(1750 / (0.1 - 0.04^2)) = 2.667, power 0.76."""
+    found = promotions(200, (889, 861), 0.1, 0.04, rule(margin=0.02))
+    assert found == pytest.approx(stats.norm.sf(1.96 - 0.02 * (1750 / (0.1 - 0.0016)) ** 0.5), abs=0.09)
+
+
+# The rules
+
+METRICS = {
+    "model": {
+        "accuracy": {"value": 0.85, "low": 0.83, "high": 0.87},
+        "macro_f1": {"value": 0.84, "low": 0.82, "high": 0.86},
+        "calibration_error": {"value": 0.03, "low": 0.02, "high": 0.05},
+    },
+    "baseline": {
+        "accuracy": {"value": 0.84, "low": 0.82, "high": 0.86},
+        "macro_f1": {"value": 0.83, "low": 0.81, "high": 0.85},
+    },
+    "size_bytes": 5_000_000,
+}
+
+
+def measured(**changes):
+    """METRICS with other values of the model; baseline is the lower bound of the baseline's accuracy."""
+    model = {
+        name: {"value": changes[name]} for name in ("accuracy", "macro_f1", "calibration_error") if name in changes
+    }
+    low = {"accuracy": {"low": changes.get("baseline", 0.82)}, "macro_f1": {"low": 0.81}}
+    return {
+        "model": METRICS["model"] | model, "baseline": low, "size_bytes": changes.get("size_bytes", 5_000_000)
+    }  # fmt: skip
+
+
+def compared(value=0.02, low=0.01, high=0.03, p=0.001, slices=()):
+    gap = {"value": value, "low": low, "high": high}
+    return {"rows": 1751, "difference": gap, "p": p, "slices": list(slices), "more_rows": None}
+
+
+def part(difference, judged=True, name="q1"):
+    shares = {"challenger": 0.8, "champion": 0.8 - difference, "difference": difference}
+    return {"by": "length", "name": name, "rows": 400, **shares, "judged": judged}
+
+
+def failed(decision):
+    return [check["name"] for check in decision["checks"] if not check["passed"]]
+
+
+def test_a_first_version_lands_by_the_absolute_rules():
+    decision = gate.judge(METRICS, 1.0, RULE, None, None)
+    assert (decision["verdict"], decision["reasons"], decision["comparison"]) == ("promote", [], None)
+    assert [check["name"] for check in decision["checks"]] == [
+        "minimum accuracy", "linear baseline", "calibration error", "size", "latency"
+    ]  # fmt: skip
+    assert decision["checks"][0] == {
+        "name": "minimum accuracy", "expected": "at least 0.8000", "found": "0.8500", "passed": True
+    }  # fmt: skip
+    assert decision["rule"] == json.loads(RULE.model_dump_json())
+    assert json.loads(json.dumps(decision)) == decision
+
+
+@pytest.mark.parametrize("champion", [None, CHAMPION])
+@pytest.mark.parametrize(
+    ("changes", "latency", "name", "reason"),
+    [
+        ({"accuracy": 0.79, "baseline": 0.7}, 1, "minimum accuracy", "accuracy 0.7900 is below the minimum 0.8000"),
+        ({"accuracy": 0.82}, 1, "linear baseline",
+         "accuracy 0.8200 does not beat the linear baseline's lower bound 0.8200"),
+        ({"calibration_error": 0.11}, 1, "calibration error",
+         "calibration error 0.1100 is above the maximum 0.1000"),
+        ({"size_bytes": 50_010_000}, 1, "size", "size 50.01 MB is above the maximum 50 MB"),
+        ({}, 50.5, "latency", "latency 50.50 ms is above the maximum 50 ms"),
+        ({"accuracy": float("nan")}, 1, "minimum accuracy", "accuracy nan is below the minimum 0.8000"),
+    ],
+)  # fmt: skip
+def test_a_broken_rule_holds_even_a_better_challenger(champion, changes, latency, name, reason):
+    decision = gate.judge(measured(**changes), latency, RULE, champion, compared() if champion else None)
+    assert decision["verdict"] == "hold"
+    assert (decision["reasons"][0], failed(decision)[0]) == (reason, name)
+    if changes.get("accuracy") == changes.get("accuracy"):
+        assert (len(decision["reasons"]), len(failed(decision))) == (1, 1)
+
+
+def test_limits_themselves_are_kept():
+    at = measured(accuracy=0.8, baseline=0.7999, calibration_error=0.1, size_bytes=50_000_000)
+    assert gate.judge(at, 50.0, RULE, None, None)["verdict"] == "promote"
+
+
+def test_the_metric_of_the_rule_is_the_one_judged():
+    assert gate.judge(measured(accuracy=0.5), 1, F1, None, None)["verdict"] == "promote"
+    assert failed(gate.judge(measured(macro_f1=0.5), 1, F1, None, None)) == ["minimum macro_f1", "linear baseline"]
+
+
+@pytest.mark.parametrize(
+    ("margin", "gap", "p", "verdict"),
+    [
+        (0.0, (0.02, 0.01, 0.03), 0.001, "promote"),
+        (0.0, (0.02, 0.0, 0.04), 0.04, "insufficient evidence"),  # the margin itself is not above it
+        (0.0, (0.02, 0.001, 0.03), 0.05, "insufficient evidence"),  # the exact test is not sure
+        (0.0, (0.0, -0.01, 0.01), 1.0, "insufficient evidence"),
+        (0.0, (-0.02, -0.04, 0.0), 0.04, "insufficient evidence"),
+        (0.0, (-0.02, -0.03, -0.01), 0.001, "hold"),
+        (0.01, (0.02, 0.01, 0.03), 0.001, "insufficient evidence"),
+        (0.01, (0.03, 0.011, 0.05), 0.001, "promote"),
+        (0.01, (0.004, 0.001, 0.007), 0.001, "hold"),  # better, but proven not by the margin
+        (-0.01, (0.0, -0.009, 0.009), 1.0, "promote"),  # proven no worse than the margin allows
+        (-0.01, (-0.005, -0.009, -0.001), 0.04, "promote"),
+        (-0.01, (0.0, -0.011, 0.011), 1.0, "insufficient evidence"),
+        (-0.01, (-0.02, -0.03, -0.011), 0.001, "hold"),
+    ],
+)
+def test_the_interval_decides_and_the_exact_test_agrees(margin, gap, p, verdict):
+    decision = gate.judge(METRICS, 1, rule(margin=margin), CHAMPION, compared(*gap, p))
+    assert decision["verdict"] == verdict
+    assert (not decision["reasons"]) == (not failed(decision)) == (verdict == "promote")
+    assert [check["name"] for check in decision["checks"][6:]] == [
+        f"difference from {CHAMPION}", *(["exact McNemar test"] if margin >= 0 else [])
+    ]  # fmt: skip
+    assert (decision["comparison"]["more_rows"] is None) or verdict == "insufficient evidence"
+
+
+def test_the_exact_test_must_find_the_challenger_ahead():
+    decision = gate.judge(METRICS, 1, RULE, CHAMPION, compared(-0.02, -0.03, 0.001, 0.001))
+    assert "exact McNemar test" in failed(decision)
+
+
+def test_reasons_are_sentences():
+    reasons = gate.judge(METRICS, 1, RULE, CHAMPION, compared(0.004, -0.004, 0.012, 0.34))["reasons"]
+    assert reasons == [
+        "the difference in accuracy from reviews@v1.0.0, +0.0040, interval -0.0040 to +0.0120, does not lie above the "
+        "margin +0.0000",
+        "the exact McNemar test does not find it better: expected p below 0.05, the challenger ahead, found p 0.34 at "
+        "a difference of +0.0040",
+        "about 13,000 more test rows would decide it, 4 times in 5, if the difference stays",
+    ]
+    reasons = gate.judge(METRICS, 1, rule(metric="macro_f1", margin=-0.01), CHAMPION, compared(-0.03, -0.04, -0.02))
+    assert reasons["reasons"] == [
+        "the difference in macro_f1 from reviews@v1.0.0, -0.0300, interval -0.0400 to -0.0200, lies below the margin "
+        "-0.0100"
+    ]
+
+
+def test_a_slice_that_loses_too_much_holds():
+    slices = [part(-0.06), part(-0.05, name="q2"), part(-0.5, judged=False, name="q3")]
+    decision = gate.judge(METRICS, 1, RULE, CHAMPION, compared(slices=slices))
+    assert (decision["verdict"], failed(decision)) == ("hold", ["slices"])
+    assert decision["reasons"] == [
+        "on length q1, 400 rows, accuracy is 0.0600 below that of reviews@v1.0.0: at most 0.0500 is allowed"
+    ]
+    assert decision["checks"][5]["found"] == "length q1: -0.0600"
+    assert gate.judge(METRICS, 1, RULE, CHAMPION, compared(slices=slices[1:]))["verdict"] == "promote"
+
+
+def test_a_champion_that_cannot_be_compared_leaves_evidence_wanting():
+    why = "reviews@v1.0.0 cannot be compared: it was trained on every test row"
+    decision = gate.judge(METRICS, 1, RULE, CHAMPION, None, notes=[why])
+    assert (decision["verdict"], decision["reasons"]) == ("insufficient evidence", [why])
+    assert failed(decision) == ["difference from reviews@v1.0.0"]
+    assert gate.judge(METRICS, 1, RULE, CHAMPION, None)["reasons"] == ["it was not compared with reviews@v1.0.0"]
+    assert gate.judge(METRICS, 99, RULE, CHAMPION, None, notes=[why])["verdict"] == "hold"
+
+
+# More rows
+
+
+def test_more_rows_by_hand():
+    """half 0.008 at 0.95: sd = 0.008 / 1.95996 sqrt(1751) = 0.17080; n = (2.80159 * 0.17080 / 0.004)^2 = 14,311."""
+    assert gate.more_rows({"value": 0.004, "low": -0.004, "high": 0.012}, 1751, RULE) == 13_000
+    below = gate.more_rows({"value": -0.004, "low": -0.012, "high": 0.004}, 1751, RULE)
+    assert below == 13_000
+    assert gate.more_rows({"value": 0.024, "low": 0.016, "high": 0.032}, 1751, rule(margin=0.02)) == 13_000
+
+
+@pytest.mark.parametrize("value", [0.0, 5e-10, 1e-5])
+def test_no_number_of_rows_decides_what_lies_at_the_margin(value):
+    gap = {"value": value, "low": -0.01, "high": 0.01}
+    decision = gate.judge(METRICS, 1, RULE, CHAMPION, compared(*gap.values(), p=1.0))
+    assert decision["comparison"]["more_rows"] is None
+    assert decision["reasons"][-1] == (
+        "no number of test rows that one could collect would decide it: the difference is too near the margin"
+    )
+
+
+@given(st.integers(1, 100_000), st.floats(0.001, 0.2), st.floats(0.1, 10))
+def test_more_rows_are_more_and_have_two_digits(rows, half, ratio):
+    more = gate.more_rows({"value": half / ratio, "low": half / ratio - half, "high": half / ratio + half}, rows, RULE)
+    assert more is None or (more > 0 and len(str(more).rstrip("0")) <= 2)
+
+
+def test_so_many_more_rows_do_decide():
+    """A challenger measured on 1,751 rows, insufficient; on the rows asked for, 4 of 5 like it are promoted."""
+    one, other = counted(1400, 95, 80, 176)
+    proof = gate.evidence(one, other, RULE)
+    total = 1751 + gate.more_rows(proof["difference"], 1751, RULE)
+    assert 9_000 < total < 25_000
+    found = promotions(150, (total // 2, total // 2), 175 / 1751, 15 / 1751, RULE)
+    assert found == pytest.approx(0.8, abs=0.1)
