@@ -1,0 +1,303 @@
+"""A person stands between the gate and production: real runs on `luodi up`, all through Airflow's public REST API."""
+
+import contextlib
+import getpass
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import psutil
+import pytest
+from conftest import Done, Project
+
+from luodi import embedded
+from luodi.errors import Held
+
+pytestmark = pytest.mark.slow
+
+DAG = "retrain_reviews"
+PAGES = ("validation", "preprocess", "evaluation", "comparison")
+COMMENT = '好, "quoted" {{ 7 * 7 }} <b>'
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 240) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < deadline:
+        time.sleep(1)
+    assert found, f"{condition} did not come true in {seconds} s"
+    return found
+
+
+@dataclass(frozen=True)
+class Airflow:
+    """A running `luodi up`, and a session of its admin."""
+
+    project: Project
+    url: str
+    http: httpx.Client
+
+    def get(self, path: str, **params: Any) -> Any:
+        return self.http.get(f"/api/v2/dags/{DAG}{path}", params=params).raise_for_status().json()
+
+    def trigger(self) -> str:
+        body = {"logical_date": None}
+        answer = self.http.post(f"/api/v2/dags/{DAG}/dagRuns", json=body).raise_for_status()
+        return str(answer.json()["dag_run_id"])
+
+    def run_of(self, kind: str) -> str | None:
+        """The id of the only run of that kind, manual or scheduled."""
+        runs = [run["dag_run_id"] for run in self.get("/dagRuns", run_type=kind)["dag_runs"]]
+        assert len(runs) < 2, runs
+        return next(iter(runs), None)
+
+    def states(self, run: str) -> dict[str, str]:
+        instances = self.get(f"/dagRuns/{quote(run)}/taskInstances")["task_instances"]
+        return {instance["task_id"]: instance["state"] for instance in instances}
+
+    def ended(self, run: str) -> str:
+        """Wait for the end of a run and return its state."""
+
+        def state() -> str | None:
+            found = str(self.get(f"/dagRuns/{quote(run)}")["state"])
+            return found if found in ("success", "failed") else None
+
+        return str(wait_for(state))
+
+    def asks(self, run: str) -> bool:
+        return self.states(run)["approve"] == "awaiting_input"
+
+    def question(self, run: str) -> dict[str, Any]:
+        (detail,) = self.get(f"/dagRuns/{quote(run)}/hitlDetails")["hitl_details"]
+        return dict(detail)
+
+    def answer(self, run: str, option: str, comment: str) -> None:
+        path = f"/api/v2/dags/{DAG}/dagRuns/{quote(run)}/taskInstances/approve/-1/hitlDetails"
+        body = {"chosen_options": [option], "params_input": {"comment": comment}}
+        self.http.patch(path, json=body).raise_for_status()
+
+    def clear(self, run: str, task: str) -> None:
+        """Let a task of a run, and those after it, run again."""
+        body = {"dry_run": False, "dag_run_id": run, "task_ids": [task], "only_failed": False}
+        body |= {"include_downstream": True}
+        self.http.post(f"/api/v2/dags/{DAG}/clearTaskInstances", json=body).raise_for_status()
+
+    def working(self) -> list[str]:
+        """Titles of the processes that run a task now."""
+        titles = []
+        for process in self.project.alive():
+            try:
+                titles.append(" ".join(process.cmdline()))
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+        return [title for title in titles if title.startswith("airflow worker") and "<idle>" not in title]
+
+
+@pytest.fixture(scope="module")
+def waiting(stocked: Done) -> Done:
+    """A project in which `luodi run` asked, and was left without an answer. All stages came from DVC's cache."""
+    project = stocked.project.copy("waiting")
+    project.set({"register": {"approval": "human"}})
+    code, output = at_terminal(project, "luodi", "run", "reviews", typed="\n")
+    assert code == Held.exit_code, output
+    return Done(project, output, {})
+
+
+def at_terminal(project: Project, *command: str, typed: str) -> tuple[int, str]:
+    """Run a command at a terminal of its own, where `typed` is typed; return its exit code and what it printed."""
+    terminal, its = os.openpty()
+    process = subprocess.Popen(command, cwd=project.root, env=project.env, stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    os.write(terminal, typed.encode())
+    printed = b""
+    with contextlib.suppress(OSError):  # the end of a terminal is an error
+        while piece := os.read(terminal, 4096):
+            printed += piece
+    os.close(terminal)
+    return process.wait(), printed.decode()
+
+
+@pytest.fixture(scope="module")
+def airflow(waiting: Done) -> Iterator[Airflow]:
+    project = waiting.project
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = project.home / "started.log"
+    environment = {"AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "2"}
+    process = project.start("luodi", "up", "--port", str(port), env=environment)
+    try:
+        password = wait_for(lambda: re.search(r"^password: (\S+)$", log.read_text(), re.MULTILINE), 120)[1]
+        url = f"http://localhost:{port}"
+        login = {"username": "admin", "password": password}
+        token = httpx.post(f"{url}/auth/token", json=login).raise_for_status().json()["access_token"]
+        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as http:
+            yield Airflow(project, url, http)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        for left in project.alive():
+            left.kill()
+
+
+@pytest.fixture(scope="module")
+def parked(airflow: Airflow) -> str:
+    """The run that `luodi run` left waiting. That of the schedule, which Airflow makes up for, would cost a minute."""
+    scheduled = wait_for(lambda: airflow.run_of("scheduled"))
+    airflow.http.patch(f"/api/v2/dags/{DAG}/dagRuns/{quote(scheduled)}", json={"state": "failed"}).raise_for_status()
+    return str(airflow.run_of("manual"))
+
+
+def refs(project: Project) -> str:
+    return project.bare("for-each-ref", "--format=%(refname) %(objectname)")
+
+
+def nothing_landed(project: Project) -> bool:
+    return project.bare("tag") == "" and "dvc.lock" not in project.bare("ls-tree", "--name-only", "main").split()
+
+
+def test_luodi_run_asks_and_leaves_the_run_waiting_if_nobody_answers(waiting: Done) -> None:
+    assert "  gate         done" in waiting.output
+    assert "Land reviews? The gate says: promote" in waiting.output
+    assert "waiting for approval" in waiting.output
+    assert "luodi up" in waiting.output
+    assert "register     done" not in waiting.output
+    assert nothing_landed(waiting.project)
+
+
+def test_the_question_tells_what_is_to_be_judged(airflow: Airflow, parked: str) -> None:
+    assert airflow.asks(parked)
+    question = airflow.question(parked)
+    assert question["subject"] == "Land reviews? The gate says: promote"
+    assert (question["options"], question["defaults"]) == (["Approve", "Reject"], ["Reject"])
+    assert "accuracy" in question["body"].lower()
+    assert set(question["params"]) == {"comment"}
+
+
+def test_pages_are_for_users_of_airflow_only(airflow: Airflow, parked: str) -> None:
+    for page in PAGES:
+        assert httpx.get(f"{airflow.url}/luodi/{DAG}/{quote(parked)}/{page}").status_code == 401
+    assert airflow.http.get(f"/luodi/{DAG}/{quote(parked)}/comparison").status_code == 200
+
+
+def test_links_of_the_question_bring_pages_that_run_nothing(airflow: Airflow, parked: str) -> None:
+    links = re.findall(r"\[(\w+)\]\((\S+?)\)", airflow.question(parked)["body"])
+    assert tuple(name for name, _ in links) == PAGES
+    for _, link in links:
+        answer = airflow.http.get(link).raise_for_status()
+        assert answer.headers["content-type"].startswith("text/html")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none';")
+        assert "<html" in answer.text
+        assert "<script" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["{dag}/{run}/card", "{dag}/manual__2020/validation", "retrain_x/{run}/validation", "{dag}/{run}/../x"]
+)
+def test_what_is_not_there_is_told(airflow: Airflow, parked: str, path: str) -> None:
+    answer = airflow.http.get(f"/luodi/{path.format(dag=DAG, run=quote(parked))}")
+    assert answer.status_code == 404
+
+
+def test_a_rejection_ends_the_run_well_and_lands_nothing(airflow: Airflow, parked: str) -> None:
+    before = refs(airflow.project)
+    airflow.answer(parked, "Reject", "not today")
+    assert airflow.ended(parked) == "success"
+    states = airflow.states(parked)
+    assert (states["gate"], states["approve"], states["register"]) == ("success", "success", "skipped")
+    assert refs(airflow.project) == before
+    assert nothing_landed(airflow.project)
+
+
+def test_nobody_is_asked_about_figures_that_the_question_does_not_show(airflow: Airflow, parked: str) -> None:
+    """Airflow keeps a question as it was first asked, whatever the gate says when both are cleared."""
+    entry = f"/api/v2/dags/{DAG}/dagRuns/{quote(parked)}/taskInstances/gate/xcomEntries/return_value"
+    value = airflow.http.get(entry).raise_for_status().json()["value"]
+    result = json.loads(value) if isinstance(value, str) else value
+    result["decision"]["reasons"] = ["something else"]
+    airflow.http.patch(entry, json={"value": result}).raise_for_status()
+    airflow.clear(parked, "approve")
+    assert airflow.ended(parked) == "failed"
+    states = airflow.states(parked)
+    assert (states["approve"], states["register"]) == ("failed", "upstream_failed")
+
+
+@pytest.fixture(scope="module")
+def late(airflow: Airflow, parked: str) -> str:
+    """A run that was triggered through the API, and that nobody answered in time."""
+    assert airflow.ended(parked) in ("success", "failed")  # one at a time
+    airflow.project.set({"register": {"timeout_hours": 0.001}})
+    run = airflow.trigger()
+    wait_for(airflow.working)
+    assert airflow.ended(run) == "success"
+    airflow.project.set({"register": {"timeout_hours": 72}})
+    return run
+
+
+def test_no_answer_in_time_is_a_rejection(airflow: Airflow, late: str) -> None:
+    states = airflow.states(late)
+    assert (states["gate"], states["approve"], states["register"]) == ("success", "success", "skipped")
+    question = airflow.question(late)
+    assert (question["chosen_options"], question["responded_by_user"]) == (["Reject"], None)
+    assert nothing_landed(airflow.project)
+
+
+def ask_again(airflow: Airflow, run: str) -> None:
+    """Clear the question of a run, and wait until it waits, in the database alone."""
+    airflow.clear(run, "approve")
+    wait_for(lambda: airflow.asks(run))
+    wait_for(lambda: airflow.working() == [], 20)
+    time.sleep(3)  # Airflow 3.3.2 asks again if the answer comes in the second in which its worker ends
+
+
+@pytest.fixture(scope="module")
+def refused(airflow: Airflow, late: str) -> str:
+    """The same run, asked again, and rejected as somebody at a terminal does."""
+    ask_again(airflow, late)
+    answer = f"from luodi.airflow import desk; desk.respond({DAG!r}, {late!r}, 'Reject', 'no')"
+    airflow.project.run("python", "-c", answer, env=embedded.environment(airflow.project.root, airflow.project.origin))
+    assert airflow.ended(late) == "success"
+    return late
+
+
+def test_the_one_at_the_terminal_is_known(airflow: Airflow, refused: str) -> None:
+    assert airflow.states(refused)["register"] == "skipped"
+    assert airflow.question(refused)["responded_by_user"]["name"] == getpass.getuser()
+    assert nothing_landed(airflow.project)
+
+
+@pytest.fixture(scope="module")
+def approved(airflow: Airflow, refused: str) -> str:
+    """The same run once more, approved."""
+    ask_again(airflow, refused)
+    airflow.answer(refused, "Approve", COMMENT)
+    wait_for(lambda: airflow.states(refused)["register"] == "success")
+    return refused
+
+
+def test_an_approval_lands_one_version_that_tells_who_when_and_why(airflow: Airflow, approved: str) -> None:
+    assert airflow.ended(approved) == "success"
+    (version,) = airflow.project.versions()
+    assert (version.name, version.stage) == ("reviews@v1.0.0", "production")
+    approval = version.facts["approval"]
+    question = airflow.question(approved)
+    assert approval.pop("at")[:19] == question["responded_at"][:19]
+    assert approval == {"mode": "human", "by": "admin", "comment": COMMENT}
+    assert version.facts["decision"]["verdict"] == "promote"
+
+
+def test_links_of_a_run_on_airflow_name_its_host(airflow: Airflow, approved: str) -> None:
+    links = re.findall(r"\]\((\S+?)\)", airflow.question(approved)["body"])
+    assert len(links) == len(PAGES)
+    for link in links:
+        assert link.startswith(f"{airflow.url}/luodi/{DAG}/")
+        assert airflow.http.get(link).status_code == 200
