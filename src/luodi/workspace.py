@@ -114,7 +114,10 @@ class Workspace:
 
     def missing(self, *stages: str) -> list[str]:
         """Return the outputs of stages, folders file by file, that dvc.lock names and the remote lacks."""
-        status = json.loads(self.dvc("data", "status", "--not-in-remote", "--granular", "--json", *stages))
+        entries = locks.read(self.lock)
+        # Paths, though dvc says that it takes stages: of those it would find nothing missing.
+        paths = [path for stage in stages for path in locks.outputs(entries, stage)]
+        status = json.loads(self.dvc("data", "status", "--not-in-remote", "--granular", "--json", *paths))
         found: list[str] = status.get("not_in_remote", [])
         return found
 
