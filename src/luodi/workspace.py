@@ -54,8 +54,9 @@ def dvc(runner: Runner, root: Path, *arguments: str, stream: bool = False) -> st
         "DO_NOT_TRACK": "1",
         "LUODI_DIE_WITH_PARENT": "1",
     }
+    command = (sys.executable, "-P", str(Path(__file__).with_name("checked_dvc.py")))
     try:
-        return runner.run("dvc", *arguments, cwd=root, env=environment, stream=stream)
+        return runner.run(*command, *arguments, cwd=root, env=environment, stream=stream)
     except CommandFailed as error:
         raise _explain(error, root) from None
 
@@ -209,6 +210,8 @@ def _explain(error: CommandFailed, root: Path) -> LuodiError:
         return failure
     if NO_SPACE in error.output:
         return _disk_full(root)
+    if match := re.search("Host key is not trusted for host .*", error.output):
+        return RemoteError(f"the DVC remote cannot be used: {match[0]}: put its key, checked, into ~/.ssh/known_hosts")
     if re.search(r"failed to (pull|push|fetch|transfer)|Everything is up to date|remote|upload|download", error.output):
         return RemoteError(f"the DVC remote cannot be used: {redact(error.output.strip())}")
     return error
