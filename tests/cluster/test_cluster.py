@@ -1,0 +1,153 @@
+"""What a cluster computes, who may do what in it, what it lets out, and how long it takes."""
+
+import json
+import subprocess
+import time
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from cluster import MODELS, Cluster, locks
+
+pytestmark = pytest.mark.cluster
+
+LIGHT = ("api-server", "scheduler", "dag-processor", "triggerer")
+ML = ("tensorflow", "keras", "numpy", "pandas", "scipy", "sklearn", "onnx", "onnxruntime", "great_expectations", "gto")
+PARSE = """
+import json, sys, time
+from pathlib import Path
+import airflow.sdk
+started = time.perf_counter()
+from luodi.airflow.factory import retrain_dags
+dags = retrain_dags(Path(sys.argv[1]))
+print(json.dumps({"seconds": time.perf_counter() - started, "dags": sorted(dags)}))
+"""
+ABSENT = "import importlib.util as i, sys; print([name for name in sys.argv[1:] if i.find_spec(name)])"
+REACH = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)"
+
+
+@pytest.fixture(scope="module")
+def done(cluster: Cluster) -> dict[str, str]:
+    """Model -> its first run, ended."""
+    cluster.reset()
+    runs = {model: cluster.airflow.trigger(model) for model in MODELS}
+    for model, run in runs.items():
+        assert cluster.wait(model, run) == "success", cluster.story(model, run)
+    return runs
+
+
+def containers(cluster: Cluster) -> list[dict[str, Any]]:
+    names = cluster.compose("ps", "--all", "--quiet").split()
+    return list(json.loads(subprocess.check_output(["docker", "inspect", *names])))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_run_ends_with_the_entries_of_dvc_repro_and_one_version(
+    cluster: Cluster, done: dict[str, str], expected: dict[str, Any], model: str
+) -> None:
+    assert cluster.landed(model) == locks.of_model(expected, model)
+    assert cluster.versions(model) == [f"{model}@v1.0.0"]
+    assert cluster.airflow.result(model, done[model], "register")["version"] == f"{model}@v1.0.0"
+
+
+def test_training_ran_on_the_queue_of_the_gpu_and_the_rest_did_not(cluster: Cluster, done: dict[str, str]) -> None:
+    for model, run in done.items():
+        queues = {task["task_id"]: task["queue"] for task in cluster.airflow.tasks(model, run)}
+        assert {task for task, queue in queues.items() if queue == "gpu"} == {"train"}
+
+
+def test_the_light_image_parses_the_dags_fast_and_holds_no_ml_library(cluster: Cluster) -> None:
+    for service in LIGHT:
+        assert json.loads(cluster.compose("exec", "-T", service, "python", "-c", ABSENT, *ML).replace("'", '"')) == []
+    checkout = cluster.shell("dag-processor", "ls -d /tmp/airflow/dag_bundles/luodi/tracking_repo").strip()
+    parsed = json.loads(
+        cluster.compose("exec", "-T", "dag-processor", "python", "-c", PARSE, checkout).splitlines()[-1]
+    )
+    print(parsed)
+    assert parsed["dags"] == sorted(f"retrain_{model}" for model in MODELS)
+    assert parsed["seconds"] < 5
+
+
+def test_every_container_is_confined(cluster: Cluster) -> None:
+    for container in containers(cluster):
+        name, host = container["Name"], container["HostConfig"]
+        assert container["Config"]["User"].partition(":")[0] not in ("", "0", "root"), name
+        assert host["ReadonlyRootfs"], name
+        assert host["CapDrop"] == ["ALL"], name
+        assert "no-new-privileges:true" in host["SecurityOpt"], name
+        assert host["Memory"] > 0 and host["PidsLimit"] > 0, name
+
+
+@pytest.mark.parametrize(
+    ("service", "host", "port"),
+    [("worker", "postgres", 5432), ("worker-cpu", "postgres", 5432), ("api-server", "redis", 6379),
+     ("triggerer", "redis", 6379), ("scheduler", "s3", 9000), ("scheduler", "git", 2222)],
+)  # fmt: skip
+def test_networks_are_separate(cluster: Cluster, service: str, host: str, port: int) -> None:
+    output = cluster.compose("exec", "-T", service, "python", "-c", REACH, host, str(port), check=False)
+    assert "socket.gaierror" in output or "timed out" in output
+
+
+def test_nothing_answers_without_its_secret(cluster: Cluster, done: dict[str, str]) -> None:
+    with pytest.raises(HTTPError) as refused:
+        urlopen(f"{cluster.tool.url()}/api/v2/dags")
+    assert refused.value.code == 401
+    for address in ("http://s3:9000/luodi", "http://s3:9000/luodi/dvc/files/md5"):
+        output = cluster.shell(
+            "worker", f"python -c \"import urllib.request as r; r.urlopen('{address}')\" 2>&1 || true"
+        )
+        assert "HTTP Error 403" in output
+    output = cluster.shell("worker", "ssh -F none -o StrictHostKeyChecking=no -p 2222 git@git 2>&1 || true")
+    assert "Permission denied (publickey)" in output
+    output = cluster.compose("exec", "-T", "redis", "redis-cli", "keys", "*")
+    assert "NOAUTH" in output
+
+
+def test_a_viewer_sees_and_does_not_start_runs(cluster: Cluster) -> None:
+    cluster.shell(
+        "api-server",
+        "airflow users create --role Viewer --username viewer --firstname V --lastname V --email v@localhost"
+        " --password \"$(head -c 6 /run/secrets/jwt_secret)\" > /dev/null",
+    )  # fmt: skip
+    viewer = cluster.tool.Airflow()
+    login = {"username": "viewer", "password": cluster.tool.read("jwt_secret")[:6]}
+    viewer.token = viewer._send("/auth/token", login, "POST")["access_token"]
+    assert {dag["dag_id"] for dag in viewer.call("dags")["dags"]} == {f"retrain_{model}" for model in MODELS}
+    with pytest.raises(HTTPError) as refused:
+        viewer._send("/api/v2/dags/retrain_reviews/dagRuns", {"logical_date": None}, "POST")
+    assert refused.value.code == 403
+
+
+def test_no_secret_is_in_any_log_image_or_environment(cluster: Cluster, done: dict[str, str]) -> None:
+    logs = [cluster.compose("logs", "--no-color")]
+    logs += [
+        cluster.shell(worker, "find /opt/airflow/logs -type f -exec cat {} +") for worker in ("worker", "worker-cpu")
+    ]
+    logs.append(
+        json.dumps([[item["Config"]["Env"], item["Args"], item["Config"]["Cmd"]] for item in containers(cluster)])
+    )
+    images = sorted({item["Config"]["Image"] for item in containers(cluster)})
+    logs += [subprocess.check_output(["docker", "history", "--no-trunc", image], text=True) for image in images]
+    assert "retrain_reviews" in logs[0] and "luodi train" in "".join(logs[1:3])
+    names = ("postgres_password", "redis_password", "admin_password", "api_secret_key", "jwt_secret", "fernet_key",
+             "s3_secret", "s3_access")  # fmt: skip
+    secrets = {name: cluster.tool.read(name) for name in names}
+    for key in ("git_key", "git_host_key"):
+        secrets[key] = cluster.tool.read(key).splitlines()[2]  # of the lines of base64 one that holds the private part
+    found = {name for name, value in secrets.items() if any(value in log for log in logs)}
+    assert found == set()
+
+
+def test_ten_queued_runs_of_two_models_on_two_workers(cluster: Cluster, done: dict[str, str]) -> None:
+    """The first run of a model computes everything, the four after it find it done; one run of a model at a time."""
+    cluster.reset()
+    airflow, started = cluster.airflow, time.time()
+    runs = [(model, airflow.trigger(model)) for _ in range(5) for model in MODELS]
+    for model, run in runs:
+        assert cluster.wait(model, run, 1800) == "success", cluster.story(model, run)
+    makespan = time.time() - started
+    stages = sum(task["duration"] or 0 for model, run in runs for task in airflow.tasks(model, run))
+    print(f"makespan of ten runs on two workers: {makespan:.0f} s; sum of their stages: {stages:.0f} s")
+    assert makespan < stages + 10 * 6 * 10  # not more than ten seconds between two tasks of a run
+    assert {tuple(cluster.versions(model)) for model in MODELS} == {(f"{model}@v1.0.0",) for model in MODELS}
