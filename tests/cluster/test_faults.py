@@ -89,8 +89,9 @@ def test_a_run_survives_a_git_server_that_is_away_while_it_registers(
 
 def test_a_full_disk_is_said_clearly_and_once_freed_the_run_goes_on(cluster: Cluster, expected: dict[str, Any]) -> None:
     cluster.reset()
-    cluster.shell(WORKER, "dd if=/dev/zero of=/var/lib/luodi/filler bs=1M 2> /dev/null || true")
     run = cluster.airflow.trigger("reviews")
+    cluster.wait_for_task("reviews", run, "preprocess", "success")
+    cluster.shell(WORKER, "dd if=/dev/zero of=/var/lib/luodi/filler bs=1M 2> /dev/null || true")
     cluster.wait_for_task("reviews", run, "train", "up_for_retry")
     assert "the disk is full" in cluster.log("reviews", run, "train", 1)
     cluster.shell(WORKER, "rm /var/lib/luodi/filler")
