@@ -54,7 +54,7 @@ test-cluster: $(VENV)/.dev data ## the cluster for real, and faults in its parts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m cluster --durations=0 tests/cluster
 
 test: $(VENV)/.dev data ## every test
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.dev ## style, types and the import contract
 	@$(BIN)/ruff format --check src dags docker tests benchmarks
