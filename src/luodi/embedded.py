@@ -34,6 +34,7 @@ CONFIG = """\
 """
 
 FACTS = "version.json"  # in a pulled folder: which version it is, and all that its tag says
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 BOT = {"NAME": "luodi", "EMAIL": "luodi@localhost"}
 
 
@@ -127,6 +128,8 @@ def environment(root: Path, origin: Origin) -> dict[str, str]:
     variables = {
         "AIRFLOW_HOME": str(origin.home / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
+        # Of this folder, even if it was copied or moved with the settings that Airflow once wrote into it.
+        DATABASE: os.environ.get(DATABASE) or f"sqlite:///{origin.home / 'airflow' / 'airflow.db'}",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",

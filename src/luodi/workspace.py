@@ -102,12 +102,26 @@ class Workspace:
             StageFailed: Its command failed; `code` is the exit code of `luodi STAGE`.
             RemoteError: Its dependencies or outputs cannot be moved.
         """
+        self._show_what_changed(stage)
         self.dvc("repro", "--single-item", "--pull", "--allow-missing", stage, stream=True)
         entry = locks.read(self.lock).get(stage)
         if entry is None:
             raise ArtifactError(f"dvc repro left no entry for {stage} in dvc.lock")
         self.dvc("push", stage)
         return {stage: entry}
+
+    def _show_what_changed(self, stage: str) -> None:
+        """Make DVC see what changed before `stage`: alone, it counts what is not there as unchanged.
+
+        So an entry that read other files than the stages before it left is forgotten, and raw data are brought.
+        """
+        known = locks.read(self.lock)
+        made = {path: md5 for name in known for path, md5 in locks.outputs(known, name).items()}
+        read = {dep["path"]: dep["md5"] for dep in known.get(stage, {}).get("deps", ())}
+        if any(made.get(path, md5) != md5 for path, md5 in read.items()):
+            locks.write(self.lock, {name: entry for name, entry in known.items() if name != stage})
+        if raw := [path for path in read if path not in made and not (self.root / path).exists()]:
+            self.pull(*raw)
 
     def pull(self, *paths: str) -> None:
         """Bring outputs named in dvc.lock from the remote, each checked against its hash."""

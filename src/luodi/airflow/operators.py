@@ -17,7 +17,6 @@ from luodi.files import read_json
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
 from luodi.processes import Runner
-from luodi.workspace import Workspace
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -89,25 +88,9 @@ class StageOperator(WorkspaceOperator):
 
     def work(self, job: Job) -> dict[str, Any]:
         with workspace.clone(job.origin, job.commit, job.runner) as clone:
-            name = f"{self.stage}@{self.model}"
-            ready(clone, name, job.entries)
-            entries = clone.reproduce(name)
+            locks.write(clone.lock, {**locks.read(clone.lock), **job.entries})
+            entries = clone.reproduce(f"{self.stage}@{self.model}")
             return {"commit": job.commit, "entries": entries, "training": training(clone.root, self.model)}
-
-
-def ready(clone: Workspace, stage: str, entries: locks.Entries) -> None:
-    """Make DVC see what changed before `stage`: alone, it counts what is not there as unchanged.
-
-    So an entry that read other files than the stages before it left is forgotten, and raw data are brought.
-    """
-    known = {**locks.read(clone.lock), **entries}
-    made = {path: md5 for name in known for path, md5 in locks.outputs(known, name).items()}
-    read = {dep["path"]: dep["md5"] for dep in known.get(stage, {}).get("deps", ())}
-    if any(made.get(path, md5) != md5 for path, md5 in read.items()):
-        del known[stage]
-    locks.write(clone.lock, known)
-    if raw := [path for path in read if path not in made and not (clone.root / path).exists()]:
-        clone.pull(*raw)
 
 
 def training(root: Path, model: str) -> dict[str, Any] | None:
