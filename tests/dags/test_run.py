@@ -89,7 +89,7 @@ def test_models_lists_the_version(ran: Done) -> None:
     output = ran.project.run("luodi", "models")
     assert "reviews@v1.0.0" in output
     assert "production" in output
-    assert "reviews@v1.0.0" in ran.project.run("luodi", "models", "reviews")
+    assert "reviews@v1.0.0" in ran.project.run("luodi", "models", "list", "reviews")
 
 
 @pytest.fixture(scope="module")

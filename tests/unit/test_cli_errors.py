@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import os
 import re
 import shutil
@@ -24,8 +25,8 @@ CODES = {
     if isinstance(kind, type) and issubclass(kind, errors.LuodiError)
 }
 COMMANDS = [
-    "validate", "preprocess", "baseline", "train", "evaluate", "fetch", "run", "connect", "up", "register", "models",
-    "predict", "add", "architectures",
+    "validate", "preprocess", "baseline", "train", "evaluate", "fetch", "run", "connect", "up", "gate", "register",
+    "promote", "rollback", "pull", "models", "models list", "models show", "predict", "add", "architectures",
 ]  # fmt: skip
 STAGES = COMMANDS[:5]
 Break = Callable[[Any], object]
@@ -122,7 +123,7 @@ PARAMS = [
         Case(
             f"typo {command}", nothing, f"{command} reveiws", "UnknownKey", "no model 'reveiws'.*did you mean 'reviews'"
         )
-        for command in ("validate", "preprocess", "baseline", "train", "evaluate", "run", "register")
+        for command in ("validate", "preprocess", "baseline", "train", "evaluate", "run", "gate", "register")
     ),
 ]
 
@@ -223,9 +224,15 @@ def test_bad_rows_end_in_a_report_and_a_code(content, error, message, make_proje
     assert (project.root / "artifacts" / "reviews" / "validate" / "report.html").exists()
 
 
-@pytest.mark.parametrize("url", ["/nowhere/x.git", "file:///nowhere/x.git", "http://me:secret@127.0.0.1:9/x.git",
-                                 "git://127.0.0.1:9/x.git", "ssh://me@127.0.0.1:9/x.git"])  # fmt: skip
-@pytest.mark.parametrize("command", ["models", "predict reviews 好", "register reviews"])
+ORIGINS = ["/nowhere/x.git", "file:///nowhere/x.git", "http://me:secret@127.0.0.1:9/x.git", "git://127.0.0.1:9/x.git",
+           "ssh://me@127.0.0.1:9/x.git"]  # fmt: skip
+ASKING = ["models", "predict reviews 好", "register reviews"]
+MOVING = ["models show reviews", "gate reviews", "rollback reviews", "promote reviews@v1.0.0", "pull reviews there"]
+
+
+@pytest.mark.parametrize(
+    ("url", "command"), [*itertools.product(ORIGINS, ASKING), *itertools.product(ORIGINS[2:3], MOVING)]
+)
 def test_an_unreachable_git_origin(url, command, make_project, request, tmp_path):
     project = make_project(re.sub(r"\W+", "-", request.node.name))
     before = tree(project.root, *OWN)
@@ -261,7 +268,7 @@ def test_an_origin_without_versions(branch, make_project, tmp_path):
     for arguments in (
         ["predict", "reviews", "好"],
         ["predict", "reviews", "好", "--version", "v1.0.0"],
-        ["models", "reviews"],
+        ["models", "list", "reviews"],
     ):
         refused(luodi(project, *arguments, **env), "NoVersion", "no version of reviews at all")
     done = luodi(project, "models", **env)
@@ -350,7 +357,7 @@ def test_a_full_disk(stage, free, full_disk):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_an_example(command, make_project, tmp_path):
     done = subprocess.run(
-        [Path(sys.executable).parent / "luodi", command, "--help"],
+        [Path(sys.executable).parent / "luodi", *command.split(), "--help"],
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
     assert done.returncode == 0
@@ -359,9 +366,13 @@ def test_help_shows_an_example(command, make_project, tmp_path):
 
 
 def test_the_commands_are_those_tested_here():
+    import typer
+
     from luodi.cli import app
 
-    assert sorted(command.callback.__name__ for command in app.registered_commands) == sorted(COMMANDS)
+    known = typer.main.get_command(app).commands
+    inner = {f"{name} {one}" for name, command in known.items() for one in getattr(command, "commands", ())}
+    assert known.keys() | inner == set(COMMANDS)
 
 
 @pytest.mark.parametrize(
