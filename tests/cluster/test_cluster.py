@@ -5,7 +5,8 @@ import subprocess
 import time
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pytest
 from cluster import MODELS, Cluster, locks
@@ -57,6 +58,15 @@ def test_cluster_run_tells_what_came_of_it(cluster: Cluster, done: dict[str, str
     assert "  register     success" in output
     assert "verdict  unchanged" in output
     assert "version  reviews@v1.0.0" in output
+
+
+def test_the_api_server_shows_the_reports_of_a_run(cluster: Cluster, done: dict[str, str]) -> None:
+    """It clones the project and pulls from the store by itself."""
+    airflow = cluster.airflow
+    airflow.call("dags")  # logs in
+    address = f"{airflow.url}/luodi/retrain_digits/{quote(done['digits'], safe='')}/validation"
+    with urlopen(Request(address, headers={"Authorization": f"Bearer {airflow.token}"}), timeout=120) as answer:
+        assert b"<!doctype html>" in answer.read()
 
 
 def test_training_ran_on_the_queue_of_the_gpu_and_the_rest_did_not(cluster: Cluster, done: dict[str, str]) -> None:
