@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -24,8 +25,9 @@ class Cluster:
     project: "Project"
     tool: Any
 
-    @property
+    @cached_property
     def airflow(self) -> Any:
+        """One login for all: to check a password takes the API server half a second."""
         return self.tool.Airflow()
 
     def compose(self, *arguments: str, check: bool = True, stdin: bytes | None = None) -> str:

@@ -62,7 +62,6 @@ def cluster(project: Any) -> Iterator[Cluster]:
     try:
         tool.up()
         assert wait_for(lambda: len(cluster.airflow.call("dags")["dags"]) == len(MODELS), 180)
-        cluster.reset()  # the schedules have started a run of each model
         yield cluster
     finally:
         (project.home / "cluster.log").write_text(cluster.compose("logs", "--no-color", check=False))
