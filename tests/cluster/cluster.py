@@ -12,7 +12,7 @@ from urllib.parse import quote
 from luodi import locks
 
 if TYPE_CHECKING:
-    from conftest import Project
+    from project import Project
 
 MODELS = ("reviews", "digits")
 ENDED = {"success", "failed"}

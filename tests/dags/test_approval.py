@@ -17,7 +17,7 @@ from urllib.parse import quote
 import httpx
 import psutil
 import pytest
-from conftest import Done, Project
+from project import Done, Project
 
 from luodi import embedded
 from luodi.errors import Held

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Project
+from project import Project
 
 from luodi import config, graph
 from luodi.airflow.operators import to_skip

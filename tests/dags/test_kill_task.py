@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import psutil
 import pytest
-from conftest import Done, Project
+from project import Done, Project
 
 pytestmark = pytest.mark.slow
 

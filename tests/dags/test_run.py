@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Done, Project
+from project import Done, Project
 
 from luodi import locks
 from luodi.errors import Held, StageFailed, Unproven

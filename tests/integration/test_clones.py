@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import Done
+from project import Done
 
 from luodi.workspace import KEPT_FAILURES
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import Done, Project
+from project import Done, Project
 
 from luodi import locks
 from luodi.files import checksum, folder_checksum

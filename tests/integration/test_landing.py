@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Done, Project
+from project import Done, Project
 
 from luodi import landing, locks, registry
 from luodi.errors import ArtifactError, NoIdentity, PushRejected, RemoteError

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from conftest import Done
+from project import Done
 
 from luodi import locks, workspace
 from luodi.errors import RemoteError

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Done, Project
+from project import Done, Project
 
 from luodi import landing, locks, registry, trial
 from luodi.errors import Held, NoVersion, RegistryError, RemoteError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import ROOT, Done, Project
+from project import ROOT, Done, Project
 
 from luodi import locks
 from luodi.data import sources

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import Done, Project
+from project import Done, Project
 
 from luodi import config, graph, locks
 

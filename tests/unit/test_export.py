@@ -78,7 +78,7 @@ def run(paths):
 
 
 def outputs(paths):
-    files = sorted(path for path in (paths.artifacts / "train").rglob("*") if path.is_file())
+    files = sorted(path for path in (paths.artifacts / "train").rglob("*") if path.is_file() and path != paths.cost)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

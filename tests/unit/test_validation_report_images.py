@@ -82,7 +82,7 @@ def test_hostile_files_end_as_quarantine_reasons(tmp_path: Path) -> None:
     paths = lay(tmp_path, *good(), *files)
     code, output, peak = luodi_validate(tmp_path)
     assert (code, output) == (
-        0, "digits: passed with warnings; 1,010 rows in, 1,000 clean, 10 quarantined, 0 duplicates\n"
+        0, "digits: passed with warnings; 1,010 rows, 1,000 clean, 10 quarantined, 0 duplicates\n"
     )  # fmt: skip
     assert peak < MEMORY
     held = pq.read_table(paths.quarantine).to_pylist()
@@ -102,7 +102,7 @@ def test_clean_rows_are_the_bytes_that_came(tmp_path: Path, capsys: pytest.Captu
     assert clean.column_names == ["image", "label", "source"]
     assert [tuple(row.values()) for row in clean.to_pylist()] == rows
     assert pq.read_table(paths.quarantine).num_rows == 0
-    assert capsys.readouterr().out == "digits: passed; 1,001 rows in, 1,001 clean, 0 quarantined, 0 duplicates\n"
+    assert capsys.readouterr().out == "digits: passed; 1,001 rows, 1,001 clean, 0 quarantined, 0 duplicates\n"
 
 
 def test_many_parts_are_written_whole_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,5 +192,5 @@ def test_a_hundred_thousand_images_fit_in_memory(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     code, output, peak = luodi_validate(tmp_path)
     assert code == 0, output
-    assert "100,000 rows in, 100,000 clean" in output
+    assert "100,000 rows, 100,000 clean" in output
     assert peak < MEMORY

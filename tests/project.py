@@ -1,0 +1,119 @@
+"""A small real project: a checkout with its own git and DVC, and commands that run in it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from luodi import embedded, locks, registry
+from luodi.origin import Origin
+from luodi.registry import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+FOREIGN = ("LUODI_", "GIT_", "DVC_", "AIRFLOW", "PYTHON")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout with an embedded origin, cache and remote of its own."""
+
+    root: Path
+    home: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
+        return inherited | {
+            "HOME": str(self.home),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.root / "src"),
+            "GIT_CONFIG_GLOBAL": str(self.home / "gitconfig"),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "DVC_SITE_CACHE_DIR": str(self.home / "dvc"),
+            "DVC_NO_ANALYTICS": "1",
+            "DO_NOT_TRACK": "1",
+        }
+
+    @property
+    def origin(self) -> Origin:
+        return Origin.embedded(self.root)
+
+    @property
+    def lock(self) -> dict[str, Any]:
+        return locks.read(self.root / "dvc.lock")
+
+    def run(self, *command: str, code: int = 0, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
+        """Run a command in the checkout, expect its exit code, return what it printed, errors included."""
+        done = subprocess.run(
+            command, cwd=self.root, env=self.env | dict(env or {}), input=stdin, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        assert done.returncode == code, f"{command} ended with {done.returncode}, expected {code}:\n{done.stdout}"
+        return done.stdout
+
+    def start(self, *command: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> psutil.Popen:
+        """Start a command in a process group of its own; its output goes to `started.log` in `home`."""
+        with (self.home / "started.log").open("wb") as log:
+            return psutil.Popen(
+                command, cwd=cwd or self.root, env=self.env | dict(env or {}), stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+
+    def git(self, *arguments: str) -> str:
+        return self.run("git", *arguments).strip()
+
+    def bare(self, *arguments: str) -> str:
+        """Run git in the embedded origin."""
+        return self.run("git", "--git-dir", self.origin.git, *arguments).strip()
+
+    def set(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Change parameters of `reviews` and commit them."""
+        path = self.root / "params.yaml"
+        params = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for block, values in changes.items():
+            params["models"]["reviews"][block] |= values
+        path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        self.git("commit", "--quiet", "--all", "--message", "Change parameters")
+
+    def landed(self, ref: str = "main") -> dict[str, Any]:
+        """The lock entries on a branch of the embedded origin."""
+        return locks.parse(self.bare("show", f"{ref}:dvc.lock"), ref)
+
+    def versions(self) -> list[Version]:
+        return registry.versions(Path(self.origin.git), "reviews")
+
+    def copy(self, name: str) -> "Project":
+        """A copy beside this one that shares nothing with it."""
+        other = Project(self.root.parent / name, self.home.parent / f"{name}.home")
+        shutil.copytree(self.root, other.root, symlinks=True)
+        shutil.copytree(self.home, other.home, symlinks=True)
+        (other.root / ".dvc" / "config.local").unlink(missing_ok=True)
+        embedded.connect(other.root, other.origin)
+        return other
+
+    def alive(self) -> list[psutil.Process]:
+        """Processes that work in this project, or in a clone of it, or name it in their command line."""
+        return [process for process in psutil.process_iter() if self._concerns(process)]
+
+    def _concerns(self, process: psutil.Process) -> bool:
+        try:
+            places = [process.cwd(), *process.cmdline()]
+            return process.pid != os.getpid() and any(str(self.root) in place for place in places)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+
+
+@dataclass(frozen=True)
+class Done:
+    """A project in which the whole graph ran once, what was printed, and the lock entries that it left."""
+
+    project: Project
+    output: str
+    entries: dict[str, Any]
