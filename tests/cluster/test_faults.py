@@ -80,7 +80,7 @@ def test_a_run_survives_a_git_server_that_is_away_while_it_registers(
 ) -> None:
     cluster.reset()
     run = cluster.airflow.trigger("reviews")
-    cluster.wait_for_task("reviews", run, "evaluate", "success")
+    cluster.wait_for_task("reviews", run, "gate", "success")
     cluster.compose("stop", "--timeout", "2", "git")
     time.sleep(45)
     cluster.compose("start", "git")
