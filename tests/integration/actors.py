@@ -1,0 +1,609 @@
+"""A tiny project with ready-made challengers, and actors: real processes that stop before each command they run.
+
+An actor is forked from a process that has imported everything. git runs as it always does, but DVC in the actor itself:
+a real DVC on a real remote, without the second that its start takes. Linux only.
+"""
+
+import contextlib
+import ctypes
+import hashlib
+import importlib
+import io
+import json
+import os
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from onnx import TensorProto, helper, numpy_helper
+
+from luodi import config, graph, inference, locks
+from luodi.data.text import Encoder
+from luodi.errors import LuodiError
+from luodi.files import checksum, folder_checksum, read_json, write_json
+from luodi.origin import Origin
+from luodi.paths import ModelPaths
+from luodi.processes import CommandFailed, Runner
+from luodi.stages import evaluate
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = {"quick": "auto", "careful": "human"}
+"""Model -> register.approval."""
+SPLITS = {"train": 20, "validation": 20, "test": 160}
+QUALITY = {"hopeless": 0.4, "weak": 0.7, "similar": 0.71, "good": 0.86, "again": 0.86, "best": 0.98}
+"""Challenger -> accuracy. `similar` cannot be told from `weak`; `again` is `good` with another report."""
+LENGTH = 3 + len(QUALITY)
+SURE = 3.0  # the logit of what a model says
+
+GRAPH = """\
+stages:
+  validate:
+    foreach: ${models}
+    do:
+      cmd: luodi validate ${key}
+      deps: ["data/${key}"]
+      outs: ["artifacts/${key}/validate/summary.json"]
+  preprocess:
+    foreach: ${models}
+    do:
+      cmd: luodi preprocess ${key}
+      params: ["models.${key}.preprocess"]
+      outs: ["artifacts/${key}/preprocess/rows.parquet", "artifacts/${key}/preprocess/summary.json"]
+  train:
+    foreach: ${models}
+    do:
+      cmd: luodi train ${key}
+      params: ["models.${key}.labels"]
+      outs: ["artifacts/${key}/train/export"]
+  evaluate:
+    foreach: ${models}
+    do:
+      cmd: luodi evaluate ${key}
+      outs:
+        - artifacts/${key}/evaluate/sample.parquet
+        - artifacts/${key}/evaluate/report.html
+        - artifacts/${key}/evaluate/metrics.json
+"""
+"""The outputs that a landing reads and one that it does not: DVC parses this a thousand times here."""
+
+GITCONFIG = """\
+[user]
+name = Tester
+email = tester@localhost
+[gc]
+auto = 0
+[maintenance]
+auto = false
+[core]
+fsync = none
+"""
+
+
+def git(cwd: Path, *arguments: str, stdin: str | None = None) -> str:
+    """Run git, expect success, return its output."""
+    done = subprocess.run(["git", *arguments], cwd=cwd, input=stdin, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, f"git {arguments} in {cwd}: {done.stdout}{done.stderr}"
+    return done.stdout.rstrip("\n")
+
+
+# The tiny project
+
+
+@dataclass(frozen=True)
+class Template:
+    """Where `origin.git`, `remote` (empty) and `cache` (with all challengers' files) are.
+
+    Attributes:
+        commit: The one commit of main.
+        entries: (model, challenger) -> its lock entries.
+    """
+
+    folder: Path
+    commit: str
+    entries: Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+def make(folder: Path) -> Template:
+    """Make the project and all challengers' files, in a DVC cache; nothing has landed.
+
+    Done in a process of its own: Arrow and ONNX Runtime start threads, and what is forked from must have none.
+    """
+    note = folder / "entries.json"
+
+    def work() -> int:
+        write_json(note, [[*key, entries] for key, entries in _make(folder).items()])
+        return 0
+
+    code, output = forked(work)
+    assert code == 0, output
+    entries = {(model, name): found for model, name, found in read_json(note)}
+    return Template(folder, git(folder / "origin.git", "rev-parse", "main"), entries)
+
+
+def _make(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    checkout, origin = folder / "checkout", folder / "origin.git"
+    git(folder, "init", "--quiet", "-b", "main", str(checkout))
+    (folder / "remote").mkdir()
+    (checkout / "params.yaml").write_text(yaml.safe_dump(_params(), sort_keys=False))
+    (checkout / "dvc.yaml").write_text(GRAPH)
+    (checkout / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    (checkout / "data.dvc").write_text("outs: []\n")
+    (checkout / "requirements.txt").write_text("luodi\n")
+    (checkout / ".gitignore").write_text("/artifacts\n/data\n/.dvc/config.local\n/.dvc/tmp\n/.dvc/cache\n")
+    (checkout / ".dvc").mkdir()
+    (checkout / ".dvc" / "config").touch()
+    git(checkout, "add", "--all")
+    git(checkout, "commit", "--quiet", "-m", "A tiny project")
+    git(folder, "clone", "--quiet", "--bare", str(checkout), str(origin))
+    shutil.rmtree(origin / "hooks")
+    git(origin, "repack", "-adq")
+    return {(model, name): _challenger(checkout, folder / "cache", model, name) for model in MODELS for name in QUALITY}
+
+
+def _params() -> dict[str, Any]:
+    """The repository's own block for reviews, with rules that leave the decision to the accuracy."""
+    block = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["models"]["reviews"]
+    block["preprocess"] |= {"tokenizer": "char", "max_length": LENGTH}
+    block["train"] |= {"architecture": "mlp"}
+    block["evaluate"] |= {"bootstrap": 20}
+    block["gate"] |= {
+        "minimum": 0.5, "resamples": 1000, "max_slice_loss": 1.0, "max_latency_ms": 10000.0,
+        "max_calibration_error": 1.0,
+    }  # fmt: skip
+    approval = {name: {"register": {"approval": mode, "timeout_hours": 1}} for name, mode in MODELS.items()}
+    return {"models": {name: block | approval[name] for name in MODELS}}
+
+
+def _challenger(checkout: Path, cache: Path, model: str, name: str) -> dict[str, Any]:
+    """Do by hand what the stages would have done, but let evaluate run; return the lock entries."""
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    paths = ModelPaths(checkout, model)
+    shutil.rmtree(checkout / "artifacts", ignore_errors=True)
+    for path in (paths.rows, paths.validation_summary, paths.baseline_scores, paths.export / "model.onnx"):
+        path.parent.mkdir(parents=True)
+    _write_rows(paths.rows)
+    _write_export(paths.export, tuple(params["models"][model]["labels"]), "good" if name == "again" else name)
+    write_json(paths.validation_summary, {"rows": 210, "clean": 200, "quarantined": 10, "duplicates": 0})
+    write_json(paths.preprocess_summary, {"rows": SPLITS, "sources": {"shop": sum(SPLITS.values())}})
+    np.save(paths.baseline_scores, np.full((SPLITS["test"], 2), 0.5, np.float32), allow_pickle=False)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluate.run(config.model(config.load(paths.params), model), paths)
+    paths.evaluation_report.write_text(f"The report of {name}.\n")
+
+    def value(key: str) -> Any:
+        _, _, block = key.split(".")
+        return params["models"][model][block]
+
+    return {
+        f"{stage}@{model}": {
+            "cmd": f"luodi {stage} {model}",
+            "deps": [{"path": path, "hash": "md5", **_DATA} for path in body["deps"]],
+            "params": {"params.yaml": {key: value(key) for key in body["params"]}},
+            "outs": [{"path": path, "hash": "md5", **_put(cache, checkout / path)} for path in body["outs"]],
+        }
+        for stage, body in graph.stages(checkout / "dvc.yaml", model, "text").items()
+    }
+
+
+_DATA = {"md5": hashlib.md5(b"data").hexdigest() + ".dir", "size": 1, "nfiles": 1}
+
+
+def _put(cache: Path, path: Path) -> dict[str, Any]:
+    """Put a file or a folder into a DVC cache; return what dvc.lock says of it."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    size = sum(file.stat().st_size for file in files)
+    for file in files:
+        _store(cache, checksum(file), file.read_bytes())
+    if not path.is_dir():
+        return {"md5": checksum(path), "size": size}
+    md5 = folder_checksum(path)
+    _store(cache, md5, json.dumps([{"md5": checksum(file), "relpath": file.name} for file in files]).encode())
+    return {"md5": md5, "size": size, "nfiles": len(files)}
+
+
+def _store(cache: Path, md5: str, content: bytes) -> None:
+    path = stored(cache, md5)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def stored(store: Path, md5: str) -> Path:
+    """Where a DVC cache or remote keeps a file."""
+    return store / "files" / "md5" / md5[:2] / md5[2:]
+
+
+def _write_rows(path: Path) -> None:
+    """Rows whose letters say what each challenger is to say of them: right on its share of each split."""
+    rng = np.random.default_rng(7)
+    split = np.repeat(list(SPLITS), list(SPLITS.values()))
+    label = rng.permutation(np.arange(len(split)) % 2).astype(np.int32)
+    right = [rng.permuted(np.arange(len(split)) < share * len(split)) for share in QUALITY.values()]
+    says = np.where(right, label, 1 - label)
+    texts = [f"{row:03d}" + "".join(map(_letter, range(len(QUALITY)), says[:, row])) for row in range(len(split))]
+    pq.write_table(pa.table({"text": texts, "label": label, "source": ["shop"] * len(split), "split": split}), path)
+
+
+def _letter(place: int, says: int) -> str:
+    return chr(ord("a") + 2 * place + says)
+
+
+def _write_export(folder: Path, labels: tuple[str, ...], name: str) -> None:
+    """A model that goes by the letters of challenger `name`."""
+    letters = tuple(_letter(place, says) for place in range(len(QUALITY)) for says in (0, 1))
+    encoder = Encoder(labels, "char", LENGTH, 1, (), letters)
+    weights = np.zeros((encoder.size, 2), np.float32)
+    first = 2 + 2 * list(QUALITY).index(name)
+    weights[first, 0] = weights[first + 1, 1] = SURE
+    nodes = [
+        helper.make_node("Gather", ["weights", "x"], ["votes"]),
+        helper.make_node("ReduceSum", ["votes", "axis"], ["logits"], keepdims=0),
+        helper.make_node("Softmax", ["logits"], ["probabilities"]),
+    ]
+    made = helper.make_graph(
+        nodes, "luodi",
+        [helper.make_tensor_value_info("x", TensorProto.INT32, ["batch", encoder.length])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 2])],
+        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(np.array([1]), "axis")],
+    )  # fmt: skip
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(model, {"luodi": json.dumps(inference.facts(encoder), sort_keys=True)})
+    (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    write_json(folder / "encoder.json", encoder.as_json())
+
+
+# Processes
+
+DIE_WITH_PARENT, ADOPT_ORPHANS = 1, 36
+PATIENCE = 120  # seconds for one command
+JOBS = 30  # of one actor: memory grows
+
+
+def prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def forked(work: Callable[[], int]) -> tuple[int, str]:
+    """Do `work` in a process of its own that dies with this one; return its exit code and what it printed."""
+    read, write = os.pipe()
+    if pid := os.fork():
+        os.close(write)
+        with os.fdopen(read, encoding="utf-8", errors="replace") as stream:
+            output = stream.read()
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output
+    code = 1
+    try:
+        prctl(DIE_WITH_PARENT, signal.SIGKILL)
+        os.dup2(write, 1)
+        os.dup2(write, 2)
+        sys.stdout = sys.stderr = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+        code = work()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+class Local(Runner):
+    """Does in this process what another Python would do. Nobody answers what it asks."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda line: None)
+        self._printed = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        os.dup2(self._printed.fileno(), 1)
+        os.dup2(self._printed.fileno(), 2)
+        sys.stdout = sys.stderr = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+
+    def run(self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False) -> str:
+        if command[0] != sys.executable:
+            return super().run(*command, cwd=cwd, env=env, stream=stream)
+        before = dict(os.environ)
+        os.environ.update(env or {})
+        os.chdir(cwd)
+        try:
+            code = _run_python(command[1:])
+        finally:
+            os.chdir("/")
+            os.environ.clear()
+            os.environ.update(before)
+        output = self._taken()
+        if code:
+            raise CommandFailed(command, code, output)
+        return output
+
+    def _taken(self) -> str:
+        """What was printed since the last time."""
+        sys.stdout.flush()
+        self._printed.seek(0)
+        output = self._printed.read()
+        self._printed.seek(0)
+        self._printed.truncate()
+        return output
+
+    def ask(self, *what: str) -> bool:
+        return False
+
+
+def _run_python(arguments: Sequence[str]) -> int:
+    """Run `python -P FILE ...` here; return its exit code."""
+    option, file, *rest = arguments
+    assert option == "-P", arguments
+    sys.argv = [file, *rest]
+    try:
+        runpy.run_path(file, run_name="__main__")
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def preload(work: Callable[[Local], object], path: Path) -> None:
+    """Import here whatever is imported when `work` is done elsewhere; `path` is for a note."""
+
+    def do() -> int:
+        work(Local())
+        path.write_text("\n".join(sys.modules))
+        return 0
+
+    code, output = forked(do)
+    assert code == 0, output
+    for name in path.read_text().splitlines():
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
+STOPS = {"clone", "fetch", "push", "commit", "ls-remote"}
+"""Commands of git that others see, or that see others."""
+
+
+class Stepped(Local):
+    """Asks before each command. The answer may be that its outcome gets lost on the way back."""
+
+    def __init__(self, link: Connection) -> None:
+        super().__init__()
+        self._link = link
+
+    def run(self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False) -> str:
+        program = command if command[0] == "git" else ("dvc", *command[3:])
+        lost = self.ask(*program[:2]) if program[0] == "dvc" or program[1] in STOPS else False
+        output = super().run(*command, cwd=cwd, env=env, stream=stream)
+        if lost:
+            raise CommandFailed(command, 128, "fatal: Could not read from remote repository.")
+        return output
+
+    def ask(self, *what: str) -> bool:
+        self._link.send(what)
+        return bool(self._link.recv())
+
+
+# Jobs
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an actor ended: "landed", "refused", "moved" or "pushed" and of what; or "failed" with an error of ours.
+
+    Attributes:
+        what: Name of a version, the gate's verdict, or the class of the error.
+        why: The message of the error.
+    """
+
+    kind: str
+    what: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an actor is to do.
+
+    Attributes:
+        kind: "push" the challenger's files to the DVC remote, or "half" of them; "register" it, or "land" it, which is
+            both; "promote" its version, "rollback", or "open" what is in production.
+    """
+
+    kind: str
+    model: str
+    challenger: str
+
+
+def do(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:
+    """Do what the plan says."""
+    work = {
+        "land": _land, "register": _register, "push": _push, "half": _push, "promote": _promote, "rollback": _rollback,
+        "open": _open,
+    }  # fmt: skip
+    return work[plan.kind](plan, template, origin, runner)
+
+
+def _land(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:
+    _push(plan, template, origin, runner)
+    return _register(plan, template, origin, runner)
+
+
+def _push(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:
+    """What the tasks of the stages do after they ran."""
+    from luodi import workspace
+
+    entries = template.entries[plan.model, plan.challenger]
+    with workspace.clone(origin, template.commit, runner) as clone:
+        locks.write(clone.lock, locks.merge(locks.read(clone.lock), plan.model, entries))
+        clone.dvc("push", *(list(entries)[-2:-1] if plan.kind == "half" else entries))
+    return Outcome("pushed", plan.challenger)
+
+
+def _register(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:
+    """What the tasks gate, approve and register do; where nobody is asked, the gate's part is left to register."""
+    from luodi import landing, trial
+    from luodi.errors import Held
+
+    entries = template.entries[plan.model, plan.challenger]
+    decision, approval = None, landing.AUTO
+    if MODELS[plan.model] == "human":
+        decision = trial.decide(origin, template.commit, plan.model, entries, runner)
+        if decision["verdict"] in landing.WANTED["human"]:
+            runner.ask("person", "approves")
+            approval = {"mode": "human", "by": "Tester", "at": "2024-05-01T00:00:00+00:00", "comment": ""}
+        elif decision["verdict"] != "unchanged":
+            return Outcome("refused", decision["verdict"])
+    try:
+        landed = landing.register(
+            origin, template.commit, plan.model, entries, runner, decision=decision, approval=approval
+        )
+    except Held as error:
+        return Outcome("refused", "Held", str(error))
+    if landed.version is None:
+        return Outcome("refused", landed.decision["verdict"])
+    return Outcome("landed", landed.version.name)
+
+
+def _promote(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:
+    from luodi import landing, registry
+
+    known = registry.versions(registry.mirror(origin, runner), plan.model)
+    export = registry.export_hash(template.entries[plan.model, plan.challenger], plan.model)
+    names = [version.name for version in known if version.facts["export"] == export]
+    target = names[0] if names else f"{plan.model}@v0.0.0"
+    return Outcome("moved", landing.move(origin, target, "promote", "because", runner)[0].name)
+
+
+def _rollback(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:
+    from luodi import landing, registry
+
+    number = landing.previous(registry.mirror(origin, runner), plan.model)
+    return Outcome("moved", landing.move(origin, f"{plan.model}@{number}", "rollback", "because", runner)[0].name)
+
+
+def _open(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:
+    from luodi import registry, sample
+    from luodi.inference import Classifier
+
+    version = registry.find(Path(origin.git), plan.model)
+    with registry.opened(origin, version, runner, "export", "sample", own_cache=True) as clone:
+        paths = ModelPaths(clone.root, plan.model)
+        sample.check(paths.sample, Classifier.load(paths.export), version.name)
+    return Outcome("opened", version.name)
+
+
+# Actors
+
+
+class Actor:
+    """A process that does one job after the other, stopped before each command until it is let go.
+
+    Attributes:
+        at: The command that it stops before, such as ("git", "push"); None if its job has ended.
+        outcome: How the job ended; None if it has not.
+    """
+
+    def __init__(self, template: Template) -> None:
+        self.link, theirs = Pipe()
+        self.at: tuple[str, ...] | None = None
+        self.outcome: Outcome | None = None
+        self.jobs = 0
+        self.pid = os.fork()
+        if not self.pid:
+            _act(template, theirs)
+        theirs.close()
+
+    def begin(self, plan: Plan, origin: Origin) -> None:
+        self.jobs += 1
+        self.outcome = None
+        self.link.send((plan, origin))
+        self.settle()
+
+    def go(self, lose_answer: bool = False) -> None:
+        """Let it run its next command. Call `settle` before anything else."""
+        self.link.send(lose_answer)
+
+    def settle(self) -> None:
+        """Wait until it stops before a command, or its job ends."""
+        assert self.link.poll(PATIENCE), f"an actor hangs after {self.at}"
+        said = self.link.recv()
+        self.at, self.outcome = (None, said) if isinstance(said, Outcome) else (said, None)
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        self.link.close()
+
+
+def _act(template: Template, link: Connection) -> None:
+    try:
+        prctl(DIE_WITH_PARENT, signal.SIGKILL)
+        runner = Stepped(link)
+        while True:
+            plan, origin = link.recv()
+            try:
+                link.send(do(plan, template, origin, runner))
+            except LuodiError as error:
+                link.send(Outcome("failed", type(error).__name__, str(error)))
+            except BaseException:
+                link.send(Outcome("crashed", "", traceback.format_exc()))
+    finally:
+        os._exit(1)
+
+
+class Crew:
+    """Actors of one template. One that ended its job takes the next, as a worker of Airflow does."""
+
+    def __init__(self, template: Template) -> None:
+        self._template = template
+        self._alive: list[Actor] = []
+        self._idle: list[Actor] = []
+
+    def begin(self, plan: Plan, origin: Origin) -> Actor:
+        """Let an actor begin a job. Call `release` or `kill` with it."""
+        actor = self._idle.pop() if self._idle else self._hire()
+        actor.begin(plan, origin)
+        return actor
+
+    def do(self, plan: Plan, origin: Origin) -> Outcome:
+        """Let an actor do a job to its end."""
+        actor = self.begin(plan, origin)
+        while actor.at:
+            actor.go()
+            actor.settle()
+        self.release(actor)
+        assert actor.outcome
+        return actor.outcome
+
+    def release(self, actor: Actor) -> None:
+        """Take back an actor whose job has ended."""
+        if actor.jobs < JOBS:
+            self._idle.append(actor)
+        else:
+            self.kill(actor)
+
+    def kill(self, actor: Actor) -> None:
+        """Kill an actor, and wait for what it leaves running: a push that reached the origin goes on there."""
+        actor.kill()
+        self._alive.remove(actor)
+        alive = {one.pid for one in self._alive}
+        while orphans := [child.pid for child in psutil.Process().children() if child.pid not in alive]:
+            for pid in orphans:
+                os.waitpid(pid, 0)
+
+    def disband(self) -> None:
+        for actor in list(self._alive):
+            self.kill(actor)
+        self._idle.clear()
+
+    def _hire(self) -> Actor:
+        self._alive.append(Actor(self._template))
+        return self._alive[-1]
