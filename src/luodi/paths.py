@@ -156,7 +156,7 @@ class ModelPaths:
     @property
     def sample(self) -> Path:
         """Some test rows and what the model says of them, see `luodi.sample`."""
-        return self.artifacts / "evaluate" / "sample.parquet"
+        return self.artifacts / "evaluate" / "sample.json"
 
     @property
     def latency(self) -> Path:

@@ -75,7 +75,7 @@ stages:
     do:
       cmd: luodi evaluate ${key}
       outs:
-        - artifacts/${key}/evaluate/sample.parquet
+        - artifacts/${key}/evaluate/sample.json
         - artifacts/${key}/evaluate/report.html
         - artifacts/${key}/evaluate/metrics.json
 """

@@ -57,6 +57,7 @@ def test_a_clone_is_private(ready: Done) -> None:
     with workspace.clone(project.origin, project.bare("rev-parse", "main"), Runner(print)) as clone:
         (clone.root / "params.yaml").unlink()
         assert clone.dvc("config", "--local", "cache.dir").strip() == str(project.origin.home / "cache")
-        assert clone.dvc("remote", "list").split() == ["luodi", project.origin.remote, "(default)"]
+        assert clone.dvc("config", "--local", "core.remote").strip() == "luodi"
+        assert clone.dvc("config", "--local", "remote.luodi.url").strip() == project.origin.remote
     assert (project.bare("for-each-ref"), project.git("status", "--porcelain", "--ignored")) == before
     assert not clone.root.exists()

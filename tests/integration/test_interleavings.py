@@ -307,14 +307,17 @@ def export(entries: locks.Entries, model: str) -> str:
 # What happens
 
 SEATS = st.sampled_from([0, 1])
+COMMANDS = {"land": 12, "register": 10, "push": 2, "half": 2, "promote": 4, "rollback": 4}
+"""What an actor may do, and how many commands it takes that others see, or that see others."""
 PLANS = st.builds(
     Plan,
     st.sampled_from(["land"] * 6 + ["register", "push", "half", "promote", "promote", "rollback"]),
     st.sampled_from([*MODELS]),
     st.sampled_from([*QUALITY]),
 )
-AHEAD = st.integers(0, 12)
-"""How many commands an actor goes on: a landing has about as many."""
+PROMISING = st.builds(Plan, st.just("land"), st.sampled_from([*MODELS]), st.sampled_from(["weak", "good", "best"]))
+AHEAD = st.integers(0, 11)
+"""How many commands an actor goes on; one that begins stays short of its end."""
 SPENT = {"NoVersion", "RegistryError"}
 """How a move ends that has nothing to do."""
 REFUSED = SPENT | {"PushRejected", "RemoteError", "ArtifactError"}
@@ -359,11 +362,11 @@ class Interleavings(RuleBasedStateMachine):
             seat = self.seats[number]
             self.bring(seat, seat.plan if again and seat.plan else plan, ahead)
 
-    @rule(plan=PLANS)
-    def push_at_once(self, plan: Plan) -> None:
+    @rule(plans=st.tuples(PROMISING, PROMISING))
+    def push_at_once(self, plans: tuple[Plan, Plan]) -> None:
         """Both actors go on until they are to push to git, and do so at the same time."""
         with self.watched():
-            for seat in self.seats:
+            for seat, plan in zip(self.seats, plans, strict=True):
                 self.bring(seat, plan, 0)
             self.run(self.seats, lambda actor: actor.at == ("git", "push"))
             self.tally["pushed at once"] += len([seat for seat in self.seats if seat.actor]) == 2
@@ -399,7 +402,7 @@ class Interleavings(RuleBasedStateMachine):
                 with taken_away(self.root / "world" / place):
                     self.run([seat])
 
-    @rule(number=SEATS, plan=PLANS)
+    @rule(number=SEATS, plan=PROMISING)
     def lose_answer(self, number: int, plan: Plan) -> None:
         """A push to git takes effect, but its answer gets lost."""
         with self.watched():
@@ -446,6 +449,7 @@ class Interleavings(RuleBasedStateMachine):
             seat.plan, seat.disturbed = plan, False
             seat.actor = self.crew.begin(plan, self.origin)
             self.tally[f"plan: {plan.kind}"] += 1
+            ahead %= COMMANDS[plan.kind]
         for _ in range(ahead):
             self.run([seat])
         return seat.actor

@@ -155,7 +155,7 @@ def test_rolled_back_and_promoted_again(pair: Project) -> None:
     assert "is in production already" in pair.run("luodi", "promote", "reviews@v1.1.0", code=60)
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "sample.parquet"])
+@pytest.mark.parametrize("name", ["model.onnx", "sample.json"])
 @pytest.mark.parametrize("harm", [spoil, Path.unlink])
 def test_production_stays_when_the_target_is_harmed(
     pair: Project, quiet: Runner, harm: Callable[[Path], Any], name: str

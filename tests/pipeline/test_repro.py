@@ -39,11 +39,11 @@ def outs(project: Project) -> list[Path]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder; latency.json, which tells of the machine, excepted."""
+    """Every file below a folder; those that tell of the machine excepted."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "latency.json"
+        if path.is_file() and path.name not in ("latency.json", "cost.json")
     }
 
 

@@ -133,7 +133,7 @@ def test_two_runs_write_the_same_bytes(lay):
     evaluate.run(block, paths)
     assert outputs(paths) == first
     assert {name.rsplit("/", 1)[1] for name in first} == {
-        "metrics.json", "report.html", "sample.parquet",
+        "metrics.json", "report.html", "sample.json",
         "confusion.csv", "calibration.csv", "roc.csv", "precision_recall.csv",
     }  # fmt: skip
 
