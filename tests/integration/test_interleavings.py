@@ -110,9 +110,10 @@ def test_registry_invariants_hold_whatever_happens(tmp_path: Path) -> None:
     tally = sum((Counter(json.loads(line)) for line in done.stdout.splitlines() if line.startswith("{")), Counter())
     assert tally["examples"] >= EXAMPLES
     # What was meant to happen did happen.
-    disturbed = ("killed", "killed in a command", "lost origin.git", "lost remote", "lost answer", "pushed at once")
+    disturbed = ("killed", "killed in a command", "lost origin.git", "lost remote", "lost answer")
+    met = ("pushed at once", "pushed in turn")
     ended = ("landed", "refused", "moved", "in peace: landed", "in peace: refused")
-    for name in (*disturbed, *ended):
+    for name in (*disturbed, *met, *ended):
         assert tally[name] >= EXAMPLES // 50, (name, tally)
 
 
@@ -362,15 +363,22 @@ class Interleavings(RuleBasedStateMachine):
             seat = self.seats[number]
             self.bring(seat, seat.plan if again and seat.plan else plan, ahead)
 
-    @rule(plans=st.tuples(PROMISING, PROMISING))
-    def push_at_once(self, plans: tuple[Plan, Plan]) -> None:
+    @rule(plan=PROMISING, other=PROMISING, rivals=st.booleans())
+    def push_at_once(self, plan: Plan, other: Plan, rivals: bool) -> None:
         """Both actors go on until they are to push to git, and do so at the same time."""
         with self.watched():
-            for seat, plan in zip(self.seats, plans, strict=True):
-                self.bring(seat, plan, 0)
-            self.run(self.seats, lambda actor: actor.at == ("git", "push"))
-            self.tally["pushed at once"] += len([seat for seat in self.seats if seat.actor]) == 2
+            self.tally["pushed at once"] += self.meet(plan, replace(other, model=plan.model) if rivals else other)
             self.run(self.seats)
+
+    @rule(plan=PROMISING, other=PROMISING, rivals=st.booleans(), person=st.booleans())
+    def push_in_turn(self, plan: Plan, other: Plan, rivals: bool, person: bool) -> None:
+        """Both actors go on until they are to push to git, and find that others were faster."""
+        with self.watched():
+            self.tally["pushed in turn"] += self.meet(plan, replace(other, model=plan.model) if rivals else other)
+            if person:
+                self.push_note()
+            for seat in self.seats:
+                self.run([seat])
 
     @rule(number=SEATS, plan=PLANS, ahead=AHEAD)
     def kill(self, number: int, plan: Plan, ahead: int) -> None:
@@ -415,15 +423,8 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule()
     def push_as_a_person(self) -> None:
-        """Somebody commits a file to main, in a clone of his own."""
         with self.watched():
-            note, clone = f"note-{len(self.witness.notes)}", self.root / "person"
-            if not clone.exists():
-                git(self.root, "clone", "--quiet", "--bare", self.origin.git, str(clone))
-            git(clone, "fetch", "--quiet", "origin", "+main:main")
-            git(clone, "fast-import", "--quiet", stdin=COMMIT.format(git(clone, "rev-parse", "main"), note))
-            git(clone, "push", "--quiet", "origin", "main")
-            self.witness.notes.add(note)
+            self.push_note()
 
     def teardown(self) -> None:
         try:
@@ -442,6 +443,23 @@ class Interleavings(RuleBasedStateMachine):
         yield
         self.witness.look()
         self.sound = True
+
+    def push_note(self) -> None:
+        """Commit a file to main, in a clone of one's own."""
+        note, clone = f"note-{len(self.witness.notes)}", self.root / "person"
+        if not clone.exists():
+            git(self.root, "clone", "--quiet", "--bare", self.origin.git, str(clone))
+        git(clone, "fetch", "--quiet", "origin", "+main:main")
+        git(clone, "fast-import", "--quiet", stdin=COMMIT.format(git(clone, "rev-parse", "main"), note))
+        git(clone, "push", "--quiet", "origin", "main")
+        self.witness.notes.add(note)
+
+    def meet(self, *plans: Plan) -> bool:
+        """Let both actors go on until they are to push to git; tell whether they got there."""
+        for seat, plan in zip(self.seats, plans, strict=True):
+            self.bring(seat, plan, 0)
+        self.run(self.seats, lambda actor: actor.at == ("git", "push"))
+        return all(seat.actor for seat in self.seats)
 
     def bring(self, seat: Seat, plan: Plan, ahead: int) -> Actor | None:
         """Let the actor of a seat go on so many commands, a new one if it is empty; None if it ends by then."""
