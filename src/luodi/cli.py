@@ -40,10 +40,10 @@ def run_stage(stage: str, name: str) -> None:
 
     from luodi import config
     from luodi.paths import ModelPaths, find_root
-    from luodi.processes import die_with_parent
+    from luodi.processes import die_with_leader
 
-    if os.environ.get("LUODI_DIE_WITH_PARENT"):
-        die_with_parent()
+    if os.environ.get("LUODI_DIE_WITH_LEADER"):
+        die_with_leader()
     paths = ModelPaths(find_root(), name)
     block = config.model(config.load(paths.params), name)
     import_module(f"luodi.stages.{stage}").run(block, paths)

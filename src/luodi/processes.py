@@ -101,13 +101,23 @@ def end_group(process: "subprocess.Popen[Any]", grace: float = 5.0) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies (Linux; elsewhere nothing)."""
-    import ctypes
-    import sys
+def die_with_leader() -> None:
+    """End this process's group when the leader of its session ends (Linux; elsewhere nothing).
 
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        # The parent may be dead already: whoever adopted this process lives in another session.
-        if os.getsid(os.getppid()) != os.getsid(0):
-            os.kill(os.getpid(), signal.SIGKILL)
+    The kernel's PR_SET_PDEATHSIG would not do: DVC runs a stage in a shell, which may stay between them and live on.
+    """
+    import select
+    import sys
+    import threading
+
+    if sys.platform != "linux":
+        return
+
+    def watch() -> None:
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            poll = select.poll()
+            poll.register(os.pidfd_open(os.getsid(0)), select.POLLIN)
+            poll.poll()
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()

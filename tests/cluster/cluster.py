@@ -75,15 +75,10 @@ class Cluster:
         """Forget every result: nothing has landed, no cache holds anything, only the raw data are in the store."""
         assert wait_for(lambda: not self.active(), 600)
         # A commit on top: Airflow looks up the commits that it has seen.
-        seed, who = (
-            self.project.git("rev-parse", "HEAD^{tree}"),
-            ("-c", "user.name=Tester", "-c", "user.email=tester@localhost"),
-        )
-        self.origin(
-            "update-ref",
-            "refs/heads/main",
-            self.origin(*who, "commit-tree", seed, "-p", "main", "-m", "Forget").strip(),
-        )
+        who = ("-c", "user.name=Tester", "-c", "user.email=tester@localhost")
+        tree = self.project.git("rev-parse", "HEAD^{tree}")
+        commit = self.origin(*who, "commit-tree", tree, "-p", "main", "-m", "Forget").strip()
+        self.origin("update-ref", "refs/heads/main", commit)
         for tag in self.origin("tag").split():
             self.origin("tag", "--delete", tag)
         for worker in ("worker", "worker-cpu"):

@@ -26,6 +26,7 @@ When all that were not killed have ended, in peace:
 import copy
 import functools
 import gc
+import itertools
 import json
 import os
 import shutil
@@ -73,6 +74,10 @@ from luodi.files import checksum
 from luodi.origin import Origin
 
 EXAMPLES, WORKERS = 200, 2
+BATCH = 25  # examples of one seed: from one seed Hypothesis mostly varies what it did before
+MEANT = ("killed", "killed in a command", "lost origin.git", "lost remote", "lost answer", "pushed at once",
+         "pushed in turn", "landed", "refused", "moved", "in peace: landed", "in peace: refused")  # fmt: skip
+"""What is to happen four times at least, else the examples prove little."""
 STEPS = 1 + 3  # the first makes what the others work with
 COMMIT = """\
 commit refs/heads/main
@@ -109,12 +114,12 @@ def test_registry_invariants_hold_whatever_happens(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     tally = sum((Counter(json.loads(line)) for line in done.stdout.splitlines() if line.startswith("{")), Counter())
     assert tally["examples"] >= EXAMPLES
-    # What was meant to happen did happen.
-    disturbed = ("killed", "killed in a command", "lost origin.git", "lost remote", "lost answer")
-    met = ("pushed at once", "pushed in turn")
-    ended = ("landed", "refused", "moved", "in peace: landed", "in peace: refused")
-    for name in (*disturbed, *met, *ended):
-        assert tally[name] >= EXAMPLES // 50, (name, tally)
+    assert not lacking(tally, 1), tally
+
+
+def lacking(tally: Mapping[str, int], share: int) -> list[str]:
+    """What has not happened as often as it is meant to, of a `share` of all."""
+    return [name for name in MEANT if tally.get(name, 0) * share < 4]
 
 
 # What the registry must look like, seen without luodi.registry
@@ -316,7 +321,12 @@ PLANS = st.builds(
     st.sampled_from([*MODELS]),
     st.sampled_from([*QUALITY]),
 )
-PROMISING = st.builds(Plan, st.just("land"), st.sampled_from([*MODELS]), st.sampled_from(["weak", "good", "best"]))
+PROMISING = st.builds(
+    Plan, st.just("land"), st.sampled_from([*MODELS]), st.sampled_from(["weak", "good", "best", "best"])
+)
+MOVES = st.builds(
+    Plan, st.sampled_from(["promote", "rollback"]), st.sampled_from([*MODELS]), st.sampled_from(["weak", "good"])
+)
 AHEAD = st.integers(0, 11)
 """How many commands an actor goes on; one that begins stays short of its end."""
 SPENT = {"NoVersion", "RegistryError"}
@@ -363,14 +373,14 @@ class Interleavings(RuleBasedStateMachine):
             seat = self.seats[number]
             self.bring(seat, seat.plan if again and seat.plan else plan, ahead)
 
-    @rule(plan=PROMISING, other=PROMISING, rivals=st.booleans())
+    @rule(plan=PROMISING, other=PROMISING | MOVES, rivals=st.booleans())
     def push_at_once(self, plan: Plan, other: Plan, rivals: bool) -> None:
         """Both actors go on until they are to push to git, and do so at the same time."""
         with self.watched():
             self.tally["pushed at once"] += self.meet(plan, replace(other, model=plan.model) if rivals else other)
             self.run(self.seats)
 
-    @rule(plan=PROMISING, other=PROMISING, rivals=st.booleans(), person=st.booleans())
+    @rule(plan=PROMISING, other=PROMISING | MOVES, rivals=st.booleans(), person=st.booleans())
     def push_in_turn(self, plan: Plan, other: Plan, rivals: bool, person: bool) -> None:
         """Both actors go on until they are to push to git, and find that others were faster."""
         with self.watched():
@@ -658,10 +668,14 @@ def fork_worker(number: int, examples: int) -> int:
         prctl(ADOPT_ORPHANS, 1)
         Interleavings.crew = Crew(Interleavings.template)
         chosen = settings(
-            max_examples=examples, stateful_step_count=STEPS, deadline=None, phases=[Phase.generate],
+            max_examples=BATCH, stateful_step_count=STEPS, deadline=None, phases=[Phase.generate],
             suppress_health_check=list(HealthCheck), print_blob=True, report_multiple_bugs=False,
         )  # fmt: skip
-        run_state_machine_as_test(seed(number)(Interleavings), settings=chosen)
+        tally = Interleavings.tally
+        for batch in itertools.count():
+            if tally["examples"] >= examples and (not lacking(tally, WORKERS) or tally["examples"] >= 2 * examples):
+                break
+            run_state_machine_as_test(seed(number + WORKERS * batch)(Interleavings), settings=chosen)
         code = 0
     except BaseException:
         traceback.print_exc(file=sys.stdout)
