@@ -51,7 +51,7 @@ cluster-down: ## stop the cluster; what it stored stays
 
 test-cluster: $(VENV)/.dev data ## the cluster for real, and faults in its parts; installs an engine on a bare Debian
 	@tests/cluster/engine
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m cluster --durations=0 tests/cluster
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m cluster --verbose --capture=no --durations=0 tests/cluster
 
 test: $(VENV)/.dev data ## every test
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile

@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -87,19 +89,31 @@ def read(name: str) -> str:
 
 def up() -> None:
     prepare()
-    compose("build")
-    if own := sorted(services() & {"git", "s3"}):
-        compose("up", "--detach", "--wait", *own)
-    if "git" in own:
-        # A bundle streams into a container on whichever machine, and asks for no file of ours to be readable there.
-        command = ["git", "bundle", "create", "--quiet", "-", "HEAD"]
-        bundle = subprocess.run(command, cwd=HERE.parent, check=True, stdout=subprocess.PIPE)
-        compose("exec", "-T", "git", "sh", "-ec", SEED_GIT, settings()["LUODI_GIT_BRANCH"], input=bundle.stdout)
-    if "s3" in own:
-        archive = subprocess.Popen(["tar", "--create", "data"], cwd=HERE.parent, stdout=subprocess.PIPE)
-        compose("run", "-T", "--rm", "--no-deps", "worker", "sh", "-ec", SEED_DATA, stdin=archive.stdout)
-    compose("up", "--detach", "--wait", "--wait-timeout", "600")
+    with timed("images"):
+        compose("build")
+    own = sorted(services() & {"git", "s3"})
+    with timed("project and data"):
+        if own:
+            compose("up", "--detach", "--wait", *own)
+        if "git" in own:
+            # A bundle streams into a container on whichever machine, and asks for no file of ours to be readable there.
+            command = ["git", "bundle", "create", "--quiet", "-", "HEAD"]
+            bundle = subprocess.run(command, cwd=HERE.parent, check=True, stdout=subprocess.PIPE)
+            branch = settings()["LUODI_GIT_BRANCH"]
+            compose("exec", "-T", "git", "sh", "-ec", SEED_GIT, branch, input=bundle.stdout)
+        if "s3" in own:
+            archive = subprocess.Popen(["tar", "--create", "data"], cwd=HERE.parent, stdout=subprocess.PIPE)
+            compose("run", "-T", "--rm", "--no-deps", "worker", "sh", "-ec", SEED_DATA, stdin=archive.stdout)
+    with timed("everything healthy"):
+        compose("up", "--detach", "--wait", "--wait-timeout", "600")
     print(f"Airflow is ready: {url()}\nlogin: admin\npassword: in {SECRETS / 'admin_password'}")
+
+
+@contextmanager
+def timed(step: str) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    print(f"{step}: {time.monotonic() - start:.0f} s", flush=True)
 
 
 def services() -> set[str]:

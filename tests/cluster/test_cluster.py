@@ -98,6 +98,16 @@ def test_the_light_image_parses_the_dags_fast_and_holds_no_ml_library(cluster: C
     assert parsed["seconds"] < 5
 
 
+def test_to_bring_it_up_again_builds_nothing_and_loses_nothing(cluster: Cluster, done: dict[str, str]) -> None:
+    before = {item["Name"]: item["Image"] for item in containers(cluster)}
+    cluster.tool.up()
+    assert {item["Name"]: item["Image"] for item in containers(cluster)} == before
+    assert cluster.versions("reviews") == ["reviews@v1.0.0"]
+    for image in sorted(set(before.values())):
+        (facts,) = json.loads(subprocess.check_output(["docker", "image", "inspect", image]))
+        print(f"{facts['RepoTags'][0]}: {facts['Size'] / 1e6:.0f} MB")
+
+
 def test_every_container_is_confined(cluster: Cluster) -> None:
     for container in containers(cluster):
         name, host = container["Name"], container["HostConfig"]
