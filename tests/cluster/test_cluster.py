@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 import pytest
 from cluster import MODELS, Cluster, locks
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 
 LIGHT = ("api-server", "scheduler", "dag-processor", "triggerer")
 ML = ("tensorflow", "keras", "numpy", "pandas", "scipy", "sklearn", "onnx", "onnxruntime", "great_expectations")

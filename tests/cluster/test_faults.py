@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cluster import Cluster, locks, wait_for
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 WORKER = "worker-cpu"  # the one on the queue where models are trained
 
 
