@@ -144,7 +144,7 @@ def test_a_viewer_sees_and_does_not_start_runs(cluster: Cluster) -> None:
     person = ("--firstname", "V", "--lastname", "V", "--email", "v@localhost")
     create = ("airflow", "users", "create", "--role", "Viewer", *person)
     cluster.compose(
-        "exec", "-T", "api-server", *create, "--username", login["username"], "--password", login["password"]
+        "exec", "-T", "api-server", *create, "--username", login["username"], f"--password={login['password']}"
     )
     viewer = cluster.tool.Airflow()
     viewer.token = viewer._send("/auth/token", login, "POST")["access_token"]
