@@ -48,21 +48,51 @@ def test_only_training_asks_for_a_gpu() -> None:
     }
 
 
+# What the chart looks up in each Secret that the values name.
+SECRETS = {
+    "metadataSecretName": "connection",
+    "fernetKeySecretName": "fernet-key",
+    "apiSecretKeySecretName": "api-secret-key",
+    "jwtSecretName": "jwt-secret",
+}
+
+
 def test_the_values_name_secrets_pods_and_a_project_that_are_there() -> None:
     (values,) = documents("values.yaml")
     secrets = {
         document["metadata"]["name"]: set(document["stringData"]) for document in documents("secrets.example.yaml")
     }
-    assert {"connection", "fernet-key", "api-secret-key", "jwt-secret"} == secrets[values["fernetKeySecretName"]]
-    assert values["data"]["metadataSecretName"] == values["apiSecretKeySecretName"] == values["jwtSecretName"]
-    assert secrets.keys() >= {volume["secret"]["secretName"] for volume in values["dagProcessor"]["extraVolumes"]}
-    named = {
-        Path(values["config"]["kubernetes_executor"]["pod_template_file"]).name,
-        Path(values["env"][0]["value"]).name,
+    named = {**values, **values["data"]}
+    assert {(named[setting], key) for setting, key in SECRETS.items()} == {
+        ("luodi-airflow", key) for key in secrets["luodi-airflow"]
     }
-    assert named == set(PODS)
+    for part in ("apiServer", "dagProcessor"):
+        volumes = {volume["name"]: volume["secret"]["secretName"] for volume in values[part]["extraVolumes"]}
+        for mount in values[part]["extraVolumeMounts"]:
+            assert mount["subPath"] in secrets[volumes[mount["name"]]]
+    env = {item["name"]: item["value"] for item in values["env"]}
+    templates = {values["config"]["kubernetes_executor"]["pod_template_file"], env["LUODI_GPU_POD"]}
+    (mount,) = values["scheduler"]["extraVolumeMounts"]
+    assert templates == {f"{mount['mountPath']}/{name}" for name in PODS}
     for name in PODS:
         env = {item["name"]: item["value"] for item in container(name)["env"]}
         (bundle,) = json.loads(env["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
-        assert [bundle] == json.loads(values["config"]["dag_processor"]["dag_bundle_config_list"])
+        assert [bundle] == values["dagProcessor"]["dagBundleConfigList"]
         assert bundle["kwargs"]["repo_url"] == env["LUODI_GIT_URL"]
+
+
+def test_what_the_chart_assumes_of_its_own_image_is_replaced() -> None:
+    (values,) = documents("values.yaml")
+    for part in ("scheduler", "dagProcessor", "triggerer"):
+        assert values[part]["livenessProbe"]["command"][0] == "airflow"  # the chart's is /entrypoint
+        assert not values[part]["logGroomerSidecar"]["enabled"]  # it runs /clean-logs
+    assert values["scheduler"]["startupProbe"]["command"][0] == "airflow"
+    assert values["airflowLocalSettings"] is None  # the chart's would hide the image's
+    executor = values["config"]["kubernetes_executor"]  # an image there would replace that of the pods
+    assert executor["worker_container_repository"] == executor["worker_container_tag"] == ""
+
+
+def test_settings_are_of_one_line() -> None:
+    """The chart writes them into a ConfigMap without indenting a second line."""
+    (values,) = documents("values.yaml")
+    assert not [key for section in values["config"].values() for key, value in section.items() if "\n" in str(value)]
