@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -23,6 +24,8 @@ from urllib.request import Request, urlopen
 HERE = Path(__file__).resolve().parent
 SECRETS = HERE / "secrets"
 ENDED = {"success", "failed"}
+HELD = 5  # exit codes of `luodi run`, see src/luodi/errors.py
+UNPROVEN = 6
 
 # In the git server: the checkout's commit becomes the branch, if nothing that has landed is lost by it.
 SEED_GIT = """\
@@ -55,8 +58,9 @@ def prepare() -> None:
         (HERE / ".env").chmod(0o600)
     # Nobody else enters the folder; inside the containers, whose users are not ours, the files are readable.
     SECRETS.mkdir(mode=0o700, exist_ok=True)
-    for name in ("postgres_password", "redis_password", "admin_password", "api_secret_key", "jwt_secret", "s3_secret"):
+    for name in ("postgres_password", "redis_password", "admin_password", "api_secret_key", "s3_secret"):
         secret(name, secrets.token_urlsafe(32))
+    secret("jwt_secret", secrets.token_urlsafe(48))  # HS512 wants 64 bytes
     secret("fernet_key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
     access, password = secret("s3_access", secrets.token_hex(10)), read("redis_password")
     secret("s3_key", f"{access},{read('s3_secret')}")
@@ -137,9 +141,12 @@ class Airflow:
     def __init__(self) -> None:
         self.url, self.token = url(), ""
 
-    def call(self, path: str, body: Any = None, method: str | None = None) -> Any:
-        """Call the API; a token lives a day, a server that is away is tried again for five minutes."""
-        deadline = time.monotonic() + 300
+    def call(self, path: str, body: Any = None, method: str | None = None, done: int | None = None) -> Any:
+        """Call the API; a server that is away is tried again for five minutes.
+
+        `done` is the status by which it tells a second try that the first, whose answer was lost, did it: None then.
+        """
+        deadline, tried, expired = time.monotonic() + 300, False, False
         while True:
             try:
                 if not self.token:
@@ -147,11 +154,17 @@ class Airflow:
                     self.token = self._send("/auth/token", login, "POST")["access_token"]
                 return self._send(f"/api/v2/{path}", body, method)
             except HTTPError as error:
+                if tried and error.code == done:
+                    return None
+                if error.code == 401 and self.token and not expired:  # a token lives a day
+                    self.token, expired = "", True
+                    continue
                 if error.code < 500 or time.monotonic() > deadline:
                     sys.exit(f"error: {path}: {error} {error.read().decode(errors='replace')[:500]}")
             except (URLError, ConnectionError, TimeoutError) as error:
                 if time.monotonic() > deadline:
                     sys.exit(f"error: Airflow at {self.url} cannot be reached ({error}): run `make cluster-up`")
+            tried |= bool(self.token)  # without one, the login is what failed
             time.sleep(5)
 
     def _send(self, path: str, body: Any, method: str | None) -> Any:
@@ -163,8 +176,10 @@ class Airflow:
             return json.load(answer)
 
     def trigger(self, model: str) -> str:
-        """Start retrain_MODEL; return the id of the run."""
-        return str(self.call(f"dags/retrain_{model}/dagRuns", {"logical_date": None})["dag_run_id"])
+        """Start retrain_MODEL; return the id of the run, which is ours, so that a second try starts no second run."""
+        run = f"manual__{datetime.now(timezone.utc).isoformat()}"  # noqa: UP017, this machine's Python may be older
+        self.call(f"dags/retrain_{model}/dagRuns", {"logical_date": None, "dag_run_id": run}, done=409)
+        return run
 
     def run(self, model: str, run: str) -> dict[str, Any]:
         return dict(self.call(f"dags/retrain_{model}/dagRuns/{quote(run)}"))
@@ -177,9 +192,29 @@ class Airflow:
         path = f"dags/retrain_{model}/dagRuns/{quote(run)}/taskInstances/{task}/xcomEntries/return_value"
         return self.call(f"{path}?deserialize=true")["value"]
 
+    def refusal(self, model: str, run: str) -> str:
+        """Why a run that asked for approval landed nothing."""
+        details = self.call(f"dags/retrain_{model}/dagRuns/{quote(run)}/hitlDetails")["hitl_details"]
+        answers = [detail for detail in details if detail["response_received"]]
+        if not answers:
+            return "nobody approved"  # the task's state was set by hand
+        who, comment = answers[0]["responded_by_user"], answers[0]["params_input"].get("comment")
+        return f"rejected by {who['name'] if who else 'nobody'}" + (f": {comment}" if comment else "")
+
+    def came_of(self, model: str, run: str) -> dict[str, Any]:
+        """What came of a run that did not fail: the word of register or, if it did not run, of gate and approver."""
+        states = {task["task_id"]: task["state"] for task in self.tasks(model, run)}
+        if states["register"] == "success":
+            return dict(self.result(model, run, "register"))
+        decision = dict(self.result(model, run, "gate")["decision"])
+        if states.get("approve", "skipped") != "skipped":
+            reasons = [*decision["reasons"], self.refusal(model, run)]
+            decision |= {"verdict": "rejected", "reasons": reasons}
+        return decision
+
 
 def run(model: str) -> None:
-    """Retrain one model; print each task as it ends, then what came of it."""
+    """Retrain one model; print each task as it ends, then what came of it; end with the code of `luodi run`."""
     airflow, told = Airflow(), set()
     known = {dag["dag_id"] for dag in airflow.call("dags?limit=1000")["dags"]}
     if f"retrain_{model}" not in known:
@@ -197,12 +232,13 @@ def run(model: str) -> None:
         time.sleep(2)
     if state == "failed":
         sys.exit("error: the run failed; the logs of its tasks say why")
-    # Where the gate let nothing through, register was skipped and the gate has the last word.
-    landed = {task["task_id"]: task["state"] for task in airflow.tasks(model, name)}["register"] == "success"
-    result = airflow.result(model, name, "register") if landed else airflow.result(model, name, "gate")["decision"]
-    print(f" verdict  {result['verdict']}\n version  {result.get('version') or 'none'}")
+    result = airflow.came_of(model, name)
+    version = result.get("version")
+    print(f" verdict  {result['verdict']}\n version  {version or 'none'}")
     for reason in result["reasons"]:
         print(f" reason   {reason}")
+    if not version and result["verdict"] != "unchanged":
+        sys.exit(UNPROVEN if result["verdict"] == "insufficient evidence" else HELD)
 
 
 def main() -> None:

@@ -182,7 +182,13 @@ def test_ten_queued_runs_of_two_models_on_two_workers(cluster: Cluster, done: di
     for model, run in runs:
         assert cluster.wait(model, run, 1800) == "success", cluster.story(model, run)
     makespan = time.time() - started
-    stages = sum(task["duration"] or 0 for model, run in runs for task in airflow.tasks(model, run))
-    print(f"makespan of ten runs on two workers: {makespan:.0f} s; sum of their stages: {stages:.0f} s")
-    assert makespan < stages + 10 * 6 * 10  # not more than ten seconds between two tasks of a run
+    tasks = [task for model, run in runs for task in airflow.tasks(model, run) if task["duration"]]
+    print(
+        f"makespan of ten runs: {makespan:.0f} s; sum of their stages: {sum(task['duration'] for task in tasks):.0f} s"
+    )
+    assert any(
+        one["hostname"] != other["hostname"] and one["start_date"] < other["start_date"] < one["end_date"]
+        for one in tasks
+        for other in tasks
+    )
     assert {tuple(cluster.versions(model)) for model in MODELS} == {(f"{model}@v1.0.0",) for model in MODELS}

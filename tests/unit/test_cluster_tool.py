@@ -1,0 +1,181 @@
+"""docker/cluster.py against an API that answers as told: what is sent again, and what a run is said to have come to."""
+
+import importlib.util
+import io
+import json
+import re
+from urllib.error import HTTPError, URLError
+
+import pytest
+from project import ROOT
+
+from luodi.errors import Held, Unproven
+
+DAG = "/api/v2/dags/retrain_reviews"
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    spec = importlib.util.spec_from_file_location("cluster_tool", ROOT / "docker" / "cluster.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "url", lambda: "http://airflow")
+    monkeypatch.setattr(module, "read", lambda name: "secret")
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    return module
+
+
+class Api:
+    """Answers POSTs of runs as `script` says, an HTTP status or an exception each, then well."""
+
+    def __init__(self, *script):
+        self.script, self.logins, self.posted = list(script), [], []
+
+    def __call__(self, request, timeout):
+        if request.full_url.endswith("/auth/token"):
+            self.logins.append(request.get_header("Authorization"))
+            return io.BytesIO(json.dumps({"access_token": f"token {len(self.logins)}"}).encode())
+        self.posted.append((json.loads(request.data), request.get_header("Authorization")))
+        answer = self.script.pop(0) if self.script else 200
+        if isinstance(answer, Exception):
+            raise answer
+        if answer != 200:
+            raise HTTPError(request.full_url, answer, "said no", {}, io.BytesIO(b"because"))
+        return io.BytesIO(json.dumps({"dag_run_id": self.posted[-1][0].get("dag_run_id", "of Airflow")}).encode())
+
+
+def serve(tool, monkeypatch, *script):
+    api = Api(*script)
+    monkeypatch.setattr(tool, "urlopen", api)
+    return api, tool.Airflow()
+
+
+@pytest.mark.parametrize("lost", [TimeoutError(), URLError("gone"), ConnectionResetError(), 500, 503])
+def test_a_trigger_whose_answer_was_lost_starts_one_run(lost, tool, monkeypatch):
+    api, airflow = serve(tool, monkeypatch, lost, lost, 409)
+    run = airflow.trigger("reviews")
+    assert re.fullmatch(r"manual__[\d-]{10}T[\d:.]+\+00:00", run)
+    assert [body for body, _ in api.posted] == [{"logical_date": None, "dag_run_id": run}] * 3
+
+
+def test_a_trigger_that_never_arrived_is_sent_again(tool, monkeypatch):
+    api, airflow = serve(tool, monkeypatch, URLError("refused"))
+    assert airflow.trigger("reviews") == api.posted[1][0]["dag_run_id"]
+
+
+@pytest.mark.parametrize("script", [[409], [401, 409], [404], [503, 404]])
+def test_what_no_earlier_try_explains_is_an_error(script, tool, monkeypatch):
+    _, airflow = serve(tool, monkeypatch, *script)
+    with pytest.raises(SystemExit) as end:
+        airflow.trigger("reviews")
+    assert f"HTTP Error {script[-1]}" in str(end.value)
+
+
+def test_only_a_trigger_takes_a_conflict_for_done(tool, monkeypatch):
+    _, airflow = serve(tool, monkeypatch, 503, 409)
+    with pytest.raises(SystemExit, match="409"):
+        airflow.call("somewhere", {})
+
+
+def test_an_expired_token_is_renewed_once(tool, monkeypatch):
+    api, airflow = serve(tool, monkeypatch, 401)
+    airflow.token = "of yesterday"
+    airflow.trigger("reviews")
+    assert api.logins == [None]
+    assert [token for _, token in api.posted] == ["Bearer of yesterday", "Bearer token 1"]
+    assert len({body["dag_run_id"] for body, _ in api.posted}) == 1
+
+
+def test_a_token_that_is_refused_when_it_is_new_is_an_error(tool, monkeypatch):
+    api, airflow = serve(tool, monkeypatch, 401, 401, 401)
+    with pytest.raises(SystemExit, match="401"):
+        airflow.trigger("reviews")
+    assert len(api.posted) == 2
+
+
+def test_a_wrong_password_is_an_error_at_once(tool, monkeypatch):
+    calls = []
+
+    def refuse(request, timeout):
+        calls.append(request.full_url)
+        raise HTTPError(request.full_url, 401, "said no", {}, io.BytesIO(b"because"))
+
+    monkeypatch.setattr(tool, "urlopen", refuse)
+    with pytest.raises(SystemExit, match="401"):
+        tool.Airflow().call("dags")
+    assert calls == ["http://airflow/auth/token"]
+
+
+def decision(verdict, *reasons):
+    return {"verdict": verdict, "reasons": list(reasons), "champion": None}
+
+
+def answer(who="Ann", comment="not today", received=True):
+    person = {"id": "1", "name": who} if who else None
+    return {"response_received": received, "responded_by_user": person, "params_input": {"comment": comment}}
+
+
+@pytest.fixture
+def ends(tool, monkeypatch, capsys):
+    """Let `run` meet a run that ended well; return its exit code and what it printed last."""
+
+    def meet(states, results, details=()):
+        tasks = [{"task_id": task, "state": state, "duration": 1.0} for task, state in states.items()]
+        answers = {
+            "/auth/token": {"access_token": "a token"},
+            f"{DAG}/taskInstances": {"task_instances": tasks},
+            f"{DAG}/hitlDetails": {"hitl_details": list(details)},
+            "/api/v2/dags": {"dags": [{"dag_id": "retrain_reviews"}]},
+        }
+        for task, value in results.items():
+            answers[f"{DAG}/taskInstances/{task}/xcomEntries/return_value"] = {"value": value}
+
+        def send(self, path, body, method):
+            path = re.sub(r"/dagRuns/[^/]+", "", path.partition("?")[0])
+            return answers.get(path, {"state": "success", "dag_run_id": "run"})
+
+        monkeypatch.setattr(tool.Airflow, "_send", send)
+        code = 0
+        try:
+            tool.run("reviews")
+        except SystemExit as end:
+            code = end.code
+        return code, capsys.readouterr().out.partition(" verdict  ")[2]
+
+    return meet
+
+
+@pytest.mark.parametrize("verdict", ["promote", "unchanged"])
+@pytest.mark.parametrize("asked", [{}, {"approve": "success"}, {"approve": "skipped"}])
+def test_a_landing_is_told(verdict, asked, ends):
+    states = {"gate": "success", **asked, "register": "success"}
+    results = {"register": decision(verdict) | {"version": "reviews@v1.0.0"}}
+    assert ends(states, results) == (0, f"{verdict}\n version  reviews@v1.0.0\n")
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("hold", Held.exit_code), ("insufficient evidence", Unproven.exit_code)])
+@pytest.mark.parametrize("register", ["skipped", "success"])
+@pytest.mark.parametrize("asked", [{}, {"approve": "skipped"}])
+def test_what_did_not_land_ends_as_luodi_run_does(verdict, code, register, asked, ends):
+    """Register may find, once it is its turn, that the champion has changed."""
+    states = {"gate": "success", **asked, "register": register}
+    said = decision(verdict, "too slow")
+    results = {"gate": {"decision": said}, "register": said | {"version": None}}
+    assert ends(states, results) == (code, f"{verdict}\n version  none\n reason   too slow\n")
+
+
+@pytest.mark.parametrize("verdict", ["promote", "insufficient evidence"])
+@pytest.mark.parametrize(
+    ("details", "reason"),
+    [
+        ([answer()], "rejected by Ann: not today"),
+        ([answer(comment="")], "rejected by Ann"),
+        ([answer(who=None, comment="")], "rejected by nobody"),
+        ([answer(received=False)], "nobody approved"),
+        ([], "nobody approved"),
+    ],
+)
+def test_a_rejection_is_told(verdict, details, reason, ends):
+    states = {"gate": "success", "approve": "success", "register": "skipped"}
+    results = {"gate": {"decision": decision(verdict)}}
+    assert ends(states, results, details) == (Held.exit_code, f"rejected\n version  none\n reason   {reason}\n")
