@@ -10,17 +10,18 @@ from and reason. Who and when is what git says of the tagger.
 
 import json
 import platform
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from luodi import config, graph, locks, registry, trial, workspace
-from luodi.errors import ArtifactError, Held, NoIdentity, NoVersion, PushRejected, RegistryError
+from luodi.errors import ArtifactError, Held, LuodiError, NoIdentity, NoVersion, PushRejected, RegistryError
 from luodi.files import checksum, folder_checksum, read_json
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
-from luodi.processes import CommandFailed, Runner
+from luodi.processes import CommandFailed, Runner, redact
 from luodi.registry import PRODUCTION, Version
 from luodi.workspace import Workspace
 
@@ -28,7 +29,13 @@ ATTEMPTS = 5  # pushes tried while others land at the same time
 AUTO: Mapping[str, Any] = {"mode": "auto"}
 WANTED = {"auto": {"promote"}, "human": {"promote", "insufficient evidence"}}
 """Verdicts that land, by who let them; a person may take what is not proven either way."""
-RACED = ("rejected", "already exists", "cannot lock ref", "fetch first")
+RACED = re.compile(
+    r"^ ! \[rejected\] .*\((fetch first|non-fast-forward|already exists|stale info)\)"
+    r"|^( ! \[remote rejected\]|remote: error: cannot lock ref) .*"
+    r"(but expected|reference already exists|incorrect old value|File exists|failed to (lock|update ref))",
+    re.MULTILINE,
+)
+"""What git prints when a ref moved before or under a push. A hook that declines is a rejection too, and no race."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ def register(
         ArtifactError: The entries are not those of a whole run.
         RegistryError: The files of the champion are not those that were registered.
         RemoteError: Its files are not in the DVC remote, or git cannot be reached.
-        PushRejected: Others pushed at each of the attempts.
+        PushRejected: Others pushed at each of the attempts, or the git origin refuses the push.
     """
     with workspace.clone(origin, commit, runner, own_cache=True) as clone:
         _set_identity(clone)
@@ -127,7 +134,7 @@ def move(origin: Origin, name: str, action: str, reason: str, runner: Runner) ->
         NoVersion: There is no such version.
         RegistryError: It is in production already, or its files are not those that were registered.
         RemoteError: Its files are not in the DVC remote, or git cannot be reached.
-        PushRejected: Production was moved by somebody else meanwhile.
+        PushRejected: Production was moved by somebody else meanwhile, or the git origin refuses the push.
     """
     from luodi import sample
     from luodi.inference import Classifier
@@ -158,7 +165,8 @@ def previous(repository: Path, model: str) -> str:
     path: list[str] = []
     for move in registry.moves(repository, model):
         if move.number in path and move.facts.get("action") == "rollback":
-            del path[path.index(move.number) + 1 :]  # what was rolled back from is not gone back to
+            while path[-1] != move.number:  # what was rolled back from is not gone back to
+                path.pop()
         elif move.number:
             path.append(move.number)
     if len(path) < 2:
@@ -315,16 +323,34 @@ def _assign(clone: Workspace, model: str, number: str, facts: Mapping[str, Any])
 
 
 def _push(clone: Workspace, refs: list[str]) -> bool:
-    """Push all refs or none. Returns False, the tags forgotten, if the origin moved meanwhile."""
+    """Push all refs or none. Returns False, the tags forgotten, if the origin moved meanwhile.
+
+    Raises:
+        PushRejected: The origin refuses the push, whoever else pushes.
+    """
     try:
         clone.git("push", "--quiet", "--atomic", "origin", *refs)
     except CommandFailed as error:
-        if not any(word in error.output for word in RACED):
-            raise
+        if not RACED.search(error.output):
+            raise _refusal(clone.origin, refs, error) from None
         if tags := [ref.removeprefix("refs/tags/") for ref in refs if ref.startswith("refs/tags/")]:
             clone.git("tag", "--delete", *tags)
         return False
     return True
+
+
+def _refusal(origin: Origin, refs: list[str], error: CommandFailed) -> LuodiError:
+    """What the origin said when it refused a push; the error itself if it said nothing."""
+    lines = error.output.splitlines()
+    reasons = [line.partition(" (")[2].removesuffix(")") for line in lines if line.startswith(" ! [")]
+    said = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
+    if not reasons:
+        return error
+    names = ", ".join(ref.rpartition(":")[2] for ref in refs)
+    return PushRejected(
+        f"git origin {redact(origin.git)} refuses the push of {names}: "
+        f"{'; '.join(dict.fromkeys(filter(None, [*reasons, *said])))}: let this user push them, and run it again"
+    )
 
 
 def checkout_entries(root: Path, model: str) -> locks.Entries:

@@ -23,7 +23,7 @@ def redact(text: str) -> str:
 
 
 class CommandFailed(LuodiError):
-    """A command ended with an error. `output` holds its last lines, standard error included."""
+    """A command ended with an error. `output` holds what it printed, standard error last, or its last lines."""
 
     def __init__(self, command: Sequence[str], code: int, output: str) -> None:
         super().__init__(redact(f"`{' '.join(command)}` ended with exit code {code}:\n{output}"))
@@ -44,7 +44,9 @@ class Runner:
     _killed: bool = field(default=False, init=False)
 
     def run(self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False) -> str:
-        """Run a command to its end and return its output (standard error after standard output's lines as they come).
+        """Run a command to its end and return its standard output.
+
+        With `stream` every line of both its outputs goes to the log as it comes, and the last ones are returned.
 
         Raises:
             CommandFailed: It ended with an exit code other than 0, or this runner was killed.
@@ -59,30 +61,30 @@ class Runner:
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if stream else subprocess.PIPE,  # git and ssh may warn beside an answer
             text=True,
             encoding="utf-8",
             errors="replace",
             start_new_session=True,
         )
         try:
-            output = self._read(self._process, stream)
+            output, errors = self._follow(self._process) if stream else self._process.communicate()
             code = self._process.wait()
         finally:
             self._process = None
         if code:
-            raise CommandFailed(command, code, output)
+            between = "\n" if output and errors and not output.endswith("\n") else ""
+            raise CommandFailed(command, code, f"{output}{between}{errors}")
         return output
 
-    def _read(self, process: subprocess.Popen[str], stream: bool) -> str:
+    def _follow(self, process: subprocess.Popen[str]) -> tuple[str, str]:
+        """Log each line as it comes; return the last ones, and no others."""
         assert process.stdout is not None
-        if not stream:
-            return process.stdout.read()
         tail: deque[str] = deque(maxlen=TAIL)
         for line in process.stdout:
             tail.append(line)
-            self.log(line.rstrip("\n"))
-        return "".join(tail)
+            self.log(redact(line.rstrip("\n")))
+        return "".join(tail), ""
 
     def kill(self, grace: float = 5.0) -> None:
         """End the running command and all its children: SIGTERM, then SIGKILL after `grace` seconds. Start no other."""

@@ -32,7 +32,7 @@ CONFIG = """\
 [core]
     analytics = false
     check_update = false
-    site_cache_dir = {clone}/.dvc/tmp/site
+    site_cache_dir = {site}
 {default}
 [cache]
     dir = {cache}
@@ -42,6 +42,23 @@ REMOTE = """\
 ['remote "luodi"']
     url = {url}
 """
+
+
+def quoted(value: str | Path) -> str:
+    """Return `value` as DVC's settings must hold it: bare, a comma would make a list, a # end it.
+
+    Raises:
+        LuodiError: They cannot hold it, whatever the quotes.
+    """
+    text = str(value)
+    quotes = [mark for mark in ('"', "'", "'''", '"""') if mark not in text]
+    # DVC fills in %(NAME)s itself and knows no escape for it.
+    if not quotes or text.splitlines() != [text] or re.search(r"%\([^)]*\)s", text):
+        raise LuodiError(
+            f"DVC's settings cannot hold {redact(text)!r}: expected a path or URL on one line, without %(...)s and "
+            "without both kinds of triple quotes; choose another one"
+        )
+    return f"{quotes[0]}{text}{quotes[0]}"
 
 
 def dvc(runner: Runner, root: Path, *arguments: str, stream: bool = False) -> str:
@@ -164,10 +181,16 @@ def clone(origin: Origin, commit: str, runner: Runner, own_cache: bool = False) 
 def _make(root: Path, origin: Origin, commit: str, runner: Runner, own_cache: bool) -> Workspace:
     git(origin, runner, root.parent, "clone", "--quiet", "--no-checkout", origin.git, str(root))
     workspace = Workspace(root, origin, runner)
-    workspace.git("checkout", "--quiet", "-B", origin.branch, commit)
-    default = REMOTE.format(url=origin.remote) if origin.remote else ""
+    try:
+        workspace.git("checkout", "--quiet", "-B", origin.branch, commit)
+    except CommandFailed as error:
+        if not re.search(r"not a (commit|tree)", error.output):
+            raise
+        raise GitError(f"{redact(origin.git)} has no commit {commit[:12]}: push it there first") from None
+    default = REMOTE.format(url=quoted(origin.remote)) if origin.remote else ""
     cache = (root / ".dvc" if own_cache else origin.home) / "cache"
-    config = CONFIG.format(clone=root, default=default, cache=cache)
+    site = root / ".dvc" / "tmp" / "site"
+    config = CONFIG.format(site=quoted(site), default=default, cache=quoted(cache))
     write_text(root / ".dvc" / "config.local", config)
     return workspace
 

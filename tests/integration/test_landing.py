@@ -38,6 +38,14 @@ git update-ref refs/heads/main $(git commit-tree "$tree" -p main -m "A colleague
 """
 
 
+# As the server of a protected branch: its words must not pass for those of git.
+DECLINE = """#!/bin/sh
+echo >> asked
+echo "main is protected: the rule already exists (fetch first)" >&2
+exit 1
+"""
+
+
 def land(ready: Done, quiet: Runner, entries: Mapping[str, Any] | None = None) -> landing.Landing:
     project = ready.project
     return landing.register(project.origin, head(project), "reviews", entries or ready.entries, quiet)
@@ -138,6 +146,18 @@ def test_it_gives_up_after_some_pushes_and_leaves_no_tag(ready: Done, quiet: Run
     assert ready.project.bare("log", "--format=%s", f"-{landing.ATTEMPTS}", "main") == "\n".join(
         ["A colleague was faster"] * landing.ATTEMPTS
     )
+
+
+def test_a_push_that_the_server_declines_is_tried_once_and_told_with_its_reason(ready: Done, quiet: Runner) -> None:
+    hook = Path(ready.project.origin.git) / "hooks" / "pre-receive"
+    hook.write_text(DECLINE)
+    hook.chmod(0o755)
+    before = refs(ready.project)
+    with pytest.raises(PushRejected, match=r"refuses the push of refs/heads/main, .*main is protected") as caught:
+        land(ready, quiet)
+    assert "others pushed" not in str(caught.value)
+    assert Path(ready.project.origin.git, "asked").read_text() == "\n"
+    assert refs(ready.project) == before
 
 
 def test_a_model_below_the_minimum_is_held(ready: Done, quiet: Runner) -> None:

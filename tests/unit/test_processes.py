@@ -38,11 +38,33 @@ def runner(lines):
     return Runner(lines.append)
 
 
-@pytest.mark.parametrize("stream", [True, False])
-def test_output_and_errors_come_as_one(runner, lines, stream, tmp_path):
-    output = runner.run("sh", "-c", "echo one; echo two >&2; printf 三", cwd=tmp_path, stream=stream)
+def test_streamed_output_and_errors_come_as_one(runner, lines, tmp_path):
+    output = runner.run("sh", "-c", "echo one; echo two >&2; printf 三", cwd=tmp_path, stream=True)
     assert output == "one\ntwo\n三"
-    assert lines == (["one", "two", "三"] if stream else [])
+    assert lines == ["one", "two", "三"]
+
+
+def test_a_warning_is_no_part_of_an_answer(runner, lines, tmp_path):
+    """As git's "warning: redirecting to", or what an SSH server greets with."""
+    assert runner.run("sh", "-c", "echo warning >&2; echo one; printf 三", cwd=tmp_path) == "one\n三"
+    assert lines == []
+
+
+def test_a_failure_tells_the_output_and_then_the_errors(runner, tmp_path):
+    with pytest.raises(CommandFailed, match="exit code 1:\nout\nwhy\n") as caught:
+        runner.run("sh", "-c", "echo why >&2; printf out; exit 1", cwd=tmp_path)
+    assert caught.value.output == "out\nwhy\n"
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_much_on_both_outputs_blocks_neither(runner, tmp_path, first):
+    script = f"seq 100000 >&{first}; seq 100000 >&{3 - first}"
+    assert runner.run("sh", "-c", script, cwd=tmp_path).split() == [str(number) for number in range(1, 100001)]
+
+
+def test_a_streamed_line_tells_no_password(runner, lines, tmp_path):
+    runner.run("echo", "from https://me:secret@host/x.git", cwd=tmp_path, stream=True)
+    assert lines == ["from https://host/x.git"]
 
 
 def test_lines_come_as_they_are_printed(tmp_path):
@@ -93,14 +115,18 @@ def test_bytes_that_are_not_utf8_do_not_stop_it(runner, tmp_path):
 
 
 @pytest.mark.parametrize("leader", ["sleep 100", "exit 0", "trap '' TERM; while :; do sleep 0.1; done"])
-def test_kill_ends_a_grandchild_that_ignores_sigterm(leader, tmp_path):
-    """Whether its parent still lives, is gone, or ignores SIGTERM too."""
+@pytest.mark.parametrize("closed", ["", ">&-", "2>&-"])
+def test_kill_ends_a_grandchild_that_ignores_sigterm(leader, closed, tmp_path):
+    """Whether its parent still lives, is gone, or ignores SIGTERM too, and whichever output it holds open."""
     runner, pids, errors = Runner(print), tmp_path / "pid", []
 
     def work() -> None:
         try:
             runner.run(
-                "sh", "-c", f"sh -c '{STUBBORN.format(pids).replace(chr(39), chr(34))}' & {leader}", cwd=tmp_path
+                "sh",
+                "-c",
+                f"sh -c '{STUBBORN.format(pids).replace(chr(39), chr(34))}' {closed} & {leader}",
+                cwd=tmp_path,
             )
         except CommandFailed as error:
             errors.append(error)
@@ -132,7 +158,7 @@ def test_kill_lets_a_command_end_in_its_own_way(tmp_path):
     runner.kill(grace=20)
     thread.join(20)
     assert [error.code for error in errors] == [7]
-    assert errors[0].output.endswith("bye\n")
+    assert errors[0].output.startswith("bye\n")
 
 
 def test_kill_without_a_command_starts_no_other(tmp_path):

@@ -222,6 +222,8 @@ def test_production_is_what_the_highest_counter_says_whatever_the_clocks_said(re
         ([1, 2, 3, -2], 1),  # a rollback; each goes one step further back, not to and fro
         ([1, 2, 3, -2, 4], 2),
         ([1, 2, 3, -1, 3], 1),
+        ([1, 2, 1, 3, -1], 2),  # to the place where it was last, not first
+        ([1, 2, 1, 3, -1, -2], 1),
         ([2, 1, 2], 1),
         ([2, 1, -2], None),
         ([1], None),

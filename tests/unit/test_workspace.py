@@ -1,0 +1,215 @@
+"""DVC's settings hold any path that they can hold; a push that failed was overtaken by others, or refused."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from configobj import ConfigObj
+from dvc.config import Config
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luodi import embedded, landing, workspace
+from luodi.errors import LuodiError, PushRejected
+from luodi.origin import Origin
+from luodi.processes import CommandFailed, Runner
+from luodi.workspace import Workspace
+
+AWKWARD = ["a,b", "a#b", "a #b", " a ", "%", "100%(a", "$a${b}", "it's", 'a"b', 'it\'s "#1"', "'", "a;b=c", "[雪]"]
+ALL = "a,b #c % %(d $e 'f' \"g\""
+
+
+@pytest.fixture
+def runner():
+    return Runner(print)
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_its_own(tmp_path, monkeypatch):
+    for key in [key for key in os.environ if key.startswith(("GIT_", "DVC_"))]:
+        monkeypatch.delenv(key)
+    (tmp_path / "gitconfig").write_text("[user]\nname = Tester\nemail = tester@localhost\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "nowhere"))
+
+
+def git(cwd: Path, *arguments: str) -> str:
+    return subprocess.check_output(["git", *arguments], cwd=cwd, text=True).strip()
+
+
+def commit(root: Path) -> None:
+    git(root, "commit", "--quiet", "--allow-empty", "--message", f"In {root.name}")
+
+
+def make_origin(home: Path, remote: Path) -> Origin:
+    """A bare repository of one commit, an empty DVC project."""
+    home.mkdir(parents=True)
+    git(home, "init", "--quiet", "--bare", "-b", "main", "origin.git")
+    git(home, "init", "--quiet", "-b", "main", "seed")
+    (home / "seed" / ".dvc").mkdir()
+    (home / "seed" / ".dvc" / "config").write_text("")
+    (home / "seed" / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+    git(home / "seed", "add", "--all")
+    commit(home / "seed")
+    git(home / "seed", "push", "--quiet", str(home / "origin.git"), "main")
+    return Origin(str(home / "origin.git"), "main", str(remote), home)
+
+
+@pytest.mark.parametrize("own_cache", [True, False])
+@pytest.mark.parametrize("name", AWKWARD)
+def test_dvc_reads_the_settings_of_a_clone_as_they_were_meant(name, own_cache, runner, tmp_path):
+    origin = make_origin(tmp_path / name / "home", tmp_path / name / "remote")
+    with workspace.clone(origin, workspace.head(origin, runner), runner, own_cache) as clone:
+        found = Config(str(clone.root / ".dvc"))
+        assert found["core"]["site_cache_dir"] == str(clone.root / ".dvc" / "tmp" / "site")
+        assert found["cache"]["dir"] == str((clone.root / ".dvc" if own_cache else origin.home) / "cache")
+        assert (found["core"]["remote"], found["remote"]["luodi"]["url"]) == ("luodi", origin.remote)
+
+
+def test_dvc_pushes_to_an_awkward_path_and_pulls_from_there(runner, tmp_path):
+    origin = make_origin(tmp_path / ALL / "home", tmp_path / ALL / "remote")
+    with workspace.clone(origin, workspace.head(origin, runner), runner, own_cache=True) as clone:
+        assert " ".join(clone.dvc("remote", "list").split()) == f"luodi {origin.remote} (default)"  # it folds the line
+        assert clone.dvc("config", "remote.luodi.url") == f"{origin.remote}\n"
+        (clone.root / "x").write_text("content")
+        clone.dvc("add", "x")
+        clone.dvc("push")
+        (clone.root / "x").unlink()
+        (clone.root / ".dvc" / "cache").rename(tmp_path / "gone")
+        clone.pull("x")
+        assert (clone.root / "x").read_text() == "content"
+    (stored,) = Path(origin.remote).glob("files/md5/*/*")
+    assert stored.read_text() == "content"
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_dvc_reads_the_settings_of_a_checkout_as_they_were_meant(name, tmp_path):
+    root = tmp_path / name
+    (root / ".dvc").mkdir(parents=True)
+    origin = Origin.embedded(root)
+    embedded.connect(root, origin)
+    found = Config(str(root / ".dvc"))
+    assert found["core"]["no_scm"]
+    assert (found["core"]["remote"], found["remote"]["luodi"]["url"]) == ("luodi", origin.remote)
+    assert found["cache"]["dir"] == str(origin.home / "cache")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("'\"#,%()s \n"), min_size=1))
+def test_quoted_comes_back_or_is_refused(text):
+    try:
+        line = f"key = {workspace.quoted(text)}\n"
+    except LuodiError:
+        return
+    assert ConfigObj([line]).dict() == {"key": text}
+
+
+@pytest.mark.parametrize("text", ["/a/%(b)s/c", "/a\nb", "/a\u2028b", "/a'''b\"\"\"", ""])
+def test_what_no_quotes_save_is_refused(text):
+    with pytest.raises(LuodiError, match="DVC's settings cannot hold"):
+        workspace.quoted(text)
+
+
+# Answers
+
+
+def test_what_git_warns_of_is_no_part_of_its_answer(runner, tmp_path, monkeypatch):
+    """As on a redirect, or with a banner of an SSH server."""
+    origin = make_origin(tmp_path / "home", tmp_path / "remote")
+    real = subprocess.check_output(["sh", "-c", "command -v git"], text=True).strip()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").write_text(f'#!/bin/sh\necho "warning: redirecting to x" >&2\nexec {real} "$@"\n')
+    (tmp_path / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    assert workspace.head(origin, runner) == git(tmp_path / "home" / "seed", "rev-parse", "HEAD")
+
+
+def test_what_dvc_warns_of_is_no_part_of_its_answer(tmp_path):
+    class Warning(Runner):
+        def run(self, *command, **more):
+            script = 'echo "warning: old" >&2; echo \'{"not_in_remote": ["x"]}\''
+            return super().run("sh", "-c", script, **more)
+
+    assert Workspace(tmp_path, Origin("", "main", None, tmp_path), Warning(print)).missing() == ["x"]
+
+
+# Pushes
+
+
+@pytest.fixture
+def clone(runner, tmp_path):
+    """A clone with a commit and a tag to push."""
+    origin = make_origin(tmp_path / "home", tmp_path / "remote")
+    git(tmp_path, "clone", "--quiet", origin.git, "clone")
+    commit(tmp_path / "clone")
+    git(tmp_path / "clone", "tag", "--annotate", "--message", "x", "m@v1.0.0")
+    return Workspace(tmp_path / "clone", origin, runner)
+
+
+def push(clone: Workspace) -> bool:
+    return landing._push(clone, ["HEAD:refs/heads/main", "refs/tags/m@v1.0.0"])
+
+
+def hook(clone: Workspace, name: str, script: str) -> None:
+    path = Path(clone.origin.git) / "hooks" / name
+    path.write_text(f"#!/bin/sh\nunset GIT_QUARANTINE_PATH\n{script}\n")
+    path.chmod(0o755)
+
+
+def pushed(clone: Workspace) -> None:
+    commit(clone.origin.home / "seed")
+    git(clone.origin.home / "seed", "push", "--quiet", clone.origin.git, "main")
+
+
+RACES = {
+    "fetch first": pushed,
+    "non-fast-forward": lambda clone: (pushed(clone), git(clone.root, "fetch", "--quiet", "origin", "main")),
+    "tag there": lambda clone: git(Path(clone.origin.git), "update-ref", "refs/tags/m@v1.0.0", "main"),
+    "branch moved under it": lambda clone: hook(
+        clone, "pre-receive", "git update-ref refs/heads/main $(git commit-tree main^{tree} -p main -m x)"
+    ),
+    "tag made under it": lambda clone: hook(clone, "pre-receive", "git update-ref refs/tags/m@v1.0.0 main"),
+    "being written": lambda clone: Path(clone.origin.git, "refs", "heads", "main.lock").touch(),
+}
+
+
+@pytest.mark.parametrize("race", RACES)
+def test_a_push_that_others_overtook_may_be_tried_again(race, clone):
+    RACES[race](clone)
+    assert push(clone) is False
+    assert git(clone.root, "tag") == ""
+
+
+DECLINED = 'echo "main is protected: a rule already exists (fetch first), cannot lock ref" >&2; exit 1'
+REFUSALS = {
+    "pre-receive": (lambda clone: hook(clone, "pre-receive", DECLINED), "pre-receive hook declined; main is protected"),
+    "update": (lambda clone: hook(clone, "update", DECLINED), "hook declined; atomic push failure; main is protected"),
+    "hidden": (
+        lambda clone: git(Path(clone.origin.git), "config", "receive.hideRefs", "refs/heads"),
+        "deny updating a hidden ref",
+    ),
+    "too big": (
+        lambda clone: git(Path(clone.origin.git), "config", "receive.maxInputSize", "1"),
+        "unpacker error; fatal: pack exceeds maximum allowed size",
+    ),
+    "in the way": (
+        lambda clone: git(Path(clone.origin.git), "update-ref", "refs/tags/m@v1.0.0/x", "main"),
+        "cannot create 'refs/tags/m@v1.0.0'",
+    ),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_push_that_was_refused_tells_the_reason(refusal, clone):
+    prepare, reason = REFUSALS[refusal]
+    prepare(clone)
+    with pytest.raises(PushRejected) as caught:
+        push(clone)
+    assert "refuses the push of refs/heads/main, refs/tags/m@v1.0.0: " in str(caught.value)
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_push_that_git_never_tried_is_told_as_it_is(clone):
+    with pytest.raises(CommandFailed, match="does not match any"):
+        landing._push(clone, ["refs/tags/none"])
