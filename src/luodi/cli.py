@@ -175,7 +175,9 @@ def connect() -> None:
 
 
 @app.command(epilog="Example: luodi up")
-def up(port: Annotated[int, typer.Option(help="Port of Airflow's pages on this machine.")] = 8080) -> None:
+def up(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Airflow's pages on this machine.")] = 8080,
+) -> None:
     """Start Airflow standalone with the DAGs loaded and their schedules on; print its URL and login."""
     from luodi import embedded
     from luodi.paths import find_root
@@ -401,7 +403,7 @@ def predict(
     version: Annotated[str, typer.Option(help="A version such as v1.0.0, or the stage.")] = "production",
 ) -> None:
     """Classify texts or images by the registered production version; one JSON object a line."""
-    from luodi import registry
+    from luodi import registry, sample
     from luodi.data import inputs
     from luodi.inference import Classifier
     from luodi.origin import Origin
@@ -414,7 +416,9 @@ def predict(
         raise typer.BadParameter("give texts, or --input PATH, not both")
     origin, runner = Origin.find(find_root()), Runner(print)
     chosen = registry.find(registry.mirror(origin, runner), model, version)
-    classifier = Classifier.load(registry.fetch(origin, chosen, runner))
+    found = registry.fetch(origin, chosen, runner)
+    classifier = Classifier.load(found / "export")
+    sample.check(found / "sample.json", classifier, chosen.name)
     if classifier.encoder.modality == "text":
         for batch in inputs.batches(source) if source else [texts or []]:
             write_predictions("text", batch, classifier.probabilities(batch), classifier, chosen.name)

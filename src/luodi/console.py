@@ -28,12 +28,13 @@ def show_result(result: Mapping[str, Any], reports: Path | None) -> None:
 
 
 def show_metrics(metrics: Mapping[str, Any]) -> None:
-    """Print the model's metrics with their intervals beside the baseline's."""
+    """Print the model's metrics with their intervals beside the baseline's; of one class there is no ROC AUC."""
     table = Table(title=f"{metrics['rows']:,} test rows")
     for column, justify in (("metric", "left"), ("model", "right"), ("linear baseline", "right")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for key, (name, _, _) in FIGURES.items():
-        table.add_row(name, _interval(metrics["model"][key]), _interval(metrics["baseline"][key]))
+        if key in metrics["model"] and key in metrics["baseline"]:
+            table.add_row(name, _interval(metrics["model"][key]), _interval(metrics["baseline"][key]))
     _print(table)
 
 
@@ -167,12 +168,17 @@ def _interval(estimate: Mapping[str, float]) -> str:
     return f"{estimate['value']:.4f} [{estimate['low']:.4f}, {estimate['high']:.4f}]"
 
 
+def _console(width: int | None = None) -> Console:
+    """A console that shows text as it stands: reasons, comments and names are people's own, never markup."""
+    return Console(width=width, markup=False, emoji=False, highlight=False)
+
+
 def _print(table: Table) -> None:
-    console = Console()
+    console = _console()
     if console.is_terminal:
         console.print(table)
         return
-    wide = Console(width=500)  # piped output has no 80 columns: what is searched in it stays whole
+    wide = _console(width=500)  # piped output has no 80 columns: what is searched in it stays whole
     with wide.capture() as captured:
         wide.print(table)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))

@@ -28,9 +28,9 @@ CONFIG = """\
     check_update = false
 {scm}    remote = luodi
 [cache]
-    dir = {home}/cache
+    dir = {cache}
 ['remote "luodi"']
-    url = {home}/remote
+    url = {remote}
 """
 
 FACTS = "version.json"  # in a pulled folder: which version it is, and all that its tag says
@@ -66,28 +66,36 @@ def connect(root: Path, origin: Origin) -> None:
     local = root / ".dvc" / "config.local"
     if not local.exists():
         scm = "" if (root / ".git").exists() else "    no_scm = true\n"
-        write_text(local, CONFIG.format(scm=scm, home=f"../{origin.home.relative_to(root)}"))
+        home = Path("..") / origin.home.relative_to(root)
+        cache, remote = workspace.quoted(home / "cache"), workspace.quoted(home / "remote")
+        write_text(local, CONFIG.format(scm=scm, cache=cache, remote=remote))
 
 
 def publish(root: Path, model: str, runner: Runner) -> tuple[Origin, str]:
-    """Push what `luodi register` needs from the checkout: its commit to git, the model's outputs to DVC.
+    """Push the model's outputs in the checkout to the DVC remote; in the embedded origin, the commit to git too.
 
     Returns the origin and the commit.
 
     Raises:
         DirtyCheckout: The commit is not what made the outputs.
+        GitError: Your own git origin lacks the commit.
         RemoteError: The DVC remote cannot be used.
     """
-    stages = sorted(locks.of_model(locks.read(root / "dvc.lock"), model))
+    entries = locks.of_model(locks.read(root / "dvc.lock"), model)
     if os.environ.get("LUODI_GIT_URL"):
         origin = Origin.from_environment()
         commit = _clean_commit(root, runner)
     else:
         origin = prepare(root, runner)
         commit = runner.run("git", "rev-parse", "checkout", cwd=Path(origin.git)).strip()
-    if stages:
-        _require_reproduced(root, stages, runner)
-        workspace.dvc(runner, root, "push", *stages)
+    if entries:
+        _require_reproduced(root, sorted(entries), runner)
+        # From a clone: the checkout's own DVC remote may be another one.
+        cache = workspace.dvc(runner, root, "cache", "dir").strip()
+        with workspace.clone(origin, commit, runner) as clone:
+            clone.dvc("cache", "dir", "--local", cache)
+            locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
+            clone.dvc("push", *sorted(entries))
     return origin, commit
 
 
@@ -132,7 +140,6 @@ def environment(root: Path, origin: Origin) -> dict[str, str]:
         DATABASE: os.environ.get(DATABASE) or f"sqlite:///{origin.home / 'airflow' / 'airflow.db'}",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__API__EXPOSE_CONFIG": "False",
         # A machine of two cores that is busy training may answer late.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
@@ -177,13 +184,16 @@ def run_dag(root: Path, origin: Origin, model: str) -> Mapping[str, Any]:
 
     Raises:
         StageFailed: A task failed; the message ends with the log's last lines.
+        LuodiError: Airflow's database cannot be reached or brought up to date.
     """
     variables = {**os.environ, **environment(root, origin)}
     log, result = origin.home / "airflow.log", origin.home / f"{model}.json"
     result.unlink(missing_ok=True)
     with log.open("wb") as file:
         migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
-        subprocess.run(migrate, check=True, stdout=file, stderr=file, env=variables)
+        migrated = subprocess.run(migrate, check=False, stdout=file, stderr=file, env=variables)
+    if migrated.returncode:
+        raise LuodiError(f"Airflow's database could not be made or updated; the end of {log}:\n{_why(log)}")
     command = [sys.executable, "-m", "luodi.airflow.once", str(root), model, str(log), str(result)]
     if subprocess.run(command, env=variables, check=False).returncode:
         raise StageFailed(f"retrain_{model} failed; the end of {log}:\n{_why(log)}")
@@ -259,16 +269,34 @@ def deploy(origin: Origin, version: Version, folder: Path, runner: Runner) -> No
 
     Raises:
         LuodiError: The folder holds something else than an earlier pull.
-        RegistryError: The files are not those that were registered.
+        RegistryError: The files are not those that were registered, or this code reads them otherwise.
         RemoteError: The DVC remote cannot be used.
     """
-    if folder.exists() and not (folder / FACTS).exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not (folder.is_dir() and (_pulled(folder) or not any(folder.iterdir()))):
         raise LuodiError(f"{folder} holds something else than a pulled model: name a new or an empty folder")
-    export = registry.fetch(origin, version, runner)
+    from luodi import sample
+    from luodi.inference import Classifier
+
+    found = registry.fetch(origin, version, runner)
+    sample.check(found / "sample.json", Classifier.load(found / "export"), version.name)
     with replacing_folder(folder.resolve()) as temporary:
-        shutil.copytree(export, temporary, dirs_exist_ok=True)
+        shutil.copytree(found / "export", temporary, dirs_exist_ok=True)
         _write_cards(temporary, version)
         write_json(temporary / FACTS, {"version": version.name, **version.facts})
+
+
+def _pulled(folder: Path) -> bool:
+    """Whether an earlier pull made the folder: it says of what version, and nothing else lies in it."""
+    written = {FACTS, "model.onnx", "encoder.json", "card.html", "card.md", "comparison.html"}
+    if any(path.name not in written or not path.is_file() for path in folder.iterdir()):
+        return False
+    try:
+        facts = read_json(folder / FACTS)
+    except (OSError, ValueError):
+        return False
+    name = facts.get("version") if isinstance(facts, dict) else None
+    model, _, number = str(name).partition("@")
+    return bool(model and registry.NUMBER.fullmatch(number))
 
 
 def reports(origin: Origin, version: Version, runner: Runner) -> Path:
@@ -371,4 +399,5 @@ def _seed(root: Path, origin: Origin, runner: Runner) -> None:
 def _why(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     errors = [line for line in lines if "error: " in line or "ERROR" in line]
-    return "\n".join((errors or lines)[-15:])
+    said = [line for line in lines if line and not line.startswith((" ", "Traceback"))]
+    return "\n".join((errors or said)[-15:])

@@ -144,17 +144,19 @@ def mirror(origin: Origin, runner: Runner) -> Path:
 
 
 def fetch(origin: Origin, version: Version, runner: Runner) -> Path:
-    """Return a local folder with the exported model of `version`, checked against the hash in its dvc.lock.
+    """Return a local folder with `export` and `sample.json` of a version, checked against the hashes in its dvc.lock.
 
     Raises:
         RegistryError: The version has no such hash, or the files do not match it.
         RemoteError: The DVC remote cannot be used.
     """
     folder = origin.home / "models" / version.name
-    if folder.is_dir() and folder_checksum(folder) == version.facts.get("export"):
+    if (folder / "export").is_dir() and folder_checksum(folder / "export") == version.facts.get("export"):
         return folder
-    with opened(origin, version, runner, "export") as clone, replacing_folder(folder) as temporary:
-        shutil.copytree(ModelPaths(clone.root, version.model).export, temporary, dirs_exist_ok=True)
+    with opened(origin, version, runner, "export", "sample") as clone, replacing_folder(folder) as temporary:
+        paths = ModelPaths(clone.root, version.model)
+        shutil.copytree(paths.export, temporary / "export")
+        shutil.copyfile(paths.sample, temporary / "sample.json")
     return folder
 
 

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luodi import config, gate, inference, locks, metrics, registry, workspace
+from luodi import config, gate, inference, locks, metrics, registry, sample, workspace
 from luodi.data import rows
 from luodi.data.rows import Rows
-from luodi.errors import ArtifactError
+from luodi.errors import ArtifactError, RegistryError
 from luodi.files import folder_checksum, read_json
 from luodi.inference import Classifier
 from luodi.origin import Origin
@@ -79,21 +79,30 @@ def _known(same: Version, current: Version | None, rule: config.Gate) -> dict[st
 def _compare(
     clone: Workspace, block: config.Model, challenger: Classifier, test: Rows, current: Version
 ) -> tuple[dict[str, Any] | None, list[str]]:
-    """Score both on the test rows that the champion was not trained on; None, and why, if there are none."""
-    with registry.opened(clone.origin, current, clone.runner, "export", "rows") as theirs:
+    """Score both on the test rows that the champion was not trained on; None, and why, if that cannot be done."""
+    with registry.opened(clone.origin, current, clone.runner, "export", "rows", "sample") as theirs:
         kept = ModelPaths(theirs.root, current.model)
-        changed = _changed(locks.read(clone.lock), locks.read(theirs.lock), current.model)
+        ours, other = locks.read(clone.lock), locks.read(theirs.lock)
+        changed = _changed(ours, other, current.model)
         notes = [f"{name} of preprocess differs from that of {current.name}" for name in changed]
+        if _code(ours, current.model) != _code(other, current.model):
+            told = "which rows it was trained on was told by cleaning them again"
+            notes.append(f"the code of preprocess is not that of {current.name}: {told}")
         old = Classifier.load(kept.export)
+        try:
+            # What changed may be the encoder in this code: it would be judged by what it was never trained to see.
+            sample.check(kept.sample, old, current.name)
+        except RegistryError as error:
+            return None, [*notes, f"{current.name} cannot be compared: {error}"]
         if set(changed) & set(GEOMETRY):
             why = "its images have another size, so that rows cannot be told to be those it was trained on"
             return None, [*notes, f"{current.name} cannot be compared: {why}"]
-        fresh = unseen(test, kept, block.modality, len(old.labels))
+        fresh = unseen(test, kept, block, len(old.labels))
     if not fresh.any():
         return None, [*notes, f"{current.name} cannot be compared: it was trained on every test row"]
     items = [item for item, new in zip(test.items, fresh, strict=True) if new]
     truth, classes = test.label[fresh], len(block.labels)
-    ours = metrics.scored(truth, challenger.probabilities(items), "challenger", classes)
+    mine = metrics.scored(truth, challenger.probabilities(items), "challenger", classes)
     given = aligned(old.probabilities(items), old.labels, block.labels)
     slices = {name: metrics.quartiles(values) for name, values in rows.measures(items, block.modality).items()}
     slices["source"] = metrics.largest([source for source, new in zip(test.source, fresh, strict=True) if new])
@@ -101,14 +110,30 @@ def _compare(
     if set(old.labels) != set(block.labels):
         notes.append(f"{current.name} knows other labels: {', '.join(old.labels)}; what it lacks it gets wrong")
     scores = metrics.scored(truth, given, current.name, classes)
-    return gate.compare(ours, scores, slices, block.gate, notes, int((~fresh).sum())), notes
+    return gate.compare(mine, scores, slices, block.gate, notes, int((~fresh).sum())), notes
 
 
-def unseen(test: Rows, paths: ModelPaths, modality: str, classes: int) -> NDArray[np.bool_]:
-    """Tell of each test row whether no row of that content is in the train or validation split of `paths`, bool [n]."""
+def unseen(test: Rows, paths: ModelPaths, block: config.Model, classes: int) -> NDArray[np.bool_]:
+    """Tell of each test row whether no row of that content is in the train or validation split of `paths`, bool [n].
+
+    The rows of `paths` are cleaned as rows are now: another code may have cleaned them.
+    """
     splits = ("train", "validation")
-    seen = {item for split in splits for item in rows.read(paths.rows, modality, split, classes).items}
-    return np.array([item not in seen for item in test.items], bool)
+    seen = [item for split in splits for item in rows.read(paths.rows, block.modality, split, classes).items]
+    again = set(_clean(seen, block))
+    return np.array([item not in again for item in test.items], bool)
+
+
+def _clean(items: list[Any], block: config.Model) -> list[Any]:
+    import pyarrow as pa
+
+    if block.modality == "text":
+        from luodi.data import text
+
+        return list(text.clean(text.column(items)).to_pylist())
+    from luodi.data import image
+
+    return list(image.clean(pa.array(items, pa.large_binary()), block.preprocess).to_pylist())
 
 
 def aligned(scores: NDArray[np.float32], theirs: tuple[str, ...], ours: tuple[str, ...]) -> NDArray[np.float32]:
@@ -136,3 +161,9 @@ def _changed(ours: locks.Entries, theirs: locks.Entries, model: str) -> list[str
 
     mine, other = settings(ours), settings(theirs)
     return [name for name in SPLIT if mine.get(name) != other.get(name)]
+
+
+def _code(entries: locks.Entries, model: str) -> dict[str, Any]:
+    """What preprocess was made of that decides what a row looks like: module -> hash."""
+    deps = entries[f"preprocess@{model}"].get("deps", [])
+    return {dep["path"]: dep.get("md5") for dep in deps if dep["path"].startswith("src/luodi/data/")}

@@ -220,6 +220,16 @@ def test_a_model_within_the_margin_is_the_next_version(changed: Project, ran: Do
     assert "nothing changed since reviews@v1.1.0" in changed.run("luodi", "run", "reviews")
 
 
+def test_a_database_that_cannot_be_reached_is_told(ran: Done) -> None:
+    project = ran.project.copy("without-database")
+    nowhere = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{project.home}/nowhere/airflow.db"}
+    project.git("commit", "--quiet", "--allow-empty", "--message", "Something to run for")
+    output = project.run("luodi", "run", "reviews", code=1, env=nowhere)
+    assert "error: Airflow's database could not be made or updated" in output
+    assert "unable to open database file" in output
+    assert "Traceback" not in output
+
+
 def test_a_change_that_no_commit_holds_is_refused(ran: Done) -> None:
     project = ran.project.copy("dirty")
     (project.root / "params.yaml").write_text((project.root / "params.yaml").read_text() + "\n# a note\n")

@@ -2,14 +2,17 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from project import Done, Project
 
 from luodi import landing, locks, registry, trial
+from luodi.data import text
 from luodi.errors import Held, NoVersion, RegistryError, RemoteError
 from luodi.inference import Classifier
 from luodi.processes import Runner
@@ -98,6 +101,20 @@ def test_what_is_proven_worse_is_held(rivals: Project) -> None:
     assert refs(rivals) == before
 
 
+def test_a_champion_that_this_code_reads_otherwise_is_not_compared(
+    rivals: Project, quiet: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be judged by what it was never trained to see, and anything would seem better."""
+    rivals.run("luodi", "gate", "reviews", code=6)  # makes the commit and the files known
+    for key, value in rivals.env.items():
+        monkeypatch.setenv(key, value)
+    mix = text._mix
+    monkeypatch.setattr(text, "_mix", lambda values: mix(values + np.uint64(1)))
+    decision = trial.decide(rivals.origin, rivals.bare("rev-parse", "checkout"), "reviews", rivals.lock, quiet)
+    assert (decision["verdict"], decision["comparison"]) == ("insufficient evidence", None)
+    assert "reviews@v1.0.0 does not predict its sample as it did" in " ".join(decision["reasons"])
+
+
 def test_what_is_proven_takes_the_place_of_the_champion(two_versions: Project) -> None:
     assert stages(two_versions) == {"v1.1.0": "production", "v1.0.0": None}
     newest, _ = two_versions.versions()
@@ -112,6 +129,24 @@ def test_what_is_proven_takes_the_place_of_the_champion(two_versions: Project) -
     first, second = registry.moves(Path(two_versions.origin.git), "reviews")
     assert (first.number, first.facts["action"], first.facts["from"]) == ("v1.0.0", "land", None)
     assert (second.number, second.facts["action"], second.facts["from"]) == ("v1.1.0", "land", "reviews@v1.0.0")
+
+
+def test_to_land_by_hand_uses_the_remotes_that_are_named(stocked: Done) -> None:
+    """Not the checkout's own DVC remote, which `luodi connect` made."""
+    project = stocked.project.copy("remotes-of-ones-own")
+    own, remote = project.home / "own.git", project.home / "own-remote"
+    env = {"LUODI_GIT_URL": str(own), "LUODI_DVC_REMOTE": str(remote), "LUODI_HOME": str(project.home / "host")}
+    project.git("clone", "--quiet", "--bare", str(project.root), str(own))
+    project.git("commit", "--quiet", "--allow-empty", "--message", "Not pushed")
+    assert "has no commit" in project.run("luodi", "register", "reviews", env=env, code=40)
+    project.git("push", "--quiet", str(own), "HEAD:main")
+    shutil.rmtree(remote, ignore_errors=True)
+    assert "reviews@v1.0.0" in project.run("luodi", "register", "reviews", env=env)
+    assert "reviews@v1.0.0" in project.run("git", "-C", str(own), "tag")
+    assert '"label"' in project.run("luodi", "predict", "reviews", "质量很好", env=env)
+    export = locks.outputs(stocked.entries, "train@reviews")["artifacts/reviews/train/export"]
+    assert (remote / "files" / "md5" / export[:2] / export[2:]).exists()
+    assert project.versions() == []
 
 
 def test_its_tag_tells_where_it_comes_from(two_versions: Project) -> None:

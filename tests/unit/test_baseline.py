@@ -161,6 +161,14 @@ def test_images_repeat_to_the_bit_whatever_the_number_of_threads():
     assert len(found) == 1
 
 
+def test_every_image_is_decoded_once(monkeypatch):
+    decoded, pixels = [], image.pixels
+    monkeypatch.setattr(image, "pixels", lambda images: decoded.extend(images) or pixels(images))
+    train, test = make_images(30, 2), make_images(10, 2, seed=1)
+    baseline.score_images(train, test.items, PIXELS, 2)
+    assert decoded == train.items + test.items
+
+
 def test_large_images_are_averaged_down():
     pixels = np.arange(2 * 64 * 96 * 3, dtype=np.uint8).reshape(2, 64, 96, 3)
     small = baseline._shrink(pixels)

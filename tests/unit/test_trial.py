@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luodi import trial
+from luodi import config, trial
 from luodi.data import rows
 from luodi.paths import ModelPaths
 
+REVIEWS = config.model(config.load(Path(__file__).resolve().parents[2] / "params.yaml"), "reviews")
 LABELS = st.lists(st.sampled_from("abcdef"), min_size=2, max_size=6, unique=True).map(tuple)
 
 
@@ -53,4 +54,12 @@ def test_a_row_that_the_champion_learned_from_is_seen(tmp_path, split):
     theirs = write(tmp_path / "theirs", [("learned", split), ("other", other), ("tested", "test")])
     ours = write(tmp_path / "ours", [("learned", "test"), ("tested", "test"), ("new", "test"), ("x", "train")])
     test = rows.read(ours.rows, "text", "test", 1)
-    assert trial.unseen(test, theirs, "text", 1).tolist() == [False, True, True]
+    assert trial.unseen(test, theirs, REVIEWS, 1).tolist() == [False, True, True]
+
+
+def test_a_row_that_another_code_cleaned_is_seen(tmp_path):
+    """What the champion learned from is kept as it was cleaned then."""
+    theirs = write(tmp_path / "theirs", [("ＡＢ&amp;", "train"), ("x", "validation")])
+    ours = write(tmp_path / "ours", [("AB&", "test"), ("new", "test")])
+    test = rows.read(ours.rows, "text", "test", 1)
+    assert trial.unseen(test, theirs, REVIEWS, 1).tolist() == [False, True]

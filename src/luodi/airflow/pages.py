@@ -6,7 +6,8 @@ Airflow's api-server serves them at `/luodi/DAG/RUN/PAGE` to users who may read 
 import logging
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -34,10 +35,15 @@ HEADERS = {
 }
 
 _one_at_a_time = threading.Lock()  # a clone costs the api-server processes and seconds
+WAIT = 60  # seconds that a request waits for its turn
 
 
 class NoPage(LuodiError):
     """There is no such page, or none yet."""
+
+
+class Busy(LuodiError):
+    """The page has to be brought, and others are being brought."""
 
 
 def link(dag_id: str, run_id: str, page: str) -> str:
@@ -73,6 +79,7 @@ def content(dag_id: str, run_id: str, page: str) -> str:
 
     Raises:
         NoPage: There is no such page or run, or its task has not run yet.
+        Busy: Other pages are being brought for too long.
         RemoteError: The git origin or the DVC remote cannot be used.
     """
     if page not in PAGES:
@@ -86,8 +93,7 @@ def content(dag_id: str, run_id: str, page: str) -> str:
 
         return card.comparison(model, result["decision"])
     runner = Runner(logging.getLogger(__name__).info)
-    with _one_at_a_time:
-        return report(Origin.from_environment(), model, page, result, runner).read_text(encoding="utf-8")
+    return report(Origin.from_environment(), model, page, result, runner).read_text(encoding="utf-8")
 
 
 def returned(dag_id: str, run_id: str, task: str) -> Mapping[str, Any] | None:
@@ -102,14 +108,35 @@ def returned(dag_id: str, run_id: str, task: str) -> Mapping[str, Any] | None:
 
 
 def report(origin: Origin, model: str, page: str, result: Mapping[str, Any], runner: Runner) -> Path:
-    """Return the report of a stage that returned `result`, brought from the DVC remote once, kept under its hash."""
+    """Return the report of a stage that returned `result`, brought from the DVC remote once, kept under its hash.
+
+    Raises:
+        Busy: Other pages are being brought for too long.
+        RemoteError: The git origin or the DVC remote cannot be used.
+    """
     path = getattr(ModelPaths(Path(), model), f"{page}_report").as_posix()
     checksum = locks.outputs(result["entries"], f"{STAGES[page]}@{model}")[path]
     kept = origin.home / "pages" / f"{checksum}.html"
-    if not kept.exists():
-        with workspace.clone(origin, result["commit"], runner) as clone:
-            locks.write(clone.lock, {**locks.read(clone.lock), **result["entries"]})
-            clone.pull(path)
-            with replacing(kept) as temporary:
-                shutil.copyfile(clone.root / path, temporary)
+    if kept.exists():
+        return kept
+    with _turn(page):
+        if not kept.exists():  # whoever had the turn before may have brought this very page
+            with workspace.clone(origin, result["commit"], runner) as clone:
+                locks.write(clone.lock, {**locks.read(clone.lock), **result["entries"]})
+                clone.pull(path)
+                with replacing(kept) as temporary:
+                    shutil.copyfile(clone.root / path, temporary)
     return kept
+
+
+@contextmanager
+def _turn(page: str) -> Iterator[None]:
+    if not _one_at_a_time.acquire(timeout=WAIT):
+        raise Busy(
+            f"the page {page} is not there yet, and others have been on their way for {WAIT} seconds: load it again in "
+            "a minute; if that does not help, the git origin or the DVC remote hangs"
+        )
+    try:
+        yield
+    finally:
+        _one_at_a_time.release()

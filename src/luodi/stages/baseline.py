@@ -83,7 +83,7 @@ def score_images(
 
     _require_classes(train)
     pixels = _pixels(train.items)
-    mean, scale = _statistics(pixels := _pixels(train.items))
+    mean, scale = _statistics(pixels)
     features = _rows(pixels, mean, scale)
     # L-BFGS: Newton's matrix has (pixels x classes) squared entries. One thread gives the same bytes on any number
     # of cores. Stopping early is meant, and regularises too.

@@ -1,0 +1,69 @@
+"""Tables at a terminal: they show what they are given as it stands, and only what there is."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from luodi import console
+from luodi.registry import Move, Version
+from luodi.report.words import FIGURES
+
+FREE = "[jira-123] [/srv/models] [bold]x[/bold] :smile: [red]"
+FIGURE = {"value": 0.5, "low": 0.4, "high": 0.6}
+METRICS = {"rows": 100, "model": dict.fromkeys(FIGURES, FIGURE), "baseline": dict.fromkeys(FIGURES, FIGURE)}
+WHEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def result():
+    return {"verdict": "hold", "reasons": [FREE], "version": None, "latency_ms": 1.0, "metrics": METRICS}
+
+
+def version():
+    facts = {
+        "approval": {"mode": "human", "by": "Ann", "at": "2026-01-31", "comment": FREE},
+        "params": {"train": {"note": FREE}},
+    }
+    return Version("reviews", "v1.0.0", "0" * 40, WHEN, "Ann", "production", facts)
+
+
+def decision():
+    check = {"name": FREE, "expected": "x", "found": "y", "passed": False}
+    return {"verdict": "hold", "champion": FREE, "checks": [check], "comparison": None}
+
+
+@pytest.fixture(params=["terminal", "pipe"])
+def output(request, monkeypatch):
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.delenv("TTY_COMPATIBLE", raising=False)
+    if request.param == "terminal":
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", "400")
+
+
+@pytest.mark.parametrize(
+    ("show", "times"),
+    [
+        (lambda folder: console.show_result(result(), None), 1),
+        (lambda folder: console.show_version(version(), [Move(1, "v1.0.0", WHEN, "Ann", {"reason": FREE})], folder), 3),
+        (lambda folder: console.show_decision(decision()), 2),
+    ],
+    ids=["result", "version", "decision"],
+)
+def test_what_people_wrote_is_shown_as_it_stands(show, times, output, tmp_path, capsys):
+    show(tmp_path)
+    assert capsys.readouterr().out.count(FREE) == times
+
+
+def test_what_changed_is_shown_as_it_stands(output, capsys):
+    before = Version("reviews", "v0.9.0", "0" * 40, WHEN, "Ann", None, {"params": {"train": {"note": "x"}}})
+    console.show_versions({"reviews": [version(), before]})
+    assert f"train.note x -> {FREE}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("absent", [[], ["roc_auc"], list(FIGURES)])
+def test_figures_that_are_not_defined_are_left_out(absent, capsys):
+    there = {key: FIGURE for key in FIGURES if key not in absent}
+    console.show_metrics({"rows": 100, "model": there, "baseline": there})
+    out = capsys.readouterr().out
+    assert "100 test rows" in out
+    assert {key for key, (name, _, _) in FIGURES.items() if name in out} == there.keys()

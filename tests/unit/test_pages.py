@@ -1,0 +1,96 @@
+"""Pages that the api-server brings: one at a time, and what is there needs no turn."""
+
+import sys
+import threading
+import time
+import types
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from fastapi import HTTPException
+
+from luodi.airflow import pages
+from luodi.errors import RemoteError
+from luodi.paths import ModelPaths
+
+PAGE = ("retrain_reviews", "manual__1", "evaluation")
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """Where the page is kept, and an environment in which a run returned it."""
+    outs = [{"path": ModelPaths(Path(), "reviews").evaluation_report.as_posix(), "md5": "abc"}]
+    result = {"commit": "0" * 40, "entries": {"evaluate@reviews": {"outs": outs}}}
+    monkeypatch.setenv("LUODI_GIT_URL", "/nowhere")
+    monkeypatch.setenv("LUODI_HOME", str(tmp_path))
+    monkeypatch.setattr(pages, "returned", lambda dag_id, run_id, task: result)
+    return tmp_path / "pages" / "abc.html"
+
+
+@pytest.fixture
+def show(monkeypatch):
+    """What answers a request, behind a stand-in for Airflow's check of who may read, which would start all of it."""
+    security = types.ModuleType("security")
+    security.requires_access_dag = lambda method: lambda: None
+    monkeypatch.setitem(sys.modules, "airflow.api_fastapi.core_api.security", security)
+    return pages.app().routes[-1].endpoint
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """Somebody else's page is on its way for as long as the test lasts."""
+    lock = threading.Lock()
+    monkeypatch.setattr(pages, "_one_at_a_time", lock)
+    lock.acquire()
+    yield lock
+    if lock.locked():
+        lock.release()
+
+
+def test_a_kept_page_waits_for_nobody(kept, taken):
+    kept.parent.mkdir()
+    kept.write_text("<html>", encoding="utf-8")
+    with ThreadPoolExecutor(1) as pool:
+        shown = pool.submit(pages.content, *PAGE)
+        try:
+            assert shown.result(timeout=10) == "<html>"
+        finally:
+            taken.release()
+
+
+def test_a_turn_that_does_not_come_is_told(kept, taken, show, monkeypatch):
+    monkeypatch.setattr(pages, "WAIT", 0.05, raising=False)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(show, *PAGE)
+        try:
+            with pytest.raises(HTTPException, match=r"evaluation is not there yet.*load it again") as error:
+                asked.result(timeout=10)
+        finally:
+            taken.release()
+    assert error.value.status_code == 503
+
+
+def test_two_requests_bring_a_page_once_and_an_error_gives_the_turn_back(kept, tmp_path, monkeypatch):
+    tried = []
+
+    def pull(path):
+        tried.append(path)
+        if len(tried) == 1:
+            raise RemoteError("the remote is away")
+        time.sleep(0.2)
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text("<html>", encoding="utf-8")
+
+    @contextmanager
+    def clone(origin, commit, runner):
+        yield types.SimpleNamespace(root=tmp_path, lock=tmp_path / "dvc.lock", pull=pull)
+
+    monkeypatch.setattr(pages.workspace, "clone", clone)
+    with pytest.raises(RemoteError):
+        pages.content(*PAGE)
+    with ThreadPoolExecutor(2) as pool:
+        shown = [pool.submit(pages.content, *PAGE) for _ in range(2)]
+    assert [one.result() for one in shown] == ["<html>"] * 2
+    assert len(tried) == 2

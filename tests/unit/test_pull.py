@@ -1,0 +1,80 @@
+"""Where a model may be pulled to: what an earlier pull did not make stays as it is."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from luodi import embedded, registry
+from luodi.errors import LuodiError
+from luodi.origin import Origin
+from luodi.processes import Runner
+from luodi.registry import Version
+
+VERSION = Version("reviews", "v1.0.0", "0" * 40, datetime(2026, 1, 31, tzinfo=UTC), "Ann", None, {"export": "x"})
+FILES = ["card.html", "card.md", "encoder.json", "model.onnx", "version.json"]
+
+
+@pytest.fixture
+def pull(tmp_path, monkeypatch):
+    export = tmp_path / "export"
+    export.mkdir()
+    for name in ("encoder.json", "model.onnx"):
+        (export / name).write_text(name)
+    monkeypatch.setattr(registry, "fetch", lambda origin, version, runner: export)
+    origin = Origin("git", "main", None, tmp_path / "home")
+    return lambda folder: embedded.deploy(origin, VERSION, folder, Runner(lambda line: None))
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_new_an_empty_and_a_pulled_folder_are_filled(pull, tmp_path):
+    folder = tmp_path / "there"
+    pull(folder)
+    assert names(folder) == FILES
+    (folder / "comparison.html").write_text("of a version that had one")
+    pull(folder)
+    assert names(folder) == FILES
+    (tmp_path / "empty").mkdir()
+    pull(tmp_path / "empty")
+    assert names(tmp_path / "empty") == FILES
+
+
+OURS = '{"version": "reviews@v1.0.0"}'
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"version.json": '{"version": "1.2.3"}', "src.js": "mine"},
+        {"version.json": OURS, "src.js": "mine"},
+        {"version.json": OURS, "notes/a.txt": "mine"},
+        {"version.json": OURS, "card.md/mine.txt": "a folder of that name"},
+        {"version.json": '{"version": "1.2.3"}'},
+        {"version.json": '{"version": "reviews@v1.0.0-rc1"}'},
+        {"version.json": '{"version": "@v1.0.0"}'},
+        {"version.json": '{"version": ["reviews@v1.0.0"]}'},
+        {"version.json": '["reviews@v1.0.0"]'},
+        {"version.json": "{"},
+        {"version.json": b"\xff"},
+        {"version.json/mine.txt": "a folder"},
+        {"model.onnx": "mine"},
+    ],
+)
+def test_anything_else_is_refused_and_stays(files, pull, tmp_path):
+    folder = tmp_path / "web"
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(LuodiError, match="holds something else than a pulled model"):
+        pull(folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_file_in_the_way_is_refused(pull, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(LuodiError, match="holds something else"):
+        pull(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
