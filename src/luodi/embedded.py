@@ -59,7 +59,7 @@ def prepare(root: Path, runner: Runner) -> Origin:
 
 
 def connect(root: Path, origin: Origin) -> None:
-    """Point DVC in the checkout to the embedded cache and remote, unless it has local settings of its own.
+    """Point DVC in the checkout to the embedded cache and remote, unless it has local settings of its own; tidy it up.
 
     By relative paths: the checkout may be moved.
     """
@@ -69,6 +69,7 @@ def connect(root: Path, origin: Origin) -> None:
         home = Path("..") / origin.home.relative_to(root)
         cache, remote = workspace.quoted(home / "cache"), workspace.quoted(home / "remote")
         write_text(local, CONFIG.format(scm=scm, cache=cache, remote=remote))
+    workspace.sweep_runs(origin.home / "cache")
 
 
 def publish(root: Path, model: str, runner: Runner) -> tuple[Origin, str]:

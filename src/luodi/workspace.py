@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ UNREACHABLE = re.compile(
 )
 
 KEPT_FAILURES = 3  # clones of failed tasks kept for a look, oldest dropped first
+FILLED = 10  # seconds within which DVC fills a folder that it made
 
 CONFIG = """\
 [core]
@@ -192,7 +194,16 @@ def _make(root: Path, origin: Origin, commit: str, runner: Runner, own_cache: bo
     site = root / ".dvc" / "tmp" / "site"
     config = CONFIG.format(site=quoted(site), default=default, cache=quoted(cache))
     write_text(root / ".dvc" / "config.local", config)
+    sweep_runs(cache)
     return workspace
+
+
+def sweep_runs(cache: Path) -> None:
+    """Remove what DVC left empty in its cache of runs, killed before it filled it: there it would fail from then on."""
+    for folder in (cache / "runs").glob("*/*"):
+        with contextlib.suppress(OSError):  # it is filled, or somebody else removed it
+            if time.time() - folder.stat().st_mtime > FILLED:
+                folder.rmdir()
 
 
 def _sweep(folder: Path) -> None:

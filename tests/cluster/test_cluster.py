@@ -36,6 +36,13 @@ try:
 except botocore.exceptions.ClientError as error:
     print(error.response["Error"]["Code"])
 """
+# What DVC in a worker says of a remote on the git server, a host that speaks SSH.
+PUSH = """
+cd "$(mktemp -d)"; dvc init --quiet --no-scm; echo a > a; dvc add --quiet a
+dvc remote add --quiet --default server ssh://git@HOST:2222/srv/git
+dvc remote modify server keyfile /run/secrets/git_key
+python -P "$(python -c 'from luodi import checked_dvc; print(checked_dvc.__file__)')" push 2>&1 || true
+"""
 REACH = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)"
 
 
@@ -137,6 +144,14 @@ def test_nothing_answers_without_its_secret(cluster: Cluster, done: dict[str, st
     assert "Permission denied (publickey)" in output
     output = cluster.compose("exec", "-T", "redis", "redis-cli", "keys", "*")
     assert "NOAUTH" in output
+
+
+def test_dvc_talks_only_to_the_ssh_hosts_that_are_known(cluster: Cluster) -> None:
+    """The name of the git server is in known_hosts, its address is not; the key opens git there, and no SFTP."""
+    address = cluster.shell("worker", "getent hosts git").split()[0]
+    assert "ost key is not trusted" in cluster.shell("worker", PUSH.replace("HOST", address))
+    output = cluster.shell("worker", PUSH.replace("HOST", "git"))
+    assert "ost key is not trusted" not in output and "SFTP" in output
 
 
 def test_a_viewer_sees_and_does_not_start_runs(cluster: Cluster) -> None:

@@ -17,6 +17,7 @@ import pytest
 from project import Done, Project
 
 from luodi import locks
+from luodi.errors import ArtifactError
 from luodi.files import checksum, folder_checksum
 from luodi.origin import Origin
 
@@ -80,11 +81,23 @@ def wait_for_none_alive(project: Project, seconds: float = 5) -> list[psutil.Pro
     return left
 
 
+def is_whole(lock: Path) -> bool:
+    try:
+        return bool(locks.read(lock))
+    except ArtifactError:
+        return False
+
+
 def mend_dvc(project: Project) -> None:
-    """DVC writes a file of locks in place: killed in that instant it leaves it empty, and says to remove it."""
-    locked = project.root / ".dvc" / "tmp" / "rwlock"
+    """What README.md tells whoever killed DVC in the instant in which it wrote one of three files, in place."""
+    locked, lock = project.root / ".dvc" / "tmp" / "rwlock", project.root / "dvc.lock"
     if locked.exists() and not locked.read_bytes():
         locked.unlink()
+    if lock.exists() and not is_whole(lock):
+        lock.unlink()  # no commit has it: there is nothing to bring back
+    for folder in (project.origin.home / "cache" / "runs").glob("*/*"):
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def in_remote(remote: Path, entries: locks.Entries) -> bool:

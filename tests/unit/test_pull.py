@@ -4,41 +4,19 @@ from datetime import UTC, datetime
 
 import pytest
 
-from luodi import embedded, registry
+from luodi import embedded
 from luodi.errors import LuodiError
 from luodi.origin import Origin
 from luodi.processes import Runner
 from luodi.registry import Version
 
 VERSION = Version("reviews", "v1.0.0", "0" * 40, datetime(2026, 1, 31, tzinfo=UTC), "Ann", None, {"export": "x"})
-FILES = ["card.html", "card.md", "encoder.json", "model.onnx", "version.json"]
 
 
 @pytest.fixture
-def pull(tmp_path, monkeypatch):
-    export = tmp_path / "export"
-    export.mkdir()
-    for name in ("encoder.json", "model.onnx"):
-        (export / name).write_text(name)
-    monkeypatch.setattr(registry, "fetch", lambda origin, version, runner: export)
-    origin = Origin("git", "main", None, tmp_path / "home")
-    return lambda folder: embedded.deploy(origin, VERSION, folder, Runner(lambda line: None))
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
-def test_a_new_an_empty_and_a_pulled_folder_are_filled(pull, tmp_path):
-    folder = tmp_path / "there"
-    pull(folder)
-    assert names(folder) == FILES
-    (folder / "comparison.html").write_text("of a version that had one")
-    pull(folder)
-    assert names(folder) == FILES
-    (tmp_path / "empty").mkdir()
-    pull(tmp_path / "empty")
-    assert names(tmp_path / "empty") == FILES
+def pull(tmp_path):
+    origin = Origin(str(tmp_path / "nowhere"), "main", None, tmp_path / "home")
+    return lambda folder: embedded.deploy(origin, VERSION, folder, Runner(print))
 
 
 OURS = '{"version": "reviews@v1.0.0"}'

@@ -213,3 +213,15 @@ def test_a_push_that_was_refused_tells_the_reason(refusal, clone):
 def test_a_push_that_git_never_tried_is_told_as_it_is(clone):
     with pytest.raises(CommandFailed, match="does not match any"):
         landing._push(clone, ["refs/tags/none"])
+
+
+def test_an_empty_folder_in_the_cache_of_runs_is_swept(tmp_path):
+    old, new, filled = folders = [tmp_path / "runs" / "ab" / name for name in ("old", "new", "filled")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    (filled / "entry").touch()
+    for folder in (old, filled):
+        os.utime(folder, (0, 0))
+    workspace.sweep_runs(tmp_path)
+    assert not old.exists() and new.exists() and filled.exists()
+    workspace.sweep_runs(tmp_path / "no cache yet")
