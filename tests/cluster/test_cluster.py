@@ -38,7 +38,7 @@ except botocore.exceptions.ClientError as error:
 """
 # What DVC in a worker says of a remote on the git server, a host that speaks SSH.
 PUSH = """
-cd "$(mktemp -d)"; dvc init --quiet --no-scm; echo a > a; dvc add --quiet a
+export DVC_SITE_CACHE_DIR=/tmp/site; cd "$(mktemp -d)"; dvc init --quiet --no-scm; echo a > a; dvc add --quiet a
 dvc remote add --quiet --default server ssh://git@HOST:2222/srv/git
 dvc remote modify server keyfile /run/secrets/git_key
 python -P "$(python -c 'from luodi import checked_dvc; print(checked_dvc.__file__)')" push 2>&1 || true
