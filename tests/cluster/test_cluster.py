@@ -43,6 +43,15 @@ dvc remote add --quiet --default server ssh://git@HOST:2222/srv/git
 dvc remote modify server keyfile /run/secrets/git_key
 python -P "$(python -c 'from luodi import checked_dvc; print(checked_dvc.__file__)')" push 2>&1 || true
 """
+# CUDA as TensorFlow was built for it; to load them takes no driver.
+CUDA = """
+import ctypes, pathlib, nvidia, tensorflow
+names = ("cudart", "cublas", "cublasLt", "cufft", "cusolver", "cusparse", "cudnn")
+for name in names:
+    (path,) = pathlib.Path(next(iter(nvidia.__path__))).glob(f"*/lib/lib{name}.so.*")
+    ctypes.CDLL(str(path))
+print(tensorflow.sysconfig.get_build_info()["is_cuda_build"])
+"""
 REACH = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)"
 
 
@@ -207,3 +216,20 @@ def test_ten_queued_runs_of_two_models_on_two_workers(cluster: Cluster, done: di
         for other in tasks
     )
     assert {tuple(cluster.versions(model)) for model in MODELS} == {(f"{model}@v1.0.0",) for model in MODELS}
+
+
+def test_the_image_for_a_gpu_serves_its_queue(cluster: Cluster, expected: dict[str, Any]) -> None:
+    """As far as that is seen without a GPU: CUDA's libraries load, and on the CPU a model comes out as ever."""
+    cluster.reset()
+    cluster.compose("stop", "worker-cpu")
+    try:
+        cluster.compose("--profile", "gpu", "up", "--detach", "--build", "--no-deps", "--wait", "worker-gpu")
+        assert cluster.compose("exec", "-T", "worker-gpu", "python", "-c", CUDA).splitlines()[-1] == "True"
+        run = cluster.airflow.trigger("digits")
+        assert cluster.wait("digits", run) == "success", cluster.story("digits", run)
+        host = cluster.shell("worker-gpu", "hostname").strip()
+        assert cluster.task("digits", run, "train")["hostname"] == host
+        assert cluster.landed("digits") == locks.of_model(expected, "digits")
+    finally:
+        cluster.compose("--profile", "gpu", "rm", "--force", "--stop", "worker-gpu")
+        cluster.compose("start", "worker-cpu")
