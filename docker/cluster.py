@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -161,7 +162,7 @@ class Airflow:
                     continue
                 if error.code < 500 or time.monotonic() > deadline:
                     sys.exit(f"error: {path}: {error} {error.read().decode(errors='replace')[:500]}")
-            except (URLError, ConnectionError, TimeoutError) as error:
+            except (URLError, ConnectionError, TimeoutError, HTTPException, json.JSONDecodeError) as error:
                 if time.monotonic() > deadline:
                     sys.exit(f"error: Airflow at {self.url} cannot be reached ({error}): run `make cluster-up`")
             tried |= bool(self.token)  # without one, the login is what failed

@@ -276,7 +276,8 @@ def promote(
     from luodi.paths import find_root
     from luodi.processes import Runner
 
-    landed, rows = landing.move(Origin.find(find_root()), version, "promote", reason, Runner(print))
+    model, _, number = version.partition("@")
+    landed, rows = landing.move(Origin.find(find_root()), model, number, Runner(print), action="promote", reason=reason)
     print(f"{landed.name} is in production; it predicted {rows} stored rows as it did when it was registered")
 
 
@@ -292,14 +293,12 @@ def rollback(
     reason: Annotated[str, typer.Option(help="Kept in the stage's tag.")] = "",
 ) -> None:
     """Put an earlier version back into production, once its files are proven to be what was registered."""
-    from luodi import landing, registry
+    from luodi import landing
     from luodi.origin import Origin
     from luodi.paths import find_root
     from luodi.processes import Runner
 
-    origin, runner = Origin.find(find_root()), Runner(print)
-    number = to or landing.previous(registry.mirror(origin, runner), model)
-    landed, rows = landing.move(origin, f"{model}@{number}", "rollback", reason, runner)
+    landed, rows = landing.move(Origin.find(find_root()), model, to, Runner(print), action="rollback", reason=reason)
     print(f"{landed.name} is back in production; it predicted {rows} stored rows as it did when it was registered")
 
 

@@ -92,9 +92,8 @@ def publish(root: Path, model: str, runner: Runner) -> tuple[Origin, str]:
     if entries:
         _require_reproduced(root, sorted(entries), runner)
         # From a clone: the checkout's own DVC remote may be another one.
-        cache = workspace.dvc(runner, root, "cache", "dir").strip()
-        with workspace.clone(origin, commit, runner) as clone:
-            clone.dvc("cache", "dir", "--local", cache)
+        cache = root / workspace.dvc(runner, root, "cache", "dir").strip()
+        with workspace.clone(origin, commit, runner, cache=cache) as clone:
             locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
             clone.dvc("push", *sorted(entries))
     return origin, commit

@@ -120,18 +120,20 @@ def register(
         )
 
 
-def move(origin: Origin, name: str, action: str, reason: str, runner: Runner) -> tuple[Version, int]:
+def move(
+    origin: Origin, model: str, number: str | None, runner: Runner, *, action: str, reason: str
+) -> tuple[Version, int]:
     """Put a registered version into production, once its files are proven to be what was registered.
 
     Args:
-        name: Such as "reviews@v1.0.0".
+        number: Such as "v1.0.0"; None for the version that was in production before.
         action: "promote" or "rollback", kept in the tag with `reason`.
 
     Returns:
         The version, and the number of rows that it predicted as it did when it was registered.
 
     Raises:
-        NoVersion: There is no such version.
+        NoVersion: There is no such version, or none was in production before.
         RegistryError: It is in production already, or its files are not those that were registered.
         RemoteError: Its files are not in the DVC remote, or git cannot be reached.
         PushRejected: Production was moved by somebody else meanwhile, or the git origin refuses the push.
@@ -139,9 +141,9 @@ def move(origin: Origin, name: str, action: str, reason: str, runner: Runner) ->
     from luodi import sample
     from luodi.inference import Classifier
 
-    model, _, number = name.partition("@")
     mirror = registry.mirror(origin, runner)
-    target, before = registry.find(mirror, model, number), _in_production(mirror, model)
+    target = registry.find(mirror, model, previous(mirror, model) if number is None else number)
+    before = _in_production(mirror, model)
     if target.stage == PRODUCTION:
         raise RegistryError(f"{target.name} is in production already: nothing to do")
     with registry.opened(origin, target, runner, "export", "sample", own_cache=True) as clone:

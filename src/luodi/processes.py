@@ -18,8 +18,8 @@ TAIL = 40  # lines of output kept for an error message
 
 
 def redact(text: str) -> str:
-    """Return `text` without the users and passwords of the URLs in it."""
-    return re.sub(r"://[^/@\s]+@", "://", text)
+    """Return `text` without the users and passwords of the URLs in it; a password may hold an @."""
+    return re.sub(r"://[^/\s]*@", "://", text)
 
 
 class CommandFailed(LuodiError):
@@ -68,8 +68,13 @@ class Runner:
             start_new_session=True,
         )
         try:
+            if self._killed:  # while it was being started
+                end_group(self._process)
             output, errors = self._follow(self._process) if stream else self._process.communicate()
             code = self._process.wait()
+        except BaseException:
+            end_group(self._process)  # a timeout, say: nobody else would know of it
+            raise
         finally:
             self._process = None
         if code:

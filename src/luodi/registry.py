@@ -5,6 +5,7 @@ stage `production` is named by the tag `reviews#production#N` of the highest N. 
 once are one, and one that is refused. Tags are only ever added.
 """
 
+import fcntl
 import json
 import re
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from luodi import locks, workspace
-from luodi.errors import NoVersion, RegistryError
+from luodi.errors import ArtifactError, NoVersion, RegistryError
 from luodi.files import checksum, folder_checksum, replacing_folder
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
@@ -132,22 +133,31 @@ def _names(known: list[Version]) -> str:
 
 
 def mirror(origin: Origin, runner: Runner) -> Path:
-    """Return an up-to-date bare mirror of the origin, kept on this host."""
+    """Return an up-to-date bare mirror of the origin, kept on this host; one process at a time brings it up to date."""
     path = origin.home / "registry.git"
-    if not (path / "HEAD").exists():
-        shutil.rmtree(path, ignore_errors=True)
-        with replacing_folder(path) as folder:
-            workspace.git(origin, runner, origin.home, "clone", "--quiet", "--mirror", origin.git, str(folder))
-    else:
+    origin.home.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not (path / "HEAD").exists():
+            shutil.rmtree(path, ignore_errors=True)
+            with replacing_folder(path) as folder:
+                workspace.git(origin, runner, origin.home, "clone", "--quiet", "--mirror", origin.git, str(folder))
+            return path
+        # What a git that was killed left: it would lock everybody out.
+        for left in (*path.glob("*.lock"), *(path / "refs").rglob("*.lock")):
+            left.unlink(missing_ok=True)
         workspace.git(origin, runner, path, "fetch", "--quiet", "--prune", "--force", origin.git, "+refs/*:refs/*")
     return path
 
 
 def fetch(origin: Origin, version: Version, runner: Runner) -> Path:
-    """Return a local folder with `export` and `sample.json` of a version, checked against the hashes in its dvc.lock.
+    """Return a local folder with `export` and `sample.json` of a version.
+
+    They are checked against the hashes in its dvc.lock when they come; later `export` is, against the tag.
 
     Raises:
-        RegistryError: The version has no such hash, or the files do not match it.
+        ArtifactError: The version has no such output: another luodi made it.
+        RegistryError: The files do not match their hashes.
         RemoteError: The DVC remote cannot be used.
     """
     folder = origin.home / "models" / version.name
@@ -171,7 +181,8 @@ def opened(
         own_cache: What is there comes from the remote, not from a cache of this host.
 
     Raises:
-        RegistryError: The version has no such output, or the files do not match their hashes.
+        ArtifactError: The version has no such output: another luodi made it.
+        RegistryError: The files do not match their hashes.
         RemoteError: The DVC remote cannot be used.
     """
     if "export" not in version.facts:
@@ -192,7 +203,7 @@ def _recorded(clone: Workspace, version: Version, paths: list[Path]) -> dict[Pat
     entries = locks.of_model(locks.read(clone.lock), version.model)
     known = {path: md5 for stage in entries for path, md5 in locks.outputs(entries, stage).items()}
     if missing := [str(path) for path in paths if path.as_posix() not in known]:
-        raise RegistryError(f"{version.name} has no {', '.join(missing)}: its dvc.lock does not name it")
+        raise ArtifactError(f"{version.name} has no {', '.join(missing)}: its dvc.lock does not name it")
     if export_hash(entries, version.model) != version.facts["export"]:
         raise RegistryError(f"{version.name} does not match its tag: its dvc.lock or its tag was changed")
     return {path: known[path.as_posix()] for path in paths}

@@ -58,8 +58,13 @@ def _judge(clone: Workspace, model: str) -> dict[str, Any]:
     current = next((version for version in known if version.stage == PRODUCTION), None)
     if same := next((version for version in known if version.facts.get("export") == export), None):
         return _known(same, current, block.gate) | measured
-    comparison, notes = _compare(clone, block, challenger, test, current) if current else (None, [])
-    name = current.name if current else None
+    name, comparison = current.name if current else None, None
+    notes: list[str] = []
+    if current:
+        try:
+            comparison, notes = _compare(clone, block, challenger, test, current)
+        except ArtifactError as error:
+            notes = [f"{name} cannot be compared: this code cannot read it as it was registered ({error})"]
     return gate.judge(**measured, rule=block.gate, champion=name, comparison=comparison, notes=notes) | measured
 
 

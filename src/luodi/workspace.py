@@ -157,10 +157,13 @@ class Workspace:
 
 
 @contextmanager
-def clone(origin: Origin, commit: str, runner: Runner, own_cache: bool = False) -> Iterator[Workspace]:
+def clone(
+    origin: Origin, commit: str, runner: Runner, own_cache: bool = False, cache: Path | None = None
+) -> Iterator[Workspace]:
     """Yield a private clone at `commit`; remove it after, or keep it among the last failures on an error.
 
-    With `own_cache` it shares no DVC cache with the host: what it pulls comes from the remote.
+    It uses the DVC cache that all clones of the host share, or `cache`. With `own_cache` it shares none: what it pulls
+    comes from the remote.
     A clone whose process was killed is swept away by the next one: the kernel drops its file lock.
     """
     folder = origin.home / "work"
@@ -171,7 +174,8 @@ def clone(origin: Origin, commit: str, runner: Runner, own_cache: bool = False) 
         fcntl.flock(guard, fcntl.LOCK_EX)
         lock = Path(guard.name).rename(f"{root}.lock")  # seen by other sweeps only now, locked
         try:
-            yield _make(root, origin, commit, runner, own_cache)
+            shared = cache or origin.home / "cache"
+            yield _make(root, origin, commit, runner, root / ".dvc" / "cache" if own_cache else shared)
         except Exception:
             _keep_failure(root, origin.home / "failed")
             raise
@@ -180,7 +184,7 @@ def clone(origin: Origin, commit: str, runner: Runner, own_cache: bool = False) 
             lock.unlink(missing_ok=True)
 
 
-def _make(root: Path, origin: Origin, commit: str, runner: Runner, own_cache: bool) -> Workspace:
+def _make(root: Path, origin: Origin, commit: str, runner: Runner, cache: Path) -> Workspace:
     git(origin, runner, root.parent, "clone", "--quiet", "--no-checkout", origin.git, str(root))
     workspace = Workspace(root, origin, runner)
     try:
@@ -190,7 +194,6 @@ def _make(root: Path, origin: Origin, commit: str, runner: Runner, own_cache: bo
             raise
         raise GitError(f"{redact(origin.git)} has no commit {commit[:12]}: push it there first") from None
     default = REMOTE.format(url=quoted(origin.remote)) if origin.remote else ""
-    cache = (root / ".dvc" if own_cache else origin.home) / "cache"
     site = root / ".dvc" / "tmp" / "site"
     config = CONFIG.format(site=quoted(site), default=default, cache=quoted(cache))
     write_text(root / ".dvc" / "config.local", config)
@@ -215,6 +218,10 @@ def _sweep(folder: Path) -> None:
                 path.unlink(missing_ok=True)
         except (BlockingIOError, FileNotFoundError):
             continue
+    # What a command wrote that outlived its clone; a clone has its lock before it has a folder.
+    for path in folder.iterdir():
+        if path.is_dir() and not Path(f"{path}.lock").exists():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _keep_failure(root: Path, folder: Path) -> None:

@@ -477,16 +477,17 @@ def _promote(plan: Plan, template: Template, origin: Origin, runner: Local) -> O
 
     known = registry.versions(registry.mirror(origin, runner), plan.model)
     export = registry.export_hash(template.entries[plan.model, plan.challenger], plan.model)
-    names = [version.name for version in known if version.facts["export"] == export]
-    target = names[0] if names else f"{plan.model}@v0.0.0"
-    return Outcome("moved", landing.move(origin, target, "promote", "because", runner)[0].name)
+    numbers = [version.number for version in known if version.facts["export"] == export]
+    number = numbers[0] if numbers else "v0.0.0"
+    moved, _ = landing.move(origin, plan.model, number, runner, action="promote", reason="because")
+    return Outcome("moved", moved.name)
 
 
 def _rollback(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:
-    from luodi import landing, registry
+    from luodi import landing
 
-    number = landing.previous(registry.mirror(origin, runner), plan.model)
-    return Outcome("moved", landing.move(origin, f"{plan.model}@{number}", "rollback", "because", runner)[0].name)
+    moved, _ = landing.move(origin, plan.model, None, runner, action="rollback", reason="because")
+    return Outcome("moved", moved.name)
 
 
 def _open(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:

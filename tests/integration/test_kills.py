@@ -95,9 +95,7 @@ def mend_dvc(project: Project) -> None:
         locked.unlink()
     if lock.exists() and not is_whole(lock):
         lock.unlink()  # no commit has it: there is nothing to bring back
-    for folder in (project.origin.home / "cache" / "runs").glob("*/*"):
-        if not any(folder.iterdir()):
-            folder.rmdir()
+    project.run("sh", "-c", 'find "$(dvc cache dir)" -mindepth 1 -type d -empty -delete')
 
 
 def in_remote(remote: Path, entries: locks.Entries) -> bool:

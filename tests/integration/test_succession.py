@@ -15,6 +15,7 @@ from luodi import landing, locks, registry, trial
 from luodi.data import text
 from luodi.errors import Held, NoVersion, RegistryError, RemoteError
 from luodi.inference import Classifier
+from luodi.paths import ModelPaths
 from luodi.processes import Runner
 
 pytestmark = pytest.mark.slow
@@ -101,18 +102,30 @@ def test_what_is_proven_worse_is_held(rivals: Project) -> None:
     assert refs(rivals) == before
 
 
-def test_a_champion_that_this_code_reads_otherwise_is_not_compared(
-    rivals: Project, quiet: Runner, monkeypatch: pytest.MonkeyPatch
+def read_otherwise(monkeypatch: pytest.MonkeyPatch) -> str:
+    mix = text._mix
+    monkeypatch.setattr(text, "_mix", lambda values: mix(values + np.uint64(1)))
+    return "reviews@v1.0.0 does not predict its sample as it did"
+
+
+def read_not_at_all(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The code has moved on: what it reads of a version is elsewhere."""
+    monkeypatch.setattr(ModelPaths, "sample", property(lambda paths: paths.export.parent / "other.json"))
+    return "reviews@v1.0.0 has no artifacts/reviews/train/other.json"
+
+
+@pytest.mark.parametrize("change", [read_otherwise, read_not_at_all])
+def test_a_champion_that_this_code_does_not_read_as_it_was_is_not_compared(
+    rivals: Project, quiet: Runner, monkeypatch: pytest.MonkeyPatch, change: Callable[[pytest.MonkeyPatch], str]
 ) -> None:
     """It would be judged by what it was never trained to see, and anything would seem better."""
     rivals.run("luodi", "gate", "reviews", code=6)  # makes the commit and the files known
     for key, value in rivals.env.items():
         monkeypatch.setenv(key, value)
-    mix = text._mix
-    monkeypatch.setattr(text, "_mix", lambda values: mix(values + np.uint64(1)))
+    why = change(monkeypatch)
     decision = trial.decide(rivals.origin, rivals.bare("rev-parse", "checkout"), "reviews", rivals.lock, quiet)
     assert (decision["verdict"], decision["comparison"]) == ("insufficient evidence", None)
-    assert "reviews@v1.0.0 does not predict its sample as it did" in " ".join(decision["reasons"])
+    assert why in " ".join(decision["reasons"])
 
 
 def test_what_is_proven_takes_the_place_of_the_champion(two_versions: Project) -> None:
@@ -133,7 +146,7 @@ def test_what_is_proven_takes_the_place_of_the_champion(two_versions: Project) -
 
 def test_to_land_by_hand_uses_the_remotes_that_are_named(stocked: Done) -> None:
     """Not the checkout's own DVC remote, which `luodi connect` made."""
-    project = stocked.project.copy("remotes-of-ones-own")
+    project = stocked.project.copy("自己的 remotes")
     own, remote = project.home / "own.git", project.home / "own-remote"
     env = {"LUODI_GIT_URL": str(own), "LUODI_DVC_REMOTE": str(remote), "LUODI_HOME": str(project.home / "host")}
     project.git("clone", "--quiet", "--bare", str(project.root), str(own))
@@ -198,7 +211,7 @@ def test_production_stays_when_the_target_is_harmed(
     before = refs(pair)
     harm(stored(pair, "v1.0.0", name))
     with pytest.raises((RegistryError, RemoteError)):
-        landing.move(pair.origin, "reviews@v1.0.0", "rollback", "", quiet)
+        landing.move(pair.origin, "reviews", "v1.0.0", quiet, action="rollback", reason="")
     assert refs(pair) == before
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import io
 import json
 import re
+from http.client import IncompleteRead
 from urllib.error import HTTPError, URLError
 
 import pytest
@@ -23,6 +24,17 @@ def tool(monkeypatch):
     monkeypatch.setattr(module, "read", lambda name: "secret")
     monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
     return module
+
+
+LOST = [
+    TimeoutError(),
+    URLError("gone"),
+    ConnectionResetError(),
+    IncompleteRead(b'{"dag_run'),
+    json.JSONDecodeError("cut", '{"dag_run', 9),
+    500,
+    503,
+]
 
 
 class Api:
@@ -50,7 +62,7 @@ def serve(tool, monkeypatch, *script):
     return api, tool.Airflow()
 
 
-@pytest.mark.parametrize("lost", [TimeoutError(), URLError("gone"), ConnectionResetError(), 500, 503])
+@pytest.mark.parametrize("lost", LOST)
 def test_a_trigger_whose_answer_was_lost_starts_one_run(lost, tool, monkeypatch):
     api, airflow = serve(tool, monkeypatch, lost, lost, 409)
     run = airflow.trigger("reviews")

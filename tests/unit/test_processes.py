@@ -142,6 +142,44 @@ def test_kill_ends_a_grandchild_that_ignores_sigterm(leader, closed, tmp_path):
     wait_for(lambda: not alive(grandchild))
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_command_does_not_outlive_an_exception(stream, runner, tmp_path):
+    """As that which Airflow raises in the main thread when a task's time is up."""
+
+    class TimeIsUp(BaseException):
+        pass
+
+    def ring(*_: object) -> None:
+        raise TimeIsUp
+
+    def call() -> None:
+        wait_for(lambda: pids.exists() and pids.read_text().strip())
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+
+    pids, before = tmp_path / "pid", signal.signal(signal.SIGALRM, ring)
+    threading.Thread(target=call).start()
+    try:
+        with pytest.raises(TimeIsUp):
+            runner.run("sh", "-c", f"echo $$ > {pids}; exec sleep 100", cwd=tmp_path, stream=stream)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    wait_for(lambda: not alive(int(pids.read_text())))
+
+
+def test_kill_ends_a_command_that_is_just_being_started(runner, tmp_path, monkeypatch):
+    real = subprocess.Popen
+
+    def start(*arguments, **options):
+        process = real(*arguments, **options)
+        runner.kill()  # as a signal does that arrives here
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    with pytest.raises(CommandFailed) as caught:
+        runner.run("sleep", "100", cwd=tmp_path)
+    assert caught.value.code == -signal.SIGTERM
+
+
 def test_kill_lets_a_command_end_in_its_own_way(tmp_path):
     runner, errors = Runner(print), []
     script = f"trap 'echo bye; exit 7' TERM; touch {tmp_path}/ready; while :; do sleep 0.1; done"
@@ -215,6 +253,7 @@ time.sleep(100)
     [
         ("fatal: https://me:secret@host/x.git failed", "fatal: https://host/x.git failed"),
         ("s3://key@bucket and ssh://git@host", "s3://bucket and ssh://host"),
+        ("https://me:p@ss@host/x.git", "https://host/x.git"),
         ("https://host/a@b", "https://host/a@b"),
         ("git@host:x", "git@host:x"),
         ("at ://nothing here@all", "at ://nothing here@all"),

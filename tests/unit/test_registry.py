@@ -187,6 +187,18 @@ def test_a_version_tagged_by_hand_has_no_facts_and_cannot_be_served(repository, 
         registry.fetch(origin, version, Runner(print))
 
 
+def test_a_mirror_gets_over_a_git_that_was_killed_in_it(repository, tmp_path):
+    origin = Origin(str(repository.path), "main", None, tmp_path / "home")
+    mirror = registry.mirror(origin, Runner(print))
+    repository.commit()
+    for left in ("packed-refs.lock", "refs/heads/main.lock"):
+        (mirror / left).parent.mkdir(parents=True, exist_ok=True)
+        (mirror / left).touch()
+    registry.mirror(origin, Runner(print))
+    here = (mirror / "refs" / "heads" / "main", mirror / "packed-refs")
+    assert any(repository.git("rev-parse", "main").strip() in path.read_text() for path in here if path.exists())
+
+
 def test_a_mirror_follows_its_origin(repository, tmp_path):
     origin = Origin(str(repository.path), "main", None, tmp_path / "home")
     repository.tag("reviews@v1.0.0")

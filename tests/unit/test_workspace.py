@@ -67,6 +67,23 @@ def test_dvc_reads_the_settings_of_a_clone_as_they_were_meant(name, own_cache, r
         assert (found["core"]["remote"], found["remote"]["luodi"]["url"]) == ("luodi", origin.remote)
 
 
+@pytest.mark.parametrize("name", AWKWARD)
+def test_dvc_uses_the_cache_that_a_clone_is_given(name, runner, tmp_path):
+    origin, cache = make_origin(tmp_path / "home", tmp_path / "remote"), tmp_path / name / "cache"
+    with workspace.clone(origin, workspace.head(origin, runner), runner, cache=cache) as clone:
+        assert Config(str(clone.root / ".dvc"))["cache"]["dir"] == str(cache)
+
+
+def test_what_a_killed_clone_left_is_swept_and_a_living_one_is_not(runner, tmp_path):
+    origin = make_origin(tmp_path / "home", tmp_path / "remote")
+    left, commit = origin.home / "work" / "left" / "artifacts", workspace.head(origin, runner)
+    left.mkdir(parents=True)
+    with workspace.clone(origin, commit, runner) as one, workspace.clone(origin, commit, runner) as other:
+        assert one.lock.parent.is_dir() and other.lock.parent.is_dir()
+        assert not left.exists()
+    assert list((origin.home / "work").iterdir()) == []
+
+
 def test_dvc_pushes_to_an_awkward_path_and_pulls_from_there(runner, tmp_path):
     origin = make_origin(tmp_path / ALL / "home", tmp_path / ALL / "remote")
     with workspace.clone(origin, workspace.head(origin, runner), runner, own_cache=True) as clone:
