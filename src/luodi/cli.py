@@ -12,8 +12,6 @@ import typer
 from luodi.errors import BrokenData, DiskFull, Held, LuodiError, NoVersion, Unproven
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -157,10 +155,13 @@ def run(model: ModelArgument) -> None:
         print(f"running retrain_{model} on Airflow (log: {console.near(origin.home / 'airflow.log')})", flush=True)
         result = dict(embedded.run_dag(root, origin, model))
         version = embedded.find(origin, result["version"], runner)
-    folder = embedded.reports(origin, version, runner) if version else None
+    if version:
+        folder = embedded.reports(origin, version, runner)
+    else:
+        folder = embedded.last_reports(origin, model, result, runner)
     console.show_result(result, folder)
     if not version:
-        refuse(result["verdict"], result["reasons"])
+        refuse(model, result["verdict"])
 
 
 @app.command(epilog="Example: luodi connect && dvc repro")
@@ -202,7 +203,7 @@ def gate(model: ModelArgument) -> None:
     report = ModelPaths(root, model).comparison
     write_text(report, card.comparison(model, decision))
     console.show_decision(decision, report)
-    refuse(decision["verdict"], decision["reasons"])
+    refuse(model, decision["verdict"])
 
 
 @app.command(
@@ -238,7 +239,7 @@ def register(
     )
     if landed.version is None:
         console.show_decision(landed.decision)
-        refuse(landed.decision["verdict"], landed.decision["reasons"])
+        refuse(model, landed.decision["verdict"])
     else:
         print(f"{landed.version.name} {'landed' if landed.new else 'is this model already; nothing changed'}")
         console.show_metrics(landed.decision["metrics"])
@@ -251,18 +252,16 @@ def approved(model: str, approve: bool, comment: str, who: str) -> dict[str, str
     if not approve:
         if not sys.stdin.isatty():
             raise Held(f"{model} needs a person's approval (register.approval in params.yaml): give --approve")
-        if not typer.confirm(f"put this {model} into production?"):
+        if not typer.confirm(f"put this model into production as {model}?"):
             raise Held(f"{model} was rejected by {who}")
         comment = comment or typer.prompt("comment", default="", show_default=False)
     return {"mode": "human", "by": who, "at": datetime.now(UTC).isoformat(timespec="seconds"), "comment": comment}
 
 
-def refuse(verdict: str, reasons: "Sequence[str]") -> None:
-    """Raise what a verdict that does not land ends with; return on one that does."""
-    if verdict == "insufficient evidence":
-        raise Unproven("; ".join(reasons))
+def refuse(model: str, verdict: str) -> None:
+    """Raise what a verdict that does not land ends with, the reasons told before; return on one that does."""
     if verdict not in ("promote", "unchanged"):
-        raise Held("; ".join(reasons) or verdict)
+        raise (Unproven if verdict == "insufficient evidence" else Held)(f"{model} may not land: {verdict}, see above")
 
 
 @app.command(epilog="Example: luodi promote reviews@v1.1.0 --reason 'better on hotels'")
@@ -277,6 +276,8 @@ def promote(
     from luodi.processes import Runner
 
     model, _, number = version.partition("@")
+    if not number:
+        raise typer.BadParameter(f"name a version, such as {model}@v1.0.0: `luodi models` lists them")
     landed, rows = landing.move(Origin.find(find_root()), model, number, Runner(print), action="promote", reason=reason)
     print(f"{landed.name} is in production; it predicted {rows} stored rows as it did when it was registered")
 
@@ -298,7 +299,14 @@ def rollback(
     from luodi.paths import find_root
     from luodi.processes import Runner
 
-    landed, rows = landing.move(Origin.find(find_root()), model, to, Runner(print), action="rollback", reason=reason)
+    landed, rows = landing.move(
+        Origin.find(find_root()),
+        model,
+        to and to.removeprefix(f"{model}@"),
+        Runner(print),
+        action="rollback",
+        reason=reason,
+    )
     print(f"{landed.name} is back in production; it predicted {rows} stored rows as it did when it was registered")
 
 
@@ -466,6 +474,8 @@ def known_model(root: Path, name: str) -> None:
 
 def main() -> None:
     """Entry point: a LuodiError, a full disk or a file in the way becomes one message and an exit code."""
+    for stream in (sys.stdout, sys.stderr):  # a locale without Chinese, say, must not end a command halfway
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app()
     except LuodiError as error:

@@ -23,6 +23,19 @@ def _distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
     return labels
 
 
+PRESETS = ("@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+"""Schedules that Airflow has names for."""
+
+
+def _schedule(value: str) -> str:
+    if value not in PRESETS:
+        from croniter import croniter
+
+        if not croniter.is_valid(value):
+            raise ValueError(f"expected a cron expression such as 0 3 * * 1, or one of {', '.join(PRESETS)}")
+    return value
+
+
 class Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -253,7 +266,7 @@ class AnyModel(Block):
     """What every block of `models:` has."""
 
     labels: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_distinct)]
-    schedule: str
+    schedule: Annotated[str, AfterValidator(_schedule)]
     owner: str
     card: Card
     evaluate: Evaluate

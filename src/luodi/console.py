@@ -13,7 +13,7 @@ from luodi.registry import Move, Version
 from luodi.report.words import FIGURES
 
 
-def show_result(result: Mapping[str, Any], reports: Path | None) -> None:
+def show_result(result: Mapping[str, Any], reports: Path) -> None:
     """Print what a run ended with: metrics, verdict, version, reports."""
     show_metrics(result["metrics"])
     table = Table(show_header=False, box=None)
@@ -22,7 +22,7 @@ def show_result(result: Mapping[str, Any], reports: Path | None) -> None:
         table.add_row("", reason)
     table.add_row("version", result["version"] or "none")
     table.add_row("one row", f"{result['latency_ms']:.2f} ms on this machine")
-    for report in sorted(reports.iterdir()) if reports else []:
+    for report in sorted(reports.iterdir()):
         table.add_row("report", near(report))
     _print(table)
 
@@ -93,7 +93,7 @@ def show_decision(decision: Mapping[str, Any], report: Path | None = None) -> No
                 FIGURES[key][0], *(_interval(figures[who]) for who in ("challenger", "champion", "difference"))
             )
         _print(table)
-    print(f"verdict: {decision['verdict']}")
+    print("\n  ".join([f"verdict: {decision['verdict']}", *decision["reasons"]]))
     if report:
         print(f"report: {near(report)}")
 

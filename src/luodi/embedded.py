@@ -21,6 +21,7 @@ from luodi.origin import Origin
 from luodi.paths import ModelPaths
 from luodi.processes import CommandFailed, Runner, end_group
 from luodi.registry import Version
+from luodi.workspace import Workspace
 
 CONFIG = """\
 [core]
@@ -303,19 +304,32 @@ def reports(origin: Origin, version: Version, runner: Runner) -> Path:
     """Bring the reports of a version into a folder of its name and return that folder."""
     folder = origin.home / "reports" / version.name
     if not folder.is_dir():
-        with workspace.clone(origin, version.commit, runner) as clone:
-            paths = ModelPaths(clone.root, version.model)
-            files = {
-                "validation.html": paths.validation_report,
-                "preprocess.html": paths.preprocess_report,
-                "evaluation.html": paths.evaluation_report,
-            }
-            clone.pull(*(str(path.relative_to(clone.root)) for path in files.values()))
-            with replacing_folder(folder) as temporary:
-                for name, path in files.items():
-                    shutil.copyfile(path, temporary / name)
-                _write_cards(temporary, version)
+        with workspace.clone(origin, version.commit, runner) as clone, replacing_folder(folder) as temporary:
+            _bring_reports(clone, version.model, temporary)
+            _write_cards(temporary, version)
     return folder
+
+
+def last_reports(origin: Origin, model: str, result: Mapping[str, Any], runner: Runner) -> Path:
+    """Bring the reports of a run that landed nothing into a folder of the model's name and return that folder."""
+    folder = origin.home / "reports" / model
+    with workspace.clone(origin, result["commit"], runner) as clone, replacing_folder(folder) as temporary:
+        locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, result["entries"]))
+        _bring_reports(clone, model, temporary)
+        write_text(temporary / "comparison.html", card.comparison(model, result["decision"]))
+    return folder
+
+
+def _bring_reports(clone: Workspace, model: str, folder: Path) -> None:
+    paths = ModelPaths(clone.root, model)
+    files = {
+        "validation.html": paths.validation_report,
+        "preprocess.html": paths.preprocess_report,
+        "evaluation.html": paths.evaluation_report,
+    }
+    clone.pull(*(str(path.relative_to(clone.root)) for path in files.values()))
+    for name, path in files.items():
+        shutil.copyfile(path, folder / name)
 
 
 def _publish(root: Path, origin: Origin, runner: Runner) -> str:

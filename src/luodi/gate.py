@@ -276,11 +276,11 @@ def judge(
 ) -> dict[str, Any]:
     """Decide whether a challenger may land.
 
-    Every version has to reach the minimum, to beat the lower bound of the linear baseline, to be calibrated, and to
-    be small and fast enough. If there is a champion, the lower bound of the difference must lie above the margin;
-    where the margin is 0 or more, the exact test must find the challenger ahead too. A bootstrap of few rows that
-    differ finds too many of them better. McNemar's test never promotes more than its share; the swap test does not if
-    either could have said what the other did, which two models that err in other ways could not.
+    Every version has to reach the minimum, to beat the lower bound of the linear baseline or make no mistake, to be
+    calibrated, and to be small and fast enough. If there is a champion, the lower bound of the difference must lie
+    above the margin; where the margin is 0 or more, the exact test must find the challenger ahead too. A bootstrap of
+    few rows that differ finds too many of them better. McNemar's test never promotes more than its share. Nor does the
+    swap test, if on each row either could have said what the other did; of models that err in other ways it may.
 
     Args:
         metrics: The content of metrics.json.
@@ -358,7 +358,7 @@ def _absolute(metrics: Mapping[str, Any], latency_ms: float, rule: config.Gate) 
             f"{name} {value:.4f} is below the minimum {rule.minimum:.4f}",
         ),
         _check(
-            "linear baseline", f"{name} above {baseline:.4f}", f"{value:.4f}", value > baseline,
+            "linear baseline", f"{name} above {baseline:.4f}", f"{value:.4f}", value > baseline or value >= 1,
             f"{name} {value:.4f} does not beat the linear baseline's lower bound {baseline:.4f}",
         ),
         _check(

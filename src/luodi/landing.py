@@ -11,12 +11,12 @@ from and reason. Who and when is what git says of the tagger.
 import json
 import platform
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luodi import config, graph, locks, registry, trial, workspace
+from luodi import config, locks, registry, trial, workspace
 from luodi.errors import ArtifactError, Held, LuodiError, NoIdentity, NoVersion, PushRejected, RegistryError
 from luodi.files import checksum, folder_checksum, read_json
 from luodi.origin import Origin
@@ -107,7 +107,7 @@ def register(
         _set_identity(clone)
         challenger = Challenger(clone, model, commit, entries, approval, training, decision)
         block = config.model(config.load(challenger.paths.params), model)
-        _require_all(graph.stages(clone.root / "dvc.yaml", model, block.modality), model, entries)
+        trial.require_whole(clone, block, model, entries)
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
         _prove(challenger)
         facts = _facts(challenger, block)
@@ -172,7 +172,7 @@ def previous(repository: Path, model: str) -> str:
         elif move.number:
             path.append(move.number)
     if len(path) < 2:
-        raise NoVersion(f"no version of {model} was in production before the one that is there now")
+        raise NoVersion(f"there is no earlier version of {model} to go back to: name one by --to, see `luodi models`")
     return path[-2]
 
 
@@ -181,11 +181,6 @@ def _in_production(repository: Path, model: str) -> str | None:
         return registry.find(repository, model).name
     except NoVersion:
         return None
-
-
-def _require_all(stages: Iterable[str], model: str, entries: locks.Entries) -> None:
-    if missing := [stage for stage in stages if f"{stage}@{model}" not in entries]:
-        raise ArtifactError(f"dvc.lock has no entry of {model} for {', '.join(missing)}: run `dvc repro` first")
 
 
 def _set_identity(clone: Workspace) -> None:

@@ -7,6 +7,7 @@ once are one, and one that is refused. Tags are only ever added.
 
 import fcntl
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -136,8 +137,7 @@ def mirror(origin: Origin, runner: Runner) -> Path:
     """Return an up-to-date bare mirror of the origin, kept on this host; one process at a time brings it up to date."""
     path = origin.home / "registry.git"
     origin.home.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
+    with _alone(origin.home):
         if not (path / "HEAD").exists():
             shutil.rmtree(path, ignore_errors=True)
             with replacing_folder(path) as folder:
@@ -148,6 +148,17 @@ def mirror(origin: Origin, runner: Runner) -> Path:
             left.unlink(missing_ok=True)
         workspace.git(origin, runner, path, "fetch", "--quiet", "--prune", "--force", origin.git, "+refs/*:refs/*")
     return path
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in here with this folder; the kernel lets the next one in if this one dies."""
+    guard = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(guard)
 
 
 def fetch(origin: Origin, version: Version, runner: Runner) -> Path:
@@ -194,7 +205,10 @@ def opened(
         for path, md5 in expected.items():
             found = clone.root / path
             if (folder_checksum(found) if found.is_dir() else checksum(found)) != md5:
-                raise RegistryError(f"{path} of {version.name} does not match its hash {md5}: its files were changed")
+                raise RegistryError(
+                    f"{path} of {version.name} does not match its hash {md5}: its files were changed, "
+                    "in the DVC remote or in the DVC cache of this host"
+                )
         yield clone
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luodi import config, gate, inference, locks, metrics, registry, sample, workspace
+from luodi import config, gate, graph, inference, locks, metrics, registry, sample, workspace
 from luodi.data import rows
 from luodi.data.rows import Rows
 from luodi.errors import ArtifactError, RegistryError
@@ -32,18 +32,26 @@ def decide(origin: Origin, commit: str, model: str, entries: locks.Entries, runn
         metrics.json as "metrics" and the median milliseconds of a prediction, here and now, as "latency_ms".
 
     Raises:
-        ArtifactError: The files of the challenger are not those of `entries`.
+        ArtifactError: The entries are not those of a whole run, or the files of the challenger are not theirs.
         RegistryError: The files of the champion are not those that were registered.
         RemoteError: The git origin or the DVC remote cannot be used.
     """
     with workspace.clone(origin, commit, runner) as clone:
+        block = config.model(config.load(ModelPaths(clone.root, model).params), model)
+        require_whole(clone, block, model, entries)
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
-        return _judge(clone, model)
+        return _judge(clone, block, model)
 
 
-def _judge(clone: Workspace, model: str) -> dict[str, Any]:
+def require_whole(clone: Workspace, block: config.Model, model: str, entries: locks.Entries) -> None:
+    """Raise ArtifactError unless `entries` hold every stage of the model."""
+    stages = graph.stages(clone.root / "dvc.yaml", model, block.modality)
+    if missing := [stage for stage in stages if f"{stage}@{model}" not in entries]:
+        raise ArtifactError(f"dvc.lock has no entry of {model} for {', '.join(missing)}: run `dvc repro` first")
+
+
+def _judge(clone: Workspace, block: config.Model, model: str) -> dict[str, Any]:
     paths = ModelPaths(clone.root, model)
-    block = config.model(config.load(paths.params), model)
     clone.pull(*(str(path.relative_to(clone.root)) for path in (paths.export, paths.metrics, paths.rows)))
     export = registry.export_hash(locks.read(clone.lock), model)
     if folder_checksum(paths.export) != export:

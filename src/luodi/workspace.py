@@ -43,7 +43,9 @@ REMOTE = """\
     remote = luodi
 ['remote "luodi"']
     url = {url}
+    verify = true
 """
+"""A file that was damaged in the remote must not get into the cache: there it would stay when the remote is mended."""
 
 
 def quoted(value: str | Path) -> str:
@@ -176,8 +178,10 @@ def clone(
         try:
             shared = cache or origin.home / "cache"
             yield _make(root, origin, commit, runner, root / ".dvc" / "cache" if own_cache else shared)
-        except Exception:
-            _keep_failure(root, origin.home / "failed")
+        except Exception as error:
+            kept = _keep_failure(root, origin.home / "failed")
+            if isinstance(error, LuodiError):  # it may name a report there
+                error.args = (str(error).replace(str(root), str(kept)),)
             raise
         finally:
             shutil.rmtree(root, ignore_errors=True)
@@ -224,14 +228,17 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _keep_failure(root: Path, folder: Path) -> None:
+def _keep_failure(root: Path, folder: Path) -> Path:
+    """Move the clone in among the last failures; return where it is then."""
+    kept = folder / root.name
     if not root.exists():
-        return
+        return kept
     folder.mkdir(exist_ok=True)
-    root.rename(folder / root.name)
+    root.rename(kept)
     with contextlib.suppress(FileNotFoundError):  # another task tidies up at the same time
         for old in sorted(folder.iterdir(), key=os.path.getmtime)[:-KEPT_FAILURES]:
             shutil.rmtree(old, ignore_errors=True)
+    return kept
 
 
 def git(origin: Origin, runner: Runner, cwd: Path, *arguments: str) -> str:
@@ -259,14 +266,22 @@ def _disk_full(folder: Path) -> DiskFull:
 def _explain(error: CommandFailed, root: Path) -> LuodiError:
     """Turn what dvc printed into an error of ours."""
     if match := re.search(r"failed to run: (.+?), exited with (-?\d+)", error.output):
-        said = "".join(line + "\n" for line in error.output.splitlines() if line.startswith("error: "))
-        failure = StageFailed(f"`{match[1]}` ended with exit code {match[2]}\n{said}".rstrip())
+        # What the stage said last, from its error to what DVC adds.
+        said = re.search(r"^error: .*?(?=^ERROR: |\Z)", error.output, re.MULTILINE | re.DOTALL)
+        failure = StageFailed(f"`{match[1]}` ended with exit code {match[2]}\n{said[0] if said else ''}".rstrip())
         failure.code = int(match[2])
         return failure
     if NO_SPACE in error.output:
         return _disk_full(root)
     if match := re.search("Host key is not trusted for host .*", error.output):
         return RemoteError(f"the DVC remote cannot be used: {match[0]}: put its key, checked, into ~/.ssh/known_hosts")
+    if match := re.search(r"Checkout failed for following targets:\n((?:.+\n)+)Is your cache", error.output):
+        paths = ", ".join(path.removeprefix(f"{root}/") for path in match[1].splitlines())
+        return RemoteError(
+            f"the DVC remote cannot be used: it cannot be reached, or does not hold {paths} as dvc.lock records it: "
+            "`dvc push` it from a clone that has it, or run the stages again"
+        )
     if re.search(r"failed to (pull|push|fetch|transfer)|Everything is up to date|remote|upload|download", error.output):
-        return RemoteError(f"the DVC remote cannot be used: {redact(error.output.strip())}")
+        said = re.search(r"^ERROR: .*", error.output, re.MULTILINE | re.DOTALL)
+        return RemoteError(f"the DVC remote cannot be used: {redact((said[0] if said else error.output).strip())}")
     return error

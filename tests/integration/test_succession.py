@@ -197,7 +197,7 @@ def test_rolled_back_and_promoted_again(pair: Project) -> None:
     assert move.place == started + 1
     held = pair.run("luodi", "register", "reviews", code=5)
     assert "`luodi promote reviews@v1.1.0` puts it there" in held, "what a person took out must not come back by itself"
-    assert "no version of reviews was in production before" in pair.run("luodi", "rollback", "reviews", code=61)
+    assert "there is no earlier version of reviews to go back to" in pair.run("luodi", "rollback", "reviews", code=61)
     pair.run("luodi", "promote", "reviews@v1.1.0")
     assert stages(pair) == {"v1.1.0": "production", "v1.0.0": None}
     assert "is in production already" in pair.run("luodi", "promote", "reviews@v1.1.0", code=60)

@@ -98,6 +98,9 @@ def test_a_wrong_type_is_named(place, value):
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
+        ("schedule", "every day", "cron expression such as 0 3 .* found 'every day'"),
+        ("schedule", "61 * * * *", "cron expression"),
+        ("schedule", "", "cron expression"),
         ("validate.min_rows", "1000", "valid integer, found '1000'"),
         ("validate.min_rows", 1000.5, "integer"),
         ("validate.min_rows", True, "valid integer, found True"),

@@ -28,7 +28,7 @@ def version():
 
 def decision():
     check = {"name": FREE, "expected": "x", "found": "y", "passed": False}
-    return {"verdict": "hold", "champion": FREE, "checks": [check], "comparison": None}
+    return {"verdict": "hold", "champion": FREE, "checks": [check], "reasons": [FREE], "comparison": None}
 
 
 @pytest.fixture(params=["terminal", "pipe"])
@@ -43,9 +43,9 @@ def output(request, monkeypatch):
 @pytest.mark.parametrize(
     ("show", "times"),
     [
-        (lambda folder: console.show_result(result(), None), 1),
+        (lambda folder: console.show_result(result(), folder), 1),
         (lambda folder: console.show_version(version(), [Move(1, "v1.0.0", WHEN, "Ann", {"reason": FREE})], folder), 3),
-        (lambda folder: console.show_decision(decision()), 2),
+        (lambda folder: console.show_decision(decision()), 3),
     ],
     ids=["result", "version", "decision"],
 )

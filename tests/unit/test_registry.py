@@ -250,7 +250,7 @@ def test_what_a_rollback_goes_back_to(repository, moves, expected):
         target = f"reviews@v{abs(number)}.0.0^{{commit}}"
         repository.git("tag", "--annotate", "--message", message, f"reviews#production#{place}", target)
     if expected is None:
-        with pytest.raises(NoVersion, match="no version of reviews was in production before"):
+        with pytest.raises(NoVersion, match="there is no earlier version of reviews to go back to"):
             landing.previous(repository.path, "reviews")
     else:
         assert landing.previous(repository.path, "reviews") == f"v{expected}.0.0"

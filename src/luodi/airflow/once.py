@@ -86,14 +86,20 @@ def main(root: Path, model: str, log: Path, result: Path) -> int:
 
 
 def came_of(run: DagRun, progress: Progress) -> dict[str, Any]:
-    """Return what came of a run that did not fail: the word of register or, if it did not run, of the gate."""
+    """Return what came of a run that did not fail: the word of register or, if it did not run, of the gate.
+
+    With the commit that it ran on and the lock entries of its stages, by which its reports are found.
+    """
     tasks = {task.task_id: task for task in run.get_task_instances()}
     for name in ("approve", "register"):
         if name in tasks and tasks[name].state == TaskInstanceState.SKIPPED:
             progress.idle(name, "skipped")
+    left = {name: task.xcom_pull(task_ids=name) for name, task in tasks.items()}
+    entries = {name: entry for one in left.values() if one for name, entry in one.get("entries", {}).items()}
+    ran = {"commit": left["gate"]["commit"], "entries": entries}
     if tasks["register"].state == TaskInstanceState.SUCCESS:
-        return dict(tasks["register"].xcom_pull(task_ids="register"))
-    result = outcome(tasks["gate"].xcom_pull(task_ids="gate")["decision"])
+        return {**left["register"], **ran}
+    result = {**outcome(left["gate"]["decision"]), **ran}
     asked = tasks.get(TASK)
     if asked and asked.state != TaskInstanceState.SKIPPED:
         verdict, reason = refusal(asked.id)
