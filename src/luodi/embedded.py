@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -411,7 +412,11 @@ def _seed(root: Path, origin: Origin, runner: Runner) -> None:
 
 
 def _why(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    text = log.read_text(encoding="utf-8", errors="replace")
+    # An error of ours to its last line, which stands before the next line of the log's own.
+    if told := re.findall(r"^error: .*(?:\n(?!\d{4}-\d\d-|Traceback|$).*)*", text, re.MULTILINE):
+        return str(told[-1])
+    lines = text.splitlines()
     errors = [line for line in lines if "error: " in line or "ERROR" in line]
     said = [line for line in lines if line and not line.startswith((" ", "Traceback"))]
     return "\n".join((errors or said)[-15:])
