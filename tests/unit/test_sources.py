@@ -187,6 +187,14 @@ def test_fashion_keeps_the_official_test_images_apart(origin, clothes, tmp_path,
         (gzip.compress(idx(np.zeros((9, 28, 28), np.uint8)) + b"x"), BrokenData, "expected an IDX file"),
         (gzip.compress(bytes(10**8)), BrokenData, "expected an IDX file"),
     ],
+    ids=[
+        "absent",
+        "not compressed",
+        "cut short",
+        "too few",
+        "too many",
+        "something else",
+    ],  # compressed bytes hold the time
 )
 def test_a_broken_idx_file_is_named(content, error, message, clothes, tmp_path):
     path = clothes[0] / "train-images-idx3-ubyte.gz"
