@@ -118,10 +118,10 @@ def who(root: Path, runner: Runner) -> str:
 def training(root: Path, model: str) -> dict[str, Any] | None:
     """Return what training in the checkout cost; None if what lies there was not trained there."""
     paths = ModelPaths(root, model)
-    if not paths.cost.exists():
+    entries = locks.of_model(locks.read(root / "dvc.lock"), model)
+    if not paths.cost.exists() or f"train@{model}" not in entries:
         return None
     cost: dict[str, Any] = read_json(paths.cost)
-    entries = locks.of_model(locks.read(root / "dvc.lock"), model)
     return cost if cost.pop("export") == registry.export_hash(entries, model) else None
 
 

@@ -170,7 +170,10 @@ def test_data_that_break_an_expectation_stop_the_run_at_once(ran: Done) -> None:
     assert "preprocess   " not in output
     assert (project.bare("tag"), project.landed()) == before
     (kept,) = (project.origin.home / "failed").iterdir()
-    assert (kept / "artifacts" / "reviews" / "validate" / "report.html").exists()
+    report = kept / "artifacts" / "reviews" / "validate" / "report.html"
+    assert report.exists()
+    assert f"open {report} for the full report" in output
+    assert "expected at least 100,000 rows; found" in output
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +196,11 @@ def test_a_model_below_the_minimum_is_held(changed: Project, ran: Done) -> None:
     assert "  gate         done" in output
     assert "  register     skipped" in output
     assert "below the minimum 1.0000" in output
+    kept = changed.origin.home / "reports" / "reviews"
+    assert "below the minimum 1.0000" in (kept / "comparison.html").read_text(encoding="utf-8")
+    for name in ("validation", "preprocess", "evaluation"):
+        assert f"{name}.html" in output
+        assert (kept / f"{name}.html").exists()
     assert changed.bare("tag") == before
     assert changed.landed() == ran.entries
 

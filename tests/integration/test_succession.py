@@ -215,6 +215,26 @@ def test_production_stays_when_the_target_is_harmed(
     assert refs(pair) == before
 
 
+def test_what_was_damaged_in_the_remote_does_not_stay_in_the_cache(pair: Project) -> None:
+    model = stored(pair, "v1.0.0", "model.onnx")
+    whole = model.read_bytes()
+    for folder in ("cache", "models"):
+        shutil.rmtree(pair.origin.home / folder, ignore_errors=True)
+    spoil(model)
+    output = pair.run("luodi", "pull", "reviews@v1.0.0", "there", code=50)
+    assert "does not hold artifacts/reviews/train/export" in output
+    model.parent.mkdir(exist_ok=True)
+    model.unlink(missing_ok=True)
+    model.write_bytes(whole)
+    pair.run("luodi", "pull", "reviews@v1.0.0", "there")
+
+
+def test_what_was_never_reproduced_is_not_judged(pair: Project) -> None:
+    (pair.root / "dvc.lock").unlink(missing_ok=True)
+    for command in ("gate", "register"):
+        assert "run `dvc repro` first" in pair.run("luodi", command, "reviews", code=30)
+
+
 def test_a_tag_that_names_other_files_is_refused(pair: Project) -> None:
     """Somebody moves the tag of v1.0.0 to the facts of v1.1.0: the lock at its commit says otherwise."""
     message = pair.bare("tag", "--list", "--format=%(contents)", "reviews@v1.1.0")

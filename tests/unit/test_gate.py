@@ -378,6 +378,11 @@ def test_limits_themselves_are_kept():
     assert gate.judge(at, 50.0, RULE, None, None)["verdict"] == "promote"
 
 
+def test_what_makes_no_mistake_need_not_beat_a_baseline_that_makes_none():
+    assert gate.judge(measured(accuracy=1.0, baseline=1.0), 1, RULE, None, None)["verdict"] == "promote"
+    assert failed(gate.judge(measured(accuracy=0.99, baseline=0.99), 1, RULE, None, None)) == ["linear baseline"]
+
+
 def test_the_metric_of_the_rule_is_the_one_judged():
     assert gate.judge(measured(accuracy=0.5), 1, F1, None, None)["verdict"] == "promote"
     assert failed(gate.judge(measured(macro_f1=0.5), 1, F1, None, None)) == ["minimum macro_f1", "linear baseline"]
