@@ -5,9 +5,7 @@ stage `production` is named by the tag `reviews#production#N` of the highest N. 
 once are one, and one that is refused. Tags are only ever added.
 """
 
-import fcntl
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -22,7 +20,7 @@ from luodi.errors import ArtifactError, NoVersion, RegistryError
 from luodi.files import checksum, folder_checksum, replacing_folder
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
-from luodi.processes import Runner
+from luodi.processes import CommandFailed, Runner
 from luodi.workspace import Workspace
 
 PRODUCTION = "production"
@@ -134,31 +132,19 @@ def _names(known: list[Version]) -> str:
 
 
 def mirror(origin: Origin, runner: Runner) -> Path:
-    """Return an up-to-date bare mirror of the origin, kept on this host; one process at a time brings it up to date."""
+    """Return an up-to-date bare mirror of the origin, kept on this host."""
     path = origin.home / "registry.git"
-    origin.home.mkdir(parents=True, exist_ok=True)
-    with _alone(origin.home):
-        if not (path / "HEAD").exists():
-            shutil.rmtree(path, ignore_errors=True)
-            with replacing_folder(path) as folder:
-                workspace.git(origin, runner, origin.home, "clone", "--quiet", "--mirror", origin.git, str(folder))
+    if (path / "HEAD").exists():
+        try:
+            workspace.git(origin, runner, path, "fetch", "--quiet", "--prune", "--force", origin.git, "+refs/*:refs/*")
             return path
-        # What a git that was killed left: it would lock everybody out.
-        for left in (*path.glob("*.lock"), *(path / "refs").rglob("*.lock")):
-            left.unlink(missing_ok=True)
-        workspace.git(origin, runner, path, "fetch", "--quiet", "--prune", "--force", origin.git, "+refs/*:refs/*")
+        except CommandFailed as error:
+            if "File exists" not in error.output:
+                raise
+            # A git that was killed in it left a lock, which would keep everybody out: begin anew.
+    with replacing_folder(path) as folder:
+        workspace.git(origin, runner, origin.home, "clone", "--quiet", "--mirror", origin.git, str(folder))
     return path
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process is in here with this folder; the kernel lets the next one in if this one dies."""
-    guard = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(guard)
 
 
 def fetch(origin: Origin, version: Version, runner: Runner) -> Path:

@@ -95,7 +95,8 @@ def mend_dvc(project: Project) -> None:
         locked.unlink()
     if lock.exists() and not is_whole(lock):
         lock.unlink()  # no commit has it: there is nothing to bring back
-    project.run("sh", "-c", 'find "$(dvc cache dir)" -mindepth 1 -type d -empty -delete')
+    if (project.origin.home / "cache").exists():
+        project.run("sh", "-c", 'find "$(dvc cache dir)" -mindepth 1 -type d -empty -delete')
 
 
 def in_remote(remote: Path, entries: locks.Entries) -> bool:
