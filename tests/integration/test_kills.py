@@ -134,8 +134,10 @@ def test_a_killed_stage_runs_again_to_the_same_bytes(
         hits += hit
         assert wait_for_none_alive(project) == []
         mend_dvc(project)
-        for path, md5 in outputs(project, reproduced.entries[f"{stage}@reviews"]).items():
-            assert md5 in (None, expected[path]), f"{path} was left half-written"
+        for path in expected:  # a folder may lack files: DVC removes outputs one by one before it runs a stage
+            for file in filter(Path.is_file, [project.root / path, *(project.root / path).rglob("*")]):
+                whole = reproduced.project.root / file.relative_to(project.root)
+                assert file.read_bytes() == whole.read_bytes(), f"{file} was left half-written"
         if not hit:  # nothing would be left to kill: forget that it ended
             seconds = min(seconds, time.monotonic() - started)  # the first run of all reads libraries from a cold disk
             shutil.rmtree(project.origin.home)
