@@ -117,7 +117,8 @@ def ran(make_project: Callable[[str], Project]) -> Done:
 def stocked(reproduced: Done, quiet: Runner) -> Done:
     """The reproduced project, its outputs pushed and its commit on main of the embedded origin: ready to land."""
     project = reproduced.project.copy("stocked")
-    embedded.prepare(project.root, quiet)
+    origin, commit = embedded.prepare(project.root, quiet)
+    embedded.advance(origin, commit, quiet)
     project.run("dvc", "push", "--quiet")
     return Done(project, "", reproduced.entries)
 

@@ -146,14 +146,15 @@ def run(model: ModelArgument) -> None:
     root, runner = find_root(), Runner(print)
     known_model(root, model)
     print("preparing the embedded git origin and DVC remote", flush=True)
-    origin = embedded.prepare(root, runner)
-    if version := embedded.landed(origin, model, runner):
+    origin, commit = embedded.prepare(root, runner)
+    commit = embedded.advance(origin, commit, runner)
+    if version := embedded.landed(origin, commit, model, runner):
         print(f"nothing changed since {version.name} landed; production stays as it is")
         facts = version.facts
         result = {"verdict": "unchanged", "version": version.name, "reasons": [], **facts}
     else:
         print(f"running retrain_{model} on Airflow (log: {console.near(origin.home / 'airflow.log')})", flush=True)
-        result = dict(embedded.run_dag(root, origin, model))
+        result = dict(embedded.run_dag(root, origin, commit, model))
         version = embedded.find(origin, result["version"], runner)
     if version:
         folder = embedded.reports(origin, version, runner)
@@ -184,8 +185,10 @@ def up(
     from luodi.paths import find_root
     from luodi.processes import Runner
 
-    root = find_root()
-    embedded.stand(root, embedded.prepare(root, Runner(print)), port)
+    root, runner = find_root(), Runner(print)
+    origin, commit = embedded.prepare(root, runner)
+    embedded.advance(origin, commit, runner)
+    embedded.stand(root, origin, port)
 
 
 @app.command(epilog="Example: dvc repro && luodi gate reviews")
@@ -198,7 +201,7 @@ def gate(model: ModelArgument) -> None:
 
     root, runner = find_root(), Runner(print)
     known_model(root, model)
-    origin, commit = embedded.publish(root, model, runner)
+    origin, commit = embedded.publish(root, model, runner, landing=False)
     decision = trial.decide(origin, commit, model, landing.checkout_entries(root, model), runner)
     report = ModelPaths(root, model).comparison
     write_text(report, card.comparison(model, decision))
@@ -225,7 +228,7 @@ def register(
 
     root, runner = find_root(), Runner(print)
     block = config.model(config.load(root / PARAMS), model)
-    origin, commit = embedded.publish(root, model, runner)
+    origin, commit = embedded.publish(root, model, runner, landing=True)
     entries = landing.checkout_entries(root, model)
     decision, approval = None, landing.AUTO
     if block.register_.approval == "human":

@@ -1,22 +1,24 @@
 """Everything on one machine in one ignored folder: a git origin, a DVC remote, Airflow on SQLite. For `make run`."""
 
-import contextlib
 import os
+import random
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from luodi import card, locks, registry, workspace
+from luodi import card, commits, locks, registry, workspace
 from luodi.data import sources
-from luodi.errors import DirtyCheckout, GitError, LuodiError, NoVersion, SourceMismatch, StageFailed
+from luodi.errors import DirtyCheckout, LuodiError, NoVersion, PushRejected, SourceMismatch, StageFailed
 from luodi.files import read_json, replacing_folder, write_json, write_text
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
@@ -35,13 +37,19 @@ CONFIG = """\
     url = {remote}
 """
 
+ATTEMPTS = 20  # to move the branch while others do
+PAUSE = 0.2  # seconds between them, at most
+ARCHIVES = "refs/luodi/archives"  # of the origin: by the id of their tree, the commits of unpacked archives
+
 FACTS = "version.json"  # in a pulled folder: which version it is, and all that its tag says
 DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 BOT = {"NAME": "luodi", "EMAIL": "luodi@localhost"}
 
 
-def prepare(root: Path, runner: Runner) -> Origin:
-    """Make or refresh the embedded origin from the checkout, or from an unpacked archive of it.
+def prepare(root: Path, runner: Runner) -> tuple[Origin, str]:
+    """Make the embedded origin, and bring it the data and the commit of the checkout, or of an unpacked archive.
+
+    No branch moves: that is `advance`. Returns the origin and the commit.
 
     Raises:
         DirtyCheckout: A tracked file has changes that no commit holds.
@@ -50,14 +58,50 @@ def prepare(root: Path, runner: Runner) -> Origin:
     origin = Origin.embedded(root)
     if (root / ".git").exists():
         _clean_commit(root, runner)  # before anything is made
+    if not (origin.home / ".gitignore").exists():  # whether or not the project ignores this folder
+        write_text(origin.home / ".gitignore", "*\n")
     if not Path(origin.git).is_dir():
         with replacing_folder(Path(origin.git)) as folder:
             runner.run("git", "init", "--quiet", "--bare", "-b", origin.branch, str(folder), cwd=root)
-            runner.run("git", "config", "receive.shallowUpdate", "true", cwd=folder)
     connect(root, origin)
-    _update(origin, _publish(root, origin, runner), runner)
-    _seed(root, origin, runner)
-    return origin
+    commit = _bring_commit(root, origin, runner) if (root / ".git").exists() else _commit_archive(root, origin, runner)
+    _seed(root, origin, commit, runner)
+    return origin, commit
+
+
+def advance(origin: Origin, commit: str, runner: Runner) -> str:
+    """Move the origin's branch to what a run of `commit` reads, and return that: its files, and what landed.
+
+    Raises:
+        PushRejected: The branch was moved by others at each of the attempts, or git holds it locked.
+    """
+    git = partial(_git, origin, runner)
+    branch = f"refs/heads/{origin.branch}"
+    for _ in range(ATTEMPTS):
+        before = git("for-each-ref", "--format=%(objectname)", branch).strip()
+        after = _joined(git, commit, before) if before else commit
+        if after == before:
+            return after
+        try:
+            git("update-ref", branch, after, before)  # unless it is another by now
+            return after
+        except CommandFailed as error:
+            refused = error.output.strip()
+            time.sleep(random.uniform(0, PAUSE))  # noqa: S311, no secret
+    raise PushRejected(f"{origin.git} did not move {origin.branch} in {ATTEMPTS} attempts: run it again ({refused})")
+
+
+def _joined(git: commits.Git, commit: str, before: str) -> str:
+    """Return a commit with the files of `commit`, the entries that landed up to `before`, and both in its history.
+
+    Never by a merge: that would unite what was reverted, amended or left behind with what is there now.
+    """
+    own, landed = commits.entries(git, commit), commits.entries(git, before)
+    if commits.contains(git, before, commit) and commits.same_files(git, before, commit):
+        return before
+    if commits.contains(git, commit, before) and own | landed == own:
+        return commit
+    return commits.with_entries(git, commit, own | landed, [before, commit], f"Run {commit[:12]} on what landed")
 
 
 def connect(root: Path, origin: Origin) -> None:
@@ -74,10 +118,10 @@ def connect(root: Path, origin: Origin) -> None:
     workspace.sweep_runs(origin.home / "cache")
 
 
-def publish(root: Path, model: str, runner: Runner) -> tuple[Origin, str]:
-    """Push the model's outputs in the checkout to the DVC remote; in the embedded origin, the commit to git too.
+def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[Origin, str]:
+    """Push the model's outputs in the checkout to the DVC remote; return the origin and the commit that made them.
 
-    Returns the origin and the commit.
+    The embedded origin gets the commit too, and if the model is to land, its branch moves there.
 
     Raises:
         DirtyCheckout: The commit is not what made the outputs.
@@ -89,8 +133,8 @@ def publish(root: Path, model: str, runner: Runner) -> tuple[Origin, str]:
         origin = Origin.from_environment()
         commit = _clean_commit(root, runner)
     else:
-        origin = prepare(root, runner)
-        commit = runner.run("git", "rev-parse", "checkout", cwd=Path(origin.git)).strip()
+        origin, commit = prepare(root, runner)
+        commit = advance(origin, commit, runner) if landing else commit
     if entries:
         _require_reproduced(root, sorted(entries), runner)
         # From a clone: the checkout's own DVC remote may be another one.
@@ -156,33 +200,27 @@ def environment(root: Path, origin: Origin) -> dict[str, str]:
     return origin.environment() | variables | identity
 
 
-def landed(origin: Origin, model: str, runner: Runner) -> Version | None:
-    """Return the production version if nothing that could change the model came after it landed."""
+def landed(origin: Origin, commit: str, model: str, runner: Runner) -> Version | None:
+    """Return the production version if nothing that could change the model came between its landing and `commit`."""
     mirror = registry.mirror(origin, runner)
+    git = partial(workspace.git, origin, runner, mirror)
     try:
         version = registry.find(mirror, model)
-        now = _entries(mirror, origin.branch, model, runner)
+        now = locks.of_model(commits.entries(git, commit), model)
         if registry.export_hash(now, model) != version.facts.get("export"):
             return None
     except (NoVersion, CommandFailed, KeyError):
         return None
     # The same model may land again with other entries, of a new evaluation say: no new version, yet a commit.
-    again = runner.run("git", "log", "-1", "--format=%H", f"--grep=^Land {model}:", origin.branch, cwd=mirror).split()
-    for commit in (version.commit, *again):
-        with contextlib.suppress(CommandFailed):
-            runner.run("git", "diff", "--quiet", commit, origin.branch, "--", ".", ":!dvc.lock", cwd=mirror)
-            if _entries(mirror, commit, model, runner) == now:
-                return version
+    again = git("log", "-1", "--format=%H", f"--grep=^Land {model}:", commit).split()
+    for landing in (version.commit, *again):
+        if commits.same_files(git, landing, commit) and locks.of_model(commits.entries(git, landing), model) == now:
+            return version
     return None
 
 
-def _entries(repository: Path, ref: str, model: str, runner: Runner) -> dict[str, Any]:
-    text = runner.run("git", "show", f"{ref}:dvc.lock", cwd=repository)
-    return locks.of_model(locks.parse(text, "dvc.lock"), model)
-
-
-def run_dag(root: Path, origin: Origin, model: str) -> Mapping[str, Any]:
-    """Run `retrain_MODEL` once on Airflow, its progress on standard output; return the result of register.
+def run_dag(root: Path, origin: Origin, commit: str, model: str) -> Mapping[str, Any]:
+    """Run `retrain_MODEL` of `commit` on Airflow, its progress on standard output; return the result of register.
 
     Raises:
         StageFailed: A task failed; the message ends with the log's last lines.
@@ -196,7 +234,7 @@ def run_dag(root: Path, origin: Origin, model: str) -> Mapping[str, Any]:
         migrated = subprocess.run(migrate, check=False, stdout=file, stderr=file, env=variables)
     if migrated.returncode:
         raise LuodiError(f"Airflow's database could not be made or updated; the end of {log}:\n{_why(log)}")
-    command = [sys.executable, "-m", "luodi.airflow.once", str(root), model, str(log), str(result)]
+    command = [sys.executable, "-m", "luodi.airflow.once", str(root), model, commit, str(log), str(result)]
     if subprocess.run(command, env=variables, check=False).returncode:
         raise StageFailed(f"retrain_{model} failed; the end of {log}:\n{_why(log)}")
     outcome: Mapping[str, Any] = read_json(result)
@@ -333,12 +371,12 @@ def _bring_reports(clone: Workspace, model: str, folder: Path) -> None:
         shutil.copyfile(path, folder / name)
 
 
-def _publish(root: Path, origin: Origin, runner: Runner) -> str:
-    """Bring the checkout's commit into the origin's object store; return the commit."""
-    if not (root / ".git").exists():
-        return _commit_archive(root, origin, runner)
+def _bring_commit(root: Path, origin: Origin, runner: Runner) -> str:
+    """Bring the checkout's commit into the origin's object store, under no name; return the commit."""
     commit = _clean_commit(root, runner)
-    runner.run("git", "push", "--quiet", "--force", origin.git, f"{commit}:refs/heads/checkout", cwd=root)
+    _git(
+        origin, runner, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", str(root), commit
+    )
     return commit
 
 
@@ -353,57 +391,30 @@ def _clean_commit(root: Path, runner: Runner) -> str:
 
 
 def _commit_archive(root: Path, origin: Origin, runner: Runner) -> str:
-    """An unpacked archive has no history: its files become a commit on the origin's branch `checkout`."""
-    inside = ["git", "--git-dir", origin.git, "--work-tree", str(root), "-c", "core.bare=false"]
-    identity = ["-c", f"user.name={BOT['NAME']}", "-c", f"user.email={BOT['EMAIL']}"]
-    runner.run(*inside, "symbolic-ref", "HEAD", "refs/heads/checkout", cwd=root)
-    index = Path(origin.git) / f"index.{os.getpid()}"  # git's own would stay locked after a kill
-    env = {"GIT_INDEX_FILE": str(index)}
-    try:
-        runner.run(*inside, "add", "--all", cwd=root, env=env)
-        if runner.run(*inside, "status", "--porcelain", "--untracked-files=no", cwd=root, env=env).strip():
-            runner.run(*inside, *identity, "commit", "--quiet", "-m", "Source archive", cwd=root, env=env)
-        return runner.run(*inside, "rev-parse", "HEAD", cwd=root).strip()
-    finally:
-        index.unlink(missing_ok=True)
-        runner.run(*inside, "symbolic-ref", "HEAD", f"refs/heads/{origin.branch}", cwd=root)
+    """An unpacked archive has no history: its files become a commit in the origin, once."""
+    with tempfile.TemporaryDirectory(prefix="luodi-") as folder:
+        env = {"GIT_INDEX_FILE": str(Path(folder) / "index"), "GIT_WORK_TREE": str(root), "GIT_DIR": origin.git}
+        runner.run("git", "-c", "core.bare=false", "add", "--all", cwd=root, env=env)
+        tree = runner.run("git", "write-tree", cwd=root, env=env).strip()
+    git, name = partial(_git, origin, runner), f"{ARCHIVES}/{tree}"
+    if not git("for-each-ref", name):
+        git("update-ref", name, git("commit-tree", tree, "-m", "Source archive").strip())
+    return git("rev-parse", name).strip()
 
 
-def _update(origin: Origin, commit: str, runner: Runner) -> None:
-    """Merge `commit` into the branch that versions land on; landed lock entries stay."""
-    bare = Path(origin.git)
-    known = runner.run("git", "for-each-ref", f"refs/heads/{origin.branch}", cwd=bare).strip()
-    if not known:
-        runner.run("git", "update-ref", f"refs/heads/{origin.branch}", commit, "", cwd=bare)
-        return
-    if runner.run("git", "rev-list", "--max-count=1", commit, f"^{origin.branch}", cwd=bare).strip():
-        _merge(origin, commit, runner)
+def _git(origin: Origin, runner: Runner, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    """Run git in the embedded origin, as nobody in particular."""
+    identity = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in BOT.items()}
+    return workspace.git(origin, runner, Path(origin.git), *arguments, env={**identity, **(env or {})})
 
 
-def _merge(origin: Origin, commit: str, runner: Runner) -> None:
-    with workspace.clone(origin, workspace.head(origin, runner), runner) as clone:
-        landed = locks.read(clone.lock)
-        identity = ["-c", f"user.name={BOT['NAME']}", "-c", f"user.email={BOT['EMAIL']}"]
-        clone.git("fetch", "--quiet", "origin", commit)
-        try:
-            clone.git(*identity, "merge", "--quiet", "--no-edit", "-X", "theirs", commit)
-        except CommandFailed as error:
-            raise GitError(f"the checkout cannot be merged into {origin.git}: {error.output.strip()}") from None
-        theirs = locks.read(clone.lock)
-        if theirs | landed != theirs:
-            locks.write(clone.lock, theirs | landed)
-            clone.git("add", "dvc.lock")
-            clone.git(*identity, "commit", "--quiet", "--amend", "--no-edit")
-        clone.git("push", "--quiet", "origin", f"HEAD:refs/heads/{origin.branch}")
-
-
-def _seed(root: Path, origin: Origin, runner: Runner) -> None:
+def _seed(root: Path, origin: Origin, commit: str, runner: Runner) -> None:
     """Put data/ into the DVC remote unless it is there."""
     sources.verify(root / "data", root / "data.dvc")
     checksum = sources.recorded(root / "data.dvc")
     if Path(origin.remote or "", "files", "md5", checksum[:2], checksum[2:]).exists():
         return
-    with workspace.clone(origin, workspace.head(origin, runner), runner) as clone:
+    with workspace.clone(origin, commit, runner) as clone:
         shutil.copytree(root / "data", clone.root / "data")
         clone.dvc("add", "data")
         if clone.git("status", "--porcelain").strip():

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luodi import config, locks, registry, trial, workspace
+from luodi import commits, config, locks, registry, trial, workspace
 from luodi.errors import ArtifactError, Held, LuodiError, NoIdentity, NoVersion, PushRejected, RegistryError
 from luodi.files import checksum, folder_checksum, read_json
 from luodi.origin import Origin
@@ -112,8 +112,7 @@ def register(
         _prove(challenger)
         facts = _facts(challenger, block)
         for _ in range(ATTEMPTS):
-            _fast_forward(clone)
-            if landing := _land(challenger, facts):
+            if landing := _land(challenger, facts, _head(clone)):
                 return landing
         raise PushRejected(
             f"{ATTEMPTS} pushes to {origin.branch} were refused because others pushed first: run it again"
@@ -237,13 +236,13 @@ def _facts(challenger: Challenger, block: config.Model) -> dict[str, Any]:
     }
 
 
-def _fast_forward(clone: Workspace) -> None:
+def _head(clone: Workspace) -> str:
+    """Fetch what others pushed; return the commit that the branch is at."""
     clone.git("fetch", "--quiet", "--tags", "--force", "origin", clone.origin.branch)
-    clone.lock.unlink(missing_ok=True)
-    clone.git("checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
+    return clone.git("rev-parse", "FETCH_HEAD").strip()
 
 
-def _land(challenger: Challenger, facts: Mapping[str, Any]) -> Landing | None:
+def _land(challenger: Challenger, facts: Mapping[str, Any], head: str) -> Landing | None:
     """Try once, on the head of the branch; None if others were faster."""
     clone, model = challenger.clone, challenger.model
     known = registry.versions(clone.root, model)
@@ -255,11 +254,15 @@ def _land(challenger: Challenger, facts: Mapping[str, Any]) -> Landing | None:
             return Landing(None, False, decision)
         if facts["params"]["register"]["approval"] == "human" and challenger.approval["mode"] == "auto":
             raise Held(f"{model} needs a person's approval (register.approval in params.yaml): none was given")
-    refs = _commit(clone, model, challenger.entries)
+    landed = _commit(challenger, head)
+    refs = [] if landed == head else [f"{landed}:refs/heads/{clone.origin.branch}"]
     if not same:
+        # A version is what was trained: where the branch holds other files by now, it stands beside the branch.
+        beside = not commits.same_files(clone.git, landed, challenger.commit)
+        commit = _commit(challenger, challenger.commit) if beside else landed
         kept = {name: value for name, value in decision.items() if name not in ("metrics", "latency_ms")}
         measured = {"decision": kept, "latency_ms": decision["latency_ms"]}
-        refs += _tag(challenger, known, {**facts, **measured}, current)
+        refs += _tag(challenger, commit, known, {**facts, **measured}, current)
     if refs and not _push(clone, refs):
         return None
     return Landing(registry.find(clone.root, model), not same, decision)
@@ -280,20 +283,20 @@ def _decision(challenger: Challenger, current: Version | None, same: Version | N
     )
 
 
-def _commit(clone: Workspace, model: str, entries: locks.Entries) -> list[str]:
-    """Commit the model's entries onto the head; return the refs to push, none if the head has them."""
-    before = locks.read(clone.lock)
-    after = locks.merge(before, model, entries)
+def _commit(challenger: Challenger, base: str) -> str:
+    """Return a commit on `base` with the model's entries: `base` itself if it has them."""
+    git, model = challenger.clone.git, challenger.model
+    before = commits.entries(git, base)
+    after = locks.merge(before, model, challenger.entries)
     if after == before:
-        return []
-    locks.write(clone.lock, after)
-    clone.git("add", "dvc.lock")
-    clone.git("commit", "--quiet", "--no-verify", "-m", f"Land {model}: lock entries of a run")
-    return [f"HEAD:refs/heads/{clone.origin.branch}"]
+        return base
+    return commits.with_entries(git, base, after, [base], f"Land {model}: lock entries of a run")
 
 
-def _tag(challenger: Challenger, known: list[Version], facts: Mapping[str, Any], current: Version | None) -> list[str]:
-    """Tag the head as the next version and put it into production; return the refs to push."""
+def _tag(
+    challenger: Challenger, commit: str, known: list[Version], facts: Mapping[str, Any], current: Version | None
+) -> list[str]:
+    """Tag a commit as the next version and put it into production; return the refs to push."""
     import gto.api
 
     clone, model = challenger.clone, challenger.model
@@ -303,7 +306,7 @@ def _tag(challenger: Challenger, known: list[Version], facts: Mapping[str, Any],
     number = registry.next_number(newest, registry.change(before, challenger.entries, model))
     value = facts["metrics"]["model"]["accuracy"]["value"]
     message = f"{model} {number}: accuracy {value:.4f}\n\n{json.dumps(facts, sort_keys=True, indent=1)}"
-    gto.api.register(str(clone.root), model, "HEAD", version=number, message=message, simple=True)
+    gto.api.register(str(clone.root), model, commit, version=number, message=message, simple=True)
     moved = {"action": "land", "from": current.name if current else None, "reason": facts["decision"]["verdict"]}
     return [f"refs/tags/{model}@{number}", _assign(clone, model, number, moved)]
 

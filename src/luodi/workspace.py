@@ -9,7 +9,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,9 +108,9 @@ class Workspace:
     def lock(self) -> Path:
         return self.root / "dvc.lock"
 
-    def git(self, *arguments: str) -> str:
+    def git(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
         """Run git in the clone; raises as the function `git` does."""
-        return git(self.origin, self.runner, self.root, *arguments)
+        return git(self.origin, self.runner, self.root, *arguments, env=env)
 
     def dvc(self, *arguments: str, stream: bool = False) -> str:
         """Run dvc in the clone; its stages run the clone's own code."""
@@ -241,10 +241,10 @@ def _keep_failure(root: Path, folder: Path) -> Path:
     return kept
 
 
-def git(origin: Origin, runner: Runner, cwd: Path, *arguments: str) -> str:
+def git(origin: Origin, runner: Runner, cwd: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
     """Run git in `cwd`. Raises RemoteError if the origin cannot be reached, DiskFull, else CommandFailed."""
     try:
-        return runner.run("git", *arguments, cwd=cwd, env={"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"})
+        return runner.run("git", *arguments, cwd=cwd, env={"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(env or {})})
     except CommandFailed as error:
         raise _explain_git(origin, error) from None
 

@@ -48,7 +48,8 @@ def test_ending_a_task_ends_dvc_and_its_stage(project: Project, number: signal.S
     from luodi import embedded
     from luodi.processes import Runner
 
-    origin = embedded.prepare(project.root, Runner(print))
+    origin, commit = embedded.prepare(project.root, Runner(print))
+    embedded.advance(origin, commit, Runner(print))
     environment = embedded.environment(project.root, origin)
     command = ("airflow", "tasks", "test", "retrain_reviews", "validate", "2026-01-01")
     task = project.start(*command, env=environment)

@@ -5,7 +5,9 @@ a real DVC on a real remote, without the second that its start takes. Linux only
 """
 
 import contextlib
+import copy
 import ctypes
+import functools
 import hashlib
 import importlib
 import io
@@ -367,7 +369,7 @@ def preload(work: Callable[[Local], object], path: Path) -> None:
             importlib.import_module(name)
 
 
-STOPS = {"clone", "fetch", "push", "commit", "ls-remote"}
+STOPS = {"clone", "fetch", "push", "commit-tree", "ls-remote"}
 """Commands of git that others see, or that see others."""
 
 
@@ -389,6 +391,47 @@ class Stepped(Local):
     def ask(self, *what: str) -> bool:
         self._link.send(what)
         return bool(self._link.recv())
+
+
+def spare_time() -> None:
+    """Leave out what costs time and decides nothing here.
+
+    DVC reads and checks the same YAML a dozen times a command, with a slow parser, and makes a parser of all its
+    commands for each; GTO reads its settings for each tag. Latency need not be measured well, nor intervals that are
+    only shown.
+    """
+    import dvc.cli.parser
+    import dvc.utils.serialize._yaml
+    import dvc.utils.strictyaml
+    import gto.index
+    import gto.registry
+
+    from luodi import gate, trial
+    from luodi.stages import evaluate
+
+    yaml.SafeLoader = yaml.CSafeLoader
+    read = functools.cache(yaml.safe_load)
+    check, checked = dvc.utils.strictyaml.validate, set[Any]()
+
+    def parse(text: str, *_: object, **__: object) -> Any:
+        return copy.deepcopy(read(text)) or {}
+
+    def validate(data: Any, schema: Any, text: str, *rest: object, **more: object) -> Any:
+        if (text, id(schema)) not in checked:
+            check(data, schema, text, *rest, **more)
+            checked.add((text, id(schema)))
+        return data
+
+    for module in (dvc.utils.serialize, dvc.utils.serialize._yaml, dvc.utils.strictyaml):
+        module.parse_yaml = parse
+    dvc.utils.strictyaml.validate = validate
+    dvc.cli.parser.get_main_parser = functools.cache(dvc.cli.parser.get_main_parser)
+    dvc.cli.parser.get_main_parser()
+    read_config = functools.cache(gto.config.read_registry_config)
+    for module in (gto.config, gto.index, gto.registry):
+        module.read_registry_config = read_config
+    trial.REPEATS = evaluate.REPEATS = 1
+    gate.DRAWS = 20
 
 
 # Jobs

@@ -7,8 +7,9 @@ the answer to a command that took effect. See `Interleavings`; actors.py makes t
 
 After every rule:
 
-1. A version is tagged on a commit of main whose dvc.lock has the export that the tag's facts name, and every output of
-   the model in that dvc.lock, folders file by file, is in the DVC remote, whole.
+1. A version is tagged on a commit that holds the files of the commit that was run, whatever main holds by then, and
+   whose dvc.lock has the export that the tag's facts name; every output of the model in that dvc.lock, folders file by
+   file, is in the DVC remote, whole.
 2. The moves of a model's stage are numbered 1, 2, 3..., each from where the one before it led: there is one production.
    No tag and no commit of main is ever changed or lost.
 3. Versions strictly rise, no two have one export, and a move leads to a version that there is, at its commit.
@@ -23,8 +24,6 @@ When all that were not killed have ended, in peace:
 8. No clone is left behind.
 """
 
-import copy
-import functools
 import gc
 import itertools
 import json
@@ -63,6 +62,7 @@ from actors import (
     make,
     prctl,
     preload,
+    spare_time,
     stored,
 )
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -181,6 +181,7 @@ class Witness:
         self.notes: set[str] = set()
         self.picture = Picture(self._git("rev-list", "--max-parents=0", "main"), {})
         self._read_lock(self.picture.main)
+        self._trained = self._files(self.picture.main)
         self.look()
 
     def look(self) -> Picture:
@@ -277,10 +278,16 @@ class Witness:
         assert list(versions)[: len(before)] == list(before), f"versions of {model} do not rise"
         for number in list(versions)[len(before) :]:
             commit = versions[number].commit
-            assert commit in self._locks, f"{model}@{number} is on no commit of main"
+            assert self._files(commit) == self._trained, f"{model}@{number} holds other files than its run"
+            self._read_lock(commit)
             entries = locks.of_model(self._locks[commit], model)
             assert export(entries, model) == versions[number].facts["export"]
             self._require_files(entries)
+
+    def _files(self, commit: str) -> list[str]:
+        """What a commit holds beside dvc.lock."""
+        listed = self._git("ls-tree", "-r", commit).splitlines()
+        return [line for line in listed if not line.endswith("\tdvc.lock")]
 
     def _require_files(self, entries: locks.Entries) -> None:
         for md5 in (md5 for stage in entries for md5 in locks.outputs(entries, stage).values()):
@@ -575,47 +582,6 @@ def main(folder: Path, examples: int, workers: int) -> int:
     gc.freeze()
     pids = [fork_worker(number, examples // workers) for number in range(workers)]
     return max(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids)
-
-
-def spare_time() -> None:
-    """Leave out what costs time and decides nothing here.
-
-    DVC reads and checks the same YAML a dozen times a command, with a slow parser, and makes a parser of all its
-    commands for each; GTO reads its settings for each tag. Latency need not be measured well, nor intervals that are
-    only shown.
-    """
-    import dvc.cli.parser
-    import dvc.utils.serialize._yaml
-    import dvc.utils.strictyaml
-    import gto.index
-    import gto.registry
-
-    from luodi import gate, trial
-    from luodi.stages import evaluate
-
-    yaml.SafeLoader = yaml.CSafeLoader
-    read = functools.cache(yaml.safe_load)
-    check, checked = dvc.utils.strictyaml.validate, set[Any]()
-
-    def parse(text: str, *_: object, **__: object) -> Any:
-        return copy.deepcopy(read(text)) or {}
-
-    def validate(data: Any, schema: Any, text: str, *rest: object, **more: object) -> Any:
-        if (text, id(schema)) not in checked:
-            check(data, schema, text, *rest, **more)
-            checked.add((text, id(schema)))
-        return data
-
-    for module in (dvc.utils.serialize, dvc.utils.serialize._yaml, dvc.utils.strictyaml):
-        module.parse_yaml = parse
-    dvc.utils.strictyaml.validate = validate
-    dvc.cli.parser.get_main_parser = functools.cache(dvc.cli.parser.get_main_parser)
-    dvc.cli.parser.get_main_parser()
-    read_config = functools.cache(gto.config.read_registry_config)
-    for module in (gto.config, gto.index, gto.registry):
-        module.read_registry_config = read_config
-    trial.REPEATS = evaluate.REPEATS = 1
-    gate.DRAWS = 20
 
 
 def make_starts(folder: Path, template: Template) -> dict[str, Path]:

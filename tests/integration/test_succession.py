@@ -123,7 +123,7 @@ def test_a_champion_that_this_code_does_not_read_as_it_was_is_not_compared(
     for key, value in rivals.env.items():
         monkeypatch.setenv(key, value)
     why = change(monkeypatch)
-    decision = trial.decide(rivals.origin, rivals.bare("rev-parse", "checkout"), "reviews", rivals.lock, quiet)
+    decision = trial.decide(rivals.origin, rivals.git("rev-parse", "HEAD"), "reviews", rivals.lock, quiet)
     assert (decision["verdict"], decision["comparison"]) == ("insufficient evidence", None)
     assert why in " ".join(decision["reasons"])
 

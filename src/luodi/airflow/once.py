@@ -17,7 +17,7 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from luodi.airflow.approval import TASK
 from luodi.airflow.desk import Desk, Unanswered, refusal
 from luodi.airflow.factory import retrain_dags
-from luodi.airflow.operators import outcome
+from luodi.airflow.operators import COMMIT, outcome
 from luodi.files import write_json
 
 
@@ -65,8 +65,8 @@ def listen(progress: Progress, desk: Desk) -> None:
     get_listener_manager().add_listener(Listener())  # type: ignore[no-untyped-call]
 
 
-def main(root: Path, model: str, log: Path, result: Path) -> int:
-    """Run `retrain_MODEL`; return 0 unless a task failed."""
+def main(root: Path, model: str, commit: str, log: Path, result: Path) -> int:
+    """Run `retrain_MODEL` of `commit`; return 0 unless a task failed."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
@@ -75,7 +75,7 @@ def main(root: Path, model: str, log: Path, result: Path) -> int:
     listen(progress, Desk(out))
     dag = retrain_dags(root)[f"retrain_{model}"]
     try:
-        state = dag.test().state
+        state = dag.test(run_conf={COMMIT: commit}).state
     except Unanswered:
         state = None
     if state == DagRunState.FAILED:
@@ -108,5 +108,5 @@ def came_of(run: DagRun, progress: Progress) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    _, root, model, log, result = sys.argv
-    sys.exit(main(Path(root), model, Path(log), Path(result)))
+    _, root, model, commit, log, result = sys.argv
+    sys.exit(main(Path(root), model, commit, Path(log), Path(result)))

@@ -1,5 +1,6 @@
 """The tasks that compute. Each works in a private clone, in subprocesses; hashes travel by XCom, bytes by DVC."""
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 FINAL = {
     kind.exit_code for root in (DataError, ParamsError, ValidationFailed) for kind in (root, *root.__subclasses__())
 }
+
+COMMIT = "commit"
+"""In the conf of a run: the id of the commit to run, in place of the head of the branch."""
 
 Results = Mapping[str, Mapping[str, Any]]
 """From the id of a task to what it returned; tasks that were skipped have none."""
@@ -59,9 +63,9 @@ class WorkspaceOperator(BaseOperator):
         self._runner = Runner(self.log.info)
         before = self._before(context)
         origin = Origin.from_environment()
-        commit = next((result["commit"] for result in before.values() if "commit" in result), None)
+        commit = _commit(before, context["dag_run"].conf or {}) or workspace.head(origin, self._runner)
         try:
-            return self.work(Job(origin, commit or workspace.head(origin, self._runner), before, self._runner))
+            return self.work(Job(origin, commit, before, self._runner))
         except StageFailed as error:
             raise (AirflowFailException if error.code in FINAL else LuodiError)(str(error)) from None
 
@@ -77,6 +81,14 @@ class WorkspaceOperator(BaseOperator):
         tasks = sorted(self.get_flat_relative_ids(upstream=True))
         results = {task: context["ti"].xcom_pull(task_ids=task) for task in tasks}
         return {task: result for task, result in results.items() if result}
+
+
+def _commit(before: Results, conf: Mapping[str, Any]) -> str | None:
+    """The commit of the run: of the tasks before, else the one that the run was triggered with."""
+    given = next((result["commit"] for result in before.values() if "commit" in result), conf.get(COMMIT))
+    if given is not None and not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", str(given)):
+        raise AirflowFailException(f"the run's conf says {COMMIT} {given!r}: expected the whole id of a commit")
+    return given
 
 
 class StageOperator(WorkspaceOperator):

@@ -1,0 +1,292 @@
+"""A run is what was committed: whatever people do to their history, and whatever lands meanwhile.
+
+Random histories of a checkout (commits, reverts, amends, resets, rebases, branches, merges) and of the origin (others
+push files, others land). After each run:
+
+1. What a run reads, and what its version's tag holds, are the files of the checkout's commit, byte for byte.
+2. The lock entries that landed are in what it reads.
+3. No commit or ref of the checkout has changed, and the origin's branch lost none of its commits.
+4. `gate` moves no branch of the origin.
+"""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from actors import GITCONFIG, QUALITY, Local, Plan, Template, do, forked, git, make, preload, spare_time, stored
+from project import FOREIGN, Done
+
+from luodi import embedded, landing, locks
+from luodi.commits import LOCK
+from luodi.files import folder_checksum
+from luodi.origin import Origin
+
+STEPS = 14
+MEANT = ("landed", "beside main", "kept", "joined", "forward", "reverted", "rebased", "amended", "merged")
+"""What must happen in the examples, else they prove little."""
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")]
+
+
+@pytest.mark.parametrize("examples", [6, pytest.param(150, marks=pytest.mark.proof)])
+def test_a_run_is_what_was_committed(examples: int, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path) as folder:
+        (Path(folder) / "gitconfig").write_text(GITCONFIG)
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
+        environment = inherited | {
+            "HOME": folder, "GIT_CONFIG_GLOBAL": f"{folder}/gitconfig", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C",
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        }  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, __file__, folder, str(examples)], env=environment, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    tally = json.loads(done.stdout.splitlines()[-1])
+    assert all(tally.get(name) for name in MEANT), tally
+
+
+def test_what_was_reverted_after_a_gate_is_not_what_runs(reproduced: Done) -> None:
+    project = reproduced.project.copy("reverted")
+    kept = project.git("rev-parse", "HEAD^{tree}")
+    project.set({"evaluate": {"mistakes": 12}})
+    project.run("dvc", "repro", "evaluate@reviews")
+    project.git("add", "dvc.lock")
+    project.git("commit", "--quiet", "--amend", "--no-edit")
+    project.run("luodi", "gate", "reviews")
+    assert project.bare("for-each-ref") == ""
+    project.git("revert", "--no-edit", "HEAD")
+    project.run("dvc", "repro")
+    project.run("luodi", "register", "reviews")
+    trees = {project.bare("rev-parse", f"{ref}^{{tree}}") for ref in ("main", "reviews@v1.0.0")}
+    (tree,) = trees
+    assert project.bare("diff-tree", "-r", "--name-only", kept, tree) == LOCK
+    assert "mistakes: 20" in project.bare("show", "main:params.yaml")
+
+
+# The process that forks the examples
+
+
+class Story:
+    """One checkout, its embedded origin, and what people do."""
+
+    def __init__(self, template: Template, root: Path, number: int) -> None:
+        self.template, self.root = template, root
+        self.random = random.Random(number)
+        self.tally: Counter[str] = Counter()
+        self.challengers = [name for name in QUALITY if name not in ("hopeless", "similar", "again")]
+        self.told: list[str] = []
+        git(root.parent, "clone", "--quiet", str(template.folder / "checkout"), str(root))
+        shutil.copytree(template.folder / "checkout" / "data", root / "data")
+        (root / ".luodi").mkdir()
+        (root / ".luodi" / ".gitignore").write_text("*\n")
+        (root / ".luodi" / "cache").symlink_to(template.folder / "cache")
+        seeded = stored(root / ".luodi" / "remote", folder_checksum(root / "data"))
+        seeded.parent.mkdir(parents=True)
+        seeded.touch()
+
+    @property
+    def origin(self) -> Origin:
+        return Origin.embedded(self.root)
+
+    def git(self, *arguments: str) -> str:
+        return git(self.root, *arguments)
+
+    def bare(self, *arguments: str) -> str:
+        return git(Path(self.origin.git), *arguments)
+
+    def files(self, where: Callable[..., str], commit: str) -> list[str]:
+        return [line for line in where("ls-tree", "-r", commit).splitlines() if not line.endswith(f"\t{LOCK}")]
+
+    # What the user does
+
+    def commit(self) -> None:
+        name = f"{self.random.choice('abc')}.txt"
+        (self.root / name).write_text(f"{self.random.random()}\n")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "-m", f"Write {name}")
+
+    def commit_with_lock(self) -> None:
+        """As after `dvc repro`: with entries of an own challenger."""
+        entries = self.template.entries["careful", self.random.choice([*QUALITY])]
+        locks.write(self.root / LOCK, locks.merge(locks.read(self.root / LOCK), "careful", entries))
+        self.commit()
+
+    def revert(self) -> None:
+        log = self.git("log", "--format=%H", "--no-merges", "--max-count=4", f"{self.template.commit}..").split()
+        if log and self._may_fail("revert", "--no-edit", self.random.choice(log)):
+            self.tally["reverted"] += 1
+
+    def amend(self) -> None:
+        if self.git("rev-parse", "HEAD") == self.template.commit:
+            return
+        (self.root / "a.txt").write_text(f"{self.random.random()}\n")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--amend", "--no-edit")
+        self.tally["amended"] += 1
+
+    def reset(self) -> None:
+        if self.git("rev-list", "--first-parent", f"{self.template.commit}.."):
+            self.git("reset", "--quiet", "--hard", "HEAD~1")
+
+    def branch(self) -> None:
+        self.git("checkout", "--quiet", "-B", self.random.choice(["one", "two"]))
+
+    def switch(self) -> None:
+        self.git("checkout", "--quiet", self.random.choice(self._branches()))
+
+    def rebase(self) -> None:
+        if self._may_fail("rebase", "--quiet", self.random.choice(self._branches())):
+            self.tally["rebased"] += 1
+
+    def merge(self) -> None:
+        if self._may_fail("merge", "--quiet", "--no-edit", self.random.choice(self._branches())):
+            self.tally["merged"] += 1
+
+    def _branches(self) -> list[str]:
+        return self.git("for-each-ref", "--format=%(refname:short)", "refs/heads").split()
+
+    def _may_fail(self, command: str, *arguments: str) -> bool:
+        """Whether it came to an end without a conflict."""
+        done = subprocess.run(["git", command, *arguments], cwd=self.root, capture_output=True, check=False)
+        if done.returncode:
+            subprocess.run(["git", command, "--abort"], cwd=self.root, capture_output=True, check=False)
+            self.git("reset", "--quiet", "--hard")
+        return not done.returncode
+
+    # What others do at the origin
+
+    def push(self, runner: Local) -> None:
+        if self.bare("for-each-ref", "refs/heads/main"):
+            tree = self.bare("rev-parse", "main^{tree}")
+            blob = git(Path(self.origin.git), "hash-object", "-w", "--stdin", stdin="A note\n")
+            listed = [*self.bare("ls-tree", tree).splitlines(), f"100644 blob {blob}\tnote-{self.random.random()}"]
+            tree = git(Path(self.origin.git), "mktree", stdin="\n".join(listed) + "\n")
+            self.bare("update-ref", "refs/heads/main", self.bare("commit-tree", tree, "-p", "main", "-m", "A note"))
+
+    def gate(self, runner: Local) -> None:
+        before = self.bare("for-each-ref") if Path(self.origin.git).exists() else ""
+        embedded.prepare(self.root, runner)
+        assert self.bare("for-each-ref") == before, "gate moved a ref"
+
+    # A run
+
+    def run(self, runner: Local) -> None:
+        head, refs = self.git("rev-parse", "HEAD"), self.git("for-each-ref")
+        landed = self._landed()
+        commit = self._read(runner, head, landed)
+        if self.challengers and self.random.random() < 0.7:
+            before = self.bare("rev-parse", "main")
+            if self.random.random() < 0.4:
+                self.push(runner)
+            self._land(runner, commit, before)
+        assert self.git("for-each-ref") == refs and self.git("rev-parse", "HEAD") == head, "the checkout has changed"
+
+    def _read(self, runner: Local, head: str, landed: locks.Entries) -> str:
+        """What a run reads."""
+        origin, commit = embedded.prepare(self.root, runner)
+        assert commit == head, "the commit is not the user's"
+        before = self.bare("for-each-ref", "--format=%(objectname)", "refs/heads/main")
+        after = embedded.advance(origin, commit, runner)
+        self.tally["kept" if after == before else "forward" if after == head else "joined"] += 1
+        assert self.files(self.bare, after) == self.files(self.git, head), "a run reads other files"
+        assert self.bare("rev-parse", "main") == after
+        history = self.bare("rev-list", "main").split()
+        assert head in history and (not before or before in history), "the branch lost commits"
+        lock = locks.parse(self.bare("show", f"main:{LOCK}"), LOCK)
+        assert landed.items() <= lock.items(), "what landed is lost"
+        assert embedded.advance(origin, commit, runner) == after, "the same commit again is another run"
+        return after
+
+    def _land(self, runner: Local, commit: str, before: str) -> None:
+        challenger = self.challengers.pop(0)
+        entries = self.template.entries["quick", challenger]
+        do(Plan("push", "quick", challenger), replace(self.template, commit=commit), self.origin, runner)
+        landed = landing.register(self.origin, commit, "quick", entries, runner)
+        assert landed.version and landed.new, landed.decision["reasons"]
+        self.tally["landed"] += 1
+        tagged = landed.version.commit
+        assert self.files(self.bare, tagged) == self.files(self.git, "HEAD"), "a version is not what was trained"
+        assert entries.items() <= locks.parse(self.bare("show", f"{tagged}:{LOCK}"), LOCK).items()
+        history = self.bare("rev-list", "main").split()
+        assert before in history, "landing lost commits"
+        assert entries.items() <= self._landed().items()
+        self.tally["beside main"] += tagged not in history
+
+    def _landed(self) -> locks.Entries:
+        if not Path(self.origin.git).exists() or not self.bare("for-each-ref", "refs/heads/main"):
+            return {}
+        return locks.parse(self.bare("show", f"main:{LOCK}"), LOCK)
+
+    def tell(self, runner: Local) -> None:
+        """Let things happen."""
+        mine = [self.commit, self.commit, self.commit_with_lock, self.revert, self.revert, self.amend, self.reset,
+                self.branch, self.switch, self.rebase, self.merge]  # fmt: skip
+        theirs = [self.run, self.run, self.gate, self.push]
+        for _ in range(STEPS):
+            for step in self.random.sample(mine, 2):
+                self.told.append(step.__name__)
+                step()
+            if not Path(self.origin.git).exists():
+                self.gate(runner)
+            step_there = self.random.choice(theirs)
+            self.told.append(step_there.__name__)
+            step_there(runner)
+
+
+def example(template: Template, folder: Path, number: int) -> Counter[str]:
+    """Tell one story in a process of its own; return how often what happened."""
+    story = Story(template, folder / f"story-{number}", number)
+    note = folder / f"tally-{number}.json"
+
+    def work() -> int:
+        out = os.fdopen(os.dup(2), "w")
+        try:
+            story.tell(Local())
+        except BaseException:
+            print(f"example {number}: {' '.join(story.told)}\n{traceback.format_exc()}", file=out, flush=True)
+            raise
+        note.write_text(json.dumps(story.tally))
+        return 0
+
+    code, output = forked(work)
+    assert code == 0, output
+    shutil.rmtree(story.root)
+    return Counter(json.loads(note.read_text()))
+
+
+def with_data(template: Template) -> Template:
+    """Give the tiny project what the embedded origin wants of a checkout: data, as data.dvc records them."""
+    checkout = template.folder / "checkout"
+    (checkout / "data").mkdir()
+    (checkout / "data" / "rows").write_text("rows\n")
+    pointer = {"outs": [{"md5": folder_checksum(checkout / "data"), "hash": "md5", "path": "data"}]}
+    (checkout / "data.dvc").write_text(yaml.safe_dump(pointer))
+    git(checkout, "add", "--all")
+    git(checkout, "commit", "--quiet", "-m", "Add data")
+    return replace(template, commit=git(checkout, "rev-parse", "HEAD"))
+
+
+def main(folder: Path, examples: int) -> int:
+    """Run the examples, each from its own seed; print a tally of all."""
+    spare_time()
+    template = with_data(make(folder))
+    preload(lambda runner: Story(template, folder / "first", 0).run(runner), folder / "modules")
+    tally = sum((example(template, folder, number) for number in range(1, examples + 1)), Counter())
+    print(json.dumps(tally))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
