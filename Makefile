@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help install data run repro test up lock lint clean cluster-up cluster-run cluster-down test-cluster
+.PHONY: help install data run repro test proofs up lock lint clean cluster-up cluster-run cluster-down test-cluster
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -53,8 +53,11 @@ test-cluster: $(VENV)/.dev data ## the cluster for real, and faults in its parts
 	@tests/cluster/engine
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m cluster --verbose --capture=no --durations=0 tests/cluster
 
-test: $(VENV)/.dev data ## every test
+test: $(VENV)/.dev data ## every test but the cluster's and the long proofs
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+proofs: $(VENV)/.dev data ## long proofs, of which `test` runs a slice: hundreds of kills, histories, full disks
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m proof --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.dev ## style, types and the import contract
 	@$(BIN)/ruff format --check src dags docker tests benchmarks

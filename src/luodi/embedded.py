@@ -18,11 +18,11 @@ from typing import Any
 
 from luodi import card, commits, locks, registry, workspace
 from luodi.data import sources
-from luodi.errors import DirtyCheckout, LuodiError, NoVersion, PushRejected, SourceMismatch, StageFailed
+from luodi.errors import DirtyCheckout, LuodiError, NotARepository, NoVersion, PushRejected, SourceMismatch, StageFailed
 from luodi.files import read_json, replacing_folder, write_json, write_text
 from luodi.origin import Origin
-from luodi.paths import ModelPaths
-from luodi.processes import CommandFailed, Runner, end_group
+from luodi.paths import PARAMS, ModelPaths
+from luodi.processes import CommandFailed, Runner, end_group, redact
 from luodi.registry import Version
 from luodi.workspace import Workspace
 
@@ -55,8 +55,8 @@ def prepare(root: Path, runner: Runner) -> tuple[Origin, str]:
         DirtyCheckout: A tracked file has changes that no commit holds.
         SourceMismatch: data/ is not what data.dvc records.
     """
-    origin = Origin.embedded(root)
-    if (root / ".git").exists():
+    origin, history = Origin.embedded(root), has_history(root, runner)
+    if history:
         _clean_commit(root, runner)  # before anything is made
     if not (origin.home / ".gitignore").exists():  # whether or not the project ignores this folder
         write_text(origin.home / ".gitignore", "*\n")
@@ -64,9 +64,29 @@ def prepare(root: Path, runner: Runner) -> tuple[Origin, str]:
         with replacing_folder(Path(origin.git)) as folder:
             runner.run("git", "init", "--quiet", "--bare", "-b", origin.branch, str(folder), cwd=root)
     connect(root, origin)
-    commit = _bring_commit(root, origin, runner) if (root / ".git").exists() else _commit_archive(root, origin, runner)
+    commit = _bring_commit(root, origin, runner) if history else _commit_archive(root, origin, runner)
     _seed(root, origin, commit, runner)
     return origin, commit
+
+
+def has_history(root: Path, runner: Runner) -> bool:
+    """Whether the checkout is a git repository; an unpacked archive is none.
+
+    Raises:
+        NotARepository: It is a part of one: its files would run, committed or not.
+    """
+    if (root / ".git").exists():
+        return True
+    try:
+        tracked = runner.run("git", "ls-files", "--", ".", cwd=root)
+    except CommandFailed:
+        return False  # no repository around it
+    if tracked:
+        raise NotARepository(
+            f"{root} is tracked by a git repository above it: expected {PARAMS} at the top of its own repository; "
+            "move the project there, or run luodi in a clone of it"
+        )
+    return False
 
 
 def advance(origin: Origin, commit: str, runner: Runner) -> str:
@@ -131,6 +151,8 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
     entries = locks.of_model(locks.read(root / "dvc.lock"), model)
     if os.environ.get("LUODI_GIT_URL"):
         origin = Origin.from_environment()
+        if not has_history(root, runner):
+            raise NotARepository(f"{root} is no git repository: work in a clone of {redact(origin.git)} to land there")
         commit = _clean_commit(root, runner)
     else:
         origin, commit = prepare(root, runner)

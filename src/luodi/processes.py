@@ -15,6 +15,15 @@ from typing import Any
 from luodi.errors import LuodiError
 
 TAIL = 40  # lines of output kept for an error message
+ELSEWHERE = frozenset(
+    f"GIT_{name}"
+    for name in (
+        "ALTERNATE_OBJECT_DIRECTORIES", "COMMON_DIR", "DIR", "GRAFT_FILE", "IMPLICIT_WORK_TREE", "INDEX_FILE",
+        "NAMESPACE", "OBJECT_DIRECTORY", "PREFIX", "REPLACE_REF_BASE", "SHALLOW_FILE", "WORK_TREE",
+    )
+)  # fmt: skip
+"""Variables that lead git to another repository than that of its folder. A git hook sets some: with them, what is
+meant for a clone would change the repository of the user who commits."""
 
 
 def redact(text: str) -> str:
@@ -58,7 +67,7 @@ class Runner:
         self._process = subprocess.Popen(
             [*guard, *command],
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env={name: value for name, value in os.environ.items() if name not in ELSEWHERE} | dict(env or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if stream else subprocess.PIPE,  # git and ssh may warn beside an answer

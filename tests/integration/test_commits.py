@@ -25,12 +25,14 @@ from pathlib import Path
 import pytest
 import yaml
 from actors import GITCONFIG, QUALITY, Local, Plan, Template, do, forked, git, make, preload, spare_time, stored
-from project import FOREIGN, Done
+from project import FOREIGN, Done, Project
 
-from luodi import embedded, landing, locks
+from luodi import embedded, landing, locks, workspace
 from luodi.commits import LOCK
+from luodi.errors import NotARepository
 from luodi.files import folder_checksum
 from luodi.origin import Origin
+from luodi.processes import Runner
 
 STEPS = 14
 MEANT = ("landed", "beside main", "kept", "joined", "forward", "reverted", "rebased", "amended", "merged")
@@ -73,6 +75,35 @@ def test_what_was_reverted_after_a_gate_is_not_what_runs(reproduced: Done) -> No
     (tree,) = trees
     assert project.bare("diff-tree", "-r", "--name-only", kept, tree) == LOCK
     assert "mistakes: 20" in project.bare("show", "main:params.yaml")
+
+
+def test_a_run_that_a_git_hook_starts_leaves_the_repository_alone(
+    make_project: Callable[[str], Project], monkeypatch: pytest.MonkeyPatch, quiet: Runner
+) -> None:
+    """git tells its hooks where it is at work: a clone of ours is elsewhere."""
+    project = make_project("hooked")
+    before = project.git("for-each-ref"), project.git("status", "--porcelain")
+    for name, path in {"DIR": ".git", "INDEX_FILE": ".git/index", "WORK_TREE": ".", "PREFIX": ""}.items():
+        monkeypatch.setenv(f"GIT_{name}", str(project.root / path))
+    origin, commit = embedded.prepare(project.root, quiet)
+    embedded.advance(origin, commit, quiet)
+    with workspace.clone(origin, commit, quiet) as clone:
+        assert clone.git("rev-parse", "--show-toplevel").strip() == str(clone.root)
+    for name in ("DIR", "INDEX_FILE", "WORK_TREE", "PREFIX"):
+        monkeypatch.delenv(f"GIT_{name}")
+    assert (project.git("for-each-ref"), project.git("status", "--porcelain")) == before
+    assert project.bare("rev-parse", "main") == commit == project.git("rev-parse", "HEAD")
+
+
+def test_a_part_of_a_repository_is_refused(tmp_path: Path, quiet: Runner) -> None:
+    """It was taken for an unpacked archive: what no commit holds ran."""
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "params.yaml").touch()
+    git(tmp_path, "add", "--all")
+    with pytest.raises(NotARepository, match=r"part is tracked by a git repository above it: .* move the project"):
+        embedded.prepare(tmp_path / "part", quiet)
+    assert not (tmp_path / "part" / ".luodi").exists()
 
 
 # The process that forks the examples
