@@ -42,6 +42,12 @@ def contains(git: Git, commit: str, ancestor: str) -> bool:
     return True
 
 
+def source(git: Git, commit: str) -> str:
+    """Return the commit of a user whose files `commit` has: the last of two parents if it only joins them to a lock."""
+    parents = git("rev-list", "--parents", "--max-count=1", commit).split()[1:]
+    return parents[1] if len(parents) == 2 and same_files(git, parents[1], commit) else commit
+
+
 def with_entries(git: Git, commit: str, lock: Entries, parents: Sequence[str], message: str) -> str:
     """Make a commit of the files of `commit` and a dvc.lock of `lock`; return its id. No branch moves.
 

@@ -3,7 +3,7 @@
 The order of effects: files are proven to be in the DVC remote, then commit, tags and stage appear in the git origin
 together. Whatever dies on the way leaves files that nothing points to, and production as it was.
 
-The tag of a version holds as JSON: commit (of the run), export (hash of what is served), metrics, latency_ms, data,
+The tag of a version holds as JSON: commit (of the user, whose files ran), export (hash of what is served), metrics, latency_ms, data,
 sources, environment, params, training (cost, or null), decision (of the gate), approval. That of a move holds action,
 from and reason. Who and when is what git says of the tagger.
 """
@@ -221,7 +221,7 @@ def _facts(challenger: Challenger, block: config.Model) -> dict[str, Any]:
     data = next(dep["md5"] for dep in deps if dep["path"] == f"data/{challenger.model}")
     dated = clone.git("log", "-1", "--format=%cI", challenger.commit, "--", "data.dvc").strip()
     return {
-        "commit": challenger.commit,
+        "commit": commits.source(clone.git, challenger.commit),
         "export": challenger.export,
         "metrics": read_json(paths.metrics),
         "data": {"hash": data, "dated": dated, **validated, "summary": summary},

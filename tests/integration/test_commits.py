@@ -248,6 +248,7 @@ class Story:
         assert landed.version and landed.new, landed.decision["reasons"]
         self.tally["landed"] += 1
         tagged = landed.version.commit
+        assert self.files(self.git, str(landed.version.facts["commit"])) == self.files(self.git, "HEAD")
         assert self.files(self.bare, tagged) == self.files(self.git, "HEAD"), "a version is not what was trained"
         assert entries.items() <= locks.parse(self.bare("show", f"{tagged}:{LOCK}"), LOCK).items()
         history = self.bare("rev-list", "main").split()
