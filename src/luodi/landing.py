@@ -3,9 +3,9 @@
 The order of effects: files are proven to be in the DVC remote, then commit, tags and stage appear in the git origin
 together. Whatever dies on the way leaves files that nothing points to, and production as it was.
 
-The tag of a version holds as JSON: commit (of the user, whose files ran), export (hash of what is served), metrics, latency_ms, data,
-sources, environment, params, training (cost, or null), decision (of the gate), approval. That of a move holds action,
-from and reason. Who and when is what git says of the tagger.
+The tag of a version holds as JSON: commit (of the user, whose files ran), export (hash of what is served), metrics,
+latency_ms, data, sources, environment, params, training (cost, or null), decision (of the gate), approval. That of a
+move holds action, from and reason. Who and when is what git says of the tagger.
 """
 
 import json
