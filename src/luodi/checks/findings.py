@@ -105,7 +105,7 @@ def _finding(one: dict[str, Any], measured: pa.Table, item: str) -> Finding:
         title=config["meta"]["title"],
         severity=config["severity"],
         passed=one["success"],
-        expected=config["description"],
+        expected=config["meta"]["expected"],
         found=_found(result, config["meta"]["unit"]),
         examples=shown,
     )

@@ -1,10 +1,10 @@
 """What luodi expects of every batch, as Great Expectations built from params.yaml.
 
 Critical is what would break or mislead training; the rest is a warning, and its rows are quarantined.
-Each expectation carries what was expected in words (description), and in `meta` its title, the unit of
-what it observes ("rows", "texts", "images", "intensity", "share" or "names") and, for a figure over all rows,
-the column that marks the rows to show as examples; `beside` is the column of the place of another row to
-show with each example. `item` is "text" or "image", as in `rows`.
+Each expectation carries in `meta` what was expected in words, its title, the unit of what it observes ("rows",
+"texts", "images", "intensity", "share" or "names") and, for a figure over all rows, the column that marks the rows to
+show as examples; `beside` is the column of the place of another row to show with each example. `item` is "text" or
+"image", as in `rows`.
 """
 
 from typing import Any
@@ -15,6 +15,10 @@ from luodi.checks import rows
 from luodi.config import Model
 
 CRITICAL, WARNING = "critical", "warning"
+
+# Of all that an expectation says, Great Expectations puts its description alone into Data Docs as it stands: as HTML in
+# which $NAME is filled in. It holds labels, which come from the data.
+INERT = {ord(char): f"&#{ord(char)};" for char in "<>&\"'$\n\r"}
 
 
 def schema(present: list[str], strings: list[str]) -> list[gx.Expectation]:
@@ -84,8 +88,8 @@ def expect(
     **kwargs: Any,
 ) -> gx.Expectation:
     """Return an expectation in the form that `findings` reads; see the top of this file for its words."""
-    meta = {"title": title, "unit": unit, "flag": flag} | ({"beside": beside} if beside else {})
-    return kind(severity=severity, description=expected, meta=meta, **kwargs)
+    meta = {"title": title, "expected": expected, "unit": unit, "flag": flag} | ({"beside": beside} if beside else {})
+    return kind(severity=severity, description=expected.translate(INERT), meta=meta, **kwargs)
 
 
 def percent(share: float) -> str:
