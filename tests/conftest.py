@@ -63,7 +63,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
     pq.write_table(whole.take(list(range(0, len(whole), STEP))), project.root / "data" / "reviews" / "slice.parquet")
     project.git("init", "--quiet", "-b", "main")
     (project.root / "data.dvc").unlink()
-    project.run("dvc", "add", "--quiet", "data")
+    project.run("dvc", "add", "--quiet", "data", env={"DVC_SITE_CACHE_DIR": str(folder / "site")})
     shutil.rmtree(project.root / ".dvc" / "cache")
     project.git("add", "--all")
     project.git("commit", "--quiet", "--message", "A small project")

@@ -36,9 +36,6 @@ class Project:
             "PYTHONPATH": str(self.root / "src"),
             "GIT_CONFIG_GLOBAL": str(self.home / "gitconfig"),
             "GIT_CONFIG_NOSYSTEM": "1",
-            "DVC_SITE_CACHE_DIR": str(self.home / "dvc"),
-            "DVC_NO_ANALYTICS": "1",
-            "DO_NOT_TRACK": "1",
         }
 
     @property

@@ -1,4 +1,6 @@
-"""What a commit holds beside dvc.lock, and new commits that hold the same: no commit of a user is ever rewritten.
+"""What a commit holds beside dvc.lock, new commits that hold the same, and who makes them.
+
+No commit of a user is ever rewritten.
 
 `git` is a function that runs git in a repository, bare or not, and returns what it printed: `Workspace.git`, say.
 """
@@ -8,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from luodi import locks
+from luodi.errors import NoIdentity
 from luodi.locks import Entries
 from luodi.processes import CommandFailed
 
@@ -64,3 +67,18 @@ def with_entries(git: Git, commit: str, lock: Entries, parents: Sequence[str], m
         ["-S"] if git("config", "--type=bool", "--default=false", "--get", "commit.gpgsign").strip() == "true" else []
     )
     return git("commit-tree", tree, *sign, *(f"-p{parent}" for parent in parents), "-m", message).strip()
+
+
+def identity(git: Git, role: str) -> str:
+    """Return `NAME <MAIL>` of who is the AUTHOR or the COMMITTER, as git was told: a guess would ask the name server.
+
+    Raises:
+        NoIdentity: It was not told.
+    """
+    try:
+        return str(git("-c", "user.useConfigOnly=true", "var", f"GIT_{role}_IDENT")).partition(">")[0] + ">"
+    except CommandFailed:
+        raise NoIdentity(
+            "git does not know who commits: expected user.name and user.email, found none; "
+            'run `git config --global user.name "..."` and `git config --global user.email "..."`'
+        ) from None

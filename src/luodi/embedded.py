@@ -177,8 +177,8 @@ def _require_reproduced(root: Path, stages: list[str], runner: Runner) -> None:
 
 
 def who(root: Path, runner: Runner) -> str:
-    """Return name and mail of the person at work in the checkout, as git knows them."""
-    return runner.run("git", "var", "GIT_AUTHOR_IDENT", cwd=root).rpartition(" ")[0].rpartition(" ")[0]
+    """Return name and mail of the person at work in the checkout, as `commits.identity` does."""
+    return commits.identity(partial(runner.run, "git", cwd=root), "AUTHOR")
 
 
 def training(root: Path, model: str) -> dict[str, Any] | None:
@@ -209,6 +209,8 @@ def environment(root: Path, origin: Origin) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__API__EXPOSE_CONFIG": "False",
+        "AIRFLOW__API__ENABLE_SWAGGER_UI": "False",  # a page whose scripts come from another host
+        "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # its own choice asks the name server
         # A machine of two cores that is busy training may answer late.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from luodi import commits, config, locks, registry, trial, workspace
-from luodi.errors import ArtifactError, Held, LuodiError, NoIdentity, NoVersion, PushRejected, RegistryError
+from luodi.errors import ArtifactError, Held, LuodiError, NoVersion, PushRejected, RegistryError
 from luodi.files import checksum, folder_checksum, read_json
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
@@ -184,16 +184,9 @@ def _in_production(repository: Path, model: str) -> str | None:
 
 def _set_identity(clone: Workspace) -> None:
     """Write who commits into the clone's own settings: GTO does not read every place that git reads."""
-    try:
-        who = clone.git("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
-        name, _, mail = who.partition(">")[0].partition(" <")
-        clone.git("config", "user.name", name)
-        clone.git("config", "user.email", mail)
-    except CommandFailed:
-        raise NoIdentity(
-            "git does not know who commits: expected user.name and user.email, found none; "
-            'run `git config --global user.name "..."` and `git config --global user.email "..."`'
-        ) from None
+    name, _, mail = commits.identity(clone.git, "COMMITTER").rstrip(">").partition(" <")
+    clone.git("config", "user.name", name)
+    clone.git("config", "user.email", mail)
 
 
 def _prove(challenger: Challenger) -> None:

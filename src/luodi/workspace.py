@@ -189,7 +189,9 @@ def clone(
 
 
 def _make(root: Path, origin: Origin, commit: str, runner: Runner, cache: Path) -> Workspace:
-    git(origin, runner, root.parent, "clone", "--quiet", "--no-checkout", origin.git, str(root))
+    # No log of its branches: it says who works here and, where git was not told, asks the name server for this host.
+    quiet = ("--quiet", "--no-checkout", "--config", "core.logAllRefUpdates=false")
+    git(origin, runner, root.parent, "clone", *quiet, origin.git, str(root))
     workspace = Workspace(root, origin, runner)
     try:
         workspace.git("checkout", "--quiet", "-B", origin.branch, commit)

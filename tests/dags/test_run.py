@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import silence
 from project import Done, Project
 
 from luodi import locks
@@ -145,6 +146,26 @@ def test_mistakes_are_told_in_one_message(ran: Done, arguments: list[str], code:
     output = ran.project.run("luodi", *arguments, code=code)
     assert said in output
     assert "Traceback" not in output
+
+
+def test_it_leaves_nothing_in_the_home_folder(ran: Done) -> None:
+    assert [path.name for path in ran.project.home.iterdir()] == ["gitconfig"]
+
+
+@silence.needs_strace
+@pytest.mark.parametrize(
+    "command", [("luodi", "predict", "reviews", "好"), ("luodi", "models"), ("python", "dags/retrain.py")]
+)
+def test_what_follows_asks_no_other_machine(command: tuple[str, ...], ran: Done, tmp_path: Path) -> None:
+    project = ran.project.copy(command[1].replace("/", "-"))
+    env = {"AIRFLOW_HOME": str(tmp_path / "airflow")}
+    assert silence.told_others(project, tmp_path / "log", *command, env=env) == []
+
+
+@silence.needs_strace
+def test_a_stage_asks_no_other_machine(reproduced: Done, tmp_path: Path) -> None:
+    project = reproduced.project.copy("silent-stage")
+    assert silence.told_others(project, tmp_path / "log", "luodi", "evaluate", "reviews") == []
 
 
 def test_a_source_archive_runs_too(ran: Done, make_project: Callable[[str], Project]) -> None:

@@ -68,6 +68,12 @@ def test_outputs_hold_no_path_of_the_checkout(reproduced: Done) -> None:
     assert not [name for name, content in files(reproduced.project.root / "artifacts").items() if place in content]
 
 
+def test_it_leaves_nothing_outside_of_the_checkout(reproduced: Done) -> None:
+    """No id, no settings of Keras, no state of DVC in a folder that all users share."""
+    assert {path.name for path in reproduced.project.home.iterdir()} == {"gitconfig", "hook", "witness"}
+    assert list((reproduced.project.root / ".dvc" / "tmp" / "site" / "repo").iterdir())
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_imports_only_what_it_uses(stage: str, witnesses: dict[str, dict[str, Any]]) -> None:
     assert not FORBIDDEN[stage] & set(witnesses[stage]["modules"])
@@ -106,7 +112,7 @@ def test_the_same_commit_gives_the_same_lock_and_bytes(
     """Everything that DVC remembers is gone: artifacts, cache, run-cache, lock, site cache."""
     project = reproduced.project.copy("wiped")
     first = files(project.root / "artifacts")
-    for folder in (project.root / "artifacts", project.origin.home, project.home / "dvc", project.root / ".dvc/tmp"):
+    for folder in (project.root / "artifacts", project.origin.home, project.root / ".dvc/tmp"):
         shutil.rmtree(folder, ignore_errors=True)
     (project.root / "dvc.lock").unlink()
     assert sorted(stages_run(project.run("dvc", "repro"))) == sorted(STAGES)
