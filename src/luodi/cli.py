@@ -127,7 +127,9 @@ def add(
         raise typer.BadParameter(str(error), param_hint="--encoding") from None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what is half done is undone
     root, runner = find_root(), Runner(print)
-    if not (root / ".git").exists():  # an unpacked archive: DVC has to be told that there is no git
+    if (root / ".git").exists():
+        embedded.keep_state(root)
+    else:  # an unpacked archive: DVC has to be told that there is no git
         embedded.connect(root, Origin.embedded(root))
     if modality == "text":
         added = adding.add_texts(root, name, source, runner, text=text_column, label=label_column, encoding=encoding)

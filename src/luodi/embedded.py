@@ -19,7 +19,7 @@ from typing import Any
 from luodi import card, commits, locks, registry, workspace
 from luodi.data import sources
 from luodi.errors import DirtyCheckout, LuodiError, NotARepository, NoVersion, PushRejected, SourceMismatch, StageFailed
-from luodi.files import read_json, replacing_folder, write_json, write_text
+from luodi.files import read_json, replacing, replacing_folder, write_json, write_text
 from luodi.origin import Origin
 from luodi.paths import PARAMS, ModelPaths
 from luodi.processes import CommandFailed, Runner, end_group, redact
@@ -36,6 +36,8 @@ CONFIG = """\
 ['remote "luodi"']
     url = {remote}
 """
+
+CORE = re.compile(r"^[ \t]*\[[ \t]*(['\"]?)core\1[ \t]*\].*$", re.MULTILINE | re.IGNORECASE)
 
 ATTEMPTS = 20  # to move the branch while others do
 PAUSE = 0.2  # seconds between them, at most
@@ -130,12 +132,46 @@ def connect(root: Path, origin: Origin) -> None:
     By relative paths: the checkout may be moved.
     """
     local = root / ".dvc" / "config.local"
-    if not local.exists():
+    if _settings(local) in ("", f"[core]\n{_state(root)}\n"):
         scm = "" if (root / ".git").exists() else "    no_scm = true\n"
         home = Path("..") / origin.home.relative_to(root)
         cache, remote = workspace.quoted(home / "cache"), workspace.quoted(home / "remote")
         write_text(local, CONFIG.format(scm=scm, cache=cache, remote=remote))
+    keep_state(root)
     workspace.sweep_runs(origin.home / "cache")
+
+
+def keep_state(root: Path) -> None:
+    """Let DVC in the checkout keep its state in a folder of its own, unless its settings name one.
+
+    By an absolute path: DVC takes a relative one from wherever it is run. It is mended when the checkout was moved.
+
+    Raises:
+        LuodiError: DVC cannot read its settings.
+    """
+    from dvc.config import Config, ConfigError
+
+    site, local = str(workspace.own_site(root)), root / ".dvc" / "config.local"
+    try:
+        named = Config(str(local.parent), validate=False)["core"].get("site_cache_dir", "")
+    except ConfigError as error:
+        raise LuodiError(f"DVC cannot read its settings, {local.parent / 'config'}*: {error}; mend them") from None
+    if named == site or (named and not named.endswith(f"/{workspace.SITE}")):
+        return
+    text = re.sub(r"^[ \t]*site_cache_dir[ \t]*=.*\n?", "", _settings(local), flags=re.MULTILINE)
+    if not CORE.search(text):
+        text = f"[core]\n{text}"
+    with replacing(local) as temporary:
+        temporary.write_text(CORE.sub(lambda head: f"{head[0]}\n{_state(root)}", text, count=1), encoding="utf-8")
+        temporary.chmod(0o600)  # a remote's password may stand there
+
+
+def _state(root: Path) -> str:
+    return f"    site_cache_dir = {workspace.quoted(root / workspace.SITE)}"
+
+
+def _settings(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[Origin, str]:
@@ -153,6 +189,7 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
         origin = Origin.from_environment()
         if not has_history(root, runner):
             raise NotARepository(f"{root} is no git repository: work in a clone of {redact(origin.git)} to land there")
+        keep_state(root)
         commit = _clean_commit(root, runner)
     else:
         origin, commit = prepare(root, runner)

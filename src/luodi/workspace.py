@@ -28,6 +28,7 @@ UNREACHABLE = re.compile(
 )
 
 KEPT_FAILURES = 3  # clones of failed tasks kept for a look, oldest dropped first
+SITE = ".dvc/tmp/site"  # of a checkout or clone: where its DVC keeps its state
 FILLED = 10  # seconds within which DVC fills a folder that it made
 
 CONFIG = """\
@@ -46,6 +47,17 @@ REMOTE = """\
     verify = true
 """
 """A file that was damaged in the remote must not get into the cache: there it would stay when the remote is mended."""
+
+
+def own_site(root: Path) -> Path:
+    """Return the folder in a checkout or clone where DVC keeps its state; nobody else can write to it.
+
+    DVC loads pickles from there. By default it is one that all users of the machine share, and it lets them all write.
+    """
+    site = root / SITE
+    site.mkdir(parents=True, exist_ok=True)
+    site.chmod(0o700)
+    return site
 
 
 def quoted(value: str | Path) -> str:
@@ -200,8 +212,7 @@ def _make(root: Path, origin: Origin, commit: str, runner: Runner, cache: Path) 
             raise
         raise GitError(f"{redact(origin.git)} has no commit {commit[:12]}: push it there first") from None
     default = REMOTE.format(url=quoted(origin.remote)) if origin.remote else ""
-    site = root / ".dvc" / "tmp" / "site"
-    config = CONFIG.format(site=quoted(site), default=default, cache=quoted(cache))
+    config = CONFIG.format(site=quoted(own_site(root)), default=default, cache=quoted(cache))
     write_text(root / ".dvc" / "config.local", config)
     sweep_runs(cache)
     return workspace

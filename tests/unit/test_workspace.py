@@ -96,6 +96,7 @@ def test_dvc_pushes_to_an_awkward_path_and_pulls_from_there(runner, tmp_path):
         (clone.root / ".dvc" / "cache").rename(tmp_path / "gone")
         clone.pull("x")
         assert (clone.root / "x").read_text() == "content"
+        assert (clone.root / workspace.SITE).stat().st_mode & 0o777 == 0o700  # DVC loads pickles from there
     (stored,) = Path(origin.remote).glob("files/md5/*/*")
     assert stored.read_text() == "content"
 
