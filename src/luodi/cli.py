@@ -1,14 +1,13 @@
 """The command line. Stages are imported when they run: start-up cost dominates small runs."""
 
 import errno
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from luodi import guard
 from luodi.errors import BrokenData, DiskFull, Held, LuodiError, NoVersion, Unproven
 
 if TYPE_CHECKING:
@@ -38,10 +37,7 @@ def run_stage(stage: str, name: str) -> None:
 
     from luodi import config
     from luodi.paths import ModelPaths, find_root
-    from luodi.processes import die_with_leader
 
-    if os.environ.get("LUODI_DIE_WITH_LEADER"):
-        die_with_leader()
     paths = ModelPaths(find_root(), name)
     block = config.model(config.load(paths.params), name)
     import_module(f"luodi.stages.{stage}").run(block, paths)
@@ -125,7 +121,6 @@ def add(
         "".encode(encoding or "utf-8")
     except LookupError as error:
         raise typer.BadParameter(str(error), param_hint="--encoding") from None
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what is half done is undone
     root, runner = find_root(), Runner(print)
     if (root / ".git").exists():
         embedded.keep_state(root)
@@ -155,8 +150,9 @@ def run(model: ModelArgument) -> None:
         facts = version.facts
         result = {"verdict": "unchanged", "version": version.name, "reasons": [], **facts}
     else:
-        print(f"running retrain_{model} on Airflow (log: {console.near(origin.home / 'airflow.log')})", flush=True)
-        result = dict(embedded.run_dag(root, origin, commit, model))
+        log = embedded.new_log(origin, model)
+        print(f"running retrain_{model} on Airflow (log: {console.near(log)})", flush=True)
+        result = dict(embedded.run_dag(root, origin, commit, model, log))
         version = embedded.find(origin, result["version"], runner)
     if version:
         folder = embedded.reports(origin, version, runner)
@@ -479,6 +475,8 @@ def known_model(root: Path, name: str) -> None:
 
 def main() -> None:
     """Entry point: a LuodiError, a full disk or a file in the way becomes one message and an exit code."""
+    guard.contain()
+    guard.end_in_order()
     for stream in (sys.stdout, sys.stderr):  # a locale without Chinese, say, must not end a command halfway
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:

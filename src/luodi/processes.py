@@ -26,6 +26,14 @@ ELSEWHERE = frozenset(
 meant for a clone would change the repository of the user who commits."""
 
 
+def dies_too(signal_name: str) -> tuple[str, ...]:
+    """Return what stands before a command that the kernel shall end by that signal when this process dies.
+
+    What the command starts itself is the business of `guard`.
+    """
+    return ("setpriv", "--pdeathsig", signal_name, "--") if shutil.which("setpriv") else ()
+
+
 def redact(text: str) -> str:
     """Return `text` without the users and passwords of the URLs in it; a password may hold an @."""
     return re.sub(r"://[^/\s]*@", "://", text)
@@ -62,10 +70,9 @@ class Runner:
         """
         if self._killed:
             raise CommandFailed(command, -signal.SIGTERM, "not started: the task was ended")
-        # A group of its own, so that all its children die with it; the kernel kills it if this process dies.
-        guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+        # A group of its own, so that all its children die with it.
         self._process = subprocess.Popen(
-            [*guard, *command],
+            [*dies_too("TERM"), *command],  # by which git removes its locks
             cwd=cwd,
             env={name: value for name, value in os.environ.items() if name not in ELSEWHERE} | dict(env or {}),
             stdin=subprocess.DEVNULL,
@@ -115,25 +122,3 @@ def end_group(process: "subprocess.Popen[Any]", grace: float = 5.0) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(grace)
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def die_with_leader() -> None:
-    """End this process's group when the leader of its session ends (Linux; elsewhere nothing).
-
-    The kernel's PR_SET_PDEATHSIG would not do: DVC runs a stage in a shell, which may stay between them and live on.
-    """
-    import select
-    import sys
-    import threading
-
-    if sys.platform != "linux":
-        return
-
-    def watch() -> None:
-        with contextlib.suppress(ProcessLookupError):  # it has ended already
-            poll = select.poll()
-            poll.register(os.pidfd_open(os.getsid(0)), select.POLLIN)
-            poll.poll()
-        os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True).start()

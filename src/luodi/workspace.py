@@ -85,7 +85,6 @@ def dvc(runner: Runner, root: Path, *arguments: str, stream: bool = False) -> st
         "PYTHONUNBUFFERED": "1",
         "DVC_NO_ANALYTICS": "1",
         "DO_NOT_TRACK": "1",
-        "LUODI_DIE_WITH_LEADER": "1",
     }
     command = (sys.executable, "-P", str(Path(__file__).with_name("checked_dvc.py")))
     try:

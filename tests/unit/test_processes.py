@@ -1,6 +1,5 @@
 """Commands stream, tell their exit code, and die whole: by kill, and with this process."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -222,30 +221,6 @@ Runner(print).run("sh", "-c", "echo $$ > {pids}; exec sleep 100", cwd=Path("."))
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     wait_for(lambda: not alive(child))
-
-
-@pytest.mark.parametrize("shell", ["exec", "stay"])
-def test_a_stage_dies_with_the_leader_of_its_session(tmp_path, shell):
-    """`die_with_leader`, called as the stages of `dvc repro` call it, in a shell that may stay: dvc is killed."""
-    pids, script = tmp_path / "pid", tmp_path / "stage.py"
-    script.write_text(f"""
-import os, time
-from luodi.processes import die_with_leader
-die_with_leader()
-open({str(pids)!r}, "w").write(f"{{os.getpid()}} {{os.getppid()}}")
-time.sleep(100)
-""")
-    command = {"exec": f"exec {sys.executable} {script}", "stay": f"{sys.executable} {script}; true"}[shell]
-    leader = subprocess.Popen(
-        [sys.executable, "-c", f"import subprocess; subprocess.run(['sh', '-c', {command!r}])"], start_new_session=True
-    )
-    wait_for(lambda: pids.exists() and len(pids.read_text().split()) == 2)
-    stage, parent = map(int, pids.read_text().split())
-    assert alive(stage)
-    assert (parent == leader.pid) == (shell == "exec")
-    os.kill(leader.pid, signal.SIGKILL)
-    leader.wait()
-    wait_for(lambda: not alive(stage) and not (alive(parent) and shell == "stay"))
 
 
 @pytest.mark.parametrize(
