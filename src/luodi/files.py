@@ -1,5 +1,6 @@
 """Write files so that a reader sees the old bytes or the new ones, never half of them."""
 
+import fcntl
 import hashlib
 import io
 import json
@@ -32,6 +33,18 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def in_use(path: Path) -> bool:
+    """Whether a living process holds the lock of a file: the kernel drops it when that process ends."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def write_json(path: Path, value: Any) -> None:

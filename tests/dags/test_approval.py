@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -141,18 +142,17 @@ def airflow(waiting: Done) -> Iterator[Airflow]:
         token = httpx.post(f"{url}/auth/token", json=login).raise_for_status().json()["access_token"]
         with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as http:
             yield Airflow(project, url, http)
+        process.send_signal(signal.SIGKILL)
+        wait_for(lambda: project.alive() == [], 10)
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-        for left in project.alive():
-            left.kill()
+        for left in [process, *project.alive()]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                left.kill()
 
 
 @pytest.fixture(scope="module")
 def parked(airflow: Airflow) -> str:
-    """The run that `luodi run` left waiting. That of the schedule, which Airflow makes up for, would cost a minute."""
-    scheduled = wait_for(lambda: airflow.run_of("scheduled"))
-    airflow.http.patch(f"/api/v2/dags/{DAG}/dagRuns/{quote(scheduled)}", json={"state": "failed"}).raise_for_status()
+    """The run that `luodi run` left waiting."""
     return str(airflow.run_of("manual"))
 
 
@@ -171,6 +171,29 @@ def test_luodi_run_asks_and_leaves_the_run_waiting_if_nobody_answers(waiting: Do
     assert "luodi up" in waiting.output
     assert "register     done" not in waiting.output
     assert nothing_landed(waiting.project)
+
+
+def test_nothing_listens_but_the_pages_and_on_this_machine_only(airflow: Airflow) -> None:
+    sockets = [
+        connection.laddr
+        for process in airflow.project.alive()
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert {tuple(address) for address in sockets} == {("127.0.0.1", int(airflow.url.rpartition(":")[2]))}
+
+
+def test_nobody_gets_in_without_the_password(airflow: Airflow) -> None:
+    paths = (f"/api/v2/dags/{DAG}", f"/luodi/{DAG}/x/comparison", "/ui/config", "/execution/variables/x")
+    assert [httpx.get(airflow.url + path, timeout=60).status_code for path in paths] == [401] * len(paths)
+    assert httpx.get(f"{airflow.url}/auth/token").status_code == 403
+    assert httpx.post(f"{airflow.url}/auth/token", json={"username": "admin", "password": "?"}).status_code == 401
+
+
+def test_the_pages_show_what_the_tasks_of_luodi_run_logged(airflow: Airflow, parked: str) -> None:
+    for stage in ("validate", "train", "evaluate"):
+        logs = airflow.get(f"/dagRuns/{quote(parked)}/taskInstances/{stage}/logs/1")["content"]
+        assert any(f"{stage}@reviews" in line["event"] for line in logs), logs
 
 
 def test_the_question_tells_what_is_to_be_judged(airflow: Airflow, parked: str) -> None:
@@ -301,3 +324,13 @@ def test_links_of_a_run_on_airflow_name_its_host(airflow: Airflow, approved: str
     for link in links:
         assert link.startswith(f"{airflow.url}/luodi/{DAG}/")
         assert airflow.http.get(link).status_code == 200
+
+
+def test_starting_airflow_started_no_run_of_the_past_week(airflow: Airflow, approved: str) -> None:
+    """Minutes ago: the tests before this one took them."""
+    assert airflow.run_of("scheduled") is None
+    later = datetime.fromisoformat(airflow.get("")["next_dagrun_run_after"])
+    assert later > datetime.now(UTC)
+    told = (airflow.project.home / "started.log").read_text()
+    assert f"reviews: next run {later.astimezone():%Y-%m-%d %H:%M}" in told
+    assert "luodi run MODEL" in told

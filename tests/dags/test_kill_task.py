@@ -1,13 +1,20 @@
 """A real Airflow task is ended: dvc and the stage that it started end with it."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import psutil
 import pytest
 from project import Done, Project
+
+from luodi import embedded
+from luodi.errors import Held
+from luodi.processes import Runner
 
 pytestmark = pytest.mark.slow
 
@@ -45,9 +52,6 @@ def project(ran: Done, request: pytest.FixtureRequest) -> Project:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_ending_a_task_ends_dvc_and_its_stage(project: Project, number: signal.Signals) -> None:
     """SIGTERM is what Airflow's supervisor sends; SIGKILL what it sends next, and what the kernel sends."""
-    from luodi import embedded
-    from luodi.processes import Runner
-
     origin, commit = embedded.prepare(project.root, Runner(print))
     embedded.advance(origin, commit, Runner(print))
     environment = embedded.environment(project.root, origin)
@@ -65,16 +69,59 @@ def test_ending_a_task_ends_dvc_and_its_stage(project: Project, number: signal.S
     assert project.versions()[0].name == "reviews@v1.0.0"
 
 
-def test_interrupting_luodi_run_ends_everything(project: Project) -> None:
-    """Ctrl-C on a terminal: SIGINT to the whole foreground group."""
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        signal.SIGKILL,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.proof),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.proof),
+    ],
+)
+def test_ending_luodi_run_ends_everything_and_lands_nothing(project: Project, number: signal.Signals) -> None:
+    """SIGINT is what Ctrl-C sends, to the whole foreground group; the others go to the command alone."""
     # A suite that runs in the background ignores SIGINT, and so would all it starts.
     run = project.start("env", "--default-signal=INT", "luodi", "run", "reviews")
     try:
-        assert wait_for(lambda: works(project), 90), (project.home / "started.log").read_text()
-        os.killpg(run.pid, signal.SIGINT)
+        assert wait_for(lambda: works(project), 120), (project.home / "started.log").read_text()
+        (os.killpg if number == signal.SIGINT else os.kill)(run.pid, number)
         assert run.wait(30) != 0
         assert wait_for(lambda: commands(project) == [], 5)
     finally:
         for process in project.alive():
             process.kill()
     assert [version.name for version in project.versions()] == ["reviews@v1.0.0"]
+    assert states(project) == {"success": 1, "running": 1}
+    project.run("python", "-m", "luodi.airflow.local", env=embedded.environment(project.root, project.origin))
+    assert states(project) == {"success": 1, "failed": 1}, "`luodi up` would go on with it"
+
+
+def states(project: Project) -> dict[str, int]:
+    """How many runs Airflow knows in each state."""
+    with contextlib.closing(sqlite3.connect(project.origin.home / "airflow" / "airflow.db")) as database:
+        return Counter(state for (state,) in database.execute("SELECT state FROM dag_run"))
+
+
+@pytest.mark.proof
+def test_luodi_run_beside_luodi_up_is_its_own_and_over_when_it_is_killed(project: Project) -> None:
+    """The scheduler neither runs its tasks, nor goes on with it, nor waits for it before its own next run."""
+    up = project.start("luodi", "up", "--port", "18473")
+    ready = project.home / "started.log"
+    try:
+        assert wait_for(lambda: "Airflow is ready" in ready.read_text(), 240), ready.read_text()
+        project.run("luodi", "run", "reviews", code=Held.exit_code)
+        assert states(project) == {"success": 2}
+        logs = project.origin.home / "airflow" / "logs" / "dag_id=retrain_reviews"
+        assert {path.name for path in logs.glob("*/task_id=*/*")} == {"attempt=1.log"}
+        project.set({"validate": {"max_length": 4001}})
+        run = project.start("luodi", "run", "reviews")
+        assert wait_for(lambda: works(project), 120)
+        run.kill()
+        assert wait_for(lambda: not works(project), 5)
+        assert wait_for(lambda: states(project) == {"success": 2, "failed": 1}, 60)
+        assert up.is_running()
+        up.kill()
+        assert wait_for(lambda: commands(project) == [], 5)
+    finally:
+        for process in project.alive():
+            process.kill()

@@ -86,6 +86,43 @@ def test_a_second_run_changes_nothing(ran: Done) -> None:
     assert refs(ran.project) == before
 
 
+def test_each_task_leaves_its_log_where_airflow_looks_for_it(ran: Done) -> None:
+    (folder,) = (ran.project.origin.home / "airflow" / "logs" / "dag_id=retrain_reviews").iterdir()
+    for stage in STAGES:
+        assert f"> luodi {stage} reviews" in (folder / f"task_id={stage}" / "attempt=1.log").read_text()
+    assert "promote" in (folder / "task_id=gate" / "attempt=1.log").read_text()
+
+
+def test_the_log_of_the_run_is_its_own(ran: Done) -> None:
+    (log,) = (ran.project.origin.home / "logs").glob("reviews-*.log")
+    assert f"(log: .luodi/logs/{log.name})" in ran.output
+    assert "> luodi train reviews" in log.read_text()
+
+
+@pytest.fixture(scope="module")
+def moved(ran: Done) -> Project:
+    """The same checkout at another place: nothing of what is read there may come from the first one."""
+    return ran.project.copy("moved")
+
+
+def test_dvc_get_brings_a_version_from_the_origin(moved: Project, tmp_path: Path) -> None:
+    export = "artifacts/reviews/train/export"
+    told = moved.run("dvc", "get", moved.origin.git, export, "--rev", "reviews@v1.0.0", "--out", str(tmp_path / "got"))
+    assert sorted(path.name for path in (tmp_path / "got").iterdir()) == ["encoder.json", "model.onnx"], told
+    moved.run("luodi", "pull", "reviews@v1.0.0", str(tmp_path / "pulled"))
+    for name in ("encoder.json", "model.onnx"):
+        assert (tmp_path / "got" / name).read_bytes() == (tmp_path / "pulled" / name).read_bytes()
+
+
+def test_dvc_lists_opens_and_imports_a_version_from_the_origin(moved: Project, tmp_path: Path) -> None:
+    export, version = "artifacts/reviews/train/export", ("--rev", "reviews@v1.0.0")
+    assert moved.run("dvc", "list", moved.origin.git, export, *version).split() == ["encoder.json", "model.onnx"]
+    code = f"import dvc.api; print(dvc.api.read('{export}/encoder.json', {moved.origin.git!r}, 'reviews@v1.0.0'))"
+    assert json.loads(moved.run("python", "-c", code))
+    moved.run("dvc", "import", moved.origin.git, export, *version, "--out", str(moved.root / "imported"))
+    assert (moved.root / "imported" / "model.onnx").stat().st_size > 0
+
+
 def test_models_lists_the_version(ran: Done) -> None:
     output = ran.project.run("luodi", "models")
     assert "reviews@v1.0.0" in output

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from airflow import settings
 from airflow.sdk import DAG, BaseOperator, TriggerRule
 
 from luodi import config, graph
 from luodi.airflow.approval import TASK, ApproveOperator
 from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator
+from luodi.airflow.timetable import NextTick
 from luodi.paths import PARAMS
 
 DOC = """\
@@ -42,7 +44,7 @@ def retrain_dag(root: Path, name: str, block: config.Model) -> DAG:
     with DAG(
         dag_id=f"retrain_{name}",
         description=f"Retrain {name} and land it if it is proven better",
-        schedule=block.schedule,
+        schedule=timetable(block.schedule),
         start_date=datetime(2024, 1, 1),
         catchup=False,
         max_active_runs=1,
@@ -61,6 +63,11 @@ def retrain_dag(root: Path, name: str, block: config.Model) -> DAG:
             tasks[before] >> tasks[after]
         _land(tasks, name, block.register_)
     return dag
+
+
+def timetable(schedule: str) -> str | NextTick:
+    """Return what Airflow runs a DAG by: of a cron expression, or a name of one, only the ticks that come."""
+    return schedule if schedule in ("@once", "@continuous") else NextTick(schedule, timezone=settings.TIMEZONE)
 
 
 def _land(tasks: Mapping[str, BaseOperator], name: str, rule: config.Register) -> None:

@@ -4,16 +4,21 @@ Progress goes to standard output, Airflow's own output to a log file, what came 
 nobody here approves or rejects stays in Airflow's database, for `luodi up` to go on with.
 """
 
+import fcntl
 import os
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
+from airflow.configuration import conf
 from airflow.models.dagrun import DagRun
 from airflow.sdk import DagRunState, TaskInstanceState
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+from airflow.utils.helpers import log_filename_template_renderer
 
+from luodi.airflow import local
 from luodi.airflow.approval import TASK
 from luodi.airflow.desk import Desk, Unanswered, refusal
 from luodi.airflow.factory import retrain_dags
@@ -42,8 +47,36 @@ class Progress:
         print(f"  {task:<12} {state}", flush=True, file=self.out)
 
 
-def listen(progress: Progress, desk: Desk) -> None:
-    """Attach `progress` and `desk` to the task events of this process."""
+class TaskLogs:
+    """Copies what is added to the run's log while a task runs to the task's own log, which Airflow's pages show."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log.open("rb")
+        self.task: BinaryIO | None = None
+        self.lock = threading.Lock()
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def begin(self, task: RuntimeTaskInstance) -> None:
+        path = Path(conf.get("logging", "base_log_folder"), log_filename_template_renderer()(ti=task))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.copy()
+        with self.lock:
+            self.log.seek(0, os.SEEK_END)
+            self.task = path.open("ab", buffering=0)
+
+    def copy(self) -> None:
+        with self.lock:
+            if self.task:
+                self.task.write(self.log.read())
+
+    def _follow(self) -> None:
+        while True:
+            time.sleep(1)
+            self.copy()
+
+
+def listen(progress: Progress, desk: Desk, logs: TaskLogs) -> None:
+    """Attach these to the task events of this process."""
     from airflow.listeners import hookimpl
     from airflow.sdk.listener import get_listener_manager
 
@@ -52,15 +85,18 @@ def listen(progress: Progress, desk: Desk) -> None:
         def on_task_instance_running(self, previous_state: Any, task_instance: RuntimeTaskInstance) -> None:
             progress.run = task_instance.run_id
             progress.begin(task_instance.task_id)
+            logs.begin(task_instance)
             desk.notice(task_instance)
 
         @hookimpl
         def on_task_instance_success(self, previous_state: Any, task_instance: RuntimeTaskInstance) -> None:
             progress.end(task_instance.task_id, "done")
+            logs.copy()
 
         @hookimpl
         def on_task_instance_failed(self, previous_state: Any, task_instance: RuntimeTaskInstance, error: Any) -> None:
             progress.end(task_instance.task_id, "failed")
+            logs.copy()
 
     get_listener_manager().add_listener(Listener())  # type: ignore[no-untyped-call]
 
@@ -71,16 +107,21 @@ def main(root: Path, model: str, commit: str, log: Path, result: Path) -> int:
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    fcntl.flock(1, fcntl.LOCK_EX)  # as long as this process lives
     progress = Progress(out)
-    listen(progress, Desk(out))
+    listen(progress, Desk(out), TaskLogs(log))
+    local.end_killed()
     dag = retrain_dags(root)[f"retrain_{model}"]
+    for task in dag.tasks:
+        task.pool = f"{local.OWN}{log}"
     try:
         state = dag.test(run_conf={COMMIT: commit}).state
     except Unanswered:
         state = None
+    (run,) = DagRun.find(dag_id=dag.dag_id, run_id=progress.run)
+    local.release(run)
     if state == DagRunState.FAILED:
         return 1
-    (run,) = DagRun.find(dag_id=dag.dag_id, run_id=progress.run)
     write_json(result, came_of(run, progress))
     return 0
 

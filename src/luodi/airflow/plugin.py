@@ -6,12 +6,14 @@ from typing import Any
 from airflow.plugins_manager import AirflowPlugin
 
 from luodi.airflow import pages
+from luodi.airflow.timetable import NextTick
 
 
 class LuodiPlugin(AirflowPlugin):
-    """Adds the pages of a run to the api-server."""
+    """Adds the pages of a run to the api-server, and the schedule to whoever reads a DAG."""
 
     name = "luodi"
+    timetables = [NextTick]  # noqa: RUF012, Airflow's own attribute
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]

@@ -1,0 +1,70 @@
+"""Airflow on one machine: what `luodi run` began is its own, even beside a scheduler, and ends with it.
+
+`python -m luodi.airflow.local` ends the runs that were killed. With a FILE it also makes the database ready for
+`luodi up`: it loads the DAGs, and writes when each runs next: {DAG: ISO 8601, or null if it is paused or never runs}.
+"""
+
+import sys
+from pathlib import Path
+
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
+from airflow.models.pool import Pool
+from airflow.utils.session import create_session
+from airflow.utils.state import DagRunState, State, TaskInstanceState
+
+from luodi.files import in_use, write_json
+
+OWN = "luodi run: "
+"""Begins the name of a pool that does not exist; the path of a log file follows.
+
+No scheduler takes a task of such a pool: `luodi run` alone runs it, which holds the lock of that file.
+"""
+
+
+def release(run: DagRun) -> None:
+    """Leave to the scheduler of `luodi up` what is left to do in a run, or what somebody there clears."""
+    with create_session() as session:
+        for task in run.get_task_instances(session=session):
+            task.pool = Pool.DEFAULT_POOL_NAME
+
+
+def end_killed() -> None:
+    """Let the runs fail whose `luodi run` is gone: a scheduler would go on with them, or wait for them forever."""
+    with create_session() as session:
+        for run in DagRun.find(state=DagRunState.RUNNING, session=session):
+            own = [task for task in run.get_task_instances(session=session) if task.pool.startswith(OWN)]
+            if own and not in_use(Path(own[0].pool.removeprefix(OWN))):
+                run.set_state(DagRunState.FAILED)
+                for task in own:
+                    task.pool = Pool.DEFAULT_POOL_NAME
+                    if task.state in State.unfinished:
+                        task.set_state(TaskInstanceState.FAILED, session=session)
+
+
+def load() -> None:
+    """Bring the DAGs and their schedules into the database, as `airflow dags reserialize` does."""
+    from airflow.cli.cli_parser import get_parser
+
+    arguments = get_parser().parse_args(["dags", "reserialize"])
+    arguments.func(arguments)
+
+
+def schedules() -> dict[str, str | None]:
+    """Return when each DAG runs next."""
+    with create_session() as session:
+        dags = session.query(DagModel).filter(DagModel.is_stale.is_(False))
+        times = {dag.dag_id: None if dag.is_paused else dag.next_dagrun_create_after for dag in dags}
+    return {name: time.isoformat() if time else None for name, time in times.items()}
+
+
+def main(result: Path | None) -> None:
+    """End what was killed; make ready for `luodi up` if `result` is given."""
+    end_killed()
+    if result:
+        load()
+        write_json(result, schedules())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if sys.argv[1:] else None)
