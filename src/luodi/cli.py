@@ -148,7 +148,7 @@ def run(model: ModelArgument) -> None:
     if version := embedded.landed(origin, commit, model, runner):
         print(f"nothing changed since {version.name} landed; production stays as it is")
         facts = version.facts
-        result = {"verdict": "unchanged", "version": version.name, "reasons": [], **facts}
+        result = {**facts, "verdict": "unchanged", "version": version.name, "reasons": []}
     else:
         log = embedded.new_log(origin, model)
         print(f"running retrain_{model} on Airflow (log: {console.near(log)})", flush=True)
@@ -360,11 +360,16 @@ def models_callback(context: typer.Context) -> None:
         models_list()
 
 
-@models.command("list", epilog="Examples: luodi models list | luodi models list reviews")
+@models.command("list", epilog="Examples: luodi models list | luodi models list reviews --all")
 def models_list(
     model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Only this model.")] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="All of them, not only the newest of each model.")] = False,
 ) -> None:
-    """List the registered versions, newest first, with what changed since the one before."""
+    """List the registered versions, newest first, with what changed since the one before.
+
+    Of each model those are listed that are newest, and the one in production.
+    """
     from luodi import console, registry
     from luodi.origin import Origin
     from luodi.paths import find_root
@@ -372,10 +377,14 @@ def models_list(
 
     repository = registry.mirror(Origin.find(find_root()), Runner(print))
     names = [model] if model else registry.models(repository)
-    versions = {name: registry.versions(repository, name) for name in names}
-    if model and not versions[model]:
+    newest = None if every else console.NEWEST
+    listed = {name: registry.versions(repository, name, newest and newest + 1) for name in names}
+    if model and not listed[model]:
         raise NoVersion(f"no version of {model} at all: `luodi models` lists what there is")
-    console.show_versions(versions)
+    console.show_versions(listed, newest)
+    for name, versions in listed.items():
+        if newest and versions and (more := len(registry.numbers(repository, name)) - newest) > 0:
+            print(f"{more:,} more of {name}: `luodi models list {name} --all` lists them")
 
 
 @models.command("show", epilog="Examples: luodi models show reviews | luodi models show reviews@v1.0.0")

@@ -10,18 +10,20 @@ from rich.table import Table
 from luodi import registry
 from luodi.nets.catalogue import Architecture
 from luodi.registry import Move, Version
-from luodi.report.words import FIGURES
+from luodi.report.words import FIGURES, MISSING, at, known, part, text
+
+NEWEST = 20  # versions of a model that are listed unless all are asked for
 
 
 def show_result(result: Mapping[str, Any], reports: Path) -> None:
     """Print what a run ended with: metrics, verdict, version, reports."""
-    show_metrics(result["metrics"])
+    show_metrics(part(result, "metrics"))
     table = Table(show_header=False, box=None)
     table.add_row("verdict", result["verdict"])
     for reason in result["reasons"]:
         table.add_row("", reason)
     table.add_row("version", result["version"] or "none")
-    table.add_row("one row", f"{result['latency_ms']:.2f} ms on this machine")
+    table.add_row("one row", f"{_figure(at(result, 'latency_ms'), '{:.2f}')} ms on this machine")
     for report in sorted(reports.iterdir()):
         table.add_row("report", near(report))
     _print(table)
@@ -29,22 +31,25 @@ def show_result(result: Mapping[str, Any], reports: Path) -> None:
 
 def show_metrics(metrics: Mapping[str, Any]) -> None:
     """Print the model's metrics with their intervals beside the baseline's; of one class there is no ROC AUC."""
-    table = Table(title=f"{metrics['rows']:,} test rows")
+    model, baseline = part(metrics, "model"), part(metrics, "baseline")
+    table = Table(title=f"{_figure(at(metrics, 'rows'), '{:,}')} test rows")
     for column, justify in (("metric", "left"), ("model", "right"), ("linear baseline", "right")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for key, (name, _, _) in FIGURES.items():
-        if key in metrics["model"] and key in metrics["baseline"]:
-            table.add_row(name, _interval(metrics["model"][key]), _interval(metrics["baseline"][key]))
+        if key in model and key in baseline:
+            table.add_row(name, _interval(model[key]), _interval(baseline[key]))
     _print(table)
 
 
-def show_versions(versions: Mapping[str, Sequence[Version]]) -> None:
-    """Print registered versions, model -> newest first, one a row."""
+def show_versions(versions: Mapping[str, Sequence[Version]], newest: int | None = None) -> None:
+    """Print registered versions, model -> newest first, one a row; of a model so many, and the one in production."""
     table = Table()
     for column in ("version", "stage", "metric", "baseline", "data", "params that differ", "registered"):
         table.add_column(column)
-    for known in versions.values():
-        for version, before in zip(known, [*known[1:], None], strict=True):
+    for there in versions.values():
+        shown = slice(0, len(there) if newest is None else newest)
+        older = [(version, None) for version in there[shown.stop :] if version.stage]
+        for version, before in [*zip(there, [*there[1:], None], strict=True)][shown] + older:
             table.add_row(
                 version.name,
                 version.stage or "",
@@ -59,14 +64,14 @@ def show_versions(versions: Mapping[str, Sequence[Version]]) -> None:
 def show_version(version: Version, moves: Sequence[Move], folder: Path) -> None:
     """Print all that is known of a version; `folder` holds its cards."""
     facts = version.facts
-    if "metrics" in facts:
-        show_metrics(facts["metrics"])
+    if metrics := part(facts, "metrics"):
+        show_metrics(metrics)
     table = Table(show_header=False, box=None)
     table.add_row("version", f"{version.name} {version.stage or ''}")
     table.add_row("registered", f"{version.registered:%Y-%m-%d %H:%M} by {version.author}")
     for name, value in _lineage(version).items():
         table.add_row(name, value)
-    for name, value in registry.flat(facts.get("params", {})).items():
+    for name, value in registry.flat(part(facts, "params")).items():
         table.add_row(f"params {name}", str(value))
     for move in moves:
         if move.number == version.number:
@@ -116,56 +121,60 @@ def near(path: Path) -> str:
 
 def _measured(facts: Mapping[str, Any]) -> tuple[str, str]:
     """The deciding metric of a version and of its baseline."""
-    if "metrics" not in facts:
+    if not (metrics := part(facts, "metrics")):
         return "", ""
-    metric = facts.get("params", {}).get("gate", {}).get("metric", "accuracy")
-    figures = facts["metrics"]
-    return f"{metric} {_interval(figures['model'][metric])}", f"{figures['baseline'][metric]['value']:.4f}"
+    metric = str(at(facts, "params", "gate", "metric") or "accuracy")
+    return f"{metric} {_interval(at(metrics, 'model', metric))}", _figure(at(metrics, "baseline", metric, "value"))
 
 
 def _data(facts: Mapping[str, Any]) -> str:
-    data = facts.get("data", {})
-    return f"{data['rows']:,} rows {data['hash'][:8]}" if data else ""
+    data = part(facts, "data")
+    return f"{_figure(at(data, 'rows'), '{:,}')} rows {text(at(data, 'hash'))[:8]}" if data else ""
 
 
 def _differences(before: Version | None, after: Version) -> str:
-    if before is None or not (before.facts.get("params") and after.facts.get("params")):
-        return ""
-    return "\n".join(registry.differences(before.facts["params"], after.facts["params"]))
+    old, new = part(before and before.facts, "params"), part(after.facts, "params")
+    return "\n".join(registry.differences(old, new)) if old and new else ""
 
 
 def _lineage(version: Version) -> dict[str, str]:
     """What a version came from, and who let it land, as lines of text."""
-    facts = version.facts
-    data, environment = facts.get("data", {}), facts.get("environment", {})
-    decision, approval = facts.get("decision", {}), facts.get("approval", {})
-    human = (
-        f" at {approval['at']} by {approval['by']}: {approval['comment']}" if approval.get("mode") == "human" else ""
-    )
+
+    def said(*path: str) -> str:
+        return text(at(version.facts, *path))
+
+    data, ms = part(version.facts, "data"), at(version.facts, "latency_ms")
+    human = f" at {said('approval', 'at')} by {said('approval', 'by')}: {said('approval', 'comment')}"
     lines = {
-        "code": facts.get("commit"),
+        "code": said("commit"),
         "lock entries": version.commit,
-        "model": facts.get("export"),
-        "data": data and f"{data['hash']}, {data['rows']:,} rows, of {data['dated']}",
-        "requirements": environment and f"{environment['requirements']}, Python {environment['python']}",
-        "verdict": decision and f"{decision['verdict']}, against {decision['champion'] or 'no version'}",
-        "approval": approval and f"{approval['mode']}{human}",
-        "one row": facts.get("latency_ms") and f"{facts['latency_ms']:.2f} ms where it was judged",
+        "model": said("export"),
+        "data": data
+        and f"{text(at(data, 'hash'))}, {_figure(at(data, 'rows'), '{:,}')} rows, of {said('data', 'dated')}",
+        "requirements": part(version.facts, "environment")
+        and f"{said('environment', 'requirements')}, Python {said('environment', 'python')}",
+        "verdict": part(version.facts, "decision")
+        and f"{said('decision', 'verdict')}, against {at(version.facts, 'decision', 'champion') or 'no version'}",
+        "approval": part(version.facts, "approval")
+        and f"{said('approval', 'mode')}{human if said('approval', 'mode') == 'human' else ''}",
+        "one row": f"{ms:.2f} ms where it was judged" if known(ms) else "",
     }
-    return {name: value or "not recorded" for name, value in lines.items()}
+    return {name: str(value or MISSING) for name, value in lines.items()}
 
 
 def _moved(move: Move) -> str:
-    words = (
-        move.facts.get("action"),
-        move.facts.get("from") and f"from {move.facts['from']}",
-        move.facts.get("reason"),
-    )
+    action, came, reason = (at(move.facts, name) for name in ("action", "from", "reason"))
+    words = (action and text(action), came and f"from {text(came)}", reason and text(reason))
     return ", ".join(filter(None, words))
 
 
-def _interval(estimate: Mapping[str, float]) -> str:
-    return f"{estimate['value']:.4f} [{estimate['low']:.4f}, {estimate['high']:.4f}]"
+def _interval(estimate: Any) -> str:
+    value, low, high = (_figure(at(estimate, part)) for part in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def _figure(value: Any, form: str = "{:.4f}") -> str:
+    return form.format(value) if known(value) else MISSING
 
 
 def _console(width: int | None = None) -> Console:

@@ -29,6 +29,7 @@ from luodi.origin import Origin
 from luodi.paths import PARAMS, ModelPaths
 from luodi.processes import CommandFailed, Runner, dies_too, end_group, redact
 from luodi.registry import Version
+from luodi.report.words import part
 from luodi.workspace import Workspace
 
 CONFIG = """\
@@ -87,6 +88,7 @@ def prepare(root: Path, runner: Runner) -> tuple[Origin, str]:
     if not Path(origin.git).is_dir():
         with replacing_folder(Path(origin.git)) as folder:
             runner.run("git", "init", "--quiet", "--bare", "-b", origin.branch, str(folder), cwd=root)
+    registry.set_aside(origin)
     connect(root, origin)
     commit = _bring_commit(root, origin, runner) if history else _commit_archive(root, origin, runner)
     _seed(root, origin, commit, runner)
@@ -500,8 +502,8 @@ def _write_cards(folder: Path, version: Version) -> None:
     facts = version.name, version.registered, version.author, version.facts
     write_text(folder / "card.html", card.html(*facts))
     write_text(folder / "card.md", card.markdown(*facts))
-    if "decision" in version.facts:
-        write_text(folder / "comparison.html", card.comparison(version.model, version.facts["decision"]))
+    if decision := part(version.facts, "decision"):
+        write_text(folder / "comparison.html", card.comparison(version.model, decision))
 
 
 def deploy(origin: Origin, version: Version, folder: Path, runner: Runner) -> None:

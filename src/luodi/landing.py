@@ -8,17 +8,20 @@ latency_ms, data, sources, environment, params, training (cost, or null), decisi
 move holds action, from and reason. Who and when is what git says of the tagger.
 """
 
+import contextlib
 import json
 import platform
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from luodi import commits, config, locks, registry, trial, workspace
 from luodi.errors import ArtifactError, Held, LuodiError, NoVersion, PushRejected, RegistryError
-from luodi.files import checksum, folder_checksum, read_json
+from luodi.files import checksum, folder_checksum, read_json, write_text
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
 from luodi.processes import CommandFailed, Runner, redact
@@ -140,7 +143,9 @@ def move(
     from luodi import sample
     from luodi.inference import Classifier
 
+    registry.set_aside(origin)
     mirror = registry.mirror(origin, runner)
+    place = registry.next_place(mirror, model)
     target = registry.find(mirror, model, previous(mirror, model) if number is None else number)
     before = _in_production(mirror, model)
     if target.stage == PRODUCTION:
@@ -150,9 +155,7 @@ def move(
         rows = sample.check(paths.sample, Classifier.load(paths.export), target.name)
         _set_identity(clone)
         moved = {"action": action, "from": before, "reason": reason}
-        if _in_production(clone.root, model) != before or not _push(
-            clone, [_assign(clone, model, target.number, moved)]
-        ):
+        if not _push(clone, [_assign(clone, target.name, target.commit, place, moved)]):
             raise PushRejected(f"production of {model} was moved by somebody else just now: look at `luodi models`")
     return target, rows
 
@@ -170,9 +173,11 @@ def previous(repository: Path, model: str) -> str:
                 path.pop()
         elif move.number:
             path.append(move.number)
-    if len(path) < 2:
-        raise NoVersion(f"there is no earlier version of {model} to go back to: name one by --to, see `luodi models`")
-    return path[-2]
+    for number in dict.fromkeys(reversed(path)):
+        with contextlib.suppress(NoVersion):  # its tag was damaged or withdrawn
+            if number != path[-1] and "export" in registry.find(repository, model, number).facts:
+                return number
+    raise NoVersion(f"there is no earlier version of {model} to go back to: name one by --to, see `luodi models`")
 
 
 def _in_production(repository: Path, model: str) -> str | None:
@@ -183,7 +188,7 @@ def _in_production(repository: Path, model: str) -> str | None:
 
 
 def _set_identity(clone: Workspace) -> None:
-    """Write who commits into the clone's own settings: GTO does not read every place that git reads."""
+    """Write who commits into the clone's own settings: the environment may name no author beside the committer."""
     name, _, mail = commits.identity(clone.git, "COMMITTER").rstrip(">").partition(" <")
     clone.git("config", "user.name", name)
     clone.git("config", "user.email", mail)
@@ -231,16 +236,18 @@ def _facts(challenger: Challenger, block: config.Model) -> dict[str, Any]:
 
 def _head(clone: Workspace) -> str:
     """Fetch what others pushed; return the commit that the branch is at."""
-    clone.git("fetch", "--quiet", "--tags", "--force", "origin", clone.origin.branch)
+    clone.git("fetch", "--quiet", "origin", clone.origin.branch)
     return clone.git("rev-parse", "FETCH_HEAD").strip()
 
 
 def _land(challenger: Challenger, facts: Mapping[str, Any], head: str) -> Landing | None:
     """Try once, on the head of the branch; None if others were faster."""
     clone, model = challenger.clone, challenger.model
-    known = registry.versions(clone.root, model)
+    mirror = registry.mirror(clone.origin, clone.runner)
+    place = registry.next_place(mirror, model)
+    known = registry.versions(mirror, model)
     current = next((version for version in known if version.stage == PRODUCTION), None)
-    same = next((version for version in known if version.facts.get("export") == challenger.export), None)
+    same = registry.same(known, challenger.export)
     decision = _decision(challenger, current, same)
     if not (same and same is current):
         if decision["verdict"] not in WANTED[challenger.approval["mode"]]:
@@ -255,10 +262,14 @@ def _land(challenger: Challenger, facts: Mapping[str, Any], head: str) -> Landin
         commit = _commit(challenger, challenger.commit) if beside else landed
         kept = {name: value for name, value in decision.items() if name not in ("metrics", "latency_ms")}
         measured = {"decision": kept, "latency_ms": decision["latency_ms"]}
-        refs += _tag(challenger, commit, known, {**facts, **measured}, current)
+        newest = next(iter(registry.numbers(mirror, model)), None)
+        number = registry.next_number(newest, _change(challenger, mirror, known))
+        refs.append(_tag(challenger, commit, number, {**facts, **measured}))
+        moved = {"action": "land", "from": current.name if current else None, "reason": decision["verdict"]}
+        refs.append(_assign(clone, f"{model}@{number}", commit, place, moved))
     if refs and not _push(clone, refs):
         return None
-    return Landing(registry.find(clone.root, model), not same, decision)
+    return Landing(same or registry.find(clone.root, model, number), not same, decision)
 
 
 def _decision(challenger: Challenger, current: Version | None, same: Version | None) -> Mapping[str, Any]:
@@ -286,33 +297,39 @@ def _commit(challenger: Challenger, base: str) -> str:
     return commits.with_entries(git, base, after, [base], f"Land {model}: lock entries of a run")
 
 
-def _tag(
-    challenger: Challenger, commit: str, known: list[Version], facts: Mapping[str, Any], current: Version | None
-) -> list[str]:
-    """Tag a commit as the next version and put it into production; return the refs to push."""
-    import gto.api
-
+def _change(challenger: Challenger, mirror: Path, known: list[Version]) -> str:
+    """What changed since the last version whose lock entries can be read; one tagged by hand may have none."""
     clone, model = challenger.clone, challenger.model
-    landed = next((version for version in known if "export" in version.facts), None)  # not one tagged by hand
-    before = locks.parse(clone.git("show", f"{landed.commit}:dvc.lock"), landed.name) if landed else {}
-    newest = known[0].number if known else None
-    number = registry.next_number(newest, registry.change(before, challenger.entries, model))
-    value = facts["metrics"]["model"]["accuracy"]["value"]
-    message = f"{model} {number}: accuracy {value:.4f}\n\n{json.dumps(facts, sort_keys=True, indent=1)}"
-    gto.api.register(str(clone.root), model, commit, version=number, message=message, simple=True)
-    moved = {"action": "land", "from": current.name if current else None, "reason": facts["decision"]["verdict"]}
-    return [f"refs/tags/{model}@{number}", _assign(clone, model, number, moved)]
+    for version in known:
+        if "export" in version.facts:
+            with contextlib.suppress(ArtifactError, CommandFailed):
+                before = commits.entries(partial(workspace.git, clone.origin, clone.runner, mirror), version.commit)
+                return registry.change(before, challenger.entries, model)
+    return registry.change({}, challenger.entries, model)
 
 
-def _assign(clone: Workspace, model: str, number: str, facts: Mapping[str, Any]) -> str:
-    """Tag that `number` is in production; return the ref to push."""
-    import gto.api
+def _tag(challenger: Challenger, commit: str, number: str, facts: Mapping[str, Any]) -> str:
+    """Tag a commit as a version; return the ref to push."""
+    title = f"{challenger.model} {number}: accuracy {facts['metrics']['model']['accuracy']['value']:.4f}"
+    return _annotate(challenger.clone, f"{challenger.model}@{number}", commit, title, facts)
 
-    message = f"{model} {number} to {PRODUCTION}\n\n{json.dumps(facts, sort_keys=True, indent=1)}"
-    tag = gto.api.assign(
-        str(clone.root), model, PRODUCTION, version=number, message=message, skip_registration=True, force=True
-    )
-    return f"refs/tags/{tag.tag}"
+
+def _assign(clone: Workspace, name: str, commit: str, place: int, facts: Mapping[str, Any]) -> str:
+    """Tag that the version MODEL@NUMBER, which is on a commit, is in production; return the ref to push."""
+    model, _, number = name.partition("@")
+    return _annotate(clone, f"{model}#{PRODUCTION}#{place}", commit, f"{model} {number} to {PRODUCTION}", facts)
+
+
+def _annotate(clone: Workspace, name: str, commit: str, title: str, facts: Mapping[str, Any]) -> str:
+    """Make a tag as GTO does, which would read all tags to do so; return the ref to push."""
+    message = clone.root / ".git" / "message"  # longer than an argument may be
+    write_text(message, _message(title, facts))
+    clone.git("tag", "--annotate", "--no-sign", "--cleanup=verbatim", f"--file={message}", name, commit)
+    return f"refs/tags/{name}"
+
+
+def _message(title: str, facts: Mapping[str, Any]) -> str:
+    return f"{title}\n\n{json.dumps(facts, sort_keys=True, indent=1)}"
 
 
 def _push(clone: Workspace, refs: list[str]) -> bool:
@@ -325,20 +342,27 @@ def _push(clone: Workspace, refs: list[str]) -> bool:
         clone.git("push", "--quiet", "--atomic", "origin", *refs)
     except CommandFailed as error:
         if not RACED.search(error.output):
-            raise _refusal(clone.origin, refs, error) from None
+            raise _refusal(clone, refs, error) from None
         if tags := [ref.removeprefix("refs/tags/") for ref in refs if ref.startswith("refs/tags/")]:
             clone.git("tag", "--delete", *tags)
         return False
     return True
 
 
-def _refusal(origin: Origin, refs: list[str], error: CommandFailed) -> LuodiError:
+def _refusal(clone: Workspace, refs: list[str], error: CommandFailed) -> LuodiError:
     """What the origin said when it refused a push; the error itself if it said nothing."""
+    origin = clone.origin
     lines = error.output.splitlines()
     reasons = [line.partition(" (")[2].removesuffix(")") for line in lines if line.startswith(" ! [")]
     said = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
     if not reasons:
         return error
+    if tag := registry.damaged_tag(registry.mirror(origin, clone.runner), error.output):
+        remove = shlex.join(["git", "update-ref", "-d", f"refs/tags/{tag}"])
+        return PushRejected(
+            f"git origin {redact(origin.git)} refuses every push, for its tag {tag} is damaged: "
+            f"remove it there, `{remove}`, and run it again"
+        )
     names = ", ".join(ref.rpartition(":")[2] for ref in refs)
     return PushRejected(
         f"git origin {redact(origin.git)} refuses the push of {names}: "

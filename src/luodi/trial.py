@@ -62,13 +62,15 @@ def _judge(clone: Workspace, block: config.Model, model: str) -> dict[str, Any]:
         "metrics": read_json(paths.metrics),
         "latency_ms": round(inference.latency(challenger, inference.typical(test.items), REPEATS), 3),
     }
-    known = registry.versions(clone.root, model)
+    known = registry.versions(registry.mirror(clone.origin, clone.runner), model)
     current = next((version for version in known if version.stage == PRODUCTION), None)
-    if same := next((version for version in known if version.facts.get("export") == export), None):
+    if same := registry.same(known, export):
         return _known(same, current, block.gate) | measured
     name, comparison = current.name if current else None, None
     notes: list[str] = []
-    if current:
+    if current and "export" not in current.facts:
+        notes = [f"{name} cannot be compared: it was tagged by hand, and its tag does not say which files it is"]
+    elif current:
         try:
             comparison, notes = _compare(clone, block, challenger, test, current)
         except ArtifactError as error:

@@ -119,6 +119,14 @@ class Workspace:
     def lock(self) -> Path:
         return self.root / "dvc.lock"
 
+    def has(self, commit: str) -> bool:
+        """Whether the commit is in the clone."""
+        try:
+            self.git("cat-file", "-e", f"{commit}^{{commit}}")
+        except CommandFailed:
+            return False
+        return True
+
     def git(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
         """Run git in the clone; raises as the function `git` does."""
         return git(self.origin, self.runner, self.root, *arguments, env=env)
@@ -200,16 +208,17 @@ def clone(
 
 
 def _make(root: Path, origin: Origin, commit: str, runner: Runner, cache: Path) -> Workspace:
-    # No log of its branches: it says who works here and, where git was not told, asks the name server for this host.
-    quiet = ("--quiet", "--no-checkout", "--config", "core.logAllRefUpdates=false")
+    # Without tags: there may be thousands, and whoever needs them reads the registry's mirror. And without a log of its
+    # branches: it says who works here and, where git was not told, asks the name server for this host.
+    quiet = ("--quiet", "--no-checkout", "--no-tags", "--config", "core.logAllRefUpdates=false")
     git(origin, runner, root.parent, "clone", *quiet, origin.git, str(root))
     workspace = Workspace(root, origin, runner)
     try:
-        workspace.git("checkout", "--quiet", "-B", origin.branch, commit)
-    except CommandFailed as error:
-        if not re.search(r"not a (commit|tree)", error.output):
-            raise
+        if not workspace.has(commit):  # a version may stand beside the branch
+            workspace.git("fetch", "--quiet", "--no-tags", "origin", commit)
+    except CommandFailed:
         raise GitError(f"{redact(origin.git)} has no commit {commit[:12]}: push it there first") from None
+    workspace.git("checkout", "--quiet", "-B", origin.branch, commit)
     default = REMOTE.format(url=quoted(origin.remote)) if origin.remote else ""
     config = CONFIG.format(site=quoted(own_site(root)), default=default, cache=quoted(cache))
     write_text(root / ".dvc" / "config.local", config)
