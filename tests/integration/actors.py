@@ -397,14 +397,11 @@ def spare_time() -> None:
     """Leave out what costs time and decides nothing here.
 
     DVC reads and checks the same YAML a dozen times a command, with a slow parser, and makes a parser of all its
-    commands for each; GTO reads its settings for each tag. Latency need not be measured well, nor intervals that are
-    only shown.
+    commands for each. Latency need not be measured well, nor intervals that are only shown.
     """
     import dvc.cli.parser
     import dvc.utils.serialize._yaml
     import dvc.utils.strictyaml
-    import gto.index
-    import gto.registry
 
     from luodi import gate, trial
     from luodi.stages import evaluate
@@ -427,9 +424,6 @@ def spare_time() -> None:
     dvc.utils.strictyaml.validate = validate
     dvc.cli.parser.get_main_parser = functools.cache(dvc.cli.parser.get_main_parser)
     dvc.cli.parser.get_main_parser()
-    read_config = functools.cache(gto.config.read_registry_config)
-    for module in (gto.config, gto.index, gto.registry):
-        module.read_registry_config = read_config
     trial.REPEATS = evaluate.REPEATS = 1
     gate.DRAWS = 20
 

@@ -109,6 +109,30 @@ def test_landing_twice_is_landing_once(ready: Done, quiet: Runner) -> None:
     assert [(version.number, version.stage) for version in ready.project.versions()] == [("v1.0.0", "production")]
 
 
+def test_it_lands_among_odd_tags(ready: Done, quiet: Runner, capfd: pytest.CaptureFixture[str]) -> None:
+    """A tag without a message, one by hand, one of facts that are none; then a second version on what has landed."""
+    project = ready.project
+    project.bare("tag", "reviews@v1.0.0", "main")
+    project.bare("tag", "--annotate", "--message", "by hand", "reviews@v1.0.1", "main")
+    facts = 'x\n\n{"export": ["x"], "metrics": "good", "decision": 3}'
+    project.bare("tag", "--annotate", "--message", facts, "reviews@v1.2.0", "main")
+    project.bare("tag", "--annotate", "--message", "by hand", "reviews#production#7", "main")
+    held = land(ready, quiet)
+    assert (held.version, held.decision["champion"]) == (None, "reviews@v1.0.1")
+    assert "reviews@v1.0.1 cannot be compared: it was tagged by hand" in " ".join(held.decision["reasons"])
+    project.bare("tag", "--annotate", "--message", "taken out", "reviews#production!#8", "main")
+    landed = land(ready, quiet).version
+    assert (landed and landed.number, landed and landed.stage) == ("v2.0.0", "production")
+    assert project.bare("rev-parse", "reviews#production#9^{commit}") == head(project)
+    message = project.bare("tag", "--list", "--format=%(contents)", "reviews@v2.0.0")
+    project.bare("tag", "--annotate", "--message", message, "reviews@v2.0.1", "reviews@v2.0.0^{commit}")
+    before = refs(project)
+    again = land(ready, quiet)
+    assert (again.version, again.new) == (landed, False)
+    assert refs(project) == before
+    assert "warning: the tag reviews@v1.0.0 is left out" in capfd.readouterr().err
+
+
 def test_two_models_and_a_person_push_at_once(ready: Done) -> None:
     project = ready.project
     add_model(project, "books")

@@ -229,6 +229,31 @@ def test_what_was_damaged_in_the_remote_does_not_stay_in_the_cache(pair: Project
     pair.run("luodi", "pull", "reviews@v1.0.0", "there")
 
 
+def test_odd_tags_hide_nothing_and_stop_nothing(pair: Project, tmp_path: Path) -> None:
+    """A second version on the commit of v1.0.0, one that is lightweight, odd facts, and one that git cannot read."""
+    message = pair.bare("tag", "--list", "--format=%(contents)", "reviews@v1.0.0")
+    pair.bare("tag", "--annotate", "--message", message, "reviews@v1.0.7", "reviews@v1.0.0^{commit}")
+    pair.bare("tag", "reviews@v1.4.0", "main")
+    odd = 'x\n\n{"export": "x", "metrics": "good", "decision": [], "data": 3, "approval": "yes"}'
+    pair.bare("tag", "--annotate", "--message", odd, "reviews@v1.6.0", "main")
+    Path(pair.origin.git, "refs", "tags", "reviews@v1.8.0").write_text("2" * 40 + "\n")
+    listed = pair.run("luodi", "models")
+    assert re.findall(r"reviews@(v\S+)(?: +│ (production))?", re.sub("warning.*", "", listed)) == [
+        ("v1.6.0", ""), ("v1.1.0", "production"), ("v1.0.7", ""), ("v1.0.0", ""),
+    ]  # fmt: skip
+    for name in ("v1.4.0", "v1.8.0"):
+        assert len(re.findall(f"^warning: the tag reviews@{name} is left out: ", listed, re.MULTILINE)) == 1
+    assert "reviews@v1.6.0" in pair.run("luodi", "models", "show", "reviews@v1.6.0")
+    pair.run("luodi", "pull", "reviews@v1.0.7", str(tmp_path / "there"))
+    assert "does not match its tag" in pair.run("luodi", "promote", "reviews@v1.6.0", code=60)
+    assert "reviews@v1.0.0 is back in production" in pair.run("luodi", "rollback", "reviews")
+    assert (pair.origin.home / "damaged" / "reviews@v1.8.0").exists(), "git lets nobody push where it is"
+    assert '"version": "reviews@v1.0.0"' in pair.run("luodi", "predict", "reviews", "质量很好")
+    pair.run("luodi", "promote", "reviews@v1.0.7")
+    assert stages(pair) == {"v1.6.0": None, "v1.1.0": None, "v1.0.7": "production", "v1.0.0": None}
+    assert "this model is reviews@v1.1.0" in pair.run("luodi", "register", "reviews", code=5)
+
+
 def test_what_was_never_reproduced_is_not_judged(pair: Project) -> None:
     (pair.root / "dvc.lock").unlink(missing_ok=True)
     for command in ("gate", "register"):

@@ -3,6 +3,9 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from test_card import JUNK, PATHS, changed, facts
 
 from luodi import console
 from luodi.registry import Move, Version
@@ -67,3 +70,36 @@ def test_figures_that_are_not_defined_are_left_out(absent, capsys):
     out = capsys.readouterr().out
     assert "100 test rows" in out
     assert {key for key, (name, _, _) in FIGURES.items() if name in out} == there.keys()
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from(PATHS), st.sampled_from([changed, *JUNK])), min_size=1, max_size=12))
+@example([(path, changed) for path in facts()])
+@example([(path, "text") for path in facts()])
+@example([(path, [1]) for path in facts()])
+@example([("metrics/model/accuracy", 1), ("params/gate", None), ("data/rows", "many"), ("approval/mode", "human")])
+def test_facts_that_are_missing_or_odd_are_never_an_error(tmp_path_factory, changes):
+    document = facts()
+    for path, value in changes:
+        try:
+            document = changed(document, path, value)
+        except (KeyError, IndexError, TypeError, ValueError):
+            continue  # an earlier change took its parent
+    odd = Version("reviews", "v1.1.0", "0" * 40, WHEN, "Ann", None, document)
+    folder = tmp_path_factory.getbasetemp()
+    console.show_versions({"reviews": [odd, version()], "hotels": [version(), odd]})
+    console.show_version(odd, [Move(1, "v1.1.0", WHEN, "Ann", document), Move(2, "v1.1.0", WHEN, "Ann", {})], folder)
+    console.show_result({**document, "verdict": "unchanged", "version": odd.name, "reasons": []}, folder)
+
+
+@pytest.mark.parametrize(("newest", "shown"), [(None, "4321"), (2, "431"), (3, "4321"), (9, "4321")])
+def test_the_newest_are_listed_and_the_one_in_production(newest, shown, capsys):
+    there = [
+        Version("reviews", f"v{number}.0.0", "0" * 40, WHEN, "Ann", "production" if number == 1 else None,
+                {"params": {"epochs": number}})
+        for number in (4, 3, 2, 1)
+    ]  # fmt: skip
+    console.show_versions({"reviews": there}, newest)
+    listed = capsys.readouterr().out
+    assert [line.split("@v")[1][0] for line in listed.splitlines() if "@v" in line] == list(shown)
+    assert "epochs 3 -> 4" in listed

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luodi import landing, registry
-from luodi.errors import NoVersion, RegistryError
+from luodi.errors import GitError, NoVersion, RegistryError
 from luodi.origin import Origin
 from luodi.processes import Runner
 
@@ -109,6 +109,11 @@ def repository(tmp_path):
     return Repository(tmp_path / "repository")
 
 
+def elsewhere(repository, tmp_path):
+    """The repository as one that is reached by a URL."""
+    return Origin(f"file://{repository.path}", "main", None, tmp_path / "home")
+
+
 def test_no_tags_no_versions(repository):
     assert registry.versions(repository.path, "reviews") == []
     assert registry.versions(repository.path, "") == []
@@ -187,8 +192,21 @@ def test_a_version_tagged_by_hand_has_no_facts_and_cannot_be_served(repository, 
         registry.fetch(origin, version, Runner(print))
 
 
-def test_a_mirror_gets_over_a_git_that_was_killed_in_it(repository, tmp_path):
+def test_what_lies_on_this_host_is_not_mirrored(repository, tmp_path):
     origin = Origin(str(repository.path), "main", None, tmp_path / "home")
+    assert registry.mirror(origin, Runner(print)) == repository.path
+
+
+def test_an_origin_that_git_cannot_read_is_named(repository, tmp_path):
+    (repository.path / ".git" / "refs" / "tags" / "reviews@v1.0.0").write_text("2" * 40)
+    with pytest.raises(
+        GitError, match=r"git origin file://.* cannot be read: run `git fsck` there, and mend it \(fatal"
+    ):
+        registry.mirror(elsewhere(repository, tmp_path), Runner(print))
+
+
+def test_a_mirror_gets_over_a_git_that_was_killed_in_it(repository, tmp_path):
+    origin = elsewhere(repository, tmp_path)
     mirror = registry.mirror(origin, Runner(print))
     repository.commit()
     for left in ("packed-refs.lock", "refs/heads/main.lock"):
@@ -200,7 +218,7 @@ def test_a_mirror_gets_over_a_git_that_was_killed_in_it(repository, tmp_path):
 
 
 def test_a_mirror_follows_its_origin(repository, tmp_path):
-    origin = Origin(str(repository.path), "main", None, tmp_path / "home")
+    origin = elsewhere(repository, tmp_path)
     repository.tag("reviews@v1.0.0")
     mirror = registry.mirror(origin, Runner(print))
     assert [version.number for version in registry.versions(mirror, "reviews")] == ["v1.0.0"]

@@ -1,0 +1,325 @@
+"""Tags that nobody should make, and somebody does: each is left out with a word, and hides no other."""
+
+import re
+import shlex
+import subprocess
+
+import pytest
+from test_registry import FACTS, Repository
+
+from luodi import embedded, landing, registry, workspace
+from luodi.errors import GitError, LuodiError, PushRejected
+from luodi.origin import Origin
+from luodi.processes import Runner
+
+ODD = "reviews@v1.5.0"
+GONE = "2" * 40
+
+
+@pytest.fixture
+def there(tmp_path):
+    """v1.0.0 and v1.1.0, which is in production and came after it; in a repository as the embedded one is."""
+    repository = Repository(tmp_path / "repository")
+    for place, number in enumerate(("v1.0.0", "v1.1.0"), start=1):
+        repository.commit()
+        repository.tag(f"reviews@{number}", FACTS | {"export": number})
+        message = f"reviews {number} to production"
+        repository.git("tag", "--annotate", "--message", message, f"reviews#production#{place}")
+    repository.commit()
+    origin = tmp_path / "home" / "origin.git"
+    repository.git("init", "--quiet", "--bare", "-b", "main", str(origin))
+    repository.git("push", "--quiet", "--mirror", str(origin))
+    repository.path = origin
+    return repository
+
+
+@pytest.fixture
+def somebody(monkeypatch):
+    """Somebody who commits."""
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Tester")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "t@localhost")
+
+
+def raw(repository, name, content):
+    """Write an object of type tag, whatever it holds, and a ref to it."""
+    command = ["git", "hash-object", "-t", "tag", "-w", "--stdin", "--literally"]
+    oid = subprocess.run(command, cwd=repository.path, input=content, capture_output=True, check=True).stdout
+    ref(repository, name, oid.decode().strip())
+
+
+def ref(repository, name, content=GONE):
+    (repository.path / "refs" / "tags").mkdir(parents=True, exist_ok=True)
+    (repository.path / "refs" / "tags" / name).write_text(f"{content}\n")
+
+
+def tagged(repository, who="A <a@b> 1700000000 +0000", target="main", message=b"Title\n"):
+    """The content of a tag."""
+    oid = target if target == GONE else repository.git("rev-parse", target)
+    return f"object {oid}\ntype commit\ntag x\ntagger {who}\n\n".encode() + message
+
+
+def corrupt(repository, name):
+    annotated(repository, name, "main")
+    oid = repository.git("rev-parse", name)
+    loose = repository.path / "objects" / oid[:2] / oid[2:]
+    loose.chmod(0o644)
+    loose.write_bytes(b"junk")
+
+
+def annotated(repository, name, target):
+    repository.git("tag", "--annotate", "--message", "x", name, target)
+
+
+def blob(repository, name):
+    oid = subprocess.check_output(["git", "hash-object", "-w", "--stdin"], cwd=repository.path, input=b"x")
+    annotated(repository, name, oid.decode().strip())
+
+
+BROKEN = {
+    "no object": ref,
+    "damaged object": corrupt,
+    "no tag at all": lambda there, name: raw(there, name, b"object nonsense\nand so on"),
+    "empty object": lambda there, name: raw(there, name, b""),
+}
+"""Git itself cannot read them, and refuses to fetch or to push where they are."""
+LEFT_OUT = BROKEN | {
+    "lightweight": lambda there, name: there.git("tag", name),
+    "lightweight of a tree": lambda there, name: there.git("tag", name, "main^{tree}"),
+    "of a tree": lambda there, name: annotated(there, name, "main^{tree}"),
+    "of a blob": blob,
+    "of a commit that is gone": lambda there, name: raw(there, name, tagged(there, target=GONE)),
+    "by nobody": lambda there, name: raw(there, name, tagged(there).replace(b"tagger", b"author")),
+    "at no time": lambda there, name: raw(there, name, tagged(there, "A <a@b> soon +0000")),
+    "in another age": lambda there, name: raw(there, name, tagged(there, "A <a@b> 999999999999 +0000")),
+    "in another world": lambda there, name: raw(there, name, tagged(there, "A <a@b> 1700000000 +9959")),
+}
+
+
+@pytest.mark.parametrize("plant", LEFT_OUT.values(), ids=LEFT_OUT)
+def test_a_damaged_tag_is_left_out_and_told_with_what_to_do(there, plant, capfd):
+    plant(there, ODD)
+    found = registry.versions(there.path, "reviews")
+    assert [(version.number, version.stage) for version in found] == [("v1.1.0", "production"), ("v1.0.0", None)]
+    assert registry.models(there.path) == ["reviews"]
+    assert [move.number for move in registry.moves(there.path, "reviews")] == ["v1.0.0", "v1.1.0"]
+    assert landing.previous(there.path, "reviews") == "v1.0.0"
+    assert registry.numbers(there.path, "reviews")[0] == "v1.5.0", "no version may take its number"
+    output, said = capfd.readouterr()
+    assert output == ""
+    (line,) = said.splitlines()  # once
+    assert line.startswith(f"warning: the tag {ODD} is left out: ")
+    (remedy,) = re.findall("`(.*)` removes it", line)
+    subprocess.run(shlex.split(remedy), check=True)
+    assert [version.number for version in registry.versions(there.path, "reviews")] == ["v1.1.0", "v1.0.0"]
+    assert registry.numbers(there.path, "reviews")[0] == "v1.1.0"
+    assert "warning" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("plant", LEFT_OUT.values(), ids=LEFT_OUT)
+@pytest.mark.parametrize("name", ["reviews#production#2", "reviews@v1.1.0"])
+def test_a_damaged_tag_of_production_leaves_the_others(there, plant, name, capfd):
+    """The move to v1.1.0, or v1.1.0 itself."""
+    there.git("tag", "--delete", name)
+    plant(there, name)
+    stages = {version.number: version.stage for version in registry.versions(there.path, "reviews")}
+    expected = {"v1.1.0": None, "v1.0.0": "production"} if "#" in name else {"v1.0.0": None}
+    assert stages == expected
+    if "@" in name:
+        assert landing.previous(there.path, "reviews") == "v1.0.0", "it can be rolled back"
+    assert registry.next_place(there.path, "reviews") == 3
+    assert f"warning: the tag {name} is left out" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("plant", BROKEN.values(), ids=BROKEN)
+def test_what_git_cannot_read_is_set_aside_so_that_others_can_push(there, plant, tmp_path, capfd):
+    origin = Origin(str(there.path), "main", None, tmp_path / "home")
+    plant(there, ODD)
+    require_set_aside(there, origin, capfd)
+
+
+@pytest.mark.parametrize("content", ["", "garbage"])
+def test_a_ref_that_a_power_cut_left_empty_is_set_aside(there, content, tmp_path, capfd):
+    origin = Origin(str(there.path), "main", None, tmp_path / "home")
+    ref(there, ODD, content)
+    assert [version.number for version in registry.versions(there.path, "reviews")] == ["v1.1.0", "v1.0.0"]
+    require_set_aside(there, origin, capfd)
+
+
+def require_set_aside(there, origin, capfd):
+    before = there.git("rev-parse", "main", "reviews@v1.0.0", "reviews@v1.1.0", "reviews#production#2")
+    capfd.readouterr()
+    registry.set_aside(origin)
+    kept = origin.home / "damaged" / ODD
+    assert (
+        f"the tag {ODD} is damaged: what is left of it was moved from {there.path} to {kept}" in capfd.readouterr().err
+    )
+    assert kept.exists()
+    registry.set_aside(origin)
+    assert capfd.readouterr().err == ""
+    assert there.git("rev-parse", "main", "reviews@v1.0.0", "reviews@v1.1.0", "reviews#production#2") == before
+    with workspace.clone(origin, "main", Runner(print)) as clone:
+        clone.git("push", "--quiet", "origin", "HEAD:refs/heads/other")
+
+
+@pytest.mark.parametrize("plant", [ref, BROKEN["no tag at all"]], ids=["no object", "no tag at all"])
+def test_elsewhere_a_person_is_told_to_remove_it(there, plant, tmp_path, somebody):
+    origin = Origin(str(there.path), "main", None, tmp_path / "elsewhere")
+    plant(there, ODD)
+    with workspace.clone(origin, "main", Runner(print)) as clone:
+        refs = [f"{clone.git('commit-tree', '-m', 'x', 'HEAD^{tree}').strip()}:refs/heads/other"]
+        with pytest.raises(PushRejected, match=f"refuses every push, for its tag {ODD} is damaged") as caught:
+            landing._push(clone, refs)
+        (remedy,) = re.findall("`(.*)`", str(caught.value))
+        subprocess.run(shlex.split(remedy), cwd=there.path, check=True)
+        assert landing._push(clone, refs)
+
+
+def test_packed_tags_are_set_aside_too(there, tmp_path):
+    origin = Origin(str(there.path), "main", None, tmp_path / "home")
+    corrupt(there, ODD)
+    there.git("pack-refs", "--all")
+    assert not (there.path / "refs" / "tags" / ODD).exists()
+    registry.set_aside(origin)
+    assert ODD not in there.git("for-each-ref")
+    assert (tmp_path / "home" / "damaged" / ODD).exists()
+
+
+def test_only_tags_are_set_aside_and_only_in_the_embedded_origin(there, tmp_path):
+    ref(there, ODD)
+    registry.set_aside(Origin(str(there.path), "main", None, tmp_path / "elsewhere"))
+    assert (there.path / "refs" / "tags" / ODD).exists()
+    (there.path / "refs" / "heads").mkdir(exist_ok=True)
+    (there.path / "refs" / "heads" / "main").write_text(f"{GONE}\n")
+    with pytest.raises(GitError, match=r"no tag is the reason: see `git -C .* fsck`"):
+        registry.set_aside(Origin(str(there.path), "main", None, tmp_path / "home"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["reviews@v01.0.0", "reviews@v2.0", "reviews@v2.0.0-rc.1", "reviews@v2.0.0+x", "reviews@2.0.0", "reviews@v2.0.0!!",
+     "reviews@v٢.0.0", "reviews@v2.0.0#x", "reviews#production#", "reviews#production#٣", "reviews#production#-1",
+     f"reviews#production#{'9' * 200}", f"reviews@v{'9' * 200}.0.0", "reviews@", "reviews@created",
+     "Reviews@v9.0.0", "reviews-@v9.0.0", "x/reviews@v9.0.0", "reviews\udcff@v9.0.0"],
+)  # fmt: skip
+def test_odd_names_are_of_no_version(there, name):
+    there.tag(name)
+    assert [version.number for version in registry.versions(there.path, "reviews")] == ["v1.1.0", "v1.0.0"]
+    assert registry.find(there.path, "reviews").number == "v1.1.0"
+    assert registry.next_place(there.path, "reviews") == 3
+    assert registry.numbers(there.path, "reviews") == ["v1.1.0", "v1.0.0"]
+
+
+MESSAGES = {
+    "not JSON": b"T\n\n{",
+    "not an object": b"T\n\n[1]",
+    "no title": b'\n\n{"export": "x"}',
+    "no message": b"",
+    "in no encoding": b'T \xff\xfe\n\n{"export": "\xff"}',
+    "deep": b"T\n\n" + b"[" * 100_000,
+    "deeper than a page": b'T\n\n{"params": ' + b'{"a": ' * 400 + b"1" + b"}" * 401,
+    "a number without end": b'T\n\n{"export": ' + b"1" * 5000 + b"}",
+    "facts of other types": b'T\n\n{"export": [1], "metrics": "good", "decision": 3, "data": [], "approval": "yes"}',
+    "no params": b'T\n\n{"export": "x", "metrics": {"model": null}}',
+    "NaN": b'T\n\n{"export": NaN, "latency_ms": Infinity}',
+}
+
+
+@pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)
+def test_a_version_with_odd_facts_is_a_version_that_may_be_refused(there, message, tmp_path, capsys):
+    from luodi import console
+
+    raw(there, ODD, tagged(there, message=message))
+    odd, production, _ = registry.versions(there.path, "reviews")
+    assert (odd.number, production.stage) == ("v1.5.0", "production")
+    origin = Origin(str(there.path), "main", None, tmp_path / "home")
+    console.show_versions({"reviews": [odd, production]})
+    console.show_version(odd, registry.moves(there.path, "reviews"), embedded.cards(origin, odd))
+    assert landing.previous(there.path, "reviews") == "v1.0.0"
+    assert registry.same([odd, production], "v1.1.0") is production
+    with pytest.raises(LuodiError):
+        registry.fetch(origin, odd, Runner(print))
+
+
+def second(there, number="v1.5.0", of="v1.1.0", facts=None):
+    """A second version on the commit of another, by hand."""
+    later = {"GIT_COMMITTER_DATE": "2036-01-01T00:00:00Z"}
+    message = f"x\n\n{facts or '{}'}"
+    there.git("tag", "--annotate", "--message", message, f"reviews@{number}", f"reviews@{of}^{{commit}}", **later)
+
+
+@pytest.mark.parametrize("of", ["v1.0.0", "v1.1.0"])
+@pytest.mark.parametrize("number", ["v0.9.0", "v1.0.5", "v1.5.0"])
+def test_a_second_version_on_a_commit_changes_nothing_that_was_moved(there, number, of):
+    before = registry.moves(there.path, "reviews")
+    second(there, number, of)
+    assert registry.moves(there.path, "reviews") == before
+    assert registry.find(there.path, "reviews").number == "v1.1.0"
+    assert {version.number for version in registry.versions(there.path, "reviews")} == {"v1.0.0", "v1.1.0", number}
+    assert landing.previous(there.path, "reviews") == "v1.0.0"
+
+
+@pytest.mark.parametrize(
+    "title", ["reviews {} to production", "Assigning stage production to artifact reviews version {}"]
+)
+def test_of_two_versions_on_a_commit_that_is_in_production_which_the_move_names(there, title):
+    second(there)
+    for place, number in enumerate(("v1.5.0", "v1.1.0", "v1.5.0"), start=3):
+        there.git(
+            "tag", "--annotate", "--message", title.format(number), f"reviews#production#{place}", "reviews@v1.1.0^{}"
+        )
+        assert registry.find(there.path, "reviews").number == number
+        (current,) = [version for version in registry.versions(there.path, "reviews") if version.stage]
+        assert current.number == number
+        assert registry.moves(there.path, "reviews")[-1].number == number
+
+
+def test_of_two_versions_that_are_one_model_the_one_in_production_is_it(there):
+    second(there, facts='{"export": "v1.1.0"}')
+    known = registry.versions(there.path, "reviews")
+    assert registry.same(known, "v1.1.0").number == "v1.1.0"
+    assert registry.same(known, "v1.0.0").number == "v1.0.0"
+    assert registry.same(known, "x") is None
+
+
+def test_a_deprecated_model_has_no_version_until_there_is_a_new_one(there):
+    later = {"GIT_COMMITTER_DATE": "2036-01-01T00:00:00Z"}
+    there.git("tag", "books@deprecated")
+    assert registry.versions(there.path, "books") == []
+    there.git("tag", "--annotate", "--message", "x", "reviews@deprecated", "main", **later)
+    assert registry.versions(there.path, "reviews") == []
+    there.git(
+        "tag", "--annotate", "--message", "x", "reviews@v1.2.0", "main", GIT_COMMITTER_DATE="2037-01-01T00:00:00Z"
+    )
+    assert [version.number for version in registry.versions(there.path, "reviews")] == ["v1.2.0", "v1.1.0", "v1.0.0"]
+
+
+def test_two_models_on_one_commit(there):
+    there.git("tag", "--annotate", "--message", "x", "books@v3.0.0", "reviews@v1.1.0^{}")
+    there.git("tag", "--annotate", "--message", "x", "books#production#1", "reviews@v1.1.0^{}")
+    assert registry.find(there.path, "books").number == "v3.0.0"
+    assert registry.find(there.path, "reviews").number == "v1.1.0"
+
+
+def test_a_tag_of_a_tag_is_of_its_commit(there):
+    """What `git tag reviews#production#3 reviews@v1.0.0` makes, where a commit is meant."""
+    there.git("tag", "--annotate", "--message", "x", "reviews#production#3", "reviews@v1.0.0")
+    assert registry.find(there.path, "reviews").number == "v1.0.0"
+
+
+def test_what_cannot_be_served_is_not_gone_back_to(there):
+    """v1.2.0 was tagged by hand, and was in production between those that landed."""
+    there.git("tag", "--annotate", "--message", "by hand", "reviews@v1.2.0", "main")
+    there.git("tag", "--annotate", "--message", "by hand", "reviews#production#3", "main")
+    there.git("tag", "--annotate", "--message", "back", "reviews#production#4", "reviews@v1.1.0^{}")
+    assert landing.previous(there.path, "reviews") == "v1.0.0"
+
+
+def test_nothing_is_read_that_is_not_needed(there, capfd):
+    """Old versions are not looked at to list new ones, nor any other to serve the one in production."""
+    for number in range(5):
+        ref(there, f"reviews@v0.{number}.0")
+    assert [version.number for version in registry.versions(there.path, "reviews", 2)] == ["v1.1.0", "v1.0.0"]
+    assert registry.find(there.path, "reviews").number == "v1.1.0"
+    assert registry.find(there.path, "reviews", "v1.0.0").number == "v1.0.0"
+    assert capfd.readouterr().err == ""
