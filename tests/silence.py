@@ -27,8 +27,9 @@ def asks(line: str) -> bool:
     """Whether a line of strace shows a look-up of a name, or a call to another machine."""
     if not CALL.search(line):
         return False
-    addresses = [ip_address(one or other) for one, other in ADDRESS.findall(line)]
-    near = all(getattr(address, "ipv4_mapped", None) or address.is_loopback for address in addresses)
+    found = [ip_address(one or other) for one, other in ADDRESS.findall(line)]
+    addresses = [getattr(address, "ipv4_mapped", None) or address for address in found]
+    near = all(address.is_loopback or address.is_unspecified for address in addresses)  # 0.0.0.0 is this machine
     return not near or bool(NAME_SERVER.search(line) or RESOLVER.search(line))
 
 
