@@ -11,24 +11,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from luodi import config, workspace
+from luodi import config, workspace, yaml12
+from luodi.config import CLASSES, YAML_WORDS
 from luodi.data import intake, sources, tables, traits
 from luodi.errors import BrokenData, DataError, MissingData, ParamsError, WrongValue
 from luodi.files import replacing
 from luodi.origin import EMBEDDED
 from luodi.paths import PARAMS, ModelPaths
 from luodi.processes import Runner
+from luodi.terminal import shown, visible
 
-CLASSES = 1000  # a column with more distinct values holds no labels
+LABEL = 255  # characters, as params.yaml allows: what is longer is no label
 SAMPLE = 2000  # images looked at for the limits
 LONGEST_SIDE = 64  # pixels that a network is given of a large image: two cores train on it in minutes
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 UNSTATED = "not stated"
 
 PLAIN = re.compile(r"[A-Za-z_\u4e00-\u9fff][\w\u4e00-\u9fff-]*")
-NOT_STRINGS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 Settings = dict[str, Any]
 
@@ -59,11 +58,13 @@ def add_texts(
         seen = traits.TextTraits()
         rows = intake.texts(source, text, label, encoding)
         shards = _store(rows, staging, "text", source, seen)
-        _require_labels(seen, f"{source}, column `{label}`")
+        _require_labels(seen, f"{shown(source)}, column `{shown(label, 60)}`")
         model, settings = nearest(root, "text", len(seen.labels))
         block = _limited(settings, seen, _text_limits(settings, seen))
         _commit(root, name, block, staging, runner)
-    return _message(name, seen, shards, model, f"texts of column `{text}`, labels of column `{label}`")
+    return _message(
+        name, seen, shards, model, f"texts of column `{shown(text, 60)}`, labels of column `{shown(label, 60)}`"
+    )
 
 
 def add_images(root: Path, name: str, source: Path, runner: Runner) -> str:
@@ -181,8 +182,13 @@ def _up(share: float) -> float:
 def _require_labels(seen: traits.Traits, where: str) -> None:
     found = seen.labels
     if not 2 <= len(found) <= CLASSES:
-        some = ", ".join(found[:5]) or "none"
+        some = ", ".join(shown(label, 40) for label in found[:5]) or "none"
         raise BrokenData(f"{where}: expected 2 to {CLASSES:,} labels, found {len(found):,} ({some})")
+    if len(longest := max(found, key=len)) > LABEL:
+        raise BrokenData(
+            f"{where}: expected labels of at most {LABEL} characters, found one of {len(longest):,} "
+            f"({shown(longest, 60)}): name the column of the labels"
+        )
 
 
 def _store(rows: Iterator[intake.Row], staging: Path, modality: str, source: Path, seen: traits.Traits) -> int:
@@ -284,9 +290,8 @@ def _extended(path: Path, name: str, block: Settings, staging: Path) -> bytes:
 
 def _indent(text: str) -> int:
     """Spaces in front of the names of models."""
-    whole: Any = yaml.compose(text, yaml.SafeLoader)
-    (_, models) = whole.value[0]
-    return int(models.start_mark.column)
+    first = next(iter(yaml12.parse(text)["models"]))
+    return yaml12.find(text, ["models", first])[1] - 1
 
 
 def _render(name: str, block: Settings, indent: int) -> str:
@@ -305,13 +310,13 @@ def _flow(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {_flow(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_flow, value)) + "]"
-    if isinstance(value, str) and not (PLAIN.fullmatch(value) and value.lower() not in NOT_STRINGS):
-        return json.dumps(value, ensure_ascii=not value.isprintable())  # JSON's strings are YAML's
+    if isinstance(value, str) and not (PLAIN.fullmatch(value) and value.lower() not in YAML_WORDS):
+        return visible(json.dumps(value, ensure_ascii=False))  # Python's escapes and JSON's are YAML's
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _message(name: str, seen: traits.Traits, shards: int, model: str, what: str) -> str:
-    counts = ", ".join(f"{label} {count:,}" for label, count in seen.counts.most_common(8))
+    counts = ", ".join(f"{shown(label, 40)} {count:,}" for label, count in seen.counts.most_common(8))
     more = f", and {len(seen.counts) - 8} more" if len(seen.counts) > 8 else ""
     return (
         f"added {name}: {seen.rows:,} rows, {what}\n"

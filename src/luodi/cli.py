@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luodi import guard
+from luodi import guard, terminal
 from luodi.errors import BrokenData, DiskFull, Held, LuodiError, NoVersion, Unproven
+from luodi.terminal import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +114,7 @@ def add(
     from luodi.processes import Runner
 
     if modality not in ("text", "image"):
-        raise typer.BadParameter(f"expected text or image, found {modality}", param_hint="--modality")
+        raise typer.BadParameter(f"expected text or image, found {shown(modality)}", param_hint="--modality")
     options = [text_column, label_column, encoding]
     if modality == "image" and any(options):
         raise typer.BadParameter("--text-column, --label-column and --encoding are for --modality text")
@@ -328,7 +329,7 @@ def pull(
     model, number = parts(version)
     chosen = registry.find(registry.mirror(origin, runner), model, number)
     embedded.deploy(origin, chosen, folder, runner)
-    print(f"{chosen.name} is in {folder}")
+    print(f"{chosen.name} is in {shown(folder)}")
 
 
 def parts(version: str) -> tuple[str, str]:
@@ -427,7 +428,7 @@ def predict(
     from luodi.paths import find_root
     from luodi.processes import Runner
 
-    # JSON is UTF-8 in every locale; what UTF-8 cannot hold is written as JSON's own escape.
+    # JSON is UTF-8 in every locale.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     if bool(texts) == bool(source):
         raise typer.BadParameter("give texts, or --input PATH, not both")
@@ -466,12 +467,10 @@ def write_predictions(
     key: str, items: list[str], probabilities: "NDArray[np.float32]", classifier: "Classifier", version: str
 ) -> None:
     """Print one JSON object an item: the item under `key`, its label, the probability, the version that says so."""
-    import json
-
     for item, row in zip(items, probabilities, strict=True):
         best = int(row.argmax())
         answer = {key: item, "label": classifier.labels[best], "probability": round(float(row[best]), 6)}
-        print(json.dumps(answer | {"version": version}, ensure_ascii=False))
+        print(terminal.json_line(answer | {"version": version}))
 
 
 def known_model(root: Path, name: str) -> None:
@@ -486,8 +485,7 @@ def main() -> None:
     """Entry point: a LuodiError, a full disk or a file in the way becomes one message and an exit code."""
     guard.contain()
     guard.end_in_order()
-    for stream in (sys.stdout, sys.stderr):  # a locale without Chinese, say, must not end a command halfway
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    terminal.cover()
     try:
         app()
     except LuodiError as error:

@@ -6,15 +6,39 @@ import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from luodi import yaml12
 from luodi.errors import ParamsError, UnknownKey, WrongValue
+from luodi.terminal import shown
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9_-]*[a-z0-9])?$")]  # a git tag begins with it
+
+
+def _same_to_all(text: str) -> str:
+    if found := {"\x85", "\u2028", "\u2029"} & set(text):
+        raise ValueError(f"{found.pop()!r} is a line break to some readers of YAML: leave it out")
+    return text
+
+
+Line = Annotated[str, Field(max_length=255), AfterValidator(_same_to_all)]  # as long as the name of a file
+Prose = Annotated[str, Field(max_length=5000)]
+CLASSES = 1000
+
+YAML_WORDS = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
+"""Texts that have to be in quotes, or some readers of YAML take them for something else."""
+
+
+def _no_word(name: str) -> str:
+    if name in YAML_WORDS:
+        raise ValueError(f"{name} is a word of YAML: choose another name")
+    return name
+
+
+# A git tag begins with it, a DAG and files end with it: Airflow takes 250 characters, a file system 255 bytes.
+Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9_-]*[a-z0-9])?$", max_length=100), AfterValidator(_no_word)]
 
 
 def _distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -132,7 +156,7 @@ class Preprocess(Block):
 
     seed: Seed
     shares: Shares
-    test_source: str | None = None
+    test_source: Line | None = None
 
     @model_validator(mode="after")
     def _one_test_split(self) -> Self:
@@ -146,7 +170,7 @@ class TextPreprocess(Preprocess):
     max_length: Positive
     vocabulary: Positive
     buckets: Positive
-    stop_words: tuple[str, ...]
+    stop_words: Annotated[tuple[Line, ...], Field(max_length=10_000)]
     augment: TextAugment
 
 
@@ -257,17 +281,17 @@ class Register(Block):
 class Card(Block):
     """What only people know of a model; the rest of its card is measured."""
 
-    intended_use: str
-    licence: str
-    limits: tuple[str, ...]
+    intended_use: Prose
+    licence: Prose
+    limits: Annotated[tuple[Prose, ...], Field(max_length=100)]
 
 
 class AnyModel(Block):
     """What every block of `models:` has."""
 
-    labels: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_distinct)]
-    schedule: Annotated[str, AfterValidator(_schedule)]
-    owner: str
+    labels: Annotated[tuple[Line, ...], Field(min_length=2, max_length=CLASSES), AfterValidator(_distinct)]
+    schedule: Annotated[Line, AfterValidator(_schedule)]
+    owner: Line
     card: Card
     evaluate: Evaluate
     gate: Gate
@@ -307,57 +331,54 @@ class Params(Block):
     models: Annotated[dict[Name, Annotated[Model, Field(discriminator="modality")]], Field(min_length=1)]
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads what DVC reads: a key that stands twice is an error, and 1e-3 is a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value} stands twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
 def load(path: Path) -> Params:
     """Read params.yaml.
 
     Raises:
-        ParamsError: The file is missing, not UTF-8, not YAML, or holds a key twice.
+        ParamsError: The file is missing, not UTF-8, not YAML, holds a key twice, or too much; see `luodi.yaml12`.
         UnknownKey: A key is not known; the message suggests the near one.
         WrongValue: A value is missing, of a wrong type, or out of range.
     """
-    return parse(read(path), path.name)
+    text = _text(path)
+    return _checked(_values(text, path), path.name, text)
 
 
 def read(path: Path) -> Any:
     """Return params.yaml as it stands, unchecked: keys and values in their order. Raises ParamsError as `load` does."""
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506, a SafeLoader
-    except FileNotFoundError:
-        raise ParamsError(f"{path} does not exist") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ParamsError(f"{path} is not YAML in UTF-8: {error}") from None
+    return _values(_text(path), path)
 
 
 def parse(raw: Any, where: str) -> Params:
     """Check the content of params.yaml; `where` names it in messages. Raises as `load` does."""
+    return _checked(raw, where, "")
+
+
+def _text(path: Path) -> str:
+    try:
+        return yaml12.read(path)
+    except yaml12.Unfit as error:
+        raise ParamsError(f"{path} {error}") from None
+
+
+def _values(text: str, path: Path) -> Any:
+    try:
+        return yaml12.parse(text)
+    except yaml12.Unfit as error:
+        raise ParamsError(f"{path} {error}") from None
+
+
+def _checked(raw: Any, where: str, text: str) -> Params:
     try:
         return Params.model_validate_json(_as_json(raw, where))
     except ValidationError as error:
-        raise _first_error(error, where) from None
+        raise _first_error(error, where, text) from None
 
 
 def model(params: Params, name: str) -> Model:
     """Return the block of model `name`, or raise UnknownKey with the near name."""
     if name in params.models:
         return params.models[name]
-    raise UnknownKey(f"no model {name!r} in params.yaml{_suggest(name, params.models)}")
+    raise UnknownKey(f"no model '{shown(name, 100)}' in params.yaml{_suggest(name, params.models)}")
 
 
 def require_name(name: str) -> None:
@@ -366,8 +387,8 @@ def require_name(name: str) -> None:
         TypeAdapter(Name).validate_python(name)
     except ValidationError:
         raise WrongValue(
-            f"{name!r} cannot name a model: expected lower-case letters, digits, - and _, with a letter first and "
-            "no - or _ last"
+            f"'{shown(name, 100)}' cannot name a model: expected lower-case letters, digits, - and _, at most 100, "
+            "with a letter first and no - or _ last, and no word of YAML such as on"
         ) from None
 
 
@@ -377,16 +398,17 @@ def _as_json(raw: Any, where: str) -> str:
 
     try:
         return json.dumps(raw, default=str, ensure_ascii=False).encode("utf-8", "replace").decode()
-    except (TypeError, ValueError) as error:  # a date as a key, an anchor that holds itself
+    except (TypeError, ValueError, RecursionError) as error:  # not from a file: a date as a key, a list in itself
         raise ParamsError(f"{where} cannot be used: {error}") from None
 
 
-def _first_error(error: ValidationError, where: str) -> ParamsError:
+def _first_error(error: ValidationError, where: str, text: str) -> ParamsError:
     # A misspelt key is also a missing one: the spelling is what helps.
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    loc = [str(part) for part in first["loc"] if part != "[key]"]
+    loc: list[Any] = [part for part in first["loc"] if part != "[key]"]
     modality = loc.pop(2) if loc[:1] == ["models"] and len(loc) > 2 else None  # pydantic names the union's member
-    place = ".".join(loc) or "the whole file"
+    place = ".".join(shown(part, 100) for part in loc) or "the whole file"
+    where += f", line {yaml12.find(text, loc)[0]}" if text and loc else ""
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return _modality_error(first["input"], where, place, more)

@@ -1,5 +1,6 @@
 """Tables for people at a terminal."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from luodi import registry
+from luodi import registry, terminal
 from luodi.nets.catalogue import Architecture
 from luodi.registry import Move, Version
 from luodi.report.words import FIGURES, MISSING, at, known, part, text
+from luodi.terminal import shown
 
+CELL = 300  # characters of a value in a table
 NEWEST = 20  # versions of a model that are listed unless all are asked for
 
 
@@ -19,13 +22,13 @@ def show_result(result: Mapping[str, Any], reports: Path) -> None:
     """Print what a run ended with: metrics, verdict, version, reports."""
     show_metrics(part(result, "metrics"))
     table = Table(show_header=False, box=None)
-    table.add_row("verdict", result["verdict"])
+    _row(table, "verdict", result["verdict"])
     for reason in result["reasons"]:
-        table.add_row("", reason)
-    table.add_row("version", result["version"] or "none")
-    table.add_row("one row", f"{_figure(at(result, 'latency_ms'), '{:.2f}')} ms on this machine")
+        _row(table, "", reason)
+    _row(table, "version", result["version"] or "none")
+    _row(table, "one row", f"{_figure(at(result, 'latency_ms'), '{:.2f}')} ms on this machine")
     for report in sorted(reports.iterdir()):
-        table.add_row("report", near(report))
+        _row(table, "report", near(report))
     _print(table)
 
 
@@ -37,7 +40,7 @@ def show_metrics(metrics: Mapping[str, Any]) -> None:
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for key, (name, _, _) in FIGURES.items():
         if key in model and key in baseline:
-            table.add_row(name, _interval(model[key]), _interval(baseline[key]))
+            _row(table, name, _interval(model[key]), _interval(baseline[key]))
     _print(table)
 
 
@@ -47,10 +50,11 @@ def show_versions(versions: Mapping[str, Sequence[Version]], newest: int | None 
     for column in ("version", "stage", "metric", "baseline", "data", "params that differ", "registered"):
         table.add_column(column)
     for there in versions.values():
-        shown = slice(0, len(there) if newest is None else newest)
-        older = [(version, None) for version in there[shown.stop :] if version.stage]
-        for version, before in [*zip(there, [*there[1:], None], strict=True)][shown] + older:
-            table.add_row(
+        first = slice(0, len(there) if newest is None else newest)
+        older = [(version, None) for version in there[first.stop :] if version.stage]
+        for version, before in [*zip(there, [*there[1:], None], strict=True)][first] + older:
+            _row(
+                table,
                 version.name,
                 version.stage or "",
                 *_measured(version.facts),
@@ -67,38 +71,37 @@ def show_version(version: Version, moves: Sequence[Move], folder: Path) -> None:
     if metrics := part(facts, "metrics"):
         show_metrics(metrics)
     table = Table(show_header=False, box=None)
-    table.add_row("version", f"{version.name} {version.stage or ''}")
-    table.add_row("registered", f"{version.registered:%Y-%m-%d %H:%M} by {version.author}")
+    _row(table, "version", f"{version.name} {version.stage or ''}")
+    _row(table, "registered", f"{version.registered:%Y-%m-%d %H:%M} by {version.author}")
     for name, value in _lineage(version).items():
-        table.add_row(name, value)
+        _row(table, name, value)
     for name, value in registry.flat(part(facts, "params")).items():
-        table.add_row(f"params {name}", str(value))
+        _row(table, f"params {name}", str(value))
     for move in moves:
         if move.number == version.number:
-            table.add_row("to production", f"{move.at:%Y-%m-%d %H:%M} by {move.by} {_moved(move)}")
+            _row(table, "to production", f"{move.at:%Y-%m-%d %H:%M} by {move.by} {_moved(move)}")
     for page in sorted(folder.iterdir()):
-        table.add_row("page", near(page))
+        _row(table, "page", near(page))
     _print(table)
 
 
 def show_decision(decision: Mapping[str, Any], report: Path | None = None) -> None:
     """Print what the gate said: every rule, and the challenger beside the champion."""
-    table = Table(title=f"against {decision['champion'] or 'no version: the first'}")
+    table = Table(title=f"against {shown(decision['champion'] or 'no version: the first')}")
     for column in ("rule", "expected", "found", ""):
         table.add_column(column)
     for check in decision["checks"]:
-        table.add_row(check["name"], check["expected"], check["found"], "passed" if check["passed"] else "broken")
+        _row(table, check["name"], check["expected"], check["found"], "passed" if check["passed"] else "broken")
     _print(table)
     if comparison := decision["comparison"]:
         table = Table(title=f"{comparison['rows']:,} test rows that neither was trained on")
         for column in ("metric", "challenger", "champion", "difference"):
             table.add_column(column)
         for key, figures in comparison["metrics"].items():
-            table.add_row(
-                FIGURES[key][0], *(_interval(figures[who]) for who in ("challenger", "champion", "difference"))
-            )
+            who = ("challenger", "champion", "difference")
+            _row(table, FIGURES[key][0], *(_interval(figures[one]) for one in who))
         _print(table)
-    print("\n  ".join([f"verdict: {decision['verdict']}", *decision["reasons"]]))
+    print("\n  ".join([f"verdict: {decision['verdict']}", *(shown(one, CELL) for one in decision["reasons"])]))
     if report:
         print(f"report: {near(report)}")
 
@@ -109,14 +112,14 @@ def show_architectures(architectures: Sequence[Architecture]) -> None:
     for column in ("name", "modality", "parameters", "description"):
         table.add_column(column)
     for one in architectures:
-        table.add_row(one.name, one.modality, ", ".join(one.parameters), one.description)
+        _row(table, one.name, one.modality, ", ".join(one.parameters), one.description)
     _print(table)
 
 
 def near(path: Path) -> str:
     """The path as a person would type it here: relative if it lies below the working directory."""
     here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return shown(path.relative_to(here) if path.is_relative_to(here) else path, CELL)
 
 
 def _measured(facts: Mapping[str, Any]) -> tuple[str, str]:
@@ -132,9 +135,9 @@ def _data(facts: Mapping[str, Any]) -> str:
     return f"{_figure(at(data, 'rows'), '{:,}')} rows {text(at(data, 'hash'))[:8]}" if data else ""
 
 
-def _differences(before: Version | None, after: Version) -> str:
+def _differences(before: Version | None, after: Version) -> list[str]:
     old, new = part(before and before.facts, "params"), part(after.facts, "params")
-    return "\n".join(registry.differences(old, new)) if old and new else ""
+    return registry.differences(old, new) if old and new else []
 
 
 def _lineage(version: Version) -> dict[str, str]:
@@ -177,12 +180,20 @@ def _figure(value: Any, form: str = "{:.4f}") -> str:
     return form.format(value) if known(value) else MISSING
 
 
+def _row(table: Table, *cells: object) -> None:
+    """Add a row; a list is a cell of several lines, anything else of one, whatever it holds."""
+    table.add_row(
+        *("\n".join(shown(one, CELL) for one in (cell if isinstance(cell, list) else [cell])) for cell in cells)
+    )
+
+
 def _console(width: int | None = None) -> Console:
     """A console that shows text as it stands: reasons, comments and names are people's own, never markup."""
-    return Console(width=width, markup=False, emoji=False, highlight=False)
+    return Console(file=terminal.bare(sys.stdout), width=width, markup=False, emoji=False, highlight=False)
 
 
 def _print(table: Table) -> None:
+    """Print a table whose cells are visible text; what else is in it is its own lines and colours."""
     console = _console()
     if console.is_terminal:
         console.print(table)

@@ -332,7 +332,7 @@ def run_dag(root: Path, origin: Origin, commit: str, model: str, log: Path) -> M
     result = log.with_suffix(".json")
     command = [sys.executable, "-m", "luodi.airflow.once", str(root), model, commit, str(log), str(result)]
     if subprocess.run([*dies_too("KILL"), *command], env=variables, check=False).returncode:
-        raise StageFailed(f"retrain_{model} failed; the end of {log}:\n{_why(log)}")
+        raise StageFailed(f"retrain_{model} failed; the end of {log}:", *_why(log))
     outcome: Mapping[str, Any] = read_json(result)
     result.unlink()
     return outcome
@@ -374,7 +374,7 @@ def _airflow(module: Sequence[str], variables: Mapping[str, str], log: Path) -> 
     with log.open("ab") as file:
         command = [*dies_too("KILL"), sys.executable, "-m", *module]
         if subprocess.run(command, check=False, stdout=file, stderr=file, env=variables).returncode:
-            raise LuodiError(f"Airflow's database could not be made or updated; the end of {log}:\n{_why(log)}")
+            raise LuodiError(f"Airflow's database could not be made or updated; the end of {log}:", *_why(log))
 
 
 def _sqlite(database: Path) -> str:
@@ -414,7 +414,7 @@ def stand(root: Path, origin: Origin, port: int) -> None:
         if not ended:
             _welcome(url, origin, next_runs)
         _wait(parts, variables, log)
-        raise LuodiError(f"Airflow's {_ended(parts)} ended by itself; the end of {log}:\n{_why(log)}")
+        raise LuodiError(f"Airflow's {_ended(parts)} ended by itself; the end of {log}:", *_why(log))
     except KeyboardInterrupt:
         print("stopping Airflow", flush=True)
     finally:
@@ -624,12 +624,12 @@ def _seed(root: Path, origin: Origin, commit: str, runner: Runner) -> None:
         clone.dvc("push", "data.dvc")
 
 
-def _why(log: Path) -> str:
+def _why(log: Path) -> list[str]:
     text = log.read_text(encoding="utf-8", errors="replace")
     # An error of ours to its last line, which stands before the next line of the log's own.
     if told := re.findall(r"^error: .*(?:\n(?!\d{4}-\d\d-|Traceback|$).*)*", text, re.MULTILINE):
-        return str(told[-1])
+        return str(told[-1]).splitlines()
     lines = text.splitlines()
     errors = [line for line in lines if "error: " in line or "ERROR" in line]
     said = [line for line in lines if line and not line.startswith((" ", "Traceback"))]
-    return "\n".join((errors or said)[-15:])
+    return (errors or said)[-15:]

@@ -5,7 +5,7 @@
     │   └── NothingLeft       4   every row was quarantined
     ├── Held                  5   the model is not good enough to land, or was rejected
     │   └── Unproven          6   too few test rows to tell whether it is
-    ├── ParamsError          10   params.yaml cannot be used
+    ├── ParamsError          10   params.yaml (or dvc.yaml) cannot be used
     │   ├── UnknownKey       11
     │   └── WrongValue       12
     ├── DataError            20   the raw data cannot be used
@@ -31,11 +31,24 @@ A message names the thing, what was expected, what was found, and what to do.
 
 from typing import ClassVar
 
+from luodi.terminal import shown
+
+LINE, LINES = 2000, 60  # characters of a line of a message, and lines
+
 
 class LuodiError(Exception):
-    """Base of all errors that end in one message and an exit code, never a traceback."""
+    """Base of all errors that end in one message and an exit code, never a traceback.
+
+    Each argument is a line. What values in it hold stays in that line, see `luodi.terminal`.
+    """
 
     exit_code: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        lines = [shown(line, LINE) for line in self.args]
+        if len(lines) > LINES:
+            lines[1 : 2 - LINES] = [f"… ({len(lines) - LINES + 1:,} more lines)"]
+        return "\n".join(lines)
 
 
 class ValidationFailed(LuodiError):

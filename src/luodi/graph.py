@@ -4,14 +4,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from luodi import yaml12
+from luodi.errors import ParamsError
+from luodi.terminal import shown
+
+KEYS = ("deps", "params", "outs", "metrics", "plots")
 
 
 def stages(path: Path, model: str, modality: str) -> dict[str, dict[str, list[str]]]:
-    """Return stage -> {"deps": paths, "outs": paths, "params": keys} of one model, in the order of dvc.yaml."""
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+    """Return stage -> {"deps": paths, "outs": paths, "params": keys} of one model, in the order of dvc.yaml.
+
+    Raises:
+        ParamsError: dvc.yaml is missing, not YAML, or not a graph of stages for each model.
+    """
+    try:
+        raw = yaml12.parse(yaml12.read(path))
+    except yaml12.Unfit as error:
+        raise ParamsError(f"{path} {error}") from None
+    if not isinstance(raw, dict) or not isinstance(raw.get("stages"), dict) or not raw["stages"]:
+        raise ParamsError(f"{path}: expected a mapping `stages:`, found none; restore it with `git checkout`")
     values = {"${key}": model, "${item.modality}": modality}
-    return {stage: _fill(body["do"], values) for stage, body in raw.items()}
+    return {stage: _fill(path, stage, body, values) for stage, body in raw["stages"].items()}
 
 
 def edges(graph: Mapping[str, Mapping[str, list[str]]]) -> set[tuple[str, str]]:
@@ -24,13 +37,28 @@ def edges(graph: Mapping[str, Mapping[str, list[str]]]) -> set[tuple[str, str]]:
     }
 
 
-def _fill(body: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, list[str]]:
-    outs = [*body.get("outs", []), *body.get("metrics", []), *body.get("plots", [])]
-    parts = {"deps": body.get("deps", []), "params": body.get("params", []), "outs": outs}
-    return {name: [_replace(item, values) for item in items] for name, items in parts.items()}
+def _fill(path: Path, stage: str, body: Any, values: Mapping[str, str]) -> dict[str, list[str]]:
+    where = f"{path}: stages.{shown(stage, 100)}"
+    if not isinstance(body, dict) or not isinstance(do := body.get("do"), dict):
+        raise ParamsError(f"{where}: expected `foreach: ${{models}}` and a mapping `do:`, found {shown(body, 100)}")
+    found = {key: [_filled(f"{where}.do.{key}", item, values) for item in _items(where, do, key)] for key in KEYS}
+    outs = [*found["outs"], *found["metrics"], *found["plots"]]
+    return {"deps": found["deps"], "params": found["params"], "outs": outs}
 
 
-def _replace(text: str, values: Mapping[str, str]) -> str:
+def _items(where: str, do: Mapping[str, Any], key: str) -> list[Any]:
+    if not isinstance(items := do.get(key, []), list):
+        raise ParamsError(f"{where}.do.{key}: expected a list, found {shown(items, 100)}")
+    return items
+
+
+def _filled(where: str, item: Any, values: Mapping[str, str]) -> str:
+    """An item with its placeholders filled in; of one with settings (`path: {cache: false}`) the path."""
+    text = next(iter(item)) if isinstance(item, dict) and len(item) == 1 else item
+    if not isinstance(text, str):
+        raise ParamsError(f"{where}: expected a text, found {shown(item, 100)}")
     for placeholder, value in values.items():
         text = text.replace(placeholder, value)
+    if "${" in text:
+        raise ParamsError(f"{where}: cannot fill in {shown(text, 100)}: expected no other than {', '.join(values)}")
     return text

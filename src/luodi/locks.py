@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from luodi import yaml12
 from luodi.errors import ArtifactError
 from luodi.files import write_text
+from luodi.terminal import shown
 
 Entries = Mapping[str, Any]
 """From `STAGE@MODEL` to its entry: cmd, deps, params, outs, with their hashes."""
@@ -25,19 +25,38 @@ def parse(text: str, where: str) -> dict[str, Any]:
         ArtifactError: It is not a dvc.lock (a merge conflict left in it, say).
     """
     try:
-        entries = dict((yaml.safe_load(text) or {}).get("stages") or {})
-        if strange := [name for name, entry in entries.items() if not isinstance(entry, dict)]:
-            raise ValueError(f"{strange[0]} is no entry")
-        return entries
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ArtifactError(f"{where} is not a dvc.lock ({reason}): restore it with `git checkout`") from None
+        whole = yaml12.parse(text, strict=False)
+    except yaml12.Unfit as error:
+        raise _strange(where, str(error)) from None
+    entries = whole.get("stages") if isinstance(whole, dict) else whole
+    if entries is None:
+        return {}
+    if not isinstance(entries, dict):
+        raise _strange(where, "it holds no stages")
+    for name, entry in entries.items():
+        if not _is_entry(entry, "@" in name):
+            raise _strange(where, f"{shown(name, 100)} is no entry")
+    return entries
+
+
+def _is_entry(entry: Any, of_model: bool) -> bool:
+    """Whether it is a mapping; of a model's stage, one of files with their hashes."""
+    if not isinstance(entry, dict) or not of_model:
+        return isinstance(entry, dict)
+    parts = [entry.get(name, []) for name in ("deps", "outs")]
+    return all(isinstance(part, list) for part in parts) and all(
+        isinstance(one, dict) and {"path", "md5"} <= one.keys() for part in parts for one in part
+    )
+
+
+def _strange(where: str, reason: str) -> ArtifactError:
+    return ArtifactError(f"{where} is not a dvc.lock ({reason}): restore it with `git checkout`")
 
 
 def write(path: Path, entries: Entries) -> None:
     """Write a dvc.lock as DVC lays it out, sorted by stage, so that merges touch few lines."""
     body = {"schema": "2.0", "stages": {name: entries[name] for name in sorted(entries)}}
-    write_text(path, yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=10**9))
+    write_text(path, yaml12.dump(body))
 
 
 def of_model(entries: Entries, model: str) -> dict[str, Any]:

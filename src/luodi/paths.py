@@ -1,5 +1,6 @@
 """Where every artifact of a model lies, relative to the root of the checkout."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def find_root(start: Path | None = None) -> Path:
     """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
-        if (folder / PARAMS).is_file():
+        if os.path.lexists(folder / PARAMS):  # one that cannot be read is told by whoever reads it
             return folder
     raise LuodiError(f"no {PARAMS} in {here} or above it: run luodi inside a checkout of the project")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from luodi.errors import LuodiError
+from luodi.terminal import visible
 
 TAIL = 40  # lines of output kept for an error message
 ELSEWHERE = frozenset(
@@ -43,7 +44,7 @@ class CommandFailed(LuodiError):
     """A command ended with an error. `output` holds what it printed, standard error last, or its last lines."""
 
     def __init__(self, command: Sequence[str], code: int, output: str) -> None:
-        super().__init__(redact(f"`{' '.join(command)}` ended with exit code {code}:\n{output}"))
+        super().__init__(redact(f"`{' '.join(command)}` ended with exit code {code}:"), *redact(output).splitlines())
         self.code = code
         self.output = redact(output)
 
@@ -53,7 +54,7 @@ class Runner:
     """Runs one command at a time.
 
     Attributes:
-        log: Receives each line of output of streamed commands.
+        log: Receives each line of output of streamed commands, made visible.
     """
 
     log: Callable[[str], None]
@@ -104,7 +105,7 @@ class Runner:
         tail: deque[str] = deque(maxlen=TAIL)
         for line in process.stdout:
             tail.append(line)
-            self.log(redact(line.rstrip("\n")))
+            self.log(visible(redact(line.rstrip("\n")).expandtabs()))
         return "".join(tail), ""
 
     def kill(self, grace: float = 5.0) -> None:

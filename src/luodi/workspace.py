@@ -200,7 +200,7 @@ def clone(
         except Exception as error:
             kept = _keep_failure(root, origin.home / "failed")
             if isinstance(error, LuodiError):  # it may name a report there
-                error.args = (str(error).replace(str(root), str(kept)),)
+                error.args = tuple(str(line).replace(str(root), str(kept)) for line in error.args)
             raise
         finally:
             shutil.rmtree(root, ignore_errors=True)
@@ -289,7 +289,8 @@ def _explain(error: CommandFailed, root: Path) -> LuodiError:
     if match := re.search(r"failed to run: (.+?), exited with (-?\d+)", error.output):
         # What the stage said last, from its error to what DVC adds.
         said = re.search(r"^error: .*?(?=^ERROR: |\Z)", error.output, re.MULTILINE | re.DOTALL)
-        failure = StageFailed(f"`{match[1]}` ended with exit code {match[2]}\n{said[0] if said else ''}".rstrip())
+        lines = said[0].rstrip().splitlines() if said else []
+        failure = StageFailed(f"`{match[1]}` ended with exit code {match[2]}", *lines)
         failure.code = int(match[2])
         return failure
     if NO_SPACE in error.output:
@@ -304,5 +305,6 @@ def _explain(error: CommandFailed, root: Path) -> LuodiError:
         )
     if re.search(r"failed to (pull|push|fetch|transfer)|Everything is up to date|remote|upload|download", error.output):
         said = re.search(r"^ERROR: .*", error.output, re.MULTILINE | re.DOTALL)
-        return RemoteError(f"the DVC remote cannot be used: {redact((said[0] if said else error.output).strip())}")
+        first, *more = redact((said[0] if said else error.output).strip()).splitlines() or [""]
+        return RemoteError(f"the DVC remote cannot be used: {first}", *more)
     return error

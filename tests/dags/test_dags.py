@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from project import Project
 
 from luodi import config, graph
@@ -71,12 +72,28 @@ def parsed(make_project: Callable[[str], Project]) -> dict[str, Any]:
     return parse(make_project("parsed"))
 
 
+LONGEST = "a" * 100  # name of a model
+
+
 @pytest.fixture(scope="module")
-def asking(make_project: Callable[[str], Project]) -> dict[str, Any]:
-    """The DAG where a person has to approve."""
+def both(make_project: Callable[[str], Project]) -> dict[str, Any]:
+    """DAGs where a person has to approve, one of a model with the longest name."""
     project = make_project("asking")
     project.set({"register": {"approval": "human", "timeout_hours": 0.5}})
-    return dict(parse(project)["dags"]["retrain_reviews"])
+    path = project.root / "params.yaml"
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    params["models"][LONGEST] = params["models"]["reviews"]
+    path.write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
+    return dict(parse(project)["dags"])
+
+
+@pytest.fixture(scope="module")
+def asking(both: dict[str, Any]) -> dict[str, Any]:
+    return dict(both["retrain_reviews"])
+
+
+def test_the_longest_name_makes_a_dag(both: dict[str, Any]) -> None:
+    assert both[f"retrain_{LONGEST}"]["tasks"] == both["retrain_reviews"]["tasks"]
 
 
 @pytest.fixture(scope="module")

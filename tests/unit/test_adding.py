@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from dvc.utils.serialize import loads_yaml
 from PIL import Image
 
 from luodi import adding, config, workspace
@@ -20,12 +21,14 @@ from luodi.errors import (
     BrokenData,
     DataError,
     EmptyData,
+    LuodiError,
     MissingColumn,
     MissingData,
     ParamsError,
     SourceMismatch,
     WrongValue,
 )
+from luodi.terminal import visible
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = (ROOT / "params.yaml").read_bytes()
@@ -44,7 +47,8 @@ def root(tmp_path, monkeypatch):
 
     def dvc(runner, where, *arguments):
         assert arguments == ("add", "data")
-        (where / "data.dvc").write_text(f"md5: {adding.sources.folder_checksum(where / 'data')}\n")
+        found = adding.sources.folder_checksum(where / "data")
+        (where / "data.dvc").write_text(f"outs:\n- md5: {found}\n  path: data\n")
 
     monkeypatch.setattr(workspace, "dvc", dvc)
     return folder
@@ -466,7 +470,7 @@ def test_the_nearest_model_gives_the_settings(root, write):
 
 
 def test_data_that_is_away_would_be_dropped_from_the_pointer(root, write):
-    (root / "data.dvc").write_text("md5: 0123.dir\n")
+    (root / "data.dvc").write_text("outs:\n- md5: 0123.dir\n  path: data\n")
     with pytest.raises(MissingData, match=r"is away, though data\.dvc records it"):
         add(root, write("a.csv", GOOD))
     (root / "data").mkdir()
@@ -553,6 +557,72 @@ def test_columns_of_each_kind(write):
     assert tables.columns(write("a.csv", "a,b\n1,2\n")) == ["a", "b"]
     assert tables.columns(write("a.jsonl", '{"x": 1, "y": 2}\n')) == ["x", "y"]
     assert tables.columns(write("a.parquet", parquet(p=[1], q=[2]))) == ["p", "q"]
+
+
+# Names and labels
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 101, "a" * 245, "on", "null", "a.lock", "a..b", "a@{b", "-a", ".a", "A", "a\x1b[31m"]
+)
+def test_a_name_that_something_cannot_carry_is_one_line(root, write, name):
+    before = everything(root)
+    with pytest.raises(WrongValue, match=r"cannot name a model: expected lower-case letters, .* at most 100") as caught:
+        add(root, write("a.csv", GOOD), name)
+    assert len(str(caught.value)) < 400
+    assert visible(str(caught.value)) == str(caught.value)
+    assert everything(root) == before
+
+
+LABELS = ["yes", "no", "on", "null", "09", "1e3", "1:30", "2024-01-01", "1_000", "👩‍💻", "a\u202eb", "a\x1b[31m",
+          '"', "\\x41", "~", "全角　空格", "\ufeffx", "-", "a: b", "#x", "\U000e0041", "x" * 255]  # fmt: skip
+
+
+def test_odd_labels_are_the_same_in_params_for_us_and_for_dvc(root, write):
+    rows = [json.dumps({"text": f"房间{number}", "label": LABELS[number % len(LABELS)]}) for number in range(220)]
+    told = add(root, write("a.jsonl", "\n".join(rows)))
+    expected = sorted(label.strip() for label in LABELS)
+    assert list(config.load(root / "params.yaml").models["new"].labels) == expected
+    assert loads_yaml((root / "params.yaml").read_text())["models"]["new"]["labels"] == expected
+    assert visible(told, keep="\n") == told
+
+
+@pytest.mark.parametrize("label", ["a" * 256, "b" * 5000, "c\u2028d"])
+def test_a_label_that_is_none_is_told_in_short(root, write, label):
+    before = everything(root)
+    rows = [json.dumps({"text": f"房间{number}", "label": ["good", label][number % 2]}) for number in range(100)]
+    with pytest.raises(LuodiError, match="labels") as caught:
+        add(root, write("a.jsonl", "\n".join(rows)))
+    assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
+    assert everything(root) == before
+
+
+@pytest.mark.parametrize("folder", ["猫" * 85, "a" * 255, "a\nb", "\x1b[2J", "\u202e", "a'b\"", " x "])
+def test_folders_of_odd_names_are_classes(root, pictures, folder):
+    (pictures / "dog").rename(pictures / folder)
+    told = add(root, pictures)
+    assert folder in config.load(root / "params.yaml").models["new"].labels
+    assert visible(told, keep="\n") == told
+    assert max(map(len, told.splitlines())) < 200
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"\xff.csv"), "\x1b]0;x\x07.csv", "a\nb\u202e.csv", "评论.csv"])
+def test_files_of_odd_names_are_sources(root, write, name):
+    add(root, write(name, GOOD))
+    assert len(read(root)) == 100
+
+
+@pytest.mark.parametrize("column", ["\x1b[31m", "\u202etext", "x" * 5000, "a\nb"])
+def test_odd_columns_are_told_in_short(root, write, column):
+    source = write("a.jsonl", "\n".join(json.dumps({column: f"房间{n}", "label": "ab"[n % 2]}) for n in range(100)))
+    told = add(root, source, text=column)
+    with pytest.raises(MissingColumn) as caught:
+        add(root, source, "other", text="zzz")
+    for message in (told, str(caught.value)):
+        assert visible(message, keep="\n") == message
+        assert max(map(len, message.splitlines())) < 500
+    assert "\n" not in str(caught.value)
 
 
 # The command

@@ -136,6 +136,15 @@ def test_a_wrong_type_is_named(place, value):
         ("labels", ["one"], "at least 2 items"),
         ("labels", ["a", "a"], "distinct"),
         ("labels", ["a", ""], "not empty"),
+        ("labels", ["a", "b" * 256], "at most 255 characters"),
+        ("labels", ["a", "b\u2028"], "is a line break to some readers"),
+        ("labels", [str(number) for number in range(1001)], "at most 1000 items"),
+        ("owner", "x" * 256, "at most 255 characters"),
+        ("schedule", "* " * 200, "at most 255 characters"),
+        ("card.licence", "x" * 5001, "at most 5000 characters"),
+        ("card.limits", ["x"] * 101, "at most 100 items"),
+        ("preprocess.stop_words", ["x" * 256], "at most 255 characters"),
+        ("preprocess.test_source", "x" * 256, "at most 255 characters"),
         ("schedule", 7, "valid string, found 7"),
     ],
 )  # fmt: skip
@@ -157,7 +166,28 @@ def test_a_model_name_that_a_tag_cannot_carry_is_refused(name):
         config.parse({"models": {name: PARAMS["models"]["reviews"]}}, "params.yaml")
 
 
-@pytest.mark.parametrize("name", ["r", "reviews2", "hotel-reviews", "a_b"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a" * 101, "at most 100 characters"),
+        ("a" * 245, "at most 100 characters"),
+        ("on", "on is a word of YAML"),
+        ("null", "null is a word of YAML"),
+        ("a.lock", "match pattern"),
+        ("a..b", "match pattern"),
+        ("a@{b", "match pattern"),
+        ("-a", "match pattern"),
+        ("a\n", "match pattern"),
+    ],
+)
+def test_a_name_that_something_cannot_carry_is_one_line(name, message):
+    with pytest.raises(WrongValue, match=message) as caught:
+        config.parse({"models": PARAMS["models"] | {name: PARAMS["models"]["reviews"]}}, "params.yaml")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["r", "a" * 100, "list", "show", "production", "reviews2", "hotel-reviews", "a_b"])
 def test_a_model_name_is_taken(name):
     assert name in config.parse({"models": {name: PARAMS["models"]["reviews"]}}, "params.yaml").models
 
@@ -183,8 +213,8 @@ def test_a_model_name_is_taken(name):
         (b"models: \x00", ParamsError, "not YAML in UTF-8"),
         (b"a: 1\nmodels: {}\na: 2\n", ParamsError, "key a stands twice"),
         (b"models: !!python/object:os.system {}", ParamsError, "not YAML in UTF-8"),
-        (b"2024-01-01: x", ParamsError, "keys must be str"),
-        (b"&a [*a]", ParamsError, "Circular reference"),
+        (b"2024-01-01: x", ParamsError, "2024-01-01 is not the same to every reader"),
+        (b"&a [*a]", ParamsError, r"\*a is used inside of itself"),
         (b"[" * 5000, ParamsError, "not YAML in UTF-8"),
     ],
 )

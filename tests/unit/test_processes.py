@@ -50,7 +50,7 @@ def test_a_warning_is_no_part_of_an_answer(runner, lines, tmp_path):
 
 
 def test_a_failure_tells_the_output_and_then_the_errors(runner, tmp_path):
-    with pytest.raises(CommandFailed, match="exit code 1:\nout\nwhy\n") as caught:
+    with pytest.raises(CommandFailed, match=r"exit code 1:\nout\nwhy$") as caught:
         runner.run("sh", "-c", "echo why >&2; printf out; exit 1", cwd=tmp_path)
     assert caught.value.output == "out\nwhy\n"
 
@@ -79,7 +79,7 @@ def test_lines_come_as_they_are_printed(tmp_path):
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("code", [1, 3, 70, 255])
 def test_an_exit_code_is_told_with_the_output(runner, stream, code, tmp_path):
-    with pytest.raises(CommandFailed, match=rf"`sh -c .*` ended with exit code {code}:\nwhy\n") as caught:
+    with pytest.raises(CommandFailed, match=rf"`sh -c .*` ended with exit code {code}:\nwhy$") as caught:
         runner.run("sh", "-c", f"echo why >&2; exit {code}", cwd=tmp_path, stream=stream)
     assert (caught.value.code, caught.value.output) == (code, "why\n")
     assert runner.run("true", cwd=tmp_path) == ""

@@ -119,11 +119,22 @@ def test_changed_data_is_a_mismatch(change, data, tmp_path):
         sources.verify(folder, ROOT / "data.dvc")
 
 
-@pytest.mark.parametrize("content", [None, "", "outs: []\n"])
-def test_a_pointer_without_a_record_is_a_mismatch(content, data, tmp_path):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "expected no MD5"),
+        (b"", "is no DVC pointer: expected `outs`"),
+        (b"outs: []\n", "is no DVC pointer"),
+        (b"md5: 1.dir\n", "is no DVC pointer"),
+        (b"outs:\n- md5: [1]\n", "is no DVC pointer"),
+        (b"<<<<<<< HEAD\nouts:\n- md5: 1.dir\n=======\n", "is not YAML in UTF-8: line 2"),
+        (b"\xff", "line 1 holds the byte 0xff"),
+    ],
+)
+def test_a_pointer_without_a_record_is_a_mismatch(content, message, data, tmp_path):
     if content is not None:
-        (tmp_path / "data.dvc").write_text(content)
-    with pytest.raises(SourceMismatch, match="expected no MD5"):
+        (tmp_path / "data.dvc").write_bytes(content)
+    with pytest.raises(SourceMismatch, match=message):
         sources.verify(data, tmp_path / "data.dvc")
 
 

@@ -18,6 +18,7 @@ from airflow.sdk import DagRunState, TaskInstanceState
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.utils.helpers import log_filename_template_renderer
 
+from luodi import terminal
 from luodi.airflow import local
 from luodi.airflow.approval import TASK
 from luodi.airflow.desk import Desk, Unanswered, refusal
@@ -37,7 +38,7 @@ class Progress:
     def begin(self, task: str) -> None:
         self.started[task] = time.monotonic()
         if self.out.isatty():
-            print(f"  {task:<12} ...", end="\r", flush=True, file=self.out)
+            print(f"  {task:<12} ...", end="\r", flush=True, file=terminal.bare(self.out))
 
     def end(self, task: str, state: str) -> None:
         seconds = time.monotonic() - self.started.pop(task, time.monotonic())
@@ -103,7 +104,7 @@ def listen(progress: Progress, desk: Desk, logs: TaskLogs) -> None:
 
 def main(root: Path, model: str, commit: str, log: Path, result: Path) -> int:
     """Run `retrain_MODEL` of `commit`; return 0 unless a task failed."""
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    out = terminal.screen(os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace"))
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

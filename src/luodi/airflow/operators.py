@@ -18,6 +18,7 @@ from luodi.files import read_json
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
 from luodi.processes import Runner
+from luodi.terminal import shown
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -129,7 +130,7 @@ class GateOperator(WorkspaceOperator, SkipMixin):
         from luodi import trial
 
         decision = trial.decide(job.origin, job.commit, self.model, job.entries, job.runner)
-        self.log.info("%s: %s", self.model, "; ".join([decision["verdict"], *decision["reasons"]]))
+        self.log.info("%s: %s", self.model, "; ".join(map(shown, [decision["verdict"], *decision["reasons"]])))
         return {"commit": job.commit, "entries": {}, "decision": decision}
 
 
@@ -166,7 +167,7 @@ class RegisterOperator(WorkspaceOperator):
         except Held as error:  # what was approved is no longer what would happen: no retry mends that
             raise AirflowFailException(str(error)) from None
         if landed.version is None:
-            self.log.warning("not landed: %s", "; ".join(landed.decision["reasons"]))
+            self.log.warning("not landed: %s", "; ".join(map(shown, landed.decision["reasons"])))
         return outcome(landed.decision, landed.version.name if landed.version else None, landed.new)
 
     def _approval(self, verdict: str, before: Results) -> dict[str, str]:

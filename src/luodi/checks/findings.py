@@ -5,6 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from luodi.terminal import visible
+
 EXAMPLES = 5
 FAILED, WARNED, PASSED = "failed", "passed with warnings", "passed"
 
@@ -23,7 +25,7 @@ class Example:
     beside: "Example | None" = None
 
     def __str__(self) -> str:
-        return f"{self.shard} row {self.row} [{self.label}] {shown(self.text, 40)}"
+        return f"{shown(self.shard, 60)} row {self.row} [{self.label}] {shown(self.text, 40)}"
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,17 @@ def verdict(findings: list[Finding]) -> str:
     return next(one for one in (FAILED, WARNED, PASSED) if one in verdicts or one == PASSED)
 
 
-def message(findings: list[Finding]) -> str:
-    """Name every critical failure, what was expected and found, and up to five examples of each."""
+def message(findings: list[Finding]) -> list[str]:
+    """Name every critical failure, what was expected and found, and up to five examples of each, a line each."""
     failures = [finding for finding in findings if finding.verdict == FAILED]
-    return "\n".join(
+    return [
         line
         for failure in failures
         for line in (
             f"  {failure.title}: expected {failure.expected}; found {failure.found}",
             *(f"    {example}" for example in failure.examples),
         )
-    )
+    ]
 
 
 def examples(measured: pa.Table, places: Any, item: str, width: int = 120) -> tuple[Example, ...]:
@@ -87,11 +89,7 @@ def shown(value: str | None, width: int) -> str:
     if value is None:
         return "(missing)"
     cut = value if len(value) <= width else value[: width - 1] + "…"
-    return "".join(char if char.isprintable() else _escape(char) for char in cut)
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
+    return visible(cut)
 
 
 def _finding(one: dict[str, Any], measured: pa.Table, item: str) -> Finding:

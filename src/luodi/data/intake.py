@@ -44,7 +44,7 @@ def choose_columns(found: Sequence[str], text: str | None, label: str | None, wh
     text = text or _other(found, label)
     if text is None or label is None or text == label:
         kind = "texts: name it with --text-column" if text is None else "labels: name it with --label-column"
-        raise MissingColumn(f"{where}: cannot tell the column of the {kind}; found {', '.join(found[:9]) or 'none'}")
+        raise MissingColumn(f"{where}: cannot tell the column of the {kind}; found {tables.names(found)}")
     return text, label
 
 
@@ -179,7 +179,7 @@ class Writer:
 
         kind = pa.string() if modality == "text" else pa.binary()
         self._schema = pa.schema([(modality, kind), ("label", pa.string()), ("source", pa.string())])
-        self._folder, self._source = folder, source
+        self._folder, self._source = folder, _utf8(source)
         self._file: Any = None
         self.shards = 0
 

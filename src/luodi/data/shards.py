@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from luodi.errors import BrokenData, EmptyData, MissingColumn, MissingData
+from luodi.terminal import shown
 
 COLUMNS = {
     "text": {"text": pa.string(), "label": pa.string(), "source": pa.string()},
@@ -112,7 +113,7 @@ def _open(path: Path, columns: dict[str, pa.DataType]) -> pq.ParquetFile:
     if missing:
         raise MissingColumn(
             f"{path}: expected columns {', '.join(columns)}; missing {', '.join(missing)}; "
-            f"found {', '.join(file.schema_arrow.names) or 'none'}"
+            f"found {', '.join(shown(name, 60) for name in file.schema_arrow.names[:9]) or 'none'}"
         )
     return file
 

@@ -2,7 +2,6 @@
 
 import gzip
 import math
-import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from luodi import yaml12
 from luodi.errors import BrokenData, MissingData, SourceMismatch
 from luodi.files import checksum, folder_checksum, replacing
 
@@ -207,7 +207,18 @@ def verify(folder: Path, pointer: Path) -> None:
 
 
 def recorded(pointer: Path) -> str:
-    """Return the MD5 in a DVC pointer file; "no MD5" if it has none, or if there is no file."""
-    text = pointer.read_text(encoding="utf-8") if pointer.exists() else ""
-    match = re.search(r"md5: (\S+)", text)
-    return match[1] if match else "no MD5"
+    """Return the MD5 in a DVC pointer file; "no MD5" if there is no file.
+
+    Raises:
+        SourceMismatch: It is none: a merge conflict was left in it, say.
+    """
+    if not pointer.exists():
+        return "no MD5"
+    try:
+        whole = yaml12.parse(yaml12.read(pointer), strict=False)
+    except yaml12.Unfit as error:
+        raise SourceMismatch(f"{pointer} {error}: restore it with `git checkout`") from None
+    match whole:
+        case {"outs": [{"md5": str(md5)}]}:
+            return md5
+    raise SourceMismatch(f"{pointer} is no DVC pointer: expected `outs` with one `md5`; restore it with `git checkout`")

@@ -2,12 +2,13 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from luodi.errors import BrokenData, MissingColumn, MissingData
+from luodi.terminal import shown
 
 BATCH = 4096
 UTF8 = "utf-8-sig"  # with or without a byte order mark
@@ -51,8 +52,8 @@ def records(
 
 def not_text(name: str, encoding: str) -> NotText:
     """The error for a file or stream that is not in `encoding`."""
-    shown = "UTF-8" if encoding == UTF8 else encoding
-    return NotText(f"{name} is not {shown}: convert it with `iconv -t utf-8`")
+    expected = "UTF-8" if encoding == UTF8 else encoding
+    return NotText(f"{name} is not {expected}: convert it with `iconv -t utf-8`")
 
 
 def json_object(line: str, where: str) -> Record:
@@ -83,10 +84,15 @@ def columns(path: Path, encoding: str = UTF8) -> list[str]:
     return [name for name in first[1] if name is not None] if first else []
 
 
-def missing(where: str, names: tuple[str, ...], found: list[str]) -> MissingColumn:
-    """The error for a table, or a row, without one of the columns `names`."""
-    wanted = ", ".join(f"`{name}`" for name in names)
-    return MissingColumn(f"{where}: expected a column or key {wanted}, found {', '.join(found[:9]) or 'none'}")
+def missing(where: str, wanted: tuple[str, ...], found: list[str]) -> MissingColumn:
+    """The error for a table, or a row, without one of the columns `wanted`."""
+    expected = ", ".join(f"`{shown(name, 60)}`" for name in wanted)
+    return MissingColumn(f"{where}: expected a column or key {expected}, found {names(found)}")
+
+
+def names(found: Sequence[str]) -> str:
+    """Return some columns of a table, as they stand in a message."""
+    return ", ".join(shown(name, 60) for name in found[:9]) or "none"
 
 
 def jsonl(file: TextIO, name: str) -> Iterator[tuple[str, Record]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from luodi import terminal
 from luodi.config import Training
 from luodi.errors import LuodiError
 from luodi.nets.batches import Batches
@@ -115,12 +116,15 @@ class Progress(keras.callbacks.Callback):
         now = time.monotonic()
         if self.live and now - self.told > SECONDS_BETWEEN_UPDATES:
             self.told = now
-            print(f"\r{self._head()}: batch {batch + 1}/{self.batches}", end="", flush=True)
+            self._print(f"\r{self._head()}: batch {batch + 1}/{self.batches}", end="")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         values = ", ".join(f"{name} {(logs or {})[name]:.4f}" for name in COLUMNS[1:])
         start = "\r\x1b[K" if self.live else ""
-        print(f"{start}{self._head()}: {values} ({time.monotonic() - self.started:.1f} s)", flush=True)
+        self._print(f"{start}{self._head()}: {values} ({time.monotonic() - self.started:.1f} s)")
+
+    def _print(self, text: str, end: str = "\n") -> None:
+        print(text, end=end, flush=True, file=terminal.bare(sys.stdout))  # it moves the cursor
 
     def _head(self) -> str:
         return f"train: epoch {self.epoch}/{self.epochs}"

@@ -144,8 +144,8 @@ def _writer(stack: ExitStack, path: Path) -> Callable[[pa.Table], None]:
 
 
 def _judge(paths: ModelPaths, measured: pa.Table, found: list[Finding]) -> None:
-    where = f"{findings.message(found)}\nopen {paths.validation_report} for the full report"
+    where = *findings.message(found), f"open {paths.validation_report} for the full report"
     if _sum(measured[rows.HELD]) == measured.num_rows:
-        raise NothingLeft(f"every row of {paths.model} was quarantined, none is left to train on:\n{where}")
+        raise NothingLeft(f"every row of {paths.model} was quarantined, none is left to train on:", *where)
     if findings.verdict(found) == findings.FAILED:
-        raise ValidationFailed(f"the data of {paths.model} broke a critical expectation:\n{where}")
+        raise ValidationFailed(f"the data of {paths.model} broke a critical expectation:", *where)
