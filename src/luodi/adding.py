@@ -58,7 +58,8 @@ def add_texts(
         seen = traits.TextTraits()
         rows = intake.texts(source, text, label, encoding)
         shards = _store(rows, staging, "text", source, seen)
-        _require_labels(seen, f"{shown(source)}, column `{shown(label, 60)}`")
+        where = f"{shown(source)}, column `{shown(label, 60)}`"
+        _require_labels(seen, where, "name another with --label-column")
         model, settings = nearest(root, "text", len(seen.labels))
         block = _limited(settings, seen, _text_limits(settings, seen))
         _commit(root, name, block, staging, runner)
@@ -78,10 +79,10 @@ def add_images(root: Path, name: str, source: Path, runner: Runner) -> str:
         files = intake.image_files(source)
         look = traits.look(data for data, _ in intake.images(files[:: math.ceil(len(files) / SAMPLE)]))
         if look is None:
-            raise BrokenData(f"{source}: no image looked at can be decoded: expected PNG or JPEG files")
+            raise BrokenData(f"{source}: no image looked at can be decoded: expected PNG or JPEG files; convert them")
         seen = traits.Traits()
         shards = _store(intake.images(files), staging, "image", source.resolve(), seen)
-        _require_labels(seen, f"{source}, folders")
+        _require_labels(seen, f"{source}, folders", "make a folder for each class")
         model, settings = nearest(root, "image", len(seen.labels))
         block = _limited(settings, seen, _image_limits(settings, look))
         _commit(root, name, block, staging, runner)
@@ -179,15 +180,15 @@ def _up(share: float) -> float:
     return min(1.0, math.ceil(1000 * share) / 1000)
 
 
-def _require_labels(seen: traits.Traits, where: str) -> None:
+def _require_labels(seen: traits.Traits, where: str, remedy: str) -> None:
     found = seen.labels
     if not 2 <= len(found) <= CLASSES:
         some = ", ".join(shown(label, 40) for label in found[:5]) or "none"
-        raise BrokenData(f"{where}: expected 2 to {CLASSES:,} labels, found {len(found):,} ({some})")
+        raise BrokenData(f"{where}: expected 2 to {CLASSES:,} labels, found {len(found):,} ({some}); {remedy}")
     if len(longest := max(found, key=len)) > LABEL:
         raise BrokenData(
             f"{where}: expected labels of at most {LABEL} characters, found one of {len(longest):,} "
-            f"({shown(longest, 60)}): name the column of the labels"
+            f"({shown(longest, 60)}); {remedy}"
         )
 
 
@@ -231,7 +232,10 @@ def _require_data(root: Path) -> None:
     """The pointer covers all of data/: recording it while a part is away would drop that part."""
     data, pointer = root / "data", root / "data.dvc"
     if pointer.exists() and not data.exists():
-        raise MissingData(f"{data} is away, though {pointer.name} records it: run `luodi fetch MODEL` or `dvc pull`")
+        raise MissingData(
+            f"{data} is away, though {pointer.name} records it: bring it back with `dvc pull`, or "
+            "with `luodi fetch` if all of it is embedded datasets"
+        )
     if pointer.exists():
         sources.verify(data, pointer)
 
@@ -284,7 +288,9 @@ def _extended(path: Path, name: str, block: Settings, staging: Path) -> bytes:
     except ParamsError:
         same = False
     if not same:
-        raise ParamsError(f"no block can be appended to {path}: expected a mapping `models:` in block style at its end")
+        raise ParamsError(
+            f"no block can be appended to {path}: expected a mapping `models:` in block style at its end; write it so"
+        )
     return after
 
 

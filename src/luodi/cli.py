@@ -459,7 +459,7 @@ def score_images(files: list[tuple[str, bytes]], classifier: "Classifier") -> "N
             try:
                 classifier.probabilities([content])
             except Unfit as error:
-                raise BrokenData(f"{name}: {error}") from None
+                raise BrokenData(f"{name}: {error}, or move it away") from None
         raise
 
 
@@ -494,7 +494,8 @@ def main() -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             if error.filename is None:
                 raise
-            sys.exit(_tell(LuodiError(f"{error.filename}: {error.strerror}")))
+            remedy = "move away what is in the way, or let this user read and write there"
+            sys.exit(_tell(LuodiError(f"{error.filename}: {error.strerror}: {remedy}")))
         where = f" while writing {Path(error.filename)}" if error.filename else ""
         sys.exit(_tell(DiskFull(f"the disk is full{where}: free some space and run the command again")))
 

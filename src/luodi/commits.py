@@ -80,5 +80,5 @@ def identity(git: Git, role: str) -> str:
     except CommandFailed:
         raise NoIdentity(
             "git does not know who commits: expected user.name and user.email, found none; "
-            'run `git config --global user.name "..."` and `git config --global user.email "..."`'
+            'run `git config --global user.name "Your Name"` and `git config --global user.email "you@example.com"`'
         ) from None

@@ -587,7 +587,9 @@ def _clean_commit(root: Path, runner: Runner) -> str:
     if changed.strip():
         files = ", ".join(line[3:] for line in changed.splitlines()[:5])
         raise DirtyCheckout(
-            f"the checkout has changes that no commit holds ({files}): commit or stash them, and run it again"
+            f"the checkout has changes that no commit holds ({files}): commit or stash them, new files too "
+            "(`git stash --include-untracked`), and run it again; what no commit should hold, such as dvc_plots/, goes "
+            "into .gitignore"
         )
     return runner.run("git", "rev-parse", "HEAD", cwd=root).strip()
 

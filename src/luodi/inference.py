@@ -21,6 +21,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 from luodi.data import encoders
 from luodi.data.encoders import Encoder
 from luodi.errors import ArtifactError
+from luodi.paths import maker
 
 MODEL, ENCODER = "model.onnx", "encoder.json"
 BATCH = 256
@@ -109,7 +110,7 @@ def open_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
         ArtifactError: The file is missing, or is not a model that ONNX Runtime can run.
     """
     if not path.is_file():
-        raise ArtifactError(f"{path} does not exist: run `luodi train` first, or `dvc pull`")
+        raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -118,7 +119,7 @@ def open_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except BROKEN as error:
-        raise ArtifactError(f"{path} is not a readable ONNX model ({error}): run `luodi train` again") from None
+        raise ArtifactError(f"{path} is not a readable ONNX model ({error}): run `{maker(path)}` again") from None
 
 
 def run_session(session: onnxruntime.InferenceSession, x: NDArray[Any]) -> NDArray[np.float32]:
@@ -139,5 +140,5 @@ def _require_match(session: onnxruntime.InferenceSession, encoder: Encoder, fold
     if json.loads(recorded) != expected:
         raise ArtifactError(
             f"{MODEL} and {ENCODER} in {folder} do not belong together: the encoder is "
-            f"{json.dumps(expected)}, the model was made for {recorded}; run `luodi train` again"
+            f"{json.dumps(expected)}, the model was made for {recorded}; run `{maker(folder / MODEL)}` again"
         )

@@ -21,7 +21,7 @@ from typing import Any
 
 from luodi import commits, config, locks, registry, trial, workspace
 from luodi.errors import ArtifactError, Held, LuodiError, NoVersion, PushRejected, RegistryError
-from luodi.files import checksum, folder_checksum, read_json, write_text
+from luodi.files import checksum, read_json, write_text
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
 from luodi.processes import CommandFailed, Runner, redact
@@ -202,14 +202,9 @@ def _prove(challenger: Challenger) -> None:
     clone, paths = challenger.clone, challenger.paths
     needed = (paths.export, paths.sample, paths.metrics, paths.preprocess_summary, paths.validation_summary)
     clone.pull(*(str(path.relative_to(clone.root)) for path in needed))
-    if folder_checksum(paths.export) != challenger.export:
-        raise ArtifactError(f"{paths.export} is not what dvc.lock records: push it again with `dvc push`")
     sample.check(paths.sample, Classifier.load(paths.export), challenger.model)
     if missing := clone.missing(*challenger.entries):
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        raise ArtifactError(
-            f"the DVC remote lacks {', '.join(missing[:5])}{more} of {challenger.model}: run `dvc push`"
-        )
+        raise clone.absent(set(missing))
 
 
 def _facts(challenger: Challenger, block: config.Model) -> dict[str, Any]:
@@ -253,7 +248,10 @@ def _land(challenger: Challenger, facts: Mapping[str, Any], head: str) -> Landin
         if decision["verdict"] not in WANTED[challenger.approval["mode"]]:
             return Landing(None, False, decision)
         if facts["params"]["register"]["approval"] == "human" and challenger.approval["mode"] == "auto":
-            raise Held(f"{model} needs a person's approval (register.approval in params.yaml): none was given")
+            raise Held(
+                f"{model} needs a person's approval (register.approval in params.yaml): none was given; "
+                "run it again, and approve it"
+            )
     landed = _commit(challenger, head)
     refs = [] if landed == head else [f"{landed}:refs/heads/{clone.origin.branch}"]
     if not same:

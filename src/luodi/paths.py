@@ -1,6 +1,7 @@
 """Where every artifact of a model lies, relative to the root of the checkout."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,12 @@ def find_root(start: Path | None = None) -> Path:
         if os.path.lexists(folder / PARAMS):  # one that cannot be read is told by whoever reads it
             return folder
     raise LuodiError(f"no {PARAMS} in {here} or above it: run luodi inside a checkout of the project")
+
+
+def maker(path: Path) -> str:
+    """Return the command that makes an artifact: "luodi train reviews" of artifacts/reviews/train/export."""
+    found = re.search(r".*/artifacts/([^/]+)/([^/]+)/", f"/{path.as_posix()}")
+    return f"luodi {found[2]} {found[1]}" if found else "dvc repro"
 
 
 @dataclass(frozen=True)

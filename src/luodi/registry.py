@@ -25,7 +25,7 @@ from typing import Any
 
 from luodi import locks, workspace
 from luodi.errors import ArtifactError, GitError, NoVersion, RegistryError
-from luodi.files import checksum, folder_checksum, replacing_folder, write_text
+from luodi.files import folder_checksum, replacing_folder, write_text
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
 from luodi.processes import ELSEWHERE, CommandFailed, Runner, redact
@@ -179,7 +179,10 @@ def find(repository: Path, model: str, number: str = PRODUCTION) -> Version:
             return version
     known = ", ".join(version.name for version in versions(repository, model, 5)[:5])
     if number == PRODUCTION and known:
-        raise NoVersion(f"no version of {model} is in production; promote one of: {known}")
+        newest = known.partition(",")[0]
+        raise NoVersion(
+            f"no version of {model} is in production: `luodi promote {newest}` puts the newest there; there is: {known}"
+        )
     raise NoVersion(f"no {model}@{number} in the registry; there is: {known or f'no version of {model} at all'}")
 
 
@@ -506,27 +509,25 @@ def opened(
         )
     with workspace.clone(origin, version.commit, runner, own_cache) as clone:
         paths = [getattr(ModelPaths(Path(), version.model), name) for name in names]
-        expected = _recorded(clone, version, paths)
-        clone.pull(*map(str, paths))
-        for path, md5 in expected.items():
-            found = clone.root / path
-            if (folder_checksum(found) if found.is_dir() else checksum(found)) != md5:
-                raise RegistryError(
-                    f"{path} of {version.name} does not match its hash {md5}: its files were changed, "
-                    "in the DVC remote or in the DVC cache of this host"
-                )
+        _require_recorded(clone, version, paths)
+        tags = f"`git fetch --tags {shlex.quote(redact(origin.git))} && dvc push --all-tags`"
+        clone.pull(*map(str, paths), mend=f"{tags} in a checkout whose DVC cache has it")
         yield clone
 
 
-def _recorded(clone: Workspace, version: Version, paths: list[Path]) -> dict[Path, str]:
-    """The hashes of outputs in the dvc.lock of a version, which itself must be what the version's tag says."""
+def _require_recorded(clone: Workspace, version: Version, paths: list[Path]) -> None:
+    """Raise unless the dvc.lock of a version names the outputs, and is itself what the version's tag says."""
     entries = locks.of_model(locks.read(clone.lock), version.model)
-    known = {path: md5 for stage in entries for path, md5 in locks.outputs(entries, stage).items()}
+    known = {path for stage in entries for path in locks.outputs(entries, stage)}
     if missing := [str(path) for path in paths if path.as_posix() not in known]:
-        raise ArtifactError(f"{version.name} has no {', '.join(missing)}: its dvc.lock does not name it")
+        raise ArtifactError(
+            f"{version.name} has no {', '.join(missing)}: its dvc.lock does not name it, another luodi made it; "
+            "register the model again"
+        )
     if export_hash(entries, version.model) != version.facts["export"]:
-        raise RegistryError(f"{version.name} does not match its tag: its dvc.lock or its tag was changed")
-    return {path: known[path.as_posix()] for path in paths}
+        raise RegistryError(
+            f"{version.name} does not match its tag: its dvc.lock or its tag was changed; promote another version"
+        )
 
 
 def export_hash(entries: locks.Entries, model: str) -> str:

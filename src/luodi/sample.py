@@ -40,11 +40,15 @@ def check(path: Path, classifier: Classifier, name: str) -> int:
         items = kept["texts"] if "texts" in kept else [base64.b64decode(image) for image in kept["images"]]
         expected = np.array(kept["probabilities"], np.float64)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RegistryError(f"the sample of {name} cannot be read ({error!r}): its files were changed") from None
+        raise RegistryError(
+            f"the sample of {name} cannot be read ({error!r}): its files were changed; "
+            f"remove {path.parent}, and run it again"
+        ) from None
     given = classifier.probabilities(items)
     if expected.shape != given.shape or not np.allclose(given, expected, rtol=0, atol=TOLERANCE):
         raise RegistryError(
             f"{name} does not predict its sample as it did when it was registered: expected equal probabilities on "
-            f"{len(items)} rows; its files, or ONNX Runtime, have changed"
+            f"{len(items)} rows; its files, or ONNX Runtime, have changed: remove {path.parent} and run it again, or "
+            "install the pinned requirements (`make install`)"
         )
     return len(items)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import sys
 import time
@@ -15,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from luodi import locks
-from luodi.errors import ArtifactError, DiskFull, GitError, LuodiError, RemoteError, StageFailed
-from luodi.files import write_text
+from luodi.errors import ArtifactError, DiskFull, GitError, LuodiError, RegistryError, RemoteError, StageFailed
+from luodi.files import checksum, folder_checksum, read_json, write_text
 from luodi.origin import Origin
 from luodi.processes import CommandFailed, Runner, redact
 
@@ -46,7 +49,22 @@ REMOTE = """\
     url = {url}
     verify = true
 """
+VERIFIED = """\
+['remote "{name}"']
+    verify = true
+"""
 """A file that was damaged in the remote must not get into the cache: there it would stay when the remote is mended."""
+
+
+MEND = "run the stages again, or `dvc push` from a checkout that has it"
+
+
+class Absent(RemoteError):
+    """DVC did not get what dvc.lock records; `names` are the paths and MD5s that it named."""
+
+    def __init__(self, names: set[str]) -> None:
+        super().__init__(f"the DVC remote cannot be used: it does not hold {', '.join(sorted(names))}")
+        self.names = names
 
 
 def own_site(root: Path) -> Path:
@@ -93,6 +111,29 @@ def dvc(runner: Runner, root: Path, *arguments: str, stream: bool = False) -> st
         raise _explain(error, root) from None
 
 
+def _place(store: str | Path, md5: str) -> str:
+    """Where a DVC cache or remote keeps a file."""
+    return f"{store}/files/md5/{md5[:2]}/{md5[2:]}"
+
+
+def _removal(url: str, places: list[str]) -> str:
+    """The commands that remove files from a DVC remote; where only its owner knows them, their addresses."""
+    quoted = [shlex.quote(redact(place)) for place in places]
+    if "://" not in url:
+        return f"`rm -f {' '.join(quoted)}`"
+    return ", ".join(f"`aws s3 rm {place}`" if url.startswith("s3:") else place for place in quoted)
+
+
+def _bad(cache: Path, md5: str) -> list[str]:
+    """MD5s of what a DVC cache lacks or holds damaged of an output; of files in a folder, the folder's list too."""
+    path = Path(_place(cache, md5))
+    if not path.exists() or checksum(path) != md5.removesuffix(".dir"):
+        return [md5]
+    files = {file["md5"] for file in read_json(path)} if md5.endswith(".dir") else set()
+    bad = [file for file in sorted(files) if _bad(cache, file)]
+    return [*bad, md5] if bad else []
+
+
 def head(origin: Origin, runner: Runner) -> str:
     """Return the commit that the origin's branch points to.
 
@@ -103,7 +144,10 @@ def head(origin: Origin, runner: Runner) -> str:
     ref = f"refs/heads/{origin.branch}"
     output = git(origin, runner, Path.home(), "ls-remote", origin.git, ref)
     if not output.strip():
-        raise GitError(f"{redact(origin.git)} has no branch {origin.branch}: push one, or set LUODI_GIT_BRANCH")
+        raise GitError(
+            f"{redact(origin.git)} has no branch {origin.branch}: push one, by "
+            f"`git push {redact(origin.git)} HEAD:{origin.branch}`, or set LUODI_GIT_BRANCH"
+        )
     return output.split()[0]
 
 
@@ -131,9 +175,13 @@ class Workspace:
         """Run git in the clone; raises as the function `git` does."""
         return git(self.origin, self.runner, self.root, *arguments, env=env)
 
-    def dvc(self, *arguments: str, stream: bool = False) -> str:
-        """Run dvc in the clone; its stages run the clone's own code."""
-        return dvc(self.runner, self.root, *arguments, stream=stream)
+    def dvc(self, *arguments: str, stream: bool = False, mend: str = MEND) -> str:
+        """Run dvc in the clone; its stages run the clone's own code. What it lacks is named, and how to `mend` it."""
+        try:
+            return dvc(self.runner, self.root, *arguments, stream=stream)
+        except Absent as error:
+            named = {argument for argument in arguments[1:] if not argument.startswith("-")}
+            raise self.absent(error.names | named, mend) from None
 
     def reproduce(self, stage: str) -> dict[str, Any]:
         """Run one `STAGE@MODEL` unless its lock entry still holds, push its outputs, return its new lock entry.
@@ -163,9 +211,62 @@ class Workspace:
         if raw := [path for path in read if path not in made and not (self.root / path).exists()]:
             self.pull(*raw)
 
-    def pull(self, *paths: str) -> None:
-        """Bring outputs named in dvc.lock from the remote, each checked against its hash."""
-        self.dvc("pull", *paths)
+    def pull(self, *paths: str, mend: str = MEND) -> None:
+        """Bring outputs named in dvc.lock or data.dvc, each checked against its hash.
+
+        Raises:
+            RemoteError: The DVC remote does not hold them; the message tells how to `mend` it.
+            RegistryError: The DVC cache holds something else.
+        """
+        self.dvc("pull", *paths, mend=mend)
+        for path, md5 in self._outputs().items():
+            found = self.root / path
+            if path in paths and (folder_checksum(found) if found.is_dir() else checksum(found)) != md5:
+                bad = " ".join(shlex.quote(str(_place(self._cache(), one))) for one in _bad(self._cache(), md5))
+                raise RegistryError(
+                    f"{path} does not match its hash {md5} in dvc.lock: its files were changed in the DVC cache; "
+                    f"remove them with `rm -f {bad}`, and run it again"
+                )
+
+    def _outputs(self) -> dict[str, str]:
+        """Path -> MD5 of all that dvc.lock and data.dvc record."""
+        pointer = self.root / "data.dvc"
+        data = yaml.safe_load(pointer.read_text(encoding="utf-8")) if pointer.exists() else {}
+        entries = {**locks.read(self.lock), "data": data}
+        return {path: md5 for stage in entries for path, md5 in locks.outputs(entries, stage).items()}
+
+    def _cache(self) -> Path:
+        return self.root / dvc(self.runner, self.root, "cache", "dir").strip()
+
+    def absent(self, names: set[str], mend: str = MEND) -> RemoteError:
+        """What DVC did not get, by its paths or MD5s, and how to mend it: a folder whose list is there seems whole."""
+        url = self._remote()
+        if "://" not in url and not Path(url).is_dir():
+            return RemoteError(
+                f"the DVC remote cannot be used: there is no folder {url}: bring it back, or set LUODI_DVC_REMOTE"
+            )
+        store = self._cache() if "://" in url else Path(url)
+        bad = {path: _bad(store, md5) for path, md5 in self._outputs().items()}
+        lost = {
+            path: md5s
+            for path, md5s in bad.items()
+            if md5s and (names & {path, *md5s} or any(name.startswith(f"{path}/") for name in names))
+        }
+        what = f"it cannot be reached, or does not hold {', '.join(lost or sorted(names))} as dvc.lock records it"
+        if places := [_place(url, md5) for md5 in dict.fromkeys(md5 for found in lost.values() for md5 in found)]:
+            mend = (
+                "`dvc push` alone does not mend it, first remove there what is damaged or not whole: "
+                f"{_removal(url, places)}; then {mend}"
+            )
+        return RemoteError(f"the DVC remote cannot be used: {what}; {mend}")
+
+    def _remote(self) -> str:
+        """URL or path of the DVC remote."""
+        if self.origin.remote:
+            return self.origin.remote
+        name = _default_remote(self.root)
+        known = dict(line.split()[:2] for line in self.dvc("remote", "list").splitlines())
+        return known.get(name or "", "the DVC remote")
 
     def missing(self, *stages: str) -> list[str]:
         """Return the outputs of stages, folders file by file, that dvc.lock names and the remote lacks."""
@@ -217,13 +318,24 @@ def _make(root: Path, origin: Origin, commit: str, runner: Runner, cache: Path) 
         if not workspace.has(commit):  # a version may stand beside the branch
             workspace.git("fetch", "--quiet", "--no-tags", "origin", commit)
     except CommandFailed:
-        raise GitError(f"{redact(origin.git)} has no commit {commit[:12]}: push it there first") from None
+        raise GitError(
+            f"{redact(origin.git)} has no commit {commit[:12]}: push it there first, by "
+            f"`git push {redact(origin.git)} HEAD:{origin.branch}` if it is the checkout's"
+        ) from None
     workspace.git("checkout", "--quiet", "-B", origin.branch, commit)
     default = REMOTE.format(url=quoted(origin.remote)) if origin.remote else ""
     config = CONFIG.format(site=quoted(own_site(root)), default=default, cache=quoted(cache))
-    write_text(root / ".dvc" / "config.local", config)
+    verified = VERIFIED.format(name=name) if not origin.remote and (name := _default_remote(root)) else ""
+    write_text(root / ".dvc" / "config.local", config + verified)
     sweep_runs(cache)
     return workspace
+
+
+def _default_remote(root: Path) -> str | None:
+    """The name of the DVC remote that the project's own settings make the default."""
+    path = root / ".dvc" / "config"
+    found = re.search(r"^\s*remote\s*=\s*(.+?)\s*$", path.read_text(encoding="utf-8") if path.exists() else "", re.M)
+    return found[1].strip("\"'") if found else None
 
 
 def sweep_runs(cache: Path) -> None:
@@ -276,7 +388,10 @@ def _explain_git(origin: Origin, error: CommandFailed) -> LuodiError:
         return _disk_full(origin.home)
     for line in error.output.splitlines():
         if UNREACHABLE.search(line):
-            return RemoteError(f"git origin {redact(origin.git)} cannot be reached: {redact(line)}")
+            return RemoteError(
+                f"git origin {redact(origin.git)} cannot be reached: {redact(line)}: "
+                "see that LUODI_GIT_URL names it, and that you may read and write it"
+            )
     return error
 
 
@@ -295,16 +410,31 @@ def _explain(error: CommandFailed, root: Path) -> LuodiError:
         return failure
     if NO_SPACE in error.output:
         return _disk_full(root)
-    if match := re.search("Host key is not trusted for host .*", error.output):
-        return RemoteError(f"the DVC remote cannot be used: {match[0]}: put its key, checked, into ~/.ssh/known_hosts")
-    if match := re.search(r"Checkout failed for following targets:\n((?:.+\n)+)Is your cache", error.output):
-        paths = ", ".join(path.removeprefix(f"{root}/") for path in match[1].splitlines())
-        return RemoteError(
-            f"the DVC remote cannot be used: it cannot be reached, or does not hold {paths} as dvc.lock records it: "
-            "`dvc push` it from a clone that has it, or run the stages again"
-        )
-    if re.search(r"failed to (pull|push|fetch|transfer)|Everything is up to date|remote|upload|download", error.output):
-        said = re.search(r"^ERROR: .*", error.output, re.MULTILINE | re.DOTALL)
-        first, *more = redact((said[0] if said else error.output).strip()).splitlines() or [""]
-        return RemoteError(f"the DVC remote cannot be used: {first}", *more)
-    return error
+    if names := _lost(error.output, root):
+        return Absent(names)
+    reason, *more = _why_unusable(error.output)
+    return RemoteError(f"the DVC remote cannot be used: {reason}", *more) if reason else error
+
+
+def _why_unusable(output: str) -> list[str]:
+    """Why dvc cannot use its remote, and what to do, in lines; an empty one if something else is wrong."""
+    if match := re.search("Host key is not trusted for host .*", output):
+        return [f"{match[0]}: put its key, checked, into ~/.ssh/known_hosts"]
+    if match := re.search(r"requires '(dvc-\w+)' to be installed", output):
+        command = f"uv pip install --constraint docker/requirements-worker.txt {match[1]}"
+        return [f"{match[1]} is not installed: run `{command}`"]
+    if not re.search(r"failed to (pull|push|fetch|transfer)|Everything is up to date|remote|upload|download", output):
+        return [""]
+    said = re.search(r"^ERROR: .*", output, re.MULTILINE | re.DOTALL)
+    return [
+        *redact((said[0] if said else output).strip()).splitlines(),
+        "see that it is there, that LUODI_DVC_REMOTE or .dvc/config names it, and that you may read and write it",
+    ]
+
+
+def _lost(output: str, root: Path) -> set[str]:
+    """The paths and MD5s that dvc says it did not get."""
+    checkout = re.search(r"Checkout failed for following targets:\n((?:.+\n)+)Is your cache", output)
+    paths = checkout[1].splitlines() if checkout else []
+    gone = re.findall(r"failed to transfer '(\w+)' - \[Errno 2\]", output)
+    return {*gone, *(path.removeprefix(f"{root}/") for path in paths)}

@@ -118,7 +118,7 @@ def test_rows_are_read_in_order(tmp_path):
 @pytest.mark.parametrize(
     ("make_file", "message"),
     [
-        (lambda path: None, "does not exist: run `luodi preprocess`"),
+        (lambda path: None, "does not exist: run `(luodi preprocess \\w+|dvc repro)`"),
         (lambda path: path.write_bytes(b"PAR1 but not really"), "cannot be read"),
         (lambda path: pq.write_table(pa.table({"text": ["a"]}), path), "cannot be read"),
         (lambda path: write(ModelPaths(path.parents[3], "m"), {"train": make(5, 2)}), "no row of split 'test'"),
@@ -202,5 +202,5 @@ def test_the_stage_scores_images(tmp_path, capsys):
 def test_rows_of_another_modality_are_refused(tmp_path):
     paths = ModelPaths(tmp_path, "m")
     write(paths, {"test": make(5, 2)})
-    with pytest.raises(ArtifactError, match="run `luodi preprocess` again"):
+    with pytest.raises(ArtifactError, match="run `luodi preprocess m` again"):
         rows.read(paths.rows, "image", "test", 2)

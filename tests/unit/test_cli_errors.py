@@ -128,7 +128,7 @@ PARAMS = [
 ]
 
 DATA = [
-    Case("no folder", remove("data"), "validate reviews", "MissingData", "no .*parquet in .*luodi fetch reviews"),
+    Case("no folder", remove("data"), "validate reviews", "MissingData", "no .*parquet in .*luodi fetch"),
     Case("no shard", remove("data/reviews/slice.parquet"), "validate reviews", "MissingData", "no .*parquet in"),
     Case("no row", shard(parquet()), "validate reviews", "EmptyData", "hold no row"),
     Case("no typed row", shard(parquet(text=pa.array([], pa.string()), label=pa.array([], pa.string()),

@@ -247,7 +247,7 @@ def test_a_model_that_gives_nan_is_refused_and_leaves_the_old_files(lay):
         (lambda paths: paths.baseline_scores.write_bytes(b""), "run `luodi baseline reviews` again"),
         (lambda paths: paths.baseline_scores.write_bytes(b"\x93NUMPY"), "run `luodi baseline reviews` again"),
         (lambda paths: np.save(paths.baseline_scores, np.ones((3, 2))), r"expected shape \(40, 2\)"),
-        (lambda paths: paths.rows.unlink(), "run `luodi preprocess` first"),
+        (lambda paths: paths.rows.unlink(), "run `luodi preprocess reviews` first"),
     ],
     ids=["no baseline", "empty baseline", "cut baseline", "other rows", "no rows"],
 )
@@ -262,7 +262,7 @@ def test_a_missing_or_broken_input_names_the_stage_to_run(lay, spoil, message):
 def test_an_export_of_other_labels_is_refused(lay):
     block, paths = random_model(lay)
     other = block.model_copy(update={"labels": ("class 1", "class 0")})
-    with pytest.raises(ArtifactError, match="run `luodi train reviews` again"):
+    with pytest.raises(ArtifactError, match="run `dvc repro`"):
         evaluate.run(other, paths)
 
 

@@ -180,7 +180,7 @@ def test_an_export_that_differs_is_refused_and_the_old_one_stays(tmp_path, monke
 def test_without_preprocess_the_stage_to_run_is_named(tmp_path):
     paths = checkout(tmp_path)
     paths.array("validation", "y").unlink()
-    with pytest.raises(ArtifactError, match=r"validation_y.npy does not exist: run `luodi preprocess`"):
+    with pytest.raises(ArtifactError, match=r"validation_y.npy does not exist: run `(luodi preprocess \w+|dvc repro)`"):
         run(paths)
 
 

@@ -202,7 +202,7 @@ def test_equal_pixels_are_equal_bytes(pixels):
 
 
 def test_clean_names_what_validation_would_have_held_back():
-    with pytest.raises(ArtifactError, match=r"image cannot be decoded.*run `luodi validate` again"):
+    with pytest.raises(ArtifactError, match=r"image cannot be decoded.*run the stage validate again"):
         clean([GOOD, b"text"])
 
 
@@ -307,7 +307,7 @@ def test_json_round_trip(channels, tmp_path):
 def test_a_broken_encoder_is_named(content, tmp_path):
     path = tmp_path / "encoder.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(ArtifactError, match=r"encoder\.json is not an encoder .*run `luodi preprocess`"):
+    with pytest.raises(ArtifactError, match=r"encoder\.json is not an encoder .*run `dvc repro`"):
         encoders.load(path)
 
 

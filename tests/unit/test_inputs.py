@@ -91,7 +91,7 @@ def test_texts(read, name, content, expected):
         ("a.csv", b"", MissingColumn, "`text`, found none"),
         ("a.csv", b"id,label\n1,x\n", MissingColumn, "`text`, found id, label"),
         ("a.csv", b"Text\nx\n", MissingColumn, "found Text"),
-        ("a.csv", "text\n很好\n".encode("gbk"), BrokenData, "is not UTF-8: convert it with `iconv -t utf-8`"),
+        ("a.csv", "text\n很好\n".encode("gbk"), BrokenData, "is not UTF-8: convert it, from GBK with `iconv"),
         ("a.csv", b"text\n" + b"x\n" * 90000 + "好\n".encode("gbk"), BrokenData, "is not UTF-8"),
         ("a.csv", "text\n很好\n".encode("utf-16"), BrokenData, "is not UTF-8"),
         ("a.csv", b'text\n"' + b"x" * 200000, BrokenData, "field larger than field limit"),

@@ -99,7 +99,7 @@ def test_an_empty_lock_holds_nothing(content):
 )  # fmt: skip
 def test_what_is_no_lock_is_named_with_the_remedy(content):
     with pytest.raises(
-        ArtifactError, match=r"^here/dvc\.lock is not a dvc\.lock \(.+\): restore it with `git checkout`$"
+        ArtifactError, match=r"^here/dvc\.lock is not a dvc\.lock \(.+\): restore it with `git checkout HEAD"
     ):
         locks.parse(content, "here/dvc.lock")
 

@@ -223,7 +223,7 @@ def test_batches_hold_every_row_once_an_epoch_in_a_new_order_that_the_seed_decid
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (None, [0], "does not exist: run `luodi preprocess`"),
+        (None, [0], "does not exist: run `dvc repro`"),
         ([[1, 2]], [0], r"expected rows \[rows, 3\]"),
         ([[1, 2, 3]], [0, 1], r"expected rows \[rows, 3\]"),
         (np.zeros((0, 3)), [], "holds no row"),
@@ -243,5 +243,5 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path, x, y, message):
 @pytest.mark.parametrize("content", [b"", b"junk", b"\x93NUMPY\x01\x00v\x00"])
 def test_a_broken_array_is_refused(tmp_path, content):
     (tmp_path / "x.npy").write_bytes(content)
-    with pytest.raises(ArtifactError, match="run `luodi preprocess` again"):
+    with pytest.raises(ArtifactError, match="run `dvc repro` again"):
         batches.load(tmp_path / "x.npy", tmp_path / "x.npy", encoder(3))

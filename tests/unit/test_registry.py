@@ -162,7 +162,7 @@ def test_an_unassigned_version_is_not_in_production(repository):
     repository.tag("reviews@v1.0.0")
     repository.tag("reviews#production#1")
     repository.tag("reviews#production!#2")
-    with pytest.raises(NoVersion, match=r"no version of reviews is in production; promote one of: reviews@v1\.0\.0"):
+    with pytest.raises(NoVersion, match=r"no version of reviews is in production: `luodi promote reviews@v1\.0\.0`"):
         registry.find(repository.path, "reviews")
 
 

@@ -102,7 +102,7 @@ def test_an_unusable_shard_is_named(content, error, message, tmp_path):
 def test_no_shard_is_missing_data(name, tmp_path):
     if name:
         (tmp_path / name).write_bytes(GOOD)
-    with pytest.raises(MissingData, match=r"no \*\.parquet in .*run `luodi fetch"):
+    with pytest.raises(MissingData, match=r"no \*\.parquet in .*`luodi fetch"):
         shards.read(tmp_path, "text")
     with pytest.raises(MissingData, match=r"no \*\.parquet in .*gone"):
         shards.read(tmp_path / "gone", "text")
@@ -183,7 +183,7 @@ def test_parts_are_refused_as_read_refuses(tmp_path):
     pictures(tmp_path, 20)
     whole = (tmp_path / "a.parquet").read_bytes()
     (tmp_path / "a.parquet").write_bytes(whole[:100] + bytes(200) + whole[300:])
-    with pytest.raises(BrokenData, match="fetch or write it again"):
+    with pytest.raises(BrokenData, match="or write it again"):
         list(shards.parts(tmp_path, "image"))
     (tmp_path / "a.parquet").write_bytes(GOOD)
     with pytest.raises(MissingColumn, match="missing image"):

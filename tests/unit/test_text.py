@@ -259,7 +259,7 @@ def test_a_broken_encoder_is_named(content, tmp_path):
     path = tmp_path / "encoder.json"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ArtifactError, match=r"encoder\.json .*run `luodi preprocess`"):
+    with pytest.raises(ArtifactError, match=r"encoder\.json .*run `dvc repro`"):
         encoders.load(path)
 
 

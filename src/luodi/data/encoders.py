@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from luodi.errors import ArtifactError
+from luodi.paths import maker
 
 if TYPE_CHECKING:
     from luodi.data import image, text
@@ -22,9 +23,9 @@ def load(path: Path) -> Encoder:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return _kind(raw.pop("modality")).from_json(raw)
     except FileNotFoundError:
-        raise ArtifactError(f"{path} does not exist: run `luodi preprocess` first") from None
+        raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ArtifactError(f"{path} is not an encoder ({error}): run `luodi preprocess` again") from None
+        raise ArtifactError(f"{path} is not an encoder ({error}): run `{maker(path)}` again") from None
 
 
 def _kind(modality: str) -> "type[text.Encoder | image.Encoder]":

@@ -34,7 +34,7 @@ def visible(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
-        raise BrokenData(f"{folder} cannot be read: {error.strerror}") from None
+        raise BrokenData(f"{folder} cannot be read: {error.strerror}; let this user read it") from None
 
 
 def is_image(path: Path) -> bool:
@@ -59,13 +59,15 @@ def read(path: Path) -> bytes:
         BrokenData: It is none, it is too large, or it cannot be read.
     """
     if not path.is_file():
-        raise BrokenData(f"{path} is not a regular file: expected an image")
+        raise BrokenData(f"{path} is not a regular file: expected an image; move it away")
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except OSError as error:
-        raise BrokenData(f"{path} cannot be read: {error.strerror}") from None
+        raise BrokenData(f"{path} cannot be read: {error.strerror}; let this user read it") from None
     if len(data) > LARGEST:
         size = f"{path.stat().st_size:,} bytes"
-        raise BrokenData(f"{path} is too large: expected an image of at most {LARGEST:,} bytes, found {size}")
+        raise BrokenData(
+            f"{path} is too large: expected an image of at most {LARGEST:,} bytes, found {size}; move it away"
+        )
     return data

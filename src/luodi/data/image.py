@@ -40,7 +40,9 @@ class Unfit(BrokenData):
     """An image that cannot be used; `reason` is one of `REASONS`."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason}: expected a PNG or JPEG of one picture, grey or colour, 8 bits per channel")
+        super().__init__(
+            f"{reason}: expected a PNG or JPEG of one picture, grey or colour, 8 bits per channel; convert it"
+        )
         self.reason = reason
 
 
@@ -104,7 +106,7 @@ def clean(images: pa.Array, config: ImagePreprocess) -> pa.Array:
             for data in images.to_pylist()
         ]
     except Unfit as error:
-        raise ArtifactError(f"a row that passed validation is unfit: {error}; run `luodi validate` again") from None
+        raise ArtifactError(f"a row that passed validation is unfit: {error}; run the stage validate again") from None
     return pa.array(files, pa.large_binary())  # large: the column may hold more than 2 GiB
 
 

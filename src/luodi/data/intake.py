@@ -70,9 +70,9 @@ def texts(path: Path, text: str, label: str, encoding: str) -> Iterator[Row]:
             raise BrokenData(f"{where}: more fields than the header names: put texts that hold commas in quotes")
         content, name = row.get(text), row.get(label)
         if content is not None and not isinstance(content, str):
-            raise BrokenData(f"{where}: expected a text under `{text}`, found {content!r:.40}")
+            raise BrokenData(f"{where}: expected a text in quotes under `{text}`, found {content!r:.40}")
         if isinstance(name, dict | list):
-            raise BrokenData(f"{where}: expected a label under `{label}`, found {name!r:.40}")
+            raise BrokenData(f"{where}: expected one label, in quotes, under `{label}`, found {name!r:.40}")
         yield None if content is None else _utf8(content), _label(name)
 
 
@@ -106,7 +106,9 @@ def image_files(folder: Path) -> list[tuple[Path, str]]:
     for entry in _visible(folder):
         folders.require_inside(entry, root)
         if not entry.is_dir():
-            raise BrokenData(f"{entry} lies beside the folders of the classes: expected {folder}/CLASS/IMAGE.png")
+            raise BrokenData(
+                f"{entry} lies beside the folders of the classes: expected {folder}/CLASS/IMAGE.png; move it"
+            )
         files = _class_files(entry, root)
         found += [(path, _class_name(entry)) for path in files]
     if not found:
@@ -119,7 +121,7 @@ def _class_files(folder: Path, root: Path) -> list[Path]:
     for path in files:
         folders.require_inside(path, root)
         if path.is_dir():
-            raise BrokenData(f"{path} is a folder inside a class: expected images right in {folder}")
+            raise BrokenData(f"{path} is a folder inside a class: expected images right in {folder}; move them there")
         if not folders.is_image(path):
             kinds = ", ".join(folders.SUFFIXES)
             raise BrokenData(f"{path} is no image by its name: expected {kinds}; convert it, or move it away")

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from luodi.errors import ArtifactError
+from luodi.paths import maker
 
 CHUNK = 4096  # images decoded at a time
 
@@ -41,14 +42,14 @@ def read(path: Path, modality: str, split: str, classes: int) -> Rows:
     if not picked:
         raise ArtifactError(
             f"{path} holds no row of split {split!r}: add data, or raise preprocess.shares.{split} in "
-            "params.yaml, and run `luodi preprocess` again"
+            f"params.yaml, and run `{maker(path)}` again"
         )
     items, labels, sources = ([table[name][row].as_py() for row in picked] for name in (modality, "label", "source"))
     label = np.array(labels, np.int32)
     if label.min() < 0 or label.max() >= classes:
         raise ArtifactError(
             f"{path}: expected labels from 0 to {classes - 1}, found {label.min()} to {label.max()}: "
-            "run `luodi preprocess` again"
+            f"run `{maker(path)}` again"
         )
     return Rows(items, label, sources)
 
@@ -68,6 +69,6 @@ def _load(path: Path, columns: list[str]) -> pa.Table:
     try:
         return pq.ParquetFile(path).read(columns=columns).select(columns)
     except FileNotFoundError:
-        raise ArtifactError(f"{path} does not exist: run `luodi preprocess` first") from None
+        raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
     except (pa.ArrowInvalid, KeyError) as error:
-        raise ArtifactError(f"{path} cannot be read ({error}): run `luodi preprocess` again") from None
+        raise ArtifactError(f"{path} cannot be read ({error}): run `{maker(path)}` again") from None

@@ -67,13 +67,16 @@ def _shards(folder: Path) -> list[Path]:
     shards = sorted(folder.glob("*.parquet"))
     if not shards:
         raise MissingData(
-            f"no *.parquet in {folder}: run `luodi fetch {folder.name}` or `dvc pull`, or put your shards there"
+            f"no *.parquet in {folder}: `dvc pull` brings what data.dvc records, `luodi fetch` makes the embedded "
+            "datasets; or put your shards there"
         )
     return shards
 
 
 def _empty(folder: Path, shards: list[Path]) -> EmptyData:
-    return EmptyData(f"the {len(shards)} shard(s) in {folder} hold no row: expected at least one")
+    return EmptyData(
+        f"the {len(shards)} shard(s) in {folder} hold no row: expected at least one; put one with rows there"
+    )
 
 
 def _read_shard(path: Path, columns: dict[str, pa.DataType]) -> pa.Table:
@@ -104,7 +107,10 @@ def _readable(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = str(error).splitlines()[0]
-        raise BrokenData(f"{path} is not a readable Parquet file ({reason}): fetch or write it again") from None
+        raise BrokenData(
+            f"{path} is not a readable Parquet file ({reason}): bring it again with `dvc pull --force`, "
+            "or `luodi fetch` if it is of an embedded dataset, or write it again"
+        ) from None
 
 
 def _open(path: Path, columns: dict[str, pa.DataType]) -> pq.ParquetFile:
@@ -113,7 +119,7 @@ def _open(path: Path, columns: dict[str, pa.DataType]) -> pq.ParquetFile:
     if missing:
         raise MissingColumn(
             f"{path}: expected columns {', '.join(columns)}; missing {', '.join(missing)}; "
-            f"found {', '.join(shown(name, 60) for name in file.schema_arrow.names[:9]) or 'none'}"
+            f"found {', '.join(shown(name, 60) for name in file.schema_arrow.names[:9]) or 'none'}; write it again with them"
         )
     return file
 

@@ -201,8 +201,9 @@ def verify(folder: Path, pointer: Path) -> None:
     expected, found = recorded(pointer), folder_checksum(folder)
     if expected != found:
         raise SourceMismatch(
-            f"{folder} does not match {pointer.name}: expected {expected}, found {found}; "
-            f"fetch what is missing with `luodi fetch`; if you added shards, record them with `dvc add {folder.name}`"
+            f"{folder} does not match {pointer.name}: expected {expected}, found {found}; bring back what is missing "
+            f"with `dvc pull` (with --force also what was changed), of the embedded datasets with `luodi fetch`; "
+            f"if you added shards, record them with `dvc add {folder.name}`"
         )
 
 

@@ -53,7 +53,7 @@ def records(
 def not_text(name: str, encoding: str) -> NotText:
     """The error for a file or stream that is not in `encoding`."""
     expected = "UTF-8" if encoding == UTF8 else encoding
-    return NotText(f"{name} is not {expected}: convert it with `iconv -t utf-8`")
+    return NotText(f"{name} is not {expected}: convert it, from GBK with `iconv -f gb18030 -t utf-8`")
 
 
 def json_object(line: str, where: str) -> Record:
@@ -112,7 +112,7 @@ def _csv(file: TextIO, path: Path, names: tuple[str, ...]) -> Iterator[tuple[str
         for row in rows:
             yield f"{path}, line {rows.line_num}", row
     except csv.Error as error:
-        raise BrokenData(f"{path}, line {rows.line_num}: {error}") from None
+        raise BrokenData(f"{path}, line {rows.line_num}: {error}; correct that line") from None
 
 
 def _parquet(path: Path, texts: tuple[str, ...], scalars: tuple[str, ...]) -> Iterator[tuple[str, Record]]:
@@ -155,4 +155,6 @@ def _parquet_errors(path: Path) -> Iterator[None]:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise BrokenData(f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})") from None
+        raise BrokenData(
+            f"{path} is not a readable Parquet file ({str(error).splitlines()[0]}): write it again"
+        ) from None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from luodi.data.encoders import Encoder
 from luodi.errors import ArtifactError
+from luodi.paths import maker
 
 Augment: TypeAlias = Callable[[NDArray[Any], np.random.Generator], NDArray[Any]]
 
@@ -83,11 +84,11 @@ def _read(path: Path, mode: Any) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, mmap_mode=mode, allow_pickle=False)
     except FileNotFoundError:
-        raise ArtifactError(f"{path} does not exist: run `luodi preprocess` first") from None
-    except (ValueError, EOFError) as error:
-        raise _unfit(path, str(error)) from None
+        raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
+    except (ValueError, EOFError):
+        raise _unfit(path, "it is no array of NumPy") from None
     return array
 
 
 def _unfit(path: Path, reason: str) -> ArtifactError:
-    return ArtifactError(f"{path} does not fit the encoder: {reason}; run `luodi preprocess` again")
+    return ArtifactError(f"{path} does not fit the encoder: {reason}; run `{maker(path)}` again")

@@ -42,7 +42,8 @@ def require_equal(path: Path, sample: NDArray[Any], expected: NDArray[np.float32
     if not difference <= TOLERANCE:  # NaN is unequal too
         raise ArtifactError(
             f"the exported model differs from the trained one: expected probabilities within {TOLERANCE}, "
-            f"found a difference of {difference:.3g} on {len(sample)} validation rows; it was not saved"
+            f"found a difference of {difference:.3g} on {len(sample)} validation rows; it was not saved: "
+            "set train.precision to float32 in params.yaml, or train.architecture to another"
         )
 
 

@@ -15,6 +15,7 @@ from luodi.nets.metrics import MacroRecall
 
 COLUMNS = ("epoch", "loss", "accuracy", "recall", "val_loss", "val_accuracy", "val_recall")
 MOMENTUM = 0.9
+SAFE = 0.001  # a learning rate that few diverge at
 SECONDS_BETWEEN_UPDATES = 0.2
 
 
@@ -96,7 +97,7 @@ class RequireFinite(keras.callbacks.Callback):
                 raise LuodiError(
                     f"training diverged: {name} is {value} after epoch {epoch + 1} at learning rate "
                     f"{self.config.learning_rate}; lower train.learning_rate in params.yaml, "
-                    f"for example to {self.config.learning_rate / 10:g}"
+                    f"for example to {min(self.config.learning_rate / 10, SAFE):g}"
                 )
 
 

@@ -136,7 +136,7 @@ def _classifier(paths: ModelPaths, labels: tuple[str, ...]) -> inference.Classif
     if tuple(classifier.labels) != labels:
         raise ArtifactError(
             f"{paths.export} was trained on labels {', '.join(classifier.labels)}, params.yaml has "
-            f"{', '.join(labels)}: run `luodi train {paths.model}` again"
+            f"{', '.join(labels)}: run `dvc repro` for all stages that read them"
         )
     return classifier
 
@@ -148,9 +148,9 @@ def _baseline_scores(paths: ModelPaths) -> NDArray[np.float32]:
         raise ArtifactError(
             f"{paths.baseline_scores} does not exist: run `luodi baseline {paths.model}` first"
         ) from None
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError):
         raise ArtifactError(
-            f"{paths.baseline_scores} cannot be read ({error}): run `luodi baseline {paths.model}` again"
+            f"{paths.baseline_scores} cannot be read: run `luodi baseline {paths.model}` again"
         ) from None
     return scores
 

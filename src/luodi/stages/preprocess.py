@@ -19,7 +19,7 @@ from luodi.data import splits
 from luodi.data.encoders import Encoder
 from luodi.errors import ArtifactError, DataError
 from luodi.files import replacing, replacing_folder, write_array, write_json, write_text
-from luodi.paths import ModelPaths
+from luodi.paths import ModelPaths, maker
 from luodi.report import page
 
 # Rows cleaned and encoded at a time. The ids of a chunk of texts stay in the processor's cache; an image as it
@@ -188,9 +188,9 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
         with pq.ParquetFile(path, buffer_size=2**20) as file:  # else a column chunk is read as a whole
             yield file
     except FileNotFoundError:
-        raise ArtifactError(f"{path} does not exist: run `luodi validate` first") from None
+        raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
     except pa.ArrowInvalid as error:
-        raise ArtifactError(f"{path} cannot be read ({error}): run `luodi validate` again") from None
+        raise ArtifactError(f"{path} cannot be read ({error}): run `{maker(path)}` again") from None
 
 
 def _column(rows: pa.Table, split: str, name: str) -> pa.Array:

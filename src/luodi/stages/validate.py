@@ -144,7 +144,11 @@ def _writer(stack: ExitStack, path: Path) -> Callable[[pa.Table], None]:
 
 
 def _judge(paths: ModelPaths, measured: pa.Table, found: list[Finding]) -> None:
-    where = *findings.message(found), f"open {paths.validation_report} for the full report"
+    where = (
+        *findings.message(found),
+        f"open {paths.validation_report} for the full report; "
+        "correct the data, or block validate of the model in params.yaml",
+    )
     if _sum(measured[rows.HELD]) == measured.num_rows:
         raise NothingLeft(f"every row of {paths.model} was quarantined, none is left to train on:", *where)
     if findings.verdict(found) == findings.FAILED:

@@ -1,0 +1,1081 @@
+"""Advice that works: a fault is made, its message read, done what it says, and what failed then works.
+
+A case without a remedy of its own is one whose message names commands: they are taken from between its backquotes, run
+as they stand, in the order they stand in. `says` are words of one message in the source; a test holds that every
+message there has a case here, or a reason why not.
+"""
+
+import ast
+import fcntl
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from project import ROOT, Done, Project
+
+from luodi import adding, config, embedded, errors, files, landing, locks, metrics, registry, workspace
+from luodi.data import folders, image, inputs, intake, rows, shards, sources, tables
+from luodi.origin import Origin
+from luodi.paths import find_root
+from luodi.processes import Runner
+from luodi.workspace import Workspace
+
+PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
+QUIET = Runner(lambda line: None)
+
+
+class Scene:
+    """A folder to make faults in, with the settings of a project; `other` is what the remedy did it with instead."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.other: Any = None
+        self.message = ""
+        self.commands: list[str] = []
+
+    def write(self, name: str, content: bytes | str = b"") -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def move(self, name: str, to: str) -> None:
+        (self.root / to).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / name).rename(self.root / to)
+
+    def change(self, name: str, *pairs: tuple[str, str]) -> None:
+        text = (self.root / name).read_text(encoding="utf-8")
+        for before, after in pairs:
+            assert before in text
+            text = text.replace(before, after, 1)
+        self.write(name, text)
+
+    def shell(self, command: str) -> str:
+        done = subprocess.run(
+            command,
+            shell=True,
+            executable="/bin/bash",
+            cwd=self.root,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        assert done.returncode == 0, f"`{command}` ended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def do(self, command: str) -> None:
+        """Run a command that a message names."""
+        if command.startswith("luodi "):
+            luodi(*command.split()[1:])(self)
+        else:
+            self.shell(command)
+
+
+Act = Callable[[Scene], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    says: str
+    fault: Act
+    do: Act
+    remedy: Act | None = None
+
+
+def luodi(*arguments: str) -> Act:
+    """A command of luodi, in this process."""
+
+    def run(scene: Scene) -> None:
+        from luodi.cli import app
+
+        app(list(arguments), standalone_mode=False)
+
+    return run
+
+
+def both(*acts: Act) -> Act:
+    return lambda scene: [act(scene) for act in acts]
+
+
+def write(name: str, content: bytes | str = b"") -> Act:
+    return lambda scene: scene.write(name, content)
+
+
+def move(name: str, to: str) -> Act:
+    return lambda scene: scene.move(name, to)
+
+
+def change(name: str, *pairs: tuple[str, str]) -> Act:
+    return lambda scene: scene.change(name, *pairs)
+
+
+def shell(command: str) -> Act:
+    return lambda scene: scene.shell(command)
+
+
+def instead(other: Any) -> Act:
+    """The remedy is to do it with something else."""
+    return lambda scene: setattr(scene, "other", other)
+
+
+def picture(mode: str = "L", kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, (8, 8)).save(file, kind)
+    return file.getvalue()
+
+
+def parquet(**columns: Any) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue()
+
+
+def scans(scene: Scene) -> object:
+    return list(intake.images(intake.image_files(scene.root / (scene.other or "scans"))))
+
+
+def texts(suffix: str) -> Act:
+    return lambda scene: list(
+        intake.texts(scene.root / f"{scene.other or 'new'}{suffix}", "text", "label", tables.UTF8)
+    )
+
+
+def given(source: str) -> Act:
+    return lambda scene: list(inputs.batches(str(scene.root / source)))
+
+
+def shown(source: str) -> Act:
+    return lambda scene: list(inputs.images(str(scene.root / (scene.other or source))))
+
+
+def digits(scene: Scene) -> object:
+    return shards.read(scene.root / "data" / "digits", "image")
+
+
+POINTER = write("data.dvc", (ROOT / "data.dvc").read_bytes())
+ONE, ZERO = "scans/zero/0.png", "scans/one/1.png"
+CLASSES = both(write(ONE, picture()), write(ZERO, picture()))
+
+
+def huge(scene: Scene) -> None:
+    with scene.write("scans/zero/huge.png").open("r+b") as file:
+        file.truncate(folders.LARGEST + 1)
+
+
+DATA = [
+    Case(
+        "lies beside the folders of the classes",
+        both(CLASSES, write("scans/2.png", picture())),
+        scans,
+        move("scans/2.png", "scans/one/2.png"),
+    ),
+    Case(
+        "is a folder inside a class",
+        both(CLASSES, write("scans/one/more/2.png", picture())),
+        scans,
+        both(move("scans/one/more/2.png", "scans/one/2.png"), shell("rmdir scans/one/more")),
+    ),
+    Case(
+        "is no image by its name",
+        both(CLASSES, write("scans/one/notes.txt")),
+        scans,
+        move("scans/one/notes.txt", "notes.txt"),
+    ),
+    Case(
+        "holds no image: expected at least one",
+        both(CLASSES, shell("mkdir scans/two")),
+        scans,
+        shell("rmdir scans/two"),
+    ),
+    Case("holds no folder: expected one of images", shell("mkdir scans"), scans, CLASSES),
+    Case(
+        "is not a folder: give one",
+        both(CLASSES, write("scans.zip")),
+        lambda scene: intake.image_files(scene.root / (scene.other or "scans.zip")),
+        instead("scans"),
+    ),
+    Case(
+        "is not UTF-8: rename the folder",
+        both(CLASSES, shell("mv scans/one $'scans/\\xff'")),
+        scans,
+        shell("mv $'scans/\\xff' scans/one"),
+    ),
+    Case(
+        "is a link that leads nowhere",
+        both(CLASSES, shell("ln -s gone scans/one/2.png")),
+        scans,
+        shell("rm scans/one/2.png"),
+    ),
+    Case(
+        "is a link that leads out of",
+        both(CLASSES, write("out.png", picture()), shell("ln -s ../../out.png scans/one/2.png")),
+        scans,
+        shell("cp --remove-destination out.png scans/one/2.png"),
+    ),
+    Case(
+        "is not a regular file: expected an image",
+        both(CLASSES, shell("mkfifo scans/one/2.png")),
+        scans,
+        shell("mv scans/one/2.png ."),
+    ),
+    Case("is too large: expected an image", both(CLASSES, huge), scans, move("scans/zero/huge.png", "huge.png")),
+    Case(
+        "more fields than the header names",
+        write("new.csv", "text,label\na,b,c\n"),
+        texts(".csv"),
+        write("new.csv", 'text,label\n"a,b",c\n'),
+    ),
+    Case(
+        "expected a text in quotes",
+        write("new.jsonl", '{"text": 5, "label": "a"}\n'),
+        texts(".jsonl"),
+        write("new.jsonl", '{"text": "5", "label": "a"}\n'),
+    ),
+    Case(
+        "expected one label, in quotes",
+        write("new.jsonl", '{"text": "5", "label": ["a"]}\n'),
+        texts(".jsonl"),
+        write("new.jsonl", '{"text": "5", "label": "a"}\n'),
+    ),
+    Case(
+        "cannot tell the column of the",
+        lambda scene: None,
+        lambda scene: intake.choose_columns(["a", "b", "c"], *(scene.other or (None, "c")), "new.csv"),
+        instead(("a", "c")),
+    ),
+    Case(
+        "expected a column or key",
+        write("new.csv", "texts,label\na,b\n"),
+        given("new.csv"),
+        change("new.csv", ("texts", "text")),
+    ),
+    Case(
+        "expected .csv, .jsonl or .parquet",
+        write("new.txt", "text\na\n"),
+        lambda scene: list(inputs.batches(str(scene.root / (scene.other or "new.txt")))),
+        both(move("new.txt", "new.csv"), instead("new.csv")),
+    ),
+    Case(
+        "is not a file: give a .csv",
+        write("new.csv", "text,label\na,b\n"),
+        lambda scene: list(inputs.batches(str(scene.root / (scene.other or "gone.csv")))),
+        instead("new.csv"),
+    ),
+    Case(
+        "expected a JSON object",
+        write("new.jsonl", "text\n"),
+        given("new.jsonl"),
+        write("new.jsonl", '{"text": "a"}\n'),
+    ),
+    Case(
+        "; correct that line",
+        write("new.csv", f"text\n{'a' * 140_000}\n"),
+        given("new.csv"),
+        write("new.csv", f"text\n{'a' * 1400}\n"),
+    ),
+    Case(
+        "of strings, found",
+        write("new.parquet", parquet(text=[1])),
+        given("new.parquet"),
+        write("new.parquet", parquet(text=["1"])),
+    ),
+    Case(
+        "): write it again",
+        write("new.parquet", b"text"),
+        given("new.parquet"),
+        write("new.parquet", parquet(text=["1"])),
+    ),
+    Case(
+        "from GBK with `iconv",
+        write("new.csv", "text\n很好\n".encode("gbk")),
+        given("new.csv"),
+        lambda scene: scene.shell(f"mv new.csv old.csv && {scene.commands[0]} < old.csv > new.csv"),
+    ),
+    Case(
+        "holds no row: expected at least one",
+        write("new.csv", "text,label\n"),
+        lambda scene: list(intake.batches(iter(texts(".csv")(scene)), "new.csv")),
+        write("new.csv", "text,label\na,b\n"),
+    ),
+    Case("is not a file or folder: give an image", CLASSES, shown("scan"), instead("scans")),
+    Case("no image in", shell("mkdir scans"), shown("scans"), CLASSES),
+    Case(
+        "; convert it",
+        write("scan.jpg", picture("CMYK", "JPEG")),
+        lambda scene: image.open_image((scene.root / "scan.jpg").read_bytes(), 8),
+        write("scan.jpg", picture()),
+    ),
+    Case("no *.parquet in", POINTER, digits, lambda scene: scene.do("luodi fetch")),
+    Case(
+        "hold no row: expected at least one",
+        write(
+            "data/digits/a.parquet",
+            parquet(image=pa.array([], pa.binary()), label=pa.array([], pa.string()), source=pa.array([], pa.string())),
+        ),
+        digits,
+        write("data/digits/b.parquet", parquet(image=[b"1"], label=["1"], source=["s"])),
+    ),
+    Case(
+        "; write it again with them",
+        write("data/digits/a.parquet", parquet(image=[b"1"])),
+        digits,
+        write("data/digits/a.parquet", parquet(image=[b"1"], label=["1"], source=["s"])),
+    ),
+    Case(
+        "is of an embedded dataset",
+        both(POINTER, write("data/digits/scikit-learn.parquet", b"x")),
+        digits,
+        lambda scene: scene.do(scene.commands[1]),
+    ),
+    Case(
+        "no embedded dataset",
+        lambda scene: None,
+        lambda scene: luodi("fetch", scene.other or "digit")(scene),
+        instead("digits"),
+    ),
+    Case(
+        "fetch it without --from",
+        lambda scene: None,
+        lambda scene: luodi("fetch", "digits", *(["--from", "."] if scene.other is None else scene.other))(scene),
+        instead([]),
+    ),
+    Case(
+        "is not a gzip file, or is cut short",
+        write("x.gz", b"x"),
+        lambda scene: idx(scene.root / "x.gz"),
+        lambda scene: write_idx(scene.root / "x.gz"),
+    ),
+    Case(
+        "expected an IDX file of",
+        lambda scene: write_idx(scene.root / "x.gz", more=b"x"),
+        lambda scene: idx(scene.root / "x.gz"),
+        lambda scene: write_idx(scene.root / "x.gz"),
+    ),
+    Case(
+        "expected 2 to",
+        both(write(ONE, picture())),
+        lambda scene: adding._require_labels(seen(scene), "scans, folders", "make a folder for each class"),
+        write(ZERO, picture()),
+    ),
+    Case(
+        "name its encoding, for example",
+        write("new.csv", "text,label\n很好,a\n不好,b\n".encode("gbk")),
+        lambda scene: hinted(scene, scene.other or tables.UTF8),
+        instead("gb18030"),
+    ),
+    Case(
+        "no image looked at can be decoded",
+        both(write(ONE, b"x"), write(ZERO, b"x")),
+        lambda scene: adding.add_images(scene.root, "scans", scene.root / "scans", QUIET),
+        CLASSES,
+    ),
+]
+
+
+def seen(scene: Scene) -> Any:
+    from luodi.data import traits
+
+    found = traits.Traits()
+    for batch in intake.batches(iter(scans(scene)), "scans"):
+        found.add(batch)
+    return found
+
+
+def hinted(scene: Scene, encoding: str) -> object:
+    with adding._hint():
+        return list(intake.texts(scene.root / "new.csv", "text", "label", encoding))
+
+
+def idx(path: Path) -> object:
+    return sources._idx(path, (2,))
+
+
+def write_idx(path: Path, more: bytes = b"") -> None:
+    import gzip
+    import struct
+
+    path.write_bytes(gzip.compress(struct.pack(">HBBI", 0, 8, 1, 2) + b"ab" + more))
+
+
+def load(scene: Scene) -> object:
+    return config.load(scene.root / "params.yaml")
+
+
+def wrong(says: str, *pairs: tuple[str, str], remedy: Act | None = None) -> Case:
+    """A fault of params.yaml that is mended by writing what was there."""
+    return Case(says, change("params.yaml", *pairs), load, remedy or shell("git checkout -q params.yaml"))
+
+
+def near(scene: Scene) -> None:
+    """Write the word that the message suggests."""
+    (found,) = re.findall(r"unknown key \S+\.(\w+); did you mean '(\w+)'", scene.message)
+    scene.change("params.yaml", found)
+
+
+def adding_scans(scene: Scene) -> None:
+    with adding._adding(scene.root, scene.other or "digits2"):
+        pass
+
+
+def occupied(scene: Scene) -> None:
+    scene.lock = scene.write(".luodi/adding.lock").open("w")
+    fcntl.flock(scene.lock, fcntl.LOCK_EX)
+
+
+def extended(scene: Scene) -> bytes:
+    text = (scene.root / "params.yaml").read_text(encoding="utf-8")
+    if text == "models: {}\n":  # a block style is wanted
+        import yaml
+
+        flow = yaml.safe_dump(yaml.safe_load(PARAMS), default_flow_style=True, width=10**6)
+        scene.write("params.yaml", flow)
+    block = config.read(scene.root / "params.yaml")["models"]["digits"]
+    scene.write("staging/x")
+    return adding._extended(scene.root / "params.yaml", "more", block, scene.root / "staging")
+
+
+SETTINGS = [
+    wrong("unknown key {place}{_suggest", ("epochs:", "epoch:"), remedy=near),
+    wrong("did you mean 'modality'?", ("modality: text", "modalty: text"), remedy=near),
+    wrong("is missing{more}", ("      epochs: 12\n", "")),
+    wrong(".modality is missing", ("    modality: text\n", "")),
+    wrong(".modality: {expected}", ("modality: text", "modality: texts")),
+    wrong(": {first", ("epochs: 12", "epochs: many")),
+    wrong("is not YAML in UTF-8", ("models:", "models: [")),
+    wrong("cannot be used: {error}", ("    owner: luodi", "    2020-01-01: luodi")),
+    wrong("stands twice", ("    owner: luodi", "    owner: luodi\n    owner: me")),
+    wrong("labels must be distinct", ("[negative, positive]", "[negative, negative]")),
+    wrong("expected a cron expression", ("@weekly", "weekly"), remedy=change("params.yaml", ("weekly", "0 3 * * 1"))),
+    wrong("is above max_length", ("min_length: 1 ", "min_length: 6000 ")),
+    wrong("is above max_side", ("min_side: 8 ", "min_side: 9999 ")),
+    wrong("is above max_intensity", ("min_intensity: 0.05 ", "min_intensity: 0.99 ")),
+    wrong("must sum to 1", ("train: 0.8,", "train: 0.7,")),
+    wrong("must be 0 where test_source", ("    preprocess:\n", "    preprocess:\n      test_source: test\n")),
+    wrong("ngrams must be [shortest", ("ngrams: [1, 3]", "ngrams: [3, 1]")),
+    wrong(
+        "which tokenizer ngram drops",
+        ("architecture: ngram", "architecture: cnn"),
+        remedy=change("params.yaml", ("tokenizer: ngram", "tokenizer: char")),
+    ),
+    Case("does not exist: restore it", shell("rm params.yaml"), load),
+    Case(
+        "no model {name",
+        lambda scene: None,
+        lambda scene: config.model(load(scene), scene.other or "review"),
+        lambda scene: instead(re.search("did you mean '(.*)'", scene.message)[1])(scene),
+    ),
+    Case(
+        "cannot name a model",
+        lambda scene: None,
+        lambda scene: config.require_name(scene.other or "A b"),
+        instead("a-b"),
+    ),
+    Case(
+        "run luodi inside a checkout",
+        lambda scene: None,
+        lambda scene: find_root(scene.other or scene.root.parent),
+        lambda scene: instead(scene.root / "dags")(scene),
+    ),
+    Case("has a model {name} already", instead("digits"), adding_scans, instead("digits3")),
+    Case("move it away, and add again", write("data/digits2/a.parquet"), adding_scans, move("data/digits2", "away")),
+    Case("another `luodi add` runs", occupied, adding_scans, lambda scene: scene.lock.close()),
+    Case("is away, though {pointer", write("data.dvc", "outs: []\n"), adding_scans, shell("mkdir data && rm data.dvc")),
+    Case(
+        "model to take settings from",
+        both(write("params.yaml", PARAMS[: PARAMS.index("  digits:")]), shell("git commit -qam less")),
+        lambda scene: adding.nearest(scene.root, "image", 2),
+        lambda scene: [scene.do(scene.commands[0]), scene.shell("git checkout -q HEAD~1 -- params.yaml")],
+    ),
+    Case(
+        "no block can be appended",
+        write("params.yaml", "models: {}\n"),
+        extended,
+        shell("git checkout params.yaml"),
+    ),
+]
+
+
+def cleaned(scene: Scene) -> object:
+    return embedded._clean_commit(scene.root, QUIET)
+
+
+def origin(scene: Scene) -> Origin:
+    return Origin(str(scene.root.parent / "origin.git"), "main", None, scene.root.parent)
+
+
+def clone(scene: Scene) -> Workspace:
+    return Workspace(scene.root, origin(scene), QUIET)
+
+
+def bare(scene: Scene) -> None:
+    scene.shell("git init -q --bare -b main ../origin.git")
+
+
+def cloned(scene: Scene) -> None:
+    with workspace.clone(origin(scene), scene.shell("git rev-parse HEAD").strip(), QUIET):
+        pass
+
+
+def anonymous(scene: Scene) -> None:
+    scene.write(".git/config", "[core]\nrepositoryformatversion = 0\n")
+    Path(os.environ["GIT_CONFIG_GLOBAL"]).write_text("")
+
+
+def declining(scene: Scene) -> None:
+    bare(scene)
+    scene.shell(
+        "git remote add origin ../origin.git; printf '#!/bin/sh\\nexit 1\\n' > ../origin.git/hooks/pre-receive; "
+        "chmod +x ../origin.git/hooks/pre-receive"
+    )
+
+
+GIT = [
+    Case("holds ({files}): commit or stash", write("notes.txt", "x"), cleaned),
+    Case(
+        "into .gitignore",
+        both(
+            write(".gitignore", "/artifacts\n"),
+            shell("git commit -qam 'Old ignores'"),
+            write("dvc_plots/index.html", "x"),
+        ),
+        cleaned,
+        both(write(".gitignore", "/artifacts\n/dvc_plots/\n"), shell("git commit -qam Ignore")),
+    ),
+    Case(
+        "is not a dvc.lock",
+        both(
+            write("dvc.lock", "stages: {}\n"),
+            shell("git add -f dvc.lock; git commit -qm Lock"),
+            write("dvc.lock", "<<<<<<< HEAD\nstages:\n=======\n"),
+        ),
+        lambda scene: locks.read(scene.root / "dvc.lock"),
+        lambda scene: scene.do(scene.commands[0]),
+    ),
+    Case("has no branch", bare, lambda scene: workspace.head(origin(scene), QUIET)),
+    Case(
+        "has no commit",
+        both(
+            bare,
+            shell("git push -q ../origin.git HEAD:main; git commit -q --allow-empty -m New"),
+        ),
+        cloned,
+    ),
+    Case(
+        "git origin {redact(origin.git)} cannot be reached",
+        lambda scene: None,
+        lambda scene: workspace.head(origin(scene), QUIET),
+        both(bare, shell("git push -q ../origin.git HEAD:main")),
+    ),
+    Case(
+        "DVC's settings cannot hold",
+        lambda scene: None,
+        lambda scene: workspace.quoted(scene.other or "/a%(x)s"),
+        instead("/a"),
+    ),
+    Case("git does not know who commits", anonymous, lambda scene: landing._set_identity(clone(scene))),
+    Case(
+        "refuses the push of",
+        declining,
+        lambda scene: landing._push(clone(scene), ["HEAD:refs/heads/main"]),
+        shell("rm ../origin.git/hooks/pre-receive"),
+    ),
+    Case(
+        "LUODI_GIT_URL is not set",
+        lambda scene: None,
+        lambda scene: Origin.from_environment(),
+        lambda scene: os.environ.update(LUODI_GIT_URL=origin(scene).git),
+    ),
+    Case(
+        "no git origin: expected LUODI_GIT_URL",
+        lambda scene: None,
+        lambda scene: Origin.find(scene.root),
+        lambda scene: os.environ.update(LUODI_GIT_URL=origin(scene).git),
+    ),
+]
+
+
+def artifact(name: str) -> Callable[[Scene], Path]:
+    return lambda scene: scene.root / "artifacts" / "reviews" / name
+
+
+def scored(scene: Scene) -> object:
+    return metrics.scored(np.array([0, 1]), np.eye(scene.other or 3)[:2], "model", 2)
+
+
+def read_rows(split: str = "test", classes: int = 2) -> Act:
+    return lambda scene: rows.read(artifact("preprocess/rows.parquet")(scene), "text", split, classes)
+
+
+def select(scene: Scene) -> object:
+    from luodi.stages import preprocess
+
+    block = config.model(load(scene), "reviews")
+    texts = pa.array([str(number) for number in range(100)])
+    columns = [pa.chunked_array([[value] * 100]) for value in ("negative", "s")]
+    return preprocess.select(texts, *columns, block)
+
+
+def linear(scene: Scene) -> object:
+    from luodi.stages import baseline
+
+    labels, ngrams = scene.other or ([0, 0], (1, 2))
+    train = rows.Rows(["好的", "不好"], np.array(labels, np.int32), ["s", "s"])
+    block = config.model(load(scene), "reviews").baseline.model_copy(update={"ngrams": ngrams})
+    baseline._require_classes(train)
+    return baseline.score_texts(train, ["好"], block, 2)
+
+
+FIGURES = [
+    Case("expected shape", lambda scene: None, scored, instead(2)),
+    Case(
+        "no row falls into split",
+        change("params.yaml", ("train: 0.8, validation: 0.1, test: 0.1", "train: 1.0, validation: 0.0, test: 0.0")),
+        select,
+        shell("git checkout -q params.yaml"),
+    ),
+    Case("train rows hold one class", lambda scene: None, linear, instead(([0, 1], (1, 2)))),
+    Case("no n-gram in the train rows", instead(([0, 1], (8, 9))), linear, instead(([0, 1], (1, 2)))),
+]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of which nothing is there but its settings, under git."""
+    root = tmp_path_factory.mktemp("plain") / "project"
+    for name in ("params.yaml", ".gitignore", ".dvc/config"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    (root / "dags").mkdir()
+    identity = "-c user.name=Tester -c user.email=tester@localhost"
+    subprocess.run(f"git init -qb main; git add -A; git {identity} commit -qm One", shell=True, cwd=root, check=True)
+    return root
+
+
+@pytest.fixture
+def scene(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    root = tmp_path / "project"
+    shutil.copytree(plain, root)
+    for key in [key for key in os.environ if key.startswith(("LUODI_", "GIT_", "DVC_"))]:
+        monkeypatch.delenv(key)
+    for key, value in {
+        "LUODI_GIT_URL": "", "GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig"), "GIT_CONFIG_NOSYSTEM": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path),
+        "PYTHONPATH": str(ROOT / "src"), "DVC_NO_ANALYTICS": "1",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(key, value)
+    (tmp_path / "gitconfig").write_text("[user]\nname = Tester\nemail = tester@localhost\n")
+    monkeypatch.chdir(root)
+    yield Scene(root)
+
+
+def mended(case: Case, scene: Scene) -> None:
+    """The fault fails, with words of this message; after the remedy it works."""
+    case.fault(scene)
+    with pytest.raises(errors.LuodiError) as caught:
+        case.do(scene)
+    scene.message = str(caught.value)
+    fixed = re.split(r"\{.*?(?:\}|$)", case.says)
+    assert re.search(".*".join(map(re.escape, fixed)), scene.message, re.DOTALL), scene.message
+    scene.commands = re.findall(r"`([^`]+)`", scene.message)
+    if case.remedy:
+        case.remedy(scene)
+    else:
+        assert scene.commands, scene.message
+        for command in scene.commands:
+            scene.do(command)
+    case.do(scene)
+
+
+LIGHT = [*DATA, *SETTINGS, *GIT, *FIGURES]
+
+
+@pytest.mark.parametrize("case", LIGHT, ids=lambda case: case.says)
+def test_the_remedy_works(case: Case, scene: Scene) -> None:
+    mended(case, scene)
+
+
+# What landed
+
+
+@pytest.fixture(scope="module")
+def landed(stocked: Done) -> Project:
+    """reviews@v1.0.0 is in production. Do not change it: work in a copy."""
+    project = stocked.project.copy("landed-remedies")
+    project.run("luodi", "register", "reviews")
+    return project
+
+
+@pytest.fixture
+def served(landed: Project, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Scene:
+    project = landed.copy(re.sub(r"\W+", "-", request.node.name))
+    for key in [key for key in os.environ if key.startswith(("LUODI_", "GIT_", "DVC_"))]:
+        monkeypatch.delenv(key)
+    for key, value in project.env.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.chdir(project.root)
+    return Scene(project.root)
+
+
+EXPORT, METRICS = "artifacts/reviews/train/export", "artifacts/reviews/evaluate/sample.json"
+
+
+def store(scene: Scene, kind: str, path: str, name: str = "") -> Path:
+    """Where the cache or the remote keeps an output, or the file `name` of a folder."""
+    md5 = locks.outputs(locks.read(scene.root / "dvc.lock"), f"{path.split('/')[2]}@reviews")[path]
+    if name:
+        md5 = next(file["md5"] for file in files.read_json(blob(scene, kind, md5)) if file["relpath"] == name)
+    return blob(scene, kind, md5)
+
+
+def blob(scene: Scene, kind: str, md5: str) -> Path:
+    return scene.root / ".luodi" / kind / "files" / "md5" / md5[:2] / md5[2:]
+
+
+def damage(path: Path) -> None:
+    path.chmod(0o644)
+    path.write_bytes(b"x" + path.read_bytes()[1:])
+    path.chmod(0o444)
+
+
+def forget(scene: Scene) -> None:
+    """Nothing but the remote has the version's files, until `dvc` of the checkout is asked."""
+    shutil.rmtree(scene.root / ".luodi" / "models", ignore_errors=True)
+
+
+def bring(scene: Scene) -> None:
+    """Open the version from the remote alone, as a promotion does."""
+    found = Origin.embedded(scene.root)
+    version = registry.find(Path(found.git), "reviews", "v1.0.0")
+    with registry.opened(found, version, QUIET, "export", "sample", own_cache=True):
+        pass
+
+
+def bring_by_cache(scene: Scene) -> None:
+    forget(scene)
+    luodi("predict", "reviews", "好")(scene)
+
+
+def swap_sample(text: str) -> Act:
+    def fault(scene: Scene) -> None:
+        bring_by_cache(scene)
+        scene.write(".luodi/models/reviews@v1.0.0/sample.json", text)
+
+    return fault
+
+
+PREDICT = luodi("predict", "reviews", "好")
+WRONG_SAMPLE = '{"texts": ["好"], "probabilities": [[1.0, 0.0]]}'
+
+
+def remove_named(scene: Scene) -> None:
+    (path,) = re.findall(r"remove (\S+?),? and run it again", scene.message)
+    shutil.rmtree(path)
+
+
+LOST = "the DVC remote cannot be used: {what}"
+HEAVY = [
+    Case(LOST, lambda scene: damage(store(scene, "remote", EXPORT, "model.onnx")), bring),
+    Case("does not match its hash", lambda scene: damage(store(scene, "cache", EXPORT, "model.onnx")), bring_by_cache),
+    Case(
+        "is in production: `luodi promote",
+        shell("git --git-dir .luodi/origin.git tag -d reviews#production#1"),
+        PREDICT,
+    ),
+    Case("the sample of {name} cannot be read", swap_sample("{"), PREDICT, remove_named),
+    Case(
+        "holds something else than a pulled model",
+        write("there/x"),
+        lambda scene: luodi("pull", "reviews", scene.other or "there")(scene),
+        instead("elsewhere"),
+    ),
+    Case(
+        "at all: `luodi models` lists",
+        lambda scene: None,
+        lambda scene: luodi("models", "list", *(scene.other or ["hotels"]))(scene),
+        both(lambda scene: scene.do(scene.commands[0]), instead(["reviews"])),
+    ),
+    Case(
+        "in the registry; there is",
+        lambda scene: None,
+        lambda scene: luodi("models", "show", scene.other or "reviews@v9.0.0")(scene),
+        lambda scene: instead(re.search(r"there is: (\S+)", scene.message)[1])(scene),
+    ),
+    Case(
+        "does not exist: run `luodi baseline",
+        lambda scene: shutil.rmtree(artifact("evaluate")(scene)) or artifact("baseline/scores.npy")(scene).unlink(),
+        luodi("evaluate", "reviews"),
+    ),
+    Case(
+        "does not exist: run `{maker(path)}` first",
+        lambda scene: artifact("preprocess/rows.parquet")(scene).unlink(),
+        luodi("baseline", "reviews"),
+    ),
+    Case(
+        "holds no row of split",
+        lambda scene: None,
+        lambda scene: read_rows(scene.other or "tests")(scene),
+        instead("test"),
+    ),
+    Case(
+        "expected labels from 0",
+        lambda scene: None,
+        lambda scene: read_rows("test", scene.other or 1)(scene),
+        instead(2),
+    ),
+    Case(
+        "bring back what is missing",
+        lambda scene: (scene.root / "data/reviews/slice.parquet").unlink(),
+        lambda scene: sources.verify(scene.root / "data", scene.root / "data.dvc"),
+        lambda scene: scene.do(scene.commands[0]),
+    ),
+    Case(
+        "no *.parquet in",
+        lambda scene: shutil.rmtree(scene.root / "data"),
+        lambda scene: shards.read(scene.root / "data" / "reviews", "text"),
+        lambda scene: scene.do(scene.commands[0]),
+    ),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", HEAVY, ids=lambda case: case.says)
+def test_the_remedy_works_where_something_landed(case: Case, served: Scene) -> None:
+    mended(case, served)
+
+
+LONG = [
+    Case(LOST, lambda scene: store(scene, "remote", EXPORT, "model.onnx").unlink(), bring),
+    Case(LOST, lambda scene: damage(store(scene, "remote", METRICS)), bring),
+    Case("there is no folder", move(".luodi/remote", "away"), bring, move("away", ".luodi/remote")),
+    Case(
+        "its tag does not say which files",
+        shell("git --git-dir .luodi/origin.git tag -a reviews@v0.9.0 main~1 -m x"),
+        lambda scene: luodi("pull", scene.other or "reviews@v0.9.0", "there")(scene),
+        both(lambda scene: scene.do(scene.commands[0]), instead("reviews@v1.0.0")),
+    ),
+    Case("does not predict its sample", swap_sample(WRONG_SAMPLE), PREDICT, remove_named),
+    Case(
+        "cannot be read: run `luodi baseline",
+        lambda scene: artifact("baseline/scores.npy")(scene).write_bytes(b"x"),
+        luodi("evaluate", "reviews"),
+    ),
+    Case(
+        "cannot be read ({error}): run `{maker(path)}` again",
+        lambda scene: artifact("preprocess/rows.parquet")(scene).write_bytes(b"x"),
+        luodi("baseline", "reviews"),
+    ),
+    Case(
+        "bring back what is missing",
+        write("data/reviews/more.parquet"),
+        lambda scene: sources.verify(scene.root / "data", scene.root / "data.dvc"),
+        lambda scene: scene.do(scene.commands[2]),
+    ),
+    Case(
+        "is of an embedded dataset",
+        write("data/reviews/slice.parquet", b"x"),
+        lambda scene: shards.read(scene.root / "data" / "reviews", "text"),
+        lambda scene: scene.do(scene.commands[0]),
+    ),
+    Case(
+        "does not exist: run `{maker(path)}` first",
+        lambda scene: artifact("validate/clean.parquet")(scene).unlink(),
+        luodi("preprocess", "reviews"),
+    ),
+    Case(
+        "does not exist: run `{maker(path)}` first",
+        lambda scene: artifact("preprocess/encoder.json")(scene).unlink(),
+        luodi("train", "reviews"),
+    ),
+    Case(
+        "does not exist: run `{maker(path)}` first",
+        lambda scene: (scene.root / EXPORT / "model.onnx").unlink(),
+        luodi("evaluate", "reviews"),
+    ),
+    Case(
+        "is not an encoder",
+        lambda scene: artifact("preprocess/encoder.json")(scene).write_text("{"),
+        luodi("train", "reviews"),
+    ),
+    Case(
+        "does not fit the encoder",
+        lambda scene: artifact("preprocess/train_x.npy")(scene).write_bytes(b"x"),
+        luodi("train", "reviews"),
+    ),
+    Case(
+        "is not a readable ONNX model",
+        lambda scene: (scene.root / EXPORT / "model.onnx").write_bytes(b"x"),
+        luodi("evaluate", "reviews"),
+    ),
+    Case(
+        "do not belong together",
+        lambda scene: scene.change(f"{EXPORT}/encoder.json", ("4096", "4095")),
+        luodi("evaluate", "reviews"),
+    ),
+    Case(
+        "was trained on labels",
+        both(change("params.yaml", ("- negative\n    - positive", "- positive\n    - negative"))),
+        luodi("evaluate", "reviews"),
+    ),
+    Case(
+        "training diverged",
+        change("params.yaml", ("learning_rate: 0.005", "learning_rate: 1.0e+30")),
+        luodi("train", "reviews"),
+        lambda scene: scene.change("params.yaml", ("1.0e+30", re.search(r"example to (\S+)", scene.message)[1])),
+    ),
+    Case(
+        "broke a critical expectation",
+        change("params.yaml", ("min_rows: 500", "min_rows: 50000")),
+        luodi("validate", "reviews"),
+        change("params.yaml", ("min_rows: 50000", "min_rows: 500")),
+    ),
+    Case(
+        "dvc.lock is not of this commit",
+        lambda scene: scene.shell("sed -i 's/mistakes: 20/mistakes: 9/' params.yaml; git commit -qam 9"),
+        luodi("gate", "reviews"),
+    ),
+    Case(
+        "dvc.lock has no entry of",
+        lambda scene: locks.write(
+            scene.root / "dvc.lock",
+            {
+                name: entry
+                for name, entry in locks.read(scene.root / "dvc.lock").items()
+                if not name.startswith("evaluate")
+            },
+        ),
+        luodi("gate", "reviews"),
+    ),
+    Case(
+        "give --approve",
+        both(
+            change(
+                "params.yaml", ("approval: auto", "approval: human"), ("min_slice_rows: 300", "min_slice_rows: 400")
+            ),
+            shell("git commit -qam Human; dvc repro -q; rm -rf .luodi/origin.git .luodi/registry.git"),
+        ),
+        lambda scene: luodi("register", "reviews", *(scene.other or []))(scene),
+        instead(["--approve"]),
+    ),
+]
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("case", LONG, ids=lambda case: case.says)
+def test_the_remedy_works_where_it_takes_long(case: Case, served: Scene) -> None:
+    mended(case, served)
+
+
+# Completeness
+
+
+USAGE = "a wrong use of the command line: the message says what to write"
+INNER = "never shown: a message that is shown takes it up"
+AIRFLOW = "takes Airflow a minute; tests/dags has it"
+RACE = "a race: what failed is done again"
+WHY_NOT = {
+    "expected text or image, found": USAGE,
+    "--label-column and --encoding are for": USAGE,
+    "name a version, such as": USAGE,
+    "give texts, or --input PATH, not both": USAGE,
+    "classifies images: give --input": USAGE,
+    "unknown modality {modality}": INNER,
+    "expected columns of {kind}, found": INNER,
+    "is no entry": INNER,
+    "it does not hold {', '.join(sorted(names))}": INNER,
+    "MacroRecall takes no sample weights": "a mistake of a programmer",
+    "scored on the same rows, found others": "a mistake of a programmer",
+    "the gate has judged again since": AIRFLOW,
+    "the run's conf says": AIRFLOW,
+    "nobody approved": AIRFLOW,
+    "no page {page}": AIRFLOW,
+    "is not there yet, and others have been": AIRFLOW,
+    "Airflow's database could not be made": AIRFLOW,
+    "failed; the end of {log}": "it tells the message of a task, which names the remedy",
+    "ended by itself; the end of {log}": AIRFLOW,
+    "refuses every push, for its tag": "tests/unit/test_odd_tags.py has it",
+    "cannot be read: see `git -C {repository} fsck`": "a broken disk: git's own check says what is gone",
+    "cannot be read: run `git fsck` there": "a broken disk: git's own check says what is gone",
+    "and no tag is the reason": "a broken disk: git's own check says what is gone",
+    "may not be used by you: choose one above 1023": AIRFLOW,
+    "DVC cannot read its settings": "it tells the line; tests/unit/test_connect.py has it",
+    "is taken: stop what listens there": AIRFLOW,
+    "did not move {origin.branch} in": RACE,
+    "refused because others pushed first": RACE,
+    "changed while it was read: run it again": RACE,
+    "changed while it was read: run `luodi validate": RACE,
+    "was moved by somebody else just now": RACE,
+    "was approved against": "tests/integration/test_succession.py has it",
+    "there is no earlier version of": "tests/integration/test_succession.py has it",
+    "none was given; run it again, and approve it": "tests/dags/test_approval.py has it",
+    "was rejected by {who}": "a person's word is not to be mended",
+    "is in production already: nothing to do": "there is nothing to do",
+    "may not land: {verdict}, see above": "the reasons are printed above it",
+    "the DVC remote cannot be used: {reason}": "whoever runs the remote knows; DVC's own words are shown",
+    "is tracked by a git repository above it": "tests/integration/test_commits.py has it",
+    "is no git repository: work in a clone": "a clone can, as all tests show",
+    "the disk is full": "tests/unit/test_cli_errors.py has it",
+    "{error.filename}: {error.strerror}: {remedy}": "tests/unit/test_cli_errors.py has it",
+    "; let this user read it": "root, who runs the tests in a container, may read everything",
+    "{name}: {error}, or move it away": "it names the file; what is wrong with it is said as `; convert it`",
+    "a row that passed validation is unfit": "needs another Pillow between validate and preprocess",
+    "Great Expectations cannot make its Data Docs": "a fault of Great Expectations, shown as it is",
+    "four .gz files with --from": "the data set is not on this machine",
+    "is not installed: run `make install`": "takes another environment",
+    "install the pinned requirements (`make install`) and fetch again": "takes another environment",
+    "the exported model differs from the trained one": "no network here does that",
+    "a model that gives NaN has diverged": "train stops before it saves such a network",
+    "every row of {paths.model} was quarantined": "told as a broken expectation is",
+    "dvc repro left no entry": "a fault of DVC",
+    "another luodi made it; register the model again": "takes another luodi",
+    "does not match its tag: its dvc.lock": "somebody changed history: another version is promoted as ever",
+}
+"""Words of a message -> why no fault is made for it here."""
+
+NAMES = {name for name, kind in vars(errors).items() if isinstance(kind, type)} | {
+    "AirflowFailException", "AirflowSkipException", "BadParameter", "NoPage", "NotText", "Busy", "ValueError",
+    "ConstructorError", "ArrowInvalid", "__init__",
+}  # fmt: skip
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """Where each message of an error stands in the source, and the message, its parts as they are written there."""
+    for path in sorted((ROOT / "src" / "luodi").rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and NAMES & set(re.findall(r"\w+", ast.unparse(call.func))):
+                for argument in call.args:
+                    if said := words(argument):
+                        yield f"{path.name}:{call.lineno}", said
+
+
+def words(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value) if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(
+            str(part.value) if isinstance(part, ast.Constant) else f"{{{ast.unparse(part.value)}}}"
+            for part in node.values
+            if isinstance(part, ast.Constant | ast.FormattedValue)
+        )
+    return ""
+
+
+def test_every_message_has_a_remedy_that_was_tried_or_a_reason() -> None:
+    told = [case.says for case in [*LIGHT, *HEAVY, *LONG]] + list(WHY_NOT)
+    found = list(messages())
+    assert [f"{place}: {said}" for place, said in found if not any(one in said for one in told)] == []
+    assert [one for one in told if not any(one in said for _, said in found)] == []
+    named = {path for reason in WHY_NOT.values() for path in re.findall(r"tests/\S+", reason)}
+    assert [path for path in named if not (ROOT / path).exists()] == []
