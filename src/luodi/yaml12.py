@@ -49,7 +49,11 @@ def read(path: Path, largest: int = LARGEST) -> str:
         Unfit: There is none, it cannot be read, it is larger than `largest` bytes, or not UTF-8.
     """
     if not path.exists():
-        raise Unfit("is a link that leads nowhere: remove it" if path.is_symlink() else f"does not exist: restore it with `git checkout HEAD -- {path.name}`")
+        raise Unfit(
+            "is a link that leads nowhere: remove it"
+            if path.is_symlink()
+            else f"does not exist: restore it with `git checkout HEAD -- {path.name}`"
+        )
     if not path.is_file():
         raise Unfit("is not a regular file: put one in its place")
     try:

@@ -119,7 +119,8 @@ def _open(path: Path, columns: dict[str, pa.DataType]) -> pq.ParquetFile:
     if missing:
         raise MissingColumn(
             f"{path}: expected columns {', '.join(columns)}; missing {', '.join(missing)}; "
-            f"found {', '.join(shown(name, 60) for name in file.schema_arrow.names[:9]) or 'none'}; write it again with them"
+            f"found {', '.join(shown(name, 60) for name in file.schema_arrow.names[:9]) or 'none'}; "
+            "write it again with them"
         )
     return file
 
