@@ -12,16 +12,16 @@ import hashlib
 import importlib
 import io
 import json
+import logging
 import os
 import runpy
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -95,6 +95,9 @@ auto = false
 fsync = none
 """
 
+FOREIGN = ("LUODI_", "GIT_", "DVC_", "AIRFLOW", "PYTHON")
+"""How variables begin that must not be taken from whoever runs the tests."""
+
 
 def git(cwd: Path, *arguments: str, stdin: str | None = None) -> str:
     """Run git, expect success, return its output."""
@@ -128,7 +131,7 @@ def make(folder: Path) -> Template:
     note = folder / "entries.json"
 
     def work() -> int:
-        write_json(note, [[*key, entries] for key, entries in _make(folder).items()])
+        write_json(note, [[*key, entries] for key, entries in make_here(folder).items()])
         return 0
 
     code, output = forked(work)
@@ -137,7 +140,7 @@ def make(folder: Path) -> Template:
     return Template(folder, git(folder / "origin.git", "rev-parse", "main"), entries)
 
 
-def _make(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
+def make_here(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
     checkout, origin = folder / "checkout", folder / "origin.git"
     git(folder, "init", "--quiet", "-b", "main", str(checkout))
     (folder / "remote").mkdir()
@@ -179,7 +182,7 @@ def _challenger(checkout: Path, cache: Path, model: str, name: str) -> dict[str,
     for path in (paths.rows, paths.validation_summary, paths.baseline_scores, paths.export / "model.onnx"):
         path.parent.mkdir(parents=True)
     _write_rows(paths.rows)
-    _write_export(paths.export, tuple(params["models"][model]["labels"]), "good" if name == "again" else name)
+    write_export(paths.export, tuple(params["models"][model]["labels"]), "good" if name == "again" else name)
     write_json(paths.validation_summary, {"rows": 210, "clean": 200, "quarantined": 10, "duplicates": 0})
     write_json(paths.preprocess_summary, {"rows": SPLITS, "sources": {"shop": sum(SPLITS.values())}})
     np.save(paths.baseline_scores, np.full((SPLITS["test"], 2), 0.5, np.float32), allow_pickle=False)
@@ -196,7 +199,7 @@ def _challenger(checkout: Path, cache: Path, model: str, name: str) -> dict[str,
             "cmd": f"luodi {stage} {model}",
             "deps": [{"path": path, "hash": "md5", **_DATA} for path in body["deps"]],
             "params": {"params.yaml": {key: value(key) for key in body["params"]}},
-            "outs": [{"path": path, "hash": "md5", **_put(cache, checkout / path)} for path in body["outs"]],
+            "outs": [{"path": path, "hash": "md5", **put(cache, checkout / path)} for path in body["outs"]],
         }
         for stage, body in graph.stages(checkout / "dvc.yaml", model, "text").items()
     }
@@ -205,7 +208,7 @@ def _challenger(checkout: Path, cache: Path, model: str, name: str) -> dict[str,
 _DATA = {"md5": hashlib.md5(b"data").hexdigest() + ".dir", "size": 1, "nfiles": 1}
 
 
-def _put(cache: Path, path: Path) -> dict[str, Any]:
+def put(cache: Path, path: Path) -> dict[str, Any]:
     """Put a file or a folder into a DVC cache; return what dvc.lock says of it."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     size = sum(file.stat().st_size for file in files)
@@ -245,13 +248,13 @@ def _letter(place: int, says: int) -> str:
     return chr(ord("a") + 2 * place + says)
 
 
-def _write_export(folder: Path, labels: tuple[str, ...], name: str) -> None:
+def write_export(folder: Path, labels: tuple[str, ...], name: str) -> None:
     """A model that goes by the letters of challenger `name`."""
     letters = tuple(_letter(place, says) for place in range(len(QUALITY)) for says in (0, 1))
     encoder = Encoder(labels, "char", LENGTH, 1, (), letters)
-    weights = np.zeros((encoder.size, 2), np.float32)
+    weights = np.zeros((encoder.size, len(labels)), np.float32)
     first = 2 + 2 * list(QUALITY).index(name)
-    weights[first, 0] = weights[first + 1, 1] = SURE
+    weights[first, labels.index("negative")] = weights[first + 1, labels.index("positive")] = SURE
     nodes = [
         helper.make_node("Gather", ["weights", "x"], ["votes"]),
         helper.make_node("ReduceSum", ["votes", "axis"], ["logits"], keepdims=0),
@@ -260,13 +263,135 @@ def _write_export(folder: Path, labels: tuple[str, ...], name: str) -> None:
     made = helper.make_graph(
         nodes, "luodi",
         [helper.make_tensor_value_info("x", TensorProto.INT32, ["batch", encoder.length])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 2])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(labels)])],
         [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(np.array([1]), "axis")],
     )  # fmt: skip
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     helper.set_model_props(model, {"luodi": json.dumps(inference.facts(encoder), sort_keys=True)})
     (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
     write_json(folder / "encoder.json", encoder.as_json())
+
+
+def copy_world(source: Path, target: Path, template: Template) -> Origin:
+    """Copy an origin and a remote; make a home whose DVC cache has the files of all challengers."""
+    for name in ("origin.git", "remote"):
+        shutil.copytree(source / name, target / name)
+    (target / "home").mkdir()
+    (target / "home" / "cache").symlink_to(template.folder / "cache")
+    return origin_of(target)
+
+
+def origin_of(world: Path) -> Origin:
+    return Origin(str(world / "origin.git"), "main", str(world / "remote"), world / "home")
+
+
+@dataclass(frozen=True)
+class World:
+    """A git origin and a DVC remote of one's own, and what is done there in this process.
+
+    Attributes:
+        commit: Of the runs.
+        runner: Runs their commands.
+    """
+
+    template: Template
+    origin: Origin
+    commit: str
+    runner: Runner
+
+    def entries(self, model: str, challenger: str) -> dict[str, Any]:
+        """The lock entries of a challenger, free to be changed."""
+        return copy.deepcopy(dict(self.template.entries[model, challenger]))
+
+    def land(self, model: str, what: str | Mapping[str, Any], **more: Any) -> Any:
+        """Register a challenger, or entries, as `luodi.landing` does."""
+        from luodi import landing
+
+        entries = self.entries(model, what) if isinstance(what, str) else what
+        return landing.register(self.origin, self.commit, model, entries, self.runner, **more)
+
+    def judge(self, model: str, what: str | Mapping[str, Any]) -> dict[str, Any]:
+        from luodi import trial
+
+        entries = self.entries(model, what) if isinstance(what, str) else what
+        return trial.decide(self.origin, self.commit, model, entries, self.runner)
+
+    def move(self, model: str, number: str | None, action: str = "promote") -> Any:
+        from luodi import landing
+
+        return landing.move(self.origin, model, number, self.runner, action=action, reason="because")
+
+    def git(self, *arguments: str) -> str:
+        return git(Path(self.origin.git), *arguments)
+
+    def refs(self) -> str:
+        return self.git("for-each-ref")
+
+    def stages(self, model: str) -> dict[str, str | None]:
+        """Number -> stage of its versions, newest first."""
+        from luodi import registry
+
+        return {version.number: version.stage for version in registry.versions(Path(self.origin.git), model)}
+
+    def facts(self, tag: str) -> dict[str, Any]:
+        """The JSON of a tag's message."""
+        return dict(json.loads(self.git("tag", "--list", "--format=%(contents:body)", tag)))
+
+
+def record(entries: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What lock entries say of the output of that name; to change it changes them."""
+    (found,) = [out for entry in entries.values() for out in entry["outs"] if Path(out["path"]).name == name]
+    known: dict[str, Any] = found
+    return known
+
+
+def with_params(world: World, **blocks: dict[str, Any]) -> World:
+    """The world after somebody pushed a change of params.yaml, its runs of that commit."""
+    clone = Path(world.origin.home) / "person"
+    git(world.origin.home, "clone", "--quiet", world.origin.git, str(clone))
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    for model, block in blocks.items():
+        params["models"][model] |= block
+    (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    git(clone, "commit", "--quiet", "--all", "-m", "Change params")
+    git(clone, "push", "--quiet", "origin", "main")
+    return replace(world, commit=git(clone, "rev-parse", "HEAD"))
+
+
+def spare_time(change: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Leave out what costs time and decides nothing here. `change` sets an attribute, for as long as is wanted.
+
+    DVC reads and checks the same YAML a dozen times a command, with a slow parser, and makes a parser of all its
+    commands for each; GTO reads its settings for each tag. Latency need not be measured well, nor intervals that are
+    only shown.
+    """
+    import dvc.cli.parser
+    import dvc.utils.serialize._yaml
+    import dvc.utils.strictyaml
+
+    from luodi import gate, trial
+
+    read = functools.cache(functools.partial(yaml.load, Loader=yaml.CSafeLoader))
+    check, checked = dvc.utils.strictyaml.validate, set[Any]()
+
+    def parse(text: str, *_: object, **__: object) -> Any:
+        return copy.deepcopy(read(text)) or {}
+
+    def validate(data: Any, schema: Any, text: str, *rest: object, **more: object) -> Any:
+        if (text, id(schema)) not in checked:
+            check(data, schema, text, *rest, **more)
+            checked.add((text, id(schema)))
+        return data
+
+    for module in (dvc.utils.serialize, dvc.utils.serialize._yaml, dvc.utils.strictyaml):
+        change(module, "parse_yaml", parse)
+    change(dvc.utils.strictyaml, "validate", validate)
+    change(yaml, "SafeLoader", yaml.CSafeLoader)
+    change(dvc.cli.parser, "get_main_parser", functools.cache(dvc.cli.parser.get_main_parser))
+    dvc.cli.parser.get_main_parser()
+    for module in (trial, evaluate):
+        change(module, "REPEATS", 1)
+    change(gate, "DRAWS", 20)
 
 
 # Processes
@@ -307,39 +432,63 @@ class Local(Runner):
 
     def __init__(self) -> None:
         super().__init__(lambda line: None)
-        self._printed = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        os.dup2(self._printed.fileno(), 1)
-        os.dup2(self._printed.fileno(), 2)
-        sys.stdout = sys.stderr = os.fdopen(1, "w", encoding="utf-8", closefd=False)
 
     def run(self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False) -> str:
         if command[0] != sys.executable:
             return super().run(*command, cwd=cwd, env=env, stream=stream)
-        before = dict(os.environ)
-        os.environ.update(env or {})
-        os.chdir(cwd)
-        try:
+        with _as_another(cwd, env or {}) as printed:
             code = _run_python(command[1:])
-        finally:
-            os.chdir("/")
-            os.environ.clear()
-            os.environ.update(before)
-        output = self._taken()
         if code:
-            raise CommandFailed(command, code, output)
-        return output
-
-    def _taken(self) -> str:
-        """What was printed since the last time."""
-        sys.stdout.flush()
-        self._printed.seek(0)
-        output = self._printed.read()
-        self._printed.seek(0)
-        self._printed.truncate()
-        return output
+            raise CommandFailed(command, code, printed.getvalue())
+        return printed.getvalue()
 
     def ask(self, *what: str) -> bool:
         return False
+
+
+@contextlib.contextmanager
+def _as_another(cwd: Path, env: Mapping[str, str]) -> Iterator[io.StringIO]:
+    """Let this process be another for a while: where it is, its environment, and where it prints to."""
+    import colorama
+
+    printed, before = io.StringIO(), dict(os.environ)
+    handlers = [handler for handler in logging.getLogger("dvc").handlers if isinstance(handler, logging.StreamHandler)]
+    streams = [handler.setStream(printed) for handler in handlers]
+    os.environ.update(env)
+    try:
+        with contextlib.chdir(cwd), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            colorama.init()  # DVC turns it off to print, which brings back what was standard output at this point
+            yield printed
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        for handler, stream in zip(handlers, streams, strict=True):
+            handler.setStream(stream)
+
+
+class Meddler(Local):
+    """Lets something happen in the instant before a command, or after it, the first time that it is run.
+
+    Attributes:
+        when: Of which command, such as ("git", "push").
+        what: Called with the folder in which it is run.
+    """
+
+    def __init__(self, when: tuple[str, str], what: Callable[[Path], object], after: bool = False) -> None:
+        super().__init__()
+        self.when, self.what, self.after = when, what, after
+        self.happened = 0
+
+    def run(self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False) -> str:
+        program = command[:2] if command[0] == "git" else ("dvc", command[3])
+        due = program == self.when and not self.happened
+        self.happened += due
+        if due and not self.after:
+            self.what(cwd)
+        output = super().run(*command, cwd=cwd, env=env, stream=stream)
+        if due and self.after:
+            self.what(cwd)
+        return output
 
 
 def _run_python(arguments: Sequence[str]) -> int:
@@ -391,41 +540,6 @@ class Stepped(Local):
     def ask(self, *what: str) -> bool:
         self._link.send(what)
         return bool(self._link.recv())
-
-
-def spare_time() -> None:
-    """Leave out what costs time and decides nothing here.
-
-    DVC reads and checks the same YAML a dozen times a command, with a slow parser, and makes a parser of all its
-    commands for each. Latency need not be measured well, nor intervals that are only shown.
-    """
-    import dvc.cli.parser
-    import dvc.utils.serialize._yaml
-    import dvc.utils.strictyaml
-
-    from luodi import gate, trial
-    from luodi.stages import evaluate
-
-    yaml.SafeLoader = yaml.CSafeLoader
-    read = functools.cache(yaml.safe_load)
-    check, checked = dvc.utils.strictyaml.validate, set[Any]()
-
-    def parse(text: str, *_: object, **__: object) -> Any:
-        return copy.deepcopy(read(text)) or {}
-
-    def validate(data: Any, schema: Any, text: str, *rest: object, **more: object) -> Any:
-        if (text, id(schema)) not in checked:
-            check(data, schema, text, *rest, **more)
-            checked.add((text, id(schema)))
-        return data
-
-    for module in (dvc.utils.serialize, dvc.utils.serialize._yaml, dvc.utils.strictyaml):
-        module.parse_yaml = parse
-    dvc.utils.strictyaml.validate = validate
-    dvc.cli.parser.get_main_parser = functools.cache(dvc.cli.parser.get_main_parser)
-    dvc.cli.parser.get_main_parser()
-    trial.REPEATS = evaluate.REPEATS = 1
-    gate.DRAWS = 20
 
 
 # Jobs

@@ -48,6 +48,7 @@ import yaml
 from actors import (
     ADOPT_ORPHANS,
     DIE_WITH_PARENT,
+    FOREIGN,
     GITCONFIG,
     MODELS,
     PATIENCE,
@@ -57,9 +58,11 @@ from actors import (
     Outcome,
     Plan,
     Template,
+    copy_world,
     do,
     git,
     make,
+    origin_of,
     prctl,
     preload,
     spare_time,
@@ -71,7 +74,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from luodi import locks
 from luodi.files import checksum
-from luodi.origin import Origin
 
 WORKERS = 2
 BATCH = 25  # examples of one seed: from one seed Hypothesis mostly varies what it did before
@@ -91,7 +93,6 @@ n
 
 """
 """For git fast-import."""
-FOREIGN = ("LUODI_", "GIT_", "DVC_", "AIRFLOW", "PYTHON")
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")]
 
@@ -616,19 +617,6 @@ def make_starts(folder: Path, template: Template) -> dict[str, Path]:
         land("two", "register", model, "good")
     crew.disband()
     return starts
-
-
-def copy_world(source: Path, target: Path, template: Template) -> Origin:
-    """Copy an origin and a remote; make a home whose DVC cache has the files of all challengers."""
-    for name in ("origin.git", "remote"):
-        shutil.copytree(source / name, target / name)
-    (target / "home").mkdir()
-    (target / "home" / "cache").symlink_to(template.folder / "cache")
-    return origin_of(target)
-
-
-def origin_of(world: Path) -> Origin:
-    return Origin(str(world / "origin.git"), "main", str(world / "remote"), world / "home")
 
 
 def fork_worker(number: int, examples: int, times: float) -> int:

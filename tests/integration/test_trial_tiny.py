@@ -1,0 +1,152 @@
+"""What a comparison with the champion says where the two differ in more than their weights."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from actors import SPLITS, World, put, record, with_params, write_export
+
+
+def preprocess(entries: dict[str, Any]) -> dict[str, Any]:
+    settings: dict[str, Any] = entries["preprocess@quick"]["params"]["params.yaml"]["models.quick.preprocess"]
+    return settings
+
+
+def change_rows(world: World, entries: dict[str, Any], folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Let entries hold other rows, which are in the DVC remote."""
+    remote = Path(world.origin.remote or "")
+    known = record(entries, "rows.parquet")
+    md5 = known["md5"]
+    table = pq.read_table(remote / "files" / "md5" / md5[:2] / md5[2:])
+    pq.write_table(change(table), folder / "rows.parquet")
+    known |= put(remote, folder / "rows.parquet")
+
+
+def column(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(name), name, pa.array(values, table.schema.field(name).type))
+
+
+def test_champion_and_challenger_are_scored_on_the_same_rows(one: World) -> None:
+    decision = one.judge("quick", "good")
+    found = decision["comparison"]
+    assert (found["rows"], found["excluded"], found["notes"]) == (SPLITS["test"], 0, [])
+    accuracy = {who: figure["value"] for who, figure in found["metrics"]["accuracy"].items()}
+    assert accuracy == pytest.approx({"challenger": 0.85, "champion": 0.7, "difference": 0.15})
+    assert {(part["by"], part["name"]) for part in found["slices"]} == {
+        ("length", "q1"), ("source", "shop"), ("class", "negative"), ("class", "positive")
+    }  # fmt: skip
+    assert [part["rows"] for part in found["slices"]] == [160, 160, 80, 80]
+    assert decision["metrics"]["rows"] == SPLITS["test"]
+    assert 0 < decision["latency_ms"] < 1000
+
+
+@pytest.mark.parametrize("name", ["seed", "shares", "test_source"])
+def test_settings_that_decide_the_splits_are_told(one: World, name: str) -> None:
+    entries = one.entries("quick", "good")
+    preprocess(entries)[name] = "other"
+    found = one.judge("quick", entries)
+    assert found["comparison"]["notes"] == [f"{name} of preprocess differs from that of quick@v1.0.0"]
+    assert found["verdict"] == "promote"
+
+
+def test_other_settings_are_not(one: World) -> None:
+    entries = one.entries("quick", "good")
+    preprocess(entries)["vocabulary"] = 7
+    assert one.judge("quick", entries)["comparison"]["notes"] == []
+
+
+@pytest.mark.parametrize("name", ["height", "width", "channels"])
+def test_images_of_another_size_are_not_compared(one: World, name: str) -> None:
+    entries = one.entries("quick", "best")
+    preprocess(entries)[name] = 64
+    found = one.judge("quick", entries)
+    assert (found["verdict"], found["comparison"]) == ("insufficient evidence", None)
+    assert found["reasons"] == [
+        f"{name} of preprocess differs from that of quick@v1.0.0",
+        "quick@v1.0.0 cannot be compared: its images have another size, so that rows cannot be told to be those it was "
+        "trained on",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "told"), [("src/luodi/data/text.py", True), ("src/luodi/nets/text/mlp.py", False), ("data/x", False)]
+)
+def test_changed_code_of_what_a_row_looks_like_is_told(one: World, path: str, told: bool) -> None:
+    entries = one.entries("quick", "good")
+    entries["preprocess@quick"]["deps"].append({"path": path, "hash": "md5", "md5": "0" * 32, "size": 1})
+    found = one.judge("quick", entries)
+    assert (
+        found["comparison"]["notes"]
+        == [
+            "the code of preprocess is not that of quick@v1.0.0: which rows it was trained on was told by cleaning them "
+            "again"
+        ]
+        * told
+    )
+    assert found["comparison"]["rows"] == SPLITS["test"]
+
+
+def test_rows_that_the_champion_was_trained_on_do_not_count(one: World, tmp_path: Path) -> None:
+    entries = one.entries("quick", "best")
+    kept = [*["test"] * 20, *["train"] * 10, *["validation"] * 10, *["test"] * 160]
+    change_rows(one, entries, tmp_path, lambda table: column(table, "split", kept))
+    found = one.judge("quick", entries)["comparison"]
+    assert (found["rows"], found["excluded"]) == (160, 20)
+
+
+def test_a_champion_that_was_trained_on_every_test_row_is_not_compared(one: World, tmp_path: Path) -> None:
+    entries = one.entries("quick", "best")
+    kept = [*["test"] * 40, *["train"] * 80, *["validation"] * 80]
+    change_rows(one, entries, tmp_path, lambda table: column(table, "split", kept))
+    found = one.judge("quick", entries)
+    assert (found["verdict"], found["comparison"]) == ("insufficient evidence", None)
+    assert found["reasons"] == ["quick@v1.0.0 cannot be compared: it was trained on every test row"]
+
+
+def relabelled(world: World, folder: Path, challenger: str, labels: list[str]) -> tuple[World, Mapping[str, Any]]:
+    """The challenger as it would be with other labels in params.yaml, and the world in which they are."""
+    entries = world.entries("quick", challenger)
+    export = folder / "export"
+    export.mkdir()
+    write_export(export, tuple(labels), challenger)
+    record(entries, "export").update(put(Path(world.origin.remote or ""), export))
+    places = [labels.index(name) for name in ("negative", "positive")]
+    change_rows(
+        world, entries, folder,
+        lambda table: column(table, "label", [places[label] for label in table["label"].to_pylist()]),
+    )  # fmt: skip
+    return with_params(world, quick={"labels": labels}), entries
+
+
+@pytest.mark.parametrize(
+    ("labels", "notes"),
+    [
+        (["positive", "negative"], []),
+        (
+            ["neutral", "positive", "negative"],
+            ["quick@v1.0.0 knows other labels: negative, positive; what it lacks it gets wrong"],
+        ),
+    ],
+)
+def test_labels_are_told_by_name_and_not_by_place(
+    one: World, tmp_path: Path, labels: list[str], notes: list[str]
+) -> None:
+    world, entries = relabelled(one, tmp_path, "good", labels)
+    found = world.judge("quick", entries)["comparison"]
+    assert found["notes"] == notes
+    accuracy = {who: figure["value"] for who, figure in found["metrics"]["accuracy"].items()}
+    assert accuracy == pytest.approx({"challenger": 0.85, "champion": 0.7, "difference": 0.15})
+    assert [(part["name"], part["rows"]) for part in found["slices"] if part["by"] == "class"] == [
+        (name, 80) for name in labels if name != "neutral"
+    ]
+
+
+def test_rows_of_a_label_that_the_champion_lacks_are_wrong(one: World, tmp_path: Path) -> None:
+    world, entries = relabelled(one, tmp_path, "good", ["negative", "positive", "neutral"])
+    kept = [0] * 20 + [1] * 20 + [2] * 160
+    change_rows(world, entries, tmp_path, lambda table: column(table, "label", kept))
+    found = world.judge("quick", entries)["comparison"]
+    assert found["metrics"]["accuracy"]["champion"]["value"] == 0
