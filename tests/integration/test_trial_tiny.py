@@ -78,14 +78,9 @@ def test_changed_code_of_what_a_row_looks_like_is_told(one: World, path: str, to
     entries = one.entries("quick", "good")
     entries["preprocess@quick"]["deps"].append({"path": path, "hash": "md5", "md5": "0" * 32, "size": 1})
     found = one.judge("quick", entries)
-    assert (
-        found["comparison"]["notes"]
-        == [
-            "the code of preprocess is not that of quick@v1.0.0: which rows it was trained on was told by cleaning them "
-            "again"
-        ]
-        * told
-    )
+    why = "which rows it was trained on was told by cleaning them again"
+    note = f"the code of preprocess is not that of quick@v1.0.0: {why}"
+    assert found["comparison"]["notes"] == ([note] if told else [])
     assert found["comparison"]["rows"] == SPLITS["test"]
 
 

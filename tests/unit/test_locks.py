@@ -1,5 +1,8 @@
 """Lock entries: one model's are replaced, all others stay, and a broken dvc.lock is named."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,11 +78,11 @@ def test_round_trip(tmp_path_factory, entries):
 
 def test_the_file_is_laid_out_as_dvc_does(tmp_path):
     path = tmp_path / "dvc.lock"
-    locks.write(path, {"b@m": {"cmd": "y", "outs": [{"path": "o", "md5": "1"}]}, "a@m": {"cmd": "x " * 90}})
-    assert list(yaml.safe_load(path.read_text())) == ["schema", "stages"]
-    assert path.read_text() == (
+    locks.write(path, {"b@m": {"cmd": "训练", "outs": [{"path": "o", "md5": "1"}]}, "a@m": {"cmd": "x " * 90}})
+    assert list(yaml.safe_load(path.read_text("utf-8"))) == ["schema", "stages"]
+    assert path.read_text("utf-8") == (
         f"schema: '2.0'\nstages:\n  a@m:\n    cmd: '{'x ' * 90}'\n"
-        "  b@m:\n    cmd: y\n    outs:\n    - path: o\n      md5: '1'\n"
+        "  b@m:\n    cmd: 训练\n    outs:\n    - path: o\n      md5: '1'\n"
     )
 
 
@@ -102,6 +105,31 @@ def test_what_is_no_lock_is_named_with_the_remedy(content):
         ArtifactError, match=r"^here/dvc\.lock is not a dvc\.lock \(.+\): restore it with `git checkout HEAD"
     ):
         locks.parse(content, "here/dvc.lock")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (CONFLICT, "while scanning a simple key"),
+        ("stages: {train@reviews: {}, a@b: 3, c@d: 4}", "a@b is no entry"),
+        ("words", "'str' object has no attribute 'get'"),
+    ],
+)
+def test_why_it_is_no_lock_is_said_on_one_line(content, reason):
+    with pytest.raises(ArtifactError) as caught:
+        locks.parse(content, "dvc.lock")
+    assert str(caught.value) == f"dvc.lock is not a dvc.lock ({reason}): restore it with `git checkout`"
+
+
+def test_a_lock_is_utf_8_in_every_locale(tmp_path):
+    """Where the locale knows ASCII alone, as in a bare container."""
+    path, copy = tmp_path / "dvc.lock", tmp_path / "copy.lock"
+    locks.write(path, {"train@评论": {"cmd": "luodi train 评论"}})
+    code = "import sys; from pathlib import Path; from luodi import locks; one, other = map(Path, sys.argv[1:])"
+    bare = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    run = [sys.executable, "-c", f"{code}; locks.write(other, locks.read(one))", str(path), str(copy)]
+    subprocess.run(run, env=bare, check=True)
+    assert copy.read_bytes() == path.read_bytes()
 
 
 def test_a_lock_in_another_encoding_is_named(tmp_path):

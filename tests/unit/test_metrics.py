@@ -55,6 +55,27 @@ def test_roc_auc_equals_sklearn_and_is_nan_where_it_has_none(data):
     assert one(metrics.roc_auc, data) == pytest.approx(np.mean(areas) if areas else np.nan, nan_ok=True)
 
 
+def test_of_two_classes_the_second_alone_has_a_curve():
+    """The other one's need not mirror it: rows sum to 1 but for rounding."""
+    data = metrics.scored(np.array([0, 1]), np.array([[0.5, 0.5], [0.5, 0.5005]]), "model", 2)
+    assert one(metrics.roc_auc, data) == 1
+
+
+def test_no_probability_is_above_one():
+    """Rows sum to 1 but for rounding: what is surer than sure is sure."""
+    data = metrics.scored(np.array([0]), np.array([[1.0005, 0]]), "model", 2)
+    assert one(metrics.log_loss, data) == 0
+    assert one(metrics.calibration_error, data) == pytest.approx(0.0005)
+
+
+def test_bins_hold_their_upper_edge():
+    """Bin b is (b / 15, (b + 1) / 15]; the first holds 0, the last what is above 1 by rounding."""
+    edges = np.arange(16) / 15
+    assert metrics.bin_of(edges).tolist() == [0, *range(15)]
+    assert metrics.bin_of(edges + 1e-6).tolist() == [*range(15), 14]
+    assert metrics.bin_of(np.array([1.08])).tolist() == [14]
+
+
 @given(scored())
 def test_log_loss_equals_sklearn(data):
     scores = data.scores / data.scores.sum(1, keepdims=True)
@@ -89,12 +110,14 @@ def test_calibration_error_equals_the_definition(data):
 @given(scored(), st.randoms(use_true_random=False))
 def test_weights_mean_repeated_rows(data, random):
     """A figure under weights is the figure of the rows written out that often."""
-    weights = np.array([[random.randint(0, 3) for _ in range(data.rows)]], float)
-    weights[0, 0] = max(weights[0, 0], 1)
-    picked = np.repeat(np.arange(data.rows), weights[0].astype(int))
-    written = metrics.Scored(data.truth[picked], data.scores[picked])
+    weights = np.array([[random.randint(0, 3) for _ in range(data.rows)] for _ in range(3)], float)
+    weights[:, 0] = weights[:, 0].clip(1)
     for figure in metrics.FIGURES.values():
-        assert figure(data, weights)[0] == pytest.approx(one(figure, written), nan_ok=True)
+        expected = []
+        for draw in weights:
+            picked = np.repeat(np.arange(data.rows), draw.astype(int))
+            expected.append(one(figure, metrics.Scored(data.truth[picked], data.scores[picked])))
+        assert figure(data, weights) == pytest.approx(expected, nan_ok=True)
 
 
 @given(scored(), st.randoms(use_true_random=False))
@@ -146,6 +169,13 @@ def test_intervals_cover_the_true_value(name):
     figures = [metrics.compare(sample, sample, 200, 0.95)["model"][name] for sample in samples]
     assert np.mean([figure["low"] <= truth <= figure["high"] for figure in figures]) >= 0.85
     assert all(figure["low"] <= figure["value"] <= figure["high"] for figure in figures)
+
+
+def test_an_interval_leaves_half_of_the_rest_out_at_either_end():
+    drawn = np.array([*range(101), np.nan, np.nan])
+    assert metrics.interval(7.0, drawn, 0.9) == pytest.approx({"value": 7, "low": 5, "high": 95})
+    assert metrics.interval(7.0, drawn, 0.5) == pytest.approx({"value": 7, "low": 25, "high": 75})
+    assert metrics.interval(7.0, drawn[-2:], 0.9) == {"value": 7, "low": 7, "high": 7}
 
 
 def test_difference_is_paired():
@@ -260,6 +290,24 @@ def test_quartile_slices_share_out_all_rows(data, draw):
     assert right == pytest.approx(data.correct.sum())
 
 
+def test_quartiles_are_named_from_the_lowest():
+    parts = metrics.quartiles(np.array([8, 1, 2, 7, 3, 6, 5, 4]))
+    assert {name: np.flatnonzero(part).tolist() for name, part in parts.items()} == {
+        "q1": [1, 2], "q2": [4, 7], "q3": [5, 6], "q4": [0, 3]
+    }  # fmt: skip
+    assert list(metrics.quartiles(np.array([3, 3, 3, 9]))) == ["q1", "q4"]
+
+
+def test_of_equally_large_sources_the_first_by_name_are_shown():
+    names = [f"s{number:02}" for number in range(40)]
+    assert list(metrics.largest([*reversed(names), *names])) == names[:20]
+
+
+def test_sources_are_told_apart_to_the_last_byte():
+    parts = metrics.largest(["a", "a\0", "a", "b"])
+    assert {name: part.sum() for name, part in parts.items()} == {"a": 2, "a\0": 1, "b": 1}
+
+
 def test_source_slices_are_bounded_and_ordered_by_rows():
     data = noisy(465, 2, 7)
     sources = [f"s{index}" for index in range(30) for _ in range(index + 1)]
@@ -271,6 +319,12 @@ def test_source_slices_are_bounded_and_ordered_by_rows():
 @given(st.recursive(st.floats(-1e3, 1e3) | st.integers(), lambda part: st.dictionaries(st.text(max_size=3), part)))
 def test_rounding_is_idempotent(value):
     assert metrics.rounded(metrics.rounded(value)) == metrics.rounded(value)
+
+
+def test_six_digits_are_kept_of_floats_and_all_else_as_it_is():
+    value = {"deep": {"x": 0.12345649}, "up": 0.1234565001, "count": 3, "name": "a", "none": None, "list": [0.123456789]}
+    expected = {"deep": {"x": 0.123456}, "up": 0.123457, "count": 3, "name": "a", "none": None, "list": [0.123456789]}
+    assert repr(metrics.rounded(value)) == repr(expected)
 
 
 def test_rounding_leaves_no_negative_zero():

@@ -48,6 +48,21 @@ def test_the_split_is_the_place_of_the_keyed_hash(raw, seed):
         assert splits.assign(pa.array([raw.encode()], kind), seed, USUAL).tolist() == expected
 
 
+def test_a_share_ends_before_its_edge():
+    """[0, train) is train: an item whose place is the edge itself belongs to what follows."""
+    digest = hashlib.blake2b("房间".encode(), digest_size=8, key=bytes(16)).digest()
+    place = int.from_bytes(digest, "big") / 2**64
+    rest = (1 - place) / 2
+    assert assign(["房间"], 0, Shares(train=place, validation=rest, test=rest)) == [1]
+    assert assign(["房间"], 0, Shares(train=np.nextafter(place, 1), validation=rest, test=rest)) == [0]
+
+
+def test_splits_are_small_numbers():
+    """A byte a row: there may be a hundred million."""
+    assert splits.NAMES == ("train", "validation", "test")
+    assert splits.assign(pa.array(["a"]), 0, USUAL).dtype == np.int8
+
+
 @pytest.mark.parametrize(
     "parts", [(0.8, 0.1, 0.1), (0.6, 0.2, 0.2), (0.34, 0.33, 0.33), (1, 0, 0), (0, 0, 1), (0, 1, 0)]
 )

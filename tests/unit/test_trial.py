@@ -40,6 +40,16 @@ def test_equal_labels_are_left_as_they_are():
     assert np.array_equal(trial.aligned(scores, ("a", "b"), ("c", "d")), [[0.5, 0.5], [0.5, 0.5]])
 
 
+def test_what_only_they_know_is_scaled_away():
+    scores = np.array([[0.2, 0.3, 0.5], [0, 0, 1], [0.6, 0.2, 0.2]], np.float32)
+    assert trial.aligned(scores, ("a", "b", "c"), ("a", "b")) == pytest.approx(
+        np.array([[0.4, 0.6], [0.5, 0.5], [0.75, 0.25]]), abs=1e-6
+    )
+    assert trial.aligned(scores, ("a", "b", "c"), ("c", "x", "a")) == pytest.approx(
+        np.array([[5 / 7, 0, 2 / 7], [1, 0, 0], [0.25, 0, 0.75]]), abs=1e-6
+    )
+
+
 def write(root: Path, kept: list[tuple[str, str]]) -> ModelPaths:
     paths = ModelPaths(root, "m")
     paths.rows.parent.mkdir(parents=True)
