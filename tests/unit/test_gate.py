@@ -132,17 +132,19 @@ def test_draws_keep_the_rows_of_each_class_and_swaps_those_of_each_kind(pair):
             (np.bincount(pairs.challenger.truth, draw, minlength=4) == sizes).all() and (draw >= 0).all()
             for draw in weights
         )
+    same = pairs.challenger.predicted == pairs.champion.predicted
     for weights in gate._swaps(pairs, 20):
         stayed, swapped = np.hsplit(weights, 2)
-        assert (stayed + swapped == pairs.counts).all()
+        assert (stayed + swapped == pairs.counts).all() and (weights >= 0).all()
+        assert not swapped[:, same].any(), "two that say the same have nothing to change"
 
 
 def test_draws_are_bounded_in_memory(monkeypatch):
     monkeypatch.setattr(gate, "CELLS", 30)
     pairs = gate.Pairs.of(*counted(5, 2, 1, 1))
-    assert [weights.size <= 30 for weights in gate._draws(pairs, 25)].count(True) > 1
-    assert sum(len(weights) for weights in gate._draws(pairs, 25)) == 25
-    assert sum(len(weights) for weights in gate._swaps(pairs, 25)) == 25
+    for drawn in (list(gate._draws(pairs, 25)), list(gate._swaps(pairs, 25))):
+        assert len(drawn) > 1 and all(weights.size <= 30 for weights in drawn)
+        assert sum(len(weights) for weights in drawn) == 25
 
 
 @given(two(), st.sampled_from([RULE, F1]))
@@ -234,7 +236,9 @@ def test_classifiers_of_other_rows_are_not_compared():
 def test_a_comparison_is_json_and_repeats_to_the_bit():
     one, other = counted(150, 30, 10, 20)
     slices = {"class": {"a": one.truth == 0, "b": one.truth == 1, "none": one.truth == 2}, "by": {"few": one.truth < 0}}
-    slices["by"]["few"][:99] = True
+    slices["by"]["few"][-99:] = True
+    slices["by"]["enough"] = one.truth >= 0
+    slices["by"]["enough"][:110] = False
     found = gate.compare(one, other, slices, RULE, ["note"], 7)
     assert found == gate.compare(one, other, slices, RULE, ["note"], 7)
     assert json.loads(json.dumps(found)) == found
@@ -244,10 +248,23 @@ def test_a_comparison_is_json_and_repeats_to_the_bit():
     accuracy = {who: found["metrics"]["accuracy"][who]["value"] for who in ("challenger", "champion", "difference")}
     assert accuracy == pytest.approx({"challenger": 180 / 210, "champion": 160 / 210, "difference": 20 / 210}, abs=1e-6)
     assert [(part["by"], part["name"], part["rows"], part["judged"]) for part in found["slices"]] == [
-        ("class", "a", 105, True), ("class", "b", 105, True), ("by", "few", 99, False)
+        ("class", "a", 105, True), ("class", "b", 105, True), ("by", "few", 99, False), ("by", "enough", 100, True)
     ]  # fmt: skip
-    few = found["slices"][2]
-    assert (few["challenger"], few["champion"], few["difference"]) == (1, 1, 0)
+    enough = {who: found["slices"][3][who] for who in ("challenger", "champion", "difference")}
+    assert enough == {"challenger": 0.7, "champion": 0.5, "difference": 0.2}  # of rows 110 to 210
+    for name, figures in found["metrics"].items():
+        values = [figures.pop(who)["value"] for who in ("challenger", "champion", "difference")]
+        assert not figures
+        assert values == pytest.approx(
+            [
+                metrics.point(one)[name],
+                metrics.point(other)[name],
+                metrics.point(one)[name] - metrics.point(other)[name],
+            ],
+            abs=2e-6,
+        )
+    bare = gate.compare(one, other, {}, RULE)
+    assert (bare["excluded"], bare["notes"], bare["slices"]) == (0, [], [])
 
 
 def test_ten_thousand_draws_of_ten_thousand_rows_take_no_memory_to_speak_of():
@@ -338,6 +355,52 @@ def failed(decision):
     return [check["name"] for check in decision["checks"] if not check["passed"]]
 
 
+def check(name, expected, found, passed=True):
+    return {"name": name, "expected": expected, "found": found, "passed": passed}
+
+
+ABSOLUTE = [
+    check("minimum accuracy", "at least 0.8000", "0.8500"),
+    check("linear baseline", "accuracy above 0.8200", "0.8500"),
+    check("calibration error", "at most 0.1000", "0.0300"),
+    check("size", "at most 50 MB", "5.00 MB"),
+    check("latency", "at most 50 ms", "1.50 ms"),
+]
+SLICES = "no slice of 100 rows or more loses more than 0.0500 of its accuracy"
+LAST = f"difference from {CHAMPION}"
+
+
+def test_checks_say_what_was_expected_and_what_was_found():
+    decision = gate.judge(METRICS, 1.5, RULE, CHAMPION, compared())
+    assert decision["checks"] == [
+        *ABSOLUTE,
+        check("slices", SLICES, "no slice has as many rows"),
+        check(LAST, "accuracy: whole interval above +0.0000", "+0.0200, interval +0.0100 to +0.0300"),
+        check("exact McNemar test", "p below 0.05, the challenger ahead", "p 0.001, difference +0.0200"),
+    ]
+    block = F1.model_copy(update={"margin": 0.005, "confidence": 0.9})
+    decision = gate.judge(METRICS, 1.5, block, CHAMPION, compared(p=0.1, slices=[part(0.1), part(0.02)]))
+    assert decision["checks"][5:] == [
+        check("slices", SLICES, "length q1: +0.0200"),
+        check(LAST, "macro_f1: whole interval above +0.0050", "+0.0200, interval +0.0100 to +0.0300"),
+        check("exact swap test", "p below 0.1, the challenger ahead", "p 0.1, difference +0.0200", False),
+    ]
+    assert gate.judge(METRICS, 1.5, RULE, CHAMPION, None)["checks"] == [
+        *ABSOLUTE, check(LAST, "accuracy: whole interval above +0.0000", "not compared", False)
+    ]  # fmt: skip
+
+
+def test_a_decision_is_whole():
+    """Pages, tags and tasks read it by these names."""
+    comparison = compared(0.004, -0.004, 0.012, 0.34)
+    for decision in (gate.judge(METRICS, 1, RULE, CHAMPION, comparison), gate.judge(METRICS, 1, RULE, None, None)):
+        assert set(decision) == {"verdict", "reasons", "champion", "rule", "checks", "comparison"}
+    decision = gate.judge(METRICS, 1, RULE, CHAMPION, comparison)
+    assert decision["champion"] == CHAMPION
+    assert decision["comparison"] == comparison | {"more_rows": 13_000}
+    assert comparison["more_rows"] is None, "what was given is not changed"
+
+
 def test_a_first_version_lands_by_the_absolute_rules():
     decision = gate.judge(METRICS, 1.0, RULE, None, None)
     assert (decision["verdict"], decision["reasons"], decision["comparison"]) == ("promote", [], None)
@@ -419,6 +482,12 @@ def test_the_interval_decides_and_the_exact_test_agrees(margin, gap, p, verdict)
 def test_the_exact_test_must_find_the_challenger_ahead():
     decision = gate.judge(METRICS, 1, RULE, CHAMPION, compared(-0.02, -0.03, 0.001, 0.001))
     assert "exact McNemar test" in failed(decision)
+    assert failed(gate.judge(METRICS, 1, RULE, CHAMPION, compared(0.0, 0.001, 0.002, 0.001))) == ["exact McNemar test"]
+
+
+def test_an_interval_that_ends_at_the_margin_is_not_said_to_lie_below_it():
+    reasons = gate.judge(METRICS, 1, RULE, CHAMPION, compared(-0.02, -0.04, 0.0, 0.04))["reasons"]
+    assert reasons[0].endswith("interval -0.0400 to +0.0000, does not lie above the margin +0.0000")
 
 
 def test_reasons_are_sentences():

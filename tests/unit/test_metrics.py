@@ -266,6 +266,24 @@ def test_scores_that_are_no_probabilities_are_refused(scores, message):
         metrics.scored(np.array([0, 1]), np.array(scores), "model", 2)
 
 
+def test_the_first_row_that_is_no_distribution_is_shown_to_five_places():
+    scores = np.full((3, 7), 1 / 7)
+    scores[1:] = [2, 0, 0, 0, 0, 0, 0]
+    with pytest.raises(ArtifactError) as caught:
+        metrics.scored(np.zeros(3, int), scores, "baseline", 7)
+    assert str(caught.value) == (
+        "scores of the baseline: expected probabilities that sum to 1, found 2 of 3 rows that do not, first row 1: "
+        "[2.0, 0.0, 0.0, 0.0, 0.0]; a model that gives NaN has diverged: lower train.learning_rate in params.yaml and "
+        "train again"
+    )
+    with pytest.raises(ArtifactError) as caught:
+        metrics.scored(np.zeros(2, int), scores, "baseline", 7)
+    assert str(caught.value) == (
+        "scores of the baseline: expected shape (2, 7) (test rows, classes), found (3, 7): run the stage of the "
+        "baseline again"
+    )
+
+
 @given(st.integers(1, 2000), st.data())
 def test_wilson_holds_its_value_and_stays_in_range(rows, data):
     hits = data.draw(st.integers(0, rows))
@@ -322,7 +340,14 @@ def test_rounding_is_idempotent(value):
 
 
 def test_six_digits_are_kept_of_floats_and_all_else_as_it_is():
-    value = {"deep": {"x": 0.12345649}, "up": 0.1234565001, "count": 3, "name": "a", "none": None, "list": [0.123456789]}
+    value = {
+        "deep": {"x": 0.12345649},
+        "up": 0.1234565001,
+        "count": 3,
+        "name": "a",
+        "none": None,
+        "list": [0.123456789],
+    }
     expected = {"deep": {"x": 0.123456}, "up": 0.123457, "count": 3, "name": "a", "none": None, "list": [0.123456789]}
     assert repr(metrics.rounded(value)) == repr(expected)
 
