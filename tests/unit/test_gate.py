@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
 from luodi import config, gate, metrics
 from luodi.metrics import Scored
@@ -83,6 +83,28 @@ def test_the_score_interval_equals_published_ones(wins, losses, rows, confidence
     assert tuple(round(end, digits) for end in gate.tango(wins, losses, rows, confidence)) == interval
 
 
+def score_statistic(wins, losses, rows, gap):
+    """That of Tango 1998, equation 4, its nuisance parameter found by maximising the likelihood itself."""
+
+    def unlikely(share):
+        parts = (wins, share + gap), (losses, share), (rows - wins - losses, 1 - 2 * share - gap)
+        return -sum(count * np.log(part) for count, part in parts if count)
+
+    ends = max(0, -gap), (1 - gap) / 2
+    share = optimize.minimize_scalar(unlikely, bounds=ends, method="bounded", options={"xatol": 1e-12}).x
+    return (wins - losses - rows * gap) / (rows * (2 * share + gap * (1 - gap))) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "rows"), [(1, 1, 2), (1, 1, 3), (2, 1, 3), (1, 2, 4), (3, 1, 9), (5, 8, 40), (20, 4, 300)]
+)
+def test_the_score_interval_follows_from_the_likelihood(wins, losses, rows):
+    low, high = gate.tango(wins, losses, rows, 0.95)
+    z = stats.norm.ppf(0.975)
+    assert score_statistic(wins, losses, rows, low) == pytest.approx(z, abs=1e-3)
+    assert score_statistic(wins, losses, rows, high) == pytest.approx(-z, abs=1e-3)
+
+
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 500))
 def test_the_score_interval_ends_where_its_statistic_is_z(wins, losses, agreed):
     """At 0 that is McNemar's; without rows that differ it is z^2 / (n + z^2); and it is mirrored."""
@@ -145,6 +167,7 @@ def test_draws_are_bounded_in_memory(monkeypatch):
     for drawn in (list(gate._draws(pairs, 25)), list(gate._swaps(pairs, 25))):
         assert len(drawn) > 1 and all(weights.size <= 30 for weights in drawn)
         assert sum(len(weights) for weights in drawn) == 25
+    assert list(gate._portions(3, 31)) == [1, 1, 1]  # one that does not fit is drawn alone
 
 
 @given(two(), st.sampled_from([RULE, F1]))
@@ -206,6 +229,10 @@ def test_the_swap_test_is_mcnemars_for_accuracy():
     for wins, losses in ((8, 2), (30, 12), (4, 4)):
         pairs = gate.Pairs.of(*counted(100, wins, losses, 10))
         assert gate.swap_test(pairs, "accuracy", 20_000) == pytest.approx(gate.mcnemar(wins, losses), abs=0.01)
+        proof = gate.evidence(*counted(100, wins, losses, 10), RULE)
+        assert proof["p"] == gate.mcnemar(wins, losses), "where one can be computed none is drawn"
+        counts = {"both": 100, "challenger": wins, "champion": losses, "neither": 10}
+        assert proof["mcnemar"] == counts | {"p": proof["p"]}
 
 
 def test_the_swap_test_never_finds_an_impossible_p():
@@ -226,7 +253,9 @@ def test_macro_f1_has_an_exact_test_of_its_own():
 
 def test_classifiers_of_other_rows_are_not_compared():
     one, other = said([0, 1], [0, 1], 2), said([1, 0], [0, 1], 2)
-    with pytest.raises(ValueError, match="same rows"):
+    with pytest.raises(
+        ValueError, match=r"^expected challenger and champion scored on the same rows, .* align them first$"
+    ):
         gate.evidence(one, other, RULE)
 
 
@@ -424,6 +453,7 @@ def test_a_first_version_lands_by_the_absolute_rules():
         ({"calibration_error": 0.11}, 1, "calibration error",
          "calibration error 0.1100 is above the maximum 0.1000"),
         ({"size_bytes": 50_010_000}, 1, "size", "size 50.01 MB is above the maximum 50 MB"),
+        ({"size_bytes": 50_000_001}, 1, "size", "size 50.00 MB is above the maximum 50 MB"),
         ({}, 50.5, "latency", "latency 50.50 ms is above the maximum 50 ms"),
         ({"accuracy": float("nan")}, 1, "minimum accuracy", "accuracy nan is below the minimum 0.8000"),
     ],
@@ -535,6 +565,9 @@ def test_more_rows_by_hand():
     below = gate.more_rows({"value": -0.004, "low": -0.012, "high": 0.004}, 1751, RULE)
     assert below == 13_000
     assert gate.more_rows({"value": 0.024, "low": 0.016, "high": 0.032}, 1751, rule(margin=0.02)) == 13_000
+    few = {"value": 0.1, "low": 0.0, "high": 0.2}  # n = 10 (2.80159 / 1.95996)^2 = 20.4
+    assert gate.more_rows(few, 10, RULE) == 11
+    assert gate.more_rows({"value": 0.5, "low": 0.49, "high": 0.51}, 1751, RULE) == 1  # so clear that one will do
 
 
 @pytest.mark.parametrize("value", [0.0, 5e-10, 1e-5])
