@@ -453,7 +453,9 @@ def _as_another(cwd: Path, env: Mapping[str, str]) -> Iterator[io.StringIO]:
 
     printed, before = io.StringIO(), dict(os.environ)
     handlers = [handler for handler in logging.getLogger("dvc").handlers if isinstance(handler, logging.StreamHandler)]
-    streams = [handler.setStream(printed) for handler in handlers]
+    streams = [handler.stream for handler in handlers]
+    for handler in handlers:
+        handler.stream = printed
     os.environ.update(env)
     try:
         with contextlib.chdir(cwd), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
@@ -463,7 +465,7 @@ def _as_another(cwd: Path, env: Mapping[str, str]) -> Iterator[io.StringIO]:
         os.environ.clear()
         os.environ.update(before)
         for handler, stream in zip(handlers, streams, strict=True):
-            handler.setStream(stream)
+            handler.stream = stream
 
 
 class Meddler(Local):

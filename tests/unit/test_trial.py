@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import images
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luodi import config, trial
-from luodi.data import rows
+from luodi.data import image, rows
 from luodi.paths import ModelPaths
 
-REVIEWS = config.model(config.load(Path(__file__).resolve().parents[2] / "params.yaml"), "reviews")
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+REVIEWS = config.model(config.load(PARAMS), "reviews")
 LABELS = st.lists(st.sampled_from("abcdef"), min_size=2, max_size=6, unique=True).map(tuple)
 
 
@@ -73,3 +75,17 @@ def test_a_row_that_another_code_cleaned_is_seen(tmp_path):
     ours = write(tmp_path / "ours", [("AB&", "test"), ("new", "test")])
     test = rows.read(ours.rows, "text", "test", 1)
     assert trial.unseen(test, theirs, REVIEWS, 1).tolist() == [False, True]
+
+
+def test_an_image_that_the_champion_learned_from_is_seen_however_it_was_kept(tmp_path):
+    """What it learned from is brought to today's size before it is compared."""
+    paths = ModelPaths(tmp_path / "theirs", "digits")
+    paths.rows.parent.mkdir(parents=True)
+    kept, shown = [images.png(1, 56), images.png(2, 28)], [images.png(1, 28), images.png(3, 28)]
+    columns = {"split": ["train", "validation"], "source": [""] * 2, "label": pa.array([0, 0], pa.int32())}
+    pq.write_table(pa.table(columns | {"image": pa.array(kept, pa.large_binary())}), paths.rows)
+    block = config.model(config.load(PARAMS), "digits")
+    today = image.clean(pa.array([*shown, kept[0]], pa.large_binary()), block.preprocess).to_pylist()
+    test = rows.Rows(today, np.zeros(3, np.int32), [""] * 3)
+    found = trial.unseen(test, paths, block, 1)
+    assert (found.tolist(), found.dtype) == ([True, True, False], bool)
