@@ -46,6 +46,7 @@ from luodi.stages import evaluate
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = {"quick": "auto", "careful": "human"}
 """Model -> register.approval."""
+HUMAN = {"mode": "human", "by": "Li", "at": "2024-05-01T00:00:00+00:00", "comment": "seen"}
 SPLITS = {"train": 20, "validation": 20, "test": 160}
 QUALITY = {"hopeless": 0.4, "weak": 0.7, "similar": 0.71, "good": 0.86, "again": 0.86, "best": 0.98}
 """Challenger -> accuracy. `similar` cannot be told from `weak`; `again` is `good` with another report."""

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from actors import FOREIGN, GITCONFIG, MODELS, Local, Template, World, copy_world, git, make_here, spare_time
+from actors import FOREIGN, GITCONFIG, HUMAN, MODELS, Local, Template, World, copy_world, git, make_here, spare_time
 
-HUMAN = {"mode": "human", "by": "Li", "at": "2024-05-01T00:00:00+00:00", "comment": "seen"}
 Alone = Callable[[], AbstractContextManager[None]]
 
 

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from actors import SPLITS, Local, Meddler, World, record, stored, with_params
-from conftest import HUMAN
+from actors import HUMAN, SPLITS, Local, Meddler, World, record, stored, with_params
+from typer.testing import CliRunner
 
-from luodi import locks, registry
+from luodi import cli, embedded, locks, registry
 from luodi.errors import ArtifactError, Held, NoIdentity, NoVersion, PushRejected, RegistryError, RemoteError
 from luodi.files import read_json, write_json
-from luodi.paths import ModelPaths
 
 UNPROVEN = "insufficient evidence"
 
@@ -339,13 +338,66 @@ def test_what_is_put_where_nothing_is_comes_from_nothing(two: World) -> None:
 
 
 def test_what_does_not_predict_as_it_did_does_not_go_to_production(two: World) -> None:
-    def spoil(clone: Path) -> None:
-        path = ModelPaths(clone, "quick").sample
-        kept = read_json(path)
-        path.chmod(0o644)
-        write_json(path, kept | {"probabilities": kept["probabilities"][::-1]})
-
     before = two.refs()
     with pytest.raises(RegistryError, match="sample"):
-        replace(two, runner=Meddler(("dvc", "pull"), spoil, after=True)).move("quick", "v1.0.0")
+        replace(two, runner=Meddler(("dvc", "pull"), spoil_sample, after=True)).move("quick", "v1.0.0")
     assert two.refs() == before
+
+
+def test_a_version_holds_the_files_of_its_run_whatever_the_branch_holds_by_then(one: World) -> None:
+    changed = with_params(one, quick={"schedule": None})
+    found = one.land("quick", "good")
+    assert one.git("diff", "--name-only", one.commit, found.version.commit) == "dvc.lock"
+    assert one.git("diff", "--name-only", changed.commit, "main") == "dvc.lock"
+    assert found.version.facts["params"]["schedule"] == "@weekly"
+
+
+# What is served
+
+
+def spoil_sample(folder: Path) -> None:
+    """Let the answers be those to other questions."""
+    path = next(folder.rglob("sample.json"))
+    kept = read_json(path)
+    path.chmod(0o644)
+    write_json(path, kept | {"probabilities": kept["probabilities"][::-1]})
+
+
+def test_files_that_did_not_come_as_they_were_registered_are_refused(two: World) -> None:
+    version = registry.find(Path(two.origin.git), "quick")
+    for spoil, name in ((spoil_export, "export"), (spoil_sample, "sample.json")):
+        with pytest.raises(RegistryError, match=rf"{name} of quick@v1\.0\.1 does not match its hash"):
+            registry.fetch(two.origin, version, Meddler(("dvc", "pull"), spoil, after=True))
+    assert not (two.origin.home / "models" / version.name).exists()
+
+
+def test_a_local_copy_that_was_changed_is_brought_anew(two: World) -> None:
+    version = registry.find(Path(two.origin.git), "quick")
+    folder = registry.fetch(two.origin, version, two.runner)
+    encoder = folder / "export" / "encoder.json"
+    whole = encoder.read_bytes()
+    encoder.chmod(0o644)
+    encoder.write_bytes(whole + b" ")
+    assert registry.fetch(two.origin, version, two.runner) == folder
+    assert encoder.read_bytes() == whole
+    away = replace(two.origin, git="nowhere", remote="nowhere")
+    assert registry.fetch(away, version, two.runner) == folder, "what is here and whole is not asked for"
+
+
+def test_what_does_not_predict_as_it_did_is_neither_served_nor_pulled(
+    two: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = registry.find(Path(two.origin.git), "quick")
+    folder = registry.fetch(two.origin, version, two.runner)
+    monkeypatch.chdir(two.template.folder / "checkout")
+    for name, value in two.origin.environment().items():
+        monkeypatch.setenv(name, value)
+    text = read_json(folder / "sample.json")["texts"][0]
+    answer = CliRunner().invoke(cli.app, ["predict", "quick", text])
+    assert '"version": "quick@v1.0.1"' in answer.output, answer
+    spoil_sample(folder)
+    answer = CliRunner().invoke(cli.app, ["predict", "quick", text])
+    assert isinstance(answer.exception, RegistryError), answer
+    with pytest.raises(RegistryError, match="does not predict its sample as it did"):
+        embedded.deploy(two.origin, version, tmp_path / "there", two.runner)
+    assert not (tmp_path / "there").exists()
