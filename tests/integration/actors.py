@@ -363,7 +363,7 @@ def spare_time(change: Callable[[Any, str, Any], None] = setattr) -> None:
     """Leave out what costs time and decides nothing here. `change` sets an attribute, for as long as is wanted.
 
     DVC reads and checks the same YAML a dozen times a command, with a slow parser, and makes a parser of all its
-    commands for each; GTO reads its settings for each tag. Latency need not be measured well, nor intervals that are
+    commands for each. Latency need not be measured well, nor intervals that are
     only shown.
     """
     import dvc.cli.parser
