@@ -68,8 +68,8 @@ def test_a_command_that_is_ended_ends_whole(ready: Done, name: str, number: sign
     if name == "fetch":
         shutil.rmtree(project.root / "data" / "reviews")
     command = COMMANDS[name].format(home=project.home).split()
-    started = time.monotonic()
     spare = project.copy(f"{project.root.name}-whole")
+    started = time.monotonic()
     spare.run(*(part.replace(str(project.home), str(spare.home)) for part in command))
     took, rng = time.monotonic() - started, random.Random(f"{name} {number}")
     ended = [end(project, project.start(*command), number, rng.uniform(0.1, took)) for _ in range(MOMENTS)]
