@@ -96,7 +96,8 @@ def score_statistic(wins, losses, rows, gap):
 
 
 @pytest.mark.parametrize(
-    ("wins", "losses", "rows"), [(1, 1, 2), (1, 1, 3), (2, 1, 3), (1, 2, 4), (3, 1, 9), (5, 8, 40), (20, 4, 300)]
+    ("wins", "losses", "rows"),
+    [(1, 1, 2), (1, 1, 3), (2, 1, 3), (1, 2, 4), (3, 1, 9), (5, 8, 40), (20, 4, 300), (14, 0, 31)],
 )
 def test_the_score_interval_follows_from_the_likelihood(wins, losses, rows):
     low, high = gate.tango(wins, losses, rows, 0.95)
