@@ -15,7 +15,7 @@ from luodi import config, workspace, yaml12
 from luodi.config import CLASSES, YAML_WORDS
 from luodi.data import intake, sources, tables, traits
 from luodi.errors import BrokenData, DataError, MissingData, ParamsError, WrongValue
-from luodi.files import replacing
+from luodi.files import private, private_folder, replacing
 from luodi.origin import EMBEDDED
 from luodi.paths import PARAMS, ModelPaths
 from luodi.processes import Runner
@@ -213,9 +213,10 @@ def _adding(root: Path, name: str) -> Iterator[Path]:
     if paths.data.exists():
         raise DataError(f"{paths.data} exists, though {PARAMS} has no model {name}: move it away, and add again")
     _require_data(root)
-    staging = root / EMBEDDED / "adding"
-    staging.parent.mkdir(exist_ok=True)
-    with (staging.parent / "adding.lock").open("w") as lock:
+    staging = private_folder(root / EMBEDDED) / "adding"
+    with private():
+        lock = (staging.parent / "adding.lock").open("w")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

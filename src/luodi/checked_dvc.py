@@ -1,9 +1,12 @@
-"""`dvc`, except that an SSH remote whose host key is not known is refused, as ssh itself refuses it in a script.
+"""`dvc`, except for two things that it has no setting for.
 
-sshfs, on which DVC's SSH remotes stand, accepts any host key unless it is told otherwise, and DVC has no setting that
-tells it. This file is run by its path, from the installed luodi, whatever code a clone holds.
+An SSH remote whose host key is not known is refused, as ssh itself refuses it in a script: sshfs, on which DVC's SSH
+remotes stand, accepts any. And the files of a cache that only this user may enter are for this user alone.
+
+This file is run by its path, from the installed luodi, whatever code a clone holds.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,8 +28,20 @@ def check_host_keys() -> None:
     SSHFileSystem._prepare_credentials = prepare_checked
 
 
+def keep_private() -> None:
+    """Let DVC write-protect the files of a private cache, or folder remote, by 0400, not by 0444."""
+    from dvc_data.hashfile.db.local import LocalHashFileDB
+
+    def mode(self: Any) -> int:
+        others = os.stat(self.path).st_mode & 0o077 if os.path.exists(self.path) else 0o077  # noqa: PTH110, PTH116
+        return 0o444 if others else 0o400
+
+    LocalHashFileDB.CACHE_MODE = property(mode)  # type: ignore[assignment]
+
+
 if __name__ == "__main__":
     from dvc.cli import main
 
     check_host_keys()
+    keep_private()
     sys.exit(main())

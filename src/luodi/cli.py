@@ -1,14 +1,14 @@
 """The command line. Stages are imported when they run: start-up cost dominates small runs."""
 
-import errno
 import sys
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from luodi import guard, terminal
-from luodi.errors import BrokenData, DiskFull, Held, LuodiError, NoVersion, Unproven
+from luodi.errors import BrokenData, Held, LuodiError, NoVersion, Unproven
 from luodi.terminal import shown
 
 if TYPE_CHECKING:
@@ -486,20 +486,43 @@ def main() -> None:
     guard.contain()
     guard.end_in_order()
     terminal.cover()
+    sys.excepthook = _tell_unexpected
     try:
         app()
     except LuodiError as error:
-        sys.exit(_tell(error))
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            if error.filename is None:
-                raise
-            remedy = "move away what is in the way, or let this user read and write there"
-            sys.exit(_tell(LuodiError(f"{error.filename}: {error.strerror}: {remedy}")))
-        where = f" while writing {Path(error.filename)}" if error.filename else ""
-        sys.exit(_tell(DiskFull(f"the disk is full{where}: free some space and run the command again")))
+        sys.exit(_tell(_explained(error)))
+    except Exception as error:
+        from luodi import disk
+
+        if told := disk.explain(error):
+            sys.exit(_tell(told))
+        if not isinstance(error, OSError) or error.filename is None:
+            raise
+        remedy = "move away what is in the way, or let this user read and write there"
+        sys.exit(_tell(LuodiError(f"{error.filename}: {error.strerror}: {remedy}")))
+
+
+def _explained(error: LuodiError) -> LuodiError:
+    """What a command that nobody else explained met, if it was the disk."""
+    from luodi import disk
+    from luodi.processes import CommandFailed
+
+    if not isinstance(error, CommandFailed):
+        return error
+    return disk.full_in(error.output, Path.cwd()) or disk.refused_in(error.output) or error
 
 
 def _tell(error: LuodiError) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    from luodi.masking import redact
+
+    print(f"error: {redact(str(error))}", file=sys.stderr)
     return error.exit_code
+
+
+def _tell_unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print the traceback of a fault of ours, without the secrets that it may quote."""
+    import traceback
+
+    from luodi.masking import redact
+
+    print(redact("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)

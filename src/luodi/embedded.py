@@ -21,13 +21,32 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from luodi import card, commits, locks, registry, workspace
+from luodi import card, commits, disk, locks, registry, workspace
 from luodi.data import sources
-from luodi.errors import DirtyCheckout, LuodiError, NotARepository, NoVersion, PushRejected, SourceMismatch, StageFailed
-from luodi.files import in_use, read_json, replacing, replacing_folder, write_json, write_text
+from luodi.errors import (
+    DirtyCheckout,
+    DiskFull,
+    LuodiError,
+    NotARepository,
+    NoVersion,
+    PushRejected,
+    SourceMismatch,
+    StageFailed,
+)
+from luodi.files import (
+    close,
+    in_use,
+    private,
+    private_folder,
+    read_json,
+    replacing,
+    replacing_folder,
+    write_json,
+    write_text,
+)
 from luodi.origin import Origin
 from luodi.paths import PARAMS, ModelPaths
-from luodi.processes import CommandFailed, Runner, dies_too, end_group, redact
+from luodi.processes import CommandFailed, Runner, dies_too, end_group
 from luodi.registry import Version
 from luodi.report.words import part
 from luodi.workspace import Workspace
@@ -83,11 +102,14 @@ def prepare(root: Path, runner: Runner) -> tuple[Origin, str]:
     origin, history = Origin.embedded(root), has_history(root, runner)
     if history:
         _clean_commit(root, runner)  # before anything is made
+    private_folder(origin.home)
     if not (origin.home / ".gitignore").exists():  # whether or not the project ignores this folder
         write_text(origin.home / ".gitignore", "*\n")
     if not Path(origin.git).is_dir():
         with replacing_folder(Path(origin.git)) as folder:
             runner.run("git", "init", "--quiet", "--bare", "-b", origin.branch, str(folder), cwd=root)
+    # Whoever writes there, under whatever umask. Not by `init --shared`: that would refuse a push that is forced.
+    runner.run("git", "config", "core.sharedRepository", "0600", cwd=Path(origin.git))
     registry.set_aside(origin)
     connect(root, origin)
     commit = _bring_commit(root, origin, runner) if history else _commit_archive(root, origin, runner)
@@ -154,17 +176,22 @@ def connect(root: Path, origin: Origin) -> None:
     """Point DVC in the checkout to the embedded cache and remote, unless it has local settings of its own; tidy it up.
 
     By relative paths: the checkout may be moved. `dvc get ORIGIN PATH --rev VERSION` and its kin are pointed there too.
+    What lies there is for this user alone, whatever umask a `dvc` of the user's own wrote it under.
     """
+    close(origin.home)
     local, bare = root / ".dvc" / "config.local", Path(origin.git)
     if _settings(local) in ("", f"[core]\n{_state(root)}\n"):
         scm = "" if (root / ".git").exists() else "    no_scm = true\n"
         home = Path("..") / origin.home.relative_to(root)
         cache, remote = workspace.quoted(home / "cache"), workspace.quoted(home / "remote")
-        write_text(local, CONFIG.format(scm=scm, cache=cache, remote=remote))
+        with private():
+            write_text(local, CONFIG.format(scm=scm, cache=cache, remote=remote))
     keep_state(root)
+    close(local)  # it may hold the password of a remote
     if bare.is_dir():
         # The remote, as a cache: of that DVC tells whoever reads this repository; of a remote it tells half.
-        write_text(bare / ".dvc" / "config", f"[cache]\n    dir = {workspace.quoted(Path('..', '..', 'remote'))}\n")
+        with private():
+            write_text(bare / ".dvc" / "config", f"[cache]\n    dir = {workspace.quoted(Path('..', '..', 'remote'))}\n")
     workspace.sweep_runs(origin.home / "cache")
 
 
@@ -215,7 +242,7 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
     if os.environ.get("LUODI_GIT_URL"):
         origin = Origin.from_environment()
         if not has_history(root, runner):
-            raise NotARepository(f"{root} is no git repository: work in a clone of {redact(origin.git)} to land there")
+            raise NotARepository(f"{root} is no git repository: work in a clone of {origin.address} to land there")
         keep_state(root)
         commit = _clean_commit(root, runner)
     else:
@@ -275,6 +302,8 @@ def environment(root: Path, origin: Origin) -> dict[str, str]:
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "luodi.airflow.hostname",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(origin.home / "airflow" / "logs"),
         "AIRFLOW__API__EXPOSE_CONFIG": "False",
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "AIRFLOW__API__ENABLE_SWAGGER_UI": "False",  # a page whose scripts come from another host
         # A machine of two cores that is busy training may answer late.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
@@ -309,6 +338,7 @@ def landed(origin: Origin, commit: str, model: str, runner: Runner) -> Version |
     return None
 
 
+@private()
 def new_log(origin: Origin, name: str) -> Path:
     """Make the log file of what begins now; keep the last ones, and those in use."""
     log = origin.home / "logs" / f"{name}-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
@@ -320,6 +350,7 @@ def new_log(origin: Origin, name: str) -> Path:
     return log
 
 
+@private()
 def run_dag(root: Path, origin: Origin, commit: str, model: str, log: Path) -> Mapping[str, Any]:
     """Run `retrain_MODEL` of `commit` on Airflow, its progress on standard output; return the result of register.
 
@@ -332,7 +363,7 @@ def run_dag(root: Path, origin: Origin, commit: str, model: str, log: Path) -> M
     result = log.with_suffix(".json")
     command = [sys.executable, "-m", "luodi.airflow.once", str(root), model, commit, str(log), str(result)]
     if subprocess.run([*dies_too("KILL"), *command], env=variables, check=False).returncode:
-        raise StageFailed(f"retrain_{model} failed; the end of {log}:", *_why(log))
+        raise _failed(StageFailed, f"retrain_{model} failed", log)
     outcome: Mapping[str, Any] = read_json(result)
     result.unlink()
     return outcome
@@ -374,13 +405,14 @@ def _airflow(module: Sequence[str], variables: Mapping[str, str], log: Path) -> 
     with log.open("ab") as file:
         command = [*dies_too("KILL"), sys.executable, "-m", *module]
         if subprocess.run(command, check=False, stdout=file, stderr=file, env=variables).returncode:
-            raise LuodiError(f"Airflow's database could not be made or updated; the end of {log}:", *_why(log))
+            raise _failed(LuodiError, "Airflow's database could not be made or updated", log)
 
 
 def _sqlite(database: Path) -> str:
     return f"sqlite:///{database}?timeout=60"  # seconds; several processes write
 
 
+@private()
 def stand(root: Path, origin: Origin, port: int) -> None:
     """Run Airflow until it is interrupted, the DAGs' schedules on; print its URL, its login and when models run next.
 
@@ -414,7 +446,7 @@ def stand(root: Path, origin: Origin, port: int) -> None:
         if not ended:
             _welcome(url, origin, next_runs)
         _wait(parts, variables, log)
-        raise LuodiError(f"Airflow's {_ended(parts)} ended by itself; the end of {log}:", *_why(log))
+        raise _failed(LuodiError, f"Airflow's {_ended(parts)} ended by itself", log)
     except KeyboardInterrupt:
         print("stopping Airflow", flush=True)
     finally:
@@ -490,6 +522,7 @@ def _answers(url: str) -> bool:
         return False
 
 
+@private()
 def cards(origin: Origin, version: Version) -> Path:
     """Write the model card of a version, as a page and as Markdown, and what the gate said; return their folder."""
     folder = origin.home / "cards" / version.name
@@ -522,7 +555,8 @@ def deploy(origin: Origin, version: Version, folder: Path, runner: Runner) -> No
     found = registry.fetch(origin, version, runner)
     sample.check(found / "sample.json", Classifier.load(found / "export"), version.name)
     with replacing_folder(folder.resolve()) as temporary:
-        shutil.copytree(found / "export", temporary, dirs_exist_ok=True)
+        for file in (found / "export").iterdir():  # without its rights: what is deployed is for others too
+            shutil.copyfile(file, temporary / file.name)
         _write_cards(temporary, version)
         write_json(temporary / FACTS, {"version": version.name, **version.facts})
 
@@ -541,6 +575,7 @@ def _pulled(folder: Path) -> bool:
     return bool(model and registry.NUMBER.fullmatch(number))
 
 
+@private()
 def reports(origin: Origin, version: Version, runner: Runner) -> Path:
     """Bring the reports of a version into a folder of its name and return that folder."""
     folder = origin.home / "reports" / version.name
@@ -551,6 +586,7 @@ def reports(origin: Origin, version: Version, runner: Runner) -> Path:
     return folder
 
 
+@private()
 def last_reports(origin: Origin, model: str, result: Mapping[str, Any], runner: Runner) -> Path:
     """Bring the reports of a run that landed nothing into a folder of the model's name and return that folder."""
     folder = origin.home / "reports" / model
@@ -624,6 +660,14 @@ def _seed(root: Path, origin: Origin, commit: str, runner: Runner) -> None:
         if clone.git("status", "--porcelain").strip():
             raise SourceMismatch(f"{root / 'data'} changed while it was read: run it again")
         clone.dvc("push", "data.dvc")
+
+
+def _failed(kind: type[LuodiError], what: str, log: Path) -> LuodiError:
+    """What ended Airflow, by its log; where that was the disk, which may have cut off the log too, in one line."""
+    why = _why(log)
+    told = re.findall(r"DiskFull: (.*)", "\n".join(why))
+    full = told[-1] if told else disk.full_in("\n".join(why), log.parent) or (None if why else disk.probe(log.parent))
+    return DiskFull(f"{what}: {full}") if full else kind(f"{what}; the end of {log}:", *why)
 
 
 def _why(log: Path) -> list[str]:

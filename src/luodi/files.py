@@ -1,15 +1,77 @@
 """Write files so that a reader sees the old bytes or the new ones, never half of them."""
 
+import contextlib
 import fcntl
 import hashlib
 import io
 import json
 import os
 import shutil
+import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+OWNER = 0o077
+"""The umask under which only this user may read what is made."""
+
+_umask_lock = threading.Lock()
+_umasks: list[int] = []  # of who are in `private` now, in all threads: the user's first
+
+
+@contextmanager
+def private() -> Iterator[None]:
+    """Make files 0600 and folders 0700, whatever the umask, and so do the processes started meanwhile.
+
+    The folder of clones, logs, databases and settings holds passwords; data, artifacts and a remote folder are for
+    whom their user's umask lets read them, so what writes there stays outside, or asks for `users_umask`.
+    """
+    with _umask_lock:
+        _umasks.append(os.umask(OWNER))
+    try:
+        yield
+    finally:
+        with _umask_lock:
+            users = _umasks[0]
+            _umasks.pop()
+            if not _umasks:
+                os.umask(users)
+
+
+def users_umask() -> int:
+    """Return the umask of this process outside of `private`; -1, for a child the same as here, if it is outside."""
+    return next(iter(_umasks), -1)
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that only this user may enter; where it has let others in, close it and all below it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with private():
+        path.mkdir(exist_ok=True)
+    if path.stat().st_mode & OWNER:
+        close(path)
+    return path
+
+
+def close(path: Path) -> None:
+    """Take all rights of others from a file, or from a folder and all below it; the folder itself comes last.
+
+    Links are not followed, and a file with another name is copied first: a team's repository may have that name too, as
+    git links what it clones. What somebody else made, or removes meanwhile, is passed over.
+    """
+    with contextlib.suppress(FileNotFoundError, PermissionError, NotADirectoryError):
+        found = path.lstat()
+        if stat.S_ISDIR(found.st_mode):
+            for inner in os.scandir(path):
+                close(Path(inner.path))
+        if not found.st_mode & OWNER or stat.S_ISLNK(found.st_mode):
+            return
+        if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+            with replacing(path) as copy:
+                shutil.copyfile(path, copy)
+        path.chmod(stat.S_IMODE(found.st_mode) & ~OWNER)
 
 
 @contextmanager

@@ -22,13 +22,16 @@ from typing import Any
 from luodi import commits, config, locks, registry, trial, workspace
 from luodi.errors import ArtifactError, Held, LuodiError, NoVersion, PushRejected, RegistryError
 from luodi.files import checksum, read_json, write_text
+from luodi.masking import redacted
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
-from luodi.processes import CommandFailed, Runner, redact
+from luodi.processes import CommandFailed, Runner
 from luodi.registry import PRODUCTION, Version
 from luodi.workspace import Workspace
 
 ATTEMPTS = 5  # pushes tried while others land at the same time
+EXACT = {"commit", "export", "data", "action", "from"}
+"""Facts that are compared by their letters: they stay, should a password be the name of a model."""
 AUTO: Mapping[str, Any] = {"mode": "auto"}
 WANTED = {"auto": {"promote"}, "human": {"promote", "insufficient evidence"}}
 """Verdicts that land, by who let them; a person may take what is not proven either way."""
@@ -327,7 +330,8 @@ def _annotate(clone: Workspace, name: str, commit: str, title: str, facts: Mappi
 
 
 def _message(title: str, facts: Mapping[str, Any]) -> str:
-    return f"{title}\n\n{json.dumps(facts, sort_keys=True, indent=1)}"
+    told = {**redacted(facts), **{name: facts[name] for name in EXACT & facts.keys()}}
+    return f"{title}\n\n{json.dumps(told, sort_keys=True, indent=1)}"
 
 
 def _push(clone: Workspace, refs: list[str]) -> bool:
@@ -358,12 +362,12 @@ def _refusal(clone: Workspace, refs: list[str], error: CommandFailed) -> LuodiEr
     if tag := registry.damaged_tag(registry.mirror(origin, clone.runner), error.output):
         remove = shlex.join(["git", "update-ref", "-d", f"refs/tags/{tag}"])
         return PushRejected(
-            f"git origin {redact(origin.git)} refuses every push, for its tag {tag} is damaged: "
+            f"git origin {origin.address} refuses every push, for its tag {tag} is damaged: "
             f"remove it there, `{remove}`, and run it again"
         )
     names = ", ".join(ref.rpartition(":")[2] for ref in refs)
     return PushRejected(
-        f"git origin {redact(origin.git)} refuses the push of {names}: "
+        f"git origin {origin.address} refuses the push of {names}: "
         f"{'; '.join(dict.fromkeys(filter(None, [*reasons, *said])))}: let this user push them, and run it again"
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from luodi.errors import NotARepository
+from luodi.masking import in_address, redact
 
 EMBEDDED = ".luodi"
 
@@ -60,6 +61,22 @@ class Origin:
         raise NotARepository(
             f"no git origin: expected LUODI_GIT_URL, or the embedded one in {origin.home}; run `make run` to make it"
         )
+
+    @property
+    def address(self) -> str:
+        """`git` without a password or a token: what is shown, and written down in clones."""
+        return redact(self.git) if any(in_address(self.git)) and not Path(self.git).exists() else self.git
+
+    def credentials(self) -> dict[str, str]:
+        """Variables by which git goes to `git` where it is told `address`: a password lies in no clone's settings."""
+        if self.address == self.git:
+            return {}
+        given = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+        return {
+            "GIT_CONFIG_COUNT": str(given + 1),
+            f"GIT_CONFIG_KEY_{given}": f"url.{self.git}.insteadOf",
+            f"GIT_CONFIG_VALUE_{given}": self.address,
+        }
 
     def environment(self) -> dict[str, str]:
         """The variables that `from_environment` reads back."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from luodi.errors import LuodiError
+from luodi.masking import KEY_BEGINS, KEY_LINE, MASK, redact
 from luodi.terminal import visible
 
 TAIL = 40  # lines of output kept for an error message
@@ -33,11 +33,6 @@ def dies_too(signal_name: str) -> tuple[str, ...]:
     What the command starts itself is the business of `guard`.
     """
     return ("setpriv", "--pdeathsig", signal_name, "--") if shutil.which("setpriv") else ()
-
-
-def redact(text: str) -> str:
-    """Return `text` without the users and passwords of the URLs in it; a password may hold an @."""
-    return re.sub(r"://[^/\s]*@", "://", text)
 
 
 class CommandFailed(LuodiError):
@@ -61,10 +56,13 @@ class Runner:
     _process: subprocess.Popen[str] | None = field(default=None, init=False)
     _killed: bool = field(default=False, init=False)
 
-    def run(self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False) -> str:
+    def run(
+        self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False, umask: int = -1
+    ) -> str:
         """Run a command to its end and return its standard output.
 
         With `stream` every line of both its outputs goes to the log as it comes, and the last ones are returned.
+        A `umask` of -1 is that of this process.
 
         Raises:
             CommandFailed: It ended with an exit code other than 0, or this runner was killed.
@@ -83,6 +81,10 @@ class Runner:
             encoding="utf-8",
             errors="replace",
             start_new_session=True,
+            umask=umask,
+            # Python ignores SIGXFSZ, and so does what it starts here: at `ulimit -f` git is to tell, and tidy up, as it
+            # does on a full disk, not to die. (git and Python set SIGPIPE themselves.)
+            restore_signals=False,
         )
         try:
             if self._killed:  # while it was being started
@@ -103,9 +105,11 @@ class Runner:
         """Log each line as it comes; return the last ones, and no others."""
         assert process.stdout is not None
         tail: deque[str] = deque(maxlen=TAIL)
+        in_key = False  # a private key comes line by line
         for line in process.stdout:
-            tail.append(line)
-            self.log(visible(redact(line.rstrip("\n")).expandtabs()))
+            in_key = bool(KEY_BEGINS.search(line) or (in_key and KEY_LINE.fullmatch(line)))
+            tail.append(f"{MASK}\n" if in_key else redact(line))
+            self.log(visible(tail[-1].rstrip("\n").expandtabs()))
         return "".join(tail), ""
 
     def kill(self, grace: float = 5.0) -> None:

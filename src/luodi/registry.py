@@ -25,10 +25,11 @@ from typing import Any
 
 from luodi import locks, workspace
 from luodi.errors import ArtifactError, GitError, NoVersion, RegistryError
-from luodi.files import folder_checksum, replacing_folder, write_text
+from luodi.files import folder_checksum, private, private_folder, replacing_folder, write_text
+from luodi.masking import redact
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
-from luodi.processes import ELSEWHERE, CommandFailed, Runner, redact
+from luodi.processes import ELSEWHERE, CommandFailed, Runner
 from luodi.workspace import Workspace
 
 PRODUCTION = "production"
@@ -400,13 +401,14 @@ def _answers(output: bytes) -> Iterator[tuple[str, str, bytes]]:
 # Where the origin's tags are
 
 
+@private()
 def mirror(origin: Origin, runner: Runner) -> Path:
     """Return a repository with all tags of the origin: itself if it is a folder of this host, else a mirror of it."""
     here = Path(origin.git)
     if (here / "HEAD").exists() or (here / ".git").exists():
         return here
-    path = origin.home / "registry.git"
-    if (path / "HEAD").exists():
+    path = private_folder(origin.home) / "registry.git"
+    if (path / "HEAD").exists() and not _holds_password(path, origin):
         try:
             _follow(origin, path, runner)
             return path
@@ -415,22 +417,27 @@ def mirror(origin: Origin, runner: Runner) -> Path:
     options = ("--quiet", "--mirror", f"--origin={REMOTE}")
     try:
         with replacing_folder(path) as folder:
-            workspace.git(origin, runner, origin.home, "clone", *options, origin.git, str(folder))
+            workspace.git(origin, runner, origin.home, "clone", *options, origin.address, str(folder))
     except CommandFailed as error:
         said = redact(error.output.strip().rpartition("\n")[2])
         raise GitError(
-            f"git origin {redact(origin.git)} cannot be read: run `git fsck` there, and mend it ({said})"
+            f"git origin {origin.address} cannot be read: run `git fsck` there, and mend it ({said})"
         ) from None
     return path
+
+
+def _holds_password(mirror: Path, origin: Origin) -> bool:
+    """Whether an earlier luodi wrote the password of the origin into the mirror's settings."""
+    return origin.address != origin.git and origin.git in (mirror / "config").read_text(encoding="utf-8")
 
 
 def _follow(origin: Origin, path: Path, runner: Runner) -> None:
     """Fetch what is new; to compare is cheaper than to fetch nothing."""
     form = "--format=%(objectname)%09%(refname)"
-    theirs = workspace.git(origin, runner, path, "ls-remote", "--quiet", "--refs", origin.git)
+    theirs = workspace.git(origin, runner, path, "ls-remote", "--quiet", "--refs", origin.address)
     if sorted(theirs.splitlines()) != sorted(workspace.git(origin, runner, path, "for-each-ref", form).splitlines()):
         options = ("--quiet", "--prune", "--force", "--no-write-fetch-head")
-        workspace.git(origin, runner, path, "fetch", *options, origin.git, "+refs/*:refs/*")
+        workspace.git(origin, runner, path, "fetch", *options, origin.address, "+refs/*:refs/*")
 
 
 def damaged_tag(repository: Path, said: str) -> str | None:
@@ -439,6 +446,7 @@ def damaged_tag(repository: Path, said: str) -> str | None:
     return next((found["tag"] or named.get(found["object"]) for found in DAMAGED.finditer(said)), None)
 
 
+@private()
 def set_aside(origin: Origin) -> None:
     """Take tags that git cannot read out of the embedded origin: for one of them it refuses every push, or every clone.
 
@@ -466,6 +474,7 @@ def set_aside(origin: Origin) -> None:
         print(f"warning: the tag {tag} is damaged: what is left of it was moved from {bare} to {kept}", file=sys.stderr)
 
 
+@private()
 def fetch(origin: Origin, version: Version, runner: Runner) -> Path:
     """Return a local folder with `export` and `sample.json` of a version.
 
@@ -510,7 +519,7 @@ def opened(
     with workspace.clone(origin, version.commit, runner, own_cache) as clone:
         paths = [getattr(ModelPaths(Path(), version.model), name) for name in names]
         _require_recorded(clone, version, paths)
-        tags = f"`git fetch --tags {shlex.quote(redact(origin.git))} && dvc push --all-tags`"
+        tags = f"`git fetch --tags {shlex.quote(origin.address)} && dvc push --all-tags`"
         clone.pull(*map(str, paths), mend=f"{tags} in a checkout whose DVC cache has it")
         yield clone
 

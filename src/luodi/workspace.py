@@ -9,6 +9,7 @@ import secrets
 import shlex
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,13 +19,25 @@ from typing import Any
 
 import yaml
 
-from luodi import locks
+from luodi import disk, locks, masking
 from luodi.errors import ArtifactError, DiskFull, GitError, LuodiError, RegistryError, RemoteError, StageFailed
-from luodi.files import checksum, folder_checksum, read_json, write_text
+from luodi.files import (
+    checksum,
+    close,
+    folder_checksum,
+    private,
+    private_folder,
+    read_json,
+    users_umask,
+    write_text,
+)
+from luodi.masking import redact
 from luodi.origin import Origin
-from luodi.processes import CommandFailed, Runner, redact
+from luodi.processes import CommandFailed, Runner
 
-NO_SPACE = "No space left on device"
+KILLED_BY_DISK = {-7, 135, -25, 153}
+"""Exit codes of a process, and of a shell around it, that SIGBUS (a file in memory has no room) or SIGXFSZ ended."""
+
 UNREACHABLE = re.compile(
     r"Could not read from remote|unable to (access|connect)|does not appear to be a git|could not read Username"
     r"|Authentication failed|repository '.*' (does not exist|not found)"
@@ -73,7 +86,7 @@ def own_site(root: Path) -> Path:
     DVC loads pickles from there. By default it is one that all users of the machine share, and it lets them all write.
     """
     site = root / SITE
-    site.mkdir(parents=True, exist_ok=True)
+    (site / "repo").mkdir(parents=True, exist_ok=True)  # DVC would make it for everybody, whatever the umask
     site.chmod(0o700)
     return site
 
@@ -95,8 +108,9 @@ def quoted(value: str | Path) -> str:
     return f"{quotes[0]}{text}{quotes[0]}"
 
 
-def dvc(runner: Runner, root: Path, *arguments: str, stream: bool = False) -> str:
+def dvc(runner: Runner, root: Path, *arguments: str, stream: bool = False, umask: int = -1) -> str:
     """Run dvc in the checkout `root`, the code of its stages taken from there; raise errors of ours."""
+    masking.learn_settings(root / ".dvc" / "config", root / ".dvc" / "config.local")
     environment = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": str(root / "src"),
@@ -106,7 +120,7 @@ def dvc(runner: Runner, root: Path, *arguments: str, stream: bool = False) -> st
     }
     command = (sys.executable, "-P", str(Path(__file__).with_name("checked_dvc.py")))
     try:
-        return runner.run(*command, *arguments, cwd=root, env=environment, stream=stream)
+        return runner.run(*command, *arguments, cwd=root, env=environment, stream=stream, umask=umask)
     except CommandFailed as error:
         raise _explain(error, root) from None
 
@@ -142,11 +156,11 @@ def head(origin: Origin, runner: Runner) -> str:
         GitError: It has no such branch.
     """
     ref = f"refs/heads/{origin.branch}"
-    output = git(origin, runner, Path.home(), "ls-remote", origin.git, ref)
+    output = git(origin, runner, Path.home(), "ls-remote", origin.address, ref)
     if not output.strip():
         raise GitError(
-            f"{redact(origin.git)} has no branch {origin.branch}: push one, by "
-            f"`git push {redact(origin.git)} HEAD:{origin.branch}`, or set LUODI_GIT_BRANCH"
+            f"{origin.address} has no branch {origin.branch}: push one, by "
+            f"`git push {origin.address} HEAD:{origin.branch}`, or set LUODI_GIT_BRANCH"
         )
     return output.split()[0]
 
@@ -177,8 +191,9 @@ class Workspace:
 
     def dvc(self, *arguments: str, stream: bool = False, mend: str = MEND) -> str:
         """Run dvc in the clone; its stages run the clone's own code. What it lacks is named, and how to `mend` it."""
+        umask = _umask(self.origin, self.origin.remote, *arguments)
         try:
-            return dvc(self.runner, self.root, *arguments, stream=stream)
+            return dvc(self.runner, self.root, *arguments, stream=stream, umask=umask)
         except Absent as error:
             named = {argument for argument in arguments[1:] if not argument.startswith("-")}
             raise self.absent(error.names | named, mend) from None
@@ -288,21 +303,24 @@ def clone(
     comes from the remote.
     A clone whose process was killed is swept away by the next one: the kernel drops its file lock.
     """
-    folder = origin.home / "work"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = private_folder(private_folder(origin.home) / "work")
     _sweep(folder)
     root = folder / f"{commit[:12]}-{secrets.token_hex(4)}"
-    with (folder / f"{root.name}.new").open("w") as guard:
+    with private(), (folder / f"{root.name}.new").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         lock = Path(guard.name).rename(f"{root}.lock")  # seen by other sweeps only now, locked
         try:
             shared = cache or origin.home / "cache"
             yield _make(root, origin, commit, runner, root / ".dvc" / "cache" if own_cache else shared)
         except Exception as error:
-            kept = _keep_failure(root, origin.home / "failed")
-            if isinstance(error, LuodiError):  # it may name a report there
-                error.args = tuple(str(line).replace(str(root), str(kept)) for line in error.args)
-            raise
+            told = error if isinstance(error, LuodiError) else disk.explain(error)
+            # Nothing is kept where there is no room.
+            kept = origin.home if isinstance(told, DiskFull) else _keep_failure(root, origin.home / "failed")
+            if told is None:
+                raise
+            # It may name a report there.
+            told.args = tuple(str(line).replace(str(root), str(kept)) for line in told.args)
+            raise told from None
         finally:
             shutil.rmtree(root, ignore_errors=True)
             lock.unlink(missing_ok=True)
@@ -312,15 +330,15 @@ def _make(root: Path, origin: Origin, commit: str, runner: Runner, cache: Path) 
     # Without tags: there may be thousands, and whoever needs them reads the registry's mirror. And without a log of its
     # branches: it says who works here and, where git was not told, asks the name server for this host.
     quiet = ("--quiet", "--no-checkout", "--no-tags", "--config", "core.logAllRefUpdates=false")
-    git(origin, runner, root.parent, "clone", *quiet, origin.git, str(root))
+    git(origin, runner, root.parent, "clone", *copying(origin), *quiet, origin.address, str(root))
     workspace = Workspace(root, origin, runner)
     try:
         if not workspace.has(commit):  # a version may stand beside the branch
             workspace.git("fetch", "--quiet", "--no-tags", "origin", commit)
     except CommandFailed:
         raise GitError(
-            f"{redact(origin.git)} has no commit {commit[:12]}: push it there first, by "
-            f"`git push {redact(origin.git)} HEAD:{origin.branch}` if it is the checkout's"
+            f"{origin.address} has no commit {commit[:12]}: push it there first, by "
+            f"`git push {origin.address} HEAD:{origin.branch}` if it is the checkout's"
         ) from None
     workspace.git("checkout", "--quiet", "-B", origin.branch, commit)
     default = REMOTE.format(url=quoted(origin.remote)) if origin.remote else ""
@@ -329,6 +347,11 @@ def _make(root: Path, origin: Origin, commit: str, runner: Runner, cache: Path) 
     write_text(root / ".dvc" / "config.local", config + verified)
     sweep_runs(cache)
     return workspace
+
+
+def copying(origin: Origin) -> tuple[str, ...]:
+    """Options of `git clone` by which no file of a team's repository is linked into this user's private folder."""
+    return () if Path(origin.git).is_relative_to(origin.home) else ("--no-hardlinks",)
 
 
 def _default_remote(root: Path) -> str | None:
@@ -366,7 +389,12 @@ def _keep_failure(root: Path, folder: Path) -> Path:
     kept = folder / root.name
     if not root.exists():
         return kept
-    folder.mkdir(exist_ok=True)
+    shutil.rmtree(root / ".dvc" / "tmp", ignore_errors=True)  # DVC's own notes, of the remote's settings among others
+    config = root / ".dvc" / "config.local"
+    if config.exists():
+        write_text(config, redact(config.read_text(encoding="utf-8")))
+    close(root)  # a push, or the stage itself, may have made files under another umask
+    private_folder(folder)
     root.rename(kept)
     with contextlib.suppress(FileNotFoundError):  # another task tidies up at the same time
         for old in sorted(folder.iterdir(), key=os.path.getmtime)[:-KEPT_FAILURES]:
@@ -376,44 +404,74 @@ def _keep_failure(root: Path, folder: Path) -> Path:
 
 def git(origin: Origin, runner: Runner, cwd: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
     """Run git in `cwd`. Raises RemoteError if the origin cannot be reached, DiskFull, else CommandFailed."""
+    environment = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **origin.credentials()}
     try:
-        return runner.run("git", *arguments, cwd=cwd, env={"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(env or {})})
+        umask = _umask(origin, origin.git, *arguments)
+        return runner.run("git", *arguments, cwd=cwd, env={**environment, **(env or {})}, umask=umask)
     except CommandFailed as error:
-        raise _explain_git(origin, error) from None
+        told = _explain_git(origin, error, cwd)
+        if isinstance(told, DiskFull) and cwd.is_relative_to(origin.home):
+            _sweep_objects(cwd)
+        raise told from None
 
 
-def _explain_git(origin: Origin, error: CommandFailed) -> LuodiError:
+def _sweep_objects(repository: Path) -> None:
+    """Remove what git had begun to write when the disk was full; it would leave that for two weeks."""
+    for left in (repository / "objects").rglob("tmp_*"):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _umask(origin: Origin, target: str | None, *arguments: str) -> int:
+    """The umask for a command: what is pushed to a repository or folder of a team's is for others to read."""
+    shared = arguments[0] == "push" and not (target and Path(target).is_relative_to(origin.home))
+    return users_umask() if shared else -1
+
+
+def _explain_git(origin: Origin, error: CommandFailed, cwd: Path) -> LuodiError:
     """Turn what git printed into an error of ours."""
-    if NO_SPACE in error.output:
-        return _disk_full(origin.home)
+    if told := disk.full_in(error.output, cwd):
+        return told
     for line in error.output.splitlines():
         if UNREACHABLE.search(line):
             return RemoteError(
-                f"git origin {redact(origin.git)} cannot be reached: {redact(line)}: "
+                f"git origin {origin.address} cannot be reached: {line}: "
                 "see that LUODI_GIT_URL names it, and that you may read and write it"
             )
-    return error
+    return disk.refused_in(error.output) or _unless_full(error, cwd, origin.home)
 
 
-def _disk_full(folder: Path) -> DiskFull:
-    return DiskFull(f"the disk is full while writing below {folder}: free some space and run the command again")
+def _unless_full(error: LuodiError, *folders: Path) -> LuodiError:
+    """Return `error`, or that of a full disk: git and DVC often do not say that it was one. Silence is an answer."""
+    if isinstance(error, CommandFailed) and not error.output.strip():
+        return error
+    return disk.probe(*folders, Path(tempfile.gettempdir())) or error
 
 
 def _explain(error: CommandFailed, root: Path) -> LuodiError:
     """Turn what dvc printed into an error of ours."""
     if match := re.search(r"failed to run: (.+?), exited with (-?\d+)", error.output):
-        # What the stage said last, from its error to what DVC adds.
-        said = re.search(r"^error: .*?(?=^ERROR: |\Z)", error.output, re.MULTILINE | re.DOTALL)
-        lines = said[0].rstrip().splitlines() if said else []
-        failure = StageFailed(f"`{match[1]}` ended with exit code {match[2]}", *lines)
-        failure.code = int(match[2])
-        return failure
-    if NO_SPACE in error.output:
-        return _disk_full(root)
+        return _explain_stage(match[1], int(match[2]), error.output, root)
+    if full := disk.full_in(error.output, root):
+        return full
     if names := _lost(error.output, root):
-        return Absent(names)
+        return _unless_full(Absent(names), root)
+    if told := disk.refused_in(error.output):
+        return told
     reason, *more = _why_unusable(error.output)
-    return RemoteError(f"the DVC remote cannot be used: {reason}", *more) if reason else error
+    lost = RemoteError(f"the DVC remote cannot be used: {reason}", *more) if reason else error
+    return _unless_full(lost, root)
+
+
+def _explain_stage(command: str, code: int, output: str, root: Path) -> LuodiError:
+    # What the stage said last, from its error to what DVC adds.
+    said = re.search(r"^error: .*?(?=^ERROR: |\Z)", output, re.MULTILINE | re.DOTALL)
+    lines = said[0].rstrip().splitlines() if said else []
+    if code == DiskFull.exit_code and lines:
+        return DiskFull(f"`{command}`: {lines[0].removeprefix('error: ')}")
+    failure = StageFailed(f"`{command}` ended with exit code {code}", *lines)
+    failure.code = code
+    return disk.full_in(output, root) or (_unless_full(failure, root) if code in KILLED_BY_DISK else failure)
 
 
 def _why_unusable(output: str) -> list[str]:

@@ -434,9 +434,11 @@ class Local(Runner):
     def __init__(self) -> None:
         super().__init__(lambda line: None)
 
-    def run(self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False) -> str:
+    def run(
+        self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False, umask: int = -1
+    ) -> str:
         if command[0] != sys.executable:
-            return super().run(*command, cwd=cwd, env=env, stream=stream)
+            return super().run(*command, cwd=cwd, env=env, stream=stream, umask=umask)
         with _as_another(cwd, env or {}) as printed:
             code = _run_python(command[1:])
         if code:
@@ -482,13 +484,15 @@ class Meddler(Local):
         self.when, self.what, self.after = when, what, after
         self.happened = 0
 
-    def run(self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False) -> str:
+    def run(
+        self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False, umask: int = -1
+    ) -> str:
         program = command[:2] if command[0] == "git" else ("dvc", command[3])
         due = program == self.when and not self.happened
         self.happened += due
         if due and not self.after:
             self.what(cwd)
-        output = super().run(*command, cwd=cwd, env=env, stream=stream)
+        output = super().run(*command, cwd=cwd, env=env, stream=stream, umask=umask)
         if due and self.after:
             self.what(cwd)
         return output
@@ -532,10 +536,12 @@ class Stepped(Local):
         super().__init__()
         self._link = link
 
-    def run(self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False) -> str:
+    def run(
+        self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False, umask: int = -1
+    ) -> str:
         program = command if command[0] == "git" else ("dvc", *command[3:])
         lost = self.ask(*program[:2]) if program[0] == "dvc" or program[1] in STOPS else False
-        output = super().run(*command, cwd=cwd, env=env, stream=stream)
+        output = super().run(*command, cwd=cwd, env=env, stream=stream, umask=umask)
         if lost:
             raise CommandFailed(command, 128, "fatal: Could not read from remote repository.")
         return output
@@ -576,7 +582,7 @@ class Plan:
     challenger: str
 
 
-def do(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:
+def do(plan: Plan, template: Template, origin: Origin, runner: Runner) -> Outcome:
     """Do what the plan says."""
     work = {
         "land": _land, "register": _register, "push": _push, "half": _push, "promote": _promote, "rollback": _rollback,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.log import mask_secret
 
-from luodi import locks, workspace
+from luodi import disk, locks, masking, workspace
 from luodi.airflow import approval
 from luodi.errors import DataError, Held, LuodiError, ParamsError, StageFailed, ValidationFailed
 from luodi.files import read_json
@@ -30,6 +31,8 @@ FINAL = {
 
 COMMIT = "commit"
 """In the conf of a run: the id of the commit to run, in place of the head of the branch."""
+
+EXACT = {"commit", "entries", "version"}
 
 Results = Mapping[str, Mapping[str, Any]]
 """From the id of a task to what it returned; tasks that were skipped have none."""
@@ -62,13 +65,24 @@ class WorkspaceOperator(BaseOperator):
 
     def execute(self, context: "Context") -> dict[str, Any]:
         self._runner = Runner(self.log.info)
+        for value in masking.secrets():
+            mask_secret(value)  # in what Airflow itself logs, tracebacks among it
         before = self._before(context)
         origin = Origin.from_environment()
         commit = _commit(before, context["dag_run"].conf or {}) or workspace.head(origin, self._runner)
         try:
-            return self.work(Job(origin, commit, before, self._runner))
+            result = self.work(Job(origin, commit, before, self._runner))
+            # What others work with by its letters stays as it is, should a password be the name of a model.
+            return {**masking.redacted(result), **{name: result[name] for name in EXACT & result.keys()}}
         except StageFailed as error:
-            raise (AirflowFailException if error.code in FINAL else LuodiError)(str(error)) from None
+            kind = AirflowFailException if error.code in FINAL else LuodiError
+            raise kind(masking.redact(str(error))) from None
+        except (LuodiError, OSError) as error:
+            told = error if isinstance(error, LuodiError) else disk.explain(error)
+            if told is None:
+                raise
+            told.args = tuple(masking.redact(str(line)) for line in told.args)
+            raise told from None
 
     @abstractmethod
     def work(self, job: Job) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def report(origin: Origin, model: str, page: str, result: Mapping[str, Any], run
         return kept
     with _turn(page):
         if not kept.exists():  # whoever had the turn before may have brought this very page
-            with workspace.clone(origin, result["commit"], runner) as clone:
+            with workspace.clone(origin, result["commit"], runner) as clone:  # in which what is made is private
                 locks.write(clone.lock, {**locks.read(clone.lock), **result["entries"]})
                 clone.pull(path)
                 with replacing(kept) as temporary:
