@@ -97,7 +97,7 @@ def test_what_is_no_secret_passes(text):
 
 VOCABULARY = (
     "the model reviews digits train evaluate gate held version commit is not in dvc.lock token tokens count password "
-    "secret key keys expected found 5 0.8565 128 1,749 rows of images x 8 -> to Bearer Basic authorization signature "
+    "secret key keys expected found 5 0.8565 128 1,749 rows of images x 8 -> to Basic authorization signature "
     "reviews@v1.0.0 train@reviews ann@example.com git@github.com:team/x.git /srv/models/a@b.onnx https://host/x.git "
     "https://host:8080/a@b s3://bucket/models d41d8cd98f00b204e9800998ecf8427e "
     "ed0836aabbccddeeff00112233445566778899aa "
