@@ -27,7 +27,7 @@ def parse(text: str, where: str) -> dict[str, Any]:
     try:
         whole = yaml12.parse(text, strict=False)
     except yaml12.Unfit as error:
-        raise _strange(where, str(error)) from None
+        raise _strange(where, f"it {error}") from None
     entries = whole.get("stages") if isinstance(whole, dict) else whole
     if entries is None:
         return {}
