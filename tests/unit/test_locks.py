@@ -110,15 +110,16 @@ def test_what_is_no_lock_is_named_with_the_remedy(content):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (CONFLICT, "while scanning a simple key"),
+        (CONFLICT, "it is not YAML in UTF-8: line 5: could not find expected ':'; correct it"),
         ("stages: {train@reviews: {}, a@b: 3, c@d: 4}", "a@b is no entry"),
-        ("words", "'str' object has no attribute 'get'"),
+        ("words", "it holds no stages"),
     ],
 )
 def test_why_it_is_no_lock_is_said_on_one_line(content, reason):
     with pytest.raises(ArtifactError) as caught:
         locks.parse(content, "dvc.lock")
-    assert str(caught.value) == f"dvc.lock is not a dvc.lock ({reason}): restore it with `git checkout`"
+    assert str(caught.value).startswith(f"dvc.lock is not a dvc.lock ({reason}): restore it with `git checkout")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_lock_is_utf_8_in_every_locale(tmp_path):
