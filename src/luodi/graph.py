@@ -22,7 +22,9 @@ def stages(path: Path, model: str, modality: str) -> dict[str, dict[str, list[st
     except yaml12.Unfit as error:
         raise ParamsError(f"{path} {error}") from None
     if not isinstance(raw, dict) or not isinstance(raw.get("stages"), dict) or not raw["stages"]:
-        raise ParamsError(f"{path}: expected a mapping `stages:`, found none; restore it with `git checkout`")
+        raise ParamsError(
+            f"{path}: expected a mapping `stages:`, found none; restore it with `git checkout HEAD -- {path.name}`"
+        )
     values = {"${key}": model, "${item.modality}": modality}
     return {stage: _fill(path, stage, body, values) for stage, body in raw["stages"].items()}
 

@@ -308,7 +308,7 @@ def test_outputs_with_settings_are_taken(tmp_path):
 )  # fmt: skip
 def test_what_is_no_lock_is_one_line(text):
     with pytest.raises(
-        ArtifactError, match=r"x is not a dvc\.lock \(it .*|x is not a dvc\.lock \(.* is no entry\)"
+        ArtifactError, match=r"x is not a dvc\.lock \(.*\): restore it with `git checkout HEAD"
     ) as caught:
         locks.parse(text, "x")
     assert "\n" not in str(caught.value)

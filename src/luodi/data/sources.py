@@ -218,8 +218,11 @@ def recorded(pointer: Path) -> str:
     try:
         whole = yaml12.parse(yaml12.read(pointer), strict=False)
     except yaml12.Unfit as error:
-        raise SourceMismatch(f"{pointer} {error}: restore it with `git checkout`") from None
+        raise SourceMismatch(f"{pointer} {error}: restore it with `git checkout HEAD -- {pointer.name}`") from None
     match whole:
         case {"outs": [{"md5": str(md5)}]}:
             return md5
-    raise SourceMismatch(f"{pointer} is no DVC pointer: expected `outs` with one `md5`; restore it with `git checkout`")
+    raise SourceMismatch(
+        f"{pointer} is no DVC pointer: expected `outs` with one `md5`; "
+        f"restore it with `git checkout HEAD -- {pointer.name}`"
+    )
