@@ -121,7 +121,8 @@ class _Reader:
     """Makes values of the events of one document; a value comes with its size, counting itself and what is in it."""
 
     def __init__(self, text: str, strict: bool) -> None:
-        self._events: Iterator[Any] = yaml.parse(text, LOADER)
+        # A tab between values is nothing to the quick loader, and an error to DVC's and to this one.
+        self._events: Iterator[Any] = yaml.parse(text, yaml.SafeLoader if "\t" in text else LOADER)
         self._strict = strict
         self._left = len(text) + SPARE
         self._known: dict[str | None, tuple[Any, int] | None] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from dvc.utils.serialize import dumps_yaml, loads_yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from luodi import config, graph, locks, yaml12
@@ -58,6 +58,8 @@ def test_what_dvc_writes_is_read_as_it_was(value):
     assert yaml12.parse(dumps_yaml(value), strict=False) == value
 
 
+@example("\t")
+@example("a\t")
 @given(SCALARS.filter(lambda text: readable(text) and "\n" not in text))
 def test_a_plain_value_is_what_dvc_reads_or_it_is_refused(text):
     try:
