@@ -15,8 +15,8 @@ import pytest
 import yaml
 from project import ROOT, Done, Project
 
-from luodi import embedded
 from luodi.data import sources
+from luodi.local import embedded
 from luodi.processes import Runner
 
 STEP = 23  # every 23rd review: 1,528 rows

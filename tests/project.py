@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 import yaml
 
-from luodi import embedded, locks, registry
+from luodi import locks, registry
+from luodi.local import checkout
 from luodi.origin import Origin
 from luodi.registry import Version
 
@@ -92,7 +93,7 @@ class Project:
         shutil.copytree(self.root, other.root, symlinks=True)
         shutil.copytree(self.home, other.home, symlinks=True)
         (other.root / ".dvc" / "config.local").unlink(missing_ok=True)
-        embedded.connect(other.root, other.origin)
+        checkout.connect(other.root, other.origin)
         return other
 
     def alive(self) -> list[psutil.Process]:

@@ -108,7 +108,8 @@ def add(
     encoding: Annotated[str | None, typer.Option(help="Of CSV and JSONL, such as gb18030; UTF-8 if not given.")] = None,
 ) -> None:
     """Add a model: its data under data/, its block in params.yaml, and the DVC pointer; all of it or nothing."""
-    from luodi import adding, embedded
+    from luodi import adding
+    from luodi.local import checkout
     from luodi.origin import Origin
     from luodi.paths import find_root
     from luodi.processes import Runner
@@ -124,9 +125,9 @@ def add(
         raise typer.BadParameter(str(error), param_hint="--encoding") from None
     root, runner = find_root(), Runner(print)
     if (root / ".git").exists():
-        embedded.keep_state(root)
+        checkout.keep_state(root)
     else:  # an unpacked archive: DVC has to be told that there is no git
-        embedded.connect(root, Origin.embedded(root))
+        checkout.connect(root, Origin.embedded(root))
     if modality == "text":
         added = adding.add_texts(root, name, source, runner, text=text_column, label=label_column, encoding=encoding)
     else:
@@ -137,7 +138,8 @@ def add(
 @app.command(epilog="Example: luodi run reviews")
 def run(model: ModelArgument) -> None:
     """Run the DAG retrain_MODEL on Airflow with an embedded git origin and DVC remote, both in .luodi/."""
-    from luodi import console, embedded
+    from luodi import console
+    from luodi.local import delivery, embedded, standalone
     from luodi.paths import find_root
     from luodi.processes import Runner
 
@@ -151,14 +153,14 @@ def run(model: ModelArgument) -> None:
         facts = version.facts
         result = {**facts, "verdict": "unchanged", "version": version.name, "reasons": []}
     else:
-        log = embedded.new_log(origin, model)
+        log = standalone.new_log(origin, model)
         print(f"running retrain_{model} on Airflow (log: {console.near(log)})", flush=True)
-        result = dict(embedded.run_dag(root, origin, commit, model, log))
+        result = dict(standalone.run_dag(root, origin, commit, model, log))
         version = embedded.find(origin, result["version"], runner)
     if version:
-        folder = embedded.reports(origin, version, runner)
+        folder = delivery.reports(origin, version, runner)
     else:
-        folder = embedded.last_reports(origin, model, result, runner)
+        folder = delivery.last_reports(origin, model, result, runner)
     console.show_result(result, folder)
     if not version:
         refuse(model, result["verdict"])
@@ -167,12 +169,12 @@ def run(model: ModelArgument) -> None:
 @app.command(epilog="Example: luodi connect && dvc repro")
 def connect() -> None:
     """Point DVC in this checkout to the embedded cache and remote in .luodi/, unless it has settings of its own."""
-    from luodi import embedded
+    from luodi.local import checkout
     from luodi.origin import Origin
     from luodi.paths import find_root
 
     root = find_root()
-    embedded.connect(root, Origin.embedded(root))
+    checkout.connect(root, Origin.embedded(root))
 
 
 @app.command(epilog="Example: luodi up")
@@ -180,21 +182,22 @@ def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Airflow's pages on this machine.")] = 8080,
 ) -> None:
     """Start Airflow standalone with the DAGs loaded and their schedules on; print its URL and login."""
-    from luodi import embedded
+    from luodi.local import embedded, standalone
     from luodi.paths import find_root
     from luodi.processes import Runner
 
     root, runner = find_root(), Runner(print)
     origin, commit = embedded.prepare(root, runner)
     embedded.advance(origin, commit, runner)
-    embedded.stand(root, origin, port)
+    standalone.stand(root, origin, port)
 
 
 @app.command(epilog="Example: dvc repro && luodi gate reviews")
 def gate(model: ModelArgument) -> None:
     """Judge the model that `dvc repro` made against the version in production; land nothing, write the comparison."""
-    from luodi import card, console, embedded, landing, trial
+    from luodi import card, console, landing, trial
     from luodi.files import write_text
+    from luodi.local import embedded
     from luodi.paths import ModelPaths, find_root
     from luodi.processes import Runner
 
@@ -221,7 +224,8 @@ def register(
 
     With register.approval: human in params.yaml it asks whether to.
     """
-    from luodi import config, console, embedded, landing, trial
+    from luodi import config, console, landing, trial
+    from luodi.local import checkout, embedded
     from luodi.paths import PARAMS, find_root
     from luodi.processes import Runner
 
@@ -234,8 +238,8 @@ def register(
         decision = trial.decide(origin, commit, model, entries, runner)
         console.show_decision(decision)
         if decision["verdict"] in landing.WANTED["human"]:
-            approval = approved(model, approve, comment, embedded.who(root, runner))
-    cost = embedded.training(root, model)
+            approval = approved(model, approve, comment, checkout.who(root, runner))
+    cost = checkout.training(root, model)
     landed = landing.register(
         origin, commit, model, entries, runner, decision=decision, approval=approval, training=cost
     )
@@ -320,7 +324,8 @@ def pull(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made, or replaced if an earlier pull made it.")],
 ) -> None:
     """Bring a registered model into a folder for a deployment: model, encoder, model card and facts, hashes checked."""
-    from luodi import embedded, registry
+    from luodi import registry
+    from luodi.local import delivery
     from luodi.origin import Origin
     from luodi.paths import find_root
     from luodi.processes import Runner
@@ -328,7 +333,7 @@ def pull(
     origin, runner = Origin.find(find_root()), Runner(print)
     model, number = parts(version)
     chosen = registry.find(registry.mirror(origin, runner), model, number)
-    embedded.deploy(origin, chosen, folder, runner)
+    delivery.deploy(origin, chosen, folder, runner)
     print(f"{chosen.name} is in {shown(folder)}")
 
 
@@ -391,7 +396,8 @@ def models_list(
 @models.command("show", epilog="Examples: luodi models show reviews | luodi models show reviews@v1.0.0")
 def models_show(version: VersionArgument) -> None:
     """Show all that is known of a version: lineage, metrics, verdict, approval, moves; write its model card."""
-    from luodi import console, embedded, registry
+    from luodi import console, registry
+    from luodi.local import delivery
     from luodi.origin import Origin
     from luodi.paths import find_root
     from luodi.processes import Runner
@@ -400,7 +406,7 @@ def models_show(version: VersionArgument) -> None:
     repository = registry.mirror(origin, runner)
     model, number = parts(version)
     chosen = registry.find(repository, model, number)
-    console.show_version(chosen, registry.moves(repository, model), embedded.cards(origin, chosen))
+    console.show_version(chosen, registry.moves(repository, model), delivery.cards(origin, chosen))
 
 
 @app.command(

@@ -20,8 +20,8 @@ import psutil
 import pytest
 from project import Done, Project
 
-from luodi import embedded
 from luodi.errors import Held
+from luodi.local import standalone
 
 pytestmark = pytest.mark.slow
 
@@ -287,7 +287,9 @@ def refused(airflow: Airflow, late: str) -> str:
     """The same run, asked again, and rejected as somebody at a terminal does."""
     ask_again(airflow, late)
     answer = f"from luodi.airflow import desk; desk.respond({DAG!r}, {late!r}, 'Reject', 'no')"
-    airflow.project.run("python", "-c", answer, env=embedded.environment(airflow.project.root, airflow.project.origin))
+    airflow.project.run(
+        "python", "-c", answer, env=standalone.environment(airflow.project.root, airflow.project.origin)
+    )
     assert airflow.ended(late) == "success"
     return late
 

@@ -12,8 +12,8 @@ import psutil
 import pytest
 from project import Done, Project
 
-from luodi import embedded
 from luodi.errors import Held
+from luodi.local import embedded, standalone
 from luodi.processes import Runner
 
 pytestmark = pytest.mark.slow
@@ -54,7 +54,7 @@ def test_ending_a_task_ends_dvc_and_its_stage(project: Project, number: signal.S
     """SIGTERM is what Airflow's supervisor sends; SIGKILL what it sends next, and what the kernel sends."""
     origin, commit = embedded.prepare(project.root, Runner(print))
     embedded.advance(origin, commit, Runner(print))
-    environment = embedded.environment(project.root, origin)
+    environment = standalone.environment(project.root, origin)
     command = ("airflow", "tasks", "test", "retrain_reviews", "validate", "2026-01-01")
     task = project.start(*command, env=environment)
     try:
@@ -92,7 +92,7 @@ def test_ending_luodi_run_ends_everything_and_lands_nothing(project: Project, nu
             process.kill()
     assert [version.name for version in project.versions()] == ["reviews@v1.0.0"]
     assert states(project) == {"success": 1, "running": 1}
-    project.run("python", "-m", "luodi.airflow.local", env=embedded.environment(project.root, project.origin))
+    project.run("python", "-m", "luodi.airflow.local", env=standalone.environment(project.root, project.origin))
     assert states(project) == {"success": 1, "failed": 1}, "`luodi up` would go on with it"
 
 

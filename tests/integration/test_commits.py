@@ -27,10 +27,11 @@ import yaml
 from actors import GITCONFIG, QUALITY, Local, Plan, Template, do, forked, git, make, preload, spare_time, stored
 from project import FOREIGN, Done, Project
 
-from luodi import embedded, landing, locks, workspace
+from luodi import landing, locks, workspace
 from luodi.commits import LOCK
 from luodi.errors import NotARepository
 from luodi.files import folder_checksum
+from luodi.local import embedded
 from luodi.origin import Origin
 from luodi.processes import Runner
 

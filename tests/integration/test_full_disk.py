@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from actors import GITCONFIG, Local, Plan, Template, do, forked, git, make
 
-from luodi import cli, embedded, registry
+from luodi import cli, registry
 from luodi.files import checksum, read_json
+from luodi.local import delivery
 from luodi.origin import Origin
 from luodi.processes import Runner
 
@@ -111,7 +112,7 @@ def land(world: World, runner: Runner) -> None:
 
 def pull(world: World, runner: Runner) -> None:
     chosen = registry.find(registry.mirror(world.origin, runner), "quick")
-    embedded.deploy(world.origin, chosen, world.out, runner)
+    delivery.deploy(world.origin, chosen, world.out, runner)
 
 
 def pull_anew(world: World, runner: Runner) -> None:

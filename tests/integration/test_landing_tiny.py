@@ -10,9 +10,10 @@ import pytest
 from actors import HUMAN, SPLITS, Local, Meddler, World, record, stored, with_params
 from typer.testing import CliRunner
 
-from luodi import cli, embedded, locks, registry
+from luodi import cli, locks, registry
 from luodi.errors import ArtifactError, Held, NoIdentity, NoVersion, PushRejected, RegistryError, RemoteError
 from luodi.files import read_json, write_json
+from luodi.local import delivery
 
 UNPROVEN = "insufficient evidence"
 
@@ -399,5 +400,5 @@ def test_what_does_not_predict_as_it_did_is_neither_served_nor_pulled(
     answer = CliRunner().invoke(cli.app, ["predict", "quick", text])
     assert isinstance(answer.exception, RegistryError), answer
     with pytest.raises(RegistryError, match="does not predict its sample as it did"):
-        embedded.deploy(two.origin, version, tmp_path / "there", two.runner)
+        delivery.deploy(two.origin, version, tmp_path / "there", two.runner)
     assert not (tmp_path / "there").exists()

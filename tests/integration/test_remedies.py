@@ -25,8 +25,9 @@ import pytest
 from PIL import Image
 from project import ROOT, Done, Project
 
-from luodi import adding, config, embedded, errors, files, graph, landing, locks, metrics, registry, workspace
+from luodi import adding, config, errors, files, graph, landing, locks, metrics, registry, workspace
 from luodi.data import folders, image, inputs, intake, rows, shards, sources, tables
+from luodi.local import checkout
 from luodi.origin import Origin
 from luodi.paths import find_root
 from luodi.processes import Runner
@@ -510,7 +511,7 @@ SETTINGS = [
 
 
 def cleaned(scene: Scene) -> object:
-    return embedded._clean_commit(scene.root, QUIET)
+    return checkout.clean_commit(scene.root, QUIET)
 
 
 def origin(scene: Scene) -> Origin:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from dvc.config import Config
 
-from luodi import embedded, workspace
+from luodi import workspace
 from luodi.errors import LuodiError
+from luodi.local import checkout
 from luodi.origin import Origin
 
-EARLIER = embedded.CONFIG.format(scm="", cache='"../.luodi/cache"', remote='"../.luodi/remote"')
+EARLIER = checkout.CONFIG.format(scm="", cache='"../.luodi/cache"', remote='"../.luodi/remote"')
 OWN = """\
 # mine
 ['remote "team"']
@@ -24,7 +25,7 @@ OWN = """\
 """
 
 
-def checkout(root: Path, local: str | None = None) -> Path:
+def made(root: Path, local: str | None = None) -> Path:
     subprocess.run(["git", "init", "--quiet", str(root)], check=True)
     (root / ".dvc").mkdir()
     (root / ".dvc" / "config").write_text("[core]\n    autostage = false\n")
@@ -35,7 +36,7 @@ def checkout(root: Path, local: str | None = None) -> Path:
 
 def connect(root: Path) -> str:
     """Connect a checkout; return its local settings."""
-    embedded.connect(root, Origin.embedded(root))
+    checkout.connect(root, Origin.embedded(root))
     return (root / ".dvc" / "config.local").read_text()
 
 
@@ -51,7 +52,7 @@ def dvc(cwd: Path, *arguments: str) -> str:
 
 @pytest.mark.parametrize("local", [EARLIER, OWN, "['core']\n", "[cache]\n    dir = /somewhere", "# nothing yet\n"])
 def test_settings_that_are_there_get_the_missing_line_and_keep_the_others(local: str, tmp_path: Path) -> None:
-    root = checkout(tmp_path / "project", local)
+    root = made(tmp_path / "project", local)
     before, text = Config(str(root / ".dvc")), connect(root)
     added = {state(root).rstrip()} | ({"[core]"} - set(local.splitlines()))
     assert [line for line in text.splitlines() if line not in added] == local.splitlines()
@@ -62,14 +63,14 @@ def test_settings_that_are_there_get_the_missing_line_and_keep_the_others(local:
 
 
 def test_settings_with_a_password_are_for_their_owner_alone(tmp_path: Path) -> None:
-    root = checkout(tmp_path / "project", OWN)
+    root = made(tmp_path / "project", OWN)
     connect(root)
     assert (root / ".dvc" / "config.local").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("level", ["local", "repo", "global"])
 def test_a_value_that_was_set_stays(level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = checkout(tmp_path / "project")
+    root = made(tmp_path / "project")
     monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "global"))
     (tmp_path / "global").mkdir()
     with Config(str(root / ".dvc")).edit(level) as settings:
@@ -80,7 +81,7 @@ def test_a_value_that_was_set_stays(level: str, tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_checkout_that_was_moved_is_mended(tmp_path: Path) -> None:
-    root = checkout(tmp_path / "here")
+    root = made(tmp_path / "here")
     connect(root)
     there = root.rename(tmp_path / "there")
     text = connect(there)
@@ -90,20 +91,20 @@ def test_a_checkout_that_was_moved_is_mended(tmp_path: Path) -> None:
 
 
 def test_what_luodi_added_does_not_keep_the_embedded_remote_away(tmp_path: Path) -> None:
-    root = checkout(tmp_path / "project")
-    embedded.keep_state(root)  # as a command does that works with a git origin of one's own
+    root = made(tmp_path / "project")
+    checkout.keep_state(root)  # as a command does that works with a git origin of one's own
     assert "luodi/remote" in connect(root)
 
 
 def test_settings_that_dvc_cannot_read_are_told(tmp_path: Path) -> None:
-    root = checkout(tmp_path / "project", "[core\n")
+    root = made(tmp_path / "project", "[core\n")
     with pytest.raises(LuodiError, match=r"DVC cannot read its settings, .*config"):
         connect(root)
     assert (root / ".dvc" / "config.local").read_text() == "[core\n"
 
 
 def test_nobody_else_can_write_where_dvc_keeps_its_state(tmp_path: Path) -> None:
-    root = checkout(tmp_path / "project")
+    root = made(tmp_path / "project")
     site = root / workspace.SITE
     site.mkdir(parents=True)
     site.chmod(0o777)  # as DVC makes it

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from luodi import disk, embedded, workspace
+from luodi import disk, workspace
 from luodi.errors import DiskFull, LuodiError, RemoteError, StageFailed
+from luodi.local import standalone
 from luodi.origin import Origin
 from luodi.processes import CommandFailed, Runner
 
@@ -135,11 +136,11 @@ def test_git_meets_the_limit_as_an_error_and_not_as_a_signal(tmp_path: Path) -> 
 )  # fmt: skip
 def test_a_full_disk_that_ended_airflow_is_told_in_a_line(log: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "airflow.log").write_text(log)
-    told = embedded._failed(StageFailed, "it failed", tmp_path / "airflow.log")
+    told = standalone._failed(StageFailed, "it failed", tmp_path / "airflow.log")
     assert isinstance(told, DiskFull) and str(told).startswith(message) and "\n" not in str(told)
 
 
 def test_another_end_of_airflow_shows_the_end_of_its_log(tmp_path: Path) -> None:
     (tmp_path / "airflow.log").write_text("error: a stage failed\n")
-    told = embedded._failed(StageFailed, "it failed", tmp_path / "airflow.log")
+    told = standalone._failed(StageFailed, "it failed", tmp_path / "airflow.log")
     assert type(told) is StageFailed and str(told).endswith("airflow.log:\nerror: a stage failed")

@@ -7,8 +7,9 @@ import subprocess
 import pytest
 from test_registry import FACTS, Repository
 
-from luodi import embedded, landing, registry, workspace
+from luodi import landing, registry, workspace
 from luodi.errors import GitError, LuodiError, PushRejected
+from luodi.local import delivery
 from luodi.origin import Origin
 from luodi.processes import Runner
 
@@ -234,7 +235,7 @@ def test_a_version_with_odd_facts_is_a_version_that_may_be_refused(there, messag
     assert (odd.number, production.stage) == ("v1.5.0", "production")
     origin = Origin(str(there.path), "main", None, tmp_path / "home")
     console.show_versions({"reviews": [odd, production]})
-    console.show_version(odd, registry.moves(there.path, "reviews"), embedded.cards(origin, odd))
+    console.show_version(odd, registry.moves(there.path, "reviews"), delivery.cards(origin, odd))
     assert landing.previous(there.path, "reviews") == "v1.0.0"
     assert registry.same([odd, production], "v1.1.0") is production
     with pytest.raises(LuodiError):

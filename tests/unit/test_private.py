@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from luodi import embedded, files, registry, workspace
+from luodi import files, registry, workspace
 from luodi.errors import ArtifactError, LuodiError
+from luodi.local import checkout
 from luodi.origin import Origin
 from luodi.processes import Runner
 
@@ -114,10 +115,10 @@ def test_the_settings_and_the_folder_of_a_checkout_are_private(umask: int, tmp_p
     (tmp_path / ".luodi" / "cache").mkdir(parents=True)
     (tmp_path / ".luodi" / "cache" / "file").write_text("x")
     origin, local = Origin.embedded(tmp_path), tmp_path / ".dvc" / "config.local"
-    embedded.connect(tmp_path, origin)
+    checkout.connect(tmp_path, origin)
     assert open_to_others(origin.home) == [] and mode(local) == 0o600
     local.chmod(0o644)
-    embedded.connect(tmp_path, origin)
+    checkout.connect(tmp_path, origin)
     assert mode(local) == 0o600
 
 

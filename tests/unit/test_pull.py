@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from luodi import embedded
 from luodi.errors import LuodiError
+from luodi.local import delivery
 from luodi.origin import Origin
 from luodi.processes import Runner
 from luodi.registry import Version
@@ -16,7 +16,7 @@ VERSION = Version("reviews", "v1.0.0", "0" * 40, datetime(2026, 1, 31, tzinfo=UT
 @pytest.fixture
 def pull(tmp_path):
     origin = Origin(str(tmp_path / "nowhere"), "main", None, tmp_path / "home")
-    return lambda folder: embedded.deploy(origin, VERSION, folder, Runner(print))
+    return lambda folder: delivery.deploy(origin, VERSION, folder, Runner(print))
 
 
 OURS = '{"version": "reviews@v1.0.0"}'

@@ -10,8 +10,9 @@ from dvc.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luodi import embedded, landing, workspace
+from luodi import landing, workspace
 from luodi.errors import LuodiError, PushRejected
+from luodi.local import checkout
 from luodi.origin import Origin
 from luodi.processes import CommandFailed, Runner
 from luodi.workspace import Workspace
@@ -106,7 +107,7 @@ def test_dvc_reads_the_settings_of_a_checkout_as_they_were_meant(name, tmp_path)
     root = tmp_path / name
     (root / ".dvc").mkdir(parents=True)
     origin = Origin.embedded(root)
-    embedded.connect(root, origin)
+    checkout.connect(root, origin)
     found = Config(str(root / ".dvc"))
     assert found["core"]["no_scm"]
     assert (found["core"]["remote"], found["remote"]["luodi"]["url"]) == ("luodi", origin.remote)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from luodi import embedded
 from luodi.errors import LuodiError
+from luodi.local import standalone
 from luodi.origin import Origin
 
 
@@ -29,7 +29,7 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(LuodiError, match=f"^port {port} is taken: .*--port$"):
-            embedded.stand(tmp_path, origin, port)
+            standalone.stand(tmp_path, origin, port)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -37,7 +37,7 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(
 def test_a_port_that_one_may_not_use_is_told(tmp_path: Path) -> None:
     if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 80:
         pytest.skip("everybody may use port 80 here")
-    code = "from luodi.embedded import _require_free; _require_free(80)"
+    code = "from luodi.local.standalone import _require_free; _require_free(80)"
     done = subprocess.run(
         ["setpriv", "--bounding-set", "-net_bind_service", sys.executable, "-c", code],
         capture_output=True, text=True, check=False,
@@ -47,15 +47,15 @@ def test_a_port_that_one_may_not_use_is_told(tmp_path: Path) -> None:
 
 def test_each_log_is_its_own_and_they_are_bounded_in_number(origin: Origin) -> None:
     logs = origin.home / "logs"
-    first = embedded.new_log(origin, "reviews")
+    first = standalone.new_log(origin, "reviews")
     os.utime(first, (0, 0))
     with first.open("ab") as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # by a run that takes long
-        for number in range(embedded.LOGS_KEPT + 10):
+        for number in range(standalone.LOGS_KEPT + 10):
             old = logs / f"digits-{number}.log"
             old.touch()
             os.utime(old, (number, number))
-        last = embedded.new_log(origin, "up")
+        last = standalone.new_log(origin, "up")
     left = set(logs.iterdir())
     assert {first, last} <= left
-    assert len(left) == embedded.LOGS_KEPT + 1
+    assert len(left) == standalone.LOGS_KEPT + 1

@@ -1,0 +1,147 @@
+"""The checkout that a person works in: its git, its DVC, and what was made in it."""
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from luodi import commits, locks, registry, workspace
+from luodi.errors import (
+    DirtyCheckout,
+    LuodiError,
+    NotARepository,
+)
+from luodi.files import (
+    close,
+    private,
+    read_json,
+    replacing,
+    write_text,
+)
+from luodi.origin import Origin
+from luodi.paths import PARAMS, ModelPaths
+from luodi.processes import CommandFailed, Runner
+
+CONFIG = """\
+[core]
+    analytics = false
+    check_update = false
+{scm}    remote = luodi
+[cache]
+    dir = {cache}
+['remote "luodi"']
+    url = {remote}
+"""
+CORE = re.compile(r"^[ \t]*\[[ \t]*(['\"]?)core\1[ \t]*\].*$", re.MULTILINE | re.IGNORECASE)
+
+
+def connect(root: Path, origin: Origin) -> None:
+    """Point DVC in the checkout to the embedded cache and remote, unless it has local settings of its own; tidy it up.
+
+    By relative paths: the checkout may be moved. `dvc get ORIGIN PATH --rev VERSION` and its kin are pointed there too.
+    What lies there is for this user alone, whatever umask a `dvc` of the user's own wrote it under.
+    """
+    close(origin.home)
+    local, bare = root / ".dvc" / "config.local", Path(origin.git)
+    if _settings(local) in ("", f"[core]\n{_state(root)}\n"):
+        scm = "" if (root / ".git").exists() else "    no_scm = true\n"
+        home = Path("..") / origin.home.relative_to(root)
+        cache, remote = workspace.quoted(home / "cache"), workspace.quoted(home / "remote")
+        with private():
+            write_text(local, CONFIG.format(scm=scm, cache=cache, remote=remote))
+    keep_state(root)
+    close(local)  # it may hold the password of a remote
+    if bare.is_dir():
+        # The remote, as a cache: of that DVC tells whoever reads this repository; of a remote it tells half.
+        with private():
+            write_text(bare / ".dvc" / "config", f"[cache]\n    dir = {workspace.quoted(Path('..', '..', 'remote'))}\n")
+    workspace.sweep_runs(origin.home / "cache")
+
+
+def keep_state(root: Path) -> None:
+    """Let DVC in the checkout keep its state in a folder of its own, unless its settings name one.
+
+    By an absolute path: DVC takes a relative one from wherever it is run. It is mended when the checkout was moved.
+
+    Raises:
+        LuodiError: DVC cannot read its settings.
+    """
+    from dvc.config import Config, ConfigError
+
+    site, local = str(workspace.own_site(root)), root / ".dvc" / "config.local"
+    try:
+        named = Config(str(local.parent), validate=False)["core"].get("site_cache_dir", "")
+    except ConfigError as error:
+        raise LuodiError(f"DVC cannot read its settings, {local.parent / 'config'}*: {error}; mend them") from None
+    if named == site or (named and not named.endswith(f"/{workspace.SITE}")):
+        return
+    text = re.sub(r"^[ \t]*site_cache_dir[ \t]*=.*\n?", "", _settings(local), flags=re.MULTILINE)
+    if not CORE.search(text):
+        text = f"[core]\n{text}"
+    with replacing(local) as temporary:
+        temporary.write_text(CORE.sub(lambda head: f"{head[0]}\n{_state(root)}", text, count=1), encoding="utf-8")
+        temporary.chmod(0o600)  # a remote's password may stand there
+
+
+def _state(root: Path) -> str:
+    return f"    site_cache_dir = {workspace.quoted(root / workspace.SITE)}"
+
+
+def _settings(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def has_history(root: Path, runner: Runner) -> bool:
+    """Whether the checkout is a git repository; an unpacked archive is none.
+
+    Raises:
+        NotARepository: It is a part of one: its files would run, committed or not.
+    """
+    if (root / ".git").exists():
+        return True
+    try:
+        tracked = runner.run("git", "ls-files", "--", ".", cwd=root)
+    except CommandFailed:
+        return False  # no repository around it
+    if tracked:
+        raise NotARepository(
+            f"{root} is tracked by a git repository above it: expected {PARAMS} at the top of its own repository; "
+            "move the project there, or run luodi in a clone of it"
+        )
+    return False
+
+
+def clean_commit(root: Path, runner: Runner) -> str:
+    changed = runner.run("git", "status", "--porcelain", "--", ".", ":!dvc.lock", cwd=root)
+    if changed.strip():
+        files = ", ".join(line[3:] for line in changed.splitlines()[:5])
+        raise DirtyCheckout(
+            f"the checkout has changes that no commit holds ({files}): commit or stash them, new files too "
+            "(`git stash --include-untracked`), and run it again; what no commit should hold, such as dvc_plots/, goes "
+            "into .gitignore"
+        )
+    return runner.run("git", "rev-parse", "HEAD", cwd=root).strip()
+
+
+def require_reproduced(root: Path, stages: list[str], runner: Runner) -> None:
+    try:
+        workspace.dvc(runner, root, "status", "--quiet", *stages)
+    except CommandFailed as error:
+        if error.code != 1:  # of `dvc status --quiet`: something changed
+            raise
+        raise DirtyCheckout("dvc.lock is not of this commit and its data: run `dvc repro` first") from None
+
+
+def who(root: Path, runner: Runner) -> str:
+    """Return name and mail of the person at work in the checkout, as `commits.identity` does."""
+    return commits.identity(partial(runner.run, "git", cwd=root), "AUTHOR")
+
+
+def training(root: Path, model: str) -> dict[str, Any] | None:
+    """Return what training in the checkout cost; None if what lies there was not trained there."""
+    paths = ModelPaths(root, model)
+    entries = locks.of_model(locks.read(root / "dvc.lock"), model)
+    if not paths.cost.exists() or f"train@{model}" not in entries:
+        return None
+    cost: dict[str, Any] = read_json(paths.cost)
+    return cost if cost.pop("export") == registry.export_hash(entries, model) else None

@@ -1,0 +1,113 @@
+"""What people take away of a version: its cards, its reports, and the model for a deployment."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from luodi import card, locks, registry, workspace
+from luodi.errors import (
+    LuodiError,
+)
+from luodi.files import (
+    private,
+    read_json,
+    replacing_folder,
+    write_json,
+    write_text,
+)
+from luodi.origin import Origin
+from luodi.paths import ModelPaths
+from luodi.processes import Runner
+from luodi.registry import Version
+from luodi.report.words import part
+from luodi.workspace import Workspace
+
+FACTS = "version.json"  # in a pulled folder: which version it is, and all that its tag says
+
+
+@private()
+def cards(origin: Origin, version: Version) -> Path:
+    """Write the model card of a version, as a page and as Markdown, and what the gate said; return their folder."""
+    folder = origin.home / "cards" / version.name
+    with replacing_folder(folder) as temporary:
+        _write_cards(temporary, version)
+    return folder
+
+
+def _write_cards(folder: Path, version: Version) -> None:
+    facts = version.name, version.registered, version.author, version.facts
+    write_text(folder / "card.html", card.html(*facts))
+    write_text(folder / "card.md", card.markdown(*facts))
+    if decision := part(version.facts, "decision"):
+        write_text(folder / "comparison.html", card.comparison(version.model, decision))
+
+
+def deploy(origin: Origin, version: Version, folder: Path, runner: Runner) -> None:
+    """Copy the exported model of a version, its card and its facts into `folder`.
+
+    Raises:
+        LuodiError: The folder holds something else than an earlier pull.
+        RegistryError: The files are not those that were registered, or this code reads them otherwise.
+        RemoteError: The DVC remote cannot be used.
+    """
+    if folder.exists() and not (folder.is_dir() and (_pulled(folder) or not any(folder.iterdir()))):
+        raise LuodiError(f"{folder} holds something else than a pulled model: name a new or an empty folder")
+    from luodi import sample
+    from luodi.inference import Classifier
+
+    found = registry.fetch(origin, version, runner)
+    sample.check(found / "sample.json", Classifier.load(found / "export"), version.name)
+    with replacing_folder(folder.resolve()) as temporary:
+        for file in (found / "export").iterdir():  # without its rights: what is deployed is for others too
+            shutil.copyfile(file, temporary / file.name)
+        _write_cards(temporary, version)
+        write_json(temporary / FACTS, {"version": version.name, **version.facts})
+
+
+def _pulled(folder: Path) -> bool:
+    """Whether an earlier pull made the folder: it says of what version, and nothing else lies in it."""
+    written = {FACTS, "model.onnx", "encoder.json", "card.html", "card.md", "comparison.html"}
+    if any(path.name not in written or not path.is_file() for path in folder.iterdir()):
+        return False
+    try:
+        facts = read_json(folder / FACTS)
+    except (OSError, ValueError):
+        return False
+    name = facts.get("version") if isinstance(facts, dict) else None
+    model, _, number = str(name).partition("@")
+    return bool(model and registry.NUMBER.fullmatch(number))
+
+
+@private()
+def reports(origin: Origin, version: Version, runner: Runner) -> Path:
+    """Bring the reports of a version into a folder of its name and return that folder."""
+    folder = origin.home / "reports" / version.name
+    if not folder.is_dir():
+        with workspace.clone(origin, version.commit, runner) as clone, replacing_folder(folder) as temporary:
+            _bring_reports(clone, version.model, temporary)
+            _write_cards(temporary, version)
+    return folder
+
+
+@private()
+def last_reports(origin: Origin, model: str, result: Mapping[str, Any], runner: Runner) -> Path:
+    """Bring the reports of a run that landed nothing into a folder of the model's name and return that folder."""
+    folder = origin.home / "reports" / model
+    with workspace.clone(origin, result["commit"], runner) as clone, replacing_folder(folder) as temporary:
+        locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, result["entries"]))
+        _bring_reports(clone, model, temporary)
+        write_text(temporary / "comparison.html", card.comparison(model, result["decision"]))
+    return folder
+
+
+def _bring_reports(clone: Workspace, model: str, folder: Path) -> None:
+    paths = ModelPaths(clone.root, model)
+    files = {
+        "validation.html": paths.validation_report,
+        "preprocess.html": paths.preprocess_report,
+        "evaluation.html": paths.evaluation_report,
+    }
+    clone.pull(*(str(path.relative_to(clone.root)) for path in files.values()))
+    for name, path in files.items():
+        shutil.copyfile(path, folder / name)

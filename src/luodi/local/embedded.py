@@ -1,0 +1,193 @@
+"""The git origin and DVC remote of one machine, in one ignored folder of the checkout: `.luodi`."""
+
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from luodi import commits, locks, registry, workspace
+from luodi.data import sources
+from luodi.errors import (
+    NotARepository,
+    NoVersion,
+    PushRejected,
+    SourceMismatch,
+)
+from luodi.files import (
+    private_folder,
+    replacing_folder,
+    write_text,
+)
+from luodi.local import checkout
+from luodi.origin import Origin
+from luodi.processes import CommandFailed, Runner
+from luodi.registry import Version
+
+ATTEMPTS = 20  # to move the branch while others do
+PAUSE = 0.2  # seconds between them, at most
+ARCHIVES = "refs/luodi/archives"  # of the origin: by the id of their tree, the commits of unpacked archives
+BOT = {"NAME": "luodi", "EMAIL": "luodi@localhost"}
+
+
+def prepare(root: Path, runner: Runner) -> tuple[Origin, str]:
+    """Make the embedded origin, and bring it the data and the commit of the checkout, or of an unpacked archive.
+
+    No branch moves: that is `advance`. Returns the origin and the commit.
+
+    Raises:
+        DirtyCheckout: A tracked file has changes that no commit holds.
+        SourceMismatch: data/ is not what data.dvc records.
+    """
+    origin, history = Origin.embedded(root), checkout.has_history(root, runner)
+    if history:
+        checkout.clean_commit(root, runner)  # before anything is made
+    private_folder(origin.home)
+    if not (origin.home / ".gitignore").exists():  # whether or not the project ignores this folder
+        write_text(origin.home / ".gitignore", "*\n")
+    if not Path(origin.git).is_dir():
+        with replacing_folder(Path(origin.git)) as folder:
+            runner.run("git", "init", "--quiet", "--bare", "-b", origin.branch, str(folder), cwd=root)
+    # Whoever writes there, under whatever umask. Not by `init --shared`: that would refuse a push that is forced.
+    runner.run("git", "config", "core.sharedRepository", "0600", cwd=Path(origin.git))
+    registry.set_aside(origin)
+    checkout.connect(root, origin)
+    commit = _bring_commit(root, origin, runner) if history else _commit_archive(root, origin, runner)
+    _seed(root, origin, commit, runner)
+    return origin, commit
+
+
+def advance(origin: Origin, commit: str, runner: Runner) -> str:
+    """Move the origin's branch to what a run of `commit` reads, and return that: its files, and what landed.
+
+    Raises:
+        PushRejected: The branch was moved by others at each of the attempts, or git holds it locked.
+    """
+    git = partial(_git, origin, runner)
+    branch = f"refs/heads/{origin.branch}"
+    for _ in range(ATTEMPTS):
+        before = git("for-each-ref", "--format=%(objectname)", branch).strip()
+        after = _joined(git, commit, before) if before else commit
+        if after == before:
+            return after
+        try:
+            git("update-ref", branch, after, before)  # unless it is another by now
+            return after
+        except CommandFailed as error:
+            refused = error.output.strip()
+            time.sleep(random.uniform(0, PAUSE))  # noqa: S311, no secret
+    raise PushRejected(f"{origin.git} did not move {origin.branch} in {ATTEMPTS} attempts: run it again ({refused})")
+
+
+def _joined(git: commits.Git, commit: str, before: str) -> str:
+    """Return a commit with the files of `commit`, the entries that landed up to `before`, and both in its history.
+
+    Never by a merge: that would unite what was reverted, amended or left behind with what is there now.
+    """
+    own, landed = commits.entries(git, commit), commits.entries(git, before)
+    if commits.contains(git, before, commit) and commits.same_files(git, before, commit):
+        return before
+    if commits.contains(git, commit, before) and own | landed == own:
+        return commit
+    return commits.with_entries(git, commit, own | landed, [before, commit], f"Run {commit[:12]} on what landed")
+
+
+def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[Origin, str]:
+    """Push the model's outputs in the checkout to the DVC remote; return the origin and the commit that made them.
+
+    The embedded origin gets the commit too, and if the model is to land, its branch moves there.
+
+    Raises:
+        DirtyCheckout: The commit is not what made the outputs.
+        GitError: Your own git origin lacks the commit.
+        RemoteError: The DVC remote cannot be used.
+    """
+    entries = locks.of_model(locks.read(root / "dvc.lock"), model)
+    if os.environ.get("LUODI_GIT_URL"):
+        origin = Origin.from_environment()
+        if not checkout.has_history(root, runner):
+            raise NotARepository(f"{root} is no git repository: work in a clone of {origin.address} to land there")
+        checkout.keep_state(root)
+        commit = checkout.clean_commit(root, runner)
+    else:
+        origin, commit = prepare(root, runner)
+        commit = advance(origin, commit, runner) if landing else commit
+    if entries:
+        checkout.require_reproduced(root, sorted(entries), runner)
+        # From a clone: the checkout's own DVC remote may be another one.
+        cache = root / workspace.dvc(runner, root, "cache", "dir").strip()
+        with workspace.clone(origin, commit, runner, cache=cache) as clone:
+            locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
+            clone.dvc("push", *sorted(entries))
+    return origin, commit
+
+
+def landed(origin: Origin, commit: str, model: str, runner: Runner) -> Version | None:
+    """Return the production version if nothing that could change the model came between its landing and `commit`."""
+    mirror = registry.mirror(origin, runner)
+    git = partial(workspace.git, origin, runner, mirror)
+    try:
+        version = registry.find(mirror, model)
+        now = locks.of_model(commits.entries(git, commit), model)
+        if registry.export_hash(now, model) != version.facts.get("export"):
+            return None
+    except (NoVersion, CommandFailed, KeyError):
+        return None
+    # The same model may land again with other entries, of a new evaluation say: no new version, yet a commit.
+    again = git("log", "-1", "--format=%H", f"--grep=^Land {model}:", commit).split()
+    for landing in (version.commit, *again):
+        if commits.same_files(git, landing, commit) and locks.of_model(commits.entries(git, landing), model) == now:
+            return version
+    return None
+
+
+def find(origin: Origin, name: str | None, runner: Runner) -> Version | None:
+    """Return the version named MODEL@NUMBER; None stays None."""
+    if name is None:
+        return None
+    model, _, number = name.partition("@")
+    return registry.find(registry.mirror(origin, runner), model, number)
+
+
+def _bring_commit(root: Path, origin: Origin, runner: Runner) -> str:
+    """Bring the checkout's commit into the origin's object store, under no name; return the commit."""
+    commit = checkout.clean_commit(root, runner)
+    _git(
+        origin, runner, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", str(root), commit
+    )
+    return commit
+
+
+def _commit_archive(root: Path, origin: Origin, runner: Runner) -> str:
+    """An unpacked archive has no history: its files become a commit in the origin, once."""
+    with tempfile.TemporaryDirectory(prefix="luodi-") as folder:
+        env = {"GIT_INDEX_FILE": str(Path(folder) / "index"), "GIT_WORK_TREE": str(root), "GIT_DIR": origin.git}
+        runner.run("git", "-c", "core.bare=false", "add", "--all", cwd=root, env=env)
+        tree = runner.run("git", "write-tree", cwd=root, env=env).strip()
+    git, name = partial(_git, origin, runner), f"{ARCHIVES}/{tree}"
+    if not git("for-each-ref", name):
+        git("update-ref", name, git("commit-tree", tree, "-m", "Source archive").strip())
+    return git("rev-parse", name).strip()
+
+
+def _git(origin: Origin, runner: Runner, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    """Run git in the embedded origin, as nobody in particular."""
+    identity = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in BOT.items()}
+    return workspace.git(origin, runner, Path(origin.git), *arguments, env={**identity, **(env or {})})
+
+
+def _seed(root: Path, origin: Origin, commit: str, runner: Runner) -> None:
+    """Put data/ into the DVC remote unless it is there."""
+    sources.verify(root / "data", root / "data.dvc")
+    checksum = sources.recorded(root / "data.dvc")
+    if Path(origin.remote or "", "files", "md5", checksum[:2], checksum[2:]).exists():
+        return
+    with workspace.clone(origin, commit, runner) as clone:
+        shutil.copytree(root / "data", clone.root / "data")
+        clone.dvc("add", "data")
+        if clone.git("status", "--porcelain").strip():
+            raise SourceMismatch(f"{root / 'data'} changed while it was read: run it again")
+        clone.dvc("push", "data.dvc")
