@@ -39,7 +39,7 @@ FIRST = [
     "luodi pull reviews {folder}/served",
     "luodi architectures",
     "python dags/retrain.py",
-    "python -c 'import tf2onnx, onnxruntime, luodi.nets.export'",
+    "python -c 'import luodi.nets.export, tf2onnx, onnxruntime'",
 ]
 AGAIN = [
     "luodi run reviews",

@@ -1,4 +1,4 @@
-"""Hold back what Keras, TensorFlow and tf2onnx write beside what they are asked for."""
+"""Hold back what TensorFlow and tf2onnx write to standard error, unless it fails."""
 
 import logging
 import os
@@ -12,11 +12,8 @@ from contextlib import contextmanager
 def quiet() -> Iterator[None]:
     """Keep standard error of this process silent, C++ included; on an exception print what was held back.
 
-    Keras, if it is imported here, neither reads nor writes ~/.keras: a stage depends on its commit alone.
-
     TensorFlow 2.21 logs from C++ before it reads TF_CPP_MIN_LOG_LEVEL, so the file descriptor itself is moved.
     """
-    os.environ.setdefault("KERAS_HOME", os.devnull)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     sys.stderr.flush()
