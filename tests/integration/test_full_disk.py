@@ -187,6 +187,7 @@ def test_a_full_disk_and_a_limit(action: str, small: World) -> None:
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_disk_that_fills_at_any_moment(action: str, world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Every 16 KiB, until it can be done."""
@@ -206,6 +207,7 @@ def test_a_disk_that_fills_at_any_moment(action: str, world: World, tmp_path_fac
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("action", ACTIONS)
 def test_files_that_may_not_grow_at_any_moment(
     action: str, world: World, tmp_path_factory: pytest.TempPathFactory
