@@ -39,6 +39,14 @@ def noisy(rows, classes, seed, skill=1.0):
     return metrics.scored(truth, scores, "model", classes)
 
 
+def test_the_most_probable_class_is_predicted_of_equal_ones_the_first():
+    scores = np.array([[0.4, 0.4, 0.2], [0.1, 0.2, 0.7], [0.3, 0.5, 0.2]])
+    data = metrics.scored(np.array([1, 2, 1]), scores, "model", 3)
+    assert data.predicted.tolist() == [0, 2, 1]
+    assert data.confidence.tolist() == [0.4, 0.7, 0.5]
+    assert data.correct.tolist() == [False, True, True]
+
+
 @given(scored())
 def test_accuracy_and_f1_equal_sklearn(data):
     assert one(metrics.accuracy, data) == pytest.approx(reference.accuracy_score(data.truth, data.predicted))
