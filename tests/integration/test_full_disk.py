@@ -190,9 +190,9 @@ def test_a_full_disk_and_a_limit(action: str, small: World) -> None:
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_disk_that_fills_at_any_moment(action: str, world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Every 16 KiB, until it can be done."""
+    """Every 16 KiB, from one MiB on every 64, until it can be done."""
     done: list[bool] = []
-    for free in range(0, 3 * KIB * KIB, 16 * KIB):
+    for free in (*range(0, KIB * KIB, 16 * KIB), *range(KIB * KIB, 8 * KIB * KIB, 64 * KIB)):
         disk = tmp_path_factory.mktemp(f"disk{free}")
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", disk], check=True)
         try:
