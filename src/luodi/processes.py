@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,8 @@ from luodi.masking import KEY_BEGINS, KEY_LINE, MASK, redact
 from luodi.terminal import visible
 
 TAIL = 40  # lines of output kept for an error message
+MARK = re.compile(r"^(?:remote: *)?(?:(?:fatal|error|warning|ERROR|WARNING): *)+")
+ADVICE = re.compile(r"(?:remote: *)?hint:|To \S+$|Having any troubles\?|remote: *$")
 ELSEWHERE = frozenset(
     f"GIT_{name}"
     for name in (
@@ -36,12 +39,19 @@ def dies_too(signal_name: str) -> tuple[str, ...]:
 
 
 class CommandFailed(LuodiError):
-    """A command ended with an error. `output` holds what it printed, standard error last, or its last lines."""
+    """A command ended with an error. `output` holds what it printed, standard error last, or its last lines.
+
+    The message is for where nobody explains it better: the reason without the marks and the advice of git and DVC,
+    which is for who typed the command.
+    """
 
     def __init__(self, command: Sequence[str], code: int, output: str) -> None:
-        super().__init__(redact(f"`{' '.join(command)}` ended with exit code {code}:"), *redact(output).splitlines())
         self.code = code
         self.output = redact(output)
+        # DVC is run by the path of a file, see `workspace.dvc`.
+        typed = ["dvc", *command[3:]] if command[1:2] == ("-P",) else command
+        reasons = [MARK.sub("", line) for line in self.output.splitlines() if line.strip() and not ADVICE.match(line)]
+        super().__init__(redact(f"`{' '.join(typed)}` ended with exit code {code}:"), *reasons)
 
 
 @dataclass

@@ -29,7 +29,7 @@ from project import FOREIGN, Done, Project
 
 from luodi import landing, locks, workspace
 from luodi.commits import LOCK
-from luodi.errors import NotARepository
+from luodi.errors import NotARepository, PushRejected
 from luodi.files import folder_checksum
 from luodi.local import embedded
 from luodi.origin import Origin
@@ -94,6 +94,20 @@ def test_a_run_that_a_git_hook_starts_leaves_the_repository_alone(
         monkeypatch.delenv(f"GIT_{name}")
     assert (project.git("for-each-ref"), project.git("status", "--porcelain")) == before
     assert project.bare("rev-parse", "main") == commit == project.git("rev-parse", "HEAD")
+
+
+def test_a_branch_that_a_killed_git_left_locked_is_told_with_what_to_remove(
+    make_project: Callable[[str], Project], monkeypatch: pytest.MonkeyPatch, quiet: Runner
+) -> None:
+    project = make_project("locked")
+    monkeypatch.setattr(embedded, "PAUSE", 0)
+    origin, commit = embedded.prepare(project.root, quiet)
+    lock = Path(origin.git, "refs", "heads", "main.lock")
+    lock.touch()
+    with pytest.raises(PushRejected, match=rf"run it again; if no git is at work there, remove {lock}$"):
+        embedded.advance(origin, commit, quiet)
+    lock.unlink()
+    assert embedded.advance(origin, commit, quiet) == commit
 
 
 def test_a_part_of_a_repository_is_refused(tmp_path: Path, quiet: Runner) -> None:

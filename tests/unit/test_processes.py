@@ -85,6 +85,14 @@ def test_an_exit_code_is_told_with_the_output(runner, stream, code, tmp_path):
     assert runner.run("true", cwd=tmp_path) == ""
 
 
+def test_the_message_has_the_reason_without_the_marks_and_the_advice_of_git(runner, tmp_path):
+    said = "hint: Updates were rejected\\nTo /x.git\\nremote: error: it is full\\nfatal: no room\\n"
+    with pytest.raises(CommandFailed) as caught:
+        runner.run("sh", "-c", f"printf '{said}' >&2; exit 1", cwd=tmp_path)
+    assert str(caught.value).splitlines()[1:] == ["it is full", "no room"]
+    assert "hint: Updates" in caught.value.output
+
+
 def test_a_signal_is_a_negative_code(runner, tmp_path):
     with pytest.raises(CommandFailed) as caught:
         runner.run("sh", "-c", "kill -9 $$", cwd=tmp_path)

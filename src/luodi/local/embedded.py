@@ -77,9 +77,10 @@ def advance(origin: Origin, commit: str, runner: Runner) -> str:
             git("update-ref", branch, after, before)  # unless it is another by now
             return after
         except CommandFailed as error:
-            refused = error.output.strip()
+            locked = "File exists" in error.output
             time.sleep(random.uniform(0, PAUSE))  # noqa: S311, no secret
-    raise PushRejected(f"{origin.git} did not move {origin.branch} in {ATTEMPTS} attempts: run it again ({refused})")
+    why = f"; if no git is at work there, remove {origin.git}/{branch}.lock" if locked else ""
+    raise PushRejected(f"{origin.git} did not move {origin.branch} in {ATTEMPTS} attempts: run it again{why}")
 
 
 def _joined(git: commits.Git, commit: str, before: str) -> str:
