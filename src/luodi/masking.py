@@ -58,6 +58,9 @@ SCP = re.compile(
     r"|(?<![\w/.@:%+-])[\w.+-]+:(?![/\s])[^\s:@\"'<>]*@[^\s@\"'<>]*@(?=[\w.-])"
 )
 
+# An address in which a : or a / of the scheme is missing.
+MISTYPED = re.compile(r"(?:https?|ssh|git|ftps?|s3|gs|webdavs?|azure|hdfs)(?::/?|/{1,2})([^/\s:@]+:.+@)", re.IGNORECASE)
+
 _VALUE = r"(?P<quote>\\*[\"'])?(?P<value>(?(quote)[^\n]*?(?=(?P=quote))|(?:(?!%26|&amp;)[^\s\"'&;\\])+))"
 ASSIGNED = re.compile(rf"(?P<name>(?<![\w.-]){NAME}\\*[\"']?\s*(?:=|%3D)\s*){_VALUE}", re.IGNORECASE)
 QUERY = re.compile(
@@ -149,8 +152,11 @@ def names_secret(name: str) -> bool:
 
 def in_address(address: str) -> Iterator[str]:
     """Yield what is secret in the address of a git repository or a DVC remote."""
-    for found in (*USERINFO.finditer(address), *SCP.finditer(address)):
-        user, colon, password = found[0].removesuffix("@").partition(":")
+    found = [one[0] for one in (*USERINFO.finditer(address), *SCP.finditer(address))]
+    if not found and (mistyped := MISTYPED.match(address)):
+        found = [mistyped[1]]
+    for one in found:
+        user, colon, password = one.removesuffix("@").partition(":")
         if colon:
             yield from (password, f"{user}:{password}")
         elif address.startswith("http"):  # a token as the user

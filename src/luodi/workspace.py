@@ -33,14 +33,14 @@ from luodi.files import (
 )
 from luodi.masking import redact
 from luodi.origin import Origin
-from luodi.processes import CommandFailed, Runner
+from luodi.processes import MARK, CommandFailed, Runner
 
 KILLED_BY_DISK = {-7, 135, -25, 153}
 """Exit codes of a process, and of a shell around it, that SIGBUS (a file in memory has no room) or SIGXFSZ ended."""
 
 UNREACHABLE = re.compile(
     r"Could not read from remote|unable to (access|connect)|does not appear to be a git|could not read Username"
-    r"|Authentication failed|repository '.*' (does not exist|not found)"
+    r"|Authentication failed|repository '.*' (does not exist|not found)|'remote-\S+' is not a git command"
 )
 
 KEPT_FAILURES = 3  # clones of failed tasks kept for a look, oldest dropped first
@@ -435,7 +435,7 @@ def _explain_git(origin: Origin, error: CommandFailed, cwd: Path) -> LuodiError:
     for line in error.output.splitlines():
         if UNREACHABLE.search(line):
             return RemoteError(
-                f"git origin {origin.address} cannot be reached: {line}: "
+                f"git origin {origin.address} cannot be reached: {MARK.sub('', line).rstrip('.')}: "
                 "see that LUODI_GIT_URL names it, and that you may read and write it"
             )
     return disk.refused_in(error.output) or _unless_full(error, cwd, origin.home)

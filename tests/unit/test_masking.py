@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luodi import masking
+from luodi import masking, registry
+from luodi.errors import RemoteError
 from luodi.masking import redact, redacted
 from luodi.origin import Origin
 from luodi.processes import Runner
@@ -211,3 +212,31 @@ def test_it_takes_no_time_to_speak_of(part):
     start = time.process_time()
     redact(part * (100_000 // len(part)))
     assert time.process_time() - start < 5
+
+
+# Port 9 is answered by nobody.
+ADDRESSES = [
+    f"https://user:{S}@127.0.0.1:9/x.git", f"https://user:pa/{S}@127.0.0.1:9/x.git",
+    f"https://user:p@{S}@127.0.0.1:9/x.git", f"https://user:{S}#frag@127.0.0.1:9/x.git",
+    f"https://user:{S}?q@127.0.0.1:9/x.git", f"https://user:two {S}@127.0.0.1:9/x.git",
+    f"https://{S}@127.0.0.1:9/x.git", f"user:{S}@127.0.0.1:x.git", f"https://127.0.0.1:9/x.git?token={S}",
+    f"https://127.0.0.1:9/x.git?sig={S}", f"https://127.0.0.1:9/x.git?X-Amz-Signature={S}&X-Amz-Credential={S}",
+    f"https://127.0.0.1:9/x.git?access_token={S}", f"https://oauth2:glpat-{S}{S}@127.0.0.1:9/x.git",
+    f"ssh://user:{S}@127.0.0.1:9/x.git", f"htps://user:{S}@127.0.0.1:9/x.git", f"https:/user:{S}@127.0.0.1:9/x.git",
+    f"https//user:{S}@127.0.0.1:9/x.git", f"https:user:{S}@127.0.0.1:9/x.git", f"ftp://user:{S}@127.0.0.1:9/x.git",
+    f"http://user:{S}%40more@127.0.0.1:9/x.git",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_that_git_cannot_reach_is_told_and_kept_without_its_secret(address, tmp_path, monkeypatch):
+    monkeypatch.setenv("LUODI_GIT_URL", address)
+    monkeypatch.setenv("LUODI_HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=2")
+    lines: list[str] = []
+    with pytest.raises(RemoteError, match=r"cannot be reached: .*: see that LUODI_GIT_URL names it") as caught:
+        registry.mirror(Origin.from_environment(), Runner(lines.append))
+    told = f"{caught.value} {lines}"
+    assert S not in told
+    assert not re.search(r"fatal:|hint:", told)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and S.encode() in path.read_bytes()]
