@@ -1,5 +1,6 @@
 """Great Expectations' Data Docs: what labels, texts, sources and file names say is text there, and nothing else."""
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -27,6 +28,7 @@ HOSTILE = (
     r"\x3cscript\x3e &lt;script&gt; &amp; \\",
     "<base href=//example.org/><meta http-equiv=refresh content=0>",
 )
+LOCAL = {"default-src", "'none'", "style-src", "'unsafe-inline'", "font-src", "img-src", "'self'", "data:"}
 PLAIN = tuple(f"label {place}" for place in range(len(HOSTILE)))
 
 
@@ -77,6 +79,11 @@ def pages(root: Path, name: str, labels: tuple[str, ...]) -> dict[str, Page]:
 def test_what_the_data_say_is_text_and_nothing_else(name: str, tmp_path: Path) -> None:
     plain, hostile = (pages(tmp_path / str(place), name, labels) for place, labels in enumerate((PLAIN, HOSTILE)))
     assert len(hostile) == 3
+    for page in hostile.values():  # before anything that could be loaded; a policy that names no host
+        head = [tag for tag, _ in page.elements].index("head")
+        tag, policy = page.elements[head + 1]
+        assert (tag, policy[0]) == ("meta", ("http-equiv", "Content-Security-Policy"))
+        assert set(re.split("[ ;]+", policy[1][1] or "")) <= LOCAL
     assert hostile.keys() == plain.keys()
     for where, page in hostile.items():
         assert (page.elements, page.code) == (plain[where].elements, plain[where].code), where
