@@ -203,7 +203,9 @@ def gate(model: ModelArgument) -> None:
 
     root, runner = find_root(), Runner(print)
     known_model(root, model)
+    print(f"bringing what `dvc repro` made of {model} to the DVC remote", flush=True)
     origin, commit = embedded.publish(root, model, runner, landing=False)
+    print("judging it", flush=True)
     decision = trial.decide(origin, commit, model, landing.checkout_entries(root, model), runner)
     report = ModelPaths(root, model).comparison
     write_text(report, card.comparison(model, decision))
@@ -231,7 +233,9 @@ def register(
 
     root, runner = find_root(), Runner(print)
     block = config.model(config.load(root / PARAMS), model)
+    print(f"bringing what `dvc repro` made of {model} to the DVC remote", flush=True)
     origin, commit = embedded.publish(root, model, runner, landing=True)
+    print("judging it", flush=True)
     entries = landing.checkout_entries(root, model)
     decision, approval = None, landing.AUTO
     if block.register_.approval == "human":

@@ -79,7 +79,7 @@ def show_version(version: Version, moves: Sequence[Move], folder: Path) -> None:
         _row(table, f"params {name}", str(value))
     for move in moves:
         if move.number == version.number:
-            _row(table, "to production", f"{move.at:%Y-%m-%d %H:%M} by {move.by} {_moved(move)}")
+            _row(table, "to production", f"{move.at:%Y-%m-%d %H:%M} by {move.by}{_moved(move)}")
     for page in sorted(folder.iterdir()):
         _row(table, "page", near(page))
     _print(table)
@@ -87,12 +87,13 @@ def show_version(version: Version, moves: Sequence[Move], folder: Path) -> None:
 
 def show_decision(decision: Mapping[str, Any], report: Path | None = None) -> None:
     """Print what the gate said: every rule, and the challenger beside the champion."""
-    table = Table(title=f"against {shown(decision['champion'] or 'no version: the first')}")
-    for column in ("rule", "expected", "found", ""):
-        table.add_column(column)
-    for check in decision["checks"]:
-        _row(table, check["name"], check["expected"], check["found"], "passed" if check["passed"] else "broken")
-    _print(table)
+    if checks := decision["checks"]:
+        table = Table(title=f"against {shown(decision['champion'] or 'no version: the first')}")
+        for column in ("rule", "expected", "found", ""):
+            table.add_column(column)
+        for check in checks:
+            _row(table, check["name"], check["expected"], check["found"], "passed" if check["passed"] else "broken")
+        _print(table)
     if comparison := decision["comparison"]:
         table = Table(title=f"{comparison['rows']:,} test rows that neither was trained on")
         for column in ("metric", "challenger", "champion", "difference"):
@@ -168,7 +169,7 @@ def _lineage(version: Version) -> dict[str, str]:
 def _moved(move: Move) -> str:
     action, came, reason = (at(move.facts, name) for name in ("action", "from", "reason"))
     words = (action and text(action), came and f"from {text(came)}", reason and text(reason))
-    return ", ".join(filter(None, words))
+    return f": {', '.join(filter(None, words))}" if any(words) else ""
 
 
 def _interval(estimate: Any) -> str:

@@ -57,6 +57,11 @@ def test_what_people_wrote_is_shown_as_it_stands(show, times, output, tmp_path, 
     assert capsys.readouterr().out.count(FREE) == times
 
 
+def test_a_model_that_is_in_production_already_has_no_table_of_rules(capsys):
+    console.show_decision(decision() | {"verdict": "unchanged", "checks": [], "reasons": []})
+    assert capsys.readouterr().out == "verdict: unchanged\n"
+
+
 def test_what_changed_is_shown_as_it_stands(output, capsys):
     before = Version("reviews", "v0.9.0", "0" * 40, WHEN, "Ann", None, {"params": {"train": {"note": "x"}}})
     console.show_versions({"reviews": [version(), before]})
