@@ -12,6 +12,7 @@ push files, others land). After each run:
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -29,9 +30,9 @@ from project import FOREIGN, Done, Project
 
 from luodi import landing, locks, workspace
 from luodi.commits import LOCK
-from luodi.errors import NotARepository, PushRejected
+from luodi.errors import DirtyCheckout, GitError, NotARepository, PushRejected
 from luodi.files import folder_checksum
-from luodi.local import embedded
+from luodi.local import checkout, embedded
 from luodi.origin import Origin
 from luodi.processes import Runner
 
@@ -119,6 +120,74 @@ def test_a_part_of_a_repository_is_refused(tmp_path: Path, quiet: Runner) -> Non
     with pytest.raises(NotARepository, match=r"part is tracked by a git repository above it: .* move the project"):
         embedded.prepare(tmp_path / "part", quiet)
     assert not (tmp_path / "part" / ".luodi").exists()
+
+
+UNSEEN = {
+    "untracked": ["git config status.showUntrackedFiles no", "touch src/luodi/extra.py"],
+    "assumed": ["git update-index --assume-unchanged params.yaml", "echo >> params.yaml"],
+    "skipped": ["git update-index --skip-worktree params.yaml", "echo >> params.yaml"],
+    "replaced": [
+        "echo >> params.yaml", "git commit --quiet --all --message other", "git replace HEAD~1 HEAD",
+        "git reset --quiet --soft HEAD~1",
+    ],
+}  # fmt: skip
+"""Changes that `git status` does not tell of."""
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_a_change_that_git_is_told_not_to_see_is_seen(
+    name: str, make_project: Callable[[str], Project], quiet: Runner
+) -> None:
+    project = make_project(f"unseen-{name}")
+    checkout.clean_commit(project.root, quiet)
+    for command in UNSEEN[name]:
+        project.run("sh", "-c", command)
+    assert project.git("status", "--porcelain") == ""
+    with pytest.raises(DirtyCheckout, match=r"extra\.py|params\.yaml") as told:
+        checkout.clean_commit(project.root, quiet)
+    for command in re.findall(r"`(git update-index .*?)`", str(told.value)):
+        project.run("sh", "-c", command)
+        assert project.git("status", "--porcelain") == "M params.yaml"
+
+
+def test_only_what_is_here_of_a_sparse_checkout_is_looked_at(
+    make_project: Callable[[str], Project], quiet: Runner
+) -> None:
+    project = make_project("sparse")
+    project.git("status")  # else git, which knows no file of a copy yet, would take none away
+    project.git("sparse-checkout", "set", "src")
+    assert not (project.root / "tests").exists()
+    assert checkout.clean_commit(project.root, quiet) == project.git("rev-parse", "HEAD")
+
+
+def test_a_partial_clone_brings_what_it_left_behind(
+    make_project: Callable[[str], Project], tmp_path: Path, quiet: Runner
+) -> None:
+    """What git would have to get first it gives nobody, unless it is asked to."""
+    project = make_project("bringing")
+    project.git("config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "--quiet", "--filter=blob:none", f"file://{project.root}", "partial")
+    shutil.copytree(project.root / "data", tmp_path / "partial" / "data", dirs_exist_ok=True)
+    origin, commit = embedded.prepare(tmp_path / "partial", quiet)
+    assert commit == project.git("rev-parse", "HEAD")
+    assert git(Path(origin.git), "show", f"{commit}~1:params.yaml") == project.git("show", "HEAD~1:params.yaml")
+
+
+def test_a_repository_of_other_hashes_is_refused(tmp_path: Path, quiet: Runner) -> None:
+    git(tmp_path, "init", "--quiet", "--object-format=sha256")
+    git(tmp_path, "-c", "user.name=A", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "-m", "one")
+    with pytest.raises(GitError, match="is a git repository of SHA-256 objects: expected SHA-1"):
+        embedded.prepare(tmp_path, quiet)
+    assert not (tmp_path / ".luodi").exists()
+
+
+def test_runs_do_not_lock_the_settings_of_the_origin_against_each_other(
+    make_project: Callable[[str], Project], quiet: Runner
+) -> None:
+    project = make_project("settings")
+    origin, _ = embedded.prepare(project.root, quiet)
+    Path(origin.git, "config.lock").touch()  # by another run, or one that was killed
+    embedded.prepare(project.root, quiet)
 
 
 # The process that forks the examples

@@ -1,6 +1,8 @@
 """The checkout that a person works in: its git, its DVC, and what was made in it."""
 
 import re
+import shlex
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 from luodi import commits, locks, registry, workspace
 from luodi.errors import (
     DirtyCheckout,
+    GitError,
     LuodiError,
     NotARepository,
 )
@@ -112,15 +115,37 @@ def has_history(root: Path, runner: Runner) -> bool:
 
 
 def clean_commit(root: Path, runner: Runner) -> str:
-    changed = runner.run("git", "status", "--porcelain", "--", ".", ":!dvc.lock", cwd=root)
-    if changed.strip():
-        files = ", ".join(line[3:] for line in changed.splitlines()[:5])
+    """Return the checkout's commit, of which luodi and DVC read the files.
+
+    Raises:
+        DirtyCheckout: Files are not as the commit has them, even such as the user's settings let git not look at.
+        GitError: The repository is of a kind that luodi cannot clone from.
+    """
+    git = partial(runner.run, "git", cwd=root, env={"GIT_NO_REPLACE_OBJECTS": "1"})
+    looking = ("--porcelain", "--untracked-files=normal", "--ignore-submodules=none")
+    if changed := [line[3:] for line in git("status", *looking, "--", ".", ":!dvc.lock").splitlines()]:
         raise DirtyCheckout(
-            f"the checkout has changes that no commit holds ({files}): commit or stash them, new files too "
-            "(`git stash --include-untracked`), and run it again; what no commit should hold, such as dvc_plots/, goes "
-            "into .gitignore"
+            f"the checkout has changes that no commit holds ({', '.join(changed[:5])}): commit or stash them, new "
+            "files too (`git stash --include-untracked`), and run it again; what no commit should hold, such as "
+            "dvc_plots/, goes into .gitignore"
         )
-    return runner.run("git", "rev-parse", "HEAD", cwd=root).strip()
+    if hidden := _hidden(root, git):
+        files = " ".join(map(shlex.quote, hidden[:5]))
+        look = (f"git update-index --no-{flag} -- {files}" for flag in ("assume-unchanged", "skip-worktree"))
+        raise DirtyCheckout(
+            f"git is told not to look at {', '.join(hidden[:5])}, which may hold changes that no commit holds: "
+            f"run `{' && '.join(look)}`, commit or stash what changed, and run it again"
+        )
+    commit = git("rev-parse", "HEAD").strip()
+    if len(commit) != 40:  # letters
+        raise GitError(f"{root} is a git repository of SHA-256 objects: expected SHA-1, git's default")
+    return commit
+
+
+def _hidden(root: Path, git: Callable[..., str]) -> list[str]:
+    """Files that are here, and of which git takes for granted that they are as the commit has them."""
+    listed = (entry.partition(" ") for entry in git("ls-files", "-v", "-z").split("\0"))
+    return [name for tag, _, name in listed if (tag.islower() or tag == "S") and (root / name).exists()]
 
 
 def require_reproduced(root: Path, stages: list[str], runner: Runner) -> None:

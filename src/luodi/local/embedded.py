@@ -52,7 +52,7 @@ def prepare(root: Path, runner: Runner) -> tuple[Origin, str]:
         with replacing_folder(Path(origin.git)) as folder:
             runner.run("git", "init", "--quiet", "--bare", "-b", origin.branch, str(folder), cwd=root)
     # Whoever writes there, under whatever umask. Not by `init --shared`: that would refuse a push that is forced.
-    runner.run("git", "config", "core.sharedRepository", "0600", cwd=Path(origin.git))
+    _share(origin, runner)
     registry.set_aside(origin)
     checkout.connect(root, origin)
     commit = _bring_commit(root, origin, runner) if history else _commit_archive(root, origin, runner)
@@ -153,12 +153,19 @@ def find(origin: Origin, name: str | None, runner: Runner) -> Version | None:
     return registry.find(registry.mirror(origin, runner), model, number)
 
 
+def _share(origin: Origin, runner: Runner) -> None:
+    """Set whom the origin's files are for; where that is done, git need not lock its settings against other runs."""
+    name, mode = "core.sharedRepository", "0600"
+    if _git(origin, runner, "config", "--default=", "--get", name).strip() != mode:
+        _git(origin, runner, "config", name, mode)
+
+
 def _bring_commit(root: Path, origin: Origin, runner: Runner) -> str:
     """Bring the checkout's commit into the origin's object store, under no name; return the commit."""
     commit = checkout.clean_commit(root, runner)
-    _git(
-        origin, runner, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", str(root), commit
-    )
+    options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow")
+    lazy = {"GIT_NO_LAZY_FETCH": "0"}  # of a partial clone: git would not give what it has to get first
+    _git(origin, runner, "fetch", *options, str(root), commit, env=lazy)
     return commit
 
 
