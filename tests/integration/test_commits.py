@@ -30,7 +30,7 @@ from project import FOREIGN, Done, Project
 
 from luodi import landing, locks, workspace
 from luodi.commits import LOCK
-from luodi.errors import DirtyCheckout, GitError, NotARepository, PushRejected
+from luodi.errors import DirtyCheckout, GitError, NotARepository, PushRejected, SourceMismatch
 from luodi.files import folder_checksum
 from luodi.local import checkout, embedded
 from luodi.origin import Origin
@@ -148,6 +148,18 @@ def test_a_change_that_git_is_told_not_to_see_is_seen(
     for command in re.findall(r"`(git update-index .*?)`", str(told.value)):
         project.run("sh", "-c", command)
         assert project.git("status", "--porcelain") == "M params.yaml"
+
+
+def test_data_that_the_commit_does_not_record_is_refused_by_an_origin_of_ones_own(
+    reproduced: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: Runner
+) -> None:
+    """A version landed whose data.dvc recorded other data than it was trained on."""
+    project = reproduced.project.copy("unrecorded")
+    project.run("sh", "-c", "sed -i 's/md5: ..../md5: 0000/' data.dvc && git commit --quiet --message data data.dvc")
+    monkeypatch.setenv("LUODI_GIT_URL", str(project.root))
+    monkeypatch.setenv("LUODI_HOME", str(tmp_path))
+    with pytest.raises(SourceMismatch, match=r"data does not match data\.dvc: .* record them with `dvc add data`"):
+        embedded.publish(project.root, "reviews", quiet, landing=True)
 
 
 def test_only_what_is_here_of_a_sparse_checkout_is_looked_at(

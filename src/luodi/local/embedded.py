@@ -103,6 +103,7 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
 
     Raises:
         DirtyCheckout: The commit is not what made the outputs.
+        SourceMismatch: data/ is not what data.dvc of the commit records.
         GitError: Your own git origin lacks the commit.
         RemoteError: The DVC remote cannot be used.
     """
@@ -113,6 +114,8 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
             raise NotARepository(f"{root} is no git repository: work in a clone of {origin.address} to land there")
         checkout.keep_state(root)
         commit = checkout.clean_commit(root, runner)
+        if entries:
+            sources.verify(root / "data", root / "data.dvc")
     else:
         origin, commit = prepare(root, runner)
         commit = advance(origin, commit, runner) if landing else commit
