@@ -3,6 +3,8 @@
 Three processes: the front, whose id the user knows; the guard, in a session of its own, where no signal to a group and
 no closed terminal reaches it; the worker, which is luodi as written elsewhere. Front and guard each adopt the orphans
 below them and kill all of them when the next one ends; the kernel tells the guard and the worker of the one before.
+
+`python -m luodi.guard MODULE [ARGUMENT]...` runs another program so: one that leaves children when it is killed.
 """
 
 import contextlib
@@ -146,3 +148,8 @@ def _die_with(parent: int, number: int) -> None:
 
 def _prctl(option: int, value: int) -> None:
     ctypes.CDLL(None).prctl(option, value)
+
+
+if __name__ == "__main__":
+    contain()
+    os.execv(sys.executable, [sys.executable, "-m", *sys.argv[1:]])  # noqa: S606, no shell is wanted

@@ -100,9 +100,12 @@ def test_luodi_run_ended_at_any_moment_lands_once_in_the_end(stocked: Done, numb
     assert list((project.origin.home / "work").iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [*SIGNALS, signal.SIGINT])
-def test_luodi_up_ends_with_all_its_parts(stocked: Done, number: signal.Signals) -> None:
-    project = stocked.project.copy(f"up-{number.name}")
+@pytest.mark.parametrize(
+    ("number", "together"), [*((number, False) for number in (*SIGNALS, signal.SIGINT)), (signal.SIGKILL, True)]
+)
+def test_luodi_up_ends_with_all_its_parts(stocked: Done, number: signal.Signals, together: bool) -> None:
+    """Even if front, guard and worker are killed at once, as `killall -9 luodi` does."""
+    project = stocked.project.copy(f"up-{number.name}-{together}")
     process = project.start("env", "--default-signal=INT", "luodi", "up", "--port", "18471")
     log = project.home / "started.log"
     deadline = time.monotonic() + 240
@@ -111,6 +114,13 @@ def test_luodi_up_ends_with_all_its_parts(stocked: Done, number: signal.Signals)
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.5)
     assert len(project.alive()) > 8
+    if together:
+        (guard,) = process.children()
+        (worker,) = guard.children()
+        for one in (process, guard):
+            one.suspend()  # none notices the end of another
+        for one in (worker, guard):
+            one.kill()
     assert end(project, process, number, 0.1)
 
 

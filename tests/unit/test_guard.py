@@ -67,6 +67,16 @@ def start(folder: Path, end: str = "time.sleep(1000)", **options: object) -> "su
     return process
 
 
+def test_a_program_that_leaves_children_is_run_guarded(folder: Path) -> None:
+    """As Airflow's scheduler is: its workers do not notice that it was killed."""
+    (folder / "leaving.py").write_text("import subprocess\nsubprocess.Popen(['sleep', '1000']).wait()\n")
+    process = subprocess.Popen([sys.executable, "-m", "luodi.guard", "leaving"], cwd=folder)
+    wait_for(lambda: len(living(folder)) == 4)
+    process.kill()
+    process.wait()
+    wait_for(lambda: living(folder) == [])
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_lets_the_command_end_in_order_and_ends_all_it_started(folder: Path, number: signal.Signals) -> None:
     process = start(folder, stderr=subprocess.DEVNULL)

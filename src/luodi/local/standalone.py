@@ -213,7 +213,8 @@ def _start(parts: dict[str, "subprocess.Popen[bytes]"], variables: Mapping[str, 
     with log.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # kept by the parts
         for name, *options in PARTS:
-            command = [*dies_too("KILL"), sys.executable, "-m", "airflow", name, *options]
+            # Guarded each: the scheduler's workers do not notice that it was killed.
+            command = [*dies_too("KILL"), sys.executable, "-m", "luodi.guard", "airflow", name, *options]
             parts[name] = subprocess.Popen(command, stdout=file, stderr=file, env=variables, start_new_session=True)
 
 
