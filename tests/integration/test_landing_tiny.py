@@ -277,6 +277,22 @@ def test_nobody_to_sign_the_commit(one: World, monkeypatch: pytest.MonkeyPatch) 
     assert one.refs() == before
 
 
+def test_a_refusal_of_the_server_is_told_in_its_words(one: World) -> None:
+    hook = Path(one.origin.git) / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'main is protected' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    before = one.refs()
+    with pytest.raises(PushRejected) as caught:
+        one.land("quick", "good")
+    assert str(caught.value) == (
+        f"git origin {one.origin.git} refuses the push of refs/heads/main, refs/tags/quick@v1.0.1, "
+        "refs/tags/quick#production#2: pre-receive hook declined; main is protected: let this user push them, and run "
+        "it again"
+    )
+    assert one.refs() == before
+
+
 # Others push at the same time
 
 

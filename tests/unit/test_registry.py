@@ -217,6 +217,18 @@ def test_a_mirror_gets_over_a_git_that_was_killed_in_it(repository, tmp_path):
     assert any(repository.git("rev-parse", "main").strip() in path.read_text() for path in here if path.exists())
 
 
+def test_a_mirror_follows_the_address_of_today(repository, tmp_path):
+    """The project moved to another server; what the mirror was cloned from is there still."""
+    repository.tag("reviews@v1.0.0")
+    old = Origin(f"file://{repository.path}", "main", None, tmp_path / "home")
+    registry.mirror(old, Runner(print))
+    repository.git("clone", "--quiet", "--bare", str(repository.path), str(tmp_path / "moved.git"))
+    repository.git("--git-dir", str(tmp_path / "moved.git"), "tag", "--annotate", "-m", "x", "reviews@v2.0.0", "main")
+    moved = Origin(f"file://{tmp_path / 'moved.git'}", "main", None, tmp_path / "home")
+    found = registry.versions(registry.mirror(moved, Runner(print)), "reviews")
+    assert [version.number for version in found] == ["v2.0.0", "v1.0.0"]
+
+
 def test_a_mirror_follows_its_origin(repository, tmp_path):
     origin = elsewhere(repository, tmp_path)
     repository.tag("reviews@v1.0.0")
