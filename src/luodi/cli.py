@@ -519,7 +519,8 @@ def _explained(error: LuodiError) -> LuodiError:
 
     if not isinstance(error, CommandFailed):
         return error
-    return disk.full_in(error.output, Path.cwd()) or disk.refused_in(error.output) or error
+    told = disk.full_in(error.output, Path.cwd()) or disk.refused_in(error.output)
+    return told or disk.probe(Path.cwd()) or error
 
 
 def _tell(error: LuodiError) -> int:

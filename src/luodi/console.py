@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def show_versions(versions: Mapping[str, Sequence[Version]], newest: int | None 
     for there in versions.values():
         first = slice(0, len(there) if newest is None else newest)
         older = [(version, None) for version in there[first.stop :] if version.stage]
-        for version, before in [*zip(there, [*there[1:], None], strict=True)][first] + older:
+        for version, before in [*zip_longest(there, there[1:])][first] + older:
             _row(
                 table,
                 version.name,

@@ -16,7 +16,7 @@ ROOM = 1 << 20  # bytes: with less than that free, a failed command is taken to 
 
 # Libraries tell it in words only: h5py and numpy without a number, SQLite and TensorFlow in errors of their own.
 _FULL = re.compile(
-    r"No space left on device|Disk quota exceeded|File too large|database or disk is full|disk is full"
+    r"No space left on device|Out of diskspace|Disk quota exceeded|File too large|database or disk is full|disk is full"
     r"|(?:[Ee]rrno(?: =)? ?)(?:28|122|27)\b|requested and \d+ written|died of signal 25|File size limit exceeded"
 )
 _REFUSED = re.compile(r"(Permission denied|Read-only file system|Operation not permitted|Too many open files)")

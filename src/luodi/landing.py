@@ -30,8 +30,8 @@ from luodi.registry import PRODUCTION, Version
 from luodi.workspace import Workspace
 
 ATTEMPTS = 5  # pushes tried while others land at the same time
-EXACT = {"commit", "export", "data", "action", "from"}
-"""Facts that are compared by their letters: they stay, should a password be the name of a model."""
+EXACT = {"commit", "export", "data", "action", "from", "params"}
+"""Facts that are compared by their letters: they stay, should a password be the name of a model or like a label."""
 AUTO: Mapping[str, Any] = {"mode": "auto"}
 WANTED = {"auto": {"promote"}, "human": {"promote", "insufficient evidence"}}
 """Verdicts that land, by who let them; a person may take what is not proven either way."""

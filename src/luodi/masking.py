@@ -41,10 +41,12 @@ KEY_BLOCK = re.compile(
 )
 
 # Before the host, up to the last @; the password may hold what a URL may not: / ? # and, in one word or two, a space.
-# A port is no password, and an @ behind the first / of a path is a path's.
+# A port is no password, and an @ behind the first / of a path is a path's. Whom SSH logs in is no secret: without it a
+# command is another.
 _NO_PORT = r"(?!\d{1,5}(?:[/?#\s'\"]|$))"
+_LOGIN = r"(?<=ssh:\/\/)[\w.+-]+@(?:[\w.-]+|\[[\w:.]+\])(?::\d{1,5})?(?:[/\s'\"`),;]|$)"
 USERINFO = re.compile(
-    r"(?<=:\/\/)(?:"
+    rf"(?<=:\/\/)(?!{_LOGIN})(?:"
     r"[^/\s?#\"<>]*@"
     rf"|[^/\s:@\"<>]*:{_NO_PORT}[^\s\"<>@]{{1,200}}@(?:[^/\s\"<>]*@)?"
     rf"|[^/\s:@\"<>]*:{_NO_PORT}(?!\s)(?:(?!:\/\/)[^\n\"<>@]){{1,80}}@(?:[^/\s\"<>]*@)?(?=[\w\[])"

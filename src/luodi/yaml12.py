@@ -29,12 +29,13 @@ NUMBERS: dict[str, Callable[[str], Any]] = {
 }
 WORDS = {"": None, "~": None, **{form(word): value for form in (str.lower, str.title, str.upper)
          for word, value in (("null", None), ("true", True), ("false", False))}}  # fmt: skip
-FIGURES, LONGEST = frozenset("-+.0123456789"), 100  # what a number begins with, and its characters at most
+FIGURES, LONGEST = frozenset("-+.0123456789"), 255  # what a number begins with, and its characters at most
 UNSURE = frozenset(("yes", "no", "on", "off", "=", "<<"))
 UNSURE_NUMBER = re.compile(
     r"[-+]?0[0-9_]+|[-+]?0[ob][0-9_]+|(?=.*_)([-+]?[0-9._]+([eE][-+]?[0-9]+)?|[-+]?0x[0-9a-fA-F_]+)"
     r"|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt\s].*)?|[-+]?\.[0-9]+[eE][0-9]+"
 )
+BREAKS = re.compile("[\x85\u2028\u2029]")  # of lines in YAML 1.1 alone
 FORBIDDEN = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -81,7 +82,7 @@ def parse(text: str, strict: bool = True) -> Any:
     Raises:
         Unfit: It is not YAML, holds a key twice or one that is no text, a tag, or too much.
     """
-    if match := FORBIDDEN.search(text):
+    if match := FORBIDDEN.search(text) or (BREAKS.search(text) if strict else None):
         raise _unfit(text.count("\n", 0, match.start()) + 1, f"holds {shown(repr(match[0]))}: remove it")
     try:
         return _Reader(text, strict).document()
@@ -146,6 +147,8 @@ class _Reader:
         if depth > DEEPEST:
             raise _at(event, f"more than {DEEPEST} lists and mappings inside one another: expected a few")
         if event.anchor is not None:
+            if event.anchor in self._known:
+                raise _at(event, f"&{shown(event.anchor, 60)} stands twice: give each its own name")
             self._known[event.anchor] = None  # until it is whole
         if isinstance(event, yaml.ScalarEvent):
             found = (self._scalar(event), 1)

@@ -104,7 +104,7 @@ def test_the_newest_are_listed_and_the_one_in_production(newest, shown, capsys):
                 {"params": {"epochs": number}})
         for number in (4, 3, 2, 1)
     ]  # fmt: skip
-    console.show_versions({"reviews": there}, newest)
+    console.show_versions({"withdrawn": [], "reviews": there}, newest)
     listed = capsys.readouterr().out
     assert [line.split("@v")[1][0] for line in listed.splitlines() if "@v" in line] == list(shown)
     assert "epochs 3 -> 4" in listed

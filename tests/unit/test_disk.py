@@ -81,6 +81,7 @@ def test_a_file_that_may_not_grow_is_told_apart(tmp_path: Path) -> None:
 
 PRINTED = {
     "git clone": "fatal: write error: No space left on device\nfatal: fetch-pack: invalid index-pack output\n",
+    "git index": "fatal: sha1 file '/a/.git/index.lock' write error. Out of diskspace\n",
     "git checkout": "error: unable to write file params.yaml: No space left on device\n",
     "dvc": "ERROR: unexpected error - [Errno 28] No space left on device: '/srv/cache/files/md5/ab/x'\n",
     "dvc database": "ERROR: unexpected error - database or disk is full\n\nHaving any troubles?",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luodi import masking, registry
+from luodi import landing, masking, registry
 from luodi.errors import RemoteError
 from luodi.masking import redact, redacted
 from luodi.origin import Origin
@@ -21,6 +21,7 @@ S = "hunTer2xQ7"
 KEY = f"-----BEGIN RSA PRIVATE KEY-----\nMIIEabcdefgh\n{S}{S}\nabc=\n-----END RSA PRIVATE KEY-----"
 PLANTED = {
     "url": f"fatal: unable to access 'https://user:{S}@host/x.git/': no",
+    "ssh": f"ssh://me:{S}@host/x and ssh://me@{S}@host/x",
     "token as user": f"https://{S}@github.com/x",
     "@ in a password": f"https://user:p@{S}@host/x",
     "/ in a password": f"https://user:pa/{S}@host/x",
@@ -80,6 +81,7 @@ PLAIN = [
     "d41d8cd98f00b204e9800998ecf8427e.dir", "commit ed0836aabbccddeeff00112233445566778899aa",
     "Ann Lee <ann@example.com>", "Author: Ann <ann@example.com>", "mailto:ann@example.com",
     "8 x 8 x 1 (height, width, channels)", "scans: 1,797 rows, images, brought to 64 x 48 x 3",
+    "ssh://git@host/x.git", "`git push ssh://git@host:22/x HEAD:main`", "`git push ssh://me@[::1]/x`", "git+ssh://me@h",
     "git@host:x", "git@github.com:team/x.git", "ssh://host:22/x, or ask ann@example.com",
     "https://host/a@b", "https://host:8080/a@b", "http://127.0.0.1:9/x.git", "https://host?x=a@b",
     "https://host: see me@example.com", '{"url":"https://host","mail":"a@b"}', "s3://bucket/models@2",
@@ -185,6 +187,13 @@ def test_a_private_key_that_comes_line_by_line_is_masked(tmp_path):
 def test_values_in_facts_are_masked_and_all_else_stays():
     facts = {"by": "Ann <ann@example.com>", "reasons": ["password=x9y8z7", 1, None], "size": [8, 8, 1]}
     assert redacted(facts) == {**facts, "reasons": ["password=***", 1, None]}
+
+
+def test_labels_stay_in_the_facts_of_a_version_whatever_they_look_like():
+    """They are in params.yaml, which git has; and a card finds the figures of a class by its label."""
+    facts = {"params": {"labels": ["token: lost", "password=forgotten"]}, "reason": "password=x9y8z7"}
+    message = landing._message("Title", facts)
+    assert json.loads(message.partition("\n\n")[2]) == {**facts, "reason": "password=***"}
 
 
 @pytest.mark.parametrize(

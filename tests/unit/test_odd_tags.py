@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from test_registry import FACTS, Repository
 
-from luodi import landing, registry, workspace
+from luodi import console, landing, registry, workspace
 from luodi.errors import GitError, LuodiError, PushRejected
 from luodi.local import delivery
 from luodi.origin import Origin
@@ -228,8 +228,6 @@ MESSAGES = {
 
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)
 def test_a_version_with_odd_facts_is_a_version_that_may_be_refused(there, message, tmp_path, capsys):
-    from luodi import console
-
     raw(there, ODD, tagged(there, message=message))
     odd, production, _ = registry.versions(there.path, "reviews")
     assert (odd.number, production.stage) == ("v1.5.0", "production")
@@ -293,6 +291,20 @@ def test_a_deprecated_model_has_no_version_until_there_is_a_new_one(there):
         "tag", "--annotate", "--message", "x", "reviews@v1.2.0", "main", GIT_COMMITTER_DATE="2037-01-01T00:00:00Z"
     )
     assert [version.number for version in registry.versions(there.path, "reviews")] == ["v1.2.0", "v1.1.0", "v1.0.0"]
+
+
+def test_a_model_without_any_version_left_is_no_reason_not_to_list_the_others(there, capsys):
+    there.git("tag", "books@v1.0.0")
+    there.git("tag", "--annotate", "--message", "x", "films@v1.0.0", "main")
+    there.git("tag", "--annotate", "--message", "x", "films@deprecated", "main", GIT_COMMITTER_DATE="2037-01-01T00:00Z")
+    listed = {model: registry.versions(there.path, model) for model in registry.models(there.path)}
+    assert [(model, len(versions)) for model, versions in listed.items()] == [
+        ("books", 0),
+        ("films", 0),
+        ("reviews", 2),
+    ]
+    console.show_versions(listed, 20)
+    assert capsys.readouterr().out.count("reviews@v1.") == 2
 
 
 def test_two_models_on_one_commit(there):

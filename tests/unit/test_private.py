@@ -6,15 +6,17 @@ import stat
 import subprocess
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from luodi import files, registry, workspace
 from luodi.errors import ArtifactError, LuodiError
-from luodi.local import checkout
+from luodi.local import checkout, delivery
 from luodi.origin import Origin
 from luodi.processes import Runner
+from luodi.registry import Version
 
 UMASKS = [0o000, 0o022, 0o077]
 PLANTED = "plantedPassw0rd"
@@ -108,6 +110,16 @@ def test_what_an_earlier_luodi_left_open_is_closed(origin: Origin, runner: Runne
     assert open_to_others(origin.home) == []
     assert mode(outside) == 0o644
     assert mode(secret) == 0o600
+
+
+def test_to_write_cards_closes_the_folder_of_an_earlier_luodi(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "passwords").write_text("x")
+    home.chmod(0o755)
+    version = Version("reviews", "v1.0.0", "0" * 40, datetime(2026, 1, 31, tzinfo=UTC), "Ann", None, {})
+    delivery.cards(Origin("/none", "main", None, home), version)
+    assert open_to_others(home) == [] and mode(home) == 0o700
 
 
 def test_the_settings_and_the_folder_of_a_checkout_are_private(umask: int, tmp_path: Path) -> None:

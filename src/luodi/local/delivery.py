@@ -11,6 +11,7 @@ from luodi.errors import (
 )
 from luodi.files import (
     private,
+    private_folder,
     read_json,
     replacing_folder,
     write_json,
@@ -29,7 +30,7 @@ FACTS = "version.json"  # in a pulled folder: which version it is, and all that 
 @private()
 def cards(origin: Origin, version: Version) -> Path:
     """Write the model card of a version, as a page and as Markdown, and what the gate said; return their folder."""
-    folder = origin.home / "cards" / version.name
+    folder = private_folder(origin.home) / "cards" / version.name
     with replacing_folder(folder) as temporary:
         _write_cards(temporary, version)
     return folder
