@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -82,11 +83,23 @@ def outputs(paths):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+@pytest.fixture(scope="module")
+def temporary(tmp_path_factory):
+    """Where temporary files of this process are made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
+        yield Path(tempfile.gettempdir())
+
+
 @pytest.fixture(scope="module", params=NAMES)
-def trained(request, tmp_path_factory):
+def trained(request, tmp_path_factory, temporary):
     paths = checkout_of(tmp_path_factory.mktemp("trained"), request.param)
     run(paths)
     return paths
+
+
+def test_leaves_no_temporary_file(trained, temporary):
+    assert list(temporary.iterdir()) == []
 
 
 def test_writes_these_files_and_no_other(trained):

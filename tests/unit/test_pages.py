@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fastapi import HTTPException
+from fastapi import FastAPI, HTTPException
+from fastapi.testclient import TestClient
 
 from luodi.airflow import pages
+from luodi.airflow.plugin import LuodiPlugin
 from luodi.errors import RemoteError
 from luodi.paths import ModelPaths
 
@@ -36,6 +38,20 @@ def show(monkeypatch):
     security.requires_access_dag = lambda method: lambda: None
     monkeypatch.setitem(sys.modules, "airflow.api_fastapi.core_api.security", security)
     return pages.app().routes[-1].endpoint
+
+
+@pytest.mark.parametrize("path", ["/auth/docs", "/auth/redoc", "/execution/docs", "/docs", "/luodi/docs"])
+def test_no_page_of_an_api_loads_anything_from_another_host(path, show):
+    """As Airflow mounts its applications, with its own setting off, and adds what the plugin has."""
+    app = FastAPI(docs_url=None, redoc_url=None)
+    for part in ("/auth", "/execution"):
+        app.mount(part, FastAPI())
+    app.mount(pages.PREFIX, pages.app())
+    for one in LuodiPlugin.fastapi_root_middlewares:
+        app.add_middleware(one["middleware"])
+    client = TestClient(app)
+    assert "https://" not in client.get(path).text
+    assert client.get("/auth/openapi.json").status_code == 200
 
 
 @pytest.fixture

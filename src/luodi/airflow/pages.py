@@ -21,6 +21,7 @@ from luodi.processes import Runner
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 PREFIX = "/luodi"
 STAGES = {"validation": "validate", "preprocess": "preprocess", "evaluation": "evaluate"}
@@ -33,6 +34,9 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
     "X-Content-Type-Options": "nosniff",
 }
+
+# Airflow's setting turns off the page of its main API alone; the others load scripts and styles from other hosts.
+FOREIGN = tuple(f"/{part}/{page}" for part in ("auth", "execution") for page in ("docs", "redoc"))
 
 _one_at_a_time = threading.Lock()  # a clone costs the api-server processes and seconds
 WAIT = 60  # seconds that a request waits for its turn
@@ -72,6 +76,21 @@ def app() -> "FastAPI":
             raise HTTPException(503, str(error)) from None
 
     return application
+
+
+class WithoutForeign:
+    """Answers for the pages `FOREIGN` that there are none; all else goes on to `app`."""
+
+    def __init__(self, app: "ASGIApp") -> None:
+        self.app = app
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        from starlette.responses import PlainTextResponse
+
+        found: ASGIApp = self.app
+        if scope["type"] == "http" and scope["path"].endswith(FOREIGN):
+            found = PlainTextResponse("This page is off: it loads scripts from other hosts.\n", 404)
+        await found(scope, receive, send)
 
 
 def content(dag_id: str, run_id: str, page: str) -> str:

@@ -14,6 +14,7 @@ class LuodiPlugin(AirflowPlugin):
 
     name = "luodi"
     timetables = [NextTick]  # noqa: RUF012, Airflow's own attribute
+    fastapi_root_middlewares = [{"middleware": pages.WithoutForeign, "name": "luodi: no foreign pages"}]  # noqa: RUF012
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,20 @@ def require_equal(path: Path, sample: NDArray[Any], expected: NDArray[np.float32
 
 
 def _convert(model: keras.Model) -> onnx.ModelProto:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _temporary(folder):
         path = Path(folder) / "model.onnx"
         model.export(path, format="onnx", verbose=False)
         return onnx.load(path)
+
+
+@contextmanager
+def _temporary(folder: str) -> Iterator[None]:
+    """Let temporary files be made in `folder`: what TensorFlow compiles it leaves lying there for good."""
+    usual, tempfile.tempdir = tempfile.tempdir, folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = usual
 
 
 def canonical(model: onnx.ModelProto, facts: dict[str, int]) -> onnx.ModelProto:
