@@ -29,6 +29,7 @@ from luodi.files import (
     read_json,
     write_text,
 )
+from luodi.guard import GRACE
 from luodi.local.embedded import BOT
 from luodi.origin import Origin
 from luodi.processes import dies_too, end_group
@@ -194,10 +195,11 @@ def stand(root: Path, origin: Origin, port: int) -> None:
     except KeyboardInterrupt:
         print("stopping Airflow", flush=True)
     finally:
+        until = time.monotonic() + GRACE / 2  # for all of them together: the guard does not wait longer for this one
         for process in parts.values():
             process.terminate()
         for process in parts.values():
-            end_group(process)
+            end_group(process, max(until - time.monotonic(), 0.1))
 
 
 def _load_dags(variables: Mapping[str, str], log: Path) -> dict[str, str | None]:
