@@ -352,18 +352,30 @@ def test_what_is_put_where_nothing_is_comes_from_nothing(two: World) -> None:
     assert two.facts("quick#production#4") == {"action": "promote", "from": None, "reason": "because"}
 
 
+def tagged_by_hand(world: World, entries: dict[str, Any], export: str) -> None:
+    """Somebody makes quick@v9.0.0 of entries, its tag naming an export."""
+    with workspace.clone(world.origin, world.commit, world.runner) as clone:
+        locks.write(clone.lock, entries)
+        clone.git("commit", "--quiet", "--all", "-m", "x")
+        clone.git("tag", "--annotate", "-m", f"x\n\n{json.dumps({'export': export})}", "quick@v9.0.0")
+        clone.git("push", "--quiet", "origin", "quick@v9.0.0")
+
+
 def test_what_does_not_predict_as_it_did_does_not_go_to_production(two: World) -> None:
     """Its files are those of its tag, yet this code, or this host, answers otherwise."""
     entries = two.entries("quick", "best")
     record(entries, "sample.json").update(record(two.entries("quick", "weak"), "sample.json"))
-    facts = {"export": registry.export_hash(entries, "quick")}
-    with workspace.clone(two.origin, two.commit, two.runner) as clone:
-        locks.write(clone.lock, entries)
-        clone.git("commit", "--quiet", "--all", "-m", "x")
-        clone.git("tag", "--annotate", "-m", f"x\n\n{json.dumps(facts)}", "quick@v9.0.0")
-        clone.git("push", "--quiet", "origin", "quick@v9.0.0")
+    tagged_by_hand(two, entries, registry.export_hash(entries, "quick"))
     before = two.refs()
     with pytest.raises(RegistryError, match=r"quick@v9\.0\.0 does not predict its sample as it did"):
+        two.move("quick", "v9.0.0")
+    assert two.refs() == before
+
+
+def test_a_tag_that_names_another_model_than_its_lock_is_refused(two: World) -> None:
+    tagged_by_hand(two, two.entries("quick", "best"), registry.export_hash(two.entries("quick", "good"), "quick"))
+    before = two.refs()
+    with pytest.raises(RegistryError, match=r"quick@v9\.0\.0 does not match its tag: .*; promote another version$"):
         two.move("quick", "v9.0.0")
     assert two.refs() == before
 
