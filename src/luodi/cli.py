@@ -182,11 +182,13 @@ def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Airflow's pages on this machine.")] = 8080,
 ) -> None:
     """Start Airflow standalone with the DAGs loaded and their schedules on; print its URL and login."""
+    from luodi import config
     from luodi.local import embedded, standalone
-    from luodi.paths import find_root
+    from luodi.paths import PARAMS, find_root
     from luodi.processes import Runner
 
     root, runner = find_root(), Runner(print)
+    config.load(root / PARAMS)  # Airflow would come up without a DAG
     origin, commit = embedded.prepare(root, runner)
     embedded.advance(origin, commit, runner)
     standalone.stand(root, origin, port)

@@ -40,14 +40,15 @@ KEY_BLOCK = re.compile(
     r"(?:(?:(?!-----BEGIN)[\s\S])*?-----END [A-Z ]*PRIVATE KEY-----|(?:(?:\s|\\n)+[\w+/=]{8,})*(?: \*\*\*)?)"
 )
 
-# Before the host, up to the last @; the password may hold what a URL may not: / ? # and, in one word or two, a space.
+# Before the host, up to the last @; the password may hold what a URL may not: / ? # @ and, in one word or two, a space.
 # A port is no password, and an @ behind the first / of a path is a path's. Whom SSH logs in is no secret: without it a
 # command is another.
 _NO_PORT = r"(?!\d{1,5}(?:[/?#\s'\"]|$))"
 _LOGIN = r"(?<=ssh:\/\/)[\w.+-]+@(?:[\w.-]+|\[[\w:.]+\])(?::\d{1,5})?(?:[/\s'\"`),;]|$)"
 USERINFO = re.compile(
     rf"(?<=:\/\/)(?!{_LOGIN})(?:"
-    r"[^/\s?#\"<>]*@"
+    rf"[^/\s:@\"<>]*:{_NO_PORT}(?:(?!:\/\/)[^\s\"<>]){{1,200}}@(?=[\w.-]+(?::\d{{1,5}})?/)"
+    r"|[^/\s?#\"<>]*@"
     rf"|[^/\s:@\"<>]*:{_NO_PORT}[^\s\"<>@]{{1,200}}@(?:[^/\s\"<>]*@)?"
     rf"|[^/\s:@\"<>]*:{_NO_PORT}(?!\s)(?:(?!:\/\/)[^\n\"<>@]){{1,80}}@(?:[^/\s\"<>]*@)?(?=[\w\[])"
     r")"
@@ -60,8 +61,10 @@ SCP = re.compile(
     r"|(?<![\w/.@:%+-])[\w.+-]+:(?![/\s])[^\s:@\"'<>]*@[^\s@\"'<>]*@(?=[\w.-])"
 )
 
-# An address in which a : or a / of the scheme is missing.
-MISTYPED = re.compile(r"(?:https?|ssh|git|ftps?|s3|gs|webdavs?|azure|hdfs)(?::/?|/{1,2})([^/\s:@]+:.+@)", re.IGNORECASE)
+# An address in which a : or a / of the scheme is missing, or the host.
+MISTYPED = re.compile(
+    r"(?:https?|ssh|git|ftps?|s3|gs|webdavs?|azure|hdfs)(?::/?|/{1,2})([^/\s:@]+:.+@)|([^/\s:@]+:.+@)$", re.IGNORECASE
+)
 
 _VALUE = r"(?P<quote>\\*[\"'])?(?P<value>(?(quote)[^\n]*?(?=(?P=quote))|(?:(?!%26|&amp;)[^\s\"'&;\\])+))"
 ASSIGNED = re.compile(rf"(?P<name>(?<![\w.-]){NAME}\\*[\"']?\s*(?:=|%3D)\s*){_VALUE}", re.IGNORECASE)
@@ -156,11 +159,14 @@ def in_address(address: str) -> Iterator[str]:
     """Yield what is secret in the address of a git repository or a DVC remote."""
     found = [one[0] for one in (*USERINFO.finditer(address), *SCP.finditer(address))]
     if not found and (mistyped := MISTYPED.match(address)):
-        found = [mistyped[1]]
+        found = [mistyped[1] or mistyped[2]]
     for one in found:
         user, colon, password = one.removesuffix("@").partition(":")
         if colon:
-            yield from (password, f"{user}:{password}")
+            yield f"{user}:{password}"
+            while password:  # what is behind an @ git takes for the host, and shows
+                yield password
+                password = password.partition("@")[2]
         elif address.startswith("http"):  # a token as the user
             yield user
     for pair in address.partition("?")[2].split("&"):

@@ -41,6 +41,7 @@ KILLED_BY_DISK = {-7, 135, -25, 153}
 UNREACHABLE = re.compile(
     r"Could not read from remote|unable to (access|connect)|does not appear to be a git|could not read Username"
     r"|Authentication failed|repository '.*' (does not exist|not found)|'remote-\S+' is not a git command"
+    r"|protocol '.*' is not supported|transport '.*' not allowed"
 )
 
 KEPT_FAILURES = 3  # clones of failed tasks kept for a look, oldest dropped first

@@ -114,6 +114,7 @@ PARAMS = [
     Case("no params", remove("params.yaml"), "validate reviews", "LuodiError", "no params.yaml in .* or above it"),
     Case("empty params", write("params.yaml", b""), "validate reviews", "WrongValue", "whole file"),
     Case("broken params", write("params.yaml", b"models: ["), "validate reviews", "ParamsError", "not YAML in UTF-8"),
+    Case("broken params up", write("params.yaml", b"models: ["), "up", "ParamsError", "not YAML in UTF-8"),
     Case("misspelt key", params("epochs:", "epoch:"), "train reviews", "UnknownKey", "did you mean 'epochs'"),
     Case("misspelt block", params("validate:", "valdate:"), "run reviews", "UnknownKey", "did you mean 'validate'"),
     Case("wrong type", params(r"epochs: \d+", "epochs: many"), "train reviews", "WrongValue", "integer, found 'many'"),

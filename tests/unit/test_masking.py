@@ -24,6 +24,7 @@ PLANTED = {
     "ssh": f"ssh://me:{S}@host/x and ssh://me@{S}@host/x",
     "token as user": f"https://{S}@github.com/x",
     "@ in a password": f"https://user:p@{S}@host/x",
+    "@ and / in a password": f"https://user:p@ss/{S}@host:8080/x",
     "/ in a password": f"https://user:pa/{S}@host/x",
     "#? in a password": f"https://user:p#{S}?d@host/x",
     "space in a password": f"Cloning into 'x' from 'https://user:pa {S}@host/x'",
@@ -154,7 +155,7 @@ def test_a_switch_a_number_and_a_path_are_no_secrets(value, monkeypatch):
     assert redact(f"see {value}, 5 of 1234 is true") == f"see {value}, 5 of 1234 is true"
 
 
-ADDRESSES = ["https://me:{}@host/x", "https://me:p/{}@host/x", "https://me:a b{}@host/x", "me:{}@host:x", "https://{}@host",
+ADDRESSES = ["https://me:{}@host/x", "https://me:p/{}@host/x", "https://me:a b{}@host/x", "me:{}@host:x", "me:{}@", "https://{}@host",
              "https://host/x?sig={}"]  # fmt: skip
 
 
@@ -233,7 +234,7 @@ ADDRESSES = [
     f"https://127.0.0.1:9/x.git?access_token={S}", f"https://oauth2:glpat-{S}{S}@127.0.0.1:9/x.git",
     f"ssh://user:{S}@127.0.0.1:9/x.git", f"htps://user:{S}@127.0.0.1:9/x.git", f"https:/user:{S}@127.0.0.1:9/x.git",
     f"https//user:{S}@127.0.0.1:9/x.git", f"https:user:{S}@127.0.0.1:9/x.git", f"ftp://user:{S}@127.0.0.1:9/x.git",
-    f"http://user:{S}%40more@127.0.0.1:9/x.git",
+    f"http://user:{S}%40more@127.0.0.1:9/x.git", f"https://user:p@ss/{S}@127.0.0.1:9/x.git", f"://user:{S}@127.0.0.1:9/x",
 ]  # fmt: skip
 
 
