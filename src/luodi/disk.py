@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import resource
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,9 +42,12 @@ def explain(error: BaseException) -> LuodiError | None:
 
 def full_in(output: str, folder: Path) -> DiskFull | None:
     """Return the error of a full disk if a command that worked in `folder` printed one before it failed."""
-    if not (found := _FULL.search(output)):
+    # "disk I/O error" is what SQLite says of a file that may not grow, and of a broken disk.
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    found = _FULL.search(output) or (limit != resource.RLIM_INFINITY and re.search("disk I/O error", output))
+    if not found:
         return None
-    limited = found[0].startswith(("File", "died")) or found[0].endswith("27")
+    limited = found[0].startswith(("File", "died", "disk I/O")) or found[0].endswith("27")
     return full(_named(output, found.start()) or f"below {folder}", limited)
 
 

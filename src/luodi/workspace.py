@@ -315,12 +315,15 @@ def clone(
             yield _make(root, origin, commit, runner, root / ".dvc" / "cache" if own_cache else shared)
         except Exception as error:
             told = error if isinstance(error, LuodiError) else disk.explain(error)
-            # Nothing is kept where there is no room.
-            kept = origin.home if isinstance(told, DiskFull) else _keep_failure(root, origin.home / "failed")
+            gone, kept = re.escape(str(root)), f"below {origin.home}"
+            if isinstance(told, DiskFull):  # nothing is kept where there is no room
+                gone = rf"(?:below )?{gone}[^\s:]*"
+            else:
+                kept = str(_keep_failure(root, origin.home / "failed"))
             if told is None:
                 raise
             # It may name a report there.
-            told.args = tuple(str(line).replace(str(root), str(kept)) for line in told.args)
+            told.args = tuple(re.sub(gone, lambda _: kept, str(line)) for line in told.args)
             raise told from None
         finally:
             shutil.rmtree(root, ignore_errors=True)

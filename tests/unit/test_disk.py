@@ -141,6 +141,36 @@ def test_a_full_disk_that_ended_airflow_is_told_in_a_line(log: str, message: str
     assert isinstance(told, DiskFull) and str(told).startswith(message) and "\n" not in str(told)
 
 
+def test_a_database_that_may_not_grow_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "airflow.log").write_text(
+        "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) disk I/O error\n"
+    )
+    assert type(standalone._failed(StageFailed, "it failed", tmp_path / "airflow.log")) is StageFailed
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10**9, before[1]))
+    try:
+        told = standalone._failed(StageFailed, "it failed", tmp_path / "airflow.log")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert isinstance(told, DiskFull) and str(told).startswith("it failed: a file may not grow further")
+
+
+@pytest.mark.parametrize("where", ["{}/.git/index.lock", "below {}"])
+def test_a_full_disk_names_what_is_there_after_the_clone_is_gone(where: str, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    for command in (["init", "--quiet", "-b", "main", str(project)], ["commit", "--quiet", "--allow-empty", "-m", "x"]):
+        workspace.git(
+            Origin(str(project), "main", None, tmp_path), Runner(print),
+            project if project.exists() else tmp_path, "-c", "user.name=x", "-c", "user.email=x", *command,
+        )  # fmt: skip
+    origin = Origin(str(project), "main", None, tmp_path / "home")
+    with (
+        pytest.raises(DiskFull, match=rf"full while writing below {origin.home}: free"),
+        workspace.clone(origin, "main", Runner(print)) as clone,
+    ):
+        raise disk.full(where.format(clone.root))
+
+
 def test_another_end_of_airflow_shows_the_end_of_its_log(tmp_path: Path) -> None:
     (tmp_path / "airflow.log").write_text("error: a stage failed\n")
     told = standalone._failed(StageFailed, "it failed", tmp_path / "airflow.log")
