@@ -239,10 +239,10 @@ class Workspace:
             found = self.root / path
             if path in paths and (folder_checksum(found) if found.is_dir() else checksum(found)) != md5:
                 bad = " ".join(shlex.quote(str(_place(self._cache(), one))) for one in _bad(self._cache(), md5))
-                raise RegistryError(
-                    f"{path} does not match its hash {md5} in dvc.lock: its files were changed in the DVC cache; "
-                    f"remove them with `rm -f {bad}`, and run it again"
+                why = (
+                    f"its files were changed in the DVC cache; remove them with `rm -f {bad}`, and" if bad else "please"
                 )
+                raise RegistryError(f"{path} does not match its hash {md5} in dvc.lock: {why} run it again")
 
     def _outputs(self) -> dict[str, str]:
         """Path -> MD5 of all that dvc.lock and data.dvc record."""

@@ -545,7 +545,7 @@ def declining(scene: Scene) -> None:
 
 
 GIT = [
-    Case("holds ({files}): commit or stash", write("notes.txt", "x"), cleaned),
+    Case("holds ({', '.join(changed[:5])}): commit or stash", write("notes.txt", "x"), cleaned),
     Case(
         "into .gitignore",
         both(
@@ -1011,6 +1011,8 @@ AIRFLOW = "takes Airflow a minute; tests/dags has it"
 YAML = "it names the line; tests/unit/test_yaml12.py has it"
 RACE = "a race: what failed is done again"
 WHY_NOT = {
+    "git is told not to look at": "tests/integration/test_commits.py runs the command",
+    "is a git repository of SHA-256 objects": "its owner may only make another; tests/integration/test_commits.py",
     "expected text or image, found": USAGE,
     "--label-column and --encoding are for": USAGE,
     "name a version, such as": USAGE,
