@@ -392,7 +392,7 @@ def models_list(
     newest = None if every else console.NEWEST
     listed = {name: registry.versions(repository, name, newest and newest + 1) for name in names}
     if model and not listed[model]:
-        raise NoVersion(f"no version of {model} at all: `luodi models` lists what there is")
+        raise NoVersion(f"no version of {shown(model)} at all: `luodi models` lists what there is")
     console.show_versions(listed, newest)
     for name, versions in listed.items():
         if newest and versions and (more := len(registry.numbers(repository, name)) - newest) > 0:

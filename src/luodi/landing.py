@@ -359,7 +359,8 @@ def _refusal(clone: Workspace, refs: list[str], error: CommandFailed) -> LuodiEr
     said = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
     if not reasons:
         return error
-    if tag := registry.damaged_tag(registry.mirror(origin, clone.runner), error.output):
+    if tags := registry.damaged_tags(clone.git("ls-remote", "--quiet", "--refs", "origin"), error.output):
+        tag, *_ = tags
         remove = shlex.join(["git", "update-ref", "-d", f"refs/tags/{tag}"])
         return PushRejected(
             f"git origin {origin.address} refuses every push, for its tag {tag} is damaged: "

@@ -30,6 +30,7 @@ from luodi.masking import redact
 from luodi.origin import Origin
 from luodi.paths import ModelPaths
 from luodi.processes import ELSEWHERE, CommandFailed, Runner
+from luodi.terminal import shown
 from luodi.workspace import Workspace
 
 PRODUCTION = "production"
@@ -48,11 +49,14 @@ TAGGED = re.compile(
     re.DOTALL,
 )
 DAMAGED = re.compile(
-    r"^(?:remote: )?fatal: (?:bad|loose|packed) object (?:refs/tags/(?P<tag>\S+)|(?P<object>[0-9a-f]{40,}))", re.M
+    r"^(?:remote: )?fatal: (?:(?:bad|loose|packed) object|remote error: upload-pack: not our ref) "
+    r"(?:refs/tags/(?P<tag>\S+)|(?P<object>[0-9a-f]{40,}))",
+    re.M,
 )
 """What git says when it gives up at a ref, or at the object that one names."""
 LEVELS = 50  # of facts within facts
 REMOTE = "luodi"  # what a mirror calls its origin
+REFS = "--format=%(objectname)%09%(refname)"  # as `git ls-remote` lists them
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,8 @@ def find(repository: Path, model: str, number: str = PRODUCTION) -> Version:
         raise NoVersion(
             f"no version of {model} is in production: `luodi promote {newest}` puts the newest there; there is: {known}"
         )
-    raise NoVersion(f"no {model}@{number} in the registry; there is: {known or f'no version of {model} at all'}")
+    asked = shown(f"{model}@{number}")
+    raise NoVersion(f"no {asked} in the registry; there is: {known or f'no version of {shown(model)} at all'}")
 
 
 def same(known: Iterable[Version], export: str) -> Version | None:
@@ -414,10 +419,11 @@ def mirror(origin: Origin, runner: Runner) -> Path:
             return path
         except CommandFailed:
             pass  # git was killed in it, say, and left a lock, which would keep everybody out: begin anew
-    options = ("--quiet", "--mirror", f"--origin={REMOTE}")
     try:
         with replacing_folder(path) as folder:
-            workspace.git(origin, runner, origin.home, "clone", *options, origin.address, str(folder))
+            workspace.git(origin, runner, folder, "init", "--quiet", "--bare")
+            workspace.git(origin, runner, folder, "config", f"remote.{REMOTE}.url", origin.address)
+            _follow(origin, folder, runner)
     except CommandFailed as error:
         said = redact(error.output.strip().rpartition("\n")[2])
         raise GitError(
@@ -432,18 +438,46 @@ def _holds_password(mirror: Path, origin: Origin) -> bool:
 
 
 def _follow(origin: Origin, path: Path, runner: Runner) -> None:
-    """Fetch what is new; to compare is cheaper than to fetch nothing."""
-    form = "--format=%(objectname)%09%(refname)"
+    """Fetch what is new, but for tags that the origin cannot give; to compare is cheaper than to fetch nothing."""
     theirs = workspace.git(origin, runner, path, "ls-remote", "--quiet", "--refs", origin.address)
-    if sorted(theirs.splitlines()) != sorted(workspace.git(origin, runner, path, "for-each-ref", form).splitlines()):
-        options = ("--quiet", "--prune", "--force", "--no-write-fetch-head")
-        workspace.git(origin, runner, path, "fetch", *options, origin.address, "+refs/*:refs/*")
+    if sorted(theirs.splitlines()) == sorted(workspace.git(origin, runner, path, "for-each-ref", REFS).splitlines()):
+        return
+    options = ("--quiet", "--prune", "--force", "--no-write-fetch-head")
+    lost: list[str] = []
+    while True:
+        try:
+            without = (f"^refs/tags/{tag}" for tag in lost)
+            workspace.git(origin, runner, path, "fetch", *options, origin.address, "+refs/*:refs/*", *without)
+            return
+        except CommandFailed as error:
+            more = damaged_tags(theirs, error.output)
+            if not more or more[0] in lost:
+                raise
+            for tag in more:
+                _tell_lost(origin.address, tag)
+            lost += more
 
 
-def damaged_tag(repository: Path, said: str) -> str | None:
-    """Return the tag that git gave up at, by what it said; None if it was at something else."""
-    named = {oid: name for name, oid in _listed(repository, "refs/tags")}
-    return next((found["tag"] or named.get(found["object"]) for found in DAMAGED.finditer(said)), None)
+@functools.cache
+def _tell_lost(address: str, tag: str) -> None:
+    remove = shlex.join(["git", "update-ref", "-d", f"refs/tags/{tag}"])
+    print(
+        f"warning: the tag {tag} is left out: its object is missing or damaged in {redact(address)}; "
+        f"`{remove}` there removes it",
+        file=sys.stderr,
+    )
+
+
+def damaged_tags(refs: str, said: str) -> list[str]:
+    """Return the tags that git gave up at, by what it said; none if it was at something else.
+
+    Args:
+        refs: Ids and names, as `git ls-remote` lists them.
+    """
+    for found in DAMAGED.finditer(said):
+        if tags := [found["tag"]] if found["tag"] else re.findall(rf"^{found['object']}\trefs/tags/(.+)$", refs, re.M):
+            return tags
+    return []
 
 
 @private()
@@ -460,10 +494,12 @@ def set_aside(origin: Origin) -> None:
         read = _git(bare, "rev-list", "--no-walk", "--quiet", "--all")
         if not read.returncode:
             return
-        if (tag := damaged_tag(bare, read.stderr.decode(errors="replace"))) is None:
+        refs = _git(bare, "for-each-ref", REFS).stdout
+        if not (tags := damaged_tags(refs.decode(errors="replace"), read.stderr.decode(errors="replace"))):
             raise GitError(
                 f"{bare} is damaged, and no tag is the reason: see `git -C {bare} fsck`, or restore a backup"
             )
+        tag = tags[0]
         kept = origin.home / "damaged" / tag
         kept.parent.mkdir(parents=True, exist_ok=True)
         if (bare / "refs" / "tags" / tag).is_file():

@@ -163,9 +163,31 @@ def require_set_aside(there, origin, capfd):
         clone.git("push", "--quiet", "origin", "HEAD:refs/heads/other")
 
 
+@pytest.mark.parametrize("plant", BROKEN.values(), ids=BROKEN)
+def test_a_tag_that_the_origin_cannot_give_is_left_out(there, plant, tmp_path, capfd):
+    """Where the origin is not a folder of this host, all tags come together, or none."""
+    origin = Origin(f"file://{there.path}", "main", None, tmp_path / "elsewhere")
+    for place, name in enumerate([ODD, "reviews#production#3"]):
+        plant(there, name)
+        for _ in range(2):
+            mirror = registry.mirror(origin, Runner(print))
+            assert registry.find(mirror, "reviews").number == "v1.1.0"
+            assert [version.number for version in registry.versions(mirror, "reviews")] == ["v1.1.0", "v1.0.0"]
+        said = capfd.readouterr().err
+        assert [line for line in said.splitlines() if name in line], said
+        assert len(said.splitlines()) == 1, "told once"
+        if place:
+            break
+    for remedy in (f"git update-ref -d refs/tags/{ODD}", re.findall("`(.*)` there removes it", said)[0]):
+        subprocess.run(shlex.split(remedy), cwd=there.path, check=True)
+    registry.mirror(origin, Runner(print))
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("plant", [ref, BROKEN["no tag at all"]], ids=["no object", "no tag at all"])
-def test_elsewhere_a_person_is_told_to_remove_it(there, plant, tmp_path, somebody):
-    origin = Origin(str(there.path), "main", None, tmp_path / "elsewhere")
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_elsewhere_a_person_is_told_to_remove_it(there, plant, scheme, tmp_path, somebody):
+    origin = Origin(f"{scheme}{there.path}", "main", None, tmp_path / "elsewhere")
     plant(there, ODD)
     with workspace.clone(origin, "main", Runner(print)) as clone:
         refs = [f"{clone.git('commit-tree', '-m', 'x', 'HEAD^{tree}').strip()}:refs/heads/other"]

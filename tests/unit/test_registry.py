@@ -120,6 +120,9 @@ def test_no_tags_no_versions(repository):
     assert registry.models(repository.path) == []
     with pytest.raises(NoVersion, match=r"no reviews@production .* no version of reviews at all"):
         registry.find(repository.path, "reviews")
+    with pytest.raises(NoVersion) as caught:
+        registry.find(repository.path, "x" * 5000)
+    assert len(str(caught.value)) < 700
 
 
 def test_versions_of_two_models(repository):
@@ -198,7 +201,7 @@ def test_what_lies_on_this_host_is_not_mirrored(repository, tmp_path):
 
 
 def test_an_origin_that_git_cannot_read_is_named(repository, tmp_path):
-    (repository.path / ".git" / "refs" / "tags" / "reviews@v1.0.0").write_text("2" * 40)
+    (repository.path / ".git" / "refs" / "heads" / "main").write_text("2" * 40)
     with pytest.raises(
         GitError, match=r"git origin file://.* cannot be read: run `git fsck` there, and mend it \(fatal"
     ):
