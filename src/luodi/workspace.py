@@ -240,7 +240,9 @@ class Workspace:
             if path in paths and (folder_checksum(found) if found.is_dir() else checksum(found)) != md5:
                 bad = " ".join(shlex.quote(str(_place(self._cache(), one))) for one in _bad(self._cache(), md5))
                 why = (
-                    f"its files were changed in the DVC cache; remove them with `rm -f {bad}`, and" if bad else "please"
+                    f"its files were changed in the DVC cache; remove them with `rm -f {bad}`, and"
+                    if bad
+                    else "it did not come whole;"
                 )
                 raise RegistryError(f"{path} does not match its hash {md5} in dvc.lock: {why} run it again")
 
