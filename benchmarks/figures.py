@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from luodi.paths import ModelPaths
+from luodi.project.paths import ModelPaths
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")

@@ -29,8 +29,10 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import binom
 
-from luodi import config, gate, metrics
-from luodi.metrics import Floats, Ints, Scored
+from luodi import config
+from luodi.registry import gate
+from luodi.scoring import metrics
+from luodi.scoring.metrics import Floats, Ints, Scored
 
 ROOT = Path(__file__).resolve().parent.parent
 REVIEWS = (889, 860)  # test rows of each class

@@ -22,15 +22,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from luodi import config
-from luodi.data import sources, text
-from luodi.paths import ModelPaths
+from luodi.data import builtin_datasets, text
+from luodi.project.paths import ModelPaths
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def corpus(folder: Path, rows: int) -> pa.Table:
     """`rows` distinct rows of text, label, source."""
-    (shard,) = sources.fetch("reviews", folder)
+    (shard,) = builtin_datasets.fetch("reviews", folder)
     table = pq.read_table(shard)
     table = table.filter(pa.compute.greater(pa.compute.utf8_length(table["text"]), 0))
     picked = table.take(pa.array(np.random.default_rng(0).integers(0, table.num_rows, rows)))

@@ -30,9 +30,10 @@ sys.path[:1] = [str(ROOT / "tests" / "integration")]  # not this folder: it has 
 
 from actors import GITCONFIG, Template, git, make  # noqa: E402, the tests' tiny project
 
-from luodi import landing, locks, registry, workspace  # noqa: E402
-from luodi.origin import Origin  # noqa: E402
-from luodi.processes import Runner  # noqa: E402
+from luodi.project import locks, workspace  # noqa: E402
+from luodi.project.origin import Origin  # noqa: E402
+from luodi.registry import promotion, tags  # noqa: E402
+from luodi.system.processes import Runner  # noqa: E402
 
 MODEL, FIRST, NEXT = "quick", "weak", "best"
 COMMIT = """\
@@ -86,7 +87,7 @@ class World:
 
     def read(self) -> dict[str, float]:
         start = clock()
-        found = registry.versions(self.bare, MODEL)
+        found = tags.versions(self.bare, MODEL)
         seconds = clock() - start
         assert len(found) == self.versions
         return {"registry.versions": seconds}
@@ -103,10 +104,10 @@ class World:
         refs, started = self._refs(), clock()
         runner = Timed(lambda line: None)
         entries = self.template.entries[MODEL, NEXT]
-        landed = landing.register(self.origin, self.template.commit, MODEL, entries, runner)
+        landed = promotion.register(self.origin, self.template.commit, MODEL, entries, runner)
         whole, others, started = clock() - started, runner.others, clock()
         assert landed.new, landed.decision
-        landing.move(self.origin, MODEL, None, runner, action="rollback", reason="")
+        promotion.move(self.origin, MODEL, None, runner, action="rollback", reason="")
         back = clock() - started
         new = "\n".join(f"delete {name}" for name in self._refs().keys() - refs.keys())
         git(self.bare, "update-ref", "--stdin", stdin=f"update refs/heads/main {refs['refs/heads/main']}\n{new}\n")
@@ -129,7 +130,7 @@ def make_world(template: Template, folder: Path, versions: int, loose: bool) -> 
         with workspace.clone(origin, template.commit, runner) as clone:
             locks.write(clone.lock, locks.merge(locks.read(clone.lock), MODEL, entries))
             clone.dvc("push", *entries)
-    landing.register(origin, template.commit, MODEL, template.entries[MODEL, FIRST], runner)
+    promotion.register(origin, template.commit, MODEL, template.entries[MODEL, FIRST], runner)
     grow(Path(origin.git), versions)
     if loose:
         (pack,) = (folder / "origin.git" / "objects" / "pack").glob("*.pack")

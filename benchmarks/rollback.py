@@ -17,8 +17,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import yaml
 
-from luodi.data import sources
-from luodi.paths import ModelPaths
+from luodi.data import builtin_datasets
+from luodi.project.paths import ModelPaths
 
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDING = 2  # float32 values of an n-gram
@@ -44,7 +44,7 @@ def run(root: Path, *command: str) -> float:
 def prepare(root: Path, buckets: int) -> None:
     """A checkout with a slice of the reviews as its data, and a model with `buckets` n-grams."""
     run(ROOT, "git", "clone", "--quiet", str(ROOT), str(root))
-    (shard,) = sources.fetch("reviews", root / "whole")
+    (shard,) = builtin_datasets.fetch("reviews", root / "whole")
     whole = pq.read_table(shard)
     shard.unlink()
     (root / "whole").rmdir()

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from project import ROOT, Done, Project
 
-from luodi.data import sources
+from luodi.data import builtin_datasets
 from luodi.local import embedded
-from luodi.processes import Runner
+from luodi.system.processes import Runner
 
 STEP = 23  # every 23rd review: 1,528 rows
 SMALL: dict[str, dict[str, Any]] = {
@@ -57,7 +57,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
             (project.root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, project.root / name)
     keep_only(project, "reviews")
-    (shard,) = sources.fetch("reviews", folder / "whole")
+    (shard,) = builtin_datasets.fetch("reviews", folder / "whole")
     whole = pq.read_table(shard)
     (project.root / "data" / "reviews").mkdir(parents=True)
     pq.write_table(whole.take(list(range(0, len(whole), STEP))), project.root / "data" / "reviews" / "slice.parquet")

@@ -12,10 +12,11 @@ from typing import Any
 import psutil
 import yaml
 
-from luodi import locks, registry
 from luodi.local import checkout
-from luodi.origin import Origin
-from luodi.registry import Version
+from luodi.project import locks
+from luodi.project.origin import Origin
+from luodi.registry import tags
+from luodi.registry.tags import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 FOREIGN = ("LUODI_", "GIT_", "DVC_", "AIRFLOW", "PYTHON")
@@ -85,7 +86,7 @@ class Project:
         return locks.parse(self.bare("show", f"{ref}:dvc.lock"), ref)
 
     def versions(self) -> list[Version]:
-        return registry.versions(Path(self.origin.git), "reviews")
+        return tags.versions(Path(self.origin.git), "reviews")
 
     def copy(self, name: str) -> "Project":
         """A copy beside this one that shares nothing with it."""

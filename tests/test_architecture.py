@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from luodi import config, graph
-from luodi.paths import ModelPaths
+from luodi import config
+from luodi.project import graph
+from luodi.project.paths import ModelPaths
 
 ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
@@ -16,7 +17,7 @@ MODELS = sorted(PARAMS.models)
 STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
 
 # These start a stage, or word its errors: nothing in them can change what a stage writes.
-PLUMBING = {"luodi", "luodi.cli", "luodi.errors", "luodi.processes"}
+PLUMBING = {"luodi", "luodi.cli", "luodi.errors", "luodi.system.processes"}
 
 # The files of each stage, by the names that ModelPaths gives them.
 OUTPUTS = {
@@ -140,9 +141,9 @@ def test_every_path_is_the_output_of_one_stage() -> None:
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("model", MODELS)
 def test_params_cover_the_blocks_that_the_stage_reads(model: str, stage: str) -> None:
-    """A stage reads its block as `config.BLOCK`; what it reads must be among its params, and the reverse."""
+    """A stage reads its block as `settings.BLOCK`; what it reads must be among its params, and the reverse."""
     read = set()
-    for name in imports_of(stage, PARAMS.models[model].modality) - {"luodi.config"}:
+    for name in imports_of(stage, PARAMS.models[model].modality):
         path = module_file(name)
         assert path is not None
         read |= {
@@ -150,9 +151,8 @@ def test_params_cover_the_blocks_that_the_stage_reads(model: str, stage: str) ->
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
             if isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
-            and node.value.id in ("config", "model_config")
+            and node.value.id == "settings"
             and node.attr.rstrip("_") in ("modality", "labels", *STAGES)
-            and node.attr != "Model"
         }
     declared = {key.split(".")[2] for key in stage_graph(model)[stage]["params"]}
     assert read <= declared, f"{stage} reads {read - declared}, which its params do not name"

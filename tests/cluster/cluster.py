@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from luodi import locks
+from luodi.project import locks
 
 if TYPE_CHECKING:
     from project import Project

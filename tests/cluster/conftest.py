@@ -10,7 +10,7 @@ import pytest
 import yaml
 from cluster import MODELS, Cluster, wait_for
 
-from luodi.data import sources
+from luodi.data import builtin_datasets
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
@@ -36,7 +36,7 @@ def project(make_project: Callable[[str], Any]) -> Any:
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     params["models"]["digits"] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["models"]["digits"]
     path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    sources.fetch("digits", project.root / "data" / "digits")
+    builtin_datasets.fetch("digits", project.root / "data" / "digits")
     project.run("dvc", "add", "--quiet", "data")
     project.git("commit", "--quiet", "--all", "--message", "Two models")
     return project

@@ -41,7 +41,7 @@ PUSH = """
 export DVC_SITE_CACHE_DIR=/tmp/site; cd "$(mktemp -d)"; dvc init --quiet --no-scm; echo a > a; dvc add --quiet a
 dvc remote add --quiet --default server ssh://git@HOST:2222/srv/git
 dvc remote modify server keyfile /run/secrets/git_key
-python -P "$(python -c 'from luodi import checked_dvc; print(checked_dvc.__file__)')" push 2>&1 || true
+python -P "$(python -c 'from luodi.project import strict_dvc; print(strict_dvc.__file__)')" push 2>&1 || true
 """
 # CUDA as TensorFlow was built for it; to load them takes no driver.
 CUDA = """

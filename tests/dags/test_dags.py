@@ -11,8 +11,9 @@ import pytest
 import yaml
 from project import Project
 
-from luodi import config, graph
+from luodi import config
 from luodi.airflow.operators import to_skip
+from luodi.project import graph
 
 HEAVY = {"tensorflow", "keras", "pandas", "great_expectations", "dvc", "sklearn", "onnxruntime", "gto", "scipy"}
 

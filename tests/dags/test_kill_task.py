@@ -14,7 +14,7 @@ from project import Done, Project
 
 from luodi.errors import Held
 from luodi.local import embedded, standalone
-from luodi.processes import Runner
+from luodi.system.processes import Runner
 
 pytestmark = pytest.mark.slow
 

@@ -14,9 +14,9 @@ import pytest
 import silence
 from project import Done, Project
 
-from luodi import locks
 from luodi.errors import Held, StageFailed, Unproven
-from luodi.inference import Classifier
+from luodi.project import locks
+from luodi.scoring.inference import Classifier
 
 STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
 TEXTS = ["质量很好，下次还会再来", '太差了，"退货"也不理', "一般", "hello, world", "", " 书 \t还不错 "]

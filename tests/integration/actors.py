@@ -34,14 +34,16 @@ import pyarrow.parquet as pq
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from luodi import config, graph, inference, locks
+from luodi import config
 from luodi.data.text import Encoder
 from luodi.errors import LuodiError
 from luodi.files import checksum, folder_checksum, read_json, write_json
-from luodi.origin import Origin
-from luodi.paths import ModelPaths
-from luodi.processes import CommandFailed, Runner
+from luodi.project import graph, locks
+from luodi.project.origin import Origin
+from luodi.project.paths import ModelPaths
+from luodi.scoring import inference
 from luodi.stages import evaluate
+from luodi.system.processes import CommandFailed, Runner
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = {"quick": "auto", "careful": "human"}
@@ -188,7 +190,7 @@ def _challenger(checkout: Path, cache: Path, model: str, name: str) -> dict[str,
     write_json(paths.preprocess_summary, {"rows": SPLITS, "sources": {"shop": sum(SPLITS.values())}})
     np.save(paths.baseline_scores, np.full((SPLITS["test"], 2), 0.5, np.float32), allow_pickle=False)
     with contextlib.redirect_stdout(io.StringIO()):
-        evaluate.run(config.model(config.load(paths.params), model), paths)
+        evaluate.run(config.settings_of(config.load(paths.params), model), paths)
     paths.evaluation_report.write_text(f"The report of {name}.\n")
 
     def value(key: str) -> Any:
@@ -305,22 +307,22 @@ class World:
         return copy.deepcopy(dict(self.template.entries[model, challenger]))
 
     def land(self, model: str, what: str | Mapping[str, Any], **more: Any) -> Any:
-        """Register a challenger, or entries, as `luodi.landing` does."""
-        from luodi import landing
+        """Register a challenger, or entries, as `luodi.registry.promotion` does."""
+        from luodi.registry import promotion
 
         entries = self.entries(model, what) if isinstance(what, str) else what
-        return landing.register(self.origin, self.commit, model, entries, self.runner, **more)
+        return promotion.register(self.origin, self.commit, model, entries, self.runner, **more)
 
     def judge(self, model: str, what: str | Mapping[str, Any]) -> dict[str, Any]:
-        from luodi import trial
+        from luodi.registry import champion
 
         entries = self.entries(model, what) if isinstance(what, str) else what
-        return trial.decide(self.origin, self.commit, model, entries, self.runner)
+        return champion.decide(self.origin, self.commit, model, entries, self.runner)
 
     def move(self, model: str, number: str | None, action: str = "promote") -> Any:
-        from luodi import landing
+        from luodi.registry import promotion
 
-        return landing.move(self.origin, model, number, self.runner, action=action, reason="because")
+        return promotion.move(self.origin, model, number, self.runner, action=action, reason="because")
 
     def git(self, *arguments: str) -> str:
         return git(Path(self.origin.git), *arguments)
@@ -330,9 +332,9 @@ class World:
 
     def stages(self, model: str) -> dict[str, str | None]:
         """Number -> stage of its versions, newest first."""
-        from luodi import registry
+        from luodi.registry import tags
 
-        return {version.number: version.stage for version in registry.versions(Path(self.origin.git), model)}
+        return {version.number: version.stage for version in tags.versions(Path(self.origin.git), model)}
 
     def facts(self, tag: str) -> dict[str, Any]:
         """The JSON of a tag's message."""
@@ -370,7 +372,7 @@ def spare_time(change: Callable[[Any, str, Any], None] = setattr) -> None:
     import dvc.utils.serialize._yaml
     import dvc.utils.strictyaml
 
-    from luodi import gate, trial
+    from luodi.registry import champion, gate
 
     read = functools.cache(functools.partial(yaml.load, Loader=yaml.CSafeLoader))
     check, checked = dvc.utils.strictyaml.validate, set[Any]()
@@ -390,7 +392,7 @@ def spare_time(change: Callable[[Any, str, Any], None] = setattr) -> None:
     change(yaml, "SafeLoader", yaml.CSafeLoader)
     change(dvc.cli.parser, "get_main_parser", functools.cache(dvc.cli.parser.get_main_parser))
     dvc.cli.parser.get_main_parser()
-    for module in (trial, evaluate):
+    for module in (champion, evaluate):
         change(module, "REPEATS", 1)
     change(gate, "DRAWS", 20)
 
@@ -598,7 +600,7 @@ def _land(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outc
 
 def _push(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:
     """What the tasks of the stages do after they ran."""
-    from luodi import workspace
+    from luodi.project import workspace
 
     entries = template.entries[plan.model, plan.challenger]
     with workspace.clone(origin, template.commit, runner) as clone:
@@ -609,20 +611,20 @@ def _push(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outc
 
 def _register(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:
     """What the tasks gate, approve and register do; where nobody is asked, the gate's part is left to register."""
-    from luodi import landing, trial
     from luodi.errors import Held
+    from luodi.registry import champion, promotion
 
     entries = template.entries[plan.model, plan.challenger]
-    decision, approval = None, landing.AUTO
+    decision, approval = None, promotion.AUTO
     if MODELS[plan.model] == "human":
-        decision = trial.decide(origin, template.commit, plan.model, entries, runner)
-        if decision["verdict"] in landing.WANTED["human"]:
+        decision = champion.decide(origin, template.commit, plan.model, entries, runner)
+        if decision["verdict"] in promotion.WANTED["human"]:
             runner.ask("person", "approves")
             approval = {"mode": "human", "by": "Tester", "at": "2024-05-01T00:00:00+00:00", "comment": ""}
         elif decision["verdict"] != "unchanged":
             return Outcome("refused", decision["verdict"])
     try:
-        landed = landing.register(
+        landed = promotion.register(
             origin, template.commit, plan.model, entries, runner, decision=decision, approval=approval
         )
     except Held as error:
@@ -633,29 +635,30 @@ def _register(plan: Plan, template: Template, origin: Origin, runner: Local) -> 
 
 
 def _promote(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:
-    from luodi import landing, registry
+    from luodi.registry import promotion, tags
 
-    known = registry.versions(registry.mirror(origin, runner), plan.model)
-    export = registry.export_hash(template.entries[plan.model, plan.challenger], plan.model)
+    known = tags.versions(tags.mirror(origin, runner), plan.model)
+    export = tags.export_hash(template.entries[plan.model, plan.challenger], plan.model)
     numbers = [version.number for version in known if version.facts["export"] == export]
     number = numbers[0] if numbers else "v0.0.0"
-    moved, _ = landing.move(origin, plan.model, number, runner, action="promote", reason="because")
+    moved, _ = promotion.move(origin, plan.model, number, runner, action="promote", reason="because")
     return Outcome("moved", moved.name)
 
 
 def _rollback(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:
-    from luodi import landing
+    from luodi.registry import promotion
 
-    moved, _ = landing.move(origin, plan.model, None, runner, action="rollback", reason="because")
+    moved, _ = promotion.move(origin, plan.model, None, runner, action="rollback", reason="because")
     return Outcome("moved", moved.name)
 
 
 def _open(plan: Plan, template: Template, origin: Origin, runner: Local) -> Outcome:
-    from luodi import registry, sample
-    from luodi.inference import Classifier
+    from luodi.registry import tags
+    from luodi.scoring import sample
+    from luodi.scoring.inference import Classifier
 
-    version = registry.find(Path(origin.git), plan.model)
-    with registry.opened(origin, version, runner, "export", "sample", own_cache=True) as clone:
+    version = tags.find(Path(origin.git), plan.model)
+    with tags.opened(origin, version, runner, "export", "sample", own_cache=True) as clone:
         paths = ModelPaths(clone.root, plan.model)
         sample.check(paths.sample, Classifier.load(paths.export), version.name)
     return Outcome("opened", version.name)

@@ -6,7 +6,7 @@ import sys
 import pytest
 from project import Done
 
-from luodi.workspace import KEPT_FAILURES
+from luodi.project.workspace import KEPT_FAILURES
 
 TASKS, ROUNDS = 4, 15
 
@@ -49,8 +49,8 @@ def test_tasks_of_one_host_do_not_disturb_each_other(ready: Done) -> None:
 
 def test_a_clone_is_private(ready: Done) -> None:
     """It pushes nowhere by itself, reads no cache but the origin's, and leaves the checkout alone."""
-    from luodi import workspace
-    from luodi.processes import Runner
+    from luodi.project import workspace
+    from luodi.system.processes import Runner
 
     project = ready.project
     before = project.bare("for-each-ref"), project.git("status", "--porcelain", "--ignored")

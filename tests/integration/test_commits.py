@@ -28,13 +28,14 @@ import yaml
 from actors import GITCONFIG, QUALITY, Local, Plan, Template, do, forked, git, make, preload, spare_time, stored
 from project import FOREIGN, Done, Project
 
-from luodi import landing, locks, workspace
-from luodi.commits import LOCK
 from luodi.errors import DirtyCheckout, GitError, NotARepository, PushRejected, SourceMismatch
 from luodi.files import folder_checksum
 from luodi.local import checkout, embedded
-from luodi.origin import Origin
-from luodi.processes import Runner
+from luodi.project import locks, workspace
+from luodi.project.commits import LOCK
+from luodi.project.origin import Origin
+from luodi.registry import promotion
+from luodi.system.processes import Runner
 
 STEPS = 14
 MEANT = ("landed", "beside main", "kept", "joined", "forward", "reverted", "rebased", "amended", "merged")
@@ -340,7 +341,7 @@ class Story:
         challenger = self.challengers.pop(0)
         entries = self.template.entries["quick", challenger]
         do(Plan("push", "quick", challenger), replace(self.template, commit=commit), self.origin, runner)
-        landed = landing.register(self.origin, commit, "quick", entries, runner)
+        landed = promotion.register(self.origin, commit, "quick", entries, runner)
         assert landed.version and landed.new, landed.decision["reasons"]
         self.tally["landed"] += 1
         tagged = landed.version.commit

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from actors import GITCONFIG, Local, Plan, Template, do, forked, git, make
 
-from luodi import cli, registry
+from luodi import cli
 from luodi.files import checksum, read_json
 from luodi.local import delivery
-from luodi.origin import Origin
-from luodi.processes import Runner
+from luodi.project.origin import Origin
+from luodi.registry import tags
+from luodi.system.processes import Runner
 
 KIB = 1024
 ROOM = 64 * KIB * KIB
@@ -111,7 +112,7 @@ def land(world: World, runner: Runner) -> None:
 
 
 def pull(world: World, runner: Runner) -> None:
-    chosen = registry.find(registry.mirror(world.origin, runner), "quick")
+    chosen = tags.find(tags.mirror(world.origin, runner), "quick")
     delivery.deploy(world.origin, chosen, world.out, runner)
 
 

@@ -72,8 +72,8 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from luodi import locks
 from luodi.files import checksum
+from luodi.project import locks
 
 WORKERS = 2
 BATCH = 25  # examples of one seed: from one seed Hypothesis mostly varies what it did before
@@ -124,7 +124,7 @@ def lacking(tally: Mapping[str, int], times: float) -> list[str]:
     return [name for name in MEANT if tally.get(name, 0) < times]
 
 
-# What the registry must look like, seen without luodi.registry
+# What the registry must look like, seen without luodi.registry.tags
 
 
 @dataclass(frozen=True)

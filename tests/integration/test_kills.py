@@ -16,10 +16,10 @@ import psutil
 import pytest
 from project import Done, Project
 
-from luodi import locks
 from luodi.errors import ArtifactError
 from luodi.files import checksum, folder_checksum
-from luodi.origin import Origin
+from luodi.project import locks
+from luodi.project.origin import Origin
 
 STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
 KILLS = [pytest.param(2, id="2"), pytest.param(10, id="10", marks=pytest.mark.proof)]

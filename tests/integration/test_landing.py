@@ -11,10 +11,11 @@ import pytest
 import yaml
 from project import Done, Project
 
-from luodi import landing, locks, registry
 from luodi.errors import ArtifactError, NoIdentity, PushRejected, RemoteError
-from luodi.origin import Origin
-from luodi.processes import Runner
+from luodi.project import locks
+from luodi.project.origin import Origin
+from luodi.registry import promotion, tags
+from luodi.system.processes import Runner
 
 pytestmark = pytest.mark.slow
 
@@ -46,9 +47,9 @@ exit 1
 """
 
 
-def land(ready: Done, quiet: Runner, entries: Mapping[str, Any] | None = None) -> landing.Landing:
+def land(ready: Done, quiet: Runner, entries: Mapping[str, Any] | None = None) -> promotion.Landing:
     project = ready.project
-    return landing.register(project.origin, head(project), "reviews", entries or ready.entries, quiet)
+    return promotion.register(project.origin, head(project), "reviews", entries or ready.entries, quiet)
 
 
 def head(project: Project) -> str:
@@ -144,9 +145,9 @@ def test_two_models_and_a_person_push_at_once(ready: Done) -> None:
     outputs = [process.communicate(timeout=120)[0] for process in landings]
     assert [process.returncode for process in landings] == [0, 0], outputs
     assert project.landed() == {**ready.entries, **rename(ready.entries, "books")}
-    assert registry.models(Path(project.origin.git)) == ["books", "reviews"]
+    assert tags.models(Path(project.origin.git)) == ["books", "reviews"]
     for model in ("books", "reviews"):
-        (version,) = registry.versions(Path(project.origin.git), model)
+        (version,) = tags.versions(Path(project.origin.git), model)
         assert (version.number, version.stage) == ("v1.0.0", "production")
         assert locks.parse(project.bare("show", f"{version.commit}:dvc.lock"), model)[f"train@{model}"]
     files = project.bare("ls-tree", "--name-only", "main").splitlines()
@@ -167,8 +168,8 @@ def test_it_gives_up_after_some_pushes_and_leaves_no_tag(ready: Done, quiet: Run
     with pytest.raises(PushRejected, match="others pushed first"):
         land(ready, quiet)
     assert ready.project.bare("tag") == ""
-    assert ready.project.bare("log", "--format=%s", f"-{landing.ATTEMPTS}", "main") == "\n".join(
-        ["A colleague was faster"] * landing.ATTEMPTS
+    assert ready.project.bare("log", "--format=%s", f"-{promotion.ATTEMPTS}", "main") == "\n".join(
+        ["A colleague was faster"] * promotion.ATTEMPTS
     )
 
 
@@ -261,7 +262,7 @@ def test_an_origin_that_cannot_be_reached(ready: Done, quiet: Runner, url: str) 
     project = ready.project
     lost = Origin(url.format(home=project.home), "main", project.origin.remote, project.origin.home)
     with pytest.raises(RemoteError, match="cannot be reached"):
-        landing.register(lost, head(project), "reviews", ready.entries, quiet)
+        promotion.register(lost, head(project), "reviews", ready.entries, quiet)
 
 
 def test_a_remote_that_cannot_be_reached(ready: Done, quiet: Runner) -> None:
@@ -269,7 +270,7 @@ def test_a_remote_that_cannot_be_reached(ready: Done, quiet: Runner) -> None:
     lost = Origin(project.origin.git, "main", str(project.home / "nowhere"), project.origin.home)
     before = refs(project)
     with pytest.raises(RemoteError):
-        landing.register(lost, head(project), "reviews", ready.entries, quiet)
+        promotion.register(lost, head(project), "reviews", ready.entries, quiet)
     assert refs(project) == before
 
 

@@ -11,10 +11,12 @@ import pytest
 from actors import HUMAN, SPLITS, Meddler, World, record, stored, with_params
 from typer.testing import CliRunner
 
-from luodi import cli, locks, registry, workspace
+from luodi import cli
 from luodi.errors import ArtifactError, Held, NoIdentity, NoVersion, PushRejected, RegistryError, RemoteError
 from luodi.files import read_json, write_json
 from luodi.local import delivery
+from luodi.project import locks, workspace
+from luodi.registry import tags
 
 UNPROVEN = "insufficient evidence"
 
@@ -342,7 +344,7 @@ def test_a_move_says_how_and_from_where(two: World) -> None:
     with pytest.raises(RegistryError, match=r"quick@v1\.0\.0 is in production already: nothing to do"):
         two.move("quick", "v1.0.0")
     assert two.move("quick", "v1.0.1")[0].name == "quick@v1.0.1"
-    assert len(registry.moves(Path(two.origin.git), "quick")) == 4
+    assert len(tags.moves(Path(two.origin.git), "quick")) == 4
 
 
 def test_what_is_put_where_nothing_is_comes_from_nothing(two: World) -> None:
@@ -365,7 +367,7 @@ def test_what_does_not_predict_as_it_did_does_not_go_to_production(two: World) -
     """Its files are those of its tag, yet this code, or this host, answers otherwise."""
     entries = two.entries("quick", "best")
     record(entries, "sample.json").update(record(two.entries("quick", "weak"), "sample.json"))
-    tagged_by_hand(two, entries, registry.export_hash(entries, "quick"))
+    tagged_by_hand(two, entries, tags.export_hash(entries, "quick"))
     before = two.refs()
     with pytest.raises(RegistryError, match=r"quick@v9\.0\.0 does not predict its sample as it did"):
         two.move("quick", "v9.0.0")
@@ -373,7 +375,7 @@ def test_what_does_not_predict_as_it_did_does_not_go_to_production(two: World) -
 
 
 def test_a_tag_that_names_another_model_than_its_lock_is_refused(two: World) -> None:
-    tagged_by_hand(two, two.entries("quick", "best"), registry.export_hash(two.entries("quick", "good"), "quick"))
+    tagged_by_hand(two, two.entries("quick", "best"), tags.export_hash(two.entries("quick", "good"), "quick"))
     before = two.refs()
     with pytest.raises(RegistryError, match=r"quick@v9\.0\.0 does not match its tag: .*; promote another version$"):
         two.move("quick", "v9.0.0")
@@ -400,31 +402,31 @@ def spoil_sample(folder: Path) -> None:
 
 
 def test_files_that_did_not_come_as_they_were_registered_are_refused(two: World) -> None:
-    version = registry.find(Path(two.origin.git), "quick")
+    version = tags.find(Path(two.origin.git), "quick")
     for spoil, name in ((spoil_export, "export"), (spoil_sample, "sample.json")):
         with pytest.raises(RegistryError, match=rf"{name} does not match its hash"):
-            registry.fetch(two.origin, version, Meddler(("dvc", "pull"), spoil, after=True))
+            tags.fetch(two.origin, version, Meddler(("dvc", "pull"), spoil, after=True))
     assert not (two.origin.home / "models" / version.name).exists()
 
 
 def test_a_local_copy_that_was_changed_is_brought_anew(two: World) -> None:
-    version = registry.find(Path(two.origin.git), "quick")
-    folder = registry.fetch(two.origin, version, two.runner)
+    version = tags.find(Path(two.origin.git), "quick")
+    folder = tags.fetch(two.origin, version, two.runner)
     encoder = folder / "export" / "encoder.json"
     whole = encoder.read_bytes()
     encoder.chmod(0o644)
     encoder.write_bytes(whole + b" ")
-    assert registry.fetch(two.origin, version, two.runner) == folder
+    assert tags.fetch(two.origin, version, two.runner) == folder
     assert encoder.read_bytes() == whole
     away = replace(two.origin, git="nowhere", remote="nowhere")
-    assert registry.fetch(away, version, two.runner) == folder, "what is here and whole is not asked for"
+    assert tags.fetch(away, version, two.runner) == folder, "what is here and whole is not asked for"
 
 
 def test_what_does_not_predict_as_it_did_is_neither_served_nor_pulled(
     two: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = registry.find(Path(two.origin.git), "quick")
-    folder = registry.fetch(two.origin, version, two.runner)
+    version = tags.find(Path(two.origin.git), "quick")
+    folder = tags.fetch(two.origin, version, two.runner)
     monkeypatch.chdir(two.template.folder / "checkout")
     for name, value in two.origin.environment().items():
         monkeypatch.setenv(name, value)

@@ -25,13 +25,17 @@ import pytest
 from PIL import Image
 from project import ROOT, Done, Project
 
-from luodi import adding, config, errors, files, graph, landing, locks, metrics, registry, workspace
-from luodi.data import folders, image, inputs, intake, rows, shards, sources, tables
+from luodi import config, errors, files
+from luodi.data import builtin_datasets, image, image_files, importing, inputs, shards, split_rows, tables
 from luodi.local import checkout
-from luodi.origin import Origin
-from luodi.paths import find_root
-from luodi.processes import Runner
-from luodi.workspace import Workspace
+from luodi.project import graph, locks, workspace
+from luodi.project.origin import Origin
+from luodi.project.paths import find_root
+from luodi.project.workspace import Workspace
+from luodi.registry import promotion, tags
+from luodi.scaffold import adding
+from luodi.scoring import metrics
+from luodi.system.processes import Runner
 
 PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
 QUIET = Runner(lambda line: None)
@@ -145,12 +149,12 @@ def parquet(**columns: Any) -> bytes:
 
 
 def scans(scene: Scene) -> object:
-    return list(intake.images(intake.image_files(scene.root / (scene.other or "scans"))))
+    return list(importing.images(importing.labelled_images(scene.root / (scene.other or "scans"))))
 
 
 def texts(suffix: str) -> Act:
     return lambda scene: list(
-        intake.texts(scene.root / f"{scene.other or 'new'}{suffix}", "text", "label", tables.UTF8)
+        importing.texts(scene.root / f"{scene.other or 'new'}{suffix}", "text", "label", tables.UTF8)
     )
 
 
@@ -173,7 +177,7 @@ CLASSES = both(write(ONE, picture()), write(ZERO, picture()))
 
 def huge(scene: Scene) -> None:
     with scene.write("scans/zero/huge.png").open("r+b") as file:
-        file.truncate(folders.LARGEST + 1)
+        file.truncate(image_files.LARGEST + 1)
 
 
 DATA = [
@@ -205,7 +209,7 @@ DATA = [
     Case(
         "is not a folder: give one",
         both(CLASSES, write("scans.zip")),
-        lambda scene: intake.image_files(scene.root / (scene.other or "scans.zip")),
+        lambda scene: importing.labelled_images(scene.root / (scene.other or "scans.zip")),
         instead("scans"),
     ),
     Case(
@@ -254,7 +258,7 @@ DATA = [
     Case(
         "cannot tell the column of the",
         lambda scene: None,
-        lambda scene: intake.choose_columns(["a", "b", "c"], *(scene.other or (None, "c")), "new.csv"),
+        lambda scene: importing.choose_columns(["a", "b", "c"], *(scene.other or (None, "c")), "new.csv"),
         instead(("a", "c")),
     ),
     Case(
@@ -308,7 +312,7 @@ DATA = [
     Case(
         "holds no row: expected at least one",
         write("new.csv", "text,label\n"),
-        lambda scene: list(intake.batches(iter(texts(".csv")(scene)), "new.csv")),
+        lambda scene: list(importing.batches(iter(texts(".csv")(scene)), "new.csv")),
         write("new.csv", "text,label\na,b\n"),
     ),
     Case("is not a file or folder: give an image", CLASSES, shown("scan"), instead("scans")),
@@ -387,21 +391,21 @@ DATA = [
 
 
 def seen(scene: Scene) -> Any:
-    from luodi.data import traits
+    from luodi.data import statistics
 
-    found = traits.Traits()
-    for batch in intake.batches(iter(scans(scene)), "scans"):
+    found = statistics.Traits()
+    for batch in importing.batches(iter(scans(scene)), "scans"):
         found.add(batch)
     return found
 
 
 def hinted(scene: Scene, encoding: str) -> object:
     with adding._hint():
-        return list(intake.texts(scene.root / "new.csv", "text", "label", encoding))
+        return list(importing.texts(scene.root / "new.csv", "text", "label", encoding))
 
 
 def idx(path: Path) -> object:
-    return sources._idx(path, (2,))
+    return builtin_datasets._idx(path, (2,))
 
 
 def write_idx(path: Path, more: bytes = b"") -> None:
@@ -476,7 +480,7 @@ SETTINGS = [
     Case(
         "no model '{shown(name",
         lambda scene: None,
-        lambda scene: config.model(load(scene), scene.other or "review"),
+        lambda scene: config.settings_of(load(scene), scene.other or "review"),
         lambda scene: instead(re.search("did you mean '(.*)'", scene.message)[1])(scene),
     ),
     Case(
@@ -569,12 +573,12 @@ GIT = [
     Case(
         "{pointer} {error}: restore it",
         both(POINTER, shell("git add -f data.dvc; git commit -qm Data"), write("data.dvc", "outs: [")),
-        lambda scene: sources.recorded(scene.root / "data.dvc"),
+        lambda scene: builtin_datasets.recorded(scene.root / "data.dvc"),
     ),
     Case(
         "is no DVC pointer",
         both(POINTER, shell("git add -f data.dvc; git commit -qm Data"), write("data.dvc", "outs: []")),
-        lambda scene: sources.recorded(scene.root / "data.dvc"),
+        lambda scene: builtin_datasets.recorded(scene.root / "data.dvc"),
         lambda scene: scene.do(scene.commands[-1]),
     ),
     Case(
@@ -608,11 +612,11 @@ GIT = [
         lambda scene: workspace.quoted(scene.other or "/a%(x)s"),
         instead("/a"),
     ),
-    Case("git does not know who commits", anonymous, lambda scene: landing._set_identity(clone(scene))),
+    Case("git does not know who commits", anonymous, lambda scene: promotion._set_identity(clone(scene))),
     Case(
         "refuses the push of",
         declining,
-        lambda scene: landing._push(clone(scene), ["HEAD:refs/heads/main"]),
+        lambda scene: promotion._push(clone(scene), ["HEAD:refs/heads/main"]),
         shell("rm ../origin.git/hooks/pre-receive"),
     ),
     Case(
@@ -639,13 +643,13 @@ def scored(scene: Scene) -> object:
 
 
 def read_rows(split: str = "test", classes: int = 2) -> Act:
-    return lambda scene: rows.read(artifact("preprocess/rows.parquet")(scene), "text", split, classes)
+    return lambda scene: split_rows.read(artifact("preprocess/rows.parquet")(scene), "text", split, classes)
 
 
 def select(scene: Scene) -> object:
     from luodi.stages import preprocess
 
-    block = config.model(load(scene), "reviews")
+    block = config.settings_of(load(scene), "reviews")
     texts = pa.array([str(number) for number in range(100)])
     columns = [pa.chunked_array([[value] * 100]) for value in ("negative", "s")]
     return preprocess.select(texts, *columns, block)
@@ -655,8 +659,8 @@ def linear(scene: Scene) -> object:
     from luodi.stages import baseline
 
     labels, ngrams = scene.other or ([0, 0], (1, 2))
-    train = rows.Rows(["好的", "不好"], np.array(labels, np.int32), ["s", "s"])
-    block = config.model(load(scene), "reviews").baseline.model_copy(update={"ngrams": ngrams})
+    train = split_rows.Rows(["好的", "不好"], np.array(labels, np.int32), ["s", "s"])
+    block = config.settings_of(load(scene), "reviews").baseline.model_copy(update={"ngrams": ngrams})
     baseline._require_classes(train)
     return baseline.score_texts(train, ["好"], block, 2)
 
@@ -782,8 +786,8 @@ def forget(scene: Scene) -> None:
 def bring(scene: Scene) -> None:
     """Open the version from the remote alone, as a promotion does."""
     found = Origin.embedded(scene.root)
-    version = registry.find(Path(found.git), "reviews", "v1.0.0")
-    with registry.opened(found, version, QUIET, "export", "sample", own_cache=True):
+    version = tags.find(Path(found.git), "reviews", "v1.0.0")
+    with tags.opened(found, version, QUIET, "export", "sample", own_cache=True):
         pass
 
 
@@ -862,7 +866,7 @@ HEAVY = [
     Case(
         "bring back what is missing",
         lambda scene: (scene.root / "data/reviews/slice.parquet").unlink(),
-        lambda scene: sources.verify(scene.root / "data", scene.root / "data.dvc"),
+        lambda scene: builtin_datasets.verify(scene.root / "data", scene.root / "data.dvc"),
         lambda scene: scene.do(scene.commands[0]),
     ),
     Case(
@@ -904,7 +908,7 @@ LONG = [
     Case(
         "bring back what is missing",
         write("data/reviews/more.parquet"),
-        lambda scene: sources.verify(scene.root / "data", scene.root / "data.dvc"),
+        lambda scene: builtin_datasets.verify(scene.root / "data", scene.root / "data.dvc"),
         lambda scene: scene.do(scene.commands[2]),
     ),
     Case(

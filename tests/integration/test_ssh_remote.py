@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from project import Done
 
-from luodi import locks, workspace
 from luodi.errors import RemoteError
-from luodi.origin import Origin
-from luodi.processes import Runner
+from luodi.project import locks, workspace
+from luodi.project.origin import Origin
+from luodi.system.processes import Runner
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(SSHD is None, reason="needs openssh-server")]

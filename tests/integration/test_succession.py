@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from project import Done, Project
 
-from luodi import landing, locks, registry, trial
 from luodi.data import text
 from luodi.errors import Held, NoVersion, RegistryError, RemoteError
-from luodi.inference import Classifier
-from luodi.paths import ModelPaths
-from luodi.processes import Runner
+from luodi.project import locks
+from luodi.project.paths import ModelPaths
+from luodi.registry import champion, promotion, tags
+from luodi.scoring.inference import Classifier
+from luodi.system.processes import Runner
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +124,7 @@ def test_a_champion_that_this_code_does_not_read_as_it_was_is_not_compared(
     for key, value in rivals.env.items():
         monkeypatch.setenv(key, value)
     why = change(monkeypatch)
-    decision = trial.decide(rivals.origin, rivals.git("rev-parse", "HEAD"), "reviews", rivals.lock, quiet)
+    decision = champion.decide(rivals.origin, rivals.git("rev-parse", "HEAD"), "reviews", rivals.lock, quiet)
     assert (decision["verdict"], decision["comparison"]) == ("insufficient evidence", None)
     assert why in " ".join(decision["reasons"])
 
@@ -139,7 +140,7 @@ def test_what_is_proven_takes_the_place_of_the_champion(two_versions: Project) -
     assert comparison["notes"] == []
     ours = comparison["metrics"]["accuracy"]["challenger"]["value"]
     assert ours == pytest.approx(newest.facts["metrics"]["model"]["accuracy"]["value"], abs=1e-6)
-    first, second = registry.moves(Path(two_versions.origin.git), "reviews")
+    first, second = tags.moves(Path(two_versions.origin.git), "reviews")
     assert (first.number, first.facts["action"], first.facts["from"]) == ("v1.0.0", "land", None)
     assert (second.number, second.facts["action"], second.facts["from"]) == ("v1.1.0", "land", "reviews@v1.0.0")
 
@@ -187,11 +188,11 @@ def test_versions_are_listed_with_what_differs(two_versions: Project) -> None:
 
 
 def test_rolled_back_and_promoted_again(pair: Project) -> None:
-    started = len(registry.moves(Path(pair.origin.git), "reviews"))
+    started = len(tags.moves(Path(pair.origin.git), "reviews"))
     output = pair.run("luodi", "rollback", "reviews", "--reason", "too many complaints")
     assert "reviews@v1.0.0 is back in production; it predicted 32 stored rows" in output
     assert stages(pair) == {"v1.1.0": None, "v1.0.0": "production"}
-    move = registry.moves(Path(pair.origin.git), "reviews")[-1]
+    move = tags.moves(Path(pair.origin.git), "reviews")[-1]
     assert dict(move.facts) == {"action": "rollback", "from": "reviews@v1.1.0", "reason": "too many complaints"}
     assert move.by == "Tester"
     assert move.place == started + 1
@@ -211,7 +212,7 @@ def test_production_stays_when_the_target_is_harmed(
     before = refs(pair)
     harm(stored(pair, "v1.0.0", name))
     with pytest.raises((RegistryError, RemoteError)):
-        landing.move(pair.origin, "reviews", "v1.0.0", quiet, action="rollback", reason="")
+        promotion.move(pair.origin, "reviews", "v1.0.0", quiet, action="rollback", reason="")
     assert refs(pair) == before
 
 
@@ -310,12 +311,12 @@ def test_an_approval_is_of_one_comparison_only(pair: Project, quiet: Runner, mon
     pair.run("dvc", "repro", "--quiet")
     pair.run("luodi", "register", "reviews", code=5)  # pushes commit and files
     entries, commit = pair.lock, pair.git("rev-parse", "HEAD")
-    decision = trial.decide(pair.origin, commit, "reviews", entries, quiet)
+    decision = champion.decide(pair.origin, commit, "reviews", entries, quiet)
     pair.run("luodi", "rollback", "reviews")
     before = refs(pair)
     approval = {"mode": "human", "by": "x", "at": "y", "comment": ""}
     with pytest.raises(Held, match=r"approved against reviews@v1\.1\.0, but in production is reviews@v1\.0\.0 now"):
-        landing.register(pair.origin, commit, "reviews", entries, quiet, decision=decision, approval=approval)
+        promotion.register(pair.origin, commit, "reviews", entries, quiet, decision=decision, approval=approval)
     assert refs(pair) == before
 
 
@@ -326,7 +327,7 @@ def test_a_stale_decision_is_made_again(pair: Project, quiet: Runner, monkeypatc
     pair.run("dvc", "repro", "--quiet")
     pair.run("luodi", "register", "reviews", code=5)
     stale = {"verdict": "promote", "champion": "reviews@v1.0.0", "reasons": [], "checks": [], "comparison": None}
-    landed = landing.register(pair.origin, pair.git("rev-parse", "HEAD"), "reviews", pair.lock, quiet, decision=stale)
+    landed = promotion.register(pair.origin, pair.git("rev-parse", "HEAD"), "reviews", pair.lock, quiet, decision=stale)
     assert landed.version is None
     assert landed.decision["champion"] == "reviews@v1.1.0"
     assert landed.decision["verdict"] == "hold"
@@ -341,7 +342,7 @@ def test_an_old_champion_is_scored_on_what_it_never_saw(
     pair.set({"preprocess": {"seed": 1}})
     pair.run("dvc", "repro", "--quiet")
     pair.run("luodi", "gate", "reviews", code=5)  # pushes commit and files; the linear baseline is better
-    decision = trial.decide(pair.origin, pair.git("rev-parse", "HEAD"), "reviews", pair.lock, quiet)
+    decision = champion.decide(pair.origin, pair.git("rev-parse", "HEAD"), "reviews", pair.lock, quiet)
     comparison = decision["comparison"]
     assert comparison["excluded"] > 4 * comparison["rows"] > 0
     assert comparison["notes"] == ["seed of preprocess differs from that of reviews@v1.1.0"]
@@ -349,4 +350,4 @@ def test_an_old_champion_is_scored_on_what_it_never_saw(
 
 def test_nothing_to_roll_back(challenged: Done, quiet: Runner) -> None:
     with pytest.raises(NoVersion):
-        landing.previous(Path(challenged.project.origin.git), "reviews")
+        promotion.previous(Path(challenged.project.origin.git), "reviews")

@@ -8,10 +8,12 @@ from actors import MODELS, World
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from luodi import cli, config, landing, trial
+from luodi import config
 from luodi.airflow import operators
 from luodi.airflow.factory import retrain_dag
+from luodi.cli import landing
 from luodi.errors import LuodiError
+from luodi.registry import champion, promotion
 
 WHO = {"id": "1", "name": "Li"}
 ANSWER = {
@@ -95,7 +97,7 @@ def test_an_approval_against_another_champion_is_not_tried_again(one: World) -> 
 
 def test_the_same_model_again_asks_nobody(one: World) -> None:
     left = judged(one, "careful", "weak")
-    assert left["gate"]["decision"]["verdict"] == trial.UNCHANGED
+    assert left["gate"]["decision"]["verdict"] == champion.UNCHANGED
     found = register(one, "careful", "weak", left)
     assert (found["version"], found["new"]) == ("careful@v1.0.0", False)
 
@@ -112,7 +114,7 @@ def test_what_was_unchanged_and_is_not_any_more_lands_nothing(one: World) -> Non
 def test_a_gate_that_was_made_to_say_unchanged_lands_nothing(one: World) -> None:
     """The entry of the gate in XCom can be changed by whoever may change XCom: the registry knows better."""
     left = judged(one, "careful", "good")
-    left["gate"]["decision"] |= {"verdict": trial.UNCHANGED}
+    left["gate"]["decision"] |= {"verdict": champion.UNCHANGED}
     before = one.refs()
     assert register(one, "careful", "good", left)["version"] is None
     assert one.refs() == before
@@ -123,16 +125,16 @@ def test_where_nobody_is_asked_the_gate_decides(one: World) -> None:
     assert register(one, "quick", "good", judged(one, "quick", "good"))["version"] == "quick@v1.0.1"
 
 
-@pytest.mark.parametrize("verdict", ["promote", "insufficient evidence", "hold", trial.UNCHANGED])
+@pytest.mark.parametrize("verdict", ["promote", "insufficient evidence", "hold", champion.UNCHANGED])
 @pytest.mark.parametrize("mode", sorted(set(MODELS.values())))
 def test_all_who_know_what_lands_agree(verdict: str, mode: str) -> None:
     """The gate's task, landing, and the command line each say which verdicts go on."""
-    lands = verdict in landing.WANTED[mode] | {trial.UNCHANGED}
+    lands = verdict in promotion.WANTED[mode] | {champion.UNCHANGED}
     after = {"register"} if mode == "auto" else {"approve", "register"}
     assert ("register" in operators.to_skip(verdict, after)) is not lands
     if mode == "auto":
         try:
-            cli.refuse("quick", verdict)
+            landing.refuse("quick", verdict)
         except LuodiError:
             assert not lands
         else:

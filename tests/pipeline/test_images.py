@@ -8,8 +8,8 @@ import pytest
 import yaml
 from project import ROOT, Done, Project
 
-from luodi import locks
-from luodi.data import sources
+from luodi.data import builtin_datasets
+from luodi.project import locks
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def joined(reproduced: Done) -> tuple[Project, str]:
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     params["models"]["digits"] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["models"]["digits"]
     path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    sources.fetch("digits", project.root / "data" / "digits")
+    builtin_datasets.fetch("digits", project.root / "data" / "digits")
     project.run("dvc", "add", "--quiet", "data")
     project.git("add", "data.dvc", "params.yaml")
     project.git("commit", "--quiet", "--message", "Add digits")

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from project import Done, Project
 
-from luodi import config, graph, locks
+from luodi import config
+from luodi.project import graph, locks
 
 STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
 ORCHESTRATION = {"dvc", "airflow", "gto"}

@@ -15,8 +15,8 @@ import yaml
 from dvc.utils.serialize import loads_yaml
 from PIL import Image
 
-from luodi import adding, config, workspace
-from luodi.data import folders, intake, shards, tables
+from luodi import config
+from luodi.data import image_files, importing, shards, tables
 from luodi.errors import (
     BrokenData,
     DataError,
@@ -28,6 +28,8 @@ from luodi.errors import (
     SourceMismatch,
     WrongValue,
 )
+from luodi.project import workspace
+from luodi.scaffold import adding
 from luodi.terminal import visible
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +49,7 @@ def root(tmp_path, monkeypatch):
 
     def dvc(runner, where, *arguments):
         assert arguments == ("add", "data")
-        found = adding.sources.folder_checksum(where / "data")
+        found = adding.builtin_datasets.folder_checksum(where / "data")
         (where / "data.dvc").write_text(f"outs:\n- md5: {found}\n  path: data\n")
 
     monkeypatch.setattr(workspace, "dvc", dvc)
@@ -202,8 +204,8 @@ def test_the_same_data_give_the_same_bytes(root, write, pictures):
 
 
 def test_shards_and_row_groups_are_bounded(root, write, monkeypatch):
-    monkeypatch.setattr(intake, "ROWS", 30)
-    monkeypatch.setattr(intake, "BYTES", 100)
+    monkeypatch.setattr(importing, "ROWS", 30)
+    monkeypatch.setattr(importing, "BYTES", 100)
     add(root, write("a.csv", GOOD))
     files = sorted((root / "data" / "new").iterdir())
     assert [path.name for path in files] == [f"part-0000{place}.parquet" for place in range(4)]
@@ -411,7 +413,7 @@ def test_a_table_that_cannot_be_used_changes_nothing(root, write, case):
 )
 def test_a_folder_that_cannot_be_used_changes_nothing(root, pictures, monkeypatch, case):
     name, make, error, message = case
-    monkeypatch.setattr(folders, "LARGEST", 1500)
+    monkeypatch.setattr(image_files, "LARGEST", 1500)
     (pictures / name).parent.mkdir(exist_ok=True, parents=True)
     make(pictures / name)
     before = everything(root)
@@ -488,14 +490,14 @@ def test_a_folder_that_is_there_already_is_kept(root, write):
 
 def test_two_at_a_time_are_refused(root, write, monkeypatch):
     inner = {}
-    whole = intake.texts
+    whole = importing.texts
 
     def texts(*arguments):
         with pytest.raises(DataError, match="another `luodi add` runs") as inner["error"]:
             adding.add_images(root, "other", root, None)
         return whole(*arguments)
 
-    monkeypatch.setattr(intake, "texts", texts)
+    monkeypatch.setattr(importing, "texts", texts)
     add(root, write("a.csv", GOOD))
     assert inner["error"]
     assert len(read(root)) == 100
@@ -635,7 +637,7 @@ def test_the_command_records_the_data_with_dvc(make_project, write):
     assert "luodi run hotels" in told
     assert sorted(project.git("status", "--porcelain").split()) == ["M", "M", "data.dvc", "params.yaml"]
     recorded = (project.root / "data.dvc").read_text()
-    assert adding.sources.folder_checksum(project.root / "data") in recorded
+    assert adding.builtin_datasets.folder_checksum(project.root / "data") in recorded
     assert sorted(path.name for path in (project.root / "data").iterdir()) == ["hotels", "reviews"]
     again = project.run(
         "luodi", "add", "hotels", "--modality", "text", "--from", str(write("hotels.csv", GOOD)), code=12

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from luodi import config
-from luodi.data import image, rows
+from luodi.data import image, split_rows
 from luodi.errors import ArtifactError
-from luodi.paths import ModelPaths, find_root
+from luodi.project.paths import ModelPaths, find_root
 from luodi.stages import baseline
 
 SMALL = config.TextBaseline(ngrams=(1, 2), max_features=500, regularization=4.0)
@@ -23,7 +23,7 @@ def make(count, classes, seed=0):
     rng = np.random.default_rng(seed)
     label = np.arange(count) % classes
     text = [f"{rng.choice(WORDS[index])}{rng.integers(1000)}" for index in label]
-    return rows.Rows(text, label.astype(np.int32), ["here"] * count)
+    return split_rows.Rows(text, label.astype(np.int32), ["here"] * count)
 
 
 def make_images(count, classes, seed=0, shape=(8, 8), channels=1):
@@ -36,7 +36,7 @@ def make_images(count, classes, seed=0, shape=(8, 8), channels=1):
     mode = "L" if channels == 1 else "RGB"
     squeezed = (pixels[..., 0] if channels == 1 else pixels).astype(np.uint8)
     items = [image.png(Image.fromarray(one, mode)) for one in squeezed]
-    return rows.Rows(items, label.astype(np.int32), ["here"] * count)
+    return split_rows.Rows(items, label.astype(np.int32), ["here"] * count)
 
 
 def write(paths, parts, modality="text"):
@@ -74,7 +74,7 @@ def test_it_repeats_to_the_bit():
 
 def test_a_class_without_train_rows_scores_zero():
     train = make(60, 2)
-    scores = baseline.score_texts(rows.Rows(train.items, train.label * 2, train.source), ["好"], SMALL, 3)
+    scores = baseline.score_texts(split_rows.Rows(train.items, train.label * 2, train.source), ["好"], SMALL, 3)
     assert scores[0, 1] == 0
     assert scores.sum() == pytest.approx(1, abs=1e-5)
 
@@ -85,7 +85,7 @@ def test_one_class_is_refused():
 
 
 def test_no_ngram_is_refused():
-    train = rows.Rows(["a", "b"], np.array([0, 1], np.int32), ["here"] * 2)
+    train = split_rows.Rows(["a", "b"], np.array([0, 1], np.int32), ["here"] * 2)
     config_ = config.TextBaseline(ngrams=(5, 6), max_features=10, regularization=1.0)
     with pytest.raises(ArtifactError, match=r"lower baseline\.ngrams"):
         baseline.score_texts(train, ["c"], config_, 2)
@@ -109,7 +109,7 @@ def test_rows_are_read_in_order(tmp_path):
     paths = ModelPaths(tmp_path, "reviews")
     test = make(9, 3)
     write(paths, {"train": make(5, 2), "test": test})
-    read = rows.read(paths.rows, "text", "test", 3)
+    read = split_rows.read(paths.rows, "text", "test", 3)
     assert read.items == test.items
     assert read.label.tolist() == test.label.tolist()
     assert read.label.dtype == np.int32
@@ -134,7 +134,7 @@ def test_rows_that_cannot_be_used_say_why(tmp_path, make_file, message):
     path.parent.mkdir(parents=True)
     make_file(path)
     with pytest.raises(ArtifactError, match=message):
-        rows.read(path, "text", "test", 2)
+        split_rows.read(path, "text", "test", 2)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_images_of_one_class_are_refused():
 
 def test_images_without_contrast_still_score():
     flat = make_images(20, 2).items[:1] * 20
-    train = rows.Rows(flat, np.arange(20, dtype=np.int32) % 2, ["here"] * 20)
+    train = split_rows.Rows(flat, np.arange(20, dtype=np.int32) % 2, ["here"] * 20)
     assert np.allclose(baseline.score_images(train, flat[:3], PIXELS, 2), 0.5, atol=1e-3)
 
 
@@ -203,4 +203,4 @@ def test_rows_of_another_modality_are_refused(tmp_path):
     paths = ModelPaths(tmp_path, "m")
     write(paths, {"test": make(5, 2)})
     with pytest.raises(ArtifactError, match="run `luodi preprocess m` again"):
-        rows.read(paths.rows, "image", "test", 2)
+        split_rows.read(paths.rows, "image", "test", 2)

@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from luodi import card
-from luodi.report import content, judgement, words
+from luodi.registry import card
+from luodi.report import document, formatting, gate_sections
 from luodi.report.markdown import inert
 
 WHEN = datetime(2026, 11, 23, 19, 3, 20, tzinfo=timezone(timedelta(hours=1)))
@@ -87,7 +87,7 @@ def metrics():
 
 
 def decision():
-    """A challenger that is promoted, as `luodi.gate` would say it."""
+    """A challenger that is promoted, as `luodi.registry.gate` would say it."""
     figures = metrics()
     sides = {"challenger": "model", "champion": "baseline", "difference": "difference"}
     return {
@@ -285,7 +285,7 @@ def as_markdown(document):
 
 def pages(document):
     """Everything that can be made of facts: HTML, then Markdown."""
-    judged = words.part(document, "decision")
+    judged = formatting.part(document, "decision")
     html = [as_html(document), card.comparison("reviews", judged)]
     return html, [as_markdown(document), card.summary(judged)]
 
@@ -502,13 +502,15 @@ def test_images_are_sliced_by_intensity():
 
 @pytest.mark.parametrize("fact", [None, True, "1", float("nan"), float("inf"), -float("inf"), 1e300, 10**400, [], {}])
 def test_what_is_no_number_that_can_be_shown_is_not_recorded(fact):
-    assert words.number(fact, "{:.4f}") == words.count(fact) == words.percent(fact) == "not recorded"
-    assert words.chance(fact) == "not recorded"
-    assert content.gap(figure(fact, 0.1, 0.2)) is content.meter(figure(0.2, fact, 0.3)) is content.bar(1, fact) is None
+    assert formatting.number(fact, "{:.4f}") == formatting.count(fact) == formatting.percent(fact) == "not recorded"
+    assert formatting.chance(fact) == "not recorded"
+    assert (
+        document.gap(figure(fact, 0.1, 0.2)) is document.meter(figure(0.2, fact, 0.3)) is document.bar(1, fact) is None
+    )
 
 
 def test_a_gap_is_drawn_on_its_side_of_zero_beside_its_limit():
-    drawing = content.gap(figure(0.02, 0.01, 0.04), mark=-0.05)
+    drawing = document.gap(figure(0.02, 0.01, 0.04), mark=-0.05)
     assert drawing.mark < 0.5 < drawing.low < drawing.value < drawing.high
     assert (0.5 - drawing.mark) / (drawing.value - 0.5) == pytest.approx(2.5)
 
@@ -564,7 +566,7 @@ def test_a_verdict_is_explained_in_a_sentence(changes, tone, meaning):
 def test_the_interval_is_placed_beside_the_margin(margin, side):
     judged = changed(decision(), "rule/margin", margin)
     assert f"The interval {side} the margin of " in card.summary(judged)
-    plot = judgement.plot(judged)
+    plot = gate_sections.plot(judged)
     places = [plot["low"], plot["value"], plot["high"]]
     assert places == sorted(places)
     assert all(0 <= place <= 1 for place in (*places, plot["zero"], plot["margin"]))
@@ -577,7 +579,7 @@ def test_the_interval_is_placed_beside_the_margin(margin, side):
 def test_ticks_are_few_and_lie_where_they_say(value, below, above, margin):
     judged = changed(decision(), "rule/margin", margin)
     judged["comparison"]["difference"] = figure(value, value - below, value + above)
-    plot = judgement.plot(judged)
+    plot = gate_sections.plot(judged)
     assert 2 <= len(plot["ticks"]) <= 7
     assert all(-1e-6 <= place <= 1 + 1e-6 for place, _ in plot["ticks"])
 
@@ -600,7 +602,7 @@ def test_the_comparison_counts_rows_and_tells_the_odds():
 def test_slices_stand_beside_the_guardrail(difference, judged, word):
     document = changed(decision(), "comparison/slices", [decision()["comparison"]["slices"][0]])
     document["comparison"]["slices"][0] |= {"difference": difference, "judged": judged}
-    (section,) = [judgement.slices(document)]
+    (section,) = [gate_sections.slices(document)]
     assert section.tables[0].rows[0][-1].text == word
     assert "at least 100 rows may lose more than 5 points" in section.lead
 
@@ -691,7 +693,7 @@ def test_text_stays_text_and_can_be_read(text):
     tame_html, tame_markdown = pages(hostile("tame"))
     assert [Page(one).tags for one in html] == [Page(one).tags for one in tame_html]
     assert [shape(MARKDOWN.parse(one)) for one in markdown] == [shape(MARKDOWN.parse(one)) for one in tame_markdown]
-    seen = words.text(text)
+    seen = formatting.text(text)
     assert seen in said(markdown[0])
     assert seen in "".join(Page(html[0]).text)
     assert not re.search("[\u202a-\u202e\u2066-\u2069\x00\x1b\ud800]", "".join((*html, *markdown)))
@@ -701,10 +703,10 @@ def test_text_stays_text_and_can_be_read(text):
 def test_names_of_models_and_people_are_text_too(text):
     html, markdown = card.html(text, WHEN, text, {}), card.markdown(text, WHEN, text, {})
     require_sound([html, card.comparison(text, {})], [markdown])
-    assert said(markdown)[0] == f"Model card of {words.text(text)}"
+    assert said(markdown)[0] == f"Model card of {formatting.text(text)}"
 
 
-@given(st.text().map(words.text))
+@given(st.text().map(formatting.text))
 @example("1.")
 @example("+")
 @example("a\\")

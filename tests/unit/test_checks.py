@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luodi import config
-from luodi.checks import engine, findings, profile, rows
+from luodi.checks import engine, findings, profile, quarantine
 from luodi.checks.findings import FAILED, PASSED, WARNED, Finding
 from luodi.checks.text import expectations, measures
 from luodi.terminal import visible
@@ -28,7 +28,7 @@ LIMITS = config.TextValidate(
     max_quarantined_share=0.2,
 )
 ROOT = Path(__file__).parents[2]
-MODEL = config.model(config.load(ROOT / "params.yaml"), "reviews").model_copy(
+MODEL = config.settings_of(config.load(ROOT / "params.yaml"), "reviews").model_copy(
     update={"labels": LABELS, "validate_": LIMITS}
 )
 SCHEMA = pa.schema([(name, pa.string()) for name in ("text", "label", "source", "shard")] + [("row", pa.int64())])
@@ -50,8 +50,8 @@ def measure(table: pa.Table) -> pa.Table:
     return measures.measure([table], MODEL).table
 
 
-def quarantine(table: pa.Table) -> tuple[pa.Table, pa.Table]:
-    return rows.split(table, measures.flags(table, LABELS, LIMITS), "text")
+def split(table: pa.Table) -> tuple[pa.Table, pa.Table]:
+    return quarantine.split(table, measures.flags(table, LABELS, LIMITS), "text")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def quarantine(table: pa.Table) -> tuple[pa.Table, pa.Table]:
 def test_row_is_held_back_with_all_its_reasons(
     text: str | None, label: str | None, source: str | None, reasons: list[str]
 ) -> None:
-    clean, held = quarantine(batch((text, label), source=source))
+    clean, held = split(batch((text, label), source=source))
     assert clean.num_rows == (not reasons)
     assert [row["reasons"] for row in held.to_pylist()] == ([reasons] if reasons else [])
 
@@ -110,14 +110,14 @@ def test_contradiction_is_between_known_labels_only() -> None:
         (None, "negative"),
         (None, "positive"),
     )
-    marks = measures.flags(table, LABELS, LIMITS)[rows.contradiction("text")].to_pylist()
+    marks = measures.flags(table, LABELS, LIMITS)[quarantine.contradiction("text")].to_pylist()
     assert marks == [True, True, True, False, False, False, False, False, False]
 
 
 def test_duplicates_are_counted_but_not_held_back() -> None:
     table = batch(*[(text, "positive") for text in ("甲乙", "丙丁", "甲乙", "甲乙", None, None)])
-    assert measure(table)[rows.duplicate("text")].to_pylist() == [False, False, True, True, False, False]
-    assert quarantine(table)[0].num_rows == 4
+    assert measure(table)[quarantine.duplicate("text")].to_pylist() == [False, False, True, True, False, False]
+    assert split(table)[0].num_rows == 4
 
 
 def test_measures() -> None:
@@ -140,7 +140,7 @@ def test_every_row_is_once_in_clean_or_quarantine_in_order(parts: list[tuple[str
         ],
         schema=SCHEMA,
     )
-    clean, held = quarantine(table)
+    clean, held = split(table)
     held_rows = held["row"].to_pylist()
     rest = [part for place, part in enumerate(parts) if place not in held_rows]
     assert held_rows == sorted(set(held_rows))
@@ -158,7 +158,7 @@ def test_every_row_is_once_in_clean_or_quarantine_in_order(parts: list[tuple[str
 def test_duplicates_are_rows_less_distinct_texts(pairs: list[tuple[str | None, str | None]]) -> None:
     known = [text for text, _ in pairs if text is not None]
     measured = measure(batch(*pairs))
-    assert sum(measured[rows.duplicate("text")].to_pylist()) == len(known) - len(set(known))
+    assert sum(measured[quarantine.duplicate("text")].to_pylist()) == len(known) - len(set(known))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from luodi import config
-from luodi.checks import engine, findings, profile, rows
+from luodi.checks import engine, findings, profile, quarantine
 from luodi.checks.findings import FAILED, PASSED, WARNED, Finding
-from luodi.checks.image import expectations, measures, near
+from luodi.checks.image import expectations, measures, near_duplicates
 
 LABELS = ("cat", "dog")
 LIMITS = config.ImageValidate(
@@ -33,7 +33,7 @@ LIMITS = config.ImageValidate(
     max_quarantined_share=0.2,
 )
 ROOT = Path(__file__).parents[2]
-MODEL = config.model(config.load(ROOT / "params.yaml"), "digits").model_copy(
+MODEL = config.settings_of(config.load(ROOT / "params.yaml"), "digits").model_copy(
     update={"labels": LABELS, "validate_": LIMITS}
 )
 SCHEMA = pa.schema(
@@ -54,7 +54,7 @@ def good(count: int = 20) -> list[Pair]:
     return [(images.png(place), LABELS[place % 2]) for place in range(count)]
 
 
-def check(*pairs: Pair, source: str | None = "s") -> rows.Checked:
+def check(*pairs: Pair, source: str | None = "s") -> quarantine.Checked:
     return measures.measure([batch(*pairs, source=source)], MODEL)
 
 
@@ -100,7 +100,7 @@ def test_row_is_held_back_with_all_its_reasons(
     image: bytes | None, label: str | None, source: str | None, reasons: list[str]
 ) -> None:
     table = batch((image, label), source=source)
-    clean, held = rows.split(table, measures.measure([table], MODEL).marks, "image")
+    clean, held = quarantine.split(table, measures.measure([table], MODEL).marks, "image")
     assert clean.num_rows == (not reasons)
     assert [(row["image"], row["reasons"]) for row in held.to_pylist()] == ([(image, reasons)] if reasons else [])
 
@@ -119,12 +119,22 @@ def test_equal_pixels_are_equal_whatever_file_they_come_in() -> None:
         None,
     ]
     measured = check(*[(file, "cat") for file in files]).table
-    assert measured[rows.duplicate("image")].to_pylist() == [False, True, True, True, True, False, False, False, False]
+    assert measured[quarantine.duplicate("image")].to_pylist() == [
+        False,
+        True,
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_size_counts_where_pixels_are_the_same_bytes() -> None:
     wide, high = (images.encoded(Image.new("L", size, 99)) for size in ((10, 20), (20, 10)))
-    assert check((wide, "cat"), (high, "cat")).table[rows.duplicate("image")].to_pylist() == [False, False]
+    assert check((wide, "cat"), (high, "cat")).table[quarantine.duplicate("image")].to_pylist() == [False, False]
 
 
 def test_contradiction_is_between_known_labels_of_equal_pixels() -> None:
@@ -138,7 +148,15 @@ def test_contradiction_is_between_known_labels_of_equal_pixels() -> None:
         (b"broken", "cat"),
         (b"broken", "dog"),
     )
-    assert checked.marks[rows.contradiction("image")].to_pylist() == [True, True, False, False, False, False, False]
+    assert checked.marks[quarantine.contradiction("image")].to_pylist() == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_measures() -> None:
@@ -186,16 +204,18 @@ def test_near_duplicates_leave_out_exact_ones_constant_ones_and_the_first() -> N
 def test_a_small_change_keeps_the_hash_near(change: Any) -> None:
     originals = [images.drawing(seed) for seed in range(200)]
     distance = np.bitwise_count(hashes(originals) ^ hashes([change(image) for image in originals]))
-    assert (distance <= near.DISTANCE).mean() >= 0.9
+    assert (distance <= near_duplicates.DISTANCE).mean() >= 0.9
 
 
 def test_other_pictures_are_not_near() -> None:
-    assert (near.earlier(hashes([images.drawing(seed) for seed in range(1000)])) < 0).all()
+    assert (near_duplicates.earlier(hashes([images.drawing(seed) for seed in range(1000)])) < 0).all()
 
 
 def hashes(pictures: list[Image.Image]) -> Any:
-    small = [image.resize((near.SIDE, near.SIDE), Image.Resampling.BILINEAR) for image in pictures]
-    return near.hashes(np.stack([np.asarray(image) for image in small]))
+    small = [
+        image.resize((near_duplicates.SIDE, near_duplicates.SIDE), Image.Resampling.BILINEAR) for image in pictures
+    ]
+    return near_duplicates.hashes(np.stack([np.asarray(image) for image in small]))
 
 
 bits = st.integers(0, 2**64 - 1)
@@ -208,17 +228,17 @@ def test_every_pair_within_the_distance_is_found_and_no_other(
 ) -> None:
     around = [centres[which % len(centres)] ^ sum(1 << bit for bit in flips) for which, flips in changes if centres]
     found = np.array(centres + around, np.uint64)
-    answer = near.earlier(found)
+    answer = near_duplicates.earlier(found)
     for place, twin in enumerate(answer.tolist()):
         distances = np.bitwise_count(found[:place] ^ found[place])
-        assert (twin >= 0) == bool((distances <= near.DISTANCE).any())
+        assert (twin >= 0) == bool((distances <= near_duplicates.DISTANCE).any())
         assert twin < place
-        assert twin < 0 or distances[twin] <= near.DISTANCE
+        assert twin < 0 or distances[twin] <= near_duplicates.DISTANCE
 
 
 def test_many_hashes_that_share_most_bits_take_no_square_of_time() -> None:
     crowd = np.random.default_rng(0).permutation(2**17).astype(np.uint64) << np.uint64(3) ^ np.uint64(1 << 60)
-    assert (near.earlier(crowd) >= 0).mean() > 0.9
+    assert (near_duplicates.earlier(crowd) >= 0).mean() > 0.9
 
 
 @pytest.fixture(scope="module", autouse=True)

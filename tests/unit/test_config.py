@@ -41,7 +41,7 @@ PLACES = keys(PARAMS["models"]["reviews"])
 
 def test_the_parameters_of_the_project_are_read():
     params = config.load(ROOT / "params.yaml")
-    block = config.model(params, "reviews")
+    block = config.settings_of(params, "reviews")
     assert block.preprocess.shares.train == 0.8
     assert block.baseline.ngrams == (1, 3)
     assert block.validate_.max_length == 5000
@@ -250,7 +250,7 @@ def test_a_byte_order_mark_is_no_error(tmp_path):
 def test_an_unknown_model_is_named_with_the_near_one(name, hint):
     params = config.parse(PARAMS, "params.yaml")
     with pytest.raises(UnknownKey, match=f"no model '{name}'") as caught:
-        config.model(params, name)
+        config.settings_of(params, name)
     assert hint in str(caught.value)
 
 

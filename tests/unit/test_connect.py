@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from dvc.config import Config
 
-from luodi import workspace
 from luodi.errors import LuodiError
 from luodi.local import checkout
-from luodi.origin import Origin
+from luodi.project import workspace
+from luodi.project.origin import Origin
 
 EARLIER = checkout.CONFIG.format(scm="", cache='"../.luodi/cache"', remote='"../.luodi/remote"')
 OWN = """\

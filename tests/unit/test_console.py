@@ -7,9 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_card import JUNK, PATHS, changed, facts
 
-from luodi import console
-from luodi.registry import Move, Version
-from luodi.report.words import FIGURES
+from luodi.cli import console
+from luodi.registry.tags import Move, Version
+from luodi.report.formatting import FIGURES
 
 FREE = "[jira-123] [/srv/models] [bold]x[/bold] :smile: [red]"
 FIGURE = {"value": 0.5, "low": 0.4, "high": 0.6}

@@ -11,7 +11,7 @@ import pytest
 
 from luodi import config
 from luodi.errors import ValidationFailed
-from luodi.paths import ModelPaths
+from luodi.project.paths import ModelPaths
 from luodi.stages import validate
 
 PARAMS = config.load(Path(__file__).parents[2] / "params.yaml")

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from luodi import disk, workspace
 from luodi.errors import DiskFull, LuodiError, RemoteError, StageFailed
 from luodi.local import standalone
-from luodi.origin import Origin
-from luodi.processes import CommandFailed, Runner
+from luodi.project import workspace
+from luodi.project.origin import Origin
+from luodi.system import disk
+from luodi.system.processes import CommandFailed, Runner
 
 AGAIN = "run the command again"
 

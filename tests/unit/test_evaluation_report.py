@@ -16,7 +16,7 @@ from PIL import Image
 from luodi import config
 from luodi.data import image
 from luodi.errors import ArtifactError
-from luodi.paths import ModelPaths, find_root
+from luodi.project.paths import ModelPaths, find_root
 from luodi.stages import evaluate
 
 HOSTILE = "<script>alert('x')</script> & \" <img src=x onerror=y>"

@@ -12,13 +12,14 @@ import onnx
 import pytest
 import yaml
 
-from luodi import config, inference
+from luodi import config
 from luodi.data import image
 from luodi.data.text import Encoder
 from luodi.errors import ArtifactError
 from luodi.files import write_json
-from luodi.nets.quiet import quiet
-from luodi.paths import ModelPaths
+from luodi.nets.stderr import quiet
+from luodi.project.paths import ModelPaths
+from luodi.scoring import inference
 from luodi.stages import train
 
 with quiet():

@@ -8,8 +8,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from luodi import config, gate, metrics
-from luodi.metrics import Scored
+from luodi import config
+from luodi.registry import gate
+from luodi.scoring import metrics
+from luodi.scoring.metrics import Scored
 
 RULE = config.Gate(
     metric="accuracy", margin=0.0, confidence=0.95, resamples=1000, minimum=0.8, min_slice_rows=100,

@@ -7,7 +7,7 @@ Nielsen, "Neural Networks and Deep Learning", chapter 2.
 import numpy as np
 import pytest
 
-from luodi.nets.quiet import quiet
+from luodi.nets.stderr import quiet
 
 with quiet():
     import keras

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luodi import graph
+from luodi.project import graph
 
 YAML = """\
 stages:

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_registry import FACTS, Repository
 
-from luodi import landing, registry
-from luodi.origin import Origin
-from luodi.processes import Runner
-from luodi.workspace import Workspace
+from luodi.project.origin import Origin
+from luodi.project.workspace import Workspace
+from luodi.registry import promotion, tags
+from luodi.system.processes import Runner
 
 MODELS = ("reviews", "books")
 NUMBERS = ("v0.1.0", "v1.0.0", "v1.10.0", "v2.0.0-rc.1")
@@ -49,10 +49,9 @@ def by_gto(path, model):
 def by_luodi(path, model):
     """The same."""
     versions = [
-        (one.number, one.commit, one.registered, one.author, one.facts.message)
-        for one in registry.versions(path, model)
+        (one.number, one.commit, one.registered, one.author, one.facts.message) for one in tags.versions(path, model)
     ]
-    return sorted(versions), [(one.place, one.number, one.at, one.by) for one in registry.moves(path, model)]
+    return sorted(versions), [(one.place, one.number, one.at, one.by) for one in tags.moves(path, model)]
 
 
 def require_the_same(path):
@@ -117,30 +116,33 @@ def test_gto_reads_what_luodi_wrote(tmp_path):
     clone = written(repository)
     for place, number in enumerate(("v1.0.0", "v1.0.1", "v2.0.0"), start=1):
         commit = repository.commit()
-        landing._annotate(clone, f"reviews@{number}", commit, f"reviews {number}: #1 好", FACTS | {"#": "# no comment"})
-        landing._assign(clone, f"reviews@{number}", commit, place, {"action": "land"})
-    landing._assign(
+        promotion._annotate(
+            clone, f"reviews@{number}", commit, f"reviews {number}: #1 好", FACTS | {"#": "# no comment"}
+        )
+        promotion._assign(clone, f"reviews@{number}", commit, place, {"action": "land"})
+    promotion._assign(
         clone, "reviews@v1.0.0", repository.git("rev-parse", "reviews@v1.0.0^{}"), 4, {"action": "rollback"}
     )
     require_the_same(repository.path)
-    assert registry.find(repository.path, "reviews").number == "v1.0.0"
-    assert registry.find(repository.path, "reviews").facts == FACTS | {"#": "# no comment"}
-    assert registry.next_place(repository.path, "reviews") == 5
+    assert tags.find(repository.path, "reviews").number == "v1.0.0"
+    assert tags.find(repository.path, "reviews").facts == FACTS | {"#": "# no comment"}
+    assert tags.next_place(repository.path, "reviews") == 5
 
 
 def test_luodi_writes_what_gto_writes(tmp_path):
     ours, theirs = Repository(tmp_path / "ours"), Repository(tmp_path / "theirs")
     for place in (1, 2):
         title = f"reviews v{place}.0.0 to production"
-        landing._annotate(written(ours), f"reviews@v{place}.0.0", "HEAD", "A title", FACTS)
-        landing._assign(written(ours), f"reviews@v{place}.0.0", "HEAD", place, FACTS)
+        promotion._annotate(written(ours), f"reviews@v{place}.0.0", "HEAD", "A title", FACTS)
+        promotion._assign(written(ours), f"reviews@v{place}.0.0", "HEAD", place, FACTS)
         written(theirs)
-        message = landing._message("A title", FACTS)
+        message = promotion._message("A title", FACTS)
         gto.api.register(str(theirs.path), "reviews", "HEAD", version=f"v{place}.0.0", message=message, simple=True)
+        message = promotion._message(title, FACTS)
+        version = f"v{place}.0.0"
         gto.api.assign(
-            str(theirs.path), "reviews", "production", version=f"v{place}.0.0", message=landing._message(title, FACTS),
-            skip_registration=True,
-        )  # fmt: skip
+            str(theirs.path), "reviews", "production", version=version, message=message, skip_registration=True
+        )
         ours.commit(), theirs.commit()
 
     def tags(repository):
@@ -161,7 +163,7 @@ def test_gto_at_the_command_line(tmp_path):
     ):
         subprocess.run([gto_, *line.split()], cwd=repository.path, check=True, capture_output=True)
         require_the_same(repository.path)
-    assert [move.number for move in registry.moves(repository.path, "reviews")] == ["v1.0.0", None]
+    assert [move.number for move in tags.moves(repository.path, "reviews")] == ["v1.0.0", None]
 
 
 @pytest.mark.parametrize("command", [["models"], ["predict", "reviews", "x"], ["rollback", "reviews"]])

@@ -70,7 +70,7 @@ def start(folder: Path, end: str = "time.sleep(1000)", **options: object) -> "su
 def test_a_program_that_leaves_children_is_run_guarded(folder: Path) -> None:
     """As Airflow's scheduler is: its workers do not notice that it was killed."""
     (folder / "leaving.py").write_text("import subprocess\nsubprocess.Popen(['sleep', '1000']).wait()\n")
-    process = subprocess.Popen([sys.executable, "-m", "luodi.guard", "leaving"], cwd=folder)
+    process = subprocess.Popen([sys.executable, "-m", "luodi.system.guard", "leaving"], cwd=folder)
     wait_for(lambda: len(living(folder)) == 4)
     process.kill()
     process.wait()

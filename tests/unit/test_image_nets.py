@@ -12,7 +12,7 @@ from luodi.data import image
 from luodi.data.image import Encoder
 from luodi.data.text import Encoder as TextEncoder
 from luodi.errors import ArtifactError
-from luodi.nets.quiet import quiet
+from luodi.nets.stderr import quiet
 
 with quiet():
     from luodi.nets import batches, catalogue, training

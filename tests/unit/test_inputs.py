@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from luodi import cli
-from luodi.data import folders, image, inputs
+from luodi.cli import prediction
+from luodi.data import image, image_files, inputs
 from luodi.errors import BrokenData, MissingColumn, MissingData
 
 ROWS = ["很好", "不,好", 'a "b"', "两\n行", "", "😀"]
@@ -226,7 +226,7 @@ def test_the_folder_itself_may_be_a_link(pictures, tmp_path):
     ids=["file", "folder", "parent", "gone", "loop", "pipe", "large"],
 )
 def test_what_is_no_file_of_the_folder_is_refused_and_named(pictures, monkeypatch, name, make, message):
-    monkeypatch.setattr(folders, "LARGEST", 100)
+    monkeypatch.setattr(image_files, "LARGEST", 100)
     make(pictures / name)
     with pytest.raises(BrokenData, match=f"{name} is {message}"):
         names(pictures)
@@ -253,7 +253,9 @@ class Reader:
 
 def test_predictions_of_images_name_the_file(pictures, capsys):
     files = next(inputs.images(str(pictures)))
-    cli.write_predictions("file", [name for name, _ in files], cli.score_images(files, Reader()), Reader(), "m@v1.0.0")
+    prediction.write_predictions(
+        "file", [name for name, _ in files], prediction.score_images(files, Reader()), Reader(), "m@v1.0.0"
+    )
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["file"] for line in lines] == [name for name, _ in files]
     assert set(lines[0]) == {"file", "label", "probability", "version"}
@@ -267,5 +269,5 @@ def test_predictions_of_images_name_the_file(pictures, capsys):
 )
 def test_an_image_that_cannot_be_used_is_named(content, reason):
     with pytest.raises(BrokenData, match=f"^bad.png: {reason}") as caught:
-        cli.score_images([("good.png", picture()), ("bad.png", content)], Reader())
+        prediction.score_images([("good.png", picture()), ("bad.png", content)], Reader())
     assert caught.value.exit_code == BrokenData.exit_code

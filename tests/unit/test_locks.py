@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luodi import locks
 from luodi.errors import ArtifactError
+from luodi.project import locks
 
 NAMES = st.sampled_from(["reviews", "reviews-2", "hotel", "评论", "a@b"])
 ENTRY = st.fixed_dictionaries(

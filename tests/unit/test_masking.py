@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luodi import landing, masking, registry
 from luodi.errors import RemoteError
-from luodi.masking import redact, redacted
-from luodi.origin import Origin
-from luodi.processes import Runner
+from luodi.project.origin import Origin
+from luodi.registry import promotion, tags
+from luodi.system import masking
+from luodi.system.masking import redact, redacted
+from luodi.system.processes import Runner
 
 S = "hunTer2xQ7"
 KEY = f"-----BEGIN RSA PRIVATE KEY-----\nMIIEabcdefgh\n{S}{S}\nabc=\n-----END RSA PRIVATE KEY-----"
@@ -193,7 +194,7 @@ def test_values_in_facts_are_masked_and_all_else_stays():
 def test_labels_stay_in_the_facts_of_a_version_whatever_they_look_like():
     """They are in params.yaml, which git has; and a card finds the figures of a class by its label."""
     facts = {"params": {"labels": ["token: lost", "password=forgotten"]}, "reason": "password=x9y8z7"}
-    message = landing._message("Title", facts)
+    message = promotion._message("Title", facts)
     assert json.loads(message.partition("\n\n")[2]) == {**facts, "reason": "password=***"}
 
 
@@ -245,7 +246,7 @@ def test_an_address_that_git_cannot_reach_is_told_and_kept_without_its_secret(ad
     monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=2")
     lines: list[str] = []
     with pytest.raises(RemoteError, match=r"cannot be reached: .*: see that LUODI_GIT_URL names it") as caught:
-        registry.mirror(Origin.from_environment(), Runner(lines.append))
+        tags.mirror(Origin.from_environment(), Runner(lines.append))
     told = f"{caught.value} {lines}"
     assert S not in told
     assert not re.search(r"fatal:|hint:", told)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from luodi import metrics, plots
 from luodi.errors import ArtifactError
+from luodi.scoring import metrics, plots
 
 
 @st.composite

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from luodi import config
 from luodi.data.text import Encoder
 from luodi.errors import ArtifactError, LuodiError
-from luodi.nets.quiet import quiet
+from luodi.nets.stderr import quiet
 
 with quiet():
     import keras

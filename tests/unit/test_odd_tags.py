@@ -7,11 +7,13 @@ import subprocess
 import pytest
 from test_registry import FACTS, Repository
 
-from luodi import console, landing, registry, workspace
+from luodi.cli import console
 from luodi.errors import GitError, LuodiError, PushRejected
 from luodi.local import delivery
-from luodi.origin import Origin
-from luodi.processes import Runner
+from luodi.project import workspace
+from luodi.project.origin import Origin
+from luodi.registry import promotion, tags
+from luodi.system.processes import Runner
 
 ODD = "reviews@v1.5.0"
 GONE = "2" * 40
@@ -100,20 +102,20 @@ LEFT_OUT = BROKEN | {
 @pytest.mark.parametrize("plant", LEFT_OUT.values(), ids=LEFT_OUT)
 def test_a_damaged_tag_is_left_out_and_told_with_what_to_do(there, plant, capfd):
     plant(there, ODD)
-    found = registry.versions(there.path, "reviews")
+    found = tags.versions(there.path, "reviews")
     assert [(version.number, version.stage) for version in found] == [("v1.1.0", "production"), ("v1.0.0", None)]
-    assert registry.models(there.path) == ["reviews"]
-    assert [move.number for move in registry.moves(there.path, "reviews")] == ["v1.0.0", "v1.1.0"]
-    assert landing.previous(there.path, "reviews") == "v1.0.0"
-    assert registry.numbers(there.path, "reviews")[0] == "v1.5.0", "no version may take its number"
+    assert tags.models(there.path) == ["reviews"]
+    assert [move.number for move in tags.moves(there.path, "reviews")] == ["v1.0.0", "v1.1.0"]
+    assert promotion.previous(there.path, "reviews") == "v1.0.0"
+    assert tags.numbers(there.path, "reviews")[0] == "v1.5.0", "no version may take its number"
     output, said = capfd.readouterr()
     assert output == ""
     (line,) = said.splitlines()  # once
     assert line.startswith(f"warning: the tag {ODD} is left out: ")
     (remedy,) = re.findall("`(.*)` removes it", line)
     subprocess.run(shlex.split(remedy), check=True)
-    assert [version.number for version in registry.versions(there.path, "reviews")] == ["v1.1.0", "v1.0.0"]
-    assert registry.numbers(there.path, "reviews")[0] == "v1.1.0"
+    assert [version.number for version in tags.versions(there.path, "reviews")] == ["v1.1.0", "v1.0.0"]
+    assert tags.numbers(there.path, "reviews")[0] == "v1.1.0"
     assert "warning" not in capfd.readouterr().err
 
 
@@ -123,12 +125,12 @@ def test_a_damaged_tag_of_production_leaves_the_others(there, plant, name, capfd
     """The move to v1.1.0, or v1.1.0 itself."""
     there.git("tag", "--delete", name)
     plant(there, name)
-    stages = {version.number: version.stage for version in registry.versions(there.path, "reviews")}
+    stages = {version.number: version.stage for version in tags.versions(there.path, "reviews")}
     expected = {"v1.1.0": None, "v1.0.0": "production"} if "#" in name else {"v1.0.0": None}
     assert stages == expected
     if "@" in name:
-        assert landing.previous(there.path, "reviews") == "v1.0.0", "it can be rolled back"
-    assert registry.next_place(there.path, "reviews") == 3
+        assert promotion.previous(there.path, "reviews") == "v1.0.0", "it can be rolled back"
+    assert tags.next_place(there.path, "reviews") == 3
     assert f"warning: the tag {name} is left out" in capfd.readouterr().err
 
 
@@ -143,20 +145,20 @@ def test_what_git_cannot_read_is_set_aside_so_that_others_can_push(there, plant,
 def test_a_ref_that_a_power_cut_left_empty_is_set_aside(there, content, tmp_path, capfd):
     origin = Origin(str(there.path), "main", None, tmp_path / "home")
     ref(there, ODD, content)
-    assert [version.number for version in registry.versions(there.path, "reviews")] == ["v1.1.0", "v1.0.0"]
+    assert [version.number for version in tags.versions(there.path, "reviews")] == ["v1.1.0", "v1.0.0"]
     require_set_aside(there, origin, capfd)
 
 
 def require_set_aside(there, origin, capfd):
     before = there.git("rev-parse", "main", "reviews@v1.0.0", "reviews@v1.1.0", "reviews#production#2")
     capfd.readouterr()
-    registry.set_aside(origin)
+    tags.set_aside(origin)
     kept = origin.home / "damaged" / ODD
     assert (
         f"the tag {ODD} is damaged: what is left of it was moved from {there.path} to {kept}" in capfd.readouterr().err
     )
     assert kept.exists()
-    registry.set_aside(origin)
+    tags.set_aside(origin)
     assert capfd.readouterr().err == ""
     assert there.git("rev-parse", "main", "reviews@v1.0.0", "reviews@v1.1.0", "reviews#production#2") == before
     with workspace.clone(origin, "main", Runner(print)) as clone:
@@ -170,9 +172,9 @@ def test_a_tag_that_the_origin_cannot_give_is_left_out(there, plant, tmp_path, c
     for place, name in enumerate([ODD, "reviews#production#3"]):
         plant(there, name)
         for _ in range(2):
-            mirror = registry.mirror(origin, Runner(print))
-            assert registry.find(mirror, "reviews").number == "v1.1.0"
-            assert [version.number for version in registry.versions(mirror, "reviews")] == ["v1.1.0", "v1.0.0"]
+            mirror = tags.mirror(origin, Runner(print))
+            assert tags.find(mirror, "reviews").number == "v1.1.0"
+            assert [version.number for version in tags.versions(mirror, "reviews")] == ["v1.1.0", "v1.0.0"]
         said = capfd.readouterr().err
         assert [line for line in said.splitlines() if name in line], said
         assert len(said.splitlines()) == 1, "told once"
@@ -180,7 +182,7 @@ def test_a_tag_that_the_origin_cannot_give_is_left_out(there, plant, tmp_path, c
             break
     for remedy in (f"git update-ref -d refs/tags/{ODD}", re.findall("`(.*)` there removes it", said)[0]):
         subprocess.run(shlex.split(remedy), cwd=there.path, check=True)
-    registry.mirror(origin, Runner(print))
+    tags.mirror(origin, Runner(print))
     assert capfd.readouterr().err == ""
 
 
@@ -192,10 +194,10 @@ def test_elsewhere_a_person_is_told_to_remove_it(there, plant, scheme, tmp_path,
     with workspace.clone(origin, "main", Runner(print)) as clone:
         refs = [f"{clone.git('commit-tree', '-m', 'x', 'HEAD^{tree}').strip()}:refs/heads/other"]
         with pytest.raises(PushRejected, match=f"refuses every push, for its tag {ODD} is damaged") as caught:
-            landing._push(clone, refs)
+            promotion._push(clone, refs)
         (remedy,) = re.findall("`(.*)`", str(caught.value))
         subprocess.run(shlex.split(remedy), cwd=there.path, check=True)
-        assert landing._push(clone, refs)
+        assert promotion._push(clone, refs)
 
 
 def test_packed_tags_are_set_aside_too(there, tmp_path):
@@ -203,19 +205,19 @@ def test_packed_tags_are_set_aside_too(there, tmp_path):
     corrupt(there, ODD)
     there.git("pack-refs", "--all")
     assert not (there.path / "refs" / "tags" / ODD).exists()
-    registry.set_aside(origin)
+    tags.set_aside(origin)
     assert ODD not in there.git("for-each-ref")
     assert (tmp_path / "home" / "damaged" / ODD).exists()
 
 
 def test_only_tags_are_set_aside_and_only_in_the_embedded_origin(there, tmp_path):
     ref(there, ODD)
-    registry.set_aside(Origin(str(there.path), "main", None, tmp_path / "elsewhere"))
+    tags.set_aside(Origin(str(there.path), "main", None, tmp_path / "elsewhere"))
     assert (there.path / "refs" / "tags" / ODD).exists()
     (there.path / "refs" / "heads").mkdir(exist_ok=True)
     (there.path / "refs" / "heads" / "main").write_text(f"{GONE}\n")
     with pytest.raises(GitError, match=r"no tag is the reason: see `git -C .* fsck`"):
-        registry.set_aside(Origin(str(there.path), "main", None, tmp_path / "home"))
+        tags.set_aside(Origin(str(there.path), "main", None, tmp_path / "home"))
 
 
 @pytest.mark.parametrize(
@@ -227,10 +229,10 @@ def test_only_tags_are_set_aside_and_only_in_the_embedded_origin(there, tmp_path
 )  # fmt: skip
 def test_odd_names_are_of_no_version(there, name):
     there.tag(name)
-    assert [version.number for version in registry.versions(there.path, "reviews")] == ["v1.1.0", "v1.0.0"]
-    assert registry.find(there.path, "reviews").number == "v1.1.0"
-    assert registry.next_place(there.path, "reviews") == 3
-    assert registry.numbers(there.path, "reviews") == ["v1.1.0", "v1.0.0"]
+    assert [version.number for version in tags.versions(there.path, "reviews")] == ["v1.1.0", "v1.0.0"]
+    assert tags.find(there.path, "reviews").number == "v1.1.0"
+    assert tags.next_place(there.path, "reviews") == 3
+    assert tags.numbers(there.path, "reviews") == ["v1.1.0", "v1.0.0"]
 
 
 MESSAGES = {
@@ -251,15 +253,15 @@ MESSAGES = {
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)
 def test_a_version_with_odd_facts_is_a_version_that_may_be_refused(there, message, tmp_path, capsys):
     raw(there, ODD, tagged(there, message=message))
-    odd, production, _ = registry.versions(there.path, "reviews")
+    odd, production, _ = tags.versions(there.path, "reviews")
     assert (odd.number, production.stage) == ("v1.5.0", "production")
     origin = Origin(str(there.path), "main", None, tmp_path / "home")
     console.show_versions({"reviews": [odd, production]})
-    console.show_version(odd, registry.moves(there.path, "reviews"), delivery.cards(origin, odd))
-    assert landing.previous(there.path, "reviews") == "v1.0.0"
-    assert registry.same([odd, production], "v1.1.0") is production
+    console.show_version(odd, tags.moves(there.path, "reviews"), delivery.cards(origin, odd))
+    assert promotion.previous(there.path, "reviews") == "v1.0.0"
+    assert tags.same([odd, production], "v1.1.0") is production
     with pytest.raises(LuodiError):
-        registry.fetch(origin, odd, Runner(print))
+        tags.fetch(origin, odd, Runner(print))
 
 
 def second(there, number="v1.5.0", of="v1.1.0", facts=None):
@@ -272,12 +274,12 @@ def second(there, number="v1.5.0", of="v1.1.0", facts=None):
 @pytest.mark.parametrize("of", ["v1.0.0", "v1.1.0"])
 @pytest.mark.parametrize("number", ["v0.9.0", "v1.0.5", "v1.5.0"])
 def test_a_second_version_on_a_commit_changes_nothing_that_was_moved(there, number, of):
-    before = registry.moves(there.path, "reviews")
+    before = tags.moves(there.path, "reviews")
     second(there, number, of)
-    assert registry.moves(there.path, "reviews") == before
-    assert registry.find(there.path, "reviews").number == "v1.1.0"
-    assert {version.number for version in registry.versions(there.path, "reviews")} == {"v1.0.0", "v1.1.0", number}
-    assert landing.previous(there.path, "reviews") == "v1.0.0"
+    assert tags.moves(there.path, "reviews") == before
+    assert tags.find(there.path, "reviews").number == "v1.1.0"
+    assert {version.number for version in tags.versions(there.path, "reviews")} == {"v1.0.0", "v1.1.0", number}
+    assert promotion.previous(there.path, "reviews") == "v1.0.0"
 
 
 @pytest.mark.parametrize(
@@ -289,37 +291,37 @@ def test_of_two_versions_on_a_commit_that_is_in_production_which_the_move_names(
         there.git(
             "tag", "--annotate", "--message", title.format(number), f"reviews#production#{place}", "reviews@v1.1.0^{}"
         )
-        assert registry.find(there.path, "reviews").number == number
-        (current,) = [version for version in registry.versions(there.path, "reviews") if version.stage]
+        assert tags.find(there.path, "reviews").number == number
+        (current,) = [version for version in tags.versions(there.path, "reviews") if version.stage]
         assert current.number == number
-        assert registry.moves(there.path, "reviews")[-1].number == number
+        assert tags.moves(there.path, "reviews")[-1].number == number
 
 
 def test_of_two_versions_that_are_one_model_the_one_in_production_is_it(there):
     second(there, facts='{"export": "v1.1.0"}')
-    known = registry.versions(there.path, "reviews")
-    assert registry.same(known, "v1.1.0").number == "v1.1.0"
-    assert registry.same(known, "v1.0.0").number == "v1.0.0"
-    assert registry.same(known, "x") is None
+    known = tags.versions(there.path, "reviews")
+    assert tags.same(known, "v1.1.0").number == "v1.1.0"
+    assert tags.same(known, "v1.0.0").number == "v1.0.0"
+    assert tags.same(known, "x") is None
 
 
 def test_a_deprecated_model_has_no_version_until_there_is_a_new_one(there):
     later = {"GIT_COMMITTER_DATE": "2036-01-01T00:00:00Z"}
     there.git("tag", "books@deprecated")
-    assert registry.versions(there.path, "books") == []
+    assert tags.versions(there.path, "books") == []
     there.git("tag", "--annotate", "--message", "x", "reviews@deprecated", "main", **later)
-    assert registry.versions(there.path, "reviews") == []
+    assert tags.versions(there.path, "reviews") == []
     there.git(
         "tag", "--annotate", "--message", "x", "reviews@v1.2.0", "main", GIT_COMMITTER_DATE="2037-01-01T00:00:00Z"
     )
-    assert [version.number for version in registry.versions(there.path, "reviews")] == ["v1.2.0", "v1.1.0", "v1.0.0"]
+    assert [version.number for version in tags.versions(there.path, "reviews")] == ["v1.2.0", "v1.1.0", "v1.0.0"]
 
 
 def test_a_model_without_any_version_left_is_no_reason_not_to_list_the_others(there, capsys):
     there.git("tag", "books@v1.0.0")
     there.git("tag", "--annotate", "--message", "x", "films@v1.0.0", "main")
     there.git("tag", "--annotate", "--message", "x", "films@deprecated", "main", GIT_COMMITTER_DATE="2037-01-01T00:00Z")
-    listed = {model: registry.versions(there.path, model) for model in registry.models(there.path)}
+    listed = {model: tags.versions(there.path, model) for model in tags.models(there.path)}
     assert [(model, len(versions)) for model, versions in listed.items()] == [
         ("books", 0),
         ("films", 0),
@@ -332,14 +334,14 @@ def test_a_model_without_any_version_left_is_no_reason_not_to_list_the_others(th
 def test_two_models_on_one_commit(there):
     there.git("tag", "--annotate", "--message", "x", "books@v3.0.0", "reviews@v1.1.0^{}")
     there.git("tag", "--annotate", "--message", "x", "books#production#1", "reviews@v1.1.0^{}")
-    assert registry.find(there.path, "books").number == "v3.0.0"
-    assert registry.find(there.path, "reviews").number == "v1.1.0"
+    assert tags.find(there.path, "books").number == "v3.0.0"
+    assert tags.find(there.path, "reviews").number == "v1.1.0"
 
 
 def test_a_tag_of_a_tag_is_of_its_commit(there):
     """What `git tag reviews#production#3 reviews@v1.0.0` makes, where a commit is meant."""
     there.git("tag", "--annotate", "--message", "x", "reviews#production#3", "reviews@v1.0.0")
-    assert registry.find(there.path, "reviews").number == "v1.0.0"
+    assert tags.find(there.path, "reviews").number == "v1.0.0"
 
 
 def test_what_cannot_be_served_is_not_gone_back_to(there):
@@ -347,14 +349,14 @@ def test_what_cannot_be_served_is_not_gone_back_to(there):
     there.git("tag", "--annotate", "--message", "by hand", "reviews@v1.2.0", "main")
     there.git("tag", "--annotate", "--message", "by hand", "reviews#production#3", "main")
     there.git("tag", "--annotate", "--message", "back", "reviews#production#4", "reviews@v1.1.0^{}")
-    assert landing.previous(there.path, "reviews") == "v1.0.0"
+    assert promotion.previous(there.path, "reviews") == "v1.0.0"
 
 
 def test_nothing_is_read_that_is_not_needed(there, capfd):
     """Old versions are not looked at to list new ones, nor any other to serve the one in production."""
     for number in range(5):
         ref(there, f"reviews@v0.{number}.0")
-    assert [version.number for version in registry.versions(there.path, "reviews", 2)] == ["v1.1.0", "v1.0.0"]
-    assert registry.find(there.path, "reviews").number == "v1.1.0"
-    assert registry.find(there.path, "reviews", "v1.0.0").number == "v1.0.0"
+    assert [version.number for version in tags.versions(there.path, "reviews", 2)] == ["v1.1.0", "v1.0.0"]
+    assert tags.find(there.path, "reviews").number == "v1.1.0"
+    assert tags.find(there.path, "reviews", "v1.0.0").number == "v1.0.0"
     assert capfd.readouterr().err == ""

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from luodi.airflow import pages
 from luodi.airflow.plugin import LuodiPlugin
 from luodi.errors import RemoteError
-from luodi.paths import ModelPaths
+from luodi.project.paths import ModelPaths
 
 PAGE = ("retrain_reviews", "manual__1", "evaluation")
 

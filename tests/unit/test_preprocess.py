@@ -17,7 +17,7 @@ from PIL import Image
 from luodi import config
 from luodi.data import encoders, image, splits
 from luodi.errors import ArtifactError, DataError
-from luodi.paths import ModelPaths
+from luodi.project.paths import ModelPaths
 from luodi.stages import preprocess
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ MODEL = {"text": "reviews", "image": "digits"}
 ROWS = 300
 
 
-def settings(modality: str, **changes: object) -> config.Model:
+def settings(modality: str, **changes: object) -> config.ModelSettings:
     whole = PARAMS[MODEL[modality]]
     small = {"tokenizer": "char", "max_length": 12} if modality == "text" else {}
     block = whole.preprocess.model_copy(update=small | changes)
@@ -40,7 +40,9 @@ def items(modality: str, count: int = ROWS) -> list[object]:
     return [image.png(Image.fromarray(one)) for one in pixels]
 
 
-def run(folder: Path, block: config.Model, content: list[object], source: list[str] | None = None) -> ModelPaths:
+def run(
+    folder: Path, block: config.ModelSettings, content: list[object], source: list[str] | None = None
+) -> ModelPaths:
     paths = ModelPaths(folder, "some")
     kind = pa.string() if block.modality == "text" else pa.binary()
     count = len(content)

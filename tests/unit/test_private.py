@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from luodi import files, registry, workspace
+from luodi import files
 from luodi.errors import ArtifactError, LuodiError
 from luodi.local import checkout, delivery
-from luodi.origin import Origin
-from luodi.processes import Runner
-from luodi.registry import Version
+from luodi.project import workspace
+from luodi.project.origin import Origin
+from luodi.registry import tags
+from luodi.registry.tags import Version
+from luodi.system.processes import Runner
 
 UMASKS = [0o000, 0o022, 0o077]
 PLANTED = "plantedPassw0rd"
@@ -76,7 +78,7 @@ def test_all_that_a_task_writes_is_private_and_what_it_pushes_is_not(
     shutil.rmtree(tmp_path / "team.git")
     git(tmp_path, "clone", "--quiet", "--bare", str(tmp_path / "seed"), str(tmp_path / "team.git"))
     (origin.home / "cache").mkdir(parents=True)  # of an earlier luodi
-    registry.mirror(origin, runner)
+    tags.mirror(origin, runner)
     with pytest.raises(ArtifactError), workspace.clone(origin, workspace.head(origin, runner), runner) as clone:
         (clone.root / "x").write_text("content")
         clone.dvc("add", "x")
@@ -179,7 +181,7 @@ def test_a_password_goes_to_git_and_is_written_nowhere(
             return super().run(*command, **more)
 
     served = Served(print)
-    registry.mirror(secret, served)
+    tags.mirror(secret, served)
     with pytest.raises(LuodiError) as caught, workspace.clone(secret, workspace.head(secret, served), served) as clone:
         clone.git("fetch", "--quiet", "origin", "main")
         (clone.root / "x").write_text("content")
@@ -196,4 +198,4 @@ def test_a_mirror_that_an_earlier_luodi_gave_a_password_is_made_anew(origin: Ori
     git(origin.home.parent.parent, "clone", "--quiet", "--mirror", origin.git, str(mirror))
     secret = Origin(f"http://me:{PLANTED}@127.0.0.1:9/x.git", "main", None, origin.home)
     git(mirror, "config", "remote.origin.url", secret.git)
-    assert registry._holds_password(mirror, secret) and not registry._holds_password(mirror, origin)
+    assert tags._holds_password(mirror, secret) and not tags._holds_password(mirror, origin)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from luodi.processes import TAIL, CommandFailed, Runner, redact
+from luodi.system.processes import TAIL, CommandFailed, Runner, redact
 
 # Leaves a grandchild that ignores SIGTERM, holds the output open, and whose id stands in a file.
 STUBBORN = "trap '' TERM; echo $$ > {}; while :; do sleep 0.1; done"

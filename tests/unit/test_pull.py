@@ -6,9 +6,9 @@ import pytest
 
 from luodi.errors import LuodiError
 from luodi.local import delivery
-from luodi.origin import Origin
-from luodi.processes import Runner
-from luodi.registry import Version
+from luodi.project.origin import Origin
+from luodi.registry.tags import Version
+from luodi.system.processes import Runner
 
 VERSION = Version("reviews", "v1.0.0", "0" * 40, datetime(2026, 1, 31, tzinfo=UTC), "Ann", None, {"export": "x"})
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luodi import landing, registry
 from luodi.errors import GitError, NoVersion, RegistryError
-from luodi.origin import Origin
-from luodi.processes import Runner
+from luodi.project.origin import Origin
+from luodi.registry import promotion, tags
+from luodi.system.processes import Runner
 
 FACTS = {"export": "abc.dir", "metrics": {"rows": 1}}
 
@@ -30,14 +30,14 @@ FACTS = {"export": "abc.dir", "metrics": {"rows": 1}}
     ],
 )
 def test_next_number(previous, change, expected):
-    assert registry.next_number(previous, change) == expected
+    assert tags.next_number(previous, change) == expected
 
 
 @given(st.lists(st.sampled_from(["major", "minor", "patch"]), min_size=1, max_size=20))
 def test_numbers_only_rise(changes):
     number, seen = None, []
     for change in changes:
-        number = registry.next_number(number, change)
+        number = tags.next_number(number, change)
         seen.append(tuple(map(int, number[1:].split("."))))
     assert seen == sorted(set(seen))
 
@@ -72,13 +72,13 @@ def entries(labels=("a", "b"), epochs=3, code="1", data="1", model="reviews"):
     ],
 )
 def test_change(after, expected):
-    assert registry.change(entries(), after, "reviews") == expected
+    assert tags.change(entries(), after, "reviews") == expected
 
 
 def test_export_hash():
-    assert registry.export_hash(entries(), "reviews") == "11.dir"
+    assert tags.export_hash(entries(), "reviews") == "11.dir"
     with pytest.raises(KeyError):
-        registry.export_hash({}, "reviews")
+        tags.export_hash({}, "reviews")
 
 
 class Repository:
@@ -115,13 +115,13 @@ def elsewhere(repository, tmp_path):
 
 
 def test_no_tags_no_versions(repository):
-    assert registry.versions(repository.path, "reviews") == []
-    assert registry.versions(repository.path, "") == []
-    assert registry.models(repository.path) == []
+    assert tags.versions(repository.path, "reviews") == []
+    assert tags.versions(repository.path, "") == []
+    assert tags.models(repository.path) == []
     with pytest.raises(NoVersion, match=r"no reviews@production .* no version of reviews at all"):
-        registry.find(repository.path, "reviews")
+        tags.find(repository.path, "reviews")
     with pytest.raises(NoVersion) as caught:
-        registry.find(repository.path, "x" * 5000)
+        tags.find(repository.path, "x" * 5000)
     assert len(str(caught.value)) < 700
 
 
@@ -133,15 +133,15 @@ def test_versions_of_two_models(repository):
     repository.tag("hotel-reviews@v1.0.0")
     repository.tag("reviews#production#1")
     repository.git("tag", "--annotate", "--message", "back", "reviews#production#2", "reviews@v1.0.10^{commit}")
-    found = registry.versions(repository.path, "reviews")
+    found = tags.versions(repository.path, "reviews")
     assert [version.number for version in found] == ["v2.0.0", "v1.0.10", "v1.0.2", "v1.0.0"]
     assert [version.stage for version in found] == [None, "production", None, None]
     assert {version.author for version in found} == {"Tester"}
     assert found[1].facts == FACTS | {"number": "v1.0.10"}
     assert found[1].commit == commits[1]
     assert found[1].name == "reviews@v1.0.10"
-    assert registry.models(repository.path) == ["hotel-reviews", "reviews"]
-    (other,) = registry.versions(repository.path, "hotel-reviews")
+    assert tags.models(repository.path) == ["hotel-reviews", "reviews"]
+    (other,) = tags.versions(repository.path, "hotel-reviews")
     assert (other.number, other.stage) == ("v1.0.0", None)
 
 
@@ -151,14 +151,14 @@ def test_find(repository, number):
     repository.tag("reviews#production#1")
     repository.commit()
     repository.tag("reviews@v1.1.0")
-    assert registry.find(repository.path, "reviews", number).number == {"production": "v1.0.0"}.get(number, number)
+    assert tags.find(repository.path, "reviews", number).number == {"production": "v1.0.0"}.get(number, number)
 
 
 @pytest.mark.parametrize(("model", "number"), [("reviews", "v9.0.0"), ("reviews", "staging"), ("reviews", "1.0.0")])
 def test_what_is_not_there_is_named_with_what_is(repository, model, number):
     repository.tag("reviews@v1.0.0")
     with pytest.raises(NoVersion, match=rf"no {model}@{number} in the registry; there is: reviews@v1\.0\.0$"):
-        registry.find(repository.path, model, number)
+        tags.find(repository.path, model, number)
 
 
 def test_an_unassigned_version_is_not_in_production(repository):
@@ -166,7 +166,7 @@ def test_an_unassigned_version_is_not_in_production(repository):
     repository.tag("reviews#production#1")
     repository.tag("reviews#production!#2")
     with pytest.raises(NoVersion, match=r"no version of reviews is in production: `luodi promote reviews@v1\.0\.0`"):
-        registry.find(repository.path, "reviews")
+        tags.find(repository.path, "reviews")
 
 
 @pytest.mark.parametrize(
@@ -181,23 +181,23 @@ def test_foreign_tags_are_ignored(repository, name, annotated):
         repository.tag(name)
     else:
         repository.git("tag", name)
-    assert [version.name for version in registry.versions(repository.path, "reviews")] == ["reviews@v1.0.0"]
-    assert registry.find(repository.path, "reviews").number == "v1.0.0"
+    assert [version.name for version in tags.versions(repository.path, "reviews")] == ["reviews@v1.0.0"]
+    assert tags.find(repository.path, "reviews").number == "v1.0.0"
 
 
 @pytest.mark.parametrize("message", ["by hand", "by hand\n\nnot JSON", "by hand\n\n[1]", "by hand\n\n3"])
 def test_a_version_tagged_by_hand_has_no_facts_and_cannot_be_served(repository, message, tmp_path):
     repository.git("tag", "--annotate", "reviews@v1.0.0", "--message", message)
-    (version,) = registry.versions(repository.path, "reviews")
+    (version,) = tags.versions(repository.path, "reviews")
     assert version.facts == {}
     origin = Origin(str(repository.path), "main", None, tmp_path / "home")
     with pytest.raises(RegistryError, match=r"reviews@v1\.0\.0 was tagged by hand"):
-        registry.fetch(origin, version, Runner(print))
+        tags.fetch(origin, version, Runner(print))
 
 
 def test_what_lies_on_this_host_is_not_mirrored(repository, tmp_path):
     origin = Origin(str(repository.path), "main", None, tmp_path / "home")
-    assert registry.mirror(origin, Runner(print)) == repository.path
+    assert tags.mirror(origin, Runner(print)) == repository.path
 
 
 def test_an_origin_that_git_cannot_read_is_named(repository, tmp_path):
@@ -205,17 +205,17 @@ def test_an_origin_that_git_cannot_read_is_named(repository, tmp_path):
     with pytest.raises(
         GitError, match=r"git origin file://.* cannot be read: run `git fsck` there, and mend it \(fatal"
     ):
-        registry.mirror(elsewhere(repository, tmp_path), Runner(print))
+        tags.mirror(elsewhere(repository, tmp_path), Runner(print))
 
 
 def test_a_mirror_gets_over_a_git_that_was_killed_in_it(repository, tmp_path):
     origin = elsewhere(repository, tmp_path)
-    mirror = registry.mirror(origin, Runner(print))
+    mirror = tags.mirror(origin, Runner(print))
     repository.commit()
     for left in ("packed-refs.lock", "refs/heads/main.lock"):
         (mirror / left).parent.mkdir(parents=True, exist_ok=True)
         (mirror / left).touch()
-    registry.mirror(origin, Runner(print))
+    tags.mirror(origin, Runner(print))
     here = (mirror / "refs" / "heads" / "main", mirror / "packed-refs")
     assert any(repository.git("rev-parse", "main").strip() in path.read_text() for path in here if path.exists())
 
@@ -224,24 +224,24 @@ def test_a_mirror_follows_the_address_of_today(repository, tmp_path):
     """The project moved to another server; what the mirror was cloned from is there still."""
     repository.tag("reviews@v1.0.0")
     old = Origin(f"file://{repository.path}", "main", None, tmp_path / "home")
-    registry.mirror(old, Runner(print))
+    tags.mirror(old, Runner(print))
     repository.git("clone", "--quiet", "--bare", str(repository.path), str(tmp_path / "moved.git"))
     repository.git("--git-dir", str(tmp_path / "moved.git"), "tag", "--annotate", "-m", "x", "reviews@v2.0.0", "main")
     moved = Origin(f"file://{tmp_path / 'moved.git'}", "main", None, tmp_path / "home")
-    found = registry.versions(registry.mirror(moved, Runner(print)), "reviews")
+    found = tags.versions(tags.mirror(moved, Runner(print)), "reviews")
     assert [version.number for version in found] == ["v2.0.0", "v1.0.0"]
 
 
 def test_a_mirror_follows_its_origin(repository, tmp_path):
     origin = elsewhere(repository, tmp_path)
     repository.tag("reviews@v1.0.0")
-    mirror = registry.mirror(origin, Runner(print))
-    assert [version.number for version in registry.versions(mirror, "reviews")] == ["v1.0.0"]
+    mirror = tags.mirror(origin, Runner(print))
+    assert [version.number for version in tags.versions(mirror, "reviews")] == ["v1.0.0"]
     repository.commit()
     repository.tag("reviews@v1.1.0")
     repository.git("tag", "--delete", "reviews@v1.0.0")
-    assert registry.mirror(origin, Runner(print)) == mirror
-    assert [version.number for version in registry.versions(mirror, "reviews")] == ["v1.1.0"]
+    assert tags.mirror(origin, Runner(print)) == mirror
+    assert [version.number for version in tags.versions(mirror, "reviews")] == ["v1.1.0"]
 
 
 def test_production_is_what_the_highest_counter_says_whatever_the_clocks_said(repository):
@@ -252,8 +252,8 @@ def test_production_is_what_the_highest_counter_says_whatever_the_clocks_said(re
     slow = {"GIT_COMMITTER_DATE": "2001-01-01T00:00:00Z"}
     moved = 'back\n\n{"action": "rollback", "from": "reviews@v1.1.0", "reason": "complaints"}'
     repository.git("tag", "--annotate", "--message", moved, "reviews#production#2", "reviews@v1.0.0^{commit}", **slow)
-    assert registry.find(repository.path, "reviews").number == "v1.0.0"
-    first, second = registry.moves(repository.path, "reviews")
+    assert tags.find(repository.path, "reviews").number == "v1.0.0"
+    first, second = tags.moves(repository.path, "reviews")
     assert [(move.place, move.number) for move in (first, second)] == [(1, "v1.1.0"), (2, "v1.0.0")]
     assert (second.by, second.at.year, second.facts["reason"]) == ("Tester", 2001, "complaints")
     assert first.facts == {}
@@ -284,18 +284,18 @@ def test_what_a_rollback_goes_back_to(repository, moves, expected):
         repository.git("tag", "--annotate", "--message", message, f"reviews#production#{place}", target)
     if expected is None:
         with pytest.raises(NoVersion, match="there is no earlier version of reviews to go back to"):
-            landing.previous(repository.path, "reviews")
+            promotion.previous(repository.path, "reviews")
     else:
-        assert landing.previous(repository.path, "reviews") == f"v{expected}.0.0"
+        assert promotion.previous(repository.path, "reviews") == f"v{expected}.0.0"
 
 
 def test_params_that_differ():
     before = {"train": {"epochs": 3, "units": 8}, "labels": ["a"], "gone": 1}
     after = {"train": {"epochs": 4, "units": 8}, "labels": ["a", "b"], "new": {"x": None}}
-    assert registry.differences(before, after) == [
+    assert tags.differences(before, after) == [
         "gone 1 -> none",
         "labels ['a'] -> ['a', 'b']",
         "new.x none -> None",
         "train.epochs 3 -> 4",
     ]
-    assert registry.differences(after, after) == []
+    assert tags.differences(after, after) == []

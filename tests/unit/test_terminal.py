@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from luodi import terminal
 from luodi.errors import LINE, LINES, LuodiError
-from luodi.processes import CommandFailed, Runner
+from luodi.system.processes import CommandFailed, Runner
 from luodi.terminal import Screen, bare, json_line, screen, shown, visible
 
 SRC = Path(__file__).resolve().parents[2] / "src"

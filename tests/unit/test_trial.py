@@ -10,19 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luodi import config, trial
-from luodi.data import image, rows
-from luodi.paths import ModelPaths
+from luodi import config
+from luodi.data import image, split_rows
+from luodi.project.paths import ModelPaths
+from luodi.registry import champion
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
-REVIEWS = config.model(config.load(PARAMS), "reviews")
+REVIEWS = config.settings_of(config.load(PARAMS), "reviews")
 LABELS = st.lists(st.sampled_from("abcdef"), min_size=2, max_size=6, unique=True).map(tuple)
 
 
 @given(LABELS, LABELS, st.integers(1, 20), st.integers(0, 2**32 - 1))
 def test_aligned_columns(theirs, ours, count, seed):
     scores = np.random.default_rng(seed).dirichlet(np.ones(len(theirs)), count).astype(np.float32)
-    result = trial.aligned(scores, theirs, ours)
+    result = champion.aligned(scores, theirs, ours)
     assert result.shape == (count, len(ours))
     assert result.dtype == np.float32
     assert np.allclose(result.sum(1), 1, atol=1e-5)
@@ -36,18 +37,18 @@ def test_aligned_columns(theirs, ours, count, seed):
 
 def test_equal_labels_are_left_as_they_are():
     scores = np.array([[0.2, 0.8], [1, 0]], np.float32)
-    assert np.array_equal(trial.aligned(scores, ("a", "b"), ("a", "b")), scores)
-    assert np.array_equal(trial.aligned(scores, ("a", "b"), ("b", "a")), scores[:, ::-1])
-    assert np.array_equal(trial.aligned(scores, ("a", "b"), ("a", "c")), [[1, 0], [1, 0]])
-    assert np.array_equal(trial.aligned(scores, ("a", "b"), ("c", "d")), [[0.5, 0.5], [0.5, 0.5]])
+    assert np.array_equal(champion.aligned(scores, ("a", "b"), ("a", "b")), scores)
+    assert np.array_equal(champion.aligned(scores, ("a", "b"), ("b", "a")), scores[:, ::-1])
+    assert np.array_equal(champion.aligned(scores, ("a", "b"), ("a", "c")), [[1, 0], [1, 0]])
+    assert np.array_equal(champion.aligned(scores, ("a", "b"), ("c", "d")), [[0.5, 0.5], [0.5, 0.5]])
 
 
 def test_what_only_they_know_is_scaled_away():
     scores = np.array([[0.2, 0.3, 0.5], [0, 0, 1], [0.6, 0.2, 0.2]], np.float32)
-    assert trial.aligned(scores, ("a", "b", "c"), ("a", "b")) == pytest.approx(
+    assert champion.aligned(scores, ("a", "b", "c"), ("a", "b")) == pytest.approx(
         np.array([[0.4, 0.6], [0.5, 0.5], [0.75, 0.25]]), abs=1e-6
     )
-    assert trial.aligned(scores, ("a", "b", "c"), ("c", "x", "a")) == pytest.approx(
+    assert champion.aligned(scores, ("a", "b", "c"), ("c", "x", "a")) == pytest.approx(
         np.array([[5 / 7, 0, 2 / 7], [1, 0, 0], [0.25, 0, 0.75]]), abs=1e-6
     )
 
@@ -65,16 +66,16 @@ def test_a_row_that_the_champion_learned_from_is_seen(tmp_path, split):
     other = {"train": "validation", "validation": "train"}[split]
     theirs = write(tmp_path / "theirs", [("learned", split), ("other", other), ("tested", "test")])
     ours = write(tmp_path / "ours", [("learned", "test"), ("tested", "test"), ("new", "test"), ("x", "train")])
-    test = rows.read(ours.rows, "text", "test", 1)
-    assert trial.unseen(test, theirs, REVIEWS, 1).tolist() == [False, True, True]
+    test = split_rows.read(ours.rows, "text", "test", 1)
+    assert champion.unseen(test, theirs, REVIEWS, 1).tolist() == [False, True, True]
 
 
 def test_a_row_that_another_code_cleaned_is_seen(tmp_path):
     """What the champion learned from is kept as it was cleaned then."""
     theirs = write(tmp_path / "theirs", [("ＡＢ&amp;", "train"), ("x", "validation")])
     ours = write(tmp_path / "ours", [("AB&", "test"), ("new", "test")])
-    test = rows.read(ours.rows, "text", "test", 1)
-    assert trial.unseen(test, theirs, REVIEWS, 1).tolist() == [False, True]
+    test = split_rows.read(ours.rows, "text", "test", 1)
+    assert champion.unseen(test, theirs, REVIEWS, 1).tolist() == [False, True]
 
 
 def test_an_image_that_the_champion_learned_from_is_seen_however_it_was_kept(tmp_path):
@@ -84,8 +85,8 @@ def test_an_image_that_the_champion_learned_from_is_seen_however_it_was_kept(tmp
     kept, shown = [images.png(1, 56), images.png(2, 28)], [images.png(1, 28), images.png(3, 28)]
     columns = {"split": ["train", "validation"], "source": [""] * 2, "label": pa.array([0, 0], pa.int32())}
     pq.write_table(pa.table(columns | {"image": pa.array(kept, pa.large_binary())}), paths.rows)
-    block = config.model(config.load(PARAMS), "digits")
+    block = config.settings_of(config.load(PARAMS), "digits")
     today = image.clean(pa.array([*shown, kept[0]], pa.large_binary()), block.preprocess).to_pylist()
-    test = rows.Rows(today, np.zeros(3, np.int32), [""] * 3)
-    found = trial.unseen(test, paths, block, 1)
+    test = split_rows.Rows(today, np.zeros(3, np.int32), [""] * 3)
+    found = champion.unseen(test, paths, block, 1)
     assert (found.tolist(), found.dtype) == ([True, True, False], bool)

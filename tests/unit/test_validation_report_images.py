@@ -17,11 +17,11 @@ from PIL import Image
 
 from luodi import config
 from luodi.errors import BrokenData, NothingLeft
-from luodi.paths import ModelPaths
+from luodi.project.paths import ModelPaths
 from luodi.stages import validate
 
 ROOT = Path(__file__).parents[2]
-DIGITS = config.model(config.load(ROOT / "params.yaml"), "digits")
+DIGITS = config.settings_of(config.load(ROOT / "params.yaml"), "digits")
 MODEL = DIGITS.model_copy(update={"validate_": DIGITS.validate_.model_copy(update={"min_rows": 10})})
 EVIL = '<script>alert("x")</script>'
 MEMORY = 600  # MiB that `luodi validate` may hold, whatever the number of rows: Great Expectations holds most of it

@@ -10,12 +10,13 @@ from dvc.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luodi import landing, workspace
 from luodi.errors import LuodiError, PushRejected
 from luodi.local import checkout
-from luodi.origin import Origin
-from luodi.processes import CommandFailed, Runner
-from luodi.workspace import Workspace
+from luodi.project import workspace
+from luodi.project.origin import Origin
+from luodi.project.workspace import Workspace
+from luodi.registry import promotion
+from luodi.system.processes import CommandFailed, Runner
 
 AWKWARD = ["a,b", "a#b", "a #b", " a ", "%", "100%(a", "$a${b}", "it's", 'a"b', 'it\'s "#1"', "'", "a;b=c", "[雪]"]
 ALL = "a,b #c % %(d $e 'f' \"g\""
@@ -166,7 +167,7 @@ def clone(runner, tmp_path):
 
 
 def push(clone: Workspace) -> bool:
-    return landing._push(clone, ["HEAD:refs/heads/main", "refs/tags/m@v1.0.0"])
+    return promotion._push(clone, ["HEAD:refs/heads/main", "refs/tags/m@v1.0.0"])
 
 
 def hook(clone: Workspace, name: str, script: str) -> None:
@@ -231,7 +232,7 @@ def test_a_push_that_was_refused_tells_the_reason(refusal, clone):
 
 def test_a_push_that_git_never_tried_is_told_as_it_is(clone):
     with pytest.raises(CommandFailed, match="does not match any"):
-        landing._push(clone, ["refs/tags/none"])
+        promotion._push(clone, ["refs/tags/none"])
 
 
 def test_an_empty_folder_in_the_cache_of_runs_is_swept(tmp_path):

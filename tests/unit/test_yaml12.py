@@ -13,8 +13,9 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from luodi import config, graph, locks, yaml12
+from luodi import config, yaml12
 from luodi.errors import ArtifactError, LuodiError, ParamsError, WrongValue
+from luodi.project import graph, locks
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = (ROOT / "params.yaml").read_bytes()

@@ -54,7 +54,7 @@ class ApproveOperator(ApprovalOperator):
 
 def body(decision: Mapping[str, Any], dag_id: str, run_id: str) -> str:
     """Return, in Markdown, what the gate found and links to the pages of the run."""
-    from luodi import card
+    from luodi.registry import card
 
     links = " | ".join(f"[{page}]({pages.link(dag_id, run_id, page)})" for page in pages.PAGES)
     return f"{card.summary(decision)}\n\nReports: {links}\n"

@@ -7,11 +7,12 @@ from pathlib import Path
 from airflow import settings
 from airflow.sdk import DAG, BaseOperator, TriggerRule
 
-from luodi import config, graph
+from luodi import config
 from luodi.airflow.approval import TASK, ApproveOperator
 from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator
 from luodi.airflow.timetable import NextTick
-from luodi.paths import PARAMS
+from luodi.project import graph
+from luodi.project.paths import PARAMS
 
 DOC = """\
 ### Retrain `{model}`
@@ -38,7 +39,7 @@ def retrain_dags(root: Path) -> dict[str, DAG]:
     return {f"retrain_{name}": retrain_dag(root, name, block) for name, block in models.items()}
 
 
-def retrain_dag(root: Path, name: str, block: config.Model) -> DAG:
+def retrain_dag(root: Path, name: str, block: config.ModelSettings) -> DAG:
     """Return the DAG of one model: a task a stage with the edges of dvc.yaml; then gate, approve if asked, register."""
     stages = graph.stages(root / "dvc.yaml", name, block.modality)
     with DAG(

@@ -12,13 +12,14 @@ from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.log import mask_secret
 
-from luodi import disk, locks, masking, workspace
 from luodi.airflow import approval
 from luodi.errors import DataError, Held, LuodiError, ParamsError, StageFailed, ValidationFailed
 from luodi.files import read_json
-from luodi.origin import Origin
-from luodi.paths import ModelPaths
-from luodi.processes import Runner
+from luodi.project import locks, workspace
+from luodi.project.origin import Origin
+from luodi.project.paths import ModelPaths
+from luodi.system import disk, masking
+from luodi.system.processes import Runner
 from luodi.terminal import shown
 
 if TYPE_CHECKING:
@@ -141,9 +142,9 @@ class GateOperator(WorkspaceOperator, SkipMixin):
         return result
 
     def work(self, job: Job) -> dict[str, Any]:
-        from luodi import trial
+        from luodi.registry import champion
 
-        decision = trial.decide(job.origin, job.commit, self.model, job.entries, job.runner)
+        decision = champion.decide(job.origin, job.commit, self.model, job.entries, job.runner)
         self.log.info("%s: %s", self.model, "; ".join(map(shown, [decision["verdict"], *decision["reasons"]])))
         return {"commit": job.commit, "entries": {}, "decision": decision}
 
@@ -169,12 +170,12 @@ class RegisterOperator(WorkspaceOperator):
     """Land the run's model; return what came of it."""
 
     def work(self, job: Job) -> dict[str, Any]:
-        from luodi import landing
+        from luodi.registry import promotion
 
         decision = job.before["gate"]["decision"]
         training = next((result["training"] for result in job.before.values() if result.get("training")), None)
         try:
-            landed = landing.register(
+            landed = promotion.register(
                 job.origin, job.commit, self.model, job.entries, job.runner,
                 decision=decision, approval=self._approval(decision["verdict"], job.before), training=training,
             )  # fmt: skip

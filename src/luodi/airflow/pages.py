@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from luodi import locks, workspace
 from luodi.errors import LuodiError
 from luodi.files import replacing
-from luodi.origin import Origin
-from luodi.paths import ModelPaths
-from luodi.processes import Runner
+from luodi.project import locks, workspace
+from luodi.project.origin import Origin
+from luodi.project.paths import ModelPaths
+from luodi.system.processes import Runner
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -108,7 +108,7 @@ def content(dag_id: str, run_id: str, page: str) -> str:
         raise NoPage(f"no page {page} of run {run_id} of {dag_id}: its task {task} has not ended well yet")
     model = dag_id.removeprefix("retrain_")
     if page == "comparison":
-        from luodi import card
+        from luodi.registry import card
 
         return card.comparison(model, result["decision"])
     runner = Runner(logging.getLogger(__name__).info)

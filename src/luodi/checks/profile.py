@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from luodi.checks.rows import HELD
+from luodi.checks.quarantine import HELD
 
 SOURCES = 12  # the largest ones are told apart in the report
 OTHER = "(unknown or missing)"

@@ -11,8 +11,8 @@ from typing import Any
 
 from great_expectations import expectations as gx
 
-from luodi.checks import rows
-from luodi.config import Model
+from luodi.checks import quarantine
+from luodi.config import ModelSettings
 
 CRITICAL, WARNING = "critical", "warning"
 
@@ -31,9 +31,9 @@ def schema(present: list[str], strings: list[str]) -> list[gx.Expectation]:
     ]  # fmt: skip
 
 
-def labels(config: Model, item: str) -> list[gx.Expectation]:
+def labels(settings: ModelSettings, item: str) -> list[gx.Expectation]:
     """What labels and sources must be."""
-    known, limits = list(config.labels), config.validate_
+    known, limits = list(settings.labels), settings.validate_
     return [
         expect(gx.ExpectColumnValuesToNotBeNull, CRITICAL, "No label is missing",
                "every row has a label", column="label"),
@@ -48,22 +48,23 @@ def labels(config: Model, item: str) -> list[gx.Expectation]:
                column="share of the label", min_value=limits.min_class_share),
         expect(gx.ExpectColumnUniqueValueCountToBeBetween, WARNING, "Labels agree",
                f"at most {limits.max_contradictions:,} {item}s carry several labels", f"{item}s",
-               flag=rows.contradiction(item), column=f"contradicting {item}", max_value=limits.max_contradictions),
+               flag=quarantine.contradiction(item), column=f"contradicting {item}",
+               max_value=limits.max_contradictions),
     ]  # fmt: skip
 
 
-def batch(config: Model, item: str) -> list[gx.Expectation]:
+def batch(settings: ModelSettings, item: str) -> list[gx.Expectation]:
     """What the rows must be together."""
-    limits = config.validate_
+    limits = settings.validate_
     return [
         expect(gx.ExpectTableRowCountToBeBetween, CRITICAL, "Enough rows",
                f"at least {limits.min_rows:,} rows", min_value=limits.min_rows),
         never(WARNING, "Few duplicates",
               f"at most {percent(limits.max_duplicate_share)} of rows repeat {'an' if item == 'image' else 'a'} {item}",
-              rows.duplicate(item), limits.max_duplicate_share),
+              quarantine.duplicate(item), limits.max_duplicate_share),
         never(CRITICAL, "Few rows are held back",
               f"at most {percent(limits.max_quarantined_share)} of rows are quarantined",
-              rows.HELD, limits.max_quarantined_share),
+              quarantine.HELD, limits.max_quarantined_share),
     ]  # fmt: skip
 
 

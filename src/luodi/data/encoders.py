@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from luodi.errors import ArtifactError
-from luodi.paths import maker
+from luodi.project.paths import maker
 
 if TYPE_CHECKING:
     from luodi.data import image, text

@@ -91,7 +91,7 @@ def _turn(image: Image.Image) -> None:
         ImageOps.exif_transpose(image, in_place=True)
 
 
-def clean(images: pa.Array, config: ImagePreprocess) -> pa.Array:
+def clean(images: pa.Array, settings: ImagePreprocess) -> pa.Array:
     """Bring a column of image files [n] to canonical PNG: one size, grey or RGB, alpha composited on white.
 
     Equal pixels are equal bytes, and cleaning a clean image changes nothing. The files are not compressed:
@@ -102,7 +102,7 @@ def clean(images: pa.Array, config: ImagePreprocess) -> pa.Array:
     """
     try:
         files = [
-            png(canonical(open_image(data, LARGEST), config.height, config.width, config.channels))
+            png(canonical(open_image(data, LARGEST), settings.height, settings.width, settings.channels))
             for data in images.to_pylist()
         ]
     except Unfit as error:
@@ -152,24 +152,24 @@ def _array(image: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
 
 
-def augments(config: ImageAugment) -> bool:
+def augments(settings: ImageAugment) -> bool:
     """Tell whether `augment` changes anything."""
-    return config.flip != "none" or bool(config.rotation or config.zoom or config.shift)
+    return settings.flip != "none" or bool(settings.rotation or settings.zoom or settings.shift)
 
 
-def augment(pixels: NDArray[np.uint8], config: ImageAugment, rng: np.random.Generator) -> NDArray[np.uint8]:
+def augment(pixels: NDArray[np.uint8], settings: ImageAugment, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return images, uint8 [n, height, width, channels], each changed at random as `config` allows.
 
     Flips are exact. Rotation, scale and shift are drawn evenly, joined to one affine map about the centre, and
     resampled once, bilinearly; outside of an image lies its nearest border pixel.
     """
-    pixels = _flip(pixels, config.flip, rng)
-    if not (config.rotation or config.zoom or config.shift):
+    pixels = _flip(pixels, settings.flip, rng)
+    if not (settings.rotation or settings.zoom or settings.shift):
         return pixels
     count, height, width = pixels.shape[:3]
-    angle = np.radians(rng.uniform(-config.rotation, config.rotation, (count, 1, 1)))
-    scale = rng.uniform(1 - config.zoom, 1 + config.zoom, (count, 1, 1))
-    move = rng.uniform(-config.shift, config.shift, (2, count, 1, 1))
+    angle = np.radians(rng.uniform(-settings.rotation, settings.rotation, (count, 1, 1)))
+    scale = rng.uniform(1 - settings.zoom, 1 + settings.zoom, (count, 1, 1))
+    move = rng.uniform(-settings.shift, settings.shift, (2, count, 1, 1))
     # Where each pixel comes from, in float32 from here on: half the memory, and far finer than 1/256 of a pixel.
     y = (np.arange(height)[:, None] - (height - 1) / 2 - move[0] * height).astype(np.float32)
     x = (np.arange(width) - (width - 1) / 2 - move[1] * width).astype(np.float32)
@@ -237,12 +237,12 @@ class Encoder:
     """Number of distinct values."""
 
     @classmethod
-    def fit(cls, images: pa.Array, config: ImagePreprocess, labels: Sequence[str]) -> Self:
+    def fit(cls, images: pa.Array, settings: ImagePreprocess, labels: Sequence[str]) -> Self:
         """Measure canonical train images. A channel that never changes has `std` 1."""
         count, total, squares = 0, 0, 0
         for start in range(0, len(images), CHUNK):
             # Whole numbers: the result depends on the pixels alone, not on the order of a sum.
-            values = pixels(images.slice(start, CHUNK)).reshape(-1, config.channels)
+            values = pixels(images.slice(start, CHUNK)).reshape(-1, settings.channels)
             count += len(values)
             total = total + values.sum(axis=0, dtype=np.int64)
             squares = squares + np.square(values, dtype=np.uint32).sum(axis=0, dtype=np.int64)
@@ -250,7 +250,7 @@ class Encoder:
         std = np.sqrt(np.maximum(np.asarray(squares) / count - mean**2, 0))
         std[np.asarray(squares) * count == np.asarray(total) ** 2] = 255
         scaled = [tuple((values / 255).tolist()) for values in (mean, std)]
-        return cls(tuple(labels), config.height, config.width, config.channels, mean=scaled[0], std=scaled[1])
+        return cls(tuple(labels), settings.height, settings.width, settings.channels, mean=scaled[0], std=scaled[1])
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:

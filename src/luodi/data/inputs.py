@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from luodi.data import folders, tables
+from luodi.data import image_files, tables
 from luodi.errors import MissingData
 
 BATCH = 4096
@@ -40,18 +40,18 @@ def images(source: str) -> Iterator[list[tuple[str, bytes]]]:
     path = Path(source)
     if not path.is_file() and not path.is_dir():
         raise MissingData(f"{source} is not a file or folder: give an image, or a folder of images")
-    found = folders.images(path) if path.is_dir() else iter([path])
+    found = image_files.images(path) if path.is_dir() else iter([path])
     batch: list[tuple[str, bytes]] = []
     size = 0
     for name in found:
-        data = folders.read(name)
+        data = image_files.read(name)
         if batch and (len(batch) == IMAGES or size + len(data) > BYTES):
             yield batch
             batch, size = [], 0
         batch.append((str(name), data))
         size += len(data)
     if not batch:
-        raise MissingData(f"no image in {source}: expected files {', '.join(folders.SUFFIXES)}")
+        raise MissingData(f"no image in {source}: expected files {', '.join(image_files.SUFFIXES)}")
     yield batch
 
 

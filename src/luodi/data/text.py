@@ -153,16 +153,16 @@ class Encoder:
     dtype: ClassVar[str] = "int32"
 
     @classmethod
-    def fit(cls, texts: pa.Array, config: TextPreprocess, labels: Sequence[str]) -> Self:
+    def fit(cls, texts: pa.Array, settings: TextPreprocess, labels: Sequence[str]) -> Self:
         """Learn the vocabulary from clean train texts; `ngram` hashes and has nothing to learn."""
-        blank = cls(tuple(labels), config.tokenizer, config.max_length, config.buckets, config.stop_words, ())
-        if config.tokenizer == "ngram":
+        blank = cls(tuple(labels), settings.tokenizer, settings.max_length, settings.buckets, settings.stop_words, ())
+        if settings.tokenizer == "ngram":
             return blank
         counts: Counter[str] = Counter()
         for chunk in _chunks(texts):
             counts.update(blank._count(chunk))
         # Ties fall in code point order, so that the vocabulary depends on the counts alone.
-        ranked = sorted(counts, key=lambda token: (-counts[token], token))[: config.vocabulary]
+        ranked = sorted(counts, key=lambda token: (-counts[token], token))[: settings.vocabulary]
         return cls(blank.labels, blank.tokenizer, blank.max_length, blank.buckets, blank.stop_words, tuple(ranked))
 
     @classmethod

@@ -7,23 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from luodi import commits, locks, registry, workspace
-from luodi.errors import (
-    DirtyCheckout,
-    GitError,
-    LuodiError,
-    NotARepository,
-)
-from luodi.files import (
-    close,
-    private,
-    read_json,
-    replacing,
-    write_text,
-)
-from luodi.origin import Origin
-from luodi.paths import PARAMS, ModelPaths
-from luodi.processes import CommandFailed, Runner
+from luodi.errors import DirtyCheckout, GitError, LuodiError, NotARepository
+from luodi.files import close, private, read_json, replacing, write_text
+from luodi.project import commits, locks, workspace
+from luodi.project.origin import Origin
+from luodi.project.paths import PARAMS, ModelPaths
+from luodi.registry import tags
+from luodi.system.processes import CommandFailed, Runner
 
 CONFIG = """\
 [core]
@@ -169,4 +159,4 @@ def training(root: Path, model: str) -> dict[str, Any] | None:
     if not paths.cost.exists() or f"train@{model}" not in entries:
         return None
     cost: dict[str, Any] = read_json(paths.cost)
-    return cost if cost.pop("export") == registry.export_hash(entries, model) else None
+    return cost if cost.pop("export") == tags.export_hash(entries, model) else None

@@ -5,24 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from luodi import card, locks, registry, workspace
-from luodi.errors import (
-    LuodiError,
-)
-from luodi.files import (
-    private,
-    private_folder,
-    read_json,
-    replacing_folder,
-    write_json,
-    write_text,
-)
-from luodi.origin import Origin
-from luodi.paths import ModelPaths
-from luodi.processes import Runner
-from luodi.registry import Version
-from luodi.report.words import part
-from luodi.workspace import Workspace
+from luodi.errors import LuodiError
+from luodi.files import private, private_folder, read_json, replacing_folder, write_json, write_text
+from luodi.project import locks, workspace
+from luodi.project.origin import Origin
+from luodi.project.paths import ModelPaths
+from luodi.project.workspace import Workspace
+from luodi.registry import card, tags
+from luodi.registry.tags import Version
+from luodi.report.formatting import part
+from luodi.system.processes import Runner
 
 FACTS = "version.json"  # in a pulled folder: which version it is, and all that its tag says
 
@@ -54,10 +46,10 @@ def deploy(origin: Origin, version: Version, folder: Path, runner: Runner) -> No
     """
     if folder.exists() and not (folder.is_dir() and (_pulled(folder) or not any(folder.iterdir()))):
         raise LuodiError(f"{folder} holds something else than a pulled model: name a new or an empty folder")
-    from luodi import sample
-    from luodi.inference import Classifier
+    from luodi.scoring import sample
+    from luodi.scoring.inference import Classifier
 
-    found = registry.fetch(origin, version, runner)
+    found = tags.fetch(origin, version, runner)
     sample.check(found / "sample.json", Classifier.load(found / "export"), version.name)
     with replacing_folder(folder.resolve()) as temporary:
         for file in (found / "export").iterdir():  # without its rights: what is deployed is for others too
@@ -77,7 +69,7 @@ def _pulled(folder: Path) -> bool:
         return False
     name = facts.get("version") if isinstance(facts, dict) else None
     model, _, number = str(name).partition("@")
-    return bool(model and registry.NUMBER.fullmatch(number))
+    return bool(model and tags.NUMBER.fullmatch(number))
 
 
 @private()

@@ -9,23 +9,15 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from luodi import commits, locks, registry, workspace
-from luodi.data import sources
-from luodi.errors import (
-    NotARepository,
-    NoVersion,
-    PushRejected,
-    SourceMismatch,
-)
-from luodi.files import (
-    private_folder,
-    replacing_folder,
-    write_text,
-)
+from luodi.data import builtin_datasets
+from luodi.errors import NotARepository, NoVersion, PushRejected, SourceMismatch
+from luodi.files import private_folder, replacing_folder, write_text
 from luodi.local import checkout
-from luodi.origin import Origin
-from luodi.processes import CommandFailed, Runner
-from luodi.registry import Version
+from luodi.project import commits, locks, workspace
+from luodi.project.origin import Origin
+from luodi.registry import tags
+from luodi.registry.tags import Version
+from luodi.system.processes import CommandFailed, Runner
 
 ATTEMPTS = 20  # to move the branch while others do
 PAUSE = 0.2  # seconds between them, at most
@@ -53,7 +45,7 @@ def prepare(root: Path, runner: Runner) -> tuple[Origin, str]:
             runner.run("git", "init", "--quiet", "--bare", "-b", origin.branch, str(folder), cwd=root)
     # Whoever writes there, under whatever umask. Not by `init --shared`: that would refuse a push that is forced.
     _share(origin, runner)
-    registry.set_aside(origin)
+    tags.set_aside(origin)
     checkout.connect(root, origin)
     commit = _bring_commit(root, origin, runner) if history else _commit_archive(root, origin, runner)
     _seed(root, origin, commit, runner)
@@ -115,7 +107,7 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
         checkout.keep_state(root)
         commit = checkout.clean_commit(root, runner)
         if entries:
-            sources.verify(root / "data", root / "data.dvc")
+            builtin_datasets.verify(root / "data", root / "data.dvc")
     else:
         origin, commit = prepare(root, runner)
         commit = advance(origin, commit, runner) if landing else commit
@@ -131,12 +123,12 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
 
 def landed(origin: Origin, commit: str, model: str, runner: Runner) -> Version | None:
     """Return the production version if nothing that could change the model came between its landing and `commit`."""
-    mirror = registry.mirror(origin, runner)
+    mirror = tags.mirror(origin, runner)
     git = partial(workspace.git, origin, runner, mirror)
     try:
-        version = registry.find(mirror, model)
+        version = tags.find(mirror, model)
         now = locks.of_model(commits.entries(git, commit), model)
-        if registry.export_hash(now, model) != version.facts.get("export"):
+        if tags.export_hash(now, model) != version.facts.get("export"):
             return None
     except (NoVersion, CommandFailed, KeyError):
         return None
@@ -153,7 +145,7 @@ def find(origin: Origin, name: str | None, runner: Runner) -> Version | None:
     if name is None:
         return None
     model, _, number = name.partition("@")
-    return registry.find(registry.mirror(origin, runner), model, number)
+    return tags.find(tags.mirror(origin, runner), model, number)
 
 
 def _share(origin: Origin, runner: Runner) -> None:
@@ -192,8 +184,8 @@ def _git(origin: Origin, runner: Runner, *arguments: str, env: Mapping[str, str]
 
 def _seed(root: Path, origin: Origin, commit: str, runner: Runner) -> None:
     """Put data/ into the DVC remote unless it is there."""
-    sources.verify(root / "data", root / "data.dvc")
-    checksum = sources.recorded(root / "data.dvc")
+    builtin_datasets.verify(root / "data", root / "data.dvc")
+    checksum = builtin_datasets.recorded(root / "data.dvc")
     if Path(origin.remote or "", "files", "md5", checksum[:2], checksum[2:]).exists():
         return
     with workspace.clone(origin, commit, runner) as clone:

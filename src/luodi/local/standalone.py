@@ -17,22 +17,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from luodi import disk
-from luodi.errors import (
-    DiskFull,
-    LuodiError,
-    StageFailed,
-)
-from luodi.files import (
-    in_use,
-    private,
-    read_json,
-    write_text,
-)
-from luodi.guard import GRACE
+from luodi.errors import DiskFull, LuodiError, StageFailed
+from luodi.files import in_use, private, read_json, write_text
 from luodi.local.embedded import BOT
-from luodi.origin import Origin
-from luodi.processes import dies_too, end_group
+from luodi.project.origin import Origin
+from luodi.system import disk
+from luodi.system.guard import GRACE
+from luodi.system.processes import dies_too, end_group
 
 DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
@@ -106,7 +97,7 @@ def run_dag(root: Path, origin: Origin, commit: str, model: str, log: Path) -> M
     variables = {**os.environ, **environment(root, origin)}
     _migrate(origin, variables, log)
     result = log.with_suffix(".json")
-    command = [sys.executable, "-m", "luodi.airflow.once", str(root), model, commit, str(log), str(result)]
+    command = [sys.executable, "-m", "luodi.airflow.local_run", str(root), model, commit, str(log), str(result)]
     if subprocess.run([*dies_too("KILL"), *command], env=variables, check=False).returncode:
         raise _failed(StageFailed, f"retrain_{model} failed", log)
     outcome: Mapping[str, Any] = read_json(result)
@@ -216,7 +207,7 @@ def _start(parts: dict[str, "subprocess.Popen[bytes]"], variables: Mapping[str, 
         fcntl.flock(file, fcntl.LOCK_EX)  # kept by the parts
         for name, *options in PARTS:
             # Guarded each: the scheduler's workers do not notice that it was killed.
-            command = [*dies_too("KILL"), sys.executable, "-m", "luodi.guard", "airflow", name, *options]
+            command = [*dies_too("KILL"), sys.executable, "-m", "luodi.system.guard", "airflow", name, *options]
             parts[name] = subprocess.Popen(command, stdout=file, stderr=file, env=variables, start_new_session=True)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from luodi.data.encoders import Encoder
 from luodi.errors import ArtifactError
-from luodi.paths import maker
+from luodi.project.paths import maker
 
 Augment: TypeAlias = Callable[[NDArray[Any], np.random.Generator], NDArray[Any]]
 

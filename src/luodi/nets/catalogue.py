@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-    from luodi.config import Model
+    from luodi.config import ModelSettings
     from luodi.data.encoders import Encoder
 
 
@@ -23,9 +23,9 @@ class Architecture:
     parameters: tuple[str, ...]
     description: str
 
-    def build(self, config: Any, encoder: "Encoder") -> "keras.Model":
+    def build(self, settings: Any, encoder: "Encoder") -> "keras.Model":
         """Build it by a train block of its modality, see `catalogue.build`."""
-        model: keras.Model = import_module(f"luodi.nets.{self.modality}.{self.name}").build(config, encoder)
+        model: keras.Model = import_module(f"luodi.nets.{self.modality}.{self.name}").build(settings, encoder)
         return model
 
 
@@ -67,19 +67,19 @@ def find(modality: str, name: str) -> Architecture:
     return next(one for one in ARCHITECTURES if (one.modality, one.name) == (modality, name))
 
 
-def build(config: "Model", encoder: "Encoder") -> "keras.Model":
-    """Build the architecture that `config` names, for the rows that `encoder` gives.
+def build(settings: "ModelSettings", encoder: "Encoder") -> "keras.Model":
+    """Build the architecture that `settings` names, for the rows that `encoder` gives.
 
     Returns:
         A model from "x", [batch, ...] of the encoder's shape and dtype, to "probabilities", float32
         [batch, classes] with rows that sum to 1. The softmax stays float32 whatever the precision.
     """
-    return find(config.modality, config.train.architecture).build(config.train, encoder)
+    return find(settings.modality, settings.train.architecture).build(settings.train, encoder)
 
 
-def as_float32(model: "keras.Model", config: "Model", encoder: "Encoder") -> "keras.Model":
+def as_float32(model: "keras.Model", settings: "ModelSettings", encoder: "Encoder") -> "keras.Model":
     """Return an uncompiled float32 model with the weights of `model`: what is saved and exported."""
-    train = config.train.model_copy(update={"precision": "float32"})
-    copy = find(config.modality, train.architecture).build(train, encoder)
+    train = settings.train.model_copy(update={"precision": "float32"})
+    copy = find(settings.modality, train.architecture).build(train, encoder)
     copy.set_weights(model.get_weights())
     return copy

@@ -13,9 +13,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 
-from luodi import inference
 from luodi.errors import ArtifactError
-from luodi.nets.quiet import quiet
+from luodi.nets.stderr import quiet
+from luodi.scoring import inference
 
 TOLERANCE = 1e-4
 

@@ -37,28 +37,28 @@ def device() -> str:
     return "gpu" if keras.distribution.list_devices("gpu") else "cpu"
 
 
-def compile_model(model: keras.Model, config: Training, classes: int, steps: int) -> None:
-    """Give `model` the optimizer and loss of `config`; accuracy and macro recall as metrics.
+def compile_model(model: keras.Model, settings: Training, classes: int, steps: int) -> None:
+    """Give `model` the optimizer and loss of `settings`; accuracy and macro recall as metrics.
 
     `sgd` runs with momentum 0.9. With mixed_float16 the loss is scaled, so that small gradients do not vanish.
 
     Args:
         steps: Batches of an epoch.
     """
-    rate = config.learning_rate
-    if config.decay == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * config.epochs)
-    if config.optimizer == "adam":
+    rate = settings.learning_rate
+    if settings.decay == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps * settings.epochs)
+    if settings.optimizer == "adam":
         optimizer = keras.optimizers.Adam(rate)
     else:
         optimizer = keras.optimizers.SGD(rate, momentum=MOMENTUM)
-    if config.precision == "mixed_float16":
+    if settings.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
-    model.compile(optimizer, config.loss, metrics=[accuracy, MacroRecall(classes)], auto_scale_loss=False)
+    model.compile(optimizer, settings.loss, metrics=[accuracy, MacroRecall(classes)], auto_scale_loss=False)
 
 
-def fit(model: keras.Model, config: Training, train: Batches, validation: Batches) -> list[dict[str, float]]:
+def fit(model: keras.Model, settings: Training, train: Batches, validation: Batches) -> list[dict[str, float]]:
     """Train a compiled model; it ends with the weights of the epoch of least validation loss.
 
     Returns:
@@ -67,11 +67,11 @@ def fit(model: keras.Model, config: Training, train: Batches, validation: Batche
     Raises:
         LuodiError: The loss is not finite.
     """
-    stop = keras.callbacks.EarlyStopping("val_loss", patience=config.patience, mode="min", restore_best_weights=True)
-    callbacks = [RequireFinite(config), Progress(config.epochs, len(train)), stop]
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=settings.patience, mode="min", restore_best_weights=True)
+    callbacks = [RequireFinite(settings), Progress(settings.epochs, len(train)), stop]
     # Batches shuffles rows; shuffle=True would only reorder the batches, by the global random state.
     history = model.fit(
-        train, validation_data=validation, epochs=config.epochs, shuffle=False, verbose=0, callbacks=callbacks
+        train, validation_data=validation, epochs=settings.epochs, shuffle=False, verbose=0, callbacks=callbacks
     ).history
     values = zip(*(history[column] for column in COLUMNS[1:]), strict=True)
     return [dict(zip(COLUMNS, (epoch, *row), strict=True)) for epoch, row in enumerate(values, 1)]
@@ -86,9 +86,9 @@ def as_csv(history: list[dict[str, float]]) -> str:
 class RequireFinite(keras.callbacks.Callback):
     """Raise LuodiError after an epoch whose losses are not finite."""
 
-    def __init__(self, config: Training) -> None:
+    def __init__(self, settings: Training) -> None:
         super().__init__()
-        self.config = config
+        self.config = settings
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for name in ("loss", "val_loss"):

@@ -6,29 +6,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luodi import config, metrics
-from luodi.data import rows
+from luodi import config
+from luodi.data import split_rows
 from luodi.errors import ArtifactError
 from luodi.files import replacing, write_array, write_json
-from luodi.paths import ModelPaths
+from luodi.project.paths import ModelPaths
+from luodi.scoring import metrics
 
 SIDE = 32  # pixels; larger images are averaged down: a linear model gains nothing from finer detail
 CHUNK = 4096  # images decoded at a time
 ITERATIONS = 100  # of L-BFGS; on Fashion-MNIST 300 more than double the time and score no better on test
 
 
-def run(config: config.Model, paths: ModelPaths) -> None:
+def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     """Fit on the train rows; write the test rows' scores and their metrics.
 
     Raises:
         ArtifactError: preprocess has not run, a split is empty, or the train rows cannot be learned from.
     """
-    classes = len(config.labels)
-    train, test = (rows.read(paths.rows, config.modality, split, classes) for split in ("train", "test"))
-    if config.modality == "text":
-        scores = score_texts(train, test.items, config.baseline, classes)
+    classes = len(settings.labels)
+    train, test = (split_rows.read(paths.rows, settings.modality, split, classes) for split in ("train", "test"))
+    if settings.modality == "text":
+        scores = score_texts(train, test.items, settings.baseline, classes)
     else:
-        scores = score_images(train, test.items, config.baseline, classes)
+        scores = score_images(train, test.items, settings.baseline, classes)
     figures = metrics.point(metrics.scored(test.label, scores, "baseline", classes))
     with replacing(paths.baseline_scores) as temporary:
         write_array(temporary, scores)
@@ -37,7 +38,9 @@ def run(config: config.Model, paths: ModelPaths) -> None:
     print("baseline: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()), flush=True)
 
 
-def score_texts(train: rows.Rows, texts: list[str], config: config.TextBaseline, classes: int) -> NDArray[np.float32]:
+def score_texts(
+    train: split_rows.Rows, texts: list[str], settings: config.TextBaseline, classes: int
+) -> NDArray[np.float32]:
     """TF-IDF of character n-grams, 1 + ln(count) for a count, and logistic regression on it.
 
     Returns:
@@ -52,8 +55,8 @@ def score_texts(train: rows.Rows, texts: list[str], config: config.TextBaseline,
     _require_classes(train)
     vectorizer = TfidfVectorizer(
         analyzer="char",
-        ngram_range=config.ngrams,
-        max_features=config.max_features,
+        ngram_range=settings.ngrams,
+        max_features=settings.max_features,
         sublinear_tf=True,
         dtype=np.float32,
     )
@@ -62,12 +65,12 @@ def score_texts(train: rows.Rows, texts: list[str], config: config.TextBaseline,
     except ValueError as error:  # all texts are shorter than the shortest n-gram
         raise ArtifactError(f"no n-gram in the train rows ({error}): lower baseline.ngrams") from None
     # Newton needs 5 passes where L-BFGS needs 30, is 4 times as fast with 14 classes, and draws nothing.
-    linear = LogisticRegression(C=config.regularization, solver="newton-cg").fit(features, train.label)
+    linear = LogisticRegression(C=settings.regularization, solver="newton-cg").fit(features, train.label)
     return _probabilities(linear, vectorizer.transform(texts), classes)
 
 
 def score_images(
-    train: rows.Rows, images: list[bytes], config: config.ImageBaseline, classes: int
+    train: split_rows.Rows, images: list[bytes], settings: config.ImageBaseline, classes: int
 ) -> NDArray[np.float32]:
     """Logistic regression on pixels, standardised by the mean and deviation of each channel of train.
 
@@ -89,12 +92,12 @@ def score_images(
     # of cores. Stopping early is meant, and regularises too.
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        linear = LogisticRegression(C=config.regularization, solver="lbfgs", max_iter=ITERATIONS)
+        linear = LogisticRegression(C=settings.regularization, solver="lbfgs", max_iter=ITERATIONS)
         linear.fit(features, train.label)
         return _probabilities(linear, _rows(_pixels(images), mean, scale), classes)
 
 
-def _require_classes(train: rows.Rows) -> None:
+def _require_classes(train: split_rows.Rows) -> None:
     if len(np.unique(train.label)) < 2:
         raise ArtifactError(
             f"the {len(train)} train rows hold one class, expected at least 2: add data of the other classes"

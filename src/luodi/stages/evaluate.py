@@ -7,66 +7,67 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luodi import config, inference, metrics, plots, sample
-from luodi.data import rows
+from luodi import config
+from luodi.data import split_rows
 from luodi.errors import ArtifactError
 from luodi.files import replacing_folder, write_json, write_text
-from luodi.metrics import Figure, Scored
-from luodi.paths import ModelPaths
+from luodi.project.paths import ModelPaths
 from luodi.report import page
-from luodi.report.words import FIGURES
+from luodi.report.formatting import FIGURES
+from luodi.scoring import inference, metrics, plots, sample
+from luodi.scoring.metrics import Figure, Scored
 
 REPEATS = 200
 
 
-def run(config: config.Model, paths: ModelPaths) -> None:
+def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     """Write metrics, plots, the sample, the report and, outside of what DVC tracks, the latency.
 
     Raises:
         ArtifactError: An earlier stage has not run, scores are not probabilities, or there is no test row.
     """
-    test = rows.read(paths.rows, config.modality, "test", len(config.labels))
-    baseline = metrics.scored(test.label, _baseline_scores(paths), "baseline", len(config.labels))
-    classifier = _classifier(paths, config.labels)
-    model = metrics.scored(test.label, classifier.probabilities(test.items), "model", len(config.labels))
-    figures = metrics.rounded(measure(test, model, baseline, config) | {"size_bytes": _size(paths.export)})
+    test = split_rows.read(paths.rows, settings.modality, "test", len(settings.labels))
+    baseline = metrics.scored(test.label, _baseline_scores(paths), "baseline", len(settings.labels))
+    classifier = _classifier(paths, settings.labels)
+    model = metrics.scored(test.label, classifier.probabilities(test.items), "model", len(settings.labels))
+    figures = metrics.rounded(measure(test, model, baseline, settings) | {"size_bytes": _size(paths.export)})
     write_json(paths.metrics, figures)
     with replacing_folder(paths.plots) as folder:
-        for name, text in plots.tables(model, config.labels).items():
+        for name, text in plots.tables(model, settings.labels).items():
             write_text(folder / name, text)
     sample.write(paths.sample, classifier, test.items)
-    view = describe(figures, test, model, baseline, config)
+    view = describe(figures, test, model, baseline, settings)
     write_text(paths.evaluation_report, page.render("evaluation", name=paths.model, **view))
     latency = _latency(classifier, test.items)
     write_json(paths.latency, latency)
     print(table(figures), f"one row: {latency['median_ms']:.2f} ms (median)", sep="\n", flush=True)
 
 
-def measure(test: rows.Rows, model: Scored, baseline: Scored, config: config.Model) -> dict[str, Any]:
+def measure(test: split_rows.Rows, model: Scored, baseline: Scored, settings: config.ModelSettings) -> dict[str, Any]:
     """Return the content of metrics.json, size_bytes excepted: nested dicts of numbers."""
-    confidence = config.evaluate.confidence
+    confidence = settings.evaluate.confidence
     slices = {
         name: metrics.quartile_slices(values, model, confidence)
-        for name, values in rows.measures(test.items, config.modality).items()
+        for name, values in split_rows.measures(test.items, settings.modality).items()
     }
     return {
-        **metrics.compare(model, baseline, config.evaluate.bootstrap, confidence),
-        "classes": dict(zip(config.labels, metrics.per_class(model), strict=True)),
+        **metrics.compare(model, baseline, settings.evaluate.bootstrap, confidence),
+        "classes": dict(zip(settings.labels, metrics.per_class(model), strict=True)),
         "slices": slices | {"source": metrics.source_slices(test.source, model, confidence)},
         "rows": len(test),
     }
 
 
 def describe(
-    figures: dict[str, Any], test: rows.Rows, model: Scored, baseline: Scored, config: config.Model
+    figures: dict[str, Any], test: split_rows.Rows, model: Scored, baseline: Scored, settings: config.ModelSettings
 ) -> dict[str, Any]:
     """Return what the report's template shows."""
     return {
-        "modality": config.modality,
+        "modality": settings.modality,
         "figures": figures,
-        "labels": config.labels,
-        "confidence": config.evaluate.confidence,
-        "resamples": config.evaluate.bootstrap,
+        "labels": settings.labels,
+        "confidence": settings.evaluate.confidence,
+        "resamples": settings.evaluate.bootstrap,
         "verdict": verdict(figures["difference"]["accuracy"], 1),
         "comparison": comparison(figures),
         "confusion": metrics.confusion(model).tolist(),
@@ -78,7 +79,7 @@ def describe(
         },
         "sources": len(set(test.source)),
         "wrong": int((~model.correct).sum()),
-        "mistakes": mistakes(test, model, baseline, config),
+        "mistakes": mistakes(test, model, baseline, settings),
     }
 
 
@@ -100,18 +101,20 @@ def comparison(figures: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def mistakes(test: rows.Rows, model: Scored, baseline: Scored, config: config.Model) -> list[dict[str, Any]]:
+def mistakes(
+    test: split_rows.Rows, model: Scored, baseline: Scored, settings: config.ModelSettings
+) -> list[dict[str, Any]]:
     """Return the most confident mistakes, at most `evaluate.mistakes`; of equal ones the first rows."""
     wrong = np.flatnonzero(~model.correct)
-    worst = wrong[np.argsort(-model.confidence[wrong], kind="stable")][: config.evaluate.mistakes]
+    worst = wrong[np.argsort(-model.confidence[wrong], kind="stable")][: settings.evaluate.mistakes]
     return [
         {
-            "item": test.items[row] if config.modality == "text" else page.data_uri(test.items[row]),
+            "item": test.items[row] if settings.modality == "text" else page.data_uri(test.items[row]),
             "source": test.source[row],
-            "truth": config.labels[model.truth[row]],
-            "predicted": config.labels[model.predicted[row]],
+            "truth": settings.labels[model.truth[row]],
+            "predicted": settings.labels[model.predicted[row]],
             "confidence": float(model.confidence[row]),
-            "baseline": config.labels[baseline.predicted[row]],
+            "baseline": settings.labels[baseline.predicted[row]],
         }
         for row in worst
     ]

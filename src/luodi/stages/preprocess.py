@@ -19,7 +19,7 @@ from luodi.data import splits
 from luodi.data.encoders import Encoder
 from luodi.errors import ArtifactError, DataError
 from luodi.files import replacing, replacing_folder, write_array, write_json, write_text
-from luodi.paths import ModelPaths, maker
+from luodi.project.paths import ModelPaths, maker
 from luodi.report import page
 
 # Rows cleaned and encoded at a time. The ids of a chunk of texts stay in the processor's cache; an image as it
@@ -31,7 +31,7 @@ SHOWN = 10  # rows of the samples in the report
 CHANGED = 9  # augmented copies of an image beside it
 
 
-def run(config: config.Model, paths: ModelPaths) -> None:
+def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     """Turn clean.parquet into rows.parquet, arrays, the encoder, a summary and the report.
 
     Raises:
@@ -40,19 +40,19 @@ def run(config: config.Model, paths: ModelPaths) -> None:
     """
     with _opened(paths.clean) as file:
         facts = file.read(columns=["label", "source"])
-        items = clean(file, config)
-    rows, dropped = select(items, facts["label"], facts["source"], config)
+        items = clean(file, settings)
+    rows, dropped = select(items, facts["label"], facts["source"], settings)
     del items  # the rows hold a copy
-    encoder = fit(_column(rows, "train", config.modality), config)
+    encoder = fit(_column(rows, "train", settings.modality), settings)
     with replacing(paths.rows) as temporary:
         pq.write_table(rows, temporary, compression="zstd", store_schema=False)
     with replacing_folder(paths.arrays) as folder:
         for split in splits.NAMES:
-            _write_arrays(folder, split, rows, encoder, config)
+            _write_arrays(folder, split, rows, encoder, settings)
     write_json(paths.encoder, encoder.as_json())
-    summary = summarise(rows, dropped, config.labels)
+    summary = summarise(rows, dropped, settings.labels)
     write_json(paths.preprocess_summary, summary)
-    write_text(paths.preprocess_report, report(paths.model, rows, summary, encoder, config))
+    write_text(paths.preprocess_report, report(paths.model, rows, summary, encoder, settings))
     print(
         f"preprocess: {facts.num_rows:,} rows in, {rows.num_rows:,} kept; dropped "
         + ", ".join(f"{count:,} {reason}" for reason, count in dropped.items()),
@@ -60,13 +60,13 @@ def run(config: config.Model, paths: ModelPaths) -> None:
     )
 
 
-def clean(file: pq.ParquetFile, config: config.Model) -> pa.Array:
+def clean(file: pq.ParquetFile, settings: config.ModelSettings) -> pa.Array:
     """Clean the texts or images of a file [n]; what is not clean yet is never in memory as a whole."""
-    step, kind = _cleaner(config)
+    step, kind = _cleaner(settings)
     chunks: list[pa.Array] = []
     pending: deque[Future[pa.Array]] = deque()
     with ThreadPoolExecutor() as pool:  # Arrow and Pillow release the GIL
-        for batch in file.iter_batches(CHUNK[config.modality], columns=[config.modality]):
+        for batch in file.iter_batches(CHUNK[settings.modality], columns=[settings.modality]):
             pending.append(pool.submit(step, batch.column(0)))
             if len(pending) > WAITING:
                 chunks.append(pending.popleft().result())
@@ -74,36 +74,36 @@ def clean(file: pq.ParquetFile, config: config.Model) -> pa.Array:
     return pa.chunked_array(chunks, kind).combine_chunks()
 
 
-def _cleaner(config: config.Model) -> tuple[Callable[[pa.Array], pa.Array], pa.DataType]:
+def _cleaner(settings: config.ModelSettings) -> tuple[Callable[[pa.Array], pa.Array], pa.DataType]:
     """The function that cleans a column, and the type of what it returns."""
-    if config.modality == "text":
+    if settings.modality == "text":
         from luodi.data import text
 
         return text.clean, pa.string()
     from luodi.data import image
 
-    return partial(image.clean, config=config.preprocess), pa.large_binary()
+    return partial(image.clean, settings=settings.preprocess), pa.large_binary()
 
 
 def select(
-    items: pa.Array, label: pa.ChunkedArray, source: pa.ChunkedArray, config: config.Model
+    items: pa.Array, label: pa.ChunkedArray, source: pa.ChunkedArray, settings: config.ModelSettings
 ) -> tuple[pa.Table, dict[str, int]]:
     """Drop and split rows of clean items.
 
     Returns:
         Table of text or image, label (int32), source, split, in the order of the input; and rows dropped by reason.
     """
-    labels = pc.index_in(label, pa.array(config.labels)).to_numpy().astype(np.int32)
-    settings = config.preprocess
+    labels = pc.index_in(label, pa.array(settings.labels)).to_numpy().astype(np.int32)
+    split_by = settings.preprocess
     test = np.zeros(len(labels), bool)
-    if settings.test_source is not None:
-        test = pc.fill_null(pc.equal(source, settings.test_source), False).to_numpy()
+    if split_by.test_source is not None:
+        test = pc.fill_null(pc.equal(source, split_by.test_source), False).to_numpy()
     kept, dropped = splits.keep_unique(items, labels, first=test)
     items = items.take(pa.array(kept))
-    split = splits.assign(items, settings.seed, settings.shares)
+    split = splits.assign(items, split_by.seed, split_by.shares)
     split[test[kept]] = splits.NAMES.index("test")
     columns = {
-        config.modality: items,
+        settings.modality: items,
         "label": pa.array(labels[kept], pa.int32()),
         "source": source.take(pa.array(kept)),
         "split": pa.array(np.array(splits.NAMES)[split].tolist(), pa.string()),
@@ -117,15 +117,15 @@ def select(
     return pa.table(columns), dropped
 
 
-def fit(train: pa.Array, config: config.Model) -> Encoder:
+def fit(train: pa.Array, settings: config.ModelSettings) -> Encoder:
     """Fit the encoder on clean train items."""
-    if config.modality == "text":
+    if settings.modality == "text":
         from luodi.data import text
 
-        return text.Encoder.fit(train, config.preprocess, config.labels)
+        return text.Encoder.fit(train, settings.preprocess, settings.labels)
     from luodi.data import image
 
-    return image.Encoder.fit(train, config.preprocess, config.labels)
+    return image.Encoder.fit(train, settings.preprocess, settings.labels)
 
 
 def summarise(rows: pa.Table, dropped: dict[str, int], labels: tuple[str, ...]) -> dict[str, Any]:
@@ -139,38 +139,40 @@ def summarise(rows: pa.Table, dropped: dict[str, int], labels: tuple[str, ...]) 
     return {"kept": kept, "sources": dict(sources), "dropped": dropped, "rows": rows.num_rows}
 
 
-def report(model: str, rows: pa.Table, summary: dict[str, Any], encoder: Encoder, config: config.Model) -> str:
+def report(
+    model: str, rows: pa.Table, summary: dict[str, Any], encoder: Encoder, settings: config.ModelSettings
+) -> str:
     """Return the report page."""
-    samples = _samples(_column(rows, "train", config.modality), _column(rows, "train", "label").to_numpy(), config)
+    samples = _samples(_column(rows, "train", settings.modality), _column(rows, "train", "label").to_numpy(), settings)
     return page.render(
         "preprocess",
         model=model,
         summary=summary,
         encoder=encoder.as_json() | {"shape": encoder.shape, "dtype": encoder.dtype},
-        config=config,
-        labels=config.labels,
+        config=settings,
+        labels=settings.labels,
         **samples,
     )
 
 
-def _samples(items: pa.Array, label: NDArray[np.int32], config: config.Model) -> dict[str, Any]:
+def _samples(items: pa.Array, label: NDArray[np.int32], settings: config.ModelSettings) -> dict[str, Any]:
     """Train rows of every label in turn, each as it is and augmented; none where augmentation is off."""
     chosen = _turns(label)
-    picked, names = items.take(pa.array(chosen)), [config.labels[one] for one in label[chosen]]
-    rng = np.random.default_rng(config.preprocess.seed)
-    if config.modality == "text":
+    picked, names = items.take(pa.array(chosen)), [settings.labels[one] for one in label[chosen]]
+    rng = np.random.default_rng(settings.preprocess.seed)
+    if settings.modality == "text":
         from luodi.data import text
 
-        if not config.preprocess.augment.copies:
+        if not settings.preprocess.augment.copies:
             return {"samples": []}
-        noisy = text.augment(picked, config.preprocess.augment, rng)
+        noisy = text.augment(picked, settings.preprocess.augment, rng)
         return {"samples": list(zip(names, picked.to_pylist(), noisy.to_pylist(), strict=True))}
     from luodi.data import image
 
-    if not image.augments(config.preprocess.augment):
+    if not image.augments(settings.preprocess.augment):
         return {"samples": []}
     pixels = image.pixels(picked)
-    copies = [image.augment(pixels, config.preprocess.augment, rng) for _ in range(CHANGED)]
+    copies = [image.augment(pixels, settings.preprocess.augment, rng) for _ in range(CHANGED)]
     return {"samples": names, "sheet": page.data_uri(image.sheet(np.stack([pixels, *copies], axis=1)))}
 
 
@@ -197,21 +199,21 @@ def _column(rows: pa.Table, split: str, name: str) -> pa.Array:
     return rows[name].filter(pc.equal(rows["split"], split)).combine_chunks()
 
 
-def _write_arrays(folder: Path, split: str, rows: pa.Table, encoder: Encoder, config: config.Model) -> None:
-    items, labels = _column(rows, split, config.modality), _column(rows, split, "label").to_numpy()
+def _write_arrays(folder: Path, split: str, rows: pa.Table, encoder: Encoder, settings: config.ModelSettings) -> None:
+    items, labels = _column(rows, split, settings.modality), _column(rows, split, "label").to_numpy()
     columns = [items]
-    if config.modality == "text" and split == "train":
-        columns += _noisy(items, config.preprocess)
-    _write_rows(folder / f"{split}_x.npy", columns, encoder, CHUNK[config.modality])
+    if settings.modality == "text" and split == "train":
+        columns += _noisy(items, settings.preprocess)
+    _write_rows(folder / f"{split}_x.npy", columns, encoder, CHUNK[settings.modality])
     write_array(folder / f"{split}_y.npy", np.tile(labels, len(columns)).astype(np.int32))
 
 
-def _noisy(texts: pa.Array, config: config.TextPreprocess) -> list[pa.Array]:
+def _noisy(texts: pa.Array, settings: config.TextPreprocess) -> list[pa.Array]:
     """Copies of texts; images are augmented as they are trained on, each epoch anew."""
     from luodi.data import text
 
-    rng = np.random.default_rng(config.seed)
-    return [text.augment(texts, config.augment, rng) for _ in range(config.augment.copies)]
+    rng = np.random.default_rng(settings.seed)
+    return [text.augment(texts, settings.augment, rng) for _ in range(settings.augment.copies)]
 
 
 def _write_rows(path: Path, columns: list[pa.Array], encoder: Encoder, chunk: int) -> None:

@@ -5,18 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from luodi import config, cost
+from luodi import config
 from luodi.data import encoders
 from luodi.data.encoders import Encoder
 from luodi.files import folder_checksum, replacing, replacing_folder, write_json, write_text
-from luodi.nets.quiet import quiet
-from luodi.paths import ModelPaths
+from luodi.nets import cost
+from luodi.nets.stderr import quiet
+from luodi.project.paths import ModelPaths
 
 if TYPE_CHECKING:
     from luodi.nets.batches import Augment, Batches
 
 
-def run(config: config.Model, paths: ModelPaths) -> None:
+def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     """Turn the arrays into model.keras, the export folder and history.csv; note what it cost.
 
     Raises:
@@ -31,16 +32,16 @@ def run(config: config.Model, paths: ModelPaths) -> None:
 
     def batches(split: str, **changes: Any) -> Batches:
         x, y = load(paths.array(split, "x"), paths.array(split, "y"), encoder)
-        return Batches(x, y, len(encoder.labels), config.train.batch_size, **changes)
+        return Batches(x, y, len(encoder.labels), settings.train.batch_size, **changes)
 
-    train = batches("train", seed=config.train.seed, augment=_augment(config))
+    train = batches("train", seed=settings.train.seed, augment=_augment(settings))
     validation = batches("validation")
-    training.make_deterministic(config.train.seed)
-    model = catalogue.build(config, encoder)
-    training.compile_model(model, config.train, len(encoder.labels), len(train))
+    training.make_deterministic(settings.train.seed)
+    model = catalogue.build(settings, encoder)
+    training.compile_model(model, settings.train, len(encoder.labels), len(train))
     with cost.measured() as spent:
-        history = training.fit(model, config.train, train, validation)
-    final = catalogue.as_float32(model, config, encoder)
+        history = training.fit(model, settings.train, train, validation)
+    final = catalogue.as_float32(model, settings, encoder)
     _save(final, encoder, validation, paths)
     write_text(paths.history, training.as_csv(history))
     device = training.device()
@@ -51,19 +52,19 @@ def run(config: config.Model, paths: ModelPaths) -> None:
     print(f"train: kept epoch {best['epoch']} of {len(history)}, val_accuracy {best['val_accuracy']:.4f}", flush=True)
 
 
-def _augment(config: config.Model) -> "Augment | None":
+def _augment(settings: config.ModelSettings) -> "Augment | None":
     """What changes train rows each time they are seen; the copies of a text were made by preprocess."""
-    if config.modality == "text":
+    if settings.modality == "text":
         return None
     from luodi.data import image
 
-    settings = config.preprocess.augment
-    return lambda pixels, rng: image.augment(pixels, settings, rng)
+    changes = settings.preprocess.augment
+    return lambda pixels, rng: image.augment(pixels, changes, rng)
 
 
 def _save(model: Any, encoder: Encoder, validation: "Batches", paths: ModelPaths) -> None:
-    from luodi import inference
     from luodi.nets import export, saving
+    from luodi.scoring import inference
 
     sample = np.asarray(validation.x[: inference.batch_rows(encoder)])
     with replacing_folder(paths.export) as folder:

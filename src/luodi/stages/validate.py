@@ -9,19 +9,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from luodi import files
-from luodi.checks import findings, profile, rows
+from luodi.checks import findings, profile, quarantine
 from luodi.checks.findings import Example, Finding
-from luodi.config import Model
+from luodi.config import ModelSettings
 from luodi.data import shards
 from luodi.errors import BrokenData, NothingLeft, ValidationFailed
-from luodi.paths import ModelPaths
+from luodi.project.paths import ModelPaths
 from luodi.report import page
 
 SHOWN = 50  # rows of the quarantine in the report
 Parts = Callable[[], Iterable[pa.Table]]  # all rows, from the first, at every call
 
 
-def run(config: Model, paths: ModelPaths) -> None:
+def run(settings: ModelSettings, paths: ModelPaths) -> None:
     """Read the shards and write clean rows, quarantine, result, Data Docs and report.
 
     Raises:
@@ -29,38 +29,40 @@ def run(config: Model, paths: ModelPaths) -> None:
         NothingLeft: Every row was quarantined.
         ValidationFailed: A critical expectation failed; all outputs are written.
     """
-    kind, parts = _kind(config.modality), _parts(config.modality, paths.data)
-    checked = kind.measure(parts(), config)
+    kind, parts = _kind(settings.modality), _parts(settings.modality, paths.data)
+    checked = kind.measure(parts(), settings)
     from luodi.checks import engine  # here, not above: Great Expectations takes seconds to start
 
     with files.replacing_folder(paths.data_docs) as docs:
-        result = engine.validate(paths.model, checked.table, _expectations(config), docs)
+        result = engine.validate(paths.model, checked.table, _expectations(settings), docs)
     found = findings.read(result, checked.table, kind.SHOWN)
     _separate(parts(), checked.marks, paths, kind.ITEM)
     files.write_json(paths.validation_result, result)
     files.write_json(paths.validation_summary, _counts(checked.table, kind.ITEM))
-    files.write_text(paths.validation_report, report(paths, config, parts, checked, found))
+    files.write_text(paths.validation_report, report(paths, settings, parts, checked, found))
     print(f"{paths.model}: {summary(checked.table, kind.ITEM, found)}")
     _judge(paths, checked.table, found)
 
 
-def report(paths: ModelPaths, config: Model, parts: Parts, checked: rows.Checked, found: list[Finding]) -> str:
+def report(
+    paths: ModelPaths, settings: ModelSettings, parts: Parts, checked: quarantine.Checked, found: list[Finding]
+) -> str:
     """Return the report page; `parts` are the rows that were checked."""
-    kind, measured, marks = _kind(config.modality), checked.table, checked.marks
-    places = measured[rows.HELD].to_numpy().nonzero()[0][:SHOWN]
+    kind, measured, marks = _kind(settings.modality), checked.table, checked.marks
+    places = measured[quarantine.HELD].to_numpy().nonzero()[0][:SHOWN]
     held = findings.examples(measured, places, kind.SHOWN)
     counts = {reason: _sum(marks[reason]) for reason in checked.reasons}
     return page.render(
-        f"validation_{config.modality}",
+        f"validation_{settings.modality}",
         model=paths.model,
         verdict=findings.verdict(found),
         findings=found,
         counts=_counts(measured, kind.ITEM),
-        profile=profile.profile(measured, kind.charts(measured), config.labels),
+        profile=profile.profile(measured, kind.charts(measured), settings.labels),
         facts=kind.facts(measured),
         reasons=sorted((-count, reason) for reason, count in counts.items() if count),
-        held=list(zip(held, rows.reasons(marks.take(pa.array(places))).to_pylist(), strict=True)),
-        pictures=kind.pictures(parts(), _shown(found, held), config),
+        held=list(zip(held, quarantine.reasons(marks.take(pa.array(places))).to_pylist(), strict=True)),
+        pictures=kind.pictures(parts(), _shown(found, held), settings),
         percent=findings.percent,
     )
 
@@ -82,14 +84,14 @@ def _kind(modality: str) -> Any:
     return image
 
 
-def _expectations(config: Model) -> list[Any]:
-    if config.modality == "text":
+def _expectations(settings: ModelSettings) -> list[Any]:
+    if settings.modality == "text":
         from luodi.checks.text import expectations as text
 
-        return text.build(config)
+        return text.build(settings)
     from luodi.checks.image import expectations as image
 
-    return image.build(config)
+    return image.build(settings)
 
 
 def _parts(modality: str, folder: Path) -> Parts:
@@ -101,7 +103,11 @@ def _parts(modality: str, folder: Path) -> Parts:
 
 
 def _counts(measured: pa.Table, item: str) -> dict[str, int]:
-    total, held, duplicates = measured.num_rows, _sum(measured[rows.HELD]), _sum(measured[rows.duplicate(item)])
+    total, held, duplicates = (
+        measured.num_rows,
+        _sum(measured[quarantine.HELD]),
+        _sum(measured[quarantine.duplicate(item)]),
+    )
     return {"rows": total, "clean": total - held, "quarantined": held, "duplicates": duplicates}
 
 
@@ -121,7 +127,7 @@ def _separate(parts: Iterable[pa.Table], marks: pa.Table, paths: ModelPaths, ite
     with ExitStack() as stack:
         write = [_writer(stack, path) for path in (paths.clean, paths.quarantine)]
         for part in parts:
-            for one, table in zip(write, rows.split(part, marks.slice(start, part.num_rows), item), strict=True):
+            for one, table in zip(write, quarantine.split(part, marks.slice(start, part.num_rows), item), strict=True):
                 one(table)
             start += part.num_rows
         if start != marks.num_rows:
@@ -149,7 +155,7 @@ def _judge(paths: ModelPaths, measured: pa.Table, found: list[Finding]) -> None:
         f"open {paths.validation_report} for the full report; "
         "correct the data, or block validate of the model in params.yaml",
     )
-    if _sum(measured[rows.HELD]) == measured.num_rows:
+    if _sum(measured[quarantine.HELD]) == measured.num_rows:
         raise NothingLeft(f"every row of {paths.model} was quarantined, none is left to train on:", *where)
     if findings.verdict(found) == findings.FAILED:
         raise ValidationFailed(f"the data of {paths.model} broke a critical expectation:", *where)

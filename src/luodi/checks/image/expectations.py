@@ -2,24 +2,24 @@
 
 from great_expectations import expectations as gx
 
-from luodi.checks import rows
+from luodi.checks import quarantine
 from luodi.checks.image.measures import CONSTANT, EARLIER, ITEM, NEAR
 from luodi.checks.suite import CRITICAL, WARNING, batch, expect, labels, never, percent, schema
-from luodi.config import ImageModel as Model
+from luodi.config import ImageSettings as ModelSettings
 from luodi.data.image import ANIMATED, CMYK, DEEP, TOO_LARGE, TOO_SMALL, UNDECODABLE
 
 
-def build(config: Model) -> list[gx.Expectation]:
+def build(settings: ModelSettings) -> list[gx.Expectation]:
     """Return the expectations of a model; they look at a table made by `measures.measure`."""
-    allowed = config.validate_.max_quarantined_share
+    allowed = settings.validate_.max_quarantined_share
     return [
         *schema(["label", "source", "shard", "row"], ["label", "source"]),
         never(CRITICAL, "No image is missing", f"at most {percent(allowed)} of rows lack an image",
-              rows.missing(ITEM), allowed),
-        *labels(config, ITEM),
+              quarantine.missing(ITEM), allowed),
+        *labels(settings, ITEM),
         *_files(),
-        *_pictures(config),
-        *batch(config, ITEM),
+        *_pictures(settings),
+        *batch(settings, ITEM),
     ]  # fmt: skip
 
 
@@ -32,8 +32,8 @@ def _files() -> list[gx.Expectation]:
     ]
 
 
-def _pictures(config: Model) -> list[gx.Expectation]:
-    limits = config.validate_
+def _pictures(settings: ModelSettings) -> list[gx.Expectation]:
+    limits = settings.validate_
     return [
         never(WARNING, "No image is too small", f"every side has at least {limits.min_side:,} pixels", TOO_SMALL),
         never(WARNING, "No image is too large", f"every side has at most {limits.max_side:,} pixels", TOO_LARGE),

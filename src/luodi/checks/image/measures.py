@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
-from luodi.checks import rows
-from luodi.checks.image import near
+from luodi.checks import quarantine
+from luodi.checks.image import near_duplicates
 from luodi.checks.image.thumbnails import Place, thumbnails
 from luodi.checks.profile import Chart, up_to
-from luodi.config import ImageModel as Model
+from luodi.config import ImageSettings as ModelSettings
 from luodi.config import ImageValidate
 from luodi.data import image
 
@@ -48,7 +48,7 @@ class Look:
     small: bytes
 
 
-def measure(parts: Iterable[pa.Table], config: Model) -> rows.Checked:
+def measure(parts: Iterable[pa.Table], settings: ModelSettings) -> quarantine.Checked:
     """Decode all images, one at a time, and keep some sixty bytes of each.
 
     Args:
@@ -63,15 +63,15 @@ def measure(parts: Iterable[pa.Table], config: Model) -> rows.Checked:
     tables, looks = [], []
     for part in parts:
         tables.append(part.drop_columns([ITEM]))
-        looks.append(_look_at(part[ITEM], config.validate_.max_side))
+        looks.append(_look_at(part[ITEM], settings.validate_.max_side))
     table, seen = pa.concat_tables(tables), pa.concat_tables(looks)
-    reasons = _reasons(seen, config.validate_)
-    marks = rows.flags(table, seen["pixels"], reasons, item=ITEM, labels=config.labels)
+    reasons = _reasons(seen, settings.validate_)
+    marks = quarantine.flags(table, seen["pixels"], reasons, item=ITEM, labels=settings.labels)
     earlier = _earlier(seen, marks)
     own = {name: seen[name] for name in ("width", "height", "kind", SHOWN, "intensity", "contrast")}
     own |= {NEAR: pc.is_valid(earlier), EARLIER: earlier}
-    measured = rows.measure(table, marks, seen["pixels"], own, item=ITEM, labels=config.labels)
-    return rows.Checked(measured, tuple(marks.column_names))
+    measured = quarantine.measure(table, marks, seen["pixels"], own, item=ITEM, labels=settings.labels)
+    return quarantine.Checked(measured, tuple(marks.column_names))
 
 
 def charts(measured: pa.Table) -> tuple[Chart, ...]:
@@ -93,9 +93,9 @@ def facts(measured: pa.Table) -> dict[str, Any]:
     return {"kinds": [(name, -count) for count, name in kinds], "size": sizes[0] if len(sizes) == 1 else None}
 
 
-def pictures(parts: Iterable[pa.Table], places: set[Place], config: Model) -> dict[Place, str]:
+def pictures(parts: Iterable[pa.Table], places: set[Place], settings: ModelSettings) -> dict[Place, str]:
     """Return thumbnails for the report, see `thumbnails`."""
-    return thumbnails(parts, places, config.validate_.max_side)
+    return thumbnails(parts, places, settings.validate_.max_side)
 
 
 def _look_at(images: pa.ChunkedArray, max_side: int) -> pa.Table:
@@ -126,7 +126,7 @@ def _look(data: bytes | None, max_side: int) -> Look:
         kind=f"{MODES[opened.mode]} {'JPEG' if data and data.startswith(image.JPEG) else 'PNG'}",
         digest=_digest(plain, grey),
         histogram=grey.histogram(),
-        small=grey.resize((near.SIDE, near.SIDE), Image.Resampling.BILINEAR).tobytes(),
+        small=grey.resize((near_duplicates.SIDE, near_duplicates.SIDE), Image.Resampling.BILINEAR).tobytes(),
     )
 
 
@@ -149,9 +149,11 @@ def _columns(looks: list[Look | None]) -> dict[str, pa.Array]:
     count = np.maximum(histogram.sum(axis=1), 1)
     mean = histogram @ LEVELS / count
     variance = (histogram @ LEVELS**2 * count - (histogram @ LEVELS) ** 2) / count**2
-    small = np.frombuffer(b"".join(look.small for look in there), np.uint8).reshape(-1, near.SIDE, near.SIDE)
+    small = np.frombuffer(b"".join(look.small for look in there), np.uint8).reshape(
+        -1, near_duplicates.SIDE, near_duplicates.SIDE
+    )
     hashes = np.zeros(len(looks), np.uint64)
-    hashes[seen] = near.hashes(small)
+    hashes[seen] = near_duplicates.hashes(small)
     return {
         "width": pa.array([look and look.width for look in looks], pa.int64()),
         "height": pa.array([look and look.height for look in looks], pa.int64()),
@@ -181,7 +183,7 @@ def _earlier(seen: pa.Table, marks: pa.Table) -> pa.Array:
     # The hash of a nearly constant image is that of its noise.
     telling = pc.and_(pc.is_valid(seen["pixels"]), pc.invert(marks[CONSTANT]))
     places = telling.to_numpy().nonzero()[0]
-    found = near.earlier(seen["hash"].to_numpy()[places])
+    found = near_duplicates.earlier(seen["hash"].to_numpy()[places])
     twin = np.full(seen.num_rows, -1)
     twin[places] = np.where(found >= 0, places[found], -1)
-    return pa.array(twin, mask=(twin < 0) | rows.duplicates(seen["pixels"]))
+    return pa.array(twin, mask=(twin < 0) | quarantine.duplicates(seen["pixels"]))

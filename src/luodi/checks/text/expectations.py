@@ -4,24 +4,24 @@ from great_expectations import expectations as gx
 
 from luodi.checks.suite import CRITICAL, WARNING, batch, expect, labels, mostly, never, percent, schema
 from luodi.checks.text.measures import ITEM
-from luodi.config import TextModel as Model
+from luodi.config import TextSettings as ModelSettings
 
 
-def build(config: Model) -> list[gx.Expectation]:
+def build(settings: ModelSettings) -> list[gx.Expectation]:
     """Return the expectations of a model; they look at a table made by `measures.measure`."""
-    allowed = config.validate_.max_quarantined_share
+    allowed = settings.validate_.max_quarantined_share
     return [
         *schema(["text", "label", "source", "shard", "row"], ["text", "label", "source"]),
         expect(gx.ExpectColumnValuesToNotBeNull, CRITICAL, "No text is missing",
                f"at most {percent(allowed)} of rows lack a text", column="text", mostly=mostly(allowed)),
-        *labels(config, ITEM),
-        *_texts(config),
-        *batch(config, ITEM),
+        *labels(settings, ITEM),
+        *_texts(settings),
+        *batch(settings, ITEM),
     ]  # fmt: skip
 
 
-def _texts(config: Model) -> list[gx.Expectation]:
-    limits = config.validate_
+def _texts(settings: ModelSettings) -> list[gx.Expectation]:
+    limits = settings.validate_
     bounds = f"every text has {limits.min_length:,} to {limits.max_length:,} characters"
     return [
         never(WARNING, "No text is blank", "every text shows at least one character", "text is blank"),

@@ -6,9 +6,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from luodi.checks import rows
+from luodi.checks import quarantine
 from luodi.checks.profile import Chart, up_to
-from luodi.config import TextModel as Model
+from luodi.config import TextSettings as ModelSettings
 from luodi.config import TextValidate
 
 ITEM = SHOWN = "text"
@@ -24,17 +24,17 @@ def flags(table: pa.Table, labels: tuple[str, ...], limits: TextValidate) -> pa.
     text = table["text"]
     length = pc.utf8_length(text)
     own = {
-        rows.missing(ITEM): pc.is_null(text),
+        quarantine.missing(ITEM): pc.is_null(text),
         "text is blank": pc.match_substring_regex(text, BLANK),
         "text is too short": pc.less(length, limits.min_length),
         "text is too long": pc.greater(length, limits.max_length),
         "text holds U+FFFD": pc.match_substring(text, "\ufffd"),
         "text holds control characters": pc.match_substring_regex(text, CONTROL),
     }
-    return rows.flags(table, text, own, item=ITEM, labels=labels)
+    return quarantine.flags(table, text, own, item=ITEM, labels=labels)
 
 
-def measure(parts: Iterable[pa.Table], config: Model) -> rows.Checked:
+def measure(parts: Iterable[pa.Table], settings: ModelSettings) -> quarantine.Checked:
     """Measure all rows.
 
     Returns:
@@ -43,11 +43,11 @@ def measure(parts: Iterable[pa.Table], config: Model) -> rows.Checked:
         the share of Chinese).
     """
     table = pa.concat_tables(parts)
-    marks = flags(table, config.labels, config.validate_)
+    marks = flags(table, settings.labels, settings.validate_)
     own = {"characters": pc.utf8_length(table["text"])}
-    measured = rows.measure(table, marks, table["text"], own, item=ITEM, labels=config.labels)
+    measured = quarantine.measure(table, marks, table["text"], own, item=ITEM, labels=settings.labels)
     measured = measured.append_column("Chinese part", _chinese_parts(table["text"]))
-    return rows.Checked(measured, tuple(marks.column_names))
+    return quarantine.Checked(measured, tuple(marks.column_names))
 
 
 def charts(measured: pa.Table) -> tuple[Chart, ...]:
@@ -61,7 +61,9 @@ def facts(measured: pa.Table) -> dict[str, Any]:
     return {}
 
 
-def pictures(parts: Iterable[pa.Table], places: set[tuple[str, int]], config: Model) -> dict[tuple[str, int], str]:
+def pictures(
+    parts: Iterable[pa.Table], places: set[tuple[str, int]], settings: ModelSettings
+) -> dict[tuple[str, int], str]:
     """A text is its own picture."""
     return {}
 

@@ -17,25 +17,25 @@ from luodi.nets.image.layers import active, classified, convolution, standardise
 LEAST = 4  # pixels a side; what is smaller is not pooled
 
 
-def build(config: ImageTrain, encoder: Encoder) -> keras.Model:
+def build(settings: ImageTrain, encoder: Encoder) -> keras.Model:
     """See `catalogue.build`.
 
-    Uses filters (a block an entry), kernel, units, activation, dropout and precision of `config`.
+    Uses filters (a block an entry), kernel, units, activation, dropout and precision of `settings`.
     """
-    dtype = config.precision
+    dtype = settings.precision
     x, values = standardised(encoder)
-    for filters in config.filters:
-        values = _block(values, filters, config)
+    for filters in settings.filters:
+        values = _block(values, filters, settings)
     values = layers.Flatten(dtype=dtype)(values)
-    values = layers.Dense(config.units, config.activation, dtype=dtype, name="hidden")(values)
-    return classified(x, layers.Dropout(config.dropout, dtype=dtype)(values), encoder)
+    values = layers.Dense(settings.units, settings.activation, dtype=dtype, name="hidden")(values)
+    return classified(x, layers.Dropout(settings.dropout, dtype=dtype)(values), encoder)
 
 
-def _block(values: Any, filters: int, config: ImageTrain) -> Any:
+def _block(values: Any, filters: int, settings: ImageTrain) -> Any:
     """From [batch, h, w, c] to [batch, h // 2, w // 2, filters], or h and w as they are below `LEAST` pixels."""
-    values = convolution(values, filters, config.kernel, config.precision)
+    values = convolution(values, filters, settings.kernel, settings.precision)
     if min(values.shape[1:3]) >= LEAST:
-        values = layers.MaxPooling2D(2, dtype=config.precision)(values)
-    values = active(values, config)
-    values = active(convolution(values, filters, config.kernel, config.precision), config)
-    return layers.Dropout(config.dropout, dtype=config.precision)(values)
+        values = layers.MaxPooling2D(2, dtype=settings.precision)(values)
+    values = active(values, settings)
+    values = active(convolution(values, filters, settings.kernel, settings.precision), settings)
+    return layers.Dropout(settings.dropout, dtype=settings.precision)(values)

@@ -34,9 +34,9 @@ def normalised(values: Any, dtype: str) -> Any:
     return layers.BatchNormalization(momentum=MOMENTUM, dtype=dtype)(values)
 
 
-def active(values: Any, config: ImageTrain) -> Any:
-    """Batch norm, then the activation of `config`."""
-    return layers.Activation(config.activation, dtype=config.precision)(normalised(values, config.precision))
+def active(values: Any, settings: ImageTrain) -> Any:
+    """Batch norm, then the activation of `settings`."""
+    return layers.Activation(settings.activation, dtype=settings.precision)(normalised(values, settings.precision))
 
 
 def classified(x: Any, values: Any, encoder: Encoder) -> keras.Model:

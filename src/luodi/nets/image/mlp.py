@@ -8,11 +8,11 @@ from luodi.data.image import Encoder
 from luodi.nets.image.layers import classified, standardised
 
 
-def build(config: ImageTrain, encoder: Encoder) -> keras.Model:
-    """See `catalogue.build`. Uses units, activation, dropout and precision of `config`."""
-    dtype = config.precision
+def build(settings: ImageTrain, encoder: Encoder) -> keras.Model:
+    """See `catalogue.build`. Uses units, activation, dropout and precision of `settings`."""
+    dtype = settings.precision
     x, values = standardised(encoder)
     values = layers.Flatten(dtype=dtype, name="flatten")(values)
-    values = layers.Dense(config.units, config.activation, dtype=dtype, name="hidden")(values)
-    values = layers.Dropout(config.dropout, dtype=dtype, name="dropout")(values)
+    values = layers.Dense(settings.units, settings.activation, dtype=dtype, name="hidden")(values)
+    values = layers.Dropout(settings.dropout, dtype=dtype, name="dropout")(values)
     return classified(x, values, encoder)

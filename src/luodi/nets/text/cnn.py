@@ -9,24 +9,24 @@ from luodi.config import TextTrain
 from luodi.data.text import Encoder
 
 
-def build(config: TextTrain, encoder: Encoder) -> keras.Model:
-    """See `catalogue.build`. Uses embedding, filters, kernel, activation, dropout and precision of `config`."""
-    dtype = config.precision
+def build(settings: TextTrain, encoder: Encoder) -> keras.Model:
+    """See `catalogue.build`. Uses embedding, filters, kernel, activation, dropout and precision of `settings`."""
+    dtype = settings.precision
     return keras.Sequential(
         [
             keras.Input(encoder.shape, dtype="int32", name="x"),
-            layers.Embedding(encoder.size, config.embedding, dtype=dtype, name="embedding"),
+            layers.Embedding(encoder.size, settings.embedding, dtype=dtype, name="embedding"),
             # "same" lets a kernel be wider than the text.
             layers.Conv1D(
-                config.filters,
-                config.kernel,
+                settings.filters,
+                settings.kernel,
                 padding="same",
-                activation=config.activation,
+                activation=settings.activation,
                 dtype=dtype,
                 name="convolution",
             ),
             layers.GlobalMaxPooling1D(dtype=dtype, name="pooling"),
-            layers.Dropout(config.dropout, dtype=dtype, name="dropout"),
+            layers.Dropout(settings.dropout, dtype=dtype, name="dropout"),
             layers.Dense(len(encoder.labels), "softmax", dtype="float32", name="probabilities"),
         ]
     )

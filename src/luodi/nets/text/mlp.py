@@ -4,14 +4,14 @@ import keras
 
 from luodi.config import TextTrain
 from luodi.data.text import Encoder
-from luodi.nets.text.bag import bag
+from luodi.nets.text.embedding_bag import bag
 
 
-def build(config: TextTrain, encoder: Encoder) -> keras.Model:
-    """See `catalogue.build`. Uses embedding, units, activation, dropout and precision of `config`."""
+def build(settings: TextTrain, encoder: Encoder) -> keras.Model:
+    """See `catalogue.build`. Uses embedding, units, activation, dropout and precision of `settings`."""
     ids = keras.Input(encoder.shape, dtype="int32", name="x")
-    hidden = bag(ids, encoder.size, config.embedding, config.precision)
-    hidden = keras.layers.Dense(config.units, config.activation, dtype=config.precision, name="hidden")(hidden)
-    hidden = keras.layers.Dropout(config.dropout, dtype=config.precision, name="dropout")(hidden)
+    hidden = bag(ids, encoder.size, settings.embedding, settings.precision)
+    hidden = keras.layers.Dense(settings.units, settings.activation, dtype=settings.precision, name="hidden")(hidden)
+    hidden = keras.layers.Dropout(settings.dropout, dtype=settings.precision, name="dropout")(hidden)
     last = keras.layers.Dense(len(encoder.labels), "softmax", dtype="float32", name="probabilities")
     return keras.Model(ids, last(hidden))

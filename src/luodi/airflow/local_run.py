@@ -1,0 +1,154 @@
+"""Run one DAG once, without a scheduler, against the Airflow of this environment: `python -m luodi.airflow.local_run`.
+
+Progress goes to standard output, Airflow's own output to a log file, what came of the run to a JSON file. A run that
+nobody here approves or rejects stays in Airflow's database, for `luodi up` to go on with.
+"""
+
+import fcntl
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+from airflow.configuration import conf
+from airflow.models.dagrun import DagRun
+from airflow.sdk import DagRunState, TaskInstanceState
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+from airflow.utils.helpers import log_filename_template_renderer
+
+from luodi import terminal
+from luodi.airflow import local
+from luodi.airflow.approval import TASK
+from luodi.airflow.factory import retrain_dags
+from luodi.airflow.operators import COMMIT, outcome
+from luodi.airflow.terminal_approval import Desk, Unanswered, refusal
+from luodi.files import write_json
+
+
+class Progress:
+    """An Airflow listener that prints a line when a task starts and when it ends."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
+        self.started: dict[str, float] = {}
+        self.run = ""
+
+    def begin(self, task: str) -> None:
+        self.started[task] = time.monotonic()
+        if self.out.isatty():
+            print(f"  {task:<12} ...", end="\r", flush=True, file=terminal.bare(self.out))
+
+    def end(self, task: str, state: str) -> None:
+        seconds = time.monotonic() - self.started.pop(task, time.monotonic())
+        print(f"  {task:<12} {state:<8} {seconds:6.1f} s", flush=True, file=self.out)
+
+    def idle(self, task: str, state: str) -> None:
+        print(f"  {task:<12} {state}", flush=True, file=self.out)
+
+
+class TaskLogs:
+    """Copies what is added to the run's log while a task runs to the task's own log, which Airflow's pages show."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log.open("rb")
+        self.task: BinaryIO | None = None
+        self.lock = threading.Lock()
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def begin(self, task: RuntimeTaskInstance) -> None:
+        path = Path(conf.get("logging", "base_log_folder"), log_filename_template_renderer()(ti=task))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.copy()
+        with self.lock:
+            self.log.seek(0, os.SEEK_END)
+            self.task = path.open("ab", buffering=0)
+
+    def copy(self) -> None:
+        with self.lock:
+            if self.task:
+                self.task.write(self.log.read())
+
+    def _follow(self) -> None:
+        while True:
+            time.sleep(1)
+            self.copy()
+
+
+def listen(progress: Progress, desk: Desk, logs: TaskLogs) -> None:
+    """Attach these to the task events of this process."""
+    from airflow.listeners import hookimpl
+    from airflow.sdk.listener import get_listener_manager
+
+    class Listener:
+        @hookimpl
+        def on_task_instance_running(self, previous_state: Any, task_instance: RuntimeTaskInstance) -> None:
+            progress.run = task_instance.run_id
+            progress.begin(task_instance.task_id)
+            logs.begin(task_instance)
+            desk.notice(task_instance)
+
+        @hookimpl
+        def on_task_instance_success(self, previous_state: Any, task_instance: RuntimeTaskInstance) -> None:
+            progress.end(task_instance.task_id, "done")
+            logs.copy()
+
+        @hookimpl
+        def on_task_instance_failed(self, previous_state: Any, task_instance: RuntimeTaskInstance, error: Any) -> None:
+            progress.end(task_instance.task_id, "failed")
+            logs.copy()
+
+    get_listener_manager().add_listener(Listener())  # type: ignore[no-untyped-call]
+
+
+def main(root: Path, model: str, commit: str, log: Path, result: Path) -> int:
+    """Run `retrain_MODEL` of `commit`; return 0 unless a task failed."""
+    out = terminal.screen(os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace"))
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    fcntl.flock(1, fcntl.LOCK_EX)  # as long as this process lives
+    progress = Progress(out)
+    listen(progress, Desk(out), TaskLogs(log))
+    local.end_killed()
+    dag = retrain_dags(root)[f"retrain_{model}"]
+    for task in dag.tasks:
+        task.pool = f"{local.OWN}{log}"
+    try:
+        state = dag.test(run_conf={COMMIT: commit}).state
+    except Unanswered:
+        state = None
+    (run,) = DagRun.find(dag_id=dag.dag_id, run_id=progress.run)
+    local.release(run)
+    if state == DagRunState.FAILED:
+        return 1
+    write_json(result, came_of(run, progress))
+    return 0
+
+
+def came_of(run: DagRun, progress: Progress) -> dict[str, Any]:
+    """Return what came of a run that did not fail: the word of register or, if it did not run, of the gate.
+
+    With the commit that it ran on and the lock entries of its stages, by which its reports are found.
+    """
+    tasks = {task.task_id: task for task in run.get_task_instances()}
+    for name in ("approve", "register"):
+        if name in tasks and tasks[name].state == TaskInstanceState.SKIPPED:
+            progress.idle(name, "skipped")
+    left = {name: task.xcom_pull(task_ids=name) for name, task in tasks.items()}
+    entries = {name: entry for one in left.values() if one for name, entry in one.get("entries", {}).items()}
+    ran = {"commit": left["gate"]["commit"], "entries": entries}
+    if tasks["register"].state == TaskInstanceState.SUCCESS:
+        return {**left["register"], **ran}
+    result = {**outcome(left["gate"]["decision"]), **ran}
+    asked = tasks.get(TASK)
+    if asked and asked.state != TaskInstanceState.SKIPPED:
+        verdict, reason = refusal(asked.id)
+        result |= {"verdict": verdict, "reasons": [*result["reasons"], reason]}
+    return result
+
+
+if __name__ == "__main__":
+    _, root, model, commit, log, result = sys.argv
+    sys.exit(main(Path(root), model, commit, Path(log), Path(result)))

@@ -1,0 +1,207 @@
+"""Tables for people at a terminal."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from luodi import terminal
+from luodi.nets.catalogue import Architecture
+from luodi.registry import tags
+from luodi.registry.tags import Move, Version
+from luodi.report.formatting import FIGURES, MISSING, at, known, part, text
+from luodi.terminal import shown
+
+CELL = 300  # characters of a value in a table
+NEWEST = 20  # versions of a model that are listed unless all are asked for
+
+
+def show_result(result: Mapping[str, Any], reports: Path) -> None:
+    """Print what a run ended with: metrics, verdict, version, reports."""
+    show_metrics(part(result, "metrics"))
+    table = Table(show_header=False, box=None)
+    _row(table, "verdict", result["verdict"])
+    for reason in result["reasons"]:
+        _row(table, "", reason)
+    _row(table, "version", result["version"] or "none")
+    _row(table, "one row", f"{_figure(at(result, 'latency_ms'), '{:.2f}')} ms on this machine")
+    for report in sorted(reports.iterdir()):
+        _row(table, "report", near(report))
+    _print(table)
+
+
+def show_metrics(metrics: Mapping[str, Any]) -> None:
+    """Print the model's metrics with their intervals beside the baseline's; of one class there is no ROC AUC."""
+    model, baseline = part(metrics, "model"), part(metrics, "baseline")
+    table = Table(title=f"{_figure(at(metrics, 'rows'), '{:,}')} test rows")
+    for column, justify in (("metric", "left"), ("model", "right"), ("linear baseline", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for key, (name, _, _) in FIGURES.items():
+        if key in model and key in baseline:
+            _row(table, name, _interval(model[key]), _interval(baseline[key]))
+    _print(table)
+
+
+def show_versions(versions: Mapping[str, Sequence[Version]], newest: int | None = None) -> None:
+    """Print registered versions, model -> newest first, one a row; of a model so many, and the one in production."""
+    table = Table()
+    for column in ("version", "stage", "metric", "baseline", "data", "params that differ", "registered"):
+        table.add_column(column)
+    for there in versions.values():
+        first = slice(0, len(there) if newest is None else newest)
+        older = [(version, None) for version in there[first.stop :] if version.stage]
+        for version, before in [*zip_longest(there, there[1:])][first] + older:
+            _row(
+                table,
+                version.name,
+                version.stage or "",
+                *_measured(version.facts),
+                _data(version.facts),
+                _differences(before, version),
+                f"{version.registered:%Y-%m-%d %H:%M} {version.author}",
+            )
+    _print(table)
+
+
+def show_version(version: Version, moves: Sequence[Move], folder: Path) -> None:
+    """Print all that is known of a version; `folder` holds its cards."""
+    facts = version.facts
+    if metrics := part(facts, "metrics"):
+        show_metrics(metrics)
+    table = Table(show_header=False, box=None)
+    _row(table, "version", f"{version.name} {version.stage or ''}")
+    _row(table, "registered", f"{version.registered:%Y-%m-%d %H:%M} by {version.author}")
+    for name, value in _lineage(version).items():
+        _row(table, name, value)
+    for name, value in tags.flat(part(facts, "params")).items():
+        _row(table, f"params {name}", str(value))
+    for move in moves:
+        if move.number == version.number:
+            _row(table, "to production", f"{move.at:%Y-%m-%d %H:%M} by {move.by}{_moved(move)}")
+    for page in sorted(folder.iterdir()):
+        _row(table, "page", near(page))
+    _print(table)
+
+
+def show_decision(decision: Mapping[str, Any], report: Path | None = None) -> None:
+    """Print what the gate said: every rule, and the challenger beside the champion."""
+    if checks := decision["checks"]:
+        table = Table(title=f"against {shown(decision['champion'] or 'no version: the first')}")
+        for column in ("rule", "expected", "found", ""):
+            table.add_column(column)
+        for check in checks:
+            _row(table, check["name"], check["expected"], check["found"], "passed" if check["passed"] else "broken")
+        _print(table)
+    if comparison := decision["comparison"]:
+        table = Table(title=f"{comparison['rows']:,} test rows that neither was trained on")
+        for column in ("metric", "challenger", "champion", "difference"):
+            table.add_column(column)
+        for key, figures in comparison["metrics"].items():
+            who = ("challenger", "champion", "difference")
+            _row(table, FIGURES[key][0], *(_interval(figures[one]) for one in who))
+        _print(table)
+    print("\n  ".join([f"verdict: {decision['verdict']}", *(shown(one, CELL) for one in decision["reasons"])]))
+    if report:
+        print(f"report: {near(report)}")
+
+
+def show_architectures(architectures: Sequence[Architecture]) -> None:
+    """Print the networks that `train.architecture` may name, one a row."""
+    table = Table()
+    for column in ("name", "modality", "parameters", "description"):
+        table.add_column(column)
+    for one in architectures:
+        _row(table, one.name, one.modality, ", ".join(one.parameters), one.description)
+    _print(table)
+
+
+def near(path: Path) -> str:
+    """The path as a person would type it here: relative if it lies below the working directory."""
+    here = Path.cwd()
+    return shown(path.relative_to(here) if path.is_relative_to(here) else path, CELL)
+
+
+def _measured(facts: Mapping[str, Any]) -> tuple[str, str]:
+    """The deciding metric of a version and of its baseline."""
+    if not (metrics := part(facts, "metrics")):
+        return "", ""
+    metric = str(at(facts, "params", "gate", "metric") or "accuracy")
+    return f"{metric} {_interval(at(metrics, 'model', metric))}", _figure(at(metrics, "baseline", metric, "value"))
+
+
+def _data(facts: Mapping[str, Any]) -> str:
+    data = part(facts, "data")
+    return f"{_figure(at(data, 'rows'), '{:,}')} rows {text(at(data, 'hash'))[:8]}" if data else ""
+
+
+def _differences(before: Version | None, after: Version) -> list[str]:
+    old, new = part(before and before.facts, "params"), part(after.facts, "params")
+    return tags.differences(old, new) if old and new else []
+
+
+def _lineage(version: Version) -> dict[str, str]:
+    """What a version came from, and who let it land, as lines of text."""
+
+    def said(*path: str) -> str:
+        return text(at(version.facts, *path))
+
+    data, ms = part(version.facts, "data"), at(version.facts, "latency_ms")
+    human = f" at {said('approval', 'at')} by {said('approval', 'by')}: {said('approval', 'comment')}"
+    lines = {
+        "code": said("commit"),
+        "lock entries": version.commit,
+        "model": said("export"),
+        "data": data
+        and f"{text(at(data, 'hash'))}, {_figure(at(data, 'rows'), '{:,}')} rows, of {said('data', 'dated')}",
+        "requirements": part(version.facts, "environment")
+        and f"{said('environment', 'requirements')}, Python {said('environment', 'python')}",
+        "verdict": part(version.facts, "decision")
+        and f"{said('decision', 'verdict')}, against {at(version.facts, 'decision', 'champion') or 'no version'}",
+        "approval": part(version.facts, "approval")
+        and f"{said('approval', 'mode')}{human if said('approval', 'mode') == 'human' else ''}",
+        "one row": f"{ms:.2f} ms where it was judged" if known(ms) else "",
+    }
+    return {name: str(value or MISSING) for name, value in lines.items()}
+
+
+def _moved(move: Move) -> str:
+    action, came, reason = (at(move.facts, name) for name in ("action", "from", "reason"))
+    words = (action and text(action), came and f"from {text(came)}", reason and text(reason))
+    return f": {', '.join(filter(None, words))}" if any(words) else ""
+
+
+def _interval(estimate: Any) -> str:
+    value, low, high = (_figure(at(estimate, part)) for part in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def _figure(value: Any, form: str = "{:.4f}") -> str:
+    return form.format(value) if known(value) else MISSING
+
+
+def _row(table: Table, *cells: object) -> None:
+    """Add a row; a list is a cell of several lines, anything else of one, whatever it holds."""
+    table.add_row(
+        *("\n".join(shown(one, CELL) for one in (cell if isinstance(cell, list) else [cell])) for cell in cells)
+    )
+
+
+def _console(width: int | None = None) -> Console:
+    """A console that shows text as it stands: reasons, comments and names are people's own, never markup."""
+    return Console(file=terminal.bare(sys.stdout), width=width, markup=False, emoji=False, highlight=False)
+
+
+def _print(table: Table) -> None:
+    """Print a table whose cells are visible text; what else is in it is its own lines and colours."""
+    console = _console()
+    if console.is_terminal:
+        console.print(table)
+        return
+    wide = _console(width=500)  # piped output has no 80 columns: what is searched in it stays whole
+    with wide.capture() as captured:
+        wide.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))

@@ -1,0 +1,144 @@
+"""Versions on their way into production and out of it: gate, register, promote, rollback."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from luodi.cli.arguments import ModelArgument, known_model
+from luodi.errors import Held, Unproven
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: dvc repro && luodi gate reviews")
+def gate(model: ModelArgument) -> None:
+    """Judge the model that `dvc repro` made against the version in production; land nothing, write the comparison."""
+    from luodi.cli import console
+    from luodi.files import write_text
+    from luodi.local import embedded
+    from luodi.project.paths import ModelPaths, find_root
+    from luodi.registry import card, champion, promotion
+    from luodi.system.processes import Runner
+
+    root, runner = find_root(), Runner(print)
+    known_model(root, model)
+    print(f"bringing what `dvc repro` made of {model} to the DVC remote", flush=True)
+    origin, commit = embedded.publish(root, model, runner, landing=False)
+    print("judging it", flush=True)
+    decision = champion.decide(origin, commit, model, promotion.checkout_entries(root, model), runner)
+    report = ModelPaths(root, model).comparison
+    write_text(report, card.comparison(model, decision))
+    console.show_decision(decision, report)
+    refuse(model, decision["verdict"])
+
+
+@app.command(
+    epilog="Examples: dvc repro && luodi register reviews | luodi register reviews --approve --comment 'seen by Li'"
+)
+def register(
+    model: ModelArgument,
+    *,
+    approve: Annotated[bool, typer.Option("--approve", help="Approve it without being asked.")] = False,
+    comment: Annotated[str, typer.Option(help="Kept in the version's tag with who approved, and when.")] = "",
+) -> None:
+    """Land the model that `dvc repro` made in this checkout if the gate lets it: commit, tag, production, push.
+
+    With register.approval: human in params.yaml it asks whether to.
+    """
+    from luodi import config
+    from luodi.cli import console
+    from luodi.local import checkout, embedded
+    from luodi.project.paths import PARAMS, find_root
+    from luodi.registry import champion, promotion
+    from luodi.system.processes import Runner
+
+    root, runner = find_root(), Runner(print)
+    block = config.settings_of(config.load(root / PARAMS), model)
+    print(f"bringing what `dvc repro` made of {model} to the DVC remote", flush=True)
+    origin, commit = embedded.publish(root, model, runner, landing=True)
+    print("judging it", flush=True)
+    entries = promotion.checkout_entries(root, model)
+    decision, approval = None, promotion.AUTO
+    if block.register_.approval == "human":
+        decision = champion.decide(origin, commit, model, entries, runner)
+        console.show_decision(decision)
+        if decision["verdict"] in promotion.WANTED["human"]:
+            approval = approved(model, approve, comment, checkout.who(root, runner))
+    cost = checkout.training(root, model)
+    landed = promotion.register(
+        origin, commit, model, entries, runner, decision=decision, approval=approval, training=cost
+    )
+    if landed.version is None:
+        console.show_decision(landed.decision)
+        refuse(model, landed.decision["verdict"])
+    else:
+        print(f"{landed.version.name} {'landed' if landed.new else 'is this model already; nothing changed'}")
+        console.show_metrics(landed.decision["metrics"])
+
+
+def approved(model: str, approve: bool, comment: str, who: str) -> dict[str, str]:
+    """Return the approval of the person at the terminal, or raise Held."""
+    from datetime import UTC, datetime
+
+    if not approve:
+        if not sys.stdin.isatty():
+            raise Held(f"{model} needs a person's approval (register.approval in params.yaml): give --approve")
+        if not typer.confirm(f"put this model into production as {model}?"):
+            raise Held(f"{model} was rejected by {who}")
+        comment = comment or typer.prompt("comment", default="", show_default=False)
+    return {"mode": "human", "by": who, "at": datetime.now(UTC).isoformat(timespec="seconds"), "comment": comment}
+
+
+def refuse(model: str, verdict: str) -> None:
+    """Raise what a verdict that does not land ends with, the reasons told before; return on one that does."""
+    if verdict not in ("promote", "unchanged"):
+        raise (Unproven if verdict == "insufficient evidence" else Held)(f"{model} may not land: {verdict}, see above")
+
+
+@app.command(epilog="Example: luodi promote reviews@v1.1.0 --reason 'better on hotels'")
+def promote(
+    version: Annotated[str, typer.Argument(metavar="MODEL@V", help="A version, such as reviews@v1.1.0.")],
+    reason: Annotated[str, typer.Option(help="Kept in the stage's tag.")] = "",
+) -> None:
+    """Put a registered version into production, once its files are proven to be what was registered."""
+    from luodi.project.origin import Origin
+    from luodi.project.paths import find_root
+    from luodi.registry import promotion
+    from luodi.system.processes import Runner
+
+    model, _, number = version.partition("@")
+    if not number:
+        raise typer.BadParameter(f"name a version, such as {model}@v1.0.0: `luodi models` lists them")
+    landed, rows = promotion.move(
+        Origin.find(find_root()), model, number, Runner(print), action="promote", reason=reason
+    )
+    print(f"{landed.name} is in production; it predicted {rows} stored rows as it did when it was registered")
+
+
+@app.command(
+    epilog="Examples: luodi rollback reviews | luodi rollback reviews --to v1.0.0 --reason 'too many complaints'"
+)
+def rollback(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model with versions.")],
+    *,
+    to: Annotated[
+        str | None, typer.Option(metavar="V", help="A version; the one that was in production before if not given.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Kept in the stage's tag.")] = "",
+) -> None:
+    """Put an earlier version back into production, once its files are proven to be what was registered."""
+    from luodi.project.origin import Origin
+    from luodi.project.paths import find_root
+    from luodi.registry import promotion
+    from luodi.system.processes import Runner
+
+    landed, rows = promotion.move(
+        Origin.find(find_root()),
+        model,
+        to and to.removeprefix(f"{model}@"),
+        Runner(print),
+        action="rollback",
+        reason=reason,
+    )
+    print(f"{landed.name} is back in production; it predicted {rows} stored rows as it did when it was registered")

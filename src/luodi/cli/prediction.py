@@ -1,0 +1,89 @@
+"""Answers of a registered version, a JSON object a line."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from luodi import terminal
+from luodi.cli.arguments import ModelArgument
+from luodi.errors import BrokenData
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from luodi.scoring.inference import Classifier
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Examples: luodi predict reviews '质量很好' | luodi predict reviews --input new.csv > scored.jsonl | "
+    "luodi predict digits --input scans/"
+)
+def predict(
+    model: ModelArgument,
+    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to classify.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            metavar="PATH",
+            help="Texts: CSV, JSONL or Parquet with a column `text`; - reads lines. Images: a file, or a folder.",
+        ),
+    ] = None,
+    version: Annotated[str, typer.Option(help="A version such as v1.0.0, or the stage.")] = "production",
+) -> None:
+    """Classify texts or images by the registered production version; one JSON object a line."""
+    from luodi.data import inputs
+    from luodi.project.origin import Origin
+    from luodi.project.paths import find_root
+    from luodi.registry import tags
+    from luodi.scoring import sample
+    from luodi.scoring.inference import Classifier
+    from luodi.system.processes import Runner
+
+    # JSON is UTF-8 in every locale.
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    if bool(texts) == bool(source):
+        raise typer.BadParameter("give texts, or --input PATH, not both")
+    origin, runner = Origin.find(find_root()), Runner(print)
+    chosen = tags.find(tags.mirror(origin, runner), model, version)
+    found = tags.fetch(origin, chosen, runner)
+    classifier = Classifier.load(found / "export")
+    sample.check(found / "sample.json", classifier, chosen.name)
+    if classifier.encoder.modality == "text":
+        for batch in inputs.batches(source) if source else [texts or []]:
+            write_predictions("text", batch, classifier.probabilities(batch), classifier, chosen.name)
+    elif source is None:
+        raise typer.BadParameter(f"{model} classifies images: give --input FILE.png, or a folder of images")
+    else:
+        for files in inputs.images(source):
+            names = [name for name, _ in files]
+            write_predictions("file", names, score_images(files, classifier), classifier, chosen.name)
+
+
+def score_images(files: list[tuple[str, bytes]], classifier: "Classifier") -> "NDArray[np.float32]":
+    """Return the probabilities of image files, name and content; an unfit one is named."""
+    from luodi.data.image import Unfit
+
+    try:
+        return classifier.probabilities([content for _, content in files])
+    except Unfit:
+        for name, content in files:
+            try:
+                classifier.probabilities([content])
+            except Unfit as error:
+                raise BrokenData(f"{name}: {error}, or move it away") from None
+        raise
+
+
+def write_predictions(
+    key: str, items: list[str], probabilities: "NDArray[np.float32]", classifier: "Classifier", version: str
+) -> None:
+    """Print one JSON object an item: the item under `key`, its label, the probability, the version that says so."""
+    for item, row in zip(items, probabilities, strict=True):
+        best = int(row.argmax())
+        answer = {key: item, "label": classifier.labels[best], "probability": round(float(row[best]), 6)}
+        print(terminal.json_line(answer | {"version": version}))

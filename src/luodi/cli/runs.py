@@ -1,0 +1,69 @@
+"""Runs on this machine: Airflow once, Airflow standing, and DVC's settings for `dvc repro`."""
+
+from typing import Annotated
+
+import typer
+
+from luodi.cli.arguments import ModelArgument, known_model
+from luodi.cli.landing import refuse
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: luodi run reviews")
+def run(model: ModelArgument) -> None:
+    """Run the DAG retrain_MODEL on Airflow with an embedded git origin and DVC remote, both in .luodi/."""
+    from luodi.cli import console
+    from luodi.local import delivery, embedded, standalone
+    from luodi.project.paths import find_root
+    from luodi.system.processes import Runner
+
+    root, runner = find_root(), Runner(print)
+    known_model(root, model)
+    print("preparing the embedded git origin and DVC remote", flush=True)
+    origin, commit = embedded.prepare(root, runner)
+    commit = embedded.advance(origin, commit, runner)
+    if version := embedded.landed(origin, commit, model, runner):
+        print(f"nothing changed since {version.name} landed; production stays as it is")
+        facts = version.facts
+        result = {**facts, "verdict": "unchanged", "version": version.name, "reasons": []}
+    else:
+        log = standalone.new_log(origin, model)
+        print(f"running retrain_{model} on Airflow (log: {console.near(log)})", flush=True)
+        result = dict(standalone.run_dag(root, origin, commit, model, log))
+        version = embedded.find(origin, result["version"], runner)
+    if version:
+        folder = delivery.reports(origin, version, runner)
+    else:
+        folder = delivery.last_reports(origin, model, result, runner)
+    console.show_result(result, folder)
+    if not version:
+        refuse(model, result["verdict"])
+
+
+@app.command(epilog="Example: luodi connect && dvc repro")
+def connect() -> None:
+    """Point DVC in this checkout to the embedded cache and remote in .luodi/, unless it has settings of its own."""
+    from luodi.local import checkout
+    from luodi.project.origin import Origin
+    from luodi.project.paths import find_root
+
+    root = find_root()
+    checkout.connect(root, Origin.embedded(root))
+
+
+@app.command(epilog="Example: luodi up")
+def up(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Airflow's pages on this machine.")] = 8080,
+) -> None:
+    """Start Airflow standalone with the DAGs loaded and their schedules on; print its URL and login."""
+    from luodi import config
+    from luodi.local import embedded, standalone
+    from luodi.project.paths import PARAMS, find_root
+    from luodi.system.processes import Runner
+
+    root, runner = find_root(), Runner(print)
+    config.load(root / PARAMS)  # Airflow would come up without a DAG
+    origin, commit = embedded.prepare(root, runner)
+    embedded.advance(origin, commit, runner)
+    standalone.stand(root, origin, port)

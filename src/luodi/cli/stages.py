@@ -1,0 +1,49 @@
+"""One command a stage: what dvc.yaml runs."""
+
+import typer
+
+from luodi.cli.arguments import ModelArgument
+
+app = typer.Typer()
+
+
+def run_stage(stage: str, name: str) -> None:
+    """Load the model's block and run `luodi.stages.STAGE.run(config, paths)`."""
+    from importlib import import_module
+
+    from luodi import config
+    from luodi.project.paths import ModelPaths, find_root
+
+    paths = ModelPaths(find_root(), name)
+    block = config.settings_of(config.load(paths.params), name)
+    import_module(f"luodi.stages.{stage}").run(block, paths)
+
+
+@app.command(epilog="Example: luodi validate reviews")
+def validate(model: ModelArgument) -> None:
+    """Check the raw data; split it into clean rows and quarantined rows; write the validation report."""
+    run_stage("validate", model)
+
+
+@app.command(epilog="Example: luodi preprocess reviews")
+def preprocess(model: ModelArgument) -> None:
+    """Clean, drop duplicates, split by content hash, and encode the clean rows."""
+    run_stage("preprocess", model)
+
+
+@app.command(epilog="Example: luodi baseline reviews")
+def baseline(model: ModelArgument) -> None:
+    """Train the linear baseline that every version is measured against."""
+    run_stage("baseline", model)
+
+
+@app.command(epilog="Example: luodi train reviews")
+def train(model: ModelArgument) -> None:
+    """Train the architecture named in params.yaml and export it to ONNX."""
+    run_stage("train", model)
+
+
+@app.command(epilog="Example: luodi evaluate reviews")
+def evaluate(model: ModelArgument) -> None:
+    """Score the exported model on the test rows and write metrics, plots and the report."""
+    run_stage("evaluate", model)

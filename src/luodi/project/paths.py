@@ -1,0 +1,172 @@
+"""Where every artifact of a model lies, relative to the root of the checkout."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from luodi.errors import LuodiError
+
+PARAMS = "params.yaml"
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Return the nearest folder, from `start` (default: the working directory) upwards, with a params.yaml.
+
+    Raises:
+        LuodiError: There is none.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if os.path.lexists(folder / PARAMS):  # one that cannot be read is told by whoever reads it
+            return folder
+    raise LuodiError(f"no {PARAMS} in {here} or above it: run luodi inside a checkout of the project")
+
+
+def maker(path: Path) -> str:
+    """Return the command that makes an artifact: "luodi train reviews" of artifacts/reviews/train/export."""
+    found = re.search(r".*/artifacts/([^/]+)/([^/]+)/", f"/{path.as_posix()}")
+    return f"luodi {found[2]} {found[1]}" if found else "dvc repro"
+
+
+@dataclass(frozen=True)
+class ModelPaths:
+    """The files of one model. Properties named after a stage's folder hold that stage's outputs."""
+
+    root: Path
+    model: str
+
+    @property
+    def params(self) -> Path:
+        return self.root / PARAMS
+
+    @property
+    def data(self) -> Path:
+        """Folder of raw, append-only Parquet shards."""
+        return self.root / "data" / self.model
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root / "artifacts" / self.model
+
+    # validate
+    @property
+    def clean(self) -> Path:
+        """Rows that passed: text or image (bytes of the file), label, source."""
+        return self.artifacts / "validate" / "clean.parquet"
+
+    @property
+    def quarantine(self) -> Path:
+        """Rows held back: shard, row, text or image, label, source, reasons (list of strings)."""
+        return self.artifacts / "validate" / "quarantine.parquet"
+
+    @property
+    def validation_result(self) -> Path:
+        """Result JSON of Great Expectations."""
+        return self.artifacts / "validate" / "result.json"
+
+    @property
+    def data_docs(self) -> Path:
+        """Folder of Great Expectations Data Docs."""
+        return self.artifacts / "validate" / "docs"
+
+    @property
+    def validation_summary(self) -> Path:
+        """Counts of rows: rows, clean, quarantined, duplicates: JSON, a DVC metric."""
+        return self.artifacts / "validate" / "summary.json"
+
+    @property
+    def validation_report(self) -> Path:
+        return self.artifacts / "validate" / "report.html"
+
+    # preprocess
+    @property
+    def rows(self) -> Path:
+        """Cleaned rows in the order of the arrays: text or image (PNG), label (int32), source, split."""
+        return self.artifacts / "preprocess" / "rows.parquet"
+
+    @property
+    def arrays(self) -> Path:
+        """Folder of NumPy arrays, see `array`."""
+        return self.artifacts / "preprocess" / "arrays"
+
+    def array(self, split: str, name: str) -> Path:
+        """The array `name` of `split`, one of train, validation and test.
+
+        "x" is int32 [rows, length] ids, 0 pads (text), or uint8 [rows, h, w, c] (image); "y" is int32 [rows].
+        """
+        return self.arrays / f"{split}_{name}.npy"
+
+    @property
+    def encoder(self) -> Path:
+        """How rows become arrays, fitted on train: JSON."""
+        return self.artifacts / "preprocess" / "encoder.json"
+
+    @property
+    def preprocess_summary(self) -> Path:
+        """Counts of rows kept, by split, label and source, and dropped: JSON, a DVC metric."""
+        return self.artifacts / "preprocess" / "summary.json"
+
+    @property
+    def preprocess_report(self) -> Path:
+        """What became of the rows, and samples of augmented ones."""
+        return self.artifacts / "preprocess" / "report.html"
+
+    # baseline
+    @property
+    def baseline_scores(self) -> Path:
+        """Class probabilities of the linear baseline on the test rows, float32 [rows, classes]: NumPy."""
+        return self.artifacts / "baseline" / "scores.npy"
+
+    @property
+    def baseline_metrics(self) -> Path:
+        return self.artifacts / "baseline" / "metrics.json"
+
+    # train
+    @property
+    def keras_model(self) -> Path:
+        return self.artifacts / "train" / "model.keras"
+
+    @property
+    def export(self) -> Path:
+        """Folder that is served: model.onnx and encoder.json."""
+        return self.artifacts / "train" / "export"
+
+    @property
+    def history(self) -> Path:
+        """Loss, accuracy and recall of every epoch: CSV, a DVC plot."""
+        return self.artifacts / "train" / "history.csv"
+
+    @property
+    def cost(self) -> Path:
+        """Time and energy of training: JSON, properties of the machine, so not an output that DVC tracks."""
+        return self.artifacts / "train" / "cost.json"
+
+    # evaluate
+    @property
+    def metrics(self) -> Path:
+        return self.artifacts / "evaluate" / "metrics.json"
+
+    @property
+    def plots(self) -> Path:
+        """Folder of confusion.csv, calibration.csv, roc.csv and precision_recall.csv."""
+        return self.artifacts / "evaluate" / "plots"
+
+    @property
+    def evaluation_report(self) -> Path:
+        return self.artifacts / "evaluate" / "report.html"
+
+    @property
+    def comparison(self) -> Path:
+        """What `luodi gate` found in this checkout: a page."""
+        return self.artifacts / "gate" / "report.html"
+
+    @property
+    def sample(self) -> Path:
+        """Some test rows and what the model says of them, see `luodi.scoring.sample`."""
+        return self.artifacts / "evaluate" / "sample.json"
+
+    @property
+    def latency(self) -> Path:
+        """Time of a one-row prediction: JSON, a property of the machine, so not an output that DVC tracks."""
+        return self.artifacts / "evaluate" / "latency.json"

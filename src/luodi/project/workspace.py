@@ -1,0 +1,496 @@
+"""The private clone that a task works in, thrown away after: a git commit and lock entries in, lock entries out."""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import secrets
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from luodi.errors import ArtifactError, DiskFull, GitError, LuodiError, RegistryError, RemoteError, StageFailed
+from luodi.files import checksum, close, folder_checksum, private, private_folder, read_json, users_umask, write_text
+from luodi.project import locks
+from luodi.project.origin import Origin
+from luodi.system import disk, masking
+from luodi.system.masking import redact
+from luodi.system.processes import MARK, CommandFailed, Runner
+
+KILLED_BY_DISK = {-7, 135, -25, 153}
+"""Exit codes of a process, and of a shell around it, that SIGBUS (a file in memory has no room) or SIGXFSZ ended."""
+
+UNREACHABLE = re.compile(
+    r"Could not read from remote|unable to (access|connect)|does not appear to be a git|could not read Username"
+    r"|Authentication failed|repository '.*' (does not exist|not found)|'remote-\S+' is not a git command"
+    r"|protocol '.*' is not supported|transport '.*' not allowed"
+)
+
+KEPT_FAILURES = 3  # clones of failed tasks kept for a look, oldest dropped first
+SITE = ".dvc/tmp/site"  # of a checkout or clone: where its DVC keeps its state
+FILLED = 10  # seconds within which DVC fills a folder that it made
+
+CONFIG = """\
+[core]
+    analytics = false
+    check_update = false
+    site_cache_dir = {site}
+{default}
+[cache]
+    dir = {cache}
+"""
+REMOTE = """\
+    remote = luodi
+['remote "luodi"']
+    url = {url}
+    verify = true
+"""
+VERIFIED = """\
+['remote "{name}"']
+    verify = true
+"""
+"""A file that was damaged in the remote must not get into the cache: there it would stay when the remote is mended."""
+
+
+MEND = "run the stages again, or `dvc push` from a checkout that has it"
+
+
+class Absent(RemoteError):
+    """DVC did not get what dvc.lock records; `names` are the paths and MD5s that it named."""
+
+    def __init__(self, names: set[str]) -> None:
+        super().__init__(f"the DVC remote cannot be used: it does not hold {', '.join(sorted(names))}")
+        self.names = names
+
+
+def own_site(root: Path) -> Path:
+    """Return the folder in a checkout or clone where DVC keeps its state; nobody else can write to it.
+
+    DVC loads pickles from there. By default it is one that all users of the machine share, and it lets them all write.
+    """
+    site = root / SITE
+    (site / "repo").mkdir(parents=True, exist_ok=True)  # DVC would make it for everybody, whatever the umask
+    site.chmod(0o700)
+    return site
+
+
+def quoted(value: str | Path) -> str:
+    """Return `value` as DVC's settings must hold it: bare, a comma would make a list, a # end it.
+
+    Raises:
+        LuodiError: They cannot hold it, whatever the quotes.
+    """
+    text = str(value)
+    quotes = [mark for mark in ('"', "'", "'''", '"""') if mark not in text]
+    # DVC fills in %(NAME)s itself and knows no escape for it.
+    if not quotes or text.splitlines() != [text] or re.search(r"%\([^)]*\)s", text):
+        raise LuodiError(
+            f"DVC's settings cannot hold {redact(text)!r}: expected a path or URL on one line, without %(...)s and "
+            "without both kinds of triple quotes; choose another one"
+        )
+    return f"{quotes[0]}{text}{quotes[0]}"
+
+
+def dvc(runner: Runner, root: Path, *arguments: str, stream: bool = False, umask: int = -1) -> str:
+    """Run dvc in the checkout `root`, the code of its stages taken from there; raise errors of ours."""
+    masking.learn_settings(root / ".dvc" / "config", root / ".dvc" / "config.local")
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PYTHONPATH": str(root / "src"),
+        "PYTHONUNBUFFERED": "1",
+        "DVC_NO_ANALYTICS": "1",
+        "DO_NOT_TRACK": "1",
+    }
+    command = (sys.executable, "-P", str(Path(__file__).with_name("strict_dvc.py")))
+    try:
+        return runner.run(*command, *arguments, cwd=root, env=environment, stream=stream, umask=umask)
+    except CommandFailed as error:
+        raise _explain(error, root) from None
+
+
+def _place(store: str | Path, md5: str) -> str:
+    """Where a DVC cache or remote keeps a file."""
+    return f"{store}/files/md5/{md5[:2]}/{md5[2:]}"
+
+
+def _removal(url: str, places: list[str]) -> str:
+    """The commands that remove files from a DVC remote; where only its owner knows them, their addresses."""
+    quoted = [shlex.quote(redact(place)) for place in places]
+    if "://" not in url:
+        return f"`rm -f {' '.join(quoted)}`"
+    return ", ".join(f"`aws s3 rm {place}`" if url.startswith("s3:") else place for place in quoted)
+
+
+def _bad(cache: Path, md5: str) -> list[str]:
+    """MD5s of what a DVC cache lacks or holds damaged of an output; of files in a folder, the folder's list too."""
+    path = Path(_place(cache, md5))
+    if not path.exists() or checksum(path) != md5.removesuffix(".dir"):
+        return [md5]
+    files = {file["md5"] for file in read_json(path)} if md5.endswith(".dir") else set()
+    bad = [file for file in sorted(files) if _bad(cache, file)]
+    return [*bad, md5] if bad else []
+
+
+def head(origin: Origin, runner: Runner) -> str:
+    """Return the commit that the origin's branch points to.
+
+    Raises:
+        RemoteError: The repository cannot be reached.
+        GitError: It has no such branch.
+    """
+    ref = f"refs/heads/{origin.branch}"
+    output = git(origin, runner, Path.home(), "ls-remote", origin.address, ref)
+    if not output.strip():
+        raise GitError(
+            f"{origin.address} has no branch {origin.branch}: push one, by "
+            f"`git push {origin.address} HEAD:{origin.branch}`, or set LUODI_GIT_BRANCH"
+        )
+    return output.split()[0]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A clone at one commit, its DVC set to the origin's remote and the host's shared cache."""
+
+    root: Path
+    origin: Origin
+    runner: Runner
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "dvc.lock"
+
+    def has(self, commit: str) -> bool:
+        """Whether the commit is in the clone."""
+        try:
+            self.git("cat-file", "-e", f"{commit}^{{commit}}")
+        except CommandFailed:
+            return False
+        return True
+
+    def git(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+        """Run git in the clone; raises as the function `git` does."""
+        return git(self.origin, self.runner, self.root, *arguments, env=env)
+
+    def dvc(self, *arguments: str, stream: bool = False, mend: str = MEND) -> str:
+        """Run dvc in the clone; its stages run the clone's own code. What it lacks is named, and how to `mend` it."""
+        umask = _umask(self.origin, self.origin.remote, *arguments)
+        try:
+            return dvc(self.runner, self.root, *arguments, stream=stream, umask=umask)
+        except Absent as error:
+            named = {argument for argument in arguments[1:] if not argument.startswith("-")}
+            raise self.absent(error.names | named, mend) from None
+
+    def reproduce(self, stage: str) -> dict[str, Any]:
+        """Run one `STAGE@MODEL` unless its lock entry still holds, push its outputs, return its new lock entry.
+
+        Raises:
+            StageFailed: Its command failed; `code` is the exit code of `luodi STAGE`.
+            RemoteError: Its dependencies or outputs cannot be moved.
+        """
+        self._show_what_changed(stage)
+        self.dvc("repro", "--single-item", "--pull", "--allow-missing", stage, stream=True)
+        entry = locks.read(self.lock).get(stage)
+        if entry is None:
+            raise ArtifactError(f"dvc repro left no entry for {stage} in dvc.lock")
+        self.dvc("push", stage)
+        return {stage: entry}
+
+    def _show_what_changed(self, stage: str) -> None:
+        """Make DVC see what changed before `stage`: alone, it counts what is not there as unchanged.
+
+        So an entry that read other files than the stages before it left is forgotten, and raw data are brought.
+        """
+        known = locks.read(self.lock)
+        made = {path: md5 for name in known for path, md5 in locks.outputs(known, name).items()}
+        read = {dep["path"]: dep["md5"] for dep in known.get(stage, {}).get("deps", ())}
+        if any(made.get(path, md5) != md5 for path, md5 in read.items()):
+            locks.write(self.lock, {name: entry for name, entry in known.items() if name != stage})
+        if raw := [path for path in read if path not in made and not (self.root / path).exists()]:
+            self.pull(*raw)
+
+    def pull(self, *paths: str, mend: str = MEND) -> None:
+        """Bring outputs named in dvc.lock or data.dvc, each checked against its hash.
+
+        Raises:
+            RemoteError: The DVC remote does not hold them; the message tells how to `mend` it.
+            RegistryError: The DVC cache holds something else.
+        """
+        self.dvc("pull", *paths, mend=mend)
+        for path, md5 in self._outputs().items():
+            found = self.root / path
+            if path in paths and (folder_checksum(found) if found.is_dir() else checksum(found)) != md5:
+                bad = " ".join(shlex.quote(str(_place(self._cache(), one))) for one in _bad(self._cache(), md5))
+                why = (
+                    f"its files were changed in the DVC cache; remove them with `rm -f {bad}`, and"
+                    if bad
+                    else "it did not come whole;"
+                )
+                raise RegistryError(f"{path} does not match its hash {md5} in dvc.lock: {why} run it again")
+
+    def _outputs(self) -> dict[str, str]:
+        """Path -> MD5 of all that dvc.lock and data.dvc record."""
+        pointer = self.root / "data.dvc"
+        data = yaml.safe_load(pointer.read_text(encoding="utf-8")) if pointer.exists() else {}
+        entries = {**locks.read(self.lock), "data": data}
+        return {path: md5 for stage in entries for path, md5 in locks.outputs(entries, stage).items()}
+
+    def _cache(self) -> Path:
+        return self.root / dvc(self.runner, self.root, "cache", "dir").strip()
+
+    def absent(self, names: set[str], mend: str = MEND) -> RemoteError:
+        """What DVC did not get, by its paths or MD5s, and how to mend it: a folder whose list is there seems whole."""
+        url = self._remote()
+        if "://" not in url and not Path(url).is_dir():
+            return RemoteError(
+                f"the DVC remote cannot be used: there is no folder {url}: bring it back, or set LUODI_DVC_REMOTE"
+            )
+        store = self._cache() if "://" in url else Path(url)
+        bad = {path: _bad(store, md5) for path, md5 in self._outputs().items()}
+        lost = {
+            path: md5s
+            for path, md5s in bad.items()
+            if md5s and (names & {path, *md5s} or any(name.startswith(f"{path}/") for name in names))
+        }
+        what = f"it cannot be reached, or does not hold {', '.join(lost or sorted(names))} as dvc.lock records it"
+        if places := [_place(url, md5) for md5 in dict.fromkeys(md5 for found in lost.values() for md5 in found)]:
+            mend = (
+                "`dvc push` alone does not mend it, first remove there what is damaged or not whole: "
+                f"{_removal(url, places)}; then {mend}"
+            )
+        return RemoteError(f"the DVC remote cannot be used: {what}; {mend}")
+
+    def _remote(self) -> str:
+        """URL or path of the DVC remote."""
+        if self.origin.remote:
+            return self.origin.remote
+        name = _default_remote(self.root)
+        known = dict(line.split()[:2] for line in self.dvc("remote", "list").splitlines())
+        return known.get(name or "", "the DVC remote")
+
+    def missing(self, *stages: str) -> list[str]:
+        """Return the outputs of stages, folders file by file, that dvc.lock names and the remote lacks."""
+        entries = locks.read(self.lock)
+        # Paths, though dvc says that it takes stages: of those it would find nothing missing.
+        paths = [path for stage in stages for path in locks.outputs(entries, stage)]
+        status = json.loads(self.dvc("data", "status", "--not-in-remote", "--granular", "--json", *paths))
+        found: list[str] = status.get("not_in_remote", [])
+        return found
+
+
+@contextmanager
+def clone(
+    origin: Origin, commit: str, runner: Runner, own_cache: bool = False, cache: Path | None = None
+) -> Iterator[Workspace]:
+    """Yield a private clone at `commit`; remove it after, or keep it among the last failures on an error.
+
+    It uses the DVC cache that all clones of the host share, or `cache`. With `own_cache` it shares none: what it pulls
+    comes from the remote.
+    A clone whose process was killed is swept away by the next one: the kernel drops its file lock.
+    """
+    folder = private_folder(private_folder(origin.home) / "work")
+    _sweep(folder)
+    root = folder / f"{commit[:12]}-{secrets.token_hex(4)}"
+    with private(), (folder / f"{root.name}.new").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        lock = Path(guard.name).rename(f"{root}.lock")  # seen by other sweeps only now, locked
+        try:
+            shared = cache or origin.home / "cache"
+            yield _make(root, origin, commit, runner, root / ".dvc" / "cache" if own_cache else shared)
+        except Exception as error:
+            told = error if isinstance(error, LuodiError) else disk.explain(error)
+            gone, kept = re.escape(str(root)), f"below {origin.home}"
+            if isinstance(told, DiskFull):  # nothing is kept where there is no room
+                gone = rf"(?:below )?{gone}[^\s:]*"
+            else:
+                kept = str(_keep_failure(root, origin.home / "failed"))
+            if told is None:
+                raise
+            # It may name a report there.
+            told.args = tuple(re.sub(gone, lambda _: kept, str(line)) for line in told.args)
+            raise told from None
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+            lock.unlink(missing_ok=True)
+
+
+def _make(root: Path, origin: Origin, commit: str, runner: Runner, cache: Path) -> Workspace:
+    # Without tags: there may be thousands, and whoever needs them reads the registry's mirror. And without a log of its
+    # branches: it says who works here and, where git was not told, asks the name server for this host.
+    quiet = ("--quiet", "--no-checkout", "--no-tags", "--config", "core.logAllRefUpdates=false")
+    git(origin, runner, root.parent, "clone", *copying(origin), *quiet, origin.address, str(root))
+    workspace = Workspace(root, origin, runner)
+    try:
+        if not workspace.has(commit):  # a version may stand beside the branch
+            workspace.git("fetch", "--quiet", "--no-tags", "origin", commit)
+    except CommandFailed:
+        raise GitError(
+            f"{origin.address} has no commit {commit[:12]}: push it there first, by "
+            f"`git push {origin.address} HEAD:{origin.branch}` if it is the checkout's"
+        ) from None
+    workspace.git("checkout", "--quiet", "-B", origin.branch, commit)
+    default = REMOTE.format(url=quoted(origin.remote)) if origin.remote else ""
+    config = CONFIG.format(site=quoted(own_site(root)), default=default, cache=quoted(cache))
+    verified = VERIFIED.format(name=name) if not origin.remote and (name := _default_remote(root)) else ""
+    write_text(root / ".dvc" / "config.local", config + verified)
+    sweep_runs(cache)
+    return workspace
+
+
+def copying(origin: Origin) -> tuple[str, ...]:
+    """Options of `git clone` by which no file of a team's repository is linked into this user's private folder."""
+    return () if Path(origin.git).is_relative_to(origin.home) else ("--no-hardlinks",)
+
+
+def _default_remote(root: Path) -> str | None:
+    """The name of the DVC remote that the project's own settings make the default."""
+    path = root / ".dvc" / "config"
+    found = re.search(r"^\s*remote\s*=\s*(.+?)\s*$", path.read_text(encoding="utf-8") if path.exists() else "", re.M)
+    return found[1].strip("\"'") if found else None
+
+
+def sweep_runs(cache: Path) -> None:
+    """Remove what DVC left empty in its cache of runs, killed before it filled it: there it would fail from then on."""
+    for folder in (cache / "runs").glob("*/*"):
+        with contextlib.suppress(OSError):  # it is filled, or somebody else removed it
+            if time.time() - folder.stat().st_mtime > FILLED:
+                folder.rmdir()
+
+
+def _sweep(folder: Path) -> None:
+    for path in folder.glob("*.lock"):
+        try:
+            with path.open("r+") as guard:
+                fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+                path.unlink(missing_ok=True)
+        except (BlockingIOError, FileNotFoundError):
+            continue
+    # What a command wrote that outlived its clone; a clone has its lock before it has a folder.
+    for path in folder.iterdir():
+        if path.is_dir() and not Path(f"{path}.lock").exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _keep_failure(root: Path, folder: Path) -> Path:
+    """Move the clone in among the last failures; return where it is then."""
+    kept = folder / root.name
+    if not root.exists():
+        return kept
+    shutil.rmtree(root / ".dvc" / "tmp", ignore_errors=True)  # DVC's own notes, of the remote's settings among others
+    config = root / ".dvc" / "config.local"
+    if config.exists():
+        write_text(config, redact(config.read_text(encoding="utf-8")))
+    close(root)  # a push, or the stage itself, may have made files under another umask
+    private_folder(folder)
+    root.rename(kept)
+    with contextlib.suppress(FileNotFoundError):  # another task tidies up at the same time
+        for old in sorted(folder.iterdir(), key=os.path.getmtime)[:-KEPT_FAILURES]:
+            shutil.rmtree(old, ignore_errors=True)
+    return kept
+
+
+def git(origin: Origin, runner: Runner, cwd: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    """Run git in `cwd`. Raises RemoteError if the origin cannot be reached, DiskFull, else CommandFailed."""
+    environment = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **origin.credentials()}
+    try:
+        umask = _umask(origin, origin.git, *arguments)
+        return runner.run("git", *arguments, cwd=cwd, env={**environment, **(env or {})}, umask=umask)
+    except CommandFailed as error:
+        told = _explain_git(origin, error, cwd)
+        if isinstance(told, DiskFull) and cwd.is_relative_to(origin.home):
+            _sweep_objects(cwd)
+        raise told from None
+
+
+def _sweep_objects(repository: Path) -> None:
+    """Remove what git had begun to write when the disk was full; it would leave that for two weeks."""
+    for left in (repository / "objects").rglob("tmp_*"):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _umask(origin: Origin, target: str | None, *arguments: str) -> int:
+    """The umask for a command: what is pushed to a repository or folder of a team's is for others to read."""
+    shared = arguments[0] == "push" and not (target and Path(target).is_relative_to(origin.home))
+    return users_umask() if shared else -1
+
+
+def _explain_git(origin: Origin, error: CommandFailed, cwd: Path) -> LuodiError:
+    """Turn what git printed into an error of ours."""
+    if told := disk.full_in(error.output, cwd):
+        return told
+    for line in error.output.splitlines():
+        if UNREACHABLE.search(line):
+            return RemoteError(
+                f"git origin {origin.address} cannot be reached: {MARK.sub('', line).rstrip('.')}: "
+                "see that LUODI_GIT_URL names it, and that you may read and write it"
+            )
+    return disk.refused_in(error.output) or _unless_full(error, cwd, origin.home)
+
+
+def _unless_full(error: LuodiError, *folders: Path) -> LuodiError:
+    """Return `error`, or that of a full disk: git and DVC often do not say that it was one. Silence is an answer."""
+    if isinstance(error, CommandFailed) and not error.output.strip():
+        return error
+    return disk.probe(*folders, Path(tempfile.gettempdir())) or error
+
+
+def _explain(error: CommandFailed, root: Path) -> LuodiError:
+    """Turn what dvc printed into an error of ours."""
+    if match := re.search(r"failed to run: (.+?), exited with (-?\d+)", error.output):
+        return _explain_stage(match[1], int(match[2]), error.output, root)
+    if full := disk.full_in(error.output, root):
+        return full
+    if names := _lost(error.output, root):
+        return _unless_full(Absent(names), root)
+    if told := disk.refused_in(error.output):
+        return told
+    reason, *more = _why_unusable(error.output)
+    lost = RemoteError(f"the DVC remote cannot be used: {reason}", *more) if reason else error
+    return _unless_full(lost, root)
+
+
+def _explain_stage(command: str, code: int, output: str, root: Path) -> LuodiError:
+    # What the stage said last, from its error to what DVC adds.
+    said = re.search(r"^error: .*?(?=^ERROR: |\Z)", output, re.MULTILINE | re.DOTALL)
+    lines = said[0].rstrip().splitlines() if said else []
+    if code == DiskFull.exit_code and lines:
+        return DiskFull(f"`{command}`: {lines[0].removeprefix('error: ')}")
+    failure = StageFailed(f"`{command}` ended with exit code {code}", *lines)
+    failure.code = code
+    return disk.full_in(output, root) or (_unless_full(failure, root) if code in KILLED_BY_DISK else failure)
+
+
+def _why_unusable(output: str) -> list[str]:
+    """Why dvc cannot use its remote, and what to do, in lines; an empty one if something else is wrong."""
+    if match := re.search("Host key is not trusted for host .*", output):
+        return [f"{match[0]}: put its key, checked, into ~/.ssh/known_hosts"]
+    if match := re.search(r"requires '(dvc-\w+)' to be installed", output):
+        command = f"uv pip install --constraint docker/requirements-worker.txt {match[1]}"
+        return [f"{match[1]} is not installed: run `{command}`"]
+    if not re.search(r"failed to (pull|push|fetch|transfer)|Everything is up to date|remote|upload|download", output):
+        return [""]
+    said = re.search(r"^ERROR: .*", output, re.MULTILINE | re.DOTALL)
+    return [
+        *redact((said[0] if said else output).strip()).splitlines(),
+        "see that it is there, that LUODI_DVC_REMOTE or .dvc/config names it, and that you may read and write it",
+    ]
+
+
+def _lost(output: str, root: Path) -> set[str]:
+    """The paths and MD5s that dvc says it did not get."""
+    checkout = re.search(r"Checkout failed for following targets:\n((?:.+\n)+)Is your cache", output)
+    paths = checkout[1].splitlines() if checkout else []
+    gone = re.findall(r"failed to transfer '(\w+)' - \[Errno 2\]", output)
+    return {*gone, *(path.removeprefix(f"{root}/") for path in paths)}

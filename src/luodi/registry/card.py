@@ -1,0 +1,397 @@
+"""The model card and the page of the gate's decision, as HTML and Markdown: pure functions of the facts of a version.
+
+Nothing is invented: a fact that is missing, or is not what it should be, is shown as "not recorded".
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from luodi.report import gate_sections, page
+from luodi.report import markdown as md
+from luodi.report.document import Cell, Pair, Section, Table, bar, counted, meter, pairs, percents, span
+from luodi.report.formatting import (
+    FIGURES,
+    MISSING,
+    at,
+    chance,
+    count,
+    four,
+    known,
+    level,
+    moment,
+    number,
+    part,
+    settings,
+    text,
+    texts,
+    value,
+)
+
+Facts = Mapping[str, Any]
+
+SPLITS = ("train", "validation", "test")
+WEAKEST = 3
+
+
+def html(name: str, registered: datetime, author: str, facts: Facts) -> str:
+    """Return the model card of a version as a page that loads nothing.
+
+    Args:
+        name: Model and number, such as "reviews@v1.2.0".
+        registered: When its tag was made; without a time zone it is shown as it stands.
+        author: Who made the tag.
+        facts: The JSON object of the tag; any part of it may be missing.
+    """
+    return page.render("card", tiles=_tiles(facts), **_card(name, registered, author, facts))
+
+
+def markdown(name: str, registered: datetime, author: str, facts: Facts) -> str:
+    """Return the same as Markdown with tables (GitHub Flavored Markdown)."""
+    return md.render("card", **_card(name, registered, author, facts))
+
+
+def comparison(model: str, decision: Facts) -> str:
+    """Return what the gate decided of a challenger, and why, as a page that loads nothing.
+
+    Args:
+        model: Name of the model.
+        decision: See `luodi.registry.gate.judge`; its comparison is None where there was no champion.
+    """
+    return page.render(
+        "comparison",
+        model=text(model),
+        champion=gate_sections.champion(decision),
+        verdict=gate_sections.verdict(decision),
+        reasons=texts(decision, "reasons"),
+        tiles=gate_sections.tiles(decision),
+        plot=gate_sections.plot(decision),
+        mcnemar=gate_sections.mcnemar(decision),
+        metric=gate_sections.metric(decision),
+        sections=[
+            section(decision)
+            for section in (
+                gate_sections.rules,
+                gate_sections.compared,
+                gate_sections.slices,
+                gate_sections.notes,
+                gate_sections.rule,
+            )
+        ],
+    )
+
+
+def summary(decision: Facts) -> str:
+    """Return the decision as short Markdown for the form of an approval: verdict, reasons, figures, rules, notes."""
+    sections = [gate_sections.compared(decision), gate_sections.rules(decision), gate_sections.notes(decision)]
+    return md.render(
+        "summary",
+        verdict=gate_sections.verdict(decision),
+        reasons=texts(decision, "reasons"),
+        sections=list(filter(None, sections)),
+    )
+
+
+# The card
+
+
+def _card(name: str, registered: datetime, author: str, facts: Facts) -> dict[str, Any]:
+    sections = (_about, _landing, _data, _splits, _metrics, _classes, _slices, _calibration, _against, _limits)
+    return {
+        "name": text(name),
+        "registered": moment(registered.isoformat()),
+        "author": text(author),
+        "verdict": gate_sections.verdict(part(facts, "decision")),
+        "sections": [section(facts) for section in (*sections, _cost, _serving, _lineage, _settings)],
+    }
+
+
+def _tiles(facts: Facts) -> list[tuple[str, str]]:
+    model = part(facts, "metrics", "model")
+    return [
+        *((four(at(model, name, "value")), FIGURES[name][0]) for name in ("accuracy", "macro_f1")),
+        (four(at(model, "calibration_error", "value")), "Calibration error"),
+        (count(at(facts, "metrics", "rows")), "Test rows"),
+        (number(at(facts, "latency_ms"), "{:.2f} ms"), "One prediction"),
+        (number(at(facts, "metrics", "size_bytes"), "{:.2f} MB", 1e-6), "Exported model"),
+    ]
+
+
+def _about(facts: Facts) -> Section:
+    params = part(facts, "params")
+    labels = ", ".join(texts(params, "labels"))
+    rows = [
+        ("Intended use", text(at(params, "card", "intended_use"))),
+        ("Input", text(at(params, "modality"))),
+        ("Output", f"a probability for each of: {labels}" if labels else MISSING),
+        ("Architecture", text(at(params, "train", "architecture"))),
+        ("Owner", text(at(params, "owner"))),
+    ]
+    return Section("What it is for", tables=[pairs(rows)])
+
+
+def _landing(facts: Facts) -> Section:
+    decision, approval = part(facts, "decision"), part(facts, "approval")
+    rows = [("Verdict of the gate", text(at(decision, "verdict"))), ("Champion", gate_sections.champion(decision))]
+    if at(approval, "mode") == "human":
+        comment = "none" if at(approval, "comment") == "" else text(at(approval, "comment"))
+        rows += [("Approved by", text(at(approval, "by"))), ("Approved at", moment(at(approval, "at")))]
+        rows += [("Comment", comment)]
+    else:
+        alone = "the gate alone, by register.approval: auto"
+        rows += [("Approved by", alone if at(approval, "mode") == "auto" else MISSING)]
+    rules = gate_sections.rules(decision)
+    return Section(
+        "Verdict and approval",
+        items=texts(decision, "reasons"),
+        tables=[pairs(rows), *rules.tables],
+        note=rules.note,
+    )
+
+
+def _data(facts: Facts) -> Section:
+    data, summary = part(facts, "data"), part(facts, "data", "summary")
+    read, dropped = at(data, "rows"), part(summary, "dropped")
+    steps = [
+        ("Rows read", read),
+        ("Quarantined by validation", at(data, "quarantined")),
+        *([(f"Dropped: {text(reason)}", rows) for reason, rows in dropped.items()] or [("Dropped", None)]),
+        ("Rows kept", at(summary, "rows")),
+    ]
+    rows: list[Pair] = [
+        ("As of", moment(at(data, "dated"))),
+        ("Hash (MD5)", Cell(text(at(data, "hash")), code=True)),
+        ("Licence", text(at(facts, "params", "card", "licence"))),
+    ]
+    return Section("Data", tables=[pairs(rows), _shares("Step", steps, read, "Of the rows read"), _sources(facts)])
+
+
+def _sources(facts: Facts) -> Table:
+    sources = sorted(part(facts, "sources").items(), key=lambda one: (-value(one[1]), one[0]))
+    rows = [(text(name), rows) for name, rows in sources] or [(MISSING, None)]
+    return _shares("Source", rows, at(facts, "data", "summary", "rows"), "Of the rows kept")
+
+
+def _shares(head: str, rows: list[tuple[str, Any]], whole: Any, scale: str) -> Table:
+    cells = [(Cell(name), counted(rows, whole)) for name, rows in rows]
+    return Table(cells, (head, "Rows"), 1, [bar(rows, whole) for _, rows in rows], scale)
+
+
+def _splits(facts: Facts) -> Section:
+    kept, preprocess = part(facts, "data", "summary", "kept"), part(facts, "params", "preprocess")
+    shares, source = part(preprocess, "shares"), at(preprocess, "test_source")
+    rows = [
+        ("Seed", text(at(preprocess, "seed"))),
+        ("Shares", ", ".join(f"{text(name)} {text(shares[name])}" for name in _in_order(shares)) or MISSING),
+    ]
+    hashed = "A hash of its content puts each row into its split"
+    if source:
+        hashed = f"The rows of source {text(source)} are the test split; a hash of its content splits each other row"
+    return Section(
+        "Splits",
+        f"{hashed}: none changes sides as data grows, and no duplicate stands on two of them." if preprocess else "",
+        tables=[pairs(rows), *([_split_table(facts, kept)] if kept else [])],
+        note="A label's percentage is its share of the split; that of the last line is the split's share of all rows."
+        if kept
+        else f"Rows by split and label: {MISSING}.",
+    )
+
+
+def _in_order(splits: Facts) -> list[str]:
+    return sorted(splits, key=lambda split: (SPLITS.index(split) if split in SPLITS else len(SPLITS), split))
+
+
+def _split_table(facts: Facts, kept: Facts) -> Table:
+    splits = _in_order(kept)
+    counts = [part(kept, split) for split in splits]
+    totals = [sum(map(value, labels.values())) for labels in counts]
+    rows = [
+        (Cell(text(label)), *(counted(one.get(label), total) for one, total in zip(counts, totals, strict=True)))
+        for label in _labels(facts, *counts)
+    ]
+    rows.append((Cell("All labels"), *(counted(total, sum(totals)) for total in totals)))
+    return Table(rows, ("Label", *(text(split).capitalize() for split in splits)), len(splits))
+
+
+def _labels(facts: Facts, *counts: Facts) -> list[str]:
+    """Every label, in the order of params.yaml where that is known."""
+    first = at(facts, "params", "labels")
+    ordered = [label for label in first if isinstance(label, str)] if isinstance(first, list | tuple) else []
+    return list(dict.fromkeys([*ordered, *(label for one in counts for label in one)]))
+
+
+def _metrics(facts: Facts) -> Section:
+    metrics, evaluate = part(facts, "metrics"), part(facts, "params", "evaluate")
+    return Section(
+        "Metrics",
+        "Beside the linear baseline, fitted on the same train rows. "
+        f"Test rows: {count(at(metrics, 'rows'))}; confidence of the intervals: {level(at(evaluate, 'confidence'))}; "
+        f"resamples: {count(at(evaluate, 'bootstrap'))}.",
+        tables=[gate_sections.beside_baseline(metrics)],
+    )
+
+
+def _classes(facts: Facts) -> Section:
+    classes = part(facts, "metrics", "classes")
+    rows = [
+        (
+            Cell(text(label)),
+            *(Cell(four(at(classes, label, name))) for name in ("precision", "recall", "f1")),
+            Cell(count(at(classes, label, "support"))),
+        )
+        for label in _labels(facts, classes)
+    ]
+    table = Table(rows, ("Class", "Precision", "Recall", "F1", "Test rows"), 4)
+    return Section("Classes", tables=[table] if rows else [], note="" if rows else f"Figures by class: {MISSING}.")
+
+
+def _slices(facts: Facts) -> Section:
+    slices = list(_sliced(facts))
+    rows = [(Cell(title), Cell(count(at(one, "rows"))), percents(one)) for title, one in slices]
+    if not rows:
+        return Section("Slices", note=f"Figures by slice: {MISSING}.")
+    table = Table(rows, ("Slice", "Rows", "Accuracy"), 2, [meter(one) for _, one in slices], "0 to 100%")
+    lead = "Accuracy on parts of the test rows, with Wilson's interval"
+    return Section(
+        "Slices", f"{lead}; confidence: {level(at(facts, 'params', 'evaluate', 'confidence'))}.", tables=[table]
+    )
+
+
+def _sliced(facts: Facts) -> Iterator[tuple[str, Facts]]:
+    """Yield the title and figures of each slice: quartiles in their order, then sources, most rows first."""
+    slices = part(facts, "metrics", "slices")
+    for kind in sorted(slices, key=lambda kind: (kind == "source", kind)):
+        parts = part(slices, kind)
+        rank = {name: -value(at(parts, name, "rows")) if kind == "source" else 0 for name in parts}
+        for name in sorted(parts, key=lambda name: (rank[name], name)):
+            yield _slice_title(kind, name, parts[name]), part(parts, name)
+
+
+def _slice_title(kind: str, name: str, figures: Any) -> str:
+    start, end = at(figures, "from"), at(figures, "to")
+    if not (known(start) and known(end)):
+        return f"{text(kind)} {text(name)}"
+    form = "{:,}" if kind == "length" else "{:.3f}"
+    ends = " – ".join(dict.fromkeys([number(start, form), number(end, form)]))
+    return f"{ends} characters" if kind == "length" else f"mean {text(kind)} {ends}"
+
+
+def _calibration(facts: Facts) -> Section:
+    figure = at(facts, "metrics", "model", "calibration_error")
+    rows: list[Pair] = [
+        ("Expected calibration error", span(figure)),
+        ("Most that the gate allows", number(at(facts, "decision", "rule", "max_calibration_error"), "{:g}")),
+    ]
+    gap = number(at(figure, "value"), "{:.1f}", 100)
+    meaning = f"How sure the model is and how often it is right differ by {gap} percentage points on average."
+    return Section("Calibration", meaning if known(at(figure, "value")) else "", tables=[pairs(rows)])
+
+
+def _against(facts: Facts) -> Section:
+    decision = part(facts, "decision")
+    title, compared, notes = "Comparison with the champion", part(decision, "comparison"), gate_sections.noted(decision)
+    if not compared:
+        alone = gate_sections.champion(decision) == gate_sections.NONE
+        why = "There was none to compare with." if alone else "It was not compared."
+        return Section(title, why if "comparison" in decision else f"Comparison: {MISSING}.", notes)
+    metrics = gate_sections.compared(decision)
+    rows = [
+        ("Champion", gate_sections.champion(decision)),
+        ("Test rows scored by both", count(at(compared, "rows"))),
+        ("Left out, the champion's own rows", count(at(compared, "excluded"))),
+        ("Right by this version alone", count(at(compared, "mcnemar", "challenger"))),
+        ("Right by the champion alone", count(at(compared, "mcnemar", "champion"))),
+        ("Exact McNemar test", f"p {chance(at(compared, 'mcnemar', 'p'))}"),
+    ]
+    return Section(title, items=notes, tables=[pairs(rows), *(metrics.tables if metrics else ())])
+
+
+def _limits(facts: Facts) -> Section:
+    limits = texts(facts, "params", "card", "limits")
+    return Section(
+        "Limits",
+        "" if limits else f"What people know of its limits: {MISSING}.",
+        limits,
+        [_weakest_classes(facts), _weakest_slices(facts)],
+        "Weakest first, at most half of them and no more than three. Left out are slices with fewer rows than the gate "
+        "judges, and one that is all test rows.",
+        beside=True,
+    )
+
+
+def _weakest_classes(facts: Facts) -> Table:
+    classes = part(facts, "metrics", "classes")
+    worst = _weakest([(label, one) for label, one in classes.items() if known(at(one, "f1"))], "f1")
+    rows = [(Cell(text(label)), Cell(four(one["f1"])), Cell(count(at(one, "support")))) for label, one in worst]
+    return _measured("Weakest classes", ("Class", "F1", "Test rows"), rows, classes)
+
+
+def _weakest_slices(facts: Facts) -> Table:
+    least, whole = value(at(facts, "params", "gate", "min_slice_rows")), at(facts, "metrics", "rows")
+    slices = [
+        (title, one)
+        for title, one in _sliced(facts)
+        if known(at(one, "value")) and value(at(one, "rows")) >= least and at(one, "rows") != whole
+    ]
+    rows = [(Cell(title), percents(one), Cell(count(at(one, "rows")))) for title, one in _weakest(slices, "value")]
+    return _measured("Weakest slices", ("Slice", "Accuracy", "Test rows"), rows, part(facts, "metrics", "slices"))
+
+
+def _measured(title: str, head: tuple[str, ...], rows: Sequence[tuple[Cell, ...]], recorded: Facts) -> Table:
+    nothing = Cell("none" if recorded else MISSING)
+    return Table(rows or [(nothing,) * len(head)], head, 2, title=f"{title}, measured")
+
+
+def _weakest(parts: list[tuple[str, Any]], figure: str) -> list[tuple[str, Any]]:
+    return sorted(parts, key=lambda one: float(one[1][figure]))[: min(WEAKEST, max(1, len(parts) // 2))]
+
+
+def _cost(facts: Facts) -> Section:
+    title, training = "Time and energy of training", part(facts, "training")
+    if "training" in facts and facts["training"] is None:
+        return Section(title, "Not measured: no measurement came with the trained model.")
+    joules = at(training, "joules")
+    silent = "joules" in training and joules is None
+    energy = (
+        Cell(number(joules, "{:,.3g} Wh", 1 / 3600), number(joules, "{:,.0f} J"))
+        if known(joules)
+        else Cell("not measured: no energy counter" if silent else MISSING)
+    )
+    rows: list[Pair] = [
+        ("Time", number(at(training, "seconds"), "{:,.1f} s")),
+        ("Processor time, all cores", number(at(training, "cpu_seconds"), "{:,.1f} s")),
+        ("Energy", energy),
+        ("Device", text(at(training, "device"))),
+        ("Epochs", count(at(training, "epochs"))),
+    ]
+    note = "The energy is what the processors used while it trained, whoever used them."
+    return Section(title, tables=[pairs(rows)], note=note if known(joules) else "")
+
+
+def _serving(facts: Facts) -> Section:
+    rule = part(facts, "decision", "rule")
+    rows = [
+        ("One prediction, median", number(at(facts, "latency_ms"), "{:.3f} ms")),
+        ("Longest that the gate allows", number(at(rule, "max_latency_ms"), "{:g} ms")),
+        ("Exported model", number(at(facts, "metrics", "size_bytes"), "{:.2f} MB", 1e-6)),
+        ("Largest that the gate allows", number(at(rule, "max_size_mb"), "{:g} MB")),
+    ]
+    return Section("Latency and size", tables=[pairs(rows)])
+
+
+def _lineage(facts: Facts) -> Section:
+    hashes = {
+        "Code, git commit": at(facts, "commit"),
+        "Data, MD5": at(facts, "data", "hash"),
+        "Exported model, MD5": at(facts, "export"),
+        "Environment, MD5 of requirements.txt": at(facts, "environment", "requirements"),
+    }
+    rows: list[Pair] = [(name, Cell(text(one), code=True)) for name, one in hashes.items()]
+    return Section("Lineage", tables=[pairs([*rows, ("Python", text(at(facts, "environment", "python")))])])
+
+
+def _settings(facts: Facts) -> Section:
+    blocks = {name: list(settings(part(facts, "params", name))) for name in ("preprocess", "train")}
+    tables = [pairs(rows, f"{name.capitalize()}, from params.yaml") for name, rows in blocks.items() if rows]
+    note = " ".join(f"Settings of {name}: {MISSING}." for name, rows in blocks.items() if not rows)
+    return Section("Settings", tables=tables, note=note, beside=True)

@@ -1,0 +1,185 @@
+"""Bring champion and challenger before the gate: the same code, the same test rows, on which neither was trained."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luodi import config
+from luodi.data import split_rows
+from luodi.data.split_rows import Rows
+from luodi.errors import ArtifactError, RegistryError
+from luodi.files import read_json
+from luodi.project import graph, locks, workspace
+from luodi.project.origin import Origin
+from luodi.project.paths import ModelPaths
+from luodi.project.workspace import Workspace
+from luodi.registry import gate, tags
+from luodi.registry.tags import PRODUCTION, Version
+from luodi.scoring import inference, metrics, sample
+from luodi.scoring.inference import Classifier
+from luodi.system.processes import Runner
+
+REPEATS = 200
+UNCHANGED = "unchanged"
+GEOMETRY = ("height", "width", "channels")
+SPLIT = ("seed", "shares", "test_source", *GEOMETRY)
+"""Settings of preprocess that decide which rows a model was trained on."""
+
+
+def decide(origin: Origin, commit: str, model: str, entries: locks.Entries, runner: Runner) -> dict[str, Any]:
+    """Judge the model whose stages left `entries` at `commit` against the version in production.
+
+    Returns:
+        The decision of `luodi.registry.gate.judge`, or the verdict "unchanged" if the two are one; with the content of
+        metrics.json as "metrics" and the median milliseconds of a prediction, here and now, as "latency_ms".
+
+    Raises:
+        ArtifactError: The entries are not those of a whole run, or the files of the challenger are not theirs.
+        RegistryError: The files of the champion are not those that were registered.
+        RemoteError: The git origin or the DVC remote cannot be used.
+    """
+    with workspace.clone(origin, commit, runner) as clone:
+        block = config.settings_of(config.load(ModelPaths(clone.root, model).params), model)
+        require_whole(clone, block, model, entries)
+        locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
+        return _judge(clone, block, model)
+
+
+def require_whole(clone: Workspace, block: config.ModelSettings, model: str, entries: locks.Entries) -> None:
+    """Raise ArtifactError unless `entries` hold every stage of the model."""
+    stages = graph.stages(clone.root / "dvc.yaml", model, block.modality)
+    if missing := [stage for stage in stages if f"{stage}@{model}" not in entries]:
+        raise ArtifactError(f"dvc.lock has no entry of {model} for {', '.join(missing)}: run `dvc repro` first")
+
+
+def _judge(clone: Workspace, block: config.ModelSettings, model: str) -> dict[str, Any]:
+    paths = ModelPaths(clone.root, model)
+    clone.pull(*(str(path.relative_to(clone.root)) for path in (paths.export, paths.metrics, paths.rows)))
+    export = tags.export_hash(locks.read(clone.lock), model)
+    challenger = Classifier.load(paths.export)
+    test = split_rows.read(paths.rows, block.modality, "test", len(block.labels))
+    measured = {
+        "metrics": read_json(paths.metrics),
+        "latency_ms": round(inference.latency(challenger, inference.typical(test.items), REPEATS), 3),
+    }
+    known = tags.versions(tags.mirror(clone.origin, clone.runner), model)
+    current = next((version for version in known if version.stage == PRODUCTION), None)
+    if same := tags.same(known, export):
+        return _known(same, current, block.gate) | measured
+    name, comparison = current.name if current else None, None
+    notes: list[str] = []
+    if current and "export" not in current.facts:
+        notes = [f"{name} cannot be compared: it was tagged by hand, and its tag does not say which files it is"]
+    elif current:
+        try:
+            comparison, notes = _compare(clone, block, challenger, test, current)
+        except ArtifactError as error:
+            notes = [f"{name} cannot be compared: this code cannot read it as it was registered ({error})"]
+    return gate.judge(**measured, rule=block.gate, champion=name, comparison=comparison, notes=notes) | measured
+
+
+def _known(same: Version, current: Version | None, rule: config.Gate) -> dict[str, Any]:
+    """What was registered before is not judged again: a version that a person took out does not come back by itself."""
+    back = f"this model is {same.name}, which is not in production: `luodi promote {same.name}` puts it there"
+    return {
+        "verdict": UNCHANGED if same is current else "hold",
+        "reasons": [] if same is current else [back],
+        "champion": current.name if current else None,
+        "rule": rule.model_dump(mode="json"),
+        "checks": [],
+        "comparison": None,
+    }
+
+
+def _compare(
+    clone: Workspace, block: config.ModelSettings, challenger: Classifier, test: Rows, current: Version
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Score both on the test rows that the champion was not trained on; None, and why, if that cannot be done."""
+    with tags.opened(clone.origin, current, clone.runner, "export", "rows", "sample") as theirs:
+        kept = ModelPaths(theirs.root, current.model)
+        ours, other = locks.read(clone.lock), locks.read(theirs.lock)
+        changed = _changed(ours, other, current.model)
+        notes = [f"{name} of preprocess differs from that of {current.name}" for name in changed]
+        if _code(ours, current.model) != _code(other, current.model):
+            told = "which rows it was trained on was told by cleaning them again"
+            notes.append(f"the code of preprocess is not that of {current.name}: {told}")
+        old = Classifier.load(kept.export)
+        try:
+            # What changed may be the encoder in this code: it would be judged by what it was never trained to see.
+            sample.check(kept.sample, old, current.name)
+        except RegistryError as error:
+            return None, [*notes, f"{current.name} cannot be compared: {error}"]
+        if set(changed) & set(GEOMETRY):
+            why = "its images have another size, so that rows cannot be told to be those it was trained on"
+            return None, [*notes, f"{current.name} cannot be compared: {why}"]
+        fresh = unseen(test, kept, block, len(old.labels))
+    if not fresh.any():
+        return None, [*notes, f"{current.name} cannot be compared: it was trained on every test row"]
+    items = [item for item, new in zip(test.items, fresh, strict=True) if new]
+    truth, classes = test.label[fresh], len(block.labels)
+    mine = metrics.scored(truth, challenger.probabilities(items), "challenger", classes)
+    given = aligned(old.probabilities(items), old.labels, block.labels)
+    slices = {name: metrics.quartiles(values) for name, values in split_rows.measures(items, block.modality).items()}
+    slices["source"] = metrics.largest([source for source, new in zip(test.source, fresh, strict=True) if new])
+    slices["class"] = {label: truth == index for index, label in enumerate(block.labels)}
+    if set(old.labels) != set(block.labels):
+        notes.append(f"{current.name} knows other labels: {', '.join(old.labels)}; what it lacks it gets wrong")
+    scores = metrics.scored(truth, given, current.name, classes)
+    return gate.compare(mine, scores, slices, block.gate, notes, int((~fresh).sum())), notes
+
+
+def unseen(test: Rows, paths: ModelPaths, block: config.ModelSettings, classes: int) -> NDArray[np.bool_]:
+    """Tell of each test row whether no row of that content is in the train or validation split of `paths`, bool [n].
+
+    The rows of `paths` are cleaned as rows are now: another code may have cleaned them.
+    """
+    splits = ("train", "validation")
+    seen = [item for split in splits for item in split_rows.read(paths.rows, block.modality, split, classes).items]
+    again = set(_clean(seen, block))
+    return np.array([item not in again for item in test.items], bool)
+
+
+def _clean(items: list[Any], block: config.ModelSettings) -> list[Any]:
+    import pyarrow as pa
+
+    if block.modality == "text":
+        from luodi.data import text
+
+        return list(text.clean(text.column(items)).to_pylist())
+    from luodi.data import image
+
+    return list(image.clean(pa.array(items, pa.large_binary()), block.preprocess).to_pylist())
+
+
+def aligned(scores: NDArray[np.float32], theirs: tuple[str, ...], ours: tuple[str, ...]) -> NDArray[np.float32]:
+    """Bring probabilities [n, theirs] into the columns of `ours`: [n, ours], rows sum to 1.
+
+    A label that only they know is dropped, one that only we know gets 0, and the rest is scaled; a row of which
+    nothing is left is spread evenly.
+    """
+    result = np.zeros((len(scores), len(ours)), np.float32)
+    for column, label in enumerate(theirs):
+        if label in ours:
+            result[:, ours.index(label)] = scores[:, column]
+    total = result.sum(1, keepdims=True)
+    even: NDArray[np.float32] = np.where(total > 0, result / np.where(total > 0, total, 1), np.float32(1 / len(ours)))
+    return even
+
+
+def _changed(ours: locks.Entries, theirs: locks.Entries, model: str) -> list[str]:
+    """Names of the settings that decide the splits, where two locks differ."""
+
+    def settings(entries: locks.Entries) -> dict[str, Any]:
+        params = entries[f"preprocess@{model}"]["params"]["params.yaml"]
+        found: dict[str, Any] = params[f"models.{model}.preprocess"]
+        return found
+
+    mine, other = settings(ours), settings(theirs)
+    return [name for name in SPLIT if mine.get(name) != other.get(name)]
+
+
+def _code(entries: locks.Entries, model: str) -> dict[str, Any]:
+    """What preprocess was made of that decides what a row looks like: module -> hash."""
+    deps = entries[f"preprocess@{model}"].get("deps", [])
+    return {dep["path"]: dep.get("md5") for dep in deps if dep["path"].startswith("src/luodi/data/")}

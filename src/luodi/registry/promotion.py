@@ -1,0 +1,380 @@
+"""Land a model: decide, commit its lock entries, tag the version, put it into production, in one atomic push.
+
+The order of effects: files are proven to be in the DVC remote, then commit, tags and stage appear in the git origin
+together. Whatever dies on the way leaves files that nothing points to, and production as it was.
+
+The tag of a version holds as JSON: commit (of the user, whose files ran), export (hash of what is served), metrics,
+latency_ms, data, sources, environment, params, training (cost, or null), decision (of the gate), approval. That of a
+move holds action, from and reason. Who and when is what git says of the tagger.
+"""
+
+import contextlib
+import json
+import platform
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from luodi import config
+from luodi.errors import ArtifactError, Held, LuodiError, NoVersion, PushRejected, RegistryError
+from luodi.files import checksum, read_json, write_text
+from luodi.project import commits, locks, workspace
+from luodi.project.origin import Origin
+from luodi.project.paths import ModelPaths
+from luodi.project.workspace import Workspace
+from luodi.registry import champion, tags
+from luodi.registry.tags import PRODUCTION, Version
+from luodi.system.masking import redacted
+from luodi.system.processes import CommandFailed, Runner
+
+ATTEMPTS = 5  # pushes tried while others land at the same time
+EXACT = {"commit", "export", "data", "action", "from", "params"}
+"""Facts that are compared by their letters: they stay, should a password be the name of a model or like a label."""
+AUTO: Mapping[str, Any] = {"mode": "auto"}
+WANTED = {"auto": {"promote"}, "human": {"promote", "insufficient evidence"}}
+"""Verdicts that land, by who let them; a person may take what is not proven either way."""
+RACED = re.compile(
+    r"^ ! \[rejected\] .*\((fetch first|non-fast-forward|already exists|stale info)\)"
+    r"|^( ! \[remote rejected\]|remote: error: cannot lock ref) .*"
+    r"(but expected|reference already exists|incorrect old value|File exists|failed to (lock|update ref))",
+    re.MULTILINE,
+)
+"""What git prints when a ref moved before or under a push. A hook that declines is a rejection too, and no race."""
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What came of one attempt to land.
+
+    Attributes:
+        version: The version of this model, new or known; None if it was refused.
+        new: The version was made now.
+        decision: What the gate said, see `luodi.registry.champion.decide`.
+    """
+
+    version: Version | None
+    new: bool
+    decision: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A model that wants to land, in a clone whose DVC cache is its own: what is there came from the remote.
+
+    Attributes:
+        decision: Of an earlier gate, if there was one.
+        approval: Who let it land: {"mode": "auto"}, or mode "human" with by, at and comment.
+        training: What training cost, if it is known.
+    """
+
+    clone: Workspace
+    model: str
+    commit: str
+    entries: locks.Entries
+    approval: Mapping[str, Any]
+    training: Mapping[str, Any] | None
+    decision: Mapping[str, Any] | None
+
+    @property
+    def paths(self) -> ModelPaths:
+        return ModelPaths(self.clone.root, self.model)
+
+    @property
+    def export(self) -> str:
+        return tags.export_hash(self.entries, self.model)
+
+
+def register(
+    origin: Origin,
+    commit: str,
+    model: str,
+    entries: locks.Entries,
+    runner: Runner,
+    *,
+    decision: Mapping[str, Any] | None = None,
+    approval: Mapping[str, Any] = AUTO,
+    training: Mapping[str, Any] | None = None,
+) -> Landing:
+    """Land the model whose stages left `entries` at `commit`. Doing it again changes nothing.
+
+    A `decision` is that of the gate on these entries; it holds while the champion it names is in production.
+
+    Raises:
+        Held: A person approved it against a champion that is not in production any more.
+        NoIdentity: git does not know who commits.
+        ArtifactError: The entries are not those of a whole run.
+        RegistryError: The files of the champion are not those that were registered.
+        RemoteError: Its files are not in the DVC remote, or git cannot be reached.
+        PushRejected: Others pushed at each of the attempts, or the git origin refuses the push.
+    """
+    with workspace.clone(origin, commit, runner, own_cache=True) as clone:
+        _set_identity(clone)
+        challenger = Challenger(clone, model, commit, entries, approval, training, decision)
+        block = config.settings_of(config.load(challenger.paths.params), model)
+        champion.require_whole(clone, block, model, entries)
+        locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
+        _prove(challenger)
+        facts = _facts(challenger, block)
+        for _ in range(ATTEMPTS):
+            if landing := _land(challenger, facts, _head(clone)):
+                return landing
+        raise PushRejected(
+            f"{ATTEMPTS} pushes to {origin.branch} were refused because others pushed first: run it again"
+        )
+
+
+def move(
+    origin: Origin, model: str, number: str | None, runner: Runner, *, action: str, reason: str
+) -> tuple[Version, int]:
+    """Put a registered version into production, once its files are proven to be what was registered.
+
+    Args:
+        number: Such as "v1.0.0"; None for the version that was in production before.
+        action: "promote" or "rollback", kept in the tag with `reason`.
+
+    Returns:
+        The version, and the number of rows that it predicted as it did when it was registered.
+
+    Raises:
+        NoVersion: There is no such version, or none was in production before.
+        RegistryError: It is in production already, or its files are not those that were registered.
+        RemoteError: Its files are not in the DVC remote, or git cannot be reached.
+        PushRejected: Production was moved by somebody else meanwhile, or the git origin refuses the push.
+    """
+    from luodi.scoring import sample
+    from luodi.scoring.inference import Classifier
+
+    tags.set_aside(origin)
+    mirror = tags.mirror(origin, runner)
+    place = tags.next_place(mirror, model)
+    target = tags.find(mirror, model, previous(mirror, model) if number is None else number)
+    before = _in_production(mirror, model)
+    if target.stage == PRODUCTION:
+        raise RegistryError(f"{target.name} is in production already: nothing to do")
+    with tags.opened(origin, target, runner, "export", "sample", own_cache=True) as clone:
+        paths = ModelPaths(clone.root, model)
+        rows = sample.check(paths.sample, Classifier.load(paths.export), target.name)
+        _set_identity(clone)
+        moved = {"action": action, "from": before, "reason": reason}
+        if not _push(clone, [_assign(clone, target.name, target.commit, place, moved)]):
+            raise PushRejected(f"production of {model} was moved by somebody else just now: look at `luodi models`")
+    return target, rows
+
+
+def previous(repository: Path, model: str) -> str:
+    """Return the number of the version that was in production before the one that is there now.
+
+    Raises:
+        NoVersion: There was none.
+    """
+    path: list[str] = []
+    for move in tags.moves(repository, model):
+        if move.number in path and move.facts.get("action") == "rollback":
+            while path[-1] != move.number:  # what was rolled back from is not gone back to
+                path.pop()
+        elif move.number:
+            path.append(move.number)
+    for number in dict.fromkeys(reversed(path)):
+        with contextlib.suppress(NoVersion):  # its tag was damaged or withdrawn
+            if number != path[-1] and "export" in tags.find(repository, model, number).facts:
+                return number
+    raise NoVersion(f"there is no earlier version of {model} to go back to: name one by --to, see `luodi models`")
+
+
+def _in_production(repository: Path, model: str) -> str | None:
+    try:
+        return tags.find(repository, model).name
+    except NoVersion:
+        return None
+
+
+def _set_identity(clone: Workspace) -> None:
+    """Write who commits into the clone's own settings: the environment may name no author beside the committer."""
+    name, _, mail = commits.identity(clone.git, "COMMITTER").rstrip(">").partition(" <")
+    clone.git("config", "user.name", name)
+    clone.git("config", "user.email", mail)
+
+
+def _prove(challenger: Challenger) -> None:
+    """Every output is in the DVC remote, and the model that comes back from there predicts as it did."""
+    from luodi.scoring import sample
+    from luodi.scoring.inference import Classifier
+
+    clone, paths = challenger.clone, challenger.paths
+    needed = (paths.export, paths.sample, paths.metrics, paths.preprocess_summary, paths.validation_summary)
+    clone.pull(*(str(path.relative_to(clone.root)) for path in needed))
+    sample.check(paths.sample, Classifier.load(paths.export), challenger.model)
+    if missing := clone.missing(*challenger.entries):
+        raise clone.absent(set(missing))
+
+
+def _facts(challenger: Challenger, block: config.ModelSettings) -> dict[str, Any]:
+    clone, paths = challenger.clone, challenger.paths
+    validated, summary = read_json(paths.validation_summary), read_json(paths.preprocess_summary)
+    deps = challenger.entries[f"validate@{challenger.model}"]["deps"]
+    data = next(dep["md5"] for dep in deps if dep["path"] == f"data/{challenger.model}")
+    dated = clone.git("log", "-1", "--format=%cI", challenger.commit, "--", "data.dvc").strip()
+    return {
+        "commit": commits.source(clone.git, challenger.commit),
+        "export": challenger.export,
+        "metrics": read_json(paths.metrics),
+        "data": {"hash": data, "dated": dated, **validated, "summary": summary},
+        "sources": summary.pop("sources"),
+        "environment": {
+            "requirements": checksum(clone.root / "requirements.txt"),
+            "python": platform.python_version(),
+        },
+        "params": block.model_dump(mode="json", by_alias=True),
+        "training": dict(challenger.training) if challenger.training else None,
+        "approval": dict(challenger.approval),
+    }
+
+
+def _head(clone: Workspace) -> str:
+    """Fetch what others pushed; return the commit that the branch is at."""
+    clone.git("fetch", "--quiet", "origin", clone.origin.branch)
+    return clone.git("rev-parse", "FETCH_HEAD").strip()
+
+
+def _land(challenger: Challenger, facts: Mapping[str, Any], head: str) -> Landing | None:
+    """Try once, on the head of the branch; None if others were faster."""
+    clone, model = challenger.clone, challenger.model
+    mirror = tags.mirror(clone.origin, clone.runner)
+    place = tags.next_place(mirror, model)
+    known = tags.versions(mirror, model)
+    current = next((version for version in known if version.stage == PRODUCTION), None)
+    same = tags.same(known, challenger.export)
+    decision = _decision(challenger, current, same)
+    if not (same and same is current):
+        if decision["verdict"] not in WANTED[challenger.approval["mode"]]:
+            return Landing(None, False, decision)
+        if facts["params"]["register"]["approval"] == "human" and challenger.approval["mode"] == "auto":
+            raise Held(
+                f"{model} needs a person's approval (register.approval in params.yaml): none was given; "
+                "run it again, and approve it"
+            )
+    landed = _commit(challenger, head)
+    refs = [] if landed == head else [f"{landed}:refs/heads/{clone.origin.branch}"]
+    if not same:
+        # A version is what was trained: where the branch holds other files by now, it stands beside the branch.
+        beside = not commits.same_files(clone.git, landed, challenger.commit)
+        commit = _commit(challenger, challenger.commit) if beside else landed
+        kept = {name: value for name, value in decision.items() if name not in ("metrics", "latency_ms")}
+        measured = {"decision": kept, "latency_ms": decision["latency_ms"]}
+        newest = next(iter(tags.numbers(mirror, model)), None)
+        number = tags.next_number(newest, _change(challenger, mirror, known))
+        refs.append(_tag(challenger, commit, number, {**facts, **measured}))
+        moved = {"action": "land", "from": current.name if current else None, "reason": decision["verdict"]}
+        refs.append(_assign(clone, f"{model}@{number}", commit, place, moved))
+    if refs and not _push(clone, refs):
+        return None
+    return Landing(same or tags.find(clone.root, model, number), not same, decision)
+
+
+def _decision(challenger: Challenger, current: Version | None, same: Version | None) -> Mapping[str, Any]:
+    """The decision that was given, while it holds; else a new one."""
+    given, name = challenger.decision, current.name if current else None
+    if given and (same is current if same else given["champion"] == name):
+        return given
+    if given and not same and challenger.approval["mode"] == "human":
+        raise Held(
+            f"{challenger.model} was approved against {given['champion'] or 'no version'}, but in production is "
+            f"{name or 'none'} now: run it again"
+        )
+    return champion.decide(
+        challenger.clone.origin, challenger.commit, challenger.model, challenger.entries, challenger.clone.runner
+    )
+
+
+def _commit(challenger: Challenger, base: str) -> str:
+    """Return a commit on `base` with the model's entries: `base` itself if it has them."""
+    git, model = challenger.clone.git, challenger.model
+    before = commits.entries(git, base)
+    after = locks.merge(before, model, challenger.entries)
+    if after == before:
+        return base
+    return commits.with_entries(git, base, after, [base], f"Land {model}: lock entries of a run")
+
+
+def _change(challenger: Challenger, mirror: Path, known: list[Version]) -> str:
+    """What changed since the last version whose lock entries can be read; one tagged by hand may have none."""
+    clone, model = challenger.clone, challenger.model
+    for version in known:
+        if "export" in version.facts:
+            with contextlib.suppress(ArtifactError, CommandFailed):
+                before = commits.entries(partial(workspace.git, clone.origin, clone.runner, mirror), version.commit)
+                return tags.change(before, challenger.entries, model)
+    return tags.change({}, challenger.entries, model)
+
+
+def _tag(challenger: Challenger, commit: str, number: str, facts: Mapping[str, Any]) -> str:
+    """Tag a commit as a version; return the ref to push."""
+    title = f"{challenger.model} {number}: accuracy {facts['metrics']['model']['accuracy']['value']:.4f}"
+    return _annotate(challenger.clone, f"{challenger.model}@{number}", commit, title, facts)
+
+
+def _assign(clone: Workspace, name: str, commit: str, place: int, facts: Mapping[str, Any]) -> str:
+    """Tag that the version MODEL@NUMBER, which is on a commit, is in production; return the ref to push."""
+    model, _, number = name.partition("@")
+    return _annotate(clone, f"{model}#{PRODUCTION}#{place}", commit, f"{model} {number} to {PRODUCTION}", facts)
+
+
+def _annotate(clone: Workspace, name: str, commit: str, title: str, facts: Mapping[str, Any]) -> str:
+    """Make a tag as GTO does, which would read all tags to do so; return the ref to push."""
+    message = clone.root / ".git" / "message"  # longer than an argument may be
+    write_text(message, _message(title, facts))
+    clone.git("tag", "--annotate", "--no-sign", "--cleanup=verbatim", f"--file={message}", name, commit)
+    return f"refs/tags/{name}"
+
+
+def _message(title: str, facts: Mapping[str, Any]) -> str:
+    told = {**redacted(facts), **{name: facts[name] for name in EXACT & facts.keys()}}
+    return f"{title}\n\n{json.dumps(told, sort_keys=True, indent=1)}"
+
+
+def _push(clone: Workspace, refs: list[str]) -> bool:
+    """Push all refs or none. Returns False, the tags forgotten, if the origin moved meanwhile.
+
+    Raises:
+        PushRejected: The origin refuses the push, whoever else pushes.
+    """
+    try:
+        clone.git("push", "--quiet", "--atomic", "origin", *refs)
+    except CommandFailed as error:
+        if not RACED.search(error.output):
+            raise _refusal(clone, refs, error) from None
+        if tags := [ref.removeprefix("refs/tags/") for ref in refs if ref.startswith("refs/tags/")]:
+            clone.git("tag", "--delete", *tags)
+        return False
+    return True
+
+
+def _refusal(clone: Workspace, refs: list[str], error: CommandFailed) -> LuodiError:
+    """What the origin said when it refused a push; the error itself if it said nothing."""
+    origin = clone.origin
+    lines = error.output.splitlines()
+    reasons = [line.partition(" (")[2].removesuffix(")") for line in lines if line.startswith(" ! [")]
+    said = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
+    if not reasons:
+        return error
+    if damaged := tags.damaged_tags(clone.git("ls-remote", "--quiet", "--refs", "origin"), error.output):
+        tag, *_ = damaged
+        remove = shlex.join(["git", "update-ref", "-d", f"refs/tags/{tag}"])
+        return PushRejected(
+            f"git origin {origin.address} refuses every push, for its tag {tag} is damaged: "
+            f"remove it there, `{remove}`, and run it again"
+        )
+    names = ", ".join(ref.rpartition(":")[2] for ref in refs)
+    return PushRejected(
+        f"git origin {origin.address} refuses the push of {names}: "
+        f"{'; '.join(dict.fromkeys(filter(None, [*reasons, *said])))}: let this user push them, and run it again"
+    )
+
+
+def checkout_entries(root: Path, model: str) -> locks.Entries:
+    """Return the entries of `model` in the checkout's dvc.lock."""
+    return locks.of_model(locks.read(root / "dvc.lock"), model)

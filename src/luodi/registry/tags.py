@@ -1,0 +1,635 @@
+"""Versions and stages of models on git tags, in the form of GTO, and only there: any clone can read them.
+
+A version is the annotated tag `reviews@v1.2.0`, its message one line and a JSON object of facts; the version at
+stage `production` is named by the tag `reviews#production#N` of the highest N. Nobody can make N twice: two moves at
+once are one, and one that is refused. Tags are only ever added.
+
+Two commands of git read them: one lists their names, one shows those that are needed, and no JSON is parsed before it
+is looked at. GTO reads and writes the same tags, but all of them each time, and one that is damaged ends it.
+"""
+
+import functools
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from luodi.errors import ArtifactError, GitError, NoVersion, RegistryError
+from luodi.files import folder_checksum, private, private_folder, replacing_folder, write_text
+from luodi.project import locks, workspace
+from luodi.project.origin import Origin
+from luodi.project.paths import ModelPaths
+from luodi.project.workspace import Workspace
+from luodi.system.masking import redact
+from luodi.system.processes import ELSEWHERE, CommandFailed, Runner
+from luodi.terminal import shown
+
+PRODUCTION = "production"
+DIGITS = "(?:0|[1-9][0-9]{0,17})"
+NUMBER = re.compile(rf"v{DIGITS}\.{DIGITS}\.{DIGITS}")
+NAME = "[a-zA-Z0-9](?:[a-zA-Z0-9/_-]*[a-zA-Z0-9])?"
+NAMED = re.compile(
+    rf"(?P<model>(?:[a-zA-Z0-9./_-]+=)?{NAME})"
+    rf"(?:(?:@(?P<number>{NUMBER.pattern})|#(?P<stage>{NAME}))(?P<undone>!?)|@deprecated)(?:#(?P<place>[0-9]{{1,18}}))?"
+)
+"""The names that GTO gives tags, but for pre-releases; where people write a colon, a tag has =."""
+TAGGED = re.compile(
+    rb"object (?P<target>[0-9a-f]+)\ntype [a-z]+\ntag [^\n]*\n"
+    rb"tagger (?P<by>[^\n]*?) ?<[^\n]*> (?P<seconds>[0-9]{1,12}) (?P<zone>[+-][0-9]{4})\n"
+    rb"(?:[^\n]+\n)*\n?(?P<message>.*)",
+    re.DOTALL,
+)
+DAMAGED = re.compile(
+    r"^(?:remote: )?fatal: (?:(?:bad|loose|packed) object|remote error: upload-pack: not our ref) "
+    r"(?:refs/tags/(?P<tag>\S+)|(?P<object>[0-9a-f]{40,}))",
+    re.M,
+)
+"""What git says when it gives up at a ref, or at the object that one names."""
+LEVELS = 50  # of facts within facts
+REMOTE = "luodi"  # what a mirror calls its origin
+REFS = "--format=%(objectname)%09%(refname)"  # as `git ls-remote` lists them
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered model.
+
+    Attributes:
+        model: Key of params.yaml.
+        number: Such as "v1.2.0".
+        commit: The commit whose dvc.lock holds its hashes.
+        registered: When the tag was made.
+        author: Who made it.
+        stage: "production", or None.
+        facts: The JSON object of the tag, see `luodi.registry.promotion`; empty if the tag was made by hand. Whoever
+            made the tag wrote them: any may be missing, or of another type.
+    """
+
+    model: str
+    number: str
+    commit: str
+    registered: datetime
+    author: str
+    stage: str | None
+    facts: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}@{self.number}"
+
+
+@dataclass(frozen=True)
+class Move:
+    """One assignment of the stage `production`.
+
+    Attributes:
+        place: Counts the moves of a model, from 1.
+        number: The version that was put there, or a commit that no version is on; None if the stage was emptied.
+        at: When.
+        by: Who.
+        facts: The JSON object of the tag: action ("land", "promote" or "rollback"), from, reason.
+    """
+
+    place: int
+    number: str | None
+    at: datetime
+    by: str
+    facts: Mapping[str, Any]
+
+
+class Facts(Mapping[str, Any]):
+    """The JSON object below the title of a tag's message, parsed when it is looked at; empty if there is none."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+    @functools.cached_property
+    def _found(self) -> dict[str, Any]:
+        try:
+            facts = json.loads(self.message.partition("\n\n")[2])
+        except (ValueError, RecursionError):
+            return {}
+        return facts if isinstance(facts, dict) and _flat_enough(facts) else {}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        return repr(self._found)
+
+
+def _flat_enough(value: Any, levels: int = LEVELS) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return not inner or (levels > 0 and all(_flat_enough(one, levels - 1) for one in inner))
+
+
+# Reading
+
+
+@dataclass(frozen=True)
+class _Name:
+    """What the name of a tag says. That of a deprecated model has neither number nor stage."""
+
+    tag: str
+    object: str
+    number: str | None
+    stage: str | None
+    undone: bool
+    place: int
+
+
+@dataclass(frozen=True)
+class _Tag:
+    """What an annotated tag says."""
+
+    commit: str
+    at: datetime
+    by: str
+    message: str
+
+
+def versions(repository: Path, model: str, newest: int | None = None) -> list[Version]:
+    """Return the versions of `model` in a clone or mirror, newest first; pre-releases are none.
+
+    Args:
+        newest: So many at most, and the one in production; no others are read.
+    """
+    names = _names(repository, model)
+    return _versions(repository, model, names, _numbers(names)[:newest])
+
+
+def find(repository: Path, model: str, number: str = PRODUCTION) -> Version:
+    """Return one version by number, or the one at stage production.
+
+    Raises:
+        NoVersion: There is none; the message lists what there is.
+    """
+    for version in _versions(repository, model, _names(repository, model), [number]):
+        if number in (version.number, version.stage):
+            return version
+    known = ", ".join(version.name for version in versions(repository, model, 5)[:5])
+    if number == PRODUCTION and known:
+        newest = known.partition(",")[0]
+        raise NoVersion(
+            f"no version of {model} is in production: `luodi promote {newest}` puts the newest there; there is: {known}"
+        )
+    asked = shown(f"{model}@{number}")
+    raise NoVersion(f"no {asked} in the registry; there is: {known or f'no version of {shown(model)} at all'}")
+
+
+def same(known: Iterable[Version], export: str) -> Version | None:
+    """Return the version that is the model of this hash; of several the one in production, then the newest."""
+    # Thousands are not parsed to find one.
+    told = [version for version in known if not isinstance(version.facts, Facts) or export in version.facts.message]
+    found = [version for version in told if version.facts.get("export") == export]
+    return next((version for version in found if version.stage == PRODUCTION), found[0] if found else None)
+
+
+def moves(repository: Path, model: str) -> list[Move]:
+    """Return every move of the stage `production`, in order of their counter: clocks may differ between hosts."""
+    names = _names(repository, model)
+    on = _on_commits(_registrations(repository, names, _numbers(names)))
+    return [
+        Move(name.place, None if name.undone else _put(tag, on), tag.at, tag.by, Facts(tag.message))
+        for name, tag in _in_order(_read(repository, [name for name in names if name.stage == PRODUCTION]))
+    ]
+
+
+def models(repository: Path) -> list[str]:
+    """Return the names of the models that have the tag of a version, sorted."""
+    found = (NAMED.fullmatch(tag) for tag, _ in _listed(repository, "refs/tags"))
+    return sorted({name["model"].replace("=", ":") for name in found if name and name["number"] and not name["undone"]})
+
+
+def next_place(repository: Path, model: str) -> int:
+    """Return the counter of the next move. Take it before you look at production: a move made since then has it."""
+    return max((name.place for name in _names(repository, model)), default=0) + 1
+
+
+def numbers(repository: Path, model: str) -> list[str]:
+    """Return the numbers that tags of `model` have, highest first; those of damaged or withdrawn versions too."""
+    return _numbers(_names(repository, model))
+
+
+def _versions(repository: Path, model: str, names: Sequence[_Name], wanted: Collection[str]) -> list[Version]:
+    """The versions of some numbers, and the one in production, newest first."""
+    if _deprecated(repository, names):
+        return []
+    current = _current(repository, names)
+    registered = _registrations(repository, names, {*wanted, current})
+    return [
+        Version(
+            model, number, tag.commit, tag.at, tag.by, PRODUCTION if number == current else None, Facts(tag.message)
+        )
+        for number in sorted(registered, key=_parts, reverse=True)
+        for tag, active in [registered[number]]
+        if active
+    ]
+
+
+def _names(repository: Path, model: str) -> list[_Name]:
+    """The tags of a model, as GTO names them."""
+    tagged = model.replace(":", "=")
+    found = []
+    for tag, oid in _listed(repository, f"refs/tags/{tagged}@*", f"refs/tags/{tagged}#*"):
+        if (name := NAMED.fullmatch(tag)) and name["model"] == tagged:
+            found.append(_Name(tag, oid, name["number"], name["stage"], bool(name["undone"]), int(name["place"] or 0)))
+    return found
+
+
+def _listed(repository: Path, *patterns: str) -> list[tuple[str, str]]:
+    """Names and objects of tags; git would list nothing at all if it were to look at an object that is gone."""
+    listed = _git(repository, "for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", *patterns)
+    if listed.returncode:
+        said = listed.stderr.decode(errors="replace").strip()
+        raise GitError(f"the tags in {repository} cannot be read: see `git -C {repository} fsck` ({redact(said)})")
+    lines = listed.stdout.decode(errors="replace").splitlines()
+    return [(name, oid) for oid, _, name in (line.partition(" ") for line in lines)]
+
+
+def _git(repository: Path, *arguments: str, given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+    """Run git on what is on its standard input; it changes nothing, and is soon over."""
+    env = {name: value for name, value in os.environ.items() if name not in ELSEWHERE} | {"LC_ALL": "C"}
+    return subprocess.run(["git", *arguments], cwd=repository, env=env, input=given, capture_output=True, check=False)
+
+
+def _numbers(names: Iterable[_Name]) -> list[str]:
+    return sorted({name.number for name in names if name.number}, key=_parts, reverse=True)
+
+
+def _registrations(
+    repository: Path, names: Iterable[_Name], wanted: Collection[str | None]
+) -> dict[str, tuple[_Tag, bool]]:
+    """Number -> the tag that spoke of it last, and whether it registers it or takes it back."""
+    found: dict[str, tuple[_Tag, bool]] = {}
+    tags = _read(repository, [name for name in names if name.number and name.number in wanted])
+    for name, tag in sorted(tags.items(), key=lambda one: (one[1].at, one[0].undone)):
+        found[name.number or ""] = tag, not name.undone
+    return found
+
+
+def _deprecated(repository: Path, names: Sequence[_Name]) -> bool:
+    """Whether the last that was said of the model is that nobody should use it any more."""
+    if all(name.number or name.stage for name in names):
+        return False
+    said = [(tag.at, bool(name.number or name.stage)) for name, tag in _read(repository, names).items()]
+    return bool(said) and not max(said)[1]
+
+
+def _current(repository: Path, names: Sequence[_Name]) -> str | None:
+    """The number of the version in production."""
+    stages = [name for name in names if name.stage == PRODUCTION]
+    for place in sorted({name.place for name in stages}, reverse=True):
+        if moved := _in_order(_read(repository, [name for name in stages if name.place == place])):
+            name, tag = moved[-1]
+            if name.undone:
+                return None
+            said = _registrations(repository, names, _said(tag))
+            if (number := _put(tag, _on_commits(said))) in said:
+                return number
+            return _put(tag, _on_commits(_registrations(repository, names, _numbers(names))))
+    return None
+
+
+def _in_order(tags: Mapping[_Name, _Tag]) -> list[tuple[_Name, _Tag]]:
+    return sorted(tags.items(), key=lambda one: (one[0].place, one[1].at, one[0].undone))
+
+
+def _said(move: _Tag) -> list[str]:
+    """The numbers in the title of a move, which GTO and luodi both write."""
+    return NUMBER.findall(move.message.partition("\n")[0])
+
+
+def _on_commits(registered: Mapping[str, tuple[_Tag, bool]]) -> dict[str, list[str]]:
+    """Commit -> the numbers of the versions on it, first those that stand, first registered first."""
+    on: dict[str, list[str]] = {}
+    for number, (tag, _) in sorted(registered.items(), key=lambda one: (not one[1][1], one[1][0].at)):
+        on.setdefault(tag.commit, []).append(number)
+    return on
+
+
+def _put(move: _Tag, on: Mapping[str, Sequence[str]]) -> str:
+    """The version that a move is to. It names a commit: of several versions there, the one that its title names.
+
+    If that names none, it is the one that was first there: one tagged later does not change what was moved.
+    """
+    there = on.get(move.commit, [move.commit])
+    said = _said(move)
+    return next((number for number in there if number in said), there[0])
+
+
+# Tags as git keeps them
+
+
+def _read(repository: Path, names: Sequence[_Name]) -> dict[_Name, _Tag]:
+    """Read annotated tags of commits. Any other is left out, and told."""
+    found = {}
+    objects = _objects(repository, [name.object for name in names])
+    parsed = [TAGGED.match(content) if kind == "tag" else None for _, kind, content in objects]
+    targets = list({tag["target"].decode(): None for tag in parsed if tag})  # a tag may be of another tag
+    commits = dict(zip(targets, _objects(repository, [f"{one}^{{commit}}" for one in targets]), strict=True))
+    for name, (_, kind, _), tag in zip(names, objects, parsed, strict=True):
+        commit, at = (commits[tag["target"].decode()][0], _moment(tag)) if tag else ("", None)
+        if tag and commit and at:
+            by, message = (tag[part].decode(errors="replace") for part in ("by", "message"))
+            found[name] = _Tag(commit, at, by, message.strip())
+        else:
+            _leave_out(repository, name.tag, kind, commit)
+    return found
+
+
+def _moment(tag: re.Match[bytes]) -> datetime | None:
+    zone = timedelta(hours=int(tag["zone"][:3]), minutes=int(tag["zone"][:1] + tag["zone"][3:]))
+    try:
+        return datetime.fromtimestamp(int(tag["seconds"]), timezone(zone))
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+@functools.cache
+def _leave_out(repository: Path, tag: str, kind: str, commit: str) -> None:
+    """Tell once that a tag cannot be used, and how to be rid of it."""
+    if kind == "":
+        what = "its object is missing or damaged"
+    elif kind != "tag":
+        what = f"it is not annotated: it names a {kind}, and says neither who made it nor what it is"
+    else:
+        what = "git's record of who made it, and when, cannot be read" if commit else "it names no commit that is here"
+    url = _git(repository, "config", f"remote.{REMOTE}.url").stdout.decode(errors="replace").strip()
+    remove = ("push", redact(url), f":refs/tags/{tag}") if url else ("update-ref", "-d", f"refs/tags/{tag}")
+    remedy = shlex.join(["git", "-C", str(repository), *remove])
+    print(f"warning: the tag {tag} is left out: {what}; `{remedy}` removes it", file=sys.stderr)
+
+
+def _objects(repository: Path, asked: Sequence[str]) -> list[tuple[str, str, bytes]]:
+    """Id, type and content of objects; empty where there is none that git can read."""
+    found: list[tuple[str, str, bytes]] = []
+    while len(found) < len(asked):
+        given = "".join(f"{one}\n" for one in asked[len(found) :]).encode()
+        found += _answers(_git(repository, "cat-file", "--batch", "--buffer", given=given).stdout)
+        if len(found) < len(asked):
+            found.append(("", "", b""))  # it gave up at this one, and is to go on after it
+    return found
+
+
+def _answers(output: bytes) -> Iterator[tuple[str, str, bytes]]:
+    """What `git cat-file --batch` said, but for what it could not end."""
+    start = 0
+    while (end := output.find(b"\n", start)) >= 0:
+        oid, *about = output[start:end].decode().split(" ")
+        start = end + 1
+        if len(about) == 2 and about[1].isdigit():
+            end = start + int(about[1])
+            if len(output) <= end:
+                return
+            yield oid, about[0], output[start:end]
+            start = end + 1
+        else:
+            yield "", "", b""
+
+
+# Where the origin's tags are
+
+
+@private()
+def mirror(origin: Origin, runner: Runner) -> Path:
+    """Return a repository with all tags of the origin: itself if it is a folder of this host, else a mirror of it."""
+    here = Path(origin.git)
+    if (here / "HEAD").exists() or (here / ".git").exists():
+        return here
+    path = private_folder(origin.home) / "registry.git"
+    if (path / "HEAD").exists() and not _holds_password(path, origin):
+        try:
+            _follow(origin, path, runner)
+            return path
+        except CommandFailed:
+            pass  # git was killed in it, say, and left a lock, which would keep everybody out: begin anew
+    try:
+        with replacing_folder(path) as folder:
+            workspace.git(origin, runner, folder, "init", "--quiet", "--bare")
+            workspace.git(origin, runner, folder, "config", f"remote.{REMOTE}.url", origin.address)
+            _follow(origin, folder, runner)
+    except CommandFailed as error:
+        said = redact(error.output.strip().rpartition("\n")[2])
+        raise GitError(
+            f"git origin {origin.address} cannot be read: run `git fsck` there, and mend it ({said})"
+        ) from None
+    return path
+
+
+def _holds_password(mirror: Path, origin: Origin) -> bool:
+    """Whether an earlier luodi wrote the password of the origin into the mirror's settings."""
+    return origin.address != origin.git and origin.git in (mirror / "config").read_text(encoding="utf-8")
+
+
+def _follow(origin: Origin, path: Path, runner: Runner) -> None:
+    """Fetch what is new, but for tags that the origin cannot give; to compare is cheaper than to fetch nothing."""
+    theirs = workspace.git(origin, runner, path, "ls-remote", "--quiet", "--refs", origin.address)
+    if sorted(theirs.splitlines()) == sorted(workspace.git(origin, runner, path, "for-each-ref", REFS).splitlines()):
+        return
+    options = ("--quiet", "--prune", "--force", "--no-write-fetch-head")
+    lost: list[str] = []
+    while True:
+        try:
+            without = (f"^refs/tags/{tag}" for tag in lost)
+            workspace.git(origin, runner, path, "fetch", *options, origin.address, "+refs/*:refs/*", *without)
+            return
+        except CommandFailed as error:
+            more = damaged_tags(theirs, error.output)
+            if not more or more[0] in lost:
+                raise
+            for tag in more:
+                _tell_lost(origin.address, tag)
+            lost += more
+
+
+@functools.cache
+def _tell_lost(address: str, tag: str) -> None:
+    remove = shlex.join(["git", "update-ref", "-d", f"refs/tags/{tag}"])
+    print(
+        f"warning: the tag {tag} is left out: its object is missing or damaged in {redact(address)}; "
+        f"`{remove}` there removes it",
+        file=sys.stderr,
+    )
+
+
+def damaged_tags(refs: str, said: str) -> list[str]:
+    """Return the tags that git gave up at, by what it said; none if it was at something else.
+
+    Args:
+        refs: Ids and names, as `git ls-remote` lists them.
+    """
+    for found in DAMAGED.finditer(said):
+        if tags := [found["tag"]] if found["tag"] else re.findall(rf"^{found['object']}\trefs/tags/(.+)$", refs, re.M):
+            return tags
+    return []
+
+
+@private()
+def set_aside(origin: Origin) -> None:
+    """Take tags that git cannot read out of the embedded origin: for one of them it refuses every push, or every clone.
+
+    What they were is kept beside it, and told.
+
+    Raises:
+        GitError: Something else than a tag is damaged.
+    """
+    bare = Path(origin.git)
+    while bare == origin.home / "origin.git":
+        read = _git(bare, "rev-list", "--no-walk", "--quiet", "--all")
+        if not read.returncode:
+            return
+        refs = _git(bare, "for-each-ref", REFS).stdout
+        if not (tags := damaged_tags(refs.decode(errors="replace"), read.stderr.decode(errors="replace"))):
+            raise GitError(
+                f"{bare} is damaged, and no tag is the reason: see `git -C {bare} fsck`, or restore a backup"
+            )
+        tag = tags[0]
+        kept = origin.home / "damaged" / tag
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if (bare / "refs" / "tags" / tag).is_file():
+            (bare / "refs" / "tags" / tag).replace(kept)
+        else:
+            write_text(kept, dict(_listed(bare, f"refs/tags/{tag}"))[tag])
+            _git(bare, "update-ref", "-d", f"refs/tags/{tag}")
+        print(f"warning: the tag {tag} is damaged: what is left of it was moved from {bare} to {kept}", file=sys.stderr)
+
+
+@private()
+def fetch(origin: Origin, version: Version, runner: Runner) -> Path:
+    """Return a local folder with `export` and `sample.json` of a version.
+
+    They are checked against the hashes in its dvc.lock when they come; later `export` is, against the tag.
+
+    Raises:
+        ArtifactError: The version has no such output: another luodi made it.
+        RegistryError: The files do not match their hashes.
+        RemoteError: The DVC remote cannot be used.
+    """
+    folder = origin.home / "models" / version.name
+    if (folder / "export").is_dir() and folder_checksum(folder / "export") == version.facts.get("export"):
+        return folder
+    set_aside(origin)
+    with opened(origin, version, runner, "export", "sample") as clone, replacing_folder(folder) as temporary:
+        paths = ModelPaths(clone.root, version.model)
+        shutil.copytree(paths.export, temporary / "export")
+        shutil.copyfile(paths.sample, temporary / "sample.json")
+    return folder
+
+
+@contextmanager
+def opened(
+    origin: Origin, version: Version, runner: Runner, *names: str, own_cache: bool = False
+) -> Iterator[Workspace]:
+    """Yield a clone at the commit of `version` with some of its outputs, each checked against its hash.
+
+    Args:
+        names: Of properties of ModelPaths, such as "export".
+        own_cache: What is there comes from the remote, not from a cache of this host.
+
+    Raises:
+        ArtifactError: The version has no such output: another luodi made it.
+        RegistryError: The files do not match their hashes.
+        RemoteError: The DVC remote cannot be used.
+    """
+    if "export" not in version.facts:
+        raise RegistryError(
+            f"{version.name} was tagged by hand: its tag does not say which files it is; "
+            f"promote a version that landed, see `luodi models list {version.model}`"
+        )
+    with workspace.clone(origin, version.commit, runner, own_cache) as clone:
+        paths = [getattr(ModelPaths(Path(), version.model), name) for name in names]
+        _require_recorded(clone, version, paths)
+        tags = f"`git fetch --tags {shlex.quote(origin.address)} && dvc push --all-tags`"
+        clone.pull(*map(str, paths), mend=f"{tags} in a checkout whose DVC cache has it")
+        yield clone
+
+
+def _require_recorded(clone: Workspace, version: Version, paths: list[Path]) -> None:
+    """Raise unless the dvc.lock of a version names the outputs, and is itself what the version's tag says."""
+    entries = locks.of_model(locks.read(clone.lock), version.model)
+    known = {path for stage in entries for path in locks.outputs(entries, stage)}
+    if missing := [str(path) for path in paths if path.as_posix() not in known]:
+        raise ArtifactError(
+            f"{version.name} has no {', '.join(missing)}: its dvc.lock does not name it, another luodi made it; "
+            "register the model again"
+        )
+    if export_hash(entries, version.model) != version.facts["export"]:
+        raise RegistryError(
+            f"{version.name} does not match its tag: its dvc.lock or its tag was changed; promote another version"
+        )
+
+
+def export_hash(entries: locks.Entries, model: str) -> str:
+    """Return the MD5 of the exported model's folder in lock entries: the identity of a model."""
+    paths = ModelPaths(Path(), model)
+    return locks.outputs(entries, f"train@{model}")[paths.export.as_posix()]
+
+
+def next_number(previous: str | None, change: str) -> str:
+    """Return the version after `previous`: v1.0.0 first, then `change` (major, minor, patch) counts up."""
+    if previous is None:
+        return "v1.0.0"
+    major, minor, patch = _parts(previous)
+    bumped = {"major": (major + 1, 0, 0), "minor": (major, minor + 1, 0), "patch": (major, minor, patch + 1)}
+    return "v" + ".".join(map(str, bumped[change]))
+
+
+def change(before: locks.Entries, after: locks.Entries, model: str) -> str:
+    """Return what a version's number says of it: new labels major, new params or code minor, new data patch."""
+
+    def params(entries: locks.Entries) -> Any:
+        mine = locks.of_model(entries, model).values()
+        return [entry.get("params") for entry in mine]
+
+    def code(entries: locks.Entries) -> Any:
+        mine = locks.of_model(entries, model).values()
+        deps = (dep for entry in mine for dep in entry.get("deps", ()))
+        return sorted({(dep["path"], dep["md5"]) for dep in deps if dep["path"].startswith("src/")})
+
+    if _labels(before, model) != _labels(after, model):
+        return "major"
+    return "patch" if (params(before), code(before)) == (params(after), code(after)) else "minor"
+
+
+def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested params with dotted keys: {"train": {"epochs": 3}} is {"train.epochs": 3}."""
+    found: dict[str, Any] = {}
+    for key, value in params.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return a line for each param that differs: "train.epochs 3 -> 4", with "none" where it is not there."""
+    old, new = flat(before), flat(after)
+    return [
+        f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}"
+        for name in sorted({*old, *new})
+        if old.get(name, "none") != new.get(name, "none")
+    ]
+
+
+def _labels(entries: locks.Entries, model: str) -> Any:
+    params = entries.get(f"train@{model}", {}).get("params", {}).get("params.yaml", {})
+    return params.get(f"models.{model}.labels")
+
+
+def _parts(number: str) -> tuple[int, int, int]:
+    major, minor, patch = number.removeprefix("v").split(".")
+    return int(major), int(minor), int(patch)

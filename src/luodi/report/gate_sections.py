@@ -1,0 +1,298 @@
+"""What the gate decided of a challenger, in sections for the model card, the comparison page and the approval."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from luodi.report.document import Cell, Drawing, Section, Table, Tone, change, gap, pairs, span
+from luodi.report.formatting import (
+    FIGURES,
+    MISSING,
+    at,
+    between,
+    chance,
+    count,
+    four,
+    known,
+    level,
+    number,
+    part,
+    percent,
+    points,
+    settings,
+    share,
+    text,
+    texts,
+    value,
+)
+
+Facts = Mapping[str, Any]
+
+VERDICTS: dict[str, Tone] = {"promote": "good", "hold": "bad", "insufficient evidence": "warn", "unchanged": "good"}
+NONE = "none in production"
+
+
+def champion(decision: Facts) -> str:
+    """Name the champion that the decision was made against."""
+    return NONE if "champion" in decision and decision["champion"] is None else text(at(decision, "champion"))
+
+
+def metric(decision: Facts) -> str:
+    """Name the metric that decides."""
+    name = text(at(decision, "rule", "metric"))
+    return FIGURES[name][0].lower() if name in FIGURES else name
+
+
+def verdict(decision: Facts) -> dict[str, str]:
+    """Return the verdict with its tone, what it means, and the figures behind it."""
+    word = text(at(decision, "verdict"))
+    return {
+        "tone": VERDICTS.get(word, "warn"),
+        "word": f"Verdict {MISSING}" if word == MISSING else word.capitalize(),
+        "meaning": _meanings(decision).get(word, ""),
+        "evidence": _evidence(decision),
+    }
+
+
+def _meanings(decision: Facts) -> dict[str, str]:
+    """Say what each verdict would mean here."""
+    name = champion(decision) if at(decision, "champion") else ""
+    better, worse = _claims(name or "the champion", value(at(decision, "rule", "margin")))
+    difference = at(decision, "comparison", "difference")
+    missed = known(at(difference, "high")) and difference["high"] < value(at(decision, "rule", "margin"))
+    alone = f"could not be compared with {name}" if name else "had no champion to be compared with"
+    proof = f"is proven {better}" if part(decision, "comparison") else alone
+    doubt = f"These test rows cannot tell whether it is {better}" if part(decision, "comparison") else f"It {alone}"
+    return {
+        "promote": f"It {proof}, keeps every rule, and may land.",
+        "hold": f"It may not land: it {f'is proven {worse}' if missed else 'breaks a rule'}.",
+        "insufficient evidence": f"{doubt}: it does not land by itself.",
+        "unchanged": f"It is {name or 'the champion'} itself: there is nothing to compare and nothing new to land.",
+    }
+
+
+def _claims(name: str, margin: float) -> tuple[str, str]:
+    """Say what a difference above the margin proves, and what one below it does."""
+    if margin < 0:
+        return (
+            f"no worse than {name} by more than the margin allows",
+            f"worse than {name} by more than the margin allows",
+        )
+    if margin > 0:
+        return f"better than {name} by more than the margin", f"not to be better than {name} by the margin"
+    return f"better than {name}", f"worse than {name}"
+
+
+def _evidence(decision: Facts) -> str:
+    """Say the difference that decides, and where its interval lies."""
+    compared, rule = part(decision, "comparison"), part(decision, "rule")
+    difference, name = at(compared, "difference"), text(at(rule, "metric"))
+    if not known(at(difference, "value")):
+        return ""
+    ours, theirs = (four(at(compared, "metrics", name, who, "value")) for who in ("challenger", "champion"))
+    said = (
+        f"{FIGURES[name][0] if name in FIGURES else name} {ours} against the champion's {theirs}: a difference "
+        f"of {_points(difference)}, at confidence {level(at(rule, 'confidence'))}."
+    )
+    side, margin = _side(difference, at(rule, "margin")), number(at(rule, "margin"), "{:g}", 100)
+    return f"{said} The interval {side} the margin of {margin} points." if side else said
+
+
+def _points(difference: Any) -> str:
+    return f"{points(difference['value'])} points ({between(difference, '{:+.2f}', 100, ' to ')})"
+
+
+def _side(difference: Any, margin: Any) -> str:
+    low, high = at(difference, "low"), at(difference, "high")
+    if not (known(low) and known(high) and known(margin)):
+        return ""
+    if low > margin:
+        return "lies above"
+    return "lies below" if high < margin else "holds"
+
+
+def tiles(decision: Facts) -> list[tuple[str, str]]:
+    """Return the figures at the head of the comparison page, each with its name; none without a comparison."""
+    found = part(decision, "comparison")
+    tiles = [
+        (count(at(found, "rows")), "Test rows scored by both"),
+        (count(at(found, "excluded")), "Left out: the champion was trained on them"),
+        (points(at(found, "difference", "value")), "Points of difference"),
+        (f"p {chance(at(found, 'mcnemar', 'p'))}", "Exact McNemar test"),
+    ]
+    return tiles if found else []
+
+
+def compared(decision: Facts) -> Section | None:
+    """Metrics beside the champion's or, where there is none, beside the linear baseline's."""
+    found, metrics, rule = (part(decision, name) for name in ("comparison", "metrics", "rule"))
+    if found:
+        rows, confidence = count(at(found, "rows")), level(at(rule, "confidence"))
+        lead = f"Both on the same test rows, by the same code. Rows: {rows}; confidence of the intervals: {confidence}."
+        margins = {text(at(rule, "metric")): at(rule, "margin")}
+        return Section("Metrics", lead, tables=[_figures(part(found, "metrics"), "challenger", "champion", margins)])
+    lead = f"Beside the linear baseline, fitted on the same train rows. Test rows: {count(at(metrics, 'rows'))}."
+    return Section("Metrics", lead, tables=[beside_baseline(metrics)]) if metrics else None
+
+
+def rules(decision: Facts) -> Section:
+    """Each rule of the gate: what it expects, what it found, whether it holds."""
+    checks = at(decision, "checks")
+    rows = [_check(one) for one in checks] if isinstance(checks, list | tuple) else []
+    table = Table(rows, ("Rule", "Expected", "Found", "Result"))
+    return Section("Rules", tables=[table] if rows else [], note="" if rows else f"Rules: {MISSING}.")
+
+
+def _check(check: Any) -> tuple[Cell, ...]:
+    passed = at(check, "passed")
+    result = Cell(MISSING)
+    if isinstance(passed, bool):
+        result = Cell("holds", tone="good") if passed else Cell("fails", tone="bad")
+    return (*(Cell(text(at(check, name))) for name in ("name", "expected", "found")), result)
+
+
+def slices(decision: Facts) -> Section | None:
+    """Accuracy of both on parts of the test rows, beside the guardrail; None without a comparison."""
+    found, rule = at(decision, "comparison", "slices"), part(decision, "rule")
+    if not isinstance(found, list | tuple) or not found:
+        return None
+    most = at(rule, "max_slice_loss")
+    limit = -most if known(most) else None
+    reach = max(abs(value(one)) for one in (limit, *(at(each, "difference") for each in found)))
+    guards = [_guard(at(one, "judged"), at(one, "difference"), limit) for one in found]
+    table = Table(
+        [_slice(one, guard) for one, guard in zip(found, guards, strict=True)],
+        ("Slice", "Rows", "Challenger", "Champion", "Points", "Guardrail"),
+        4,
+        [_from_zero(at(one, "difference"), guard.tone, limit, reach) for one, guard in zip(found, guards, strict=True)],
+        "Difference, zero and limit",
+    )
+    lead = (
+        f"Accuracy on parts of the test rows. No slice of at least {count(at(rule, 'min_slice_rows'))} rows may lose "
+        f"more than {number(most, '{:g}', 100)} points."
+    )
+    return Section("Slices", lead, tables=[table])
+
+
+def _slice(one: Any, guard: Cell) -> tuple[Cell, ...]:
+    shares = (Cell(percent(at(one, who))) for who in ("challenger", "champion"))
+    name = Cell(f"{text(at(one, 'by'))} {text(at(one, 'name'))}")
+    return (name, Cell(count(at(one, "rows"))), *shares, Cell(points(at(one, "difference"))), guard)
+
+
+def _guard(judged: Any, difference: Any, limit: float | None) -> Cell:
+    if judged is False:
+        return Cell("too few rows")
+    if judged is not True or limit is None or not known(difference):
+        return Cell(MISSING)
+    return Cell("loses too much", tone="bad") if difference < limit else Cell("holds", tone="good")
+
+
+def _from_zero(difference: Any, tone: Tone, limit: float | None, reach: float) -> Drawing | None:
+    ends = {"low": min(value(difference), 0), "value": difference, "high": max(value(difference), 0)}
+    return gap(ends, "bad" if tone == "bad" else "", limit, reach)
+
+
+def noted(decision: Facts) -> list[str]:
+    """Return what the gate remarked on its comparison."""
+    return list(dict.fromkeys([*texts(decision, "notes"), *texts(decision, "comparison", "notes")]))
+
+
+def notes(decision: Facts) -> Section | None:
+    """The same as a section, None if there is nothing to say."""
+    return Section("Notes", items=found) if (found := noted(decision)) else None
+
+
+def rule(decision: Facts) -> Section:
+    """The settings that the gate judged by."""
+    rows = list(settings(part(decision, "rule")))
+    note = "" if rows else f"Settings of the gate: {MISSING}."
+    return Section("Settings of the gate", tables=[pairs(rows)] if rows else [], note=note)
+
+
+def mcnemar(decision: Facts) -> dict[str, Any] | None:
+    """Return the 2 x 2 table as rows of (count, percentage, share of all rows from 0 to 1), and the chance p."""
+    table = part(decision, "comparison", "mcnemar")
+    both, challenger, champion, neither = (at(table, who) for who in ("both", "challenger", "champion", "neither"))
+    whole = sum(map(value, (both, challenger, champion, neither)))
+
+    def cells(*counts: Any) -> list[tuple[str, str, float]]:
+        return [(count(one), share(one, whole), value(one) / (whole or 1)) for one in counts]
+
+    found = {
+        "rows": [("Challenger right", cells(both, challenger)), ("Challenger wrong", cells(champion, neither))],
+        "only": (count(challenger), count(champion)),
+        "p": chance(at(table, "p")),
+    }
+    return found if table else None
+
+
+def plot(decision: Facts) -> dict[str, Any] | None:
+    """Return the interval of the difference, zero and the margin as places from 0 to 1 on an axis with ticks."""
+    figure, margin = at(decision, "comparison", "difference"), at(decision, "rule", "margin")
+    ends = [at(figure, name) for name in ("low", "value", "high")]
+    if not all(map(known, ends)):
+        return None
+    inside: list[float] = [0.0, *ends, value(margin)]
+    pad = 0.12 * (max(inside) - min(inside)) or 0.01
+    start, width = min(inside) - pad, max(inside) - min(inside) + 2 * pad
+
+    def place(one: float) -> float:
+        return (one - start) / width
+
+    return {
+        **dict(zip(("low", "value", "high"), map(place, ends), strict=True)),
+        "zero": place(0),
+        "margin": place(margin) if known(margin) else None,
+        "ticks": [(place(one), number(one, "{:+g}", 100) if one else "0") for one in _ticks(start, width)],
+        "label": _points(figure),
+        "tone": {"lies above": "good", "lies below": "bad"}.get(_side(figure, margin), "warn"),
+    }
+
+
+def _ticks(start: float, width: float) -> list[float]:
+    """Return three to six round numbers between `start` and `start` + `width`."""
+    power = 10.0 ** math.floor(math.log10(width / 5))
+    step = next(size * power for size in (1, 2, 5, 10) if size * power >= width / 5.01)
+    places = range(math.ceil(start / step), math.floor((start + width) / step) + 1)
+    return [round(place * step, 12) for place in places]
+
+
+def beside_baseline(metrics: Facts) -> Table:
+    """The figures of metrics.json: the model's, the baseline's, their difference."""
+    who = ("model", "baseline", "difference")
+    names = dict.fromkeys(name for one in who for name in part(metrics, one))
+    figures = {name: {one: at(metrics, one, name) for one in who} for name in names}
+    return _figures(figures, "model", "baseline")
+
+
+def _figures(figures: Facts, first: str, second: str, margins: Facts | None = None) -> Table:
+    """A line for each figure {first, second, difference}; `margins` is {figure: what its difference must exceed}."""
+    names = [*FIGURES, *sorted(name for name in figures if name not in FIGURES)]
+    rows, drawn = [], []
+    for name in names:
+        title, better, meaning = FIGURES.get(name, (text(name), 0, ""))
+        difference = at(figures, name, "difference")
+        standing = _standing(difference, better)
+        values = [span(at(figures, name, one)) for one in (first, second)]
+        rows.append((Cell(title, below=meaning), *values, change(difference), standing))
+        drawn.append(gap(difference, standing.tone, at(margins, name)))
+    head = ("Metric", first.capitalize(), second.capitalize(), "Difference", f"The {first} is")
+    return Table(rows, head, 3, drawn, "Beside zero", stacked=True)
+
+
+def _standing(difference: Any, better: int) -> Cell:
+    """Say whether an interval leaves out zero; `better` is 1 or -1, the sign of what is better."""
+    low, high = at(difference, "low"), at(difference, "high")
+    if not (known(low) and known(high)):
+        return Cell(MISSING)
+    if not better:
+        return Cell("–")  # a figure of which this page does not know what is better
+    ends = sorted((low * better, high * better))
+    if ends[0] > 0:
+        return Cell("better", tone="good")
+    return Cell("worse", tone="bad") if ends[1] < 0 else Cell("no clear difference", tone="warn")
+
+
+ALL = (rules, compared, slices, notes, rule)
+"""Of the page of a comparison, in its order."""

@@ -1,0 +1,337 @@
+"""Add a model to the checkout: its shards, its block in params.yaml and the DVC pointer; all of it or nothing."""
+
+import codecs
+import fcntl
+import json
+import math
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from luodi import config, yaml12
+from luodi.config import CLASSES, YAML_WORDS
+from luodi.data import builtin_datasets, importing, statistics, tables
+from luodi.errors import BrokenData, DataError, MissingData, ParamsError, WrongValue
+from luodi.files import private, private_folder, replacing
+from luodi.project import workspace
+from luodi.project.origin import EMBEDDED
+from luodi.project.paths import PARAMS, ModelPaths
+from luodi.system.processes import Runner
+from luodi.terminal import shown, visible
+
+LABEL = 255  # characters, as params.yaml allows: what is longer is no label
+SAMPLE = 2000  # images looked at for the limits
+LONGEST_SIDE = 64  # pixels that a network is given of a large image: two cores train on it in minutes
+SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
+UNSTATED = "not stated"
+
+PLAIN = re.compile(r"[A-Za-z_\u4e00-\u9fff][\w\u4e00-\u9fff-]*")
+
+Settings = dict[str, Any]
+
+
+def add_texts(
+    root: Path,
+    name: str,
+    source: Path,
+    runner: Runner,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    encoding: str | None = None,
+) -> str:
+    """Add a text model from a CSV, JSONL or Parquet file; return what was done and what comes next.
+
+    Args:
+        text, label: Columns; None guesses them by their names.
+        encoding: Of CSV and JSONL; None is UTF-8.
+
+    Raises:
+        DataError: The file cannot be used.
+        ParamsError: The name is taken or no name, or params.yaml cannot be extended.
+    """
+    encoding = encoding if encoding and codecs.lookup(encoding).name != "utf-8" else tables.UTF8
+    with _adding(root, name) as staging, _hint():
+        text, label = importing.choose_columns(tables.columns(source, encoding), text, label, str(source))
+        seen = statistics.TextTraits()
+        rows = importing.texts(source, text, label, encoding)
+        shards = _store(rows, staging, "text", source, seen)
+        where = f"{shown(source)}, column `{shown(label, 60)}`"
+        _require_labels(seen, where, "name another with --label-column")
+        model, settings = nearest(root, "text", len(seen.labels))
+        block = _limited(settings, seen, _text_limits(settings, seen))
+        _commit(root, name, block, staging, runner)
+    return _message(
+        name, seen, shards, model, f"texts of column `{shown(text, 60)}`, labels of column `{shown(label, 60)}`"
+    )
+
+
+def add_images(root: Path, name: str, source: Path, runner: Runner) -> str:
+    """Add an image model from a folder of CLASS/*.png or *.jpg; return what was done and what comes next.
+
+    Raises:
+        DataError: The folder cannot be used.
+        ParamsError: The name is taken or no name, or params.yaml cannot be extended.
+    """
+    with _adding(root, name) as staging:
+        files = importing.labelled_images(source)
+        look = statistics.look(data for data, _ in importing.images(files[:: math.ceil(len(files) / SAMPLE)]))
+        if look is None:
+            raise BrokenData(f"{source}: no image looked at can be decoded: expected PNG or JPEG files; convert them")
+        seen = statistics.Traits()
+        shards = _store(importing.images(files), staging, "image", source.resolve(), seen)
+        _require_labels(seen, f"{source}, folders", "make a folder for each class")
+        model, settings = nearest(root, "image", len(seen.labels))
+        block = _limited(settings, seen, _image_limits(settings, look))
+        _commit(root, name, block, staging, runner)
+    size = "{height} x {width} x {channels}".format_map(block["preprocess"])
+    return _message(name, seen, shards, model, f"images, brought to {size} (height, width, channels)")
+
+
+@contextmanager
+def _hint() -> Iterator[None]:
+    try:
+        yield
+    except tables.NotText as error:
+        problem = str(error).rpartition(": ")[0]
+        raise BrokenData(f"{problem}: name its encoding, for example --encoding gb18030 for GBK") from None
+
+
+def nearest(root: Path, modality: str, classes: int) -> tuple[str, Settings]:
+    """Return the model of `modality` in params.yaml with the nearest number of classes, and its block.
+
+    Raises:
+        ParamsError: There is none.
+    """
+    models = config.load(root / PARAMS).models
+    alike = [name for name, block in models.items() if block.modality == modality]
+    if not alike:
+        raise ParamsError(
+            f"{PARAMS} has no {modality} model to take settings from: restore one that was there "
+            f"(`git log -p -- {PARAMS}`), and add again"
+        )
+    name = min(alike, key=lambda name: abs(len(models[name].labels) - classes))
+    settings: Settings = config.read(root / PARAMS)["models"][name]
+    return name, settings
+
+
+def _limited(settings: Settings, seen: statistics.Traits, limits: Mapping[str, Settings]) -> Settings:
+    """`settings` of another model with the labels and limits that the data gives."""
+    repeated, contradicting = seen.repeats()
+    of_any = {
+        "validate": {
+            "min_rows": max(1, seen.rows // 2),
+            "max_duplicate_share": _up(min(1, 1.5 * repeated + 0.05)),
+            "max_contradictions": 2 * contradicting + 10,
+            "min_class_share": _down(min(seen.class_shares) / 2),
+        },
+        "preprocess": {"shares": SHARES},
+        # What always answering the largest class scores.
+        "gate": {"minimum": _up(max(seen.class_shares))},
+        "card": {"intended_use": UNSTATED, "licence": UNSTATED, "limits": []},
+    }
+    settings["preprocess"].pop("test_source", None)  # of the other model's data
+    for part in (of_any, limits):
+        for block, values in part.items():
+            settings[block] |= values
+    return settings | {"labels": seen.labels}
+
+
+def _text_limits(settings: Settings, seen: statistics.TextTraits) -> dict[str, Settings]:
+    longest = seen.length(0.999)
+    chinese = seen.chinese / max(seen.letters, 1)
+    kept = min(settings["preprocess"]["max_length"], max(16, longest))
+    return {
+        "validate": {
+            "min_length": 1,
+            "max_length": max(settings["validate"]["max_length"], 2 * longest),
+            "min_chinese_share": _down(chinese / 2),
+        },
+        "preprocess": {"max_length": kept},
+    }
+
+
+def _image_limits(settings: Settings, look: statistics.Look) -> dict[str, Settings]:
+    smallest, largest = int(look.sides.min()), int(look.sides.max())
+    height, width = look.median
+    scale = min(1, LONGEST_SIDE / max(height, width))
+    return {
+        "validate": {
+            "min_side": max(1, smallest // 2),
+            "max_side": max(settings["validate"]["max_side"], 2 * largest),
+            "min_intensity": _down(look.intensity / 2),
+            "max_intensity": _up((1 + look.intensity) / 2),
+        },
+        "preprocess": {
+            "height": max(8, round(scale * height)),
+            "width": max(8, round(scale * width)),
+            "channels": 3 if look.coloured > 0.01 else 1,
+        },
+    }
+
+
+def _down(share: float) -> float:
+    return math.floor(1000 * share) / 1000
+
+
+def _up(share: float) -> float:
+    return min(1.0, math.ceil(1000 * share) / 1000)
+
+
+def _require_labels(seen: statistics.Traits, where: str, remedy: str) -> None:
+    found = seen.labels
+    if not 2 <= len(found) <= CLASSES:
+        some = ", ".join(shown(label, 40) for label in found[:5]) or "none"
+        raise BrokenData(f"{where}: expected 2 to {CLASSES:,} labels, found {len(found):,} ({some}); {remedy}")
+    if len(longest := max(found, key=len)) > LABEL:
+        raise BrokenData(
+            f"{where}: expected labels of at most {LABEL} characters, found one of {len(longest):,} "
+            f"({shown(longest, 60)}); {remedy}"
+        )
+
+
+def _store(rows: Iterator[importing.Row], staging: Path, modality: str, source: Path, seen: statistics.Traits) -> int:
+    """Write the shards into `staging`/data and measure what goes by; return their number."""
+    folder = staging / "data"
+    folder.mkdir()
+    with importing.Writer(folder, modality, source.name) as writer:
+        for batch in importing.batches(rows, str(source)):
+            writer.write(batch)
+            seen.add(batch)
+    return writer.shards
+
+
+@contextmanager
+def _adding(root: Path, name: str) -> Iterator[Path]:
+    """Check that `name` can be added, then yield an empty folder to prepare it in, removed after."""
+    config.require_name(name)
+    paths = ModelPaths(root, name)
+    if name in config.load(paths.params).models:
+        raise WrongValue(f"{PARAMS} has a model {name} already: choose another name, or add shards to {paths.data}")
+    if paths.data.exists():
+        raise DataError(f"{paths.data} exists, though {PARAMS} has no model {name}: move it away, and add again")
+    _require_data(root)
+    staging = private_folder(root / EMBEDDED) / "adding"
+    with private():
+        lock = (staging.parent / "adding.lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError("another `luodi add` runs in this checkout: wait for it to end") from None
+        shutil.rmtree(staging, ignore_errors=True)  # of one that was killed
+        staging.mkdir()
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _require_data(root: Path) -> None:
+    """The pointer covers all of data/: recording it while a part is away would drop that part."""
+    data, pointer = root / "data", root / "data.dvc"
+    if pointer.exists() and not data.exists():
+        raise MissingData(
+            f"{data} is away, though {pointer.name} records it: bring it back with `dvc pull`, or "
+            "with `luodi fetch` if all of it is embedded datasets"
+        )
+    if pointer.exists():
+        builtin_datasets.verify(data, pointer)
+
+
+def _commit(root: Path, name: str, block: Settings, staging: Path, runner: Runner) -> None:
+    """Put everything in its place; on any error take everything back."""
+    paths = ModelPaths(root, name)
+    params = _extended(paths.params, name, block, staging)
+    kept = [(path, path.read_bytes() if path.exists() else None) for path in _written(root)]
+    made_data = not paths.data.parent.exists()
+    try:
+        paths.data.parent.mkdir(exist_ok=True)
+        (staging / "data").rename(paths.data)
+        with replacing(paths.params) as temporary:
+            temporary.write_bytes(params)
+        workspace.dvc(runner, root, "add", "data")
+    except BaseException:
+        shutil.rmtree(paths.data.parent if made_data else paths.data, ignore_errors=True)
+        for path, content in kept:
+            _put_back(path, content)
+        raise
+
+
+def _written(root: Path) -> list[Path]:
+    return [root / PARAMS, root / "data.dvc", root / ".gitignore"]
+
+
+def _put_back(path: Path, content: bytes | None) -> None:
+    if content is None:
+        path.unlink(missing_ok=True)
+    elif path.read_bytes() != content:
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+
+
+def _extended(path: Path, name: str, block: Settings, staging: Path) -> bytes:
+    """Return the bytes of params.yaml with the block behind them, proven to add this model and change no other.
+
+    Raises:
+        ParamsError: The file is not laid out so that a block can be appended.
+    """
+    before = path.read_bytes()
+    text = before.decode("utf-8-sig")
+    after = before + (b"" if text.endswith("\n") else b"\n") + _render(name, block, _indent(text)).encode()
+    draft = staging / PARAMS
+    draft.write_bytes(after)
+    expected = config.load(path).models | config.parse({"models": {name: block}}, PARAMS).models
+    try:
+        same = config.load(draft).models == expected
+    except ParamsError:
+        same = False
+    if not same:
+        raise ParamsError(
+            f"no block can be appended to {path}: expected a mapping `models:` in block style at its end; write it so"
+        )
+    return after
+
+
+def _indent(text: str) -> int:
+    """Spaces in front of the names of models."""
+    first = next(iter(yaml12.parse(text)["models"]))
+    return yaml12.find(text, ["models", first])[1] - 1
+
+
+def _render(name: str, block: Settings, indent: int) -> str:
+    """The block as YAML, a line a setting."""
+    lines = ["", f"{name}:"]
+    for key, value in block.items():
+        if isinstance(value, dict):
+            lines += ["", f"  {key}:", *(f"    {inner}: {_flow(one)}" for inner, one in value.items())]
+        else:
+            lines.append(f"  {key}: {_flow(value)}")
+    return "".join(" " * indent * bool(line) + line + "\n" for line in lines)
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, str) and not (PLAIN.fullmatch(value) and value.lower() not in YAML_WORDS):
+        return visible(json.dumps(value, ensure_ascii=False))  # Python's escapes and JSON's are YAML's
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _message(name: str, seen: statistics.Traits, shards: int, model: str, what: str) -> str:
+    counts = ", ".join(f"{shown(label, 40)} {count:,}" for label, count in seen.counts.most_common(8))
+    more = f", and {len(seen.counts) - 8} more" if len(seen.counts) > 8 else ""
+    return (
+        f"added {name}: {seen.rows:,} rows, {what}\n"
+        f"  {len(seen.counts)} classes: {counts}{more}\n"
+        f"  data/{name}: {shards} shard(s), recorded in data.dvc\n"
+        f"  {PARAMS}: block {name}, limits from the data, the rest from {model}; look it over\n"
+        "next:\n"
+        f"  git add data.dvc {PARAMS} && git commit -m 'Add {name}'\n"
+        f"  luodi run {name}"
+    )

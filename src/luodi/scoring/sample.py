@@ -1,0 +1,54 @@
+"""Some inputs and what a model says of them, kept with each version: it is proven again before it takes over."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from luodi.errors import RegistryError
+from luodi.files import read_json, write_json
+from luodi.scoring.inference import Classifier
+
+ROWS = 32
+DIGITS = 4  # of the probabilities kept: other processors round the rest differently
+TOLERANCE = 10.0**-DIGITS
+
+
+def write(path: Path, classifier: Classifier, items: list[Any]) -> None:
+    """Write up to `ROWS` texts or images, spread over `items`, and the probabilities that `classifier` gives them.
+
+    JSON: "texts" or, in base64, "images"; "probabilities" [rows][classes]. Parquet would import pandas for a second.
+    """
+    chosen = [items[place] for place in np.linspace(0, len(items) - 1, min(ROWS, len(items))).astype(int)]
+    given = classifier.probabilities(chosen).astype(np.float64).round(DIGITS)
+    if isinstance(chosen[0], bytes):
+        kept: dict[str, Any] = {"images": [base64.b64encode(image).decode() for image in chosen]}
+    else:
+        kept = {"texts": chosen}
+    write_json(path, kept | {"probabilities": given.tolist()})
+
+
+def check(path: Path, classifier: Classifier, name: str) -> int:
+    """Let the classifier of version `name` predict the sample again; return its number of rows.
+
+    Raises:
+        RegistryError: The sample cannot be read, or an answer is not what it was.
+    """
+    try:
+        kept = read_json(path)
+        items = kept["texts"] if "texts" in kept else [base64.b64decode(image) for image in kept["images"]]
+        expected = np.array(kept["probabilities"], np.float64)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RegistryError(
+            f"the sample of {name} cannot be read ({error!r}): its files were changed; "
+            f"remove {path.parent}, and run it again"
+        ) from None
+    given = classifier.probabilities(items)
+    if expected.shape != given.shape or not np.allclose(given, expected, rtol=0, atol=TOLERANCE):
+        raise RegistryError(
+            f"{name} does not predict its sample as it did when it was registered: expected equal probabilities on "
+            f"{len(items)} rows; its files, or ONNX Runtime, have changed: remove {path.parent} and run it again, or "
+            "install the pinned requirements (`make install`)"
+        )
+    return len(items)
