@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help install data run repro test proofs up lock lint clean cluster-up cluster-run cluster-down test-cluster
+.PHONY: help install data run repro check test proofs up lock lint clean cluster-up cluster-run cluster-down test-cluster
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -53,6 +53,9 @@ test-cluster: $(VENV)/.dev data ## the cluster for real, and faults in its parts
 	@tests/cluster/engine
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m cluster --verbose --capture=no --durations=0 tests/cluster
 
+check: lint ## style, types, imports and the quick tests, in a minute or two
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --quiet --numprocesses 2 -m 'not slow and not cluster and not proof' tests/unit tests/test_architecture.py tests/test_docs.py
+
 test: $(VENV)/.dev data ## every test but the cluster's and the long proofs
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
@@ -60,8 +63,8 @@ proofs: $(VENV)/.dev data ## long proofs, of which `test` runs a slice: hundreds
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m proof --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.dev ## style, types and the import contract
-	@$(BIN)/ruff format --check src dags docker tests benchmarks
-	@$(BIN)/ruff check src dags docker tests benchmarks
+	@$(BIN)/ruff format --check src dags docker docs tests benchmarks
+	@$(BIN)/ruff check src dags docker docs tests benchmarks
 	@$(BIN)/mypy
 	@PYTHONPATH=src $(BIN)/lint-imports
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from project import ROOT, Done, Project
+from project import ROOT, Done, Project, full_params
 
+from luodi.config import locked
 from luodi.data import builtin_datasets
 from luodi.local import embedded
 from luodi.system.processes import Runner
@@ -72,10 +72,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def keep_only(project: Project, model: str) -> None:
-    path = project.root / "params.yaml"
-    params = yaml.safe_load(path.read_text(encoding="utf-8"))
-    params["models"] = {model: params["models"][model]}
-    path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    """Of all models only one, every setting of it written out: tests change them."""
+    (project.root / "params.yaml").write_text(full_params(model), encoding="utf-8")
+    locked.write(project.root)
 
 
 @pytest.fixture(scope="session")

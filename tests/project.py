@@ -11,15 +11,44 @@ from typing import Any
 
 import psutil
 import yaml
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
+from luodi import config
+from luodi.config import locked
 from luodi.local import checkout
 from luodi.project import locks
 from luodi.project.origin import Origin
 from luodi.registry import tags
 from luodi.registry.tags import Version
+from luodi.scaffold import pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 FOREIGN = ("LUODI_", "GIT_", "DVC_", "AIRFLOW", "PYTHON")
+
+
+def full(model: str) -> dict[str, Any]:
+    """The block of a model of this repository with every setting written out, as a project may have it."""
+    block = config.load(ROOT / "params.yaml").models[model].model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {"modality": block.pop("modality"), **block}
+
+
+def full_params(*models: str) -> str:
+    """params.yaml with every setting of these models (default: of all) on a line."""
+    names = models or tuple(config.load(ROOT / "params.yaml").models)
+    return pipeline.dump({"models": {name: _laid_out(full(name)) for name in names}})
+
+
+def _laid_out(value: Any, depth: int = 0) -> Any:
+    """Lists, and mappings within a stage's block, on one line."""
+    if isinstance(value, dict):
+        found: Any = CommentedMap((key, _laid_out(one, depth + 1)) for key, one in value.items())
+    elif isinstance(value, list):
+        found = CommentedSeq(value)
+    else:
+        return value
+    if isinstance(value, list) or depth > 1:
+        found.fa.set_flow_style()
+    return found
 
 
 @dataclass(frozen=True)
@@ -46,7 +75,8 @@ class Project:
 
     @property
     def lock(self) -> dict[str, Any]:
-        return locks.read(self.root / "dvc.lock")
+        """The lock entries of the models' stages: not that of `settings`, which runs in a checkout alone."""
+        return {name: entry for name, entry in locks.read(self.root / "dvc.lock").items() if "@" in name}
 
     def run(self, *command: str, code: int = 0, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
         """Run a command in the checkout, expect its exit code, return what it printed, errors included."""
@@ -79,6 +109,7 @@ class Project:
         for block, values in changes.items():
             params["models"]["reviews"][block] |= values
         path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        locked.write(self.root)
         self.git("commit", "--quiet", "--all", "--message", "Change parameters")
 
     def landed(self, ref: str = "main") -> dict[str, Any]:

@@ -8,8 +8,10 @@ import pytest
 import typer
 import yaml
 
-from luodi import errors
+import luodi
+from luodi import config, errors
 from luodi.cli import app
+from luodi.config import described
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", "docker/README.md")
@@ -97,6 +99,25 @@ def test_writers_of_the_digits() -> None:
     (writers,) = re.findall(r"different (\d+)\s+to the test set", " ".join(described.split()))
     limits = yaml.safe_load(page("params.yaml"))["models"]["digits"]["card"]["limits"]
     assert f"from {writers} writers" in limits[0]
+
+
+def test_the_page_of_settings_is_that_of_the_package() -> None:
+    spec = importlib.util.spec_from_file_location("params", ROOT / "docs" / "params.py")
+    assert spec and spec.loader
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert page("docs/params.md") == script.page(), "run `python docs/params.py`"
+
+
+def test_the_public_surface() -> None:
+    assert luodi.__all__ == ["__version__", "load"]
+    assert all(hasattr(luodi, name) for name in luodi.__all__)
+    assert "`luodi.load`" in page("CONTRIBUTING.md")
+
+
+def test_every_setting_has_a_description() -> None:
+    for kind in config.MODALITIES.values():
+        assert not [one.name for one in described.fields(kind) if not one.description]
 
 
 @pytest.mark.skipif(not (DATA / "reviews").is_dir() or not (DATA / "digits").is_dir(), reason="needs `luodi fetch`")

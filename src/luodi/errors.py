@@ -24,7 +24,8 @@
     ├── RegistryError        60
     │   └── NoVersion        61
     ├── DiskFull             70
-    └── StageFailed          80   a stage's process ended with an error
+    ├── StageFailed          80   a stage's process ended with an error
+    └── StaleProject         90   the project's lock files are not of its params.yaml, or not of this luodi
 
 A message names the thing, what was expected, what was found, and what to do.
 """
@@ -148,3 +149,7 @@ class StageFailed(LuodiError):
 
     exit_code = 80
     code: int = 1
+
+
+class StaleProject(LuodiError):
+    exit_code = 90

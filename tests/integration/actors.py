@@ -33,8 +33,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 from onnx import TensorProto, helper, numpy_helper
+from project import full
 
 from luodi import config
+from luodi.config import locked
 from luodi.data.text import Encoder
 from luodi.errors import LuodiError
 from luodi.files import checksum, folder_checksum, read_json, write_json
@@ -45,7 +47,6 @@ from luodi.scoring import inference
 from luodi.stages import evaluate
 from luodi.system.processes import CommandFailed, Runner
 
-ROOT = Path(__file__).resolve().parents[2]
 MODELS = {"quick": "auto", "careful": "human"}
 """Model -> register.approval."""
 HUMAN = {"mode": "human", "by": "Li", "at": "2024-05-01T00:00:00+00:00", "comment": "seen"}
@@ -67,13 +68,13 @@ stages:
     foreach: ${models}
     do:
       cmd: luodi preprocess ${key}
-      params: ["models.${key}.preprocess"]
+      params: [{params.lock: ["models.${key}.preprocess"]}]
       outs: ["artifacts/${key}/preprocess/rows.parquet", "artifacts/${key}/preprocess/summary.json"]
   train:
     foreach: ${models}
     do:
       cmd: luodi train ${key}
-      params: ["models.${key}.labels"]
+      params: [{params.lock: ["models.${key}.labels"]}]
       outs: ["artifacts/${key}/train/export"]
   evaluate:
     foreach: ${models}
@@ -148,10 +149,10 @@ def make_here(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
     git(folder, "init", "--quiet", "-b", "main", str(checkout))
     (folder / "remote").mkdir()
     (checkout / "params.yaml").write_text(yaml.safe_dump(_params(), sort_keys=False))
+    locked.write(checkout)
     (checkout / "dvc.yaml").write_text(GRAPH)
     (checkout / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
     (checkout / "data.dvc").write_text("outs: []\n")
-    (checkout / "requirements.txt").write_text("luodi\n")
     (checkout / ".gitignore").write_text("/artifacts\n/data\n/.dvc/config.local\n/.dvc/tmp\n/.dvc/cache\n")
     (checkout / ".dvc").mkdir()
     (checkout / ".dvc" / "config").touch()
@@ -165,7 +166,7 @@ def make_here(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 def _params() -> dict[str, Any]:
     """The repository's own block for reviews, with rules that leave the decision to the accuracy."""
-    block = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["models"]["reviews"]
+    block = full("reviews")
     block["preprocess"] |= {"tokenizer": "char", "max_length": LENGTH}
     block["train"] |= {"architecture": "mlp"}
     block["evaluate"] |= {"bootstrap": 20}
@@ -201,7 +202,10 @@ def _challenger(checkout: Path, cache: Path, model: str, name: str) -> dict[str,
         f"{stage}@{model}": {
             "cmd": f"luodi {stage} {model}",
             "deps": [{"path": path, "hash": "md5", **_DATA} for path in body["deps"]],
-            "params": {"params.yaml": {key: value(key) for key in body["params"]}},
+            "params": {
+                "luodi.lock": {f"stages.text.{stage}": {"code": "1" * 32, "numpy": "2.4.6"}},
+                "params.lock": {key: value(key) for key in (one.partition(":")[2] for one in body["params"])},
+            },
             "outs": [{"path": path, "hash": "md5", **put(cache, checkout / path)} for path in body["outs"]],
         }
         for stage, body in graph.stages(checkout / "dvc.yaml", model, "text").items()

@@ -11,7 +11,8 @@ import pytest
 from actors import HUMAN, SPLITS, Meddler, World, record, stored, with_params
 from typer.testing import CliRunner
 
-from luodi import cli
+import luodi
+from luodi import __version__, cli
 from luodi.errors import ArtifactError, Held, NoIdentity, NoVersion, PushRejected, RegistryError, RemoteError
 from luodi.files import read_json, write_json
 from luodi.local import delivery
@@ -60,7 +61,11 @@ def test_the_tag_of_a_version_tells_all_that_is_known(nothing: World) -> None:
             "summary": {"rows": SPLITS},
         },
         "sources": {"shop": 200},
-        "environment": {"requirements": "501a941d8b905767f31539409d11d7ea", "python": platform.python_version()},
+        "environment": {
+            "luodi": __version__,
+            "python": platform.python_version(),
+            "libraries": {"numpy": "2.4.6"},
+        },
         "training": {"seconds": 3.5},
         "approval": {"mode": "auto"},
         "decision": given,
@@ -97,11 +102,11 @@ def test_the_same_model_with_another_report_is_no_new_version(two: World) -> Non
 
 
 def labels(entries: dict[str, Any]) -> None:
-    entries["train@quick"]["params"]["params.yaml"]["models.quick.labels"] = ["positive", "negative"]
+    entries["train@quick"]["params"]["params.lock"]["models.quick.labels"] = ["positive", "negative"]
 
 
 def setting(entries: dict[str, Any]) -> None:
-    entries["preprocess@quick"]["params"]["params.yaml"]["models.quick.preprocess"]["vocabulary"] = 7
+    entries["preprocess@quick"]["params"]["params.lock"]["models.quick.preprocess"]["vocabulary"] = 7
 
 
 @pytest.mark.parametrize(("change", "number"), [(labels, "v2.0.0"), (setting, "v1.1.0")])
@@ -431,11 +436,14 @@ def test_what_does_not_predict_as_it_did_is_neither_served_nor_pulled(
     for name, value in two.origin.environment().items():
         monkeypatch.setenv(name, value)
     text = read_json(folder / "sample.json")["texts"][0]
+    assert luodi.load("quick").probabilities([text]).shape == luodi.load("quick@v1.0.0").probabilities([text]).shape
     answer = CliRunner().invoke(cli.app, ["predict", "quick", text])
     assert '"version": "quick@v1.0.1"' in answer.output, answer
     spoil_sample(folder)
     answer = CliRunner().invoke(cli.app, ["predict", "quick", text])
     assert isinstance(answer.exception, RegistryError), answer
+    with pytest.raises(RegistryError, match="does not predict its sample as it did"):
+        luodi.load("quick@v1.0.1")
     with pytest.raises(RegistryError, match="does not predict its sample as it did"):
         delivery.deploy(two.origin, version, tmp_path / "there", two.runner)
     assert not (tmp_path / "there").exists()

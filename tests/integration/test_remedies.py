@@ -23,21 +23,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from project import ROOT, Done, Project
+from project import ROOT, Done, Project, full_params
 
 from luodi import config, errors, files
+from luodi.config import locked
 from luodi.data import builtin_datasets, image, image_files, importing, inputs, shards, split_rows, tables
 from luodi.local import checkout
-from luodi.project import graph, locks, workspace
+from luodi.project import fingerprints, graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import find_root
 from luodi.project.workspace import Workspace
 from luodi.registry import promotion, tags
-from luodi.scaffold import adding
+from luodi.scaffold import adding, init, pipeline
 from luodi.scoring import metrics
 from luodi.system.processes import Runner
 
-PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
+PARAMS = full_params()
 QUIET = Runner(lambda line: None)
 
 
@@ -442,7 +443,7 @@ def occupied(scene: Scene) -> None:
 
 def extended(scene: Scene) -> bytes:
     text = (scene.root / "params.yaml").read_text(encoding="utf-8")
-    if text == "models: {}\n":  # a block style is wanted
+    if "flow style" in text:  # a block style is wanted
         import yaml
 
         flow = yaml.safe_dump(yaml.safe_load(PARAMS), default_flow_style=True, width=10**6)
@@ -452,10 +453,56 @@ def extended(scene: Scene) -> bytes:
     return adding._extended(scene.root / "params.yaml", "more", block, scene.root / "staging")
 
 
+def current(scene: Scene) -> None:
+    """What each stage asks before it starts."""
+    fingerprints.require_current(scene.root, "train", "text")
+    locked.require_current(scene.root, load(scene), "reviews")
+
+
+def graph_updated(scene: Scene) -> str:
+    return pipeline.updated(pipeline.read(scene.root), ["reviews"])
+
+
+PROJECT = [
+    Case(
+        "does not hold the settings of",
+        change("params.yaml", ("epochs: 12", "epochs: 13")),
+        current,
+        lambda scene: scene.do(scene.commands[1]),
+    ),
+    Case("{root / 'dvc.yaml'} {error}", shell("rm dvc.yaml"), graph_updated),
+    Case(
+        "or write it with `luodi upgrade`", shell("rm luodi.lock"), current, lambda scene: scene.do(scene.commands[1])
+    ),
+    Case("expected a mapping `stages:`, found none; {remedy", write("luodi.lock", "luodi: '0.1.0'\n"), current,
+         lambda scene: scene.do(scene.commands[1])),
+    Case("than is installed", shell("sed -i 's/keras: .*/keras: 3.0.0/' luodi.lock"), current),
+    Case("is not YAML ({shown", write("dvc.yaml", "stages: ["), graph_updated, shell("git checkout -q dvc.yaml")),
+    Case("expected a mapping, found none", write("dvc.yaml", "- a\n"), graph_updated),
+    Case(
+        "expected a mapping `stages:`; restore it",
+        write("dvc.yaml", "stages: []\n"),
+        graph_updated,
+        lambda scene: scene.do(scene.commands[-1]),
+    ),
+    Case(
+        "already: choose another folder",
+        lambda scene: None,
+        lambda scene: init.init(scene.other or scene.root, Runner(print)),
+        lambda scene: instead(scene.root / "another")(scene),
+    ),
+    Case(
+        "which has none yet: `luodi add` adds one",
+        write("params.yaml", "models: {}\n"),
+        lambda scene: config.settings_of(load(scene), "reviews"),
+        write("params.yaml", PARAMS),
+    ),
+]  # fmt: skip
+
 SETTINGS = [
     wrong("unknown key {place}{_suggest", ("epochs:", "epoch:"), remedy=near),
     wrong("did you mean 'modality'?", ("modality: text", "modalty: text"), remedy=near),
-    wrong("is missing{more}", ("      epochs: 12\n", "")),
+    wrong("is missing{more}", ("    labels: [negative, positive]\n", "")),
     wrong(".modality is missing", ("    modality: text\n", "")),
     wrong(".modality: {expected}", ("modality: text", "modality: texts")),
     wrong(": {first", ("epochs: 12", "epochs: many")),
@@ -465,9 +512,9 @@ SETTINGS = [
     wrong("stands twice", ("    owner: luodi", "    owner: luodi\n    owner: me")),
     wrong("labels must be distinct", ("[negative, positive]", "[negative, negative]")),
     wrong("expected a cron expression", ("@weekly", "weekly"), remedy=change("params.yaml", ("weekly", "0 3 * * 1"))),
-    wrong("is above max_length", ("min_length: 1 ", "min_length: 6000 ")),
-    wrong("is above max_side", ("min_side: 8 ", "min_side: 9999 ")),
-    wrong("is above max_intensity", ("min_intensity: 0.05 ", "min_intensity: 0.99 ")),
+    wrong("is above max_length", ("min_length: 1\n", "min_length: 6000\n")),
+    wrong("is above max_side", ("min_side: 8\n", "min_side: 9999\n")),
+    wrong("is above max_intensity", ("min_intensity: 0.05\n", "min_intensity: 0.99\n")),
     wrong("must sum to 1", ("train: 0.8,", "train: 0.7,")),
     wrong("must be 0 where test_source", ("    preprocess:\n", "    preprocess:\n      test_source: test\n")),
     wrong("ngrams must be [shortest", ("ngrams: [1, 3]", "ngrams: [3, 1]")),
@@ -500,14 +547,8 @@ SETTINGS = [
     Case("another `luodi add` runs", occupied, adding_scans, lambda scene: scene.lock.close()),
     Case("is away, though {pointer", write("data.dvc", "outs: []\n"), adding_scans, shell("mkdir data && rm data.dvc")),
     Case(
-        "model to take settings from",
-        both(write("params.yaml", PARAMS[: PARAMS.index("  digits:")]), shell("git commit -qam less")),
-        lambda scene: adding.nearest(scene.root, "image", 2),
-        lambda scene: [scene.do(scene.commands[0]), scene.shell("git checkout -q HEAD~1 -- params.yaml")],
-    ),
-    Case(
         "no block can be appended",
-        write("params.yaml", "models: {}\n"),
+        write("params.yaml", "models: {}\n# in flow style\n"),
         extended,
         shell("git checkout params.yaml"),
     ),
@@ -583,11 +624,7 @@ GIT = [
     ),
     Case(
         "expected a mapping `stages:`",
-        both(
-            write("dvc.yaml", (ROOT / "dvc.yaml").read_bytes()),
-            shell("git add dvc.yaml; git commit -qm Graph"),
-            write("dvc.yaml", "stages: []"),
-        ),
+        write("dvc.yaml", "stages: []"),
         lambda scene: graph.stages(scene.root / "dvc.yaml", "reviews", "text"),
         lambda scene: scene.do(scene.commands[-1]),
     ),
@@ -682,9 +719,10 @@ FIGURES = [
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of which nothing is there but its settings, under git."""
     root = tmp_path_factory.mktemp("plain") / "project"
-    for name in ("params.yaml", ".gitignore", ".dvc/config"):
+    for name in (".gitignore", ".dvc/config", "dvc.yaml", "luodi.lock", "params.lock"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)
+    (root / "params.yaml").write_text(PARAMS)
     (root / "dags").mkdir()
     identity = "-c user.name=Tester -c user.email=tester@localhost"
     subprocess.run(f"git init -qb main; git add -A; git {identity} commit -qm One", shell=True, cwd=root, check=True)
@@ -726,7 +764,7 @@ def mended(case: Case, scene: Scene) -> None:
     case.do(scene)
 
 
-LIGHT = [*DATA, *SETTINGS, *GIT, *FIGURES]
+LIGHT = [*DATA, *PROJECT, *SETTINGS, *GIT, *FIGURES]
 
 
 @pytest.mark.parametrize("case", LIGHT, ids=lambda case: case.says)
@@ -954,7 +992,7 @@ LONG = [
     ),
     Case(
         "was trained on labels",
-        both(change("params.yaml", ("- negative\n    - positive", "- positive\n    - negative"))),
+        both(change("params.yaml", ("[negative, positive]", "[positive, negative]"))),
         luodi("evaluate", "reviews"),
     ),
     Case(
@@ -1085,8 +1123,8 @@ WHY_NOT = {
     "a row that passed validation is unfit": "needs another Pillow between validate and preprocess",
     "Great Expectations cannot make its Data Docs": "a fault of Great Expectations, shown as it is",
     "four .gz files with --from": "the data set is not on this machine",
-    "is not installed: run `make install`": "takes another environment",
-    "install the pinned requirements (`make install`) and fetch again": "takes another environment",
+    "is not installed: run `pip install": "takes another environment",
+    "install luodi's pinned requirements and fetch again": "takes another environment",
     "the exported model differs from the trained one": "no network here does that",
     "a model that gives NaN has diverged": "train stops before it saves such a network",
     "every row of {paths.model} was quarantined": "told as a broken expectation is",

@@ -28,6 +28,9 @@ sleep 60; kill $!; wait $! || true'"""
 # In an order in which each does what it is for, on one project.
 FIRST = [
     "luodi connect",
+    "luodi upgrade",
+    "luodi settings",
+    "luodi params reviews",
     "dvc repro",
     *(f"luodi {stage} reviews" for stage in ("validate", "preprocess", "baseline", "train", "evaluate")),
     "luodi gate reviews",
@@ -48,7 +51,13 @@ AGAIN = [
     UP,
 ]
 FETCH = "sh -c 'luodi fetch reviews; test $? = 25'"  # the whole corpus beside the slice that data.dvc records
-LAST = ["luodi add more --modality text --from {folder}/texts.csv", FETCH, "dvc version", "dvc status"]
+LAST = [
+    "luodi init {folder}/fresh",
+    "luodi add more --modality text --from {folder}/texts.csv",
+    FETCH,
+    "dvc version",
+    "dvc status",
+]
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_its_tag_tells_where_it_comes_from(two_versions: Project) -> None:
     assert facts["training"]["device"] == "cpu"
     assert facts["training"]["seconds"] > 0
     assert facts["approval"] == {"mode": "auto"}
-    assert set(facts["environment"]) == {"requirements", "python"}
+    assert set(facts["environment"]) == {"luodi", "python", "libraries"}
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT.*", facts["data"]["dated"])
 
 

@@ -11,7 +11,7 @@ from actors import SPLITS, World, put, record, with_params, write_export
 
 
 def preprocess(entries: dict[str, Any]) -> dict[str, Any]:
-    settings: dict[str, Any] = entries["preprocess@quick"]["params"]["params.yaml"]["models.quick.preprocess"]
+    settings: dict[str, Any] = entries["preprocess@quick"]["params"]["params.lock"]["models.quick.preprocess"]
     return settings
 
 
@@ -72,11 +72,12 @@ def test_images_of_another_size_are_not_compared(one: World, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "told"), [("src/luodi/data/text.py", True), ("src/luodi/nets/text/mlp.py", False), ("data/x", False)]
+    ("stage", "told"), [("preprocess@quick", True), ("train@quick", False), ("evaluate@quick", False)]
 )
-def test_changed_code_of_what_a_row_looks_like_is_told(one: World, path: str, told: bool) -> None:
+def test_changed_code_of_what_a_row_looks_like_is_told(one: World, stage: str, told: bool) -> None:
     entries = one.entries("quick", "good")
-    entries["preprocess@quick"]["deps"].append({"path": path, "hash": "md5", "md5": "0" * 32, "size": 1})
+    name = stage.partition("@")[0]
+    entries[stage]["params"]["luodi.lock"] = {f"stages.text.{name}": {"code": "0" * 32}}
     found = one.judge("quick", entries)
     why = "which rows it was trained on was told by cleaning them again"
     note = f"the code of preprocess is not that of quick@v1.0.0: {why}"

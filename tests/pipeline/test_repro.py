@@ -8,10 +8,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from project import Done, Project
 
 from luodi import config
-from luodi.project import graph, locks
+from luodi.project import fingerprints, graph, locks
 
 STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
 ORCHESTRATION = {"dvc", "airflow", "gto"}
@@ -78,6 +79,61 @@ def test_it_leaves_nothing_outside_of_the_checkout(reproduced: Done) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_imports_only_what_it_uses(stage: str, witnesses: dict[str, dict[str, Any]]) -> None:
     assert not FORBIDDEN[stage] & set(witnesses[stage]["modules"])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_a_stage_imports_counts_in_its_fingerprint(stage: str, witnesses: dict[str, dict[str, Any]]) -> None:
+    """As it really ran: what no reading of the code finds would be served stale."""
+    counted = set(fingerprints.closure(f"luodi.stages.{stage}", "text"))
+    imported = {name for name in witnesses[stage]["modules"] if name.startswith("luodi.")}
+    beside = ("luodi.cli", *fingerprints.UNCOUNTED)
+    assert {name for name in imported if not name.startswith(beside)} <= counted
+
+
+def test_a_changed_default_runs_what_it_changes_again(reproduced: Done, tmp_path: Path) -> None:
+    """In a luodi of another default: `luodi upgrade` tells what will run, `dvc repro` runs just that."""
+    project = reproduced.project.copy("defaults")
+    params = yaml.safe_load((project.root / "params.yaml").read_text(encoding="utf-8"))
+    del params["models"]["reviews"]["evaluate"]["confidence"]
+    (project.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    assert stages_run(project.run("dvc", "repro")) == []
+    shared = project.root / "src" / "luodi" / "config" / "shared.py"
+    text = shared.read_text(encoding="utf-8")
+    shared.write_text(text.replace('Field(0.95, description="of the intervals")', 'Field(0.9, description="x")'))
+    assert "installed" in project.run("luodi", "settings", code=90)
+    told = project.run("luodi", "upgrade")
+    assert "evaluate@reviews: models.reviews.evaluate changed" in told
+    assert stages_run(project.run("dvc", "repro")) == ["evaluate"]
+
+
+UPGRADES = {
+    "a comment": ("stages/train.py", "def run(", "# A comment.\ndef run(", []),
+    "a docstring": ("nets/training.py", '"""', '"""Another word: ', []),
+    "the style of a page": ("report/style.css", "{", "{ ", []),
+    "the training loop": (
+        "nets/training.py",
+        "def ",
+        "def unused() -> int:\n    return 1\n\n\ndef ",
+        ["train", "evaluate"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UPGRADES)
+def test_another_luodi_reruns_what_it_changes(name: str, reproduced: Done) -> None:
+    """`luodi upgrade` takes the project to it; before that no stage starts."""
+    path, before, after, expected = UPGRADES[name]
+    project = reproduced.project.copy(f"upgraded-{path.replace('/', '-')}-{len(after)}")
+    file = project.root / "src" / "luodi" / path
+    text = file.read_text(encoding="utf-8")
+    assert before in text
+    file.write_text(text.replace(before, after, 1), encoding="utf-8")
+    if expected:
+        told = project.run("luodi", "train", "reviews", code=90)
+        assert "luodi.lock names another train than is installed (other code" in told
+    told = project.run("luodi", "upgrade")
+    assert [stage for stage in STAGES if f"{stage}@reviews" in told] == expected
+    assert stages_run(project.run("dvc", "repro")) == expected
 
 
 def test_a_second_run_changes_nothing(reproduced: Done) -> None:

@@ -34,6 +34,7 @@ from luodi.terminal import visible
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = (ROOT / "params.yaml").read_bytes()
+GRAPH = (ROOT / "dvc.yaml").read_bytes()
 
 
 class Pointer(Exception):
@@ -46,6 +47,7 @@ def root(tmp_path, monkeypatch):
     folder = tmp_path / "checkout"
     folder.mkdir()
     (folder / "params.yaml").write_bytes(PARAMS)
+    (folder / "dvc.yaml").write_bytes(GRAPH)
 
     def dvc(runner, where, *arguments):
         assert arguments == ("add", "data")
@@ -124,7 +126,7 @@ def test_a_table_becomes_a_model(root, write):
     assert block.validate_.min_chinese_share == 0.5
     assert block.gate.minimum == 0.5
     assert block.train == config.load(ROOT / "params.yaml").models["reviews"].train
-    for part in ("100 rows", "`text`", "`label`", "好评 50", "git add data.dvc params.yaml", "luodi run new"):
+    for part in ("100 rows", "`text`", "`label`", "好评 50", "git add .", "luodi run new"):
         assert part in told
     assert set(shards.read(root / "data/new", "text")["source"].to_pylist()) == {"hotels.csv"}
 
@@ -192,6 +194,8 @@ def test_the_same_data_give_the_same_bytes(root, write, pictures):
     for source, name in ((write("a.csv", GOOD), "texts"), (pictures, "images")):
         add(root, source, name)
     first = everything(root)
+    (root / "dvc.yaml").write_bytes(GRAPH)
+    (root / "params.lock").unlink()
     for name in ("texts", "images"):
         for path in (root / "data" / name).iterdir():
             path.unlink()
@@ -452,23 +456,33 @@ def test_params_that_cannot_be_extended_are_left_alone(root, write, before):
     assert everything(root) == kept
 
 
-def test_no_model_to_take_settings_from(root, pictures):
-    (root / "params.yaml").write_bytes(PARAMS[: PARAMS.index(b"\n  digits:")])
-    with pytest.raises(ParamsError, match=r"has no image model to take settings from"):
-        add(root, pictures)
+def test_a_project_without_a_model_gains_its_first(root, write):
+    (root / "params.yaml").write_text("# mine\nmodels: {}\n")
+    add(root, write("a.csv", GOOD))
+    assert (root / "params.yaml").read_text().startswith("# mine\nmodels:\n\n  new:\n    modality: text\n")
+    assert list(config.load(root / "params.yaml").models) == ["new"]
 
 
-def test_the_nearest_model_gives_the_settings(root, write):
-    rows = csv(*(f"好{number},{number % 8}" for number in range(80)))
-    add(root, write("many.csv", rows), "many")
-    text = (root / "params.yaml").read_text()
-    start = text.index("  many:")
-    (root / "params.yaml").write_text(text[:start] + text[start:].replace("units: 64", "units: 65"))
-    assert adding.nearest(root, "text", 7)[0] == "many"
-    assert adding.nearest(root, "text", 3)[0] == "reviews"
-    assert adding.nearest(root, "text", 5)[0] == "reviews"  # as near: the first
-    add(root, write("more.csv", rows), "more")
-    assert config.load(root / "params.yaml").models["more"].train.units == 65
+def test_the_block_holds_what_differs_from_the_defaults_alone(root, write, pictures):
+    add(root, write("a.csv", GOOD))
+    add(root, pictures, "pets")
+    models = yaml.safe_load((root / "params.yaml").read_text())["models"]
+    for name in ("new", "pets"):
+        block = models[name]
+        bare = config.MODALITIES[block["modality"]].model_validate(
+            {"modality": block["modality"], "labels": tuple(block["labels"])}
+        )
+        defaults = bare.model_dump(by_alias=True)
+        assert all(value != defaults[stage][key] for stage in block.keys() & {"validate", "preprocess", "gate"}
+                   for key, value in block[stage].items())  # fmt: skip
+    assert len((root / "params.yaml").read_text().splitlines()) < len(PARAMS.splitlines()) + 40
+
+
+def test_the_model_is_in_the_plots_and_the_settings_in_effect(root, write):
+    add(root, write("a.csv", GOOD))
+    plots = yaml.safe_load((root / "dvc.yaml").read_text())["plots"]
+    assert all(any("/new/" in path for path in body["y"]) for plot in plots for body in plot.values())
+    assert yaml.safe_load((root / "params.lock").read_text())["models"]["new"]["train"]["epochs"] == 12
 
 
 def test_data_that_is_away_would_be_dropped_from_the_pointer(root, write):
@@ -635,7 +649,8 @@ def test_the_command_records_the_data_with_dvc(make_project, write):
     project = make_project("adds")
     told = project.run("luodi", "add", "hotels", "--modality", "text", "--from", str(write("hotels.csv", GOOD)))
     assert "luodi run hotels" in told
-    assert sorted(project.git("status", "--porcelain").split()) == ["M", "M", "data.dvc", "params.yaml"]
+    changed = sorted(line[3:] for line in project.run("git", "status", "--porcelain").splitlines())
+    assert changed == ["data.dvc", "dvc.yaml", "params.lock", "params.yaml"]
     recorded = (project.root / "data.dvc").read_text()
     assert adding.builtin_datasets.folder_checksum(project.root / "data") in recorded
     assert sorted(path.name for path in (project.root / "data").iterdir()) == ["hotels", "reviews"]

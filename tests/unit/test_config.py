@@ -8,20 +8,21 @@ from typing import Any
 
 import pytest
 import yaml
+from project import full_params
 
 from luodi import config
 from luodi.errors import ParamsError, UnknownKey, WrongValue
 
 ROOT = Path(__file__).resolve().parents[2]
-PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+PARAMS: dict[str, Any] = yaml.safe_load(full_params())
 REMOVE = object()
 
 
-def changed(place: str, value: Any) -> dict[str, Any]:
-    """The parameters of `reviews` with one key set, or removed."""
+def changed(place: str, value: Any, model: str = "reviews") -> dict[str, Any]:
+    """The parameters of a model with one key set, or removed."""
     params = copy.deepcopy(PARAMS)
     *parents, key = place.split(".")
-    folder = params["models"]["reviews"]
+    folder = params["models"][model]
     for parent in parents:
         folder = folder[parent]
     if value is REMOVE:
@@ -36,7 +37,7 @@ def keys(block: dict[str, Any], above: str = "") -> list[str]:
     return [f"{above}{key}" for key in block] + [place for places in below for place in places]
 
 
-PLACES = keys(PARAMS["models"]["reviews"])
+PLACES = [(model, place) for model, block in PARAMS["models"].items() for place in keys(block)]
 
 
 def test_the_parameters_of_the_project_are_read():
@@ -52,10 +53,26 @@ def test_the_block_of_fashion_is_ready_to_paste():
     assert list(config.parse(yaml.safe_load(pasted), "params.yaml").models) == [*PARAMS["models"], "fashion"]
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_missing_key_is_named(place):
-    with pytest.raises(WrongValue, match=rf"^params\.yaml: models\.reviews\.{place} is missing"):
-        config.parse(changed(place, REMOVE), "params.yaml")
+@pytest.mark.parametrize(
+    ("key", "message"), [("labels", "labels is missing$"), ("modality", "modality is missing: expected")]
+)
+@pytest.mark.parametrize("model", PARAMS["models"])
+def test_a_missing_key_is_named(model, key, message):
+    with pytest.raises(WrongValue, match=rf"^params\.yaml: models\.{model}\.{message}"):
+        config.parse(changed(key, REMOVE, model), "params.yaml")
+
+
+@pytest.mark.parametrize(("model", "place"), PLACES)
+def test_every_other_key_has_a_default(model, place):
+    if place not in ("labels", "modality") and "shares." not in place:
+        assert config.parse(changed(place, REMOVE, model), "params.yaml").models[model]
+
+
+@pytest.mark.parametrize("modality", config.MODALITIES)
+def test_labels_are_enough(modality):
+    block = config.parse({"models": {"m": {"modality": modality, "labels": ["a", "b"]}}}, "x").models["m"]
+    assert block.schedule == "@weekly"
+    assert block.register_.approval == "auto"
 
 
 @pytest.mark.parametrize(
@@ -74,25 +91,42 @@ def test_an_unknown_architecture_is_answered_with_the_near_one(model, wrong, nea
         config.parse(params, "params.yaml")
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_misspelt_key_is_named_with_the_right_one(place):
-    """The right key is missing at the same time: the spelling is what helps."""
+@pytest.mark.parametrize(("model", "place"), PLACES)
+def test_a_misspelt_key_is_named_with_the_right_one(model, place):
     *parents, key = place.split(".")
     wrong = ".".join([*parents, f"{key}z"])
-    params = changed(place, REMOVE)
-    folder = params["models"]["reviews"]
+    params = changed(place, REMOVE, model)
+    folder = params["models"][model]
     for parent in parents:
         folder = folder[parent]
     folder[f"{key}z"] = 1
-    with pytest.raises(UnknownKey, match=rf"unknown key models\.reviews\.{wrong}; did you mean '{key}'\?"):
+    with pytest.raises(UnknownKey, match=rf"unknown key models\.{model}\.{wrong}; did you mean '{key}'\?"):
         config.parse(params, "params.yaml")
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("model", "place"), PLACES)
 @pytest.mark.parametrize("value", [None, [["x"]], {"x": 1}], ids=["null", "list", "mapping"])
-def test_a_wrong_type_is_named(place, value):
-    with pytest.raises(ParamsError, match=rf"models\.reviews\.{place}"):
-        config.parse(changed(place, value), "params.yaml")
+def test_a_wrong_type_is_named(model, place, value):
+    with pytest.raises(ParamsError, match=rf"models\.{model}\.{place}"):
+        config.parse(changed(place, value, model), "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("validate.min_side", 5000, "min_side 5000 is above max_side 4096"),
+        ("validate.min_intensity", 0.96, "min_intensity 0.96 is above max_intensity 0.95"),
+        ("preprocess.height", 0, "greater than 0, found 0"),
+        ("preprocess.channels", 2, "1 or 3, found 2"),
+        ("preprocess.augment.rotation", 181, "less than or equal to 180, found 181"),
+        ("preprocess.augment.flip", "up", "found 'up'"),
+        ("train.filters", [], "at least 1 item"),
+        ("train.filters", 32, "found 32"),
+    ],
+)
+def test_a_wrong_value_of_an_image_model_is_refused(place, value, message):
+    with pytest.raises(WrongValue, match=rf"models\.digits.*{message}"):
+        config.parse(changed(place, value, "digits"), "params.yaml")
 
 
 @pytest.mark.parametrize(
@@ -201,7 +235,6 @@ def test_a_model_name_is_taken(name):
         (b"just words", WrongValue, "whole file.*found 'just words'"),
         (b"{}", WrongValue, "models is missing"),
         (b"models:", WrongValue, "models: .*found None"),
-        (b"models: {}", WrongValue, "models: .*at least 1 item"),
         (b"models: [reviews]", WrongValue, "models: .*found .'reviews'"),
         (b"models: {reviews: 3}", WrongValue, r"models\.reviews: .*found 3"),
         (b"model: {}", UnknownKey, "unknown key model; did you mean 'models'"),
@@ -227,6 +260,15 @@ def test_a_file_that_is_not_parameters(content, error, message, tmp_path):
     assert "params.yaml" in str(caught.value)
 
 
+def test_a_project_may_have_no_model_yet(tmp_path):
+    (tmp_path / "params.yaml").write_text("models: {}\n")
+    params = config.load(tmp_path / "params.yaml")
+    with pytest.raises(
+        UnknownKey, match=r"no model 'reviews' in params\.yaml, which has none yet: `luodi add` adds one"
+    ):
+        config.settings_of(params, "reviews")
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ParamsError, match=r"params\.yaml does not exist"):
         config.load(tmp_path / "params.yaml")
@@ -235,7 +277,7 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize(("written", "read"), [("1e-3", 0.001), ("2E+1", 20.0), ("1.e-3", 0.001), ("0.002", 0.002)])
 def test_numbers_are_those_that_dvc_reads(written, read, tmp_path):
     path = tmp_path / "params.yaml"
-    before = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    before = full_params()
     path.write_text(re.sub(r"(learning_rate:) \S+", rf"\1 {written}", before), encoding="utf-8")
     assert config.load(path).models["reviews"].train.learning_rate == read
 

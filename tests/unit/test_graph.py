@@ -10,12 +10,17 @@ from luodi.project import graph
 
 YAML = """\
 stages:
+  settings:
+    cmd: luodi settings
   first:
     foreach: ${models}
     do:
       cmd: luodi first ${key}
       deps: ["data/${key}", "src/${item.modality}.py"]
-      params: ["models.${key}.first"]
+      params:
+        - params.lock: ["models.${key}.first"]
+        - luodi.lock: ["stages.${item.modality}.first"]
+        - x
       outs: ["out/${key}/a"]
       metrics: ["out/${key}/m.json"]
       plots: ["out/${key}/p.csv"]
@@ -32,7 +37,7 @@ def test_placeholders_are_filled(model, modality, tmp_path):
     assert graph.stages(path, model, modality) == {
         "first": {
             "deps": [f"data/{model}", f"src/{modality}.py"],
-            "params": [f"models.{model}.first"],
+            "params": [f"params.lock:models.{model}.first", f"luodi.lock:stages.{modality}.first", "params.yaml:x"],
             "outs": [f"out/{model}/a", f"out/{model}/m.json", f"out/{model}/p.csv"],
         },
         "second": {"deps": [f"out/{model}/a"], "params": [], "outs": []},

@@ -45,6 +45,21 @@ def test_numbers_only_rise(changes):
 def entries(labels=("a", "b"), epochs=3, code="1", data="1", model="reviews"):
     """The lock entries of a run."""
     params = {f"models.{model}.labels": list(labels), f"models.{model}.train.epochs": epochs}
+    fingerprint = {"stages.text.train": {"code": code, "keras": "3.15.1"}}
+    return {
+        f"validate@{model}": {"cmd": "x", "deps": [{"path": f"data/{model}", "md5": data}]},
+        f"train@{model}": {
+            "cmd": "y",
+            "deps": [{"path": f"artifacts/{model}/x", "md5": data}],
+            "params": {"params.lock": params, "luodi.lock": fingerprint},
+            "outs": [{"path": f"artifacts/{model}/train/export", "md5": f"{data}{code}.dir"}],
+        },
+    }
+
+
+def older(labels=("a", "b"), epochs=3, code="1", data="1", model="reviews"):
+    """The lock entries of a run before there were lock files of settings and code."""
+    params = {f"models.{model}.labels": list(labels), f"models.{model}.train.epochs": epochs}
     return {
         f"validate@{model}": {"cmd": "x", "deps": [{"path": f"data/{model}", "md5": data}]},
         f"train@{model}": {
@@ -67,12 +82,28 @@ def entries(labels=("a", "b"), epochs=3, code="1", data="1", model="reviews"):
         (entries(labels=("a", "b", "c")), "major"),
         (entries(labels=("b", "a")), "major"),  # the columns of its probabilities change places
         (entries(labels=("a", "c"), epochs=4, code="2", data="2"), "major"),
-        (entries() | {"tune@reviews": {"cmd": "z", "params": {"params.yaml": {"x": 1}}}}, "minor"),
+        (entries() | {"tune@reviews": {"cmd": "z", "params": {"params.lock": {"x": 1}}}}, "minor"),
         (entries() | entries(model="other", labels=("x", "y"), code="7"), "patch"),
     ],
 )
 def test_change(after, expected):
     assert tags.change(entries(), after, "reviews") == expected
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (older(), "patch"),
+        (older(data="2"), "patch"),
+        (older(epochs=4), "minor"),
+        (older(code="2"), "minor"),
+        (older(labels=("b", "a")), "major"),
+        (entries(), "minor"),  # other code, as far as can be told
+        (entries(labels=("b", "a")), "major"),
+    ],
+)
+def test_change_since_a_version_of_an_older_luodi(after, expected):
+    assert tags.change(older(), after, "reviews") == expected
 
 
 def test_export_hash():

@@ -7,7 +7,7 @@ from types import TracebackType
 import typer
 
 from luodi import terminal
-from luodi.cli import data, landing, models, prediction, runs, stages
+from luodi.cli import data, landing, models, prediction, project, runs, stages
 from luodi.errors import LuodiError
 from luodi.system import guard
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: rich would double the start-up time
     pretty_exceptions_enable=False,
 )
-for noun in (stages, data, runs, landing, models, prediction):
+for noun in (project, data, runs, landing, models, prediction, stages):
     app.add_typer(noun.app)
 
 

@@ -1,5 +1,6 @@
 """Tables for people at a terminal."""
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -10,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from luodi import terminal
+from luodi.config.described import Setting
 from luodi.nets.catalogue import Architecture
 from luodi.registry import tags
 from luodi.registry.tags import Move, Version
-from luodi.report.formatting import FIGURES, MISSING, at, known, part, text
+from luodi.report.formatting import FIGURES, MISSING, at, environment, known, part, text
 from luodi.terminal import shown
 
 CELL = 300  # characters of a value in a table
@@ -109,6 +111,14 @@ def show_decision(decision: Mapping[str, Any], report: Path | None = None) -> No
         print(f"report: {near(report)}")
 
 
+def show_settings(settings: Sequence[Setting]) -> None:
+    """Print settings as a table: name, value, where it comes from, what it is."""
+    table = Table("setting", "value", "from", "what it is")
+    for one in settings:
+        _row(table, one.name, json.dumps(one.value, ensure_ascii=False), one.source, one.description)
+    _print(table)
+
+
 def show_architectures(architectures: Sequence[Architecture]) -> None:
     """Print the networks that `train.architecture` may name, one a row."""
     table = Table()
@@ -157,8 +167,7 @@ def _lineage(version: Version) -> dict[str, str]:
         "model": said("export"),
         "data": data
         and f"{text(at(data, 'hash'))}, {_figure(at(data, 'rows'), '{:,}')} rows, of {said('data', 'dated')}",
-        "requirements": part(version.facts, "environment")
-        and f"{said('environment', 'requirements')}, Python {said('environment', 'python')}",
+        "environment": ", ".join(f"{name} {found}" for name, found in environment(version.facts).items()),
         "verdict": part(version.facts, "decision")
         and f"{said('decision', 'verdict')}, against {at(version.facts, 'decision', 'champion') or 'no version'}",
         "approval": part(version.facts, "approval")

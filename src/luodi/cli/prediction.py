@@ -39,20 +39,14 @@ def predict(
     from luodi.data import inputs
     from luodi.project.origin import Origin
     from luodi.project.paths import find_root
-    from luodi.registry import tags
-    from luodi.scoring import sample
-    from luodi.scoring.inference import Classifier
+    from luodi.registry import classifier as registered
     from luodi.system.processes import Runner
 
     # JSON is UTF-8 in every locale.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     if bool(texts) == bool(source):
         raise typer.BadParameter("give texts, or --input PATH, not both")
-    origin, runner = Origin.find(find_root()), Runner(print)
-    chosen = tags.find(tags.mirror(origin, runner), model, version)
-    found = tags.fetch(origin, chosen, runner)
-    classifier = Classifier.load(found / "export")
-    sample.check(found / "sample.json", classifier, chosen.name)
+    classifier, chosen = registered.load(Origin.find(find_root()), model, version, Runner(print))
     if classifier.encoder.modality == "text":
         for batch in inputs.batches(source) if source else [texts or []]:
             write_predictions("text", batch, classifier.probabilities(batch), classifier, chosen.name)

@@ -12,11 +12,28 @@ def run_stage(stage: str, name: str) -> None:
     from importlib import import_module
 
     from luodi import config
+    from luodi.config import locked
+    from luodi.project import fingerprints
     from luodi.project.paths import ModelPaths, find_root
 
     paths = ModelPaths(find_root(), name)
-    block = config.settings_of(config.load(paths.params), name)
+    params = config.load(paths.params)
+    block = config.settings_of(params, name)
+    fingerprints.require_current(paths.root, stage, block.modality)
+    locked.require_current(paths.root, params, name)
     import_module(f"luodi.stages.{stage}").run(block, paths)
+
+
+@app.command(epilog="Example: luodi settings")
+def settings() -> None:
+    """Write params.lock: every setting in effect, of params.yaml and of the defaults."""
+    from luodi.config import locked
+    from luodi.project import fingerprints
+    from luodi.project.paths import find_root
+
+    root = find_root()
+    fingerprints.require_current(root, fingerprints.SETTINGS)
+    locked.write(root)
 
 
 @app.command(epilog="Example: luodi validate reviews")

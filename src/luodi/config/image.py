@@ -1,4 +1,4 @@
-"""The settings of an image model."""
+"""The settings of an image model, with defaults that train in minutes on two cores."""
 
 from typing import Annotated, Literal, Self
 
@@ -8,19 +8,19 @@ from luodi.config.shared import AnySettings, Positive, Preprocess, SettingsBase,
 
 
 class ImageValidate(SettingsBase):
-    """Sides in pixels; contrast is the standard deviation of intensity, intensity its mean, both in [0, 1]."""
-
-    min_rows: Positive
-    min_side: Positive
-    max_side: Positive
-    min_contrast: Share
-    max_duplicate_share: Share
-    max_near_duplicate_share: Share
-    max_contradictions: Annotated[int, Field(ge=0)]
-    min_class_share: Share
-    min_intensity: Share
-    max_intensity: Share
-    max_quarantined_share: Share
+    min_rows: Positive = Field(100, description="fewest rows of all data")
+    min_side: Positive = Field(8, description="pixels")
+    max_side: Positive = Field(4096, description="pixels")
+    min_contrast: Share = Field(
+        0.02, description="standard deviation of intensity, 0 to 1; below it an image is nearly constant"
+    )
+    max_duplicate_share: Share = Field(0.05, description="of all rows that repeat an earlier one")
+    max_near_duplicate_share: Share = Field(0.3, description="of all rows that nearly repeat an earlier one")
+    max_contradictions: Annotated[int, Field(ge=0)] = Field(10, description="images that carry more than one label")
+    min_class_share: Share = Field(0.001, description="of all rows that each class has")
+    min_intensity: Share = Field(0.05, description="mean over all images, 0 to 1")
+    max_intensity: Share = Field(0.95, description="mean over all images, 0 to 1")
+    max_quarantined_share: Share = Field(0.02, description="of all rows; more stops the run")
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
@@ -32,45 +32,47 @@ class ImageValidate(SettingsBase):
 
 
 class ImageAugment(SettingsBase):
-    """Random changes of a train image each time it is seen.
+    """Random changes of a train image each time it is seen."""
 
-    Attributes:
-        flip: Mirror half of the images left to right, top to bottom, or either way.
-        rotation: Largest turn, degrees.
-        zoom: Largest change of scale, a share of it.
-        shift: Largest move, a share of each side.
-    """
-
-    flip: Literal["none", "horizontal", "vertical", "both"]
-    rotation: Annotated[float, Field(ge=0, le=180)]
-    zoom: Annotated[float, Field(ge=0, lt=1)]
-    shift: Annotated[float, Field(ge=0, lt=1)]
+    flip: Literal["none", "horizontal", "vertical", "both"] = Field(
+        "none", description="mirror half of the images left to right, top to bottom, or either way"
+    )
+    rotation: Annotated[float, Field(ge=0, le=180)] = Field(10, description="largest turn, degrees")
+    zoom: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="largest change of scale, a share of it")
+    shift: Annotated[float, Field(ge=0, lt=1)] = Field(0.05, description="largest move, a share of each side")
 
 
 class ImagePreprocess(Preprocess):
-    """Images are brought to `height` x `width` pixels and `channels` 1 (grey) or 3 (colour)."""
-
-    height: Positive
-    width: Positive
-    channels: Literal[1, 3]
-    augment: ImageAugment
+    height: Positive = Field(32, description="pixels that images are brought to")
+    width: Positive = Field(32, description="pixels that images are brought to")
+    channels: Literal[1, 3] = Field(3, description="1 grey, 3 colour")
+    augment: ImageAugment = ImageAugment()
 
 
 class ImageBaseline(SettingsBase):
-    regularization: Annotated[float, Field(gt=0)]
+    regularization: Annotated[float, Field(gt=0)] = Field(1.0, description="C of the logistic regression")
 
 
 class ImageTrain(Training):
-    """`filters` has an entry for each convolution block (cnn) or each stage of residual blocks (resnet)."""
-
-    architecture: Literal["mlp", "cnn", "resnet"]
-    filters: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    kernel: Positive
+    architecture: Literal["mlp", "cnn", "resnet"] = Field("cnn", description="see `luodi architectures`")
+    filters: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+        (32, 64), description="channels of each convolution block (cnn) or stage of residual blocks (resnet)"
+    )
+    kernel: Positive = Field(3, description="pixels that a convolution sees")
+    units: Positive = Field(128, description="width of the hidden layer")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="share of inputs dropped in training")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(0.003, description="of the optimizer, at first")
+    decay: Literal["none", "cosine"] = Field(
+        "cosine", description="cosine: the learning rate falls to zero over all epochs, along half a cosine"
+    )
+    batch_size: Positive = Field(64, description="rows of a step")
+    epochs: Positive = Field(20, description="rounds over the train rows, at most")
+    patience: Positive = Field(20, description="epochs without a better validation loss before training stops")
 
 
 class ImageSettings(AnySettings):
-    modality: Literal["image"]
-    validate_: Annotated[ImageValidate, Field(alias="validate")]
-    preprocess: ImagePreprocess
-    baseline: ImageBaseline
-    train: ImageTrain
+    modality: Literal["image"] = Field(description="text or image")
+    validate_: ImageValidate = Field(ImageValidate(), alias="validate")
+    preprocess: ImagePreprocess = ImagePreprocess()
+    baseline: ImageBaseline = ImageBaseline()
+    train: ImageTrain = ImageTrain()

@@ -20,7 +20,7 @@ MODALITIES: dict[str, type[ModelSettings]] = {"text": TextSettings, "image": Ima
 
 
 class Params(SettingsBase):
-    models: Annotated[dict[Name, Annotated[ModelSettings, Field(discriminator="modality")]], Field(min_length=1)]
+    models: dict[Name, Annotated[ModelSettings, Field(discriminator="modality")]]
 
 
 def load(path: Path) -> Params:
@@ -70,6 +70,8 @@ def settings_of(params: Params, name: str) -> ModelSettings:
     """Return the block of model `name`, or raise UnknownKey with the near name."""
     if name in params.models:
         return params.models[name]
+    if not params.models:
+        raise UnknownKey(f"no model '{shown(name, 100)}' in params.yaml, which has none yet: `luodi add` adds one")
     raise UnknownKey(f"no model '{shown(name, 100)}' in params.yaml{_suggest(name, params.models)}")
 
 

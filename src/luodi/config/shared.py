@@ -1,4 +1,7 @@
-"""The settings that a model of any modality has, and the types that all settings are made of."""
+"""The settings that a model of any modality has, and the types that all settings are made of.
+
+Every setting has its default and its description here, and nowhere else: `luodi params` and docs/params.md read them.
+"""
 
 from typing import Annotated, Literal, Self
 
@@ -58,9 +61,9 @@ class SettingsBase(BaseModel):
 class Shares(SettingsBase):
     """Parts of the hash space that each split owns; they sum to 1."""
 
-    train: Share
-    validation: Share
-    test: Share
+    train: Share = Field(0.8, description="share of the rows that training sees")
+    validation: Share = Field(0.1, description="share of the rows that choose the epoch")
+    test: Share = Field(0.1, description="share of the rows that measure")
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Self:
@@ -70,18 +73,14 @@ class Shares(SettingsBase):
 
 
 class Preprocess(SettingsBase):
-    """How any rows are split.
+    """How any rows are split."""
 
-    Attributes:
-        seed: Of the hash that splits rows, and of augmentation.
-        shares: What each split owns of the rows that `test_source` does not take.
-        test_source: The source whose rows are the test split, for data with an official one; `shares.test` is 0
-            then.
-    """
-
-    seed: Seed
-    shares: Shares
-    test_source: Line | None = None
+    seed: Seed = Field(20240501, description="of the hash that splits rows, and of augmentation")
+    shares: Shares = Field(Shares(), description="what each split owns of the rows that `test_source` does not take")
+    test_source: Line | None = Field(
+        None,
+        description="the source whose rows are the test split, for data with an official one; shares.test is 0 then",
+    )
 
     @model_validator(mode="after")
     def _one_test_split(self) -> Self:
@@ -91,83 +90,95 @@ class Preprocess(SettingsBase):
 
 
 class Training(SettingsBase):
-    """What the training loop needs, whatever is trained.
-
-    With `decay` cosine the learning rate falls from `learning_rate` to zero over all `epochs`, along half a cosine.
-    """
+    """What the training loop needs, whatever is trained."""
 
     units: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    activation: Literal["relu", "tanh", "sigmoid", "gelu", "elu"]
-    loss: Literal["categorical_crossentropy", "categorical_focal_crossentropy", "mean_squared_error"]
-    optimizer: Literal["adam", "sgd"]
+    activation: Literal["relu", "tanh", "sigmoid", "gelu", "elu"] = Field("relu", description="of the hidden layers")
+    loss: Literal["categorical_crossentropy", "categorical_focal_crossentropy", "mean_squared_error"] = Field(
+        "categorical_crossentropy", description="what training makes small"
+    )
+    optimizer: Literal["adam", "sgd"] = Field("adam", description="how it is made small")
     learning_rate: Annotated[float, Field(gt=0)]
-    decay: Literal["none", "cosine"] = "none"
+    decay: Literal["none", "cosine"] = Field(
+        "none", description="cosine: the learning rate falls to zero over all epochs, along half a cosine"
+    )
     batch_size: Positive
     epochs: Positive
     patience: Positive
-    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
-    seed: Seed
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
+        "float32", description="of the arithmetic; what is saved is float32"
+    )
+    seed: Seed = Field(7, description="of the first weights and of the order of the rows")
 
 
 class Evaluate(SettingsBase):
-    bootstrap: Positive
-    confidence: Annotated[float, Field(gt=0.5, lt=1)]
-    mistakes: Positive
+    bootstrap: Positive = Field(1000, description="draws behind each confidence interval")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="of the intervals")
+    mistakes: Positive = Field(20, description="most confident mistakes that the report shows")
 
 
 class Gate(SettingsBase):
-    """What a challenger must prove to land.
+    """What a challenger must prove to land, on the test rows that both models can be judged by.
 
-    Attributes:
-        metric: The figure that decides.
-        margin: The challenger's metric must exceed the champion's by more than this, with `confidence`; below 0 it
-            may be lower by so much (non-inferiority).
-        confidence: Of the two-sided intervals; a challenger that is no better than the margin allows is promoted by
-            chance at most (1 - confidence) / 2 of the time.
-        resamples: Bootstrap draws behind the interval of the difference.
-        minimum: The least metric of any version.
-        min_slice_rows: Slices with fewer test rows are shown, not judged.
-        max_slice_loss: The most accuracy that a slice may lose to the champion.
-        max_latency_ms: The longest median time of a one-row prediction, on the host that judges.
-        max_size_mb: The largest exported model, 10^6 bytes.
-        max_calibration_error: The largest expected calibration error.
+    A challenger that is no better than the margin allows is promoted by chance at most (1 - confidence) / 2 of the
+    time.
     """
 
-    metric: Literal["accuracy", "macro_f1"]
-    margin: Annotated[float, Field(ge=-1, le=1)]
-    confidence: Annotated[float, Field(gt=0.5, lt=1)]
-    resamples: Annotated[int, Field(ge=1000, lt=2**31)]
-    minimum: Share
-    min_slice_rows: Positive
-    max_slice_loss: Share
-    max_latency_ms: Annotated[float, Field(gt=0)]
-    max_size_mb: Annotated[float, Field(gt=0)]
-    max_calibration_error: Share
+    metric: Literal["accuracy", "macro_f1"] = Field("accuracy", description="the figure that decides")
+    margin: Annotated[float, Field(ge=-1, le=1)] = Field(
+        0.0, description="it must be better than the champion by more than this; below 0 it may be worse by so much"
+    )
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        0.95, description="of the two-sided interval that proves it"
+    )
+    resamples: Annotated[int, Field(ge=1000, lt=2**31)] = Field(
+        10_000, description="bootstrap draws behind the interval of the difference"
+    )
+    minimum: Share = Field(0.0, description="no version lands below this value of the metric")
+    min_slice_rows: Positive = Field(300, description="slices with fewer test rows are shown, not judged")
+    max_slice_loss: Share = Field(0.05, description="accuracy that a slice may lose to the champion")
+    max_latency_ms: Annotated[float, Field(gt=0)] = Field(
+        50, description="median milliseconds of a one-row prediction, on the host that judges"
+    )
+    max_size_mb: Annotated[float, Field(gt=0)] = Field(50, description="of the exported model, 10^6 bytes")
+    max_calibration_error: Share = Field(0.1, description="expected calibration error")
 
 
 class Register(SettingsBase):
-    """Who lets a proven challenger land: the gate alone, or a person within `timeout_hours`, else it is rejected."""
+    """Who lets a proven challenger land."""
 
-    approval: Literal["auto", "human"]
-    timeout_hours: Annotated[float, Field(gt=0, le=24 * 365)]
+    approval: Literal["auto", "human"] = Field("auto", description="human: a person approves in Airflow")
+    timeout_hours: Annotated[float, Field(gt=0, le=24 * 365)] = Field(
+        72, description="without an answer by then it is rejected"
+    )
+
+
+UNSTATED = "not stated"
 
 
 class Card(SettingsBase):
     """What only people know of a model; the rest of its card is measured."""
 
-    intended_use: Prose
-    licence: Prose
-    limits: Annotated[tuple[Prose, ...], Field(max_length=100)]
+    intended_use: Prose = Field(UNSTATED, description="what the model is for")
+    licence: Prose = Field(UNSTATED, description="of the data")
+    limits: Annotated[tuple[Prose, ...], Field(max_length=100)] = Field(
+        (), description="what it is not for, each a text"
+    )
 
 
 class AnySettings(SettingsBase):
     """What every block of `models:` has."""
 
-    labels: Annotated[tuple[Line, ...], Field(min_length=2, max_length=CLASSES), AfterValidator(_distinct)]
-    schedule: Annotated[Line, AfterValidator(_schedule)]
-    owner: Line
-    card: Card
-    evaluate: Evaluate
-    gate: Gate
-    register_: Annotated[Register, Field(alias="register")]
+    modality: str = Field(description="text or image")
+    labels: Annotated[tuple[Line, ...], Field(min_length=2, max_length=CLASSES), AfterValidator(_distinct)] = Field(
+        description="the classes, in the order of the network's outputs"
+    )
+    schedule: Annotated[Line, AfterValidator(_schedule)] = Field(
+        "@weekly", description="when Airflow retrains it: a cron expression, or a name such as @daily"
+    )
+    owner: Line = Field("luodi", description="whom Airflow and the model card name")
+    card: Card = Card()
+    evaluate: Evaluate = Evaluate()
+    gate: Gate = Gate()
+    register_: Register = Field(Register(), alias="register")

@@ -1,4 +1,4 @@
-"""The settings of a text model."""
+"""The settings of a text model, with defaults that train in minutes on two cores."""
 
 from typing import Annotated, Literal, Self
 
@@ -8,14 +8,14 @@ from luodi.config.shared import AnySettings, Line, Positive, Preprocess, Setting
 
 
 class TextValidate(SettingsBase):
-    min_rows: Positive
-    min_length: Positive
-    max_length: Positive
-    max_duplicate_share: Share
-    max_contradictions: Annotated[int, Field(ge=0)]
-    min_class_share: Share
-    min_chinese_share: Share
-    max_quarantined_share: Share
+    min_rows: Positive = Field(100, description="fewest rows of all data")
+    min_length: Positive = Field(1, description="characters of a text")
+    max_length: Positive = Field(5000, description="characters of a text")
+    max_duplicate_share: Share = Field(0.5, description="of all rows that repeat an earlier one")
+    max_contradictions: Annotated[int, Field(ge=0)] = Field(100, description="texts that carry more than one label")
+    min_class_share: Share = Field(0.001, description="of all rows that each class has")
+    min_chinese_share: Share = Field(0.0, description="of the letters, over all rows")
+    max_quarantined_share: Share = Field(0.02, description="of all rows; more stops the run")
 
     @model_validator(mode="after")
     def _lengths_in_order(self) -> Self:
@@ -25,27 +25,25 @@ class TextValidate(SettingsBase):
 
 
 class TextAugment(SettingsBase):
-    """`copies` extra copies of each train row; the rates are shares of a copy's characters."""
-
-    copies: Annotated[int, Field(ge=0)]
-    swap: Share
-    delete: Share
-    mask: Share
+    copies: Annotated[int, Field(ge=0)] = Field(0, description="changed copies of each train row")
+    swap: Share = Field(0.0, description="share of a copy's characters that change places")
+    delete: Share = Field(0.0, description="share of a copy's characters that go")
+    mask: Share = Field(0.0, description="share of a copy's characters that are hidden")
 
 
 class TextPreprocess(Preprocess):
-    tokenizer: Literal["char", "word", "ngram"]
-    max_length: Positive
-    vocabulary: Positive
-    buckets: Positive
-    stop_words: Annotated[tuple[Line, ...], Field(max_length=10_000)]
-    augment: TextAugment
+    tokenizer: Literal["char", "word", "ngram"] = Field("ngram", description="ngram: a bag, for mlp and ngram alone")
+    max_length: Positive = Field(200, description="characters (or words) kept of a text")
+    vocabulary: Positive = Field(6000, description="most frequent characters or words kept (char, word)")
+    buckets: Positive = Field(2**20, description="hash buckets (ngram)")
+    stop_words: Annotated[tuple[Line, ...], Field(max_length=10_000)] = Field((), description="words left out (word)")
+    augment: TextAugment = TextAugment()
 
 
 class TextBaseline(SettingsBase):
-    ngrams: tuple[Positive, Positive]
-    max_features: Positive
-    regularization: Annotated[float, Field(gt=0)]
+    ngrams: tuple[Positive, Positive] = Field((1, 3), description="characters of the shortest and longest n-gram")
+    max_features: Positive = Field(200_000, description="n-grams kept")
+    regularization: Annotated[float, Field(gt=0)] = Field(4.0, description="C of the logistic regression")
 
     @model_validator(mode="after")
     def _ngrams_in_order(self) -> Self:
@@ -55,19 +53,27 @@ class TextBaseline(SettingsBase):
 
 
 class TextTrain(Training):
-    architecture: Literal["mlp", "cnn", "cnn_lstm", "ngram"]
-    embedding: Positive
-    filters: Positive
-    kernel: Positive
-    pool: Positive
+    architecture: Literal["mlp", "cnn", "cnn_lstm", "ngram"] = Field("ngram", description="see `luodi architectures`")
+    embedding: Positive = Field(
+        2, description="dimensions of an embedded character, word or n-gram; 2 to 4 for ngram, 64 for cnn_lstm"
+    )
+    units: Positive = Field(64, description="width of the hidden layer (mlp) or of the LSTM (cnn_lstm)")
+    filters: Positive = Field(64, description="channels of the convolution (cnn, cnn_lstm)")
+    kernel: Positive = Field(5, description="positions that a convolution sees")
+    pool: Positive = Field(4, description="positions that max pooling joins (cnn_lstm)")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of inputs dropped in training")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(0.005, description="of the optimizer, at first")
+    batch_size: Positive = Field(128, description="rows of a step")
+    epochs: Positive = Field(12, description="rounds over the train rows, at most")
+    patience: Positive = Field(2, description="epochs without a better validation loss before training stops")
 
 
 class TextSettings(AnySettings):
-    modality: Literal["text"]
-    validate_: Annotated[TextValidate, Field(alias="validate")]
-    preprocess: TextPreprocess
-    baseline: TextBaseline
-    train: TextTrain
+    modality: Literal["text"] = Field(description="text or image")
+    validate_: TextValidate = Field(TextValidate(), alias="validate")
+    preprocess: TextPreprocess = TextPreprocess()
+    baseline: TextBaseline = TextBaseline()
+    train: TextTrain = TextTrain()
 
     @model_validator(mode="after")
     def _order_kept(self) -> Self:

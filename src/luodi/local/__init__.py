@@ -1,1 +1,1 @@
-"""What one machine needs, for `make run`: an origin and a remote, Airflow, and what goes from there to people."""
+"""What one machine needs, for `luodi run`: an origin and a remote, Airflow, and what goes from there to people."""

@@ -6,13 +6,16 @@ from typing import Any
 
 from luodi import yaml12
 from luodi.errors import ParamsError
+from luodi.project.paths import PARAMS
 from luodi.terminal import shown
 
 KEYS = ("deps", "params", "outs", "metrics", "plots")
 
 
 def stages(path: Path, model: str, modality: str) -> dict[str, dict[str, list[str]]]:
-    """Return stage -> {"deps": paths, "outs": paths, "params": keys} of one model, in the order of dvc.yaml.
+    """Return stage -> {"deps": paths, "outs": paths, "params": FILE:KEY} of one model, in the order of dvc.yaml.
+
+    What stands there once for all models, such as `settings`, is left out.
 
     Raises:
         ParamsError: dvc.yaml is missing, not YAML, or not a graph of stages for each model.
@@ -26,7 +29,8 @@ def stages(path: Path, model: str, modality: str) -> dict[str, dict[str, list[st
             f"{path}: expected a mapping `stages:`, found none; restore it with `git checkout HEAD -- {path.name}`"
         )
     values = {"${key}": model, "${item.modality}": modality}
-    return {stage: _fill(path, stage, body, values) for stage, body in raw["stages"].items()}
+    bodies = {stage: body for stage, body in raw["stages"].items() if not (isinstance(body, dict) and "cmd" in body)}
+    return {stage: _fill(path, stage, body, values) for stage, body in bodies.items()}
 
 
 def edges(graph: Mapping[str, Mapping[str, list[str]]]) -> set[tuple[str, str]]:
@@ -43,7 +47,10 @@ def _fill(path: Path, stage: str, body: Any, values: Mapping[str, str]) -> dict[
     where = f"{path}: stages.{shown(stage, 100)}"
     if not isinstance(body, dict) or not isinstance(do := body.get("do"), dict):
         raise ParamsError(f"{where}: expected `foreach: ${{models}}` and a mapping `do:`, found {shown(body, 100)}")
-    found = {key: [_filled(f"{where}.do.{key}", item, values) for item in _items(where, do, key)] for key in KEYS}
+    found = {
+        key: [_filled(f"{where}.do.{key}", one, values) for item in _items(where, do, key) for one in _keys(key, item)]
+        for key in KEYS
+    }
     outs = [*found["outs"], *found["metrics"], *found["plots"]]
     return {"deps": found["deps"], "params": found["params"], "outs": outs}
 
@@ -52,6 +59,13 @@ def _items(where: str, do: Mapping[str, Any], key: str) -> list[Any]:
     if not isinstance(items := do.get(key, []), list):
         raise ParamsError(f"{where}.do.{key}: expected a list, found {shown(items, 100)}")
     return items
+
+
+def _keys(kind: str, item: Any) -> list[Any]:
+    """The keys of an item of `params:`, which stand below the name of their file unless that is params.yaml."""
+    if kind != "params" or not isinstance(item, dict):
+        return [f"{PARAMS}:{item}" if kind == "params" and isinstance(item, str) else item]
+    return [f"{file}:{key}" for file, keys in item.items() for key in (keys if isinstance(keys, list) else [keys])]
 
 
 def _filled(where: str, item: Any, values: Mapping[str, str]) -> str:

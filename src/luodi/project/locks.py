@@ -76,3 +76,31 @@ def merge(entries: Entries, model: str, mine: Entries) -> dict[str, Any]:
 def outputs(entries: Entries, stage: str) -> dict[str, str]:
     """Return path -> MD5 (`.dir` at the end for a folder) of a stage's outputs; empty if it never ran."""
     return {out["path"]: out["md5"] for out in entries.get(stage, {}).get("outs", ())}
+
+
+def params(entries: Entries, stage: str) -> dict[str, Any]:
+    """Return the settings that a stage ran with: "models.reviews.train" -> values; empty if it never ran.
+
+    Of a version registered before there was a params.lock: what its params.yaml said, which held every setting then.
+    """
+    recorded = _recorded(entries, stage)
+    return {**recorded.get("params.yaml", {}), **recorded.get("params.lock", {})}
+
+
+def code(entries: Entries, stage: str) -> dict[str, Any]:
+    """Return which code a stage ran with: its fingerprint; of an older version the hashes of luodi's files."""
+    deps = entries.get(stage, {}).get("deps", ())
+    files = {dep["path"]: dep["md5"] for dep in deps if dep["path"].startswith("src/luodi/")}
+    return {**files, **_recorded(entries, stage).get("luodi.lock", {})}
+
+
+def libraries(entries: Entries, stage: str) -> dict[str, str]:
+    """Return the versions of the libraries that a stage ran with, of those that decide its bytes."""
+    fingerprints = _recorded(entries, stage).get("luodi.lock", {}).values()
+    known = [found for found in fingerprints if isinstance(found, dict)]
+    return {name: str(version) for found in known for name, version in found.items() if name != "code"}
+
+
+def _recorded(entries: Entries, stage: str) -> dict[str, dict[str, Any]]:
+    found = entries.get(stage, {}).get("params", {})
+    return {file: values for file, values in found.items() if isinstance(values, dict)}

@@ -42,7 +42,7 @@ class Origin:
 
     @classmethod
     def embedded(cls, root: Path) -> Self:
-        """The origin that `make run` keeps in one ignored folder of the checkout."""
+        """The origin that `luodi run` keeps in one ignored folder of the checkout."""
         home = root / EMBEDDED
         return cls(str(home / "origin.git"), "main", str(home / "remote"), home)
 
@@ -59,7 +59,7 @@ class Origin:
         if Path(origin.git).is_dir():
             return origin
         raise NotARepository(
-            f"no git origin: expected LUODI_GIT_URL, or the embedded one in {origin.home}; run `make run` to make it"
+            f"no git origin: expected LUODI_GIT_URL, or the embedded one in {origin.home}; `luodi run MODEL` makes it"
         )
 
     @property

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from luodi.config import locked
 from luodi.errors import ArtifactError, DiskFull, GitError, LuodiError, RegistryError, RemoteError, StageFailed
 from luodi.files import checksum, close, folder_checksum, private, private_folder, read_json, users_umask, write_text
 from luodi.project import locks
@@ -102,11 +103,10 @@ def quoted(value: str | Path) -> str:
 
 
 def dvc(runner: Runner, root: Path, *arguments: str, stream: bool = False, umask: int = -1) -> str:
-    """Run dvc in the checkout `root`, the code of its stages taken from there; raise errors of ours."""
+    """Run dvc in the checkout `root`; raise errors of ours."""
     masking.learn_settings(root / ".dvc" / "config", root / ".dvc" / "config.local")
     environment = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "PYTHONPATH": str(root / "src"),
         "PYTHONUNBUFFERED": "1",
         "DVC_NO_ANALYTICS": "1",
         "DO_NOT_TRACK": "1",
@@ -183,7 +183,7 @@ class Workspace:
         return git(self.origin, self.runner, self.root, *arguments, env=env)
 
     def dvc(self, *arguments: str, stream: bool = False, mend: str = MEND) -> str:
-        """Run dvc in the clone; its stages run the clone's own code. What it lacks is named, and how to `mend` it."""
+        """Run dvc in the clone. What it lacks is named, and how to `mend` it."""
         umask = _umask(self.origin, self.origin.remote, *arguments)
         try:
             return dvc(self.runner, self.root, *arguments, stream=stream, umask=umask)
@@ -198,6 +198,7 @@ class Workspace:
             StageFailed: Its command failed; `code` is the exit code of `luodi STAGE`.
             RemoteError: Its dependencies or outputs cannot be moved.
         """
+        locked.write(self.root)  # the commit may have another params.yaml than the one that it was last written from
         self._show_what_changed(stage)
         self.dvc("repro", "--single-item", "--pull", "--allow-missing", stage, stream=True)
         entry = locks.read(self.lock).get(stage)

@@ -16,6 +16,7 @@ from luodi.report.formatting import (
     at,
     chance,
     count,
+    environment,
     four,
     known,
     level,
@@ -384,10 +385,10 @@ def _lineage(facts: Facts) -> Section:
         "Code, git commit": at(facts, "commit"),
         "Data, MD5": at(facts, "data", "hash"),
         "Exported model, MD5": at(facts, "export"),
-        "Environment, MD5 of requirements.txt": at(facts, "environment", "requirements"),
     }
     rows: list[Pair] = [(name, Cell(text(one), code=True)) for name, one in hashes.items()]
-    return Section("Lineage", tables=[pairs([*rows, ("Python", text(at(facts, "environment", "python")))])])
+    rows += environment(facts).items()
+    return Section("Lineage", tables=[pairs(rows)])
 
 
 def _settings(facts: Facts) -> Section:

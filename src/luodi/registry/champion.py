@@ -101,7 +101,7 @@ def _compare(
         ours, other = locks.read(clone.lock), locks.read(theirs.lock)
         changed = _changed(ours, other, current.model)
         notes = [f"{name} of preprocess differs from that of {current.name}" for name in changed]
-        if _code(ours, current.model) != _code(other, current.model):
+        if locks.code(ours, f"preprocess@{current.model}") != locks.code(other, f"preprocess@{current.model}"):
             told = "which rows it was trained on was told by cleaning them again"
             notes.append(f"the code of preprocess is not that of {current.name}: {told}")
         old = Classifier.load(kept.export)
@@ -170,16 +170,6 @@ def aligned(scores: NDArray[np.float32], theirs: tuple[str, ...], ours: tuple[st
 def _changed(ours: locks.Entries, theirs: locks.Entries, model: str) -> list[str]:
     """Names of the settings that decide the splits, where two locks differ."""
 
-    def settings(entries: locks.Entries) -> dict[str, Any]:
-        params = entries[f"preprocess@{model}"]["params"]["params.yaml"]
-        found: dict[str, Any] = params[f"models.{model}.preprocess"]
-        return found
-
-    mine, other = settings(ours), settings(theirs)
+    stage = f"preprocess@{model}"
+    mine, other = (locks.params(entries, stage)[f"models.{model}.preprocess"] for entries in (ours, theirs))
     return [name for name in SPLIT if mine.get(name) != other.get(name)]
-
-
-def _code(entries: locks.Entries, model: str) -> dict[str, Any]:
-    """What preprocess was made of that decides what a row looks like: module -> hash."""
-    deps = entries[f"preprocess@{model}"].get("deps", [])
-    return {dep["path"]: dep.get("md5") for dep in deps if dep["path"].startswith("src/luodi/data/")}

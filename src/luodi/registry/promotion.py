@@ -19,9 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from luodi import config
+from luodi import __version__, config
 from luodi.errors import ArtifactError, Held, LuodiError, NoVersion, PushRejected, RegistryError
-from luodi.files import checksum, read_json, write_text
+from luodi.files import read_json, write_text
 from luodi.project import commits, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
@@ -224,14 +224,17 @@ def _facts(challenger: Challenger, block: config.ModelSettings) -> dict[str, Any
         "metrics": read_json(paths.metrics),
         "data": {"hash": data, "dated": dated, **validated, "summary": summary},
         "sources": summary.pop("sources"),
-        "environment": {
-            "requirements": checksum(clone.root / "requirements.txt"),
-            "python": platform.python_version(),
-        },
+        "environment": _environment(challenger.entries),
         "params": block.model_dump(mode="json", by_alias=True),
         "training": dict(challenger.training) if challenger.training else None,
         "approval": dict(challenger.approval),
     }
+
+
+def _environment(entries: locks.Entries) -> dict[str, Any]:
+    """What the stages ran with: luodi, Python, and the libraries that their fingerprints name."""
+    libraries = {name: version for stage in entries for name, version in locks.libraries(entries, stage).items()}
+    return {"luodi": __version__, "python": platform.python_version(), "libraries": dict(sorted(libraries.items()))}
 
 
 def _head(clone: Workspace) -> str:

@@ -593,18 +593,13 @@ def next_number(previous: str | None, change: str) -> str:
 def change(before: locks.Entries, after: locks.Entries, model: str) -> str:
     """Return what a version's number says of it: new labels major, new params or code minor, new data patch."""
 
-    def params(entries: locks.Entries) -> Any:
-        mine = locks.of_model(entries, model).values()
-        return [entry.get("params") for entry in mine]
-
-    def code(entries: locks.Entries) -> Any:
-        mine = locks.of_model(entries, model).values()
-        deps = (dep for entry in mine for dep in entry.get("deps", ()))
-        return sorted({(dep["path"], dep["md5"]) for dep in deps if dep["path"].startswith("src/")})
+    def made_by(entries: locks.Entries) -> Any:
+        stages = locks.of_model(entries, model)
+        return {stage: (locks.params(entries, stage), locks.code(entries, stage)) for stage in stages}
 
     if _labels(before, model) != _labels(after, model):
         return "major"
-    return "patch" if (params(before), code(before)) == (params(after), code(after)) else "minor"
+    return "patch" if made_by(before) == made_by(after) else "minor"
 
 
 def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -626,8 +621,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
 
 
 def _labels(entries: locks.Entries, model: str) -> Any:
-    params = entries.get(f"train@{model}", {}).get("params", {}).get("params.yaml", {})
-    return params.get(f"models.{model}.labels")
+    return locks.params(entries, f"train@{model}").get(f"models.{model}.labels")
 
 
 def _parts(number: str) -> tuple[int, int, int]:

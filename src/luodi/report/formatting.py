@@ -125,3 +125,16 @@ def settings(block: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from settings(setting, f"{prefix}{name}.")
         else:
             yield text(f"{prefix}{name}"), "none" if setting is None else text(setting)
+
+
+def environment(facts: Any) -> dict[str, str]:
+    """Return what a version was made with: luodi, Python, libraries; of an older one the hash of its requirements."""
+    found = part(facts, "environment")
+    libraries = [f"{text(name)} {text(version)}" for name, version in part(found, "libraries").items()]
+    if "requirements" in found:
+        libraries.append(f"MD5 of requirements.txt {text(found['requirements'])}")
+    return {
+        "luodi": text(found.get("luodi")),
+        "Python": text(found.get("python")),
+        "Libraries": ", ".join(libraries) or MISSING,
+    }

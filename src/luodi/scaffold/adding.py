@@ -2,7 +2,6 @@
 
 import codecs
 import fcntl
-import json
 import math
 import re
 import shutil
@@ -11,24 +10,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml.comments import CommentedSeq
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
 from luodi import config, yaml12
-from luodi.config import CLASSES, YAML_WORDS
+from luodi.config import CLASSES, MODALITIES, ImageValidate, TextPreprocess, TextValidate, locked
 from luodi.data import builtin_datasets, importing, statistics, tables
 from luodi.errors import BrokenData, DataError, MissingData, ParamsError, WrongValue
 from luodi.files import private, private_folder, replacing
 from luodi.project import workspace
 from luodi.project.origin import EMBEDDED
 from luodi.project.paths import PARAMS, ModelPaths
+from luodi.scaffold import pipeline
 from luodi.system.processes import Runner
 from luodi.terminal import shown, visible
 
 LABEL = 255  # characters, as params.yaml allows: what is longer is no label
 SAMPLE = 2000  # images looked at for the limits
 LONGEST_SIDE = 64  # pixels that a network is given of a large image: two cores train on it in minutes
-SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
-UNSTATED = "not stated"
-
-PLAIN = re.compile(r"[A-Za-z_\u4e00-\u9fff][\w\u4e00-\u9fff-]*")
+GRAPH = "dvc.yaml"
+EMPTY = re.compile(r"^models:[ \t]*\{[ \t]*\}[ \t]*$", re.MULTILINE)
+"""Of a project that has no model yet."""
 
 Settings = dict[str, Any]
 
@@ -61,12 +63,8 @@ def add_texts(
         shards = _store(rows, staging, "text", source, seen)
         where = f"{shown(source)}, column `{shown(label, 60)}`"
         _require_labels(seen, where, "name another with --label-column")
-        model, settings = nearest(root, "text", len(seen.labels))
-        block = _limited(settings, seen, _text_limits(settings, seen))
-        _commit(root, name, block, staging, runner)
-    return _message(
-        name, seen, shards, model, f"texts of column `{shown(text, 60)}`, labels of column `{shown(label, 60)}`"
-    )
+        _commit(root, name, _block("text", seen, _text_limits(seen)), staging, runner)
+    return _message(name, seen, shards, f"texts of column `{shown(text, 60)}`, labels of column `{shown(label, 60)}`")
 
 
 def add_images(root: Path, name: str, source: Path, runner: Runner) -> str:
@@ -84,11 +82,10 @@ def add_images(root: Path, name: str, source: Path, runner: Runner) -> str:
         seen = statistics.Traits()
         shards = _store(importing.images(files), staging, "image", source.resolve(), seen)
         _require_labels(seen, f"{source}, folders", "make a folder for each class")
-        model, settings = nearest(root, "image", len(seen.labels))
-        block = _limited(settings, seen, _image_limits(settings, look))
-        _commit(root, name, block, staging, runner)
-    size = "{height} x {width} x {channels}".format_map(block["preprocess"])
-    return _message(name, seen, shards, model, f"images, brought to {size} (height, width, channels)")
+        limits = _image_limits(look)
+        _commit(root, name, _block("image", seen, limits), staging, runner)
+    size = "{height} x {width} x {channels}".format_map(limits["preprocess"])
+    return _message(name, seen, shards, f"images, brought to {size} (height, width, channels)")
 
 
 @contextmanager
@@ -100,68 +97,49 @@ def _hint() -> Iterator[None]:
         raise BrokenData(f"{problem}: name its encoding, for example --encoding gb18030 for GBK") from None
 
 
-def nearest(root: Path, modality: str, classes: int) -> tuple[str, Settings]:
-    """Return the model of `modality` in params.yaml with the nearest number of classes, and its block.
-
-    Raises:
-        ParamsError: There is none.
-    """
-    models = config.load(root / PARAMS).models
-    alike = [name for name, block in models.items() if block.modality == modality]
-    if not alike:
-        raise ParamsError(
-            f"{PARAMS} has no {modality} model to take settings from: restore one that was there "
-            f"(`git log -p -- {PARAMS}`), and add again"
-        )
-    name = min(alike, key=lambda name: abs(len(models[name].labels) - classes))
-    settings: Settings = config.read(root / PARAMS)["models"][name]
-    return name, settings
-
-
-def _limited(settings: Settings, seen: statistics.Traits, limits: Mapping[str, Settings]) -> Settings:
-    """`settings` of another model with the labels and limits that the data gives."""
+def _block(modality: str, seen: statistics.Traits, limits: Mapping[str, Settings]) -> Settings:
+    """The block of a model in params.yaml: its labels, and the limits that the data gives where no default has them."""
     repeated, contradicting = seen.repeats()
-    of_any = {
+    of_any: dict[str, Settings] = {
         "validate": {
             "min_rows": max(1, seen.rows // 2),
             "max_duplicate_share": _up(min(1, 1.5 * repeated + 0.05)),
             "max_contradictions": 2 * contradicting + 10,
             "min_class_share": _down(min(seen.class_shares) / 2),
         },
-        "preprocess": {"shares": SHARES},
         # What always answering the largest class scores.
         "gate": {"minimum": _up(max(seen.class_shares))},
-        "card": {"intended_use": UNSTATED, "licence": UNSTATED, "limits": []},
     }
-    settings["preprocess"].pop("test_source", None)  # of the other model's data
-    for part in (of_any, limits):
-        for block, values in part.items():
-            settings[block] |= values
-    return settings | {"labels": seen.labels}
+    block: Settings = {"modality": modality, "labels": seen.labels}
+    defaults = MODALITIES[modality].model_validate(block, strict=False).model_dump(by_alias=True)
+    for stage in ("validate", "preprocess", "gate"):
+        values = {**of_any.get(stage, {}), **limits.get(stage, {})}
+        if differing := {key: value for key, value in values.items() if value != defaults[stage][key]}:
+            block[stage] = differing
+    return block
 
 
-def _text_limits(settings: Settings, seen: statistics.TextTraits) -> dict[str, Settings]:
+def _text_limits(seen: statistics.TextTraits) -> dict[str, Settings]:
     longest = seen.length(0.999)
     chinese = seen.chinese / max(seen.letters, 1)
-    kept = min(settings["preprocess"]["max_length"], max(16, longest))
     return {
         "validate": {
             "min_length": 1,
-            "max_length": max(settings["validate"]["max_length"], 2 * longest),
+            "max_length": max(TextValidate().max_length, 2 * longest),
             "min_chinese_share": _down(chinese / 2),
         },
-        "preprocess": {"max_length": kept},
+        "preprocess": {"max_length": min(TextPreprocess().max_length, max(16, longest))},
     }
 
 
-def _image_limits(settings: Settings, look: statistics.Look) -> dict[str, Settings]:
+def _image_limits(look: statistics.Look) -> dict[str, Settings]:
     smallest, largest = int(look.sides.min()), int(look.sides.max())
     height, width = look.median
     scale = min(1, LONGEST_SIDE / max(height, width))
     return {
         "validate": {
             "min_side": max(1, smallest // 2),
-            "max_side": max(settings["validate"]["max_side"], 2 * largest),
+            "max_side": max(ImageValidate().max_side, 2 * largest),
             "min_intensity": _down(look.intensity / 2),
             "max_intensity": _up((1 + look.intensity) / 2),
         },
@@ -246,13 +224,16 @@ def _commit(root: Path, name: str, block: Settings, staging: Path, runner: Runne
     """Put everything in its place; on any error take everything back."""
     paths = ModelPaths(root, name)
     params = _extended(paths.params, name, block, staging)
+    graph = pipeline.updated(pipeline.read(root), config.load(staging / PARAMS).models)
     kept = [(path, path.read_bytes() if path.exists() else None) for path in _written(root)]
     made_data = not paths.data.parent.exists()
     try:
         paths.data.parent.mkdir(exist_ok=True)
         (staging / "data").rename(paths.data)
-        with replacing(paths.params) as temporary:
-            temporary.write_bytes(params)
+        for path, text in ((paths.params, params), (root / GRAPH, graph.encode())):
+            with replacing(path) as temporary:
+                temporary.write_bytes(text)
+        locked.write(root)
         workspace.dvc(runner, root, "add", "data")
     except BaseException:
         shutil.rmtree(paths.data.parent if made_data else paths.data, ignore_errors=True)
@@ -262,7 +243,7 @@ def _commit(root: Path, name: str, block: Settings, staging: Path, runner: Runne
 
 
 def _written(root: Path) -> list[Path]:
-    return [root / PARAMS, root / "data.dvc", root / ".gitignore"]
+    return [root / name for name in (PARAMS, GRAPH, locked.NAME, "data.dvc", ".gitignore")]
 
 
 def _put_back(path: Path, content: bytes | None) -> None:
@@ -280,10 +261,10 @@ def _extended(path: Path, name: str, block: Settings, staging: Path) -> bytes:
         ParamsError: The file is not laid out so that a block can be appended.
     """
     before = path.read_bytes()
-    text = before.decode("utf-8-sig")
-    after = before + (b"" if text.endswith("\n") else b"\n") + _render(name, block, _indent(text)).encode()
+    text = EMPTY.sub("models:", before.decode("utf-8-sig"))
+    after = text + "\n" * (not text.endswith("\n")) + "\n" + _render(name, block, _indent(text))
     draft = staging / PARAMS
-    draft.write_bytes(after)
+    draft.write_bytes(before[: len(before) - len(before.removeprefix(codecs.BOM_UTF8))] + after.encode())
     expected = config.load(path).models | config.parse({"models": {name: block}}, PARAMS).models
     try:
         same = config.load(draft).models == expected
@@ -293,45 +274,40 @@ def _extended(path: Path, name: str, block: Settings, staging: Path) -> bytes:
         raise ParamsError(
             f"no block can be appended to {path}: expected a mapping `models:` in block style at its end; write it so"
         )
-    return after
+    return draft.read_bytes()
 
 
 def _indent(text: str) -> int:
     """Spaces in front of the names of models."""
-    first = next(iter(yaml12.parse(text)["models"]))
-    return yaml12.find(text, ["models", first])[1] - 1
+    first = next(iter(yaml12.parse(text)["models"] or ()), None)
+    return yaml12.find(text, ["models", first])[1] - 1 if first else 2
 
 
 def _render(name: str, block: Settings, indent: int) -> str:
-    """The block as YAML, a line a setting."""
-    lines = ["", f"{name}:"]
-    for key, value in block.items():
-        if isinstance(value, dict):
-            lines += ["", f"  {key}:", *(f"    {inner}: {_flow(one)}" for inner, one in value.items())]
-        else:
-            lines.append(f"  {key}: {_flow(value)}")
-    return "".join(" " * indent * bool(line) + line + "\n" for line in lines)
+    """The block as YAML, a line a setting; every text in quotes, so that no reader takes it for something else."""
+    text = visible(pipeline.dump({name: _quoted(block)}), keep="\n")
+    return "".join(" " * indent * (line != "\n") + line for line in text.splitlines(keepends=True))
 
 
-def _flow(value: Any) -> str:
+def _quoted(value: Any) -> Any:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_flow(one)}" for key, one in value.items()) + "}"
+        return {key: _quoted(one) if key != "modality" else one for key, one in value.items()}
     if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, value)) + "]"
-    if isinstance(value, str) and not (PLAIN.fullmatch(value) and value.lower() not in YAML_WORDS):
-        return visible(json.dumps(value, ensure_ascii=False))  # Python's escapes and JSON's are YAML's
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+        flow = CommentedSeq(map(_quoted, value))
+        flow.fa.set_flow_style()
+        return flow
+    return DoubleQuotedScalarString(value) if isinstance(value, str) else value
 
 
-def _message(name: str, seen: statistics.Traits, shards: int, model: str, what: str) -> str:
+def _message(name: str, seen: statistics.Traits, shards: int, what: str) -> str:
     counts = ", ".join(f"{shown(label, 40)} {count:,}" for label, count in seen.counts.most_common(8))
     more = f", and {len(seen.counts) - 8} more" if len(seen.counts) > 8 else ""
     return (
         f"added {name}: {seen.rows:,} rows, {what}\n"
         f"  {len(seen.counts)} classes: {counts}{more}\n"
         f"  data/{name}: {shards} shard(s), recorded in data.dvc\n"
-        f"  {PARAMS}: block {name}, limits from the data, the rest from {model}; look it over\n"
+        f"  {PARAMS}: block {name}, with limits from the data; `luodi params {name}` prints all settings in effect\n"
         "next:\n"
-        f"  git add data.dvc {PARAMS} && git commit -m 'Add {name}'\n"
+        f"  git add . && git commit -m 'Add {name}'\n"
         f"  luodi run {name}"
     )

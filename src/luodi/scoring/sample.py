@@ -49,6 +49,6 @@ def check(path: Path, classifier: Classifier, name: str) -> int:
         raise RegistryError(
             f"{name} does not predict its sample as it did when it was registered: expected equal probabilities on "
             f"{len(items)} rows; its files, or ONNX Runtime, have changed: remove {path.parent} and run it again, or "
-            "install the pinned requirements (`make install`)"
+            "install the requirements that it was registered with"
         )
     return len(items)

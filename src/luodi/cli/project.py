@@ -1,0 +1,66 @@
+"""The project: make one, take it to another luodi, and see its settings."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from luodi.cli.arguments import ModelArgument
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: luodi init reviews-project && cd reviews-project")
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty folder, or one to be made.")]) -> None:
+    """Make a project: params.yaml, dvc.yaml, the DAGs, git and DVC; it has no model yet."""
+    from luodi.scaffold import init as scaffold
+    from luodi.system.processes import Runner
+    from luodi.terminal import shown
+
+    scaffold.init(folder.absolute(), Runner(print))
+    print(
+        f"made a project in {shown(folder)}\n"
+        "next:\n"
+        f"  cd {shown(folder)}\n"
+        "  luodi add NAME --modality text --from FILE.csv      # or --modality image --from FOLDER\n"
+        "  git add . && git commit -m 'Add NAME'\n"
+        "  luodi run NAME"
+    )
+
+
+@app.command(epilog="Example: luodi upgrade && git diff")
+def upgrade() -> None:
+    """Take the project to the luodi that is installed: dvc.yaml, params.lock, luodi.lock; say what will run again."""
+    from luodi.project.paths import find_root
+    from luodi.scaffold import upgrade as scaffold
+
+    root = find_root()
+    done = scaffold.upgrade(root)
+    print("\n".join(done.diff) or "dvc.yaml stays as it is")
+    for path in done.removed:
+        print(f"removed {path.relative_to(root)}: luodi is installed, the project needs no copy of it")
+    print("these stages run again with the next `dvc repro` or run:" if done.reruns else "no stage runs again")
+    for stage, why in done.reruns.items():
+        print(f"  {stage}: {why}")
+
+
+@app.command(epilog="Examples: luodi params reviews | luodi params reviews --json")
+def params(
+    model: ModelArgument,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object of settings.")] = False,
+) -> None:
+    """Print every setting of a model in effect, where it comes from, and what it is."""
+    from luodi import config
+    from luodi.cli import console
+    from luodi.config import described
+    from luodi.project.paths import PARAMS, find_root
+
+    path = find_root() / PARAMS
+    block = config.settings_of(config.load(path), model)
+    found = described.settings(block, config.read(path)["models"][model])
+    if as_json:
+        print(json.dumps({one.name: one.as_json() for one in found}, ensure_ascii=False, indent=2))
+    else:
+        console.show_settings(found)

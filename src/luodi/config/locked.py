@@ -1,0 +1,49 @@
+"""params.lock: every setting in effect, written from params.yaml and the defaults, in git, and what DVC compares.
+
+DVC sees a setting only where it stands in a file: a default stands in none. So the stage `settings` of dvc.yaml writes
+them all down, and the other stages depend on what stands there. A default that changes reruns what reads it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from luodi import yaml12
+from luodi.config.loading import Params, load, settings_of
+from luodi.errors import StaleProject
+from luodi.files import write_text
+
+NAME = "params.lock"
+HEAD = "# Every setting in effect, written from params.yaml by `luodi settings` and `dvc repro`. Commit it.\n"
+
+
+def text(params: Params) -> str:
+    """Return the content of params.lock."""
+    models = {name: block.model_dump(mode="json", by_alias=True) for name, block in params.models.items()}
+    return HEAD + yaml12.dump({"models": models})
+
+
+def write(root: Path) -> None:
+    """Write params.lock unless it holds the settings in effect already. Raises as `load` does."""
+    path, fresh = root / NAME, text(load(root / "params.yaml"))
+    if not path.exists() or path.read_bytes() != fresh.encode():
+        write_text(path, fresh)
+
+
+def require_current(root: Path, params: Params, model: str) -> None:
+    """Raise StaleProject unless params.lock holds the settings of `model` in effect: DVC would record others."""
+    settings_of(params, model)
+    expected = yaml12.parse(text(params), strict=False)["models"][model]
+    if _held(root / NAME, model) != expected:
+        raise StaleProject(
+            f"{NAME} does not hold the settings of {model} that params.yaml and the defaults give: run `dvc repro`, or "
+            "`luodi settings` alone, to write it again"
+        )
+
+
+def _held(path: Path, model: str) -> Any:
+    try:
+        found = yaml12.parse(yaml12.read(path, yaml12.LARGEST * 16), strict=False)
+    except yaml12.Unfit:
+        return None
+    models = found.get("models") if isinstance(found, dict) else None
+    return models.get(model) if isinstance(models, dict) else None

@@ -1,0 +1,135 @@
+"""dvc.yaml: luodi's stages in a project's graph, and a line a model in its plots; what else stands there stays."""
+
+import copy
+import io
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+
+from luodi import yaml12
+from luodi.errors import ParamsError
+from luodi.terminal import shown
+
+TEMPLATES = files("luodi.scaffold") / "templates"
+PLACEHOLDER = "MODEL"
+LOCKS = {"luodi.lock", "params.lock"}
+OLDER_HEAD = """\
+# The graph, once for every model in params.yaml. Each stage's deps name the package files it imports, so that
+# a change of code re-runs what it may change and nothing else; tests/test_architecture.py holds them complete.
+"""
+"""What dvc.yaml began with where it named luodi's files."""
+
+
+def round_trip() -> YAML:
+    """Return a reader and writer of YAML that keeps comments, quotes and order."""
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 2**16  # no line is broken
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
+
+
+def load(text: str, name: str) -> Any:
+    """Return a mapping of YAML with its comments.
+
+    Raises:
+        ParamsError: It is no mapping, or not YAML.
+    """
+    try:
+        found = round_trip().load(text)
+    except YAMLError as error:
+        raise ParamsError(f"{name} is not YAML ({shown(str(error), 200)}): mend it") from None
+    if not isinstance(found, dict):
+        raise ParamsError(f"{name}: expected a mapping, found none; restore it with `git checkout HEAD -- {name}`")
+    return found
+
+
+def dump(document: Any) -> str:
+    """Return the text of what `load` gave."""
+    out = io.StringIO()
+    round_trip().dump(document, out)
+    return out.getvalue()
+
+
+def read(root: Path) -> str:
+    """Return the text of a project's dvc.yaml.
+
+    Raises:
+        ParamsError: It cannot be read.
+    """
+    try:
+        return yaml12.read(root / "dvc.yaml")
+    except yaml12.Unfit as error:
+        raise ParamsError(f"{root / 'dvc.yaml'} {error}") from None
+
+
+def template() -> str:
+    """Return the dvc.yaml of a project without a model."""
+    return (TEMPLATES / "pipeline.yaml").read_text(encoding="utf-8")
+
+
+def updated(text: str, models: Iterable[str]) -> str:
+    """Return a project's dvc.yaml with luodi's stages as this luodi has them, and plots of `models`.
+
+    Raises:
+        ParamsError: It is no graph.
+    """
+    head = template().partition("stages:")[0]
+    document, fresh = load(text.replace(OLDER_HEAD, head), "dvc.yaml"), load(template(), "dvc.yaml")
+    stages = document.setdefault("stages", fresh["stages"])
+    if not isinstance(stages, CommentedMap):
+        raise ParamsError("dvc.yaml: expected a mapping `stages:`; restore it with `git checkout HEAD -- dvc.yaml`")
+    for place, (name, body) in enumerate(fresh["stages"].items()):
+        if name in stages:
+            _update(stages[name].get("do", stages[name]), body.get("do", body))
+        else:
+            stages.insert(place, name, body)
+    _add_plots(document, list(models))
+    return dump(document)
+
+
+def _update(stage: Any, fresh: Any) -> None:
+    """Bring one stage of a project to what luodi has; a user's own dependencies and outputs stay."""
+    stage["cmd"] = fresh["cmd"]
+    for key in fresh.keys() & {"deps", "params", "outs", "metrics"}:
+        wanted, items = list(fresh[key]), stage.setdefault(key, CommentedSeq())
+        for place in reversed(range(len(items))):  # in place: comments stand by the items
+            if items[place] not in wanted and _older(key, items[place]):
+                del items[place]
+        for place, item in enumerate(wanted):
+            if item not in items:
+                items.insert(place, item)
+
+
+def _older(key: str, item: Any) -> bool:
+    """Whether an item is one that an older luodi wrote: its own files, or settings before there was params.lock."""
+    if key == "deps":
+        return isinstance(item, str) and item.startswith("src/luodi/")
+    if key != "params":
+        return False
+    return bool(LOCKS & item.keys()) if isinstance(item, dict) else str(item).startswith("models.${key}")
+
+
+def _add_plots(document: Any, models: list[str]) -> None:
+    titles = {title: body for item in document.get("plots", ()) for title, body in item.items()}
+    for item in round_trip().load((TEMPLATES / "plots.yaml").read_text(encoding="utf-8")):
+        for title, body in item.items():
+            lines = {
+                path.replace(PLACEHOLDER, model): copy.deepcopy(names)  # the same list twice would be an anchor
+                for model in models
+                for path, names in body["y"].items()
+            }
+            if title in titles and isinstance(titles[title].get("y"), dict):
+                for path, names in lines.items():
+                    titles[title]["y"].setdefault(path, names)
+            elif lines and title not in titles:
+                body["y"] = lines
+                if "plots" not in document:
+                    document["plots"] = []
+                    document.yaml_set_comment_before_after_key("plots", before="\n")
+                document["plots"].append(item)

@@ -1,0 +1,102 @@
+"""Take a project to the luodi that runs: dvc.yaml and the lock files are written again, and what will rerun is told."""
+
+import difflib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from luodi import config, yaml12
+from luodi.config import locked
+from luodi.errors import StaleProject
+from luodi.files import write_text
+from luodi.project import fingerprints, graph
+from luodi.project.paths import PARAMS
+from luodi.scaffold import pipeline
+
+GRAPH = "dvc.yaml"
+COPY = Path("src", "luodi")  # where a project that was a copy of luodi has luodi's source
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """What changed.
+
+    Attributes:
+        diff: Of dvc.yaml, as lines of a unified diff; none if it stays.
+        removed: Folders of luodi's own source that a project no longer needs.
+        reruns: From STAGE@MODEL to why it will run again.
+    """
+
+    diff: list[str]
+    removed: list[Path]
+    reruns: dict[str, str]
+
+
+def upgrade(root: Path) -> Upgrade:
+    """Write dvc.yaml, params.lock and luodi.lock for the luodi that runs; what a user wrote there stays.
+
+    Raises:
+        ParamsError: params.yaml or dvc.yaml cannot be used; nothing is changed then.
+    """
+    params = config.load(root / PARAMS)
+    path, before = root / GRAPH, pipeline.read(root)
+    after = pipeline.updated(before, params.models)
+    code, settings = _held(root), _settings(root)
+    write_text(path, after)
+    locked.write(root)
+    fingerprints.write(root)
+    removed = [root / COPY] if _is_copy(root) else []
+    for folder in removed:
+        shutil.rmtree(folder)
+    diff = difflib.unified_diff(before.splitlines(), after.splitlines(), GRAPH, GRAPH, lineterm="")
+    return Upgrade(list(diff), removed, _reruns(root, params, code, settings))
+
+
+def _is_copy(root: Path) -> bool:
+    """Whether luodi's source lies in the project, and is not what runs: that would be luodi's own repository."""
+    folder = (root / COPY).resolve()
+    return (folder / "__init__.py").exists() and folder != fingerprints.PACKAGE
+
+
+def _held(root: Path) -> Mapping[str, Any]:
+    try:
+        stages: Mapping[str, Any] = fingerprints.read(root)["stages"]
+    except StaleProject:
+        return {}
+    return stages
+
+
+def _settings(root: Path) -> Mapping[str, Any]:
+    try:
+        found = yaml12.parse((root / locked.NAME).read_text(encoding="utf-8"), strict=False)
+    except (FileNotFoundError, yaml12.Unfit):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _reruns(root: Path, params: config.Params, code: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
+    """Which stages run again: those whose code, libraries or settings changed, and those that read what they write."""
+    running, found = fingerprints.everything()["stages"], dict[str, str]()
+    fresh = {"models": {name: block.model_dump(mode="json", by_alias=True) for name, block in params.models.items()}}
+    for model, block in params.models.items():
+        stages = graph.stages(root / GRAPH, model, block.modality)
+        edges, why = graph.edges(stages), dict[str, str]()
+        for stage, body in stages.items():  # in the order of the graph
+            held = code.get(block.modality, {}).get(stage)
+            keys = [key.removeprefix(f"{locked.NAME}:") for key in body["params"] if key.startswith(f"{locked.NAME}:")]
+            if held != running[block.modality][stage]:
+                why[stage] = fingerprints.differences(held, running[block.modality][stage])
+            elif changed := [key for key in keys if _at(settings, key) != _at(fresh, key)]:
+                why[stage] = f"{', '.join(changed)} changed"
+            elif first := next((one for one, after in sorted(edges) if after == stage and one in why), None):
+                why[stage] = f"it reads what {first} writes"
+        found |= {f"{stage}@{model}": reason for stage, reason in why.items()}
+    return found
+
+
+def _at(values: Any, key: str) -> Any:
+    for name in key.split("."):
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
