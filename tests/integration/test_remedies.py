@@ -1098,6 +1098,7 @@ WHY_NOT = {
     "refuses every push, for its tag": "tests/unit/test_odd_tags.py has it",
     "cannot be read: see `git -C {repository} fsck`": "a broken disk: git's own check says what is gone",
     "cannot be read: run `git fsck` there": "a broken disk: git's own check says what is gone",
+    "is damaged, and git cannot remove it": "tests/unit/test_odd_tags.py has it",
     "and no tag is the reason": "a broken disk: git's own check says what is gone",
     "may not be used by you: choose one above 1023": AIRFLOW,
     "DVC cannot read its settings": "it tells the line; tests/unit/test_connect.py has it",

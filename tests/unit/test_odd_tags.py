@@ -1,5 +1,6 @@
 """Tags that nobody should make, and somebody does: each is left out with a word, and hides no other."""
 
+import hashlib
 import re
 import shlex
 import subprocess
@@ -13,7 +14,7 @@ from luodi.local import delivery
 from luodi.project import workspace
 from luodi.project.origin import Origin
 from luodi.registry import promotion, tags
-from luodi.system.processes import Runner
+from luodi.system.processes import CommandFailed, Runner
 
 ODD = "reviews@v1.5.0"
 GONE = "2" * 40
@@ -70,6 +71,16 @@ def corrupt(repository, name):
     loose.write_bytes(b"junk")
 
 
+def truncated(repository, name):
+    """An object of which a power cut left the first half: git learns its size, and dies at its end."""
+    noise = "".join(hashlib.sha256(bytes([part])).hexdigest() for part in range(64))
+    repository.git("tag", "--annotate", "--message", noise, name, "main")
+    oid = repository.git("rev-parse", name)
+    loose = repository.path / "objects" / oid[:2] / oid[2:]
+    loose.chmod(0o644)
+    loose.write_bytes(loose.read_bytes()[:1000])
+
+
 def annotated(repository, name, target):
     repository.git("tag", "--annotate", "--message", "x", name, target)
 
@@ -86,17 +97,23 @@ BROKEN = {
     "empty object": lambda there, name: raw(there, name, b""),
 }
 """Git itself cannot read them, and refuses to fetch or to push where they are."""
-LEFT_OUT = BROKEN | {
-    "lightweight": lambda there, name: there.git("tag", name),
-    "lightweight of a tree": lambda there, name: there.git("tag", name, "main^{tree}"),
-    "of a tree": lambda there, name: annotated(there, name, "main^{tree}"),
-    "of a blob": blob,
-    "of a commit that is gone": lambda there, name: raw(there, name, tagged(there, target=GONE)),
-    "by nobody": lambda there, name: raw(there, name, tagged(there).replace(b"tagger", b"author")),
-    "at no time": lambda there, name: raw(there, name, tagged(there, "A <a@b> soon +0000")),
-    "in another age": lambda there, name: raw(there, name, tagged(there, "A <a@b> 999999999999 +0000")),
-    "in another world": lambda there, name: raw(there, name, tagged(there, "A <a@b> 1700000000 +9959")),
-}
+HALF = {"half an object": truncated}
+"""There git ends where it would list the tags, for others too."""
+LEFT_OUT = (
+    BROKEN
+    | HALF
+    | {
+        "lightweight": lambda there, name: there.git("tag", name),
+        "lightweight of a tree": lambda there, name: there.git("tag", name, "main^{tree}"),
+        "of a tree": lambda there, name: annotated(there, name, "main^{tree}"),
+        "of a blob": blob,
+        "of a commit that is gone": lambda there, name: raw(there, name, tagged(there, target=GONE)),
+        "by nobody": lambda there, name: raw(there, name, tagged(there).replace(b"tagger", b"author")),
+        "at no time": lambda there, name: raw(there, name, tagged(there, "A <a@b> soon +0000")),
+        "in another age": lambda there, name: raw(there, name, tagged(there, "A <a@b> 999999999999 +0000")),
+        "in another world": lambda there, name: raw(there, name, tagged(there, "A <a@b> 1700000000 +9959")),
+    }
+)
 
 
 @pytest.mark.parametrize("plant", LEFT_OUT.values(), ids=LEFT_OUT)
@@ -134,7 +151,7 @@ def test_a_damaged_tag_of_production_leaves_the_others(there, plant, name, capfd
     assert f"warning: the tag {name} is left out" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("plant", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("plant", (BROKEN | HALF).values(), ids=BROKEN | HALF)
 def test_what_git_cannot_read_is_set_aside_so_that_others_can_push(there, plant, tmp_path, capfd):
     origin = Origin(str(there.path), "main", None, tmp_path / "home")
     plant(there, ODD)
@@ -186,6 +203,19 @@ def test_a_tag_that_the_origin_cannot_give_is_left_out(there, plant, tmp_path, c
     assert capfd.readouterr().err == ""
 
 
+def test_an_origin_that_ends_at_a_tag_is_named_with_what_finds_it(there, tmp_path):
+    origin = Origin(f"file://{there.path}", "main", None, tmp_path / "elsewhere")
+    truncated(there, ODD)
+    told = "git origin .* cannot be read: run `git fsck` there, and mend it"
+    for ask in (tags.mirror, workspace.head):
+        with pytest.raises(GitError, match=told):
+            ask(origin, Runner(print))
+    with pytest.raises(GitError, match=told), workspace.clone(origin, "main", Runner(print)):
+        pass
+    said = subprocess.run(["git", "fsck"], cwd=there.path, capture_output=True, text=True, check=False).stderr
+    assert "corrupt loose object" in said
+
+
 @pytest.mark.parametrize("plant", [ref, BROKEN["no tag at all"]], ids=["no object", "no tag at all"])
 @pytest.mark.parametrize("scheme", ["", "file://"])
 def test_elsewhere_a_person_is_told_to_remove_it(there, plant, scheme, tmp_path, somebody):
@@ -200,6 +230,22 @@ def test_elsewhere_a_person_is_told_to_remove_it(there, plant, scheme, tmp_path,
         assert promotion._push(clone, refs)
 
 
+def test_the_reason_that_a_server_gives_is_told_whole(there, tmp_path):
+    origin = Origin(str(there.path), "main", None, tmp_path / "home")
+    said = " ! [remote rejected] main -> main (not permitted: update (on refs/heads/main))\nerror: failed to push"
+    with workspace.clone(origin, "main", Runner(print)) as clone:
+        told = promotion._refusal(clone, ["HEAD:refs/heads/main"], CommandFailed(("git", "push"), 1, said))
+        error = CommandFailed(("git", "push"), 128, "fatal: the remote end hung up unexpectedly")
+        assert promotion._refusal(clone, ["HEAD:refs/heads/main"], error) is error
+    assert "refuses the push of refs/heads/main: not permitted: update (on refs/heads/main): let this user" in str(told)
+
+
+def test_names_in_no_encoding_keep_no_damaged_tag_from_being_set_aside(there, tmp_path, capfd):
+    there.tag("reviews\udcff@v9.0.0")
+    ref(there, ODD)
+    require_set_aside(there, Origin(str(there.path), "main", None, tmp_path / "home"), capfd)
+
+
 def test_packed_tags_are_set_aside_too(there, tmp_path):
     origin = Origin(str(there.path), "main", None, tmp_path / "home")
     corrupt(there, ODD)
@@ -208,6 +254,26 @@ def test_packed_tags_are_set_aside_too(there, tmp_path):
     tags.set_aside(origin)
     assert ODD not in there.git("for-each-ref")
     assert (tmp_path / "home" / "damaged" / ODD).exists()
+
+
+@pytest.mark.timeout(60)  # it would go on for ever
+def test_a_tag_that_git_cannot_remove_is_told_with_what_tells_why(there, tmp_path):
+    """A git that was killed left its lock."""
+    corrupt(there, ODD)
+    there.git("pack-refs", "--all")
+    there.git("config", "core.packedRefsTimeout", "0")
+    (there.path / "packed-refs.lock").touch()
+    origin = Origin(str(there.path), "main", None, tmp_path / "home")
+    with pytest.raises(
+        GitError, match=rf"the tag {ODD} is damaged, and git cannot remove it: see what `.*` says"
+    ) as told:
+        tags.set_aside(origin)
+    (command,) = re.findall("`(.*)`", str(told.value))
+    done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
+    assert "packed-refs.lock" in done.stderr
+    (there.path / "packed-refs.lock").unlink()
+    tags.set_aside(origin)
+    assert ODD not in there.git("for-each-ref")
 
 
 def test_only_tags_are_set_aside_and_only_in_the_embedded_origin(there, tmp_path):
@@ -264,6 +330,19 @@ def test_a_version_with_odd_facts_is_a_version_that_may_be_refused(there, messag
         tags.fetch(origin, odd, Runner(print))
 
 
+@pytest.mark.parametrize(("levels", "read"), [(50, True), (51, False)])
+def test_facts_within_facts_are_read_to_the_fiftieth(levels, read):
+    """The rest would be too deep for what shows them."""
+    assert bool(tags.Facts("T\n\n" + '{"a": ' * levels + "1" + "}" * levels)) is read
+
+
+@pytest.mark.parametrize("zone", ["+0000", "+0530", "-0330", "-0030", "+1400"])
+def test_who_made_a_tag_may_be_anywhere(there, zone):
+    raw(there, ODD, tagged(there, f"A <a@b> 1700000000 {zone}"))
+    made = tags.find(there.path, "reviews", "v1.5.0").registered
+    assert (made.timestamp(), made.strftime("%z")) == (1700000000, zone)
+
+
 def second(there, number="v1.5.0", of="v1.1.0", facts=None):
     """A second version on the commit of another, by hand."""
     later = {"GIT_COMMITTER_DATE": "2036-01-01T00:00:00Z"}
@@ -295,6 +374,14 @@ def test_of_two_versions_on_a_commit_that_is_in_production_which_the_move_names(
         (current,) = [version for version in tags.versions(there.path, "reviews") if version.stage]
         assert current.number == number
         assert tags.moves(there.path, "reviews")[-1].number == number
+
+
+def test_of_two_versions_on_a_commit_a_move_is_to_that_of_its_title_not_to_the_one_it_came_from(there):
+    second(there)
+    message = 'reviews v1.5.0 to production\n\n{"from": "reviews@v1.1.0"}'
+    there.git("tag", "--annotate", "--message", message, "reviews#production#3", "reviews@v1.1.0^{}")
+    assert tags.find(there.path, "reviews").number == "v1.5.0"
+    assert [move.number for move in tags.moves(there.path, "reviews")] == ["v1.0.0", "v1.1.0", "v1.5.0"]
 
 
 def test_of_two_versions_that_are_one_model_the_one_in_production_is_it(there):
@@ -336,6 +423,13 @@ def test_two_models_on_one_commit(there):
     there.git("tag", "--annotate", "--message", "x", "books#production#1", "reviews@v1.1.0^{}")
     assert tags.find(there.path, "books").number == "v3.0.0"
     assert tags.find(there.path, "reviews").number == "v1.1.0"
+
+
+def test_a_colon_in_a_name_is_an_equals_sign_in_its_tags(there):
+    """GTO writes them so: git lets no tag have a colon."""
+    there.git("tag", "--annotate", "--message", "x", "shop=reviews@v4.0.0", "main")
+    assert tags.models(there.path) == ["reviews", "shop:reviews"]
+    assert [version.name for version in tags.versions(there.path, "shop:reviews")] == ["shop:reviews@v4.0.0"]
 
 
 def test_a_tag_of_a_tag_is_of_its_commit(there):

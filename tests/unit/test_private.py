@@ -197,5 +197,6 @@ def test_a_mirror_that_an_earlier_luodi_gave_a_password_is_made_anew(origin: Ori
     mirror = origin.home / "registry.git"
     git(origin.home.parent.parent, "clone", "--quiet", "--mirror", origin.git, str(mirror))
     secret = Origin(f"http://me:{PLANTED}@127.0.0.1:9/x.git", "main", None, origin.home)
+    assert not tags._holds_password(mirror, secret)
     git(mirror, "config", "remote.origin.url", secret.git)
     assert tags._holds_password(mirror, secret) and not tags._holds_password(mirror, origin)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luodi.errors import GitError, NoVersion, RegistryError
+from luodi.project import locks
 from luodi.project.origin import Origin
 from luodi.registry import promotion, tags
 from luodi.system.processes import Runner
@@ -112,6 +113,11 @@ def test_export_hash():
         tags.export_hash({}, "reviews")
 
 
+def test_entries_of_a_checkout_are_those_of_the_model(tmp_path):
+    locks.write(tmp_path / "dvc.lock", entries() | entries(model="other"))
+    assert promotion.checkout_entries(tmp_path, "reviews") == entries()
+
+
 class Repository:
     """A real git repository to tag."""
 
@@ -156,6 +162,11 @@ def test_no_tags_no_versions(repository):
     assert len(str(caught.value)) < 700
 
 
+def test_tags_that_cannot_be_listed(tmp_path):
+    with pytest.raises(GitError, match=r"the tags in .* cannot be read: see `git -C .* fsck` \(fatal: not a git rep"):
+        tags.versions(tmp_path, "reviews")
+
+
 def test_versions_of_two_models(repository):
     commits = []
     for number in ("v1.0.0", "v1.0.2", "v1.0.10", "v2.0.0"):
@@ -198,6 +209,18 @@ def test_an_unassigned_version_is_not_in_production(repository):
     repository.tag("reviews#production!#2")
     with pytest.raises(NoVersion, match=r"no version of reviews is in production: `luodi promote reviews@v1\.0\.0`"):
         tags.find(repository.path, "reviews")
+
+
+def test_of_many_versions_the_newest_five_are_named(repository):
+    for minor in range(7):
+        repository.tag(f"reviews@v1.{minor}.0")
+        repository.commit()
+    newest = ", ".join(f"reviews@v1.{minor}.0" for minor in (6, 5, 4, 3, 2))
+    with pytest.raises(NoVersion, match=rf"`luodi promote reviews@v1\.6\.0` puts the newest there; .*: {newest}$"):
+        tags.find(repository.path, "reviews")
+    repository.git("tag", "--annotate", "--message", "x", "reviews#production#1", "reviews@v1.0.0^{commit}")
+    with pytest.raises(NoVersion, match=f"there is: {newest}$"):
+        tags.find(repository.path, "reviews", "v9.0.0")
 
 
 @pytest.mark.parametrize(

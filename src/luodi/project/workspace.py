@@ -36,6 +36,8 @@ UNREACHABLE = re.compile(
     r"|Authentication failed|repository '.*' (does not exist|not found)|'remote-\S+' is not a git command"
     r"|protocol '.*' is not supported|transport '.*' not allowed"
 )
+DAMAGED = re.compile("expected flush after ref listing|repository corruption on the remote side")
+"""What git says when that of the origin ended where it lists its refs, or gives what they name."""
 
 KEPT_FAILURES = 3  # clones of failed tasks kept for a look, oldest dropped first
 SITE = ".dvc/tmp/site"  # of a checkout or clone: where its DVC keeps its state
@@ -402,7 +404,7 @@ def _keep_failure(root: Path, folder: Path) -> Path:
 
 
 def git(origin: Origin, runner: Runner, cwd: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-    """Run git in `cwd`. Raises RemoteError if the origin cannot be reached, DiskFull, else CommandFailed."""
+    """Run git in `cwd`. Raises RemoteError or GitError if the origin cannot be used, DiskFull, else CommandFailed."""
     environment = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **origin.credentials()}
     try:
         umask = _umask(origin, origin.git, *arguments)
@@ -437,6 +439,8 @@ def _explain_git(origin: Origin, error: CommandFailed, cwd: Path) -> LuodiError:
                 f"git origin {origin.address} cannot be reached: {MARK.sub('', line).rstrip('.')}: "
                 "see that LUODI_GIT_URL names it, and that you may read and write it"
             )
+    if DAMAGED.search(error.output):
+        return GitError(f"git origin {origin.address} cannot be read: run `git fsck` there, and mend it")
     return disk.refused_in(error.output) or _unless_full(error, cwd, origin.home)
 
 

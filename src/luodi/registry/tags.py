@@ -487,7 +487,7 @@ def set_aside(origin: Origin) -> None:
     What they were is kept beside it, and told.
 
     Raises:
-        GitError: Something else than a tag is damaged.
+        GitError: Something else than a tag is damaged, or git cannot remove the tag: what is locked, say.
     """
     bare = Path(origin.git)
     while bare == origin.home / "origin.git":
@@ -506,7 +506,9 @@ def set_aside(origin: Origin) -> None:
             (bare / "refs" / "tags" / tag).replace(kept)
         else:
             write_text(kept, dict(_listed(bare, f"refs/tags/{tag}"))[tag])
-            _git(bare, "update-ref", "-d", f"refs/tags/{tag}")
+            if _git(bare, "update-ref", "-d", f"refs/tags/{tag}").returncode:
+                remove = shlex.join(["git", "-C", str(bare), "update-ref", "-d", f"refs/tags/{tag}"])
+                raise GitError(f"the tag {tag} is damaged, and git cannot remove it: see what `{remove}` says")
         print(f"warning: the tag {tag} is damaged: what is left of it was moved from {bare} to {kept}", file=sys.stderr)
 
 
