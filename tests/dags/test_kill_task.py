@@ -80,8 +80,8 @@ def test_ending_a_task_ends_dvc_and_its_stage(project: Project, number: signal.S
 )
 def test_ending_luodi_run_ends_everything_and_lands_nothing(project: Project, number: signal.Signals) -> None:
     """SIGINT is what Ctrl-C sends, to the whole foreground group; the others go to the command alone."""
-    # A suite that runs in the background ignores SIGINT, and so would all it starts.
-    run = project.start("env", "--default-signal=INT", "luodi", "run", "reviews")
+    # A suite that runs in the background ignores SIGINT and SIGHUP, and so would all it starts.
+    run = project.start("env", "--default-signal=HUP,INT", "luodi", "run", "reviews")
     try:
         assert wait_for(lambda: works(project), 120), (project.home / "started.log").read_text()
         (os.killpg if number == signal.SIGINT else os.kill)(run.pid, number)

@@ -12,6 +12,8 @@ import psutil
 import pytest
 from project import Done, Project
 
+from luodi.errors import SourceMismatch
+
 pytestmark = pytest.mark.proof
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
@@ -31,7 +33,43 @@ COMMANDS = {
     "models": "luodi models",
     "repro": "dvc repro --force train@reviews",
 }
-LANDED = {"promote", "rollback", "pull", "predict", "models"}
+LANDED = {"pull", "predict", "models"}
+MOVES = {"promote", "rollback"}
+EASY = {"gate": {"margin": -0.5, "max_slice_loss": 1.0}, "train": {"learning_rate": 0.0051}}
+
+
+@pytest.fixture(scope="module")
+def followed(stocked: Done) -> Project:
+    """reviews@v1.1.0 is in production, before it v1.0.0 was. Do not change it: work in a copy."""
+    project = stocked.project.copy("followed")
+    project.run("luodi", "register", "reviews")
+    project.set(EASY)
+    project.run("dvc", "repro", "--quiet")
+    project.run("luodi", "register", "reviews")
+    return project
+
+
+@pytest.fixture
+def project(name: str, number: signal.Signals, stocked: Done, request: pytest.FixtureRequest) -> Project:
+    """A project in which the command of that name has something to do."""
+    before: Project = request.getfixturevalue("followed") if name in MOVES else stocked.project
+    project = before.copy(f"ended-{name}-{number.name}")
+    rows = "\n".join(f"第{row}条评论写得很不一样,{'good' if row % 2 else 'bad'}" for row in range(600))
+    (project.home / "more.csv").write_text(f"text,label\n{rows}\n")
+    if name in LANDED:
+        project.run("luodi", "register", "reviews")
+    if name == "fetch":  # the whole corpus, as data.dvc is to record it
+        shutil.rmtree(project.root / "data" / "reviews")
+        project.run("luodi", "fetch", "reviews", code=SourceMismatch.exit_code)
+        project.run("dvc", "add", "--quiet", "data")
+        project.git("commit", "--quiet", "--all", "--message", "The whole corpus")
+        shutil.rmtree(project.root / "data" / "reviews")
+    return project
+
+
+def start(project: Project, *command: str) -> psutil.Popen:
+    """Start a command that minds SIGHUP and SIGINT, though a suite that runs in the background ignores them."""
+    return project.start("env", "--default-signal=HUP,INT", *command)
 
 
 def refs(project: Project) -> str:
@@ -45,7 +83,7 @@ def end(project: Project, process: psutil.Popen, number: signal.Signals, after: 
         return False
     except psutil.TimeoutExpired:
         process.send_signal(number)
-    process.wait(20)
+    code = process.wait(20)
     deadline = time.monotonic() + 5
     while (left := project.alive()) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -54,31 +92,35 @@ def end(project: Project, process: psutil.Popen, number: signal.Signals, after: 
     time.sleep(LATER)
     assert refs(project) == before
     assert project.alive() == []
-    return True
+    return code in (-number, 128 + number)  # else it had ended in the meantime
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_that_is_ended_ends_whole(ready: Done, name: str, number: signal.Signals) -> None:
-    project = ready.project
-    rows = "\n".join(f"第{row}条评论写得很不一样,{'good' if row % 2 else 'bad'}" for row in range(600))
-    (project.home / "more.csv").write_text(f"text,label\n{rows}\n")
-    if name in LANDED:
-        project.run("luodi", "register", "reviews")
-    if name == "fetch":
-        shutil.rmtree(project.root / "data" / "reviews")
+def test_a_command_that_is_ended_ends_whole(project: Project, name: str, number: signal.Signals) -> None:
     command = COMMANDS[name].format(home=project.home).split()
     spare = project.copy(f"{project.root.name}-whole")
     started = time.monotonic()
     spare.run(*(part.replace(str(project.home), str(spare.home)) for part in command))
-    took, rng = time.monotonic() - started, random.Random(f"{name} {number}")
-    ended = [end(project, project.start(*command), number, rng.uniform(0.1, took)) for _ in range(MOMENTS)]
-    assert any(ended), "it was always faster"
+    took, rng, ended = time.monotonic() - started, random.Random(f"{name} {number}"), 0
+    for _ in range(3 * MOMENTS):
+        if name == "fetch":  # else there is nothing to do
+            shutil.rmtree(project.root / "data" / "reviews", ignore_errors=True)
+        started = time.monotonic()
+        if end(project, start(project, *command), number, rng.uniform(0.1, took)):
+            ended += 1
+        else:
+            took = min(took, time.monotonic() - started)
+        if ended == MOMENTS:
+            break
+    assert ended >= MOMENTS // 2, "it was always faster"
     if (lock := project.root / ".dvc" / "tmp" / "rwlock").exists() and not lock.read_bytes():
         lock.unlink()  # README.md, of whoever kills DVC as it writes it
     project.run("git", "checkout", "--", ".")
     if (project.root / "data" / "more").exists():
         return  # it was added before it was ended
+    if name in MOVES and project.versions()[-1].stage == "production":
+        return  # it was moved before it was ended
     project.run(*command)
 
 
@@ -89,7 +131,7 @@ def test_luodi_run_ended_at_any_moment_lands_once_in_the_end(stocked: Done, numb
     rng, longest = random.Random(number), 60.0
     ended = []
     for part in rng.sample(range(RUNS), RUNS):
-        process = project.start("luodi", "run", "reviews")
+        process = start(project, "luodi", "run", "reviews")
         ended.append(end(project, process, number, longest * (part + rng.random()) / RUNS))
         if not ended[-1]:
             assert process.wait() == 0, (project.home / "started.log").read_text()
@@ -106,7 +148,7 @@ def test_luodi_run_ended_at_any_moment_lands_once_in_the_end(stocked: Done, numb
 def test_luodi_up_ends_with_all_its_parts(stocked: Done, number: signal.Signals, together: bool) -> None:
     """Even if front, guard and worker are killed at once, as `killall -9 luodi` does."""
     project = stocked.project.copy(f"up-{number.name}-{together}")
-    process = project.start("env", "--default-signal=INT", "luodi", "up", "--port", "18471")
+    process = start(project, "luodi", "up", "--port", "18471")
     log = project.home / "started.log"
     deadline = time.monotonic() + 240
     while "Airflow is ready" not in log.read_text():
@@ -121,7 +163,7 @@ def test_luodi_up_ends_with_all_its_parts(stocked: Done, number: signal.Signals,
             one.suspend()  # none notices the end of another
         for one in (worker, guard):
             one.kill()
-    assert end(project, process, number, 0.1)
+    assert end(project, process, number, 0.1) or number == signal.SIGINT  # by which one stops it: it ends with 0
 
 
 def test_two_runs_of_a_model_at_once_land_one_version(stocked: Done) -> None:

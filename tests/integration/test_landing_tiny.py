@@ -75,6 +75,15 @@ def test_the_tag_of_a_version_tells_all_that_is_known(nothing: World) -> None:
     assert titles == ["quick v1.0.0: accuracy 0.7000", "quick v1.0.0 to production"]
 
 
+def test_the_commit_of_a_version_is_a_persons_where_what_ran_stands_on_what_landed(nothing: World) -> None:
+    """No checkout has those of luodi; to land another model had made one."""
+    nothing.land("quick", "weak")
+    at_its_landing = replace(nothing, commit=nothing.git("rev-parse", "main"))
+    assert at_its_landing.commit != nothing.commit
+    at_its_landing.land("careful", "weak", approval=HUMAN)
+    assert nothing.facts("careful@v1.0.0")["commit"] == nothing.commit
+
+
 def test_what_is_better_takes_the_place_of_the_champion(one: World) -> None:
     found = one.land("quick", "good")
     assert (found.version.name, found.new) == ("quick@v1.0.1", True)

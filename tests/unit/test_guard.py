@@ -175,3 +175,40 @@ def test_a_stage_ends_with_the_dvc_that_runs_it(folder: Path, shell: str) -> Non
     process.kill()
     process.wait()
     wait_for(lambda: living(folder) == [])
+
+
+# A command that a signal meets in C code, as in an import, which makes an error of its own of what the signal raises.
+MET = """
+import os, signal, sys, time
+from pathlib import Path
+from luodi import cli
+from luodi.errors import BrokenData
+from luodi.processes import Runner
+@cli.app.command()
+def meet():
+    try:
+        os.kill(os.getpid(), signal.%s)
+        time.sleep(20)
+    except BaseException as error:
+        cause = error
+    %s
+sys.argv[1:] = ["meet"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize(
+    "then",
+    [
+        'raise ImportError("initialization failed") from cause',
+        'raise BrokenData("it cannot be read: make it again")',
+        'Runner(print).run("touch", "landed", cwd=Path())',
+    ],
+)
+def test_a_signal_is_not_mistaken_for_an_error_nor_forgotten(tmp_path: Path, number: signal.Signals, then: str) -> None:
+    code = MET % (number.name, then)
+    command = ["env", "--default-signal=INT,HUP", sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
+    assert list(tmp_path.iterdir()) == []

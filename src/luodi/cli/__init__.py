@@ -30,7 +30,7 @@ def main() -> None:
     terminal.cover()
     sys.excepthook = _tell_unexpected
     try:
-        app()
+        _run()
     except LuodiError as error:
         sys.exit(_tell(_explained(error)))
     except Exception as error:
@@ -42,6 +42,14 @@ def main() -> None:
             raise
         remedy = "move away what is in the way, or let this user read and write there"
         sys.exit(_tell(LuodiError(f"{error.filename}: {error.strerror}: {remedy}")))
+
+
+def _run() -> None:
+    try:
+        app()
+    except (Exception, KeyboardInterrupt):
+        guard.end_if_signalled()
+        raise
 
 
 def _explained(error: LuodiError) -> LuodiError:

@@ -46,9 +46,11 @@ def contains(git: Git, commit: str, ancestor: str) -> bool:
 
 
 def source(git: Git, commit: str) -> str:
-    """Return the commit of a user whose files `commit` has: the last of two parents if it only joins them to a lock."""
-    parents = git("rev-list", "--parents", "--max-count=1", commit).split()[1:]
-    return parents[1] if len(parents) == 2 and same_files(git, parents[1], commit) else commit
+    """Return the commit of a user whose files `commit` has: those of luodi stand on it, and change dvc.lock alone."""
+    landed = ("--basic-regexp", "--invert-grep", "--grep=^Land [^ ]*: lock entries of a run$")
+    below = git("rev-list", "--first-parent", "--max-count=1", *landed, commit).strip() or commit
+    joined = git("rev-list", "--parents", "--max-count=1", below).split()[2:]  # to a lock; the last is the user's
+    return next((one for one in (*joined, below) if same_files(git, one, commit)), commit)
 
 
 def with_entries(git: Git, commit: str, lock: Entries, parents: Sequence[str], message: str) -> str:

@@ -25,6 +25,7 @@ STUCK = 30.0  # seconds after which a process that SIGKILL does not end, on a de
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 ORPHANED = signal.SIGUSR1  # what the kernel sends the guard when the front ends
 SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36  # of prctl(2)
+_ended_by: list[int] = []  # the signal that unwinds this process
 
 
 def contain() -> None:
@@ -60,6 +61,7 @@ def end_in_order() -> None:
     def unwind(number: int, frame: Any) -> NoReturn:
         for later in caught:
             signal.signal(later, lambda *_: None)
+        _ended_by.append(number)
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     caught = [
@@ -69,6 +71,12 @@ def end_in_order() -> None:
     ]
     for number in caught:
         signal.signal(number, unwind)
+
+
+def end_if_signalled() -> None:
+    """End by the signal that came: C code that it met, an import say, may swallow it or raise an error of its own."""
+    if _ended_by:
+        raise SystemExit(128 + _ended_by[0])
 
 
 def _attend(child: int, passed: Iterable[int]) -> NoReturn:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from luodi.errors import LuodiError
+from luodi.system import guard
 from luodi.system.masking import KEY_BEGINS, KEY_LINE, MASK, redact
 from luodi.terminal import visible
 
@@ -77,6 +78,7 @@ class Runner:
         Raises:
             CommandFailed: It ended with an exit code other than 0, or this runner was killed.
         """
+        guard.end_if_signalled()
         if self._killed:
             raise CommandFailed(command, -signal.SIGTERM, "not started: the task was ended")
         # A group of its own, so that all its children die with it.
