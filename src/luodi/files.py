@@ -1,6 +1,7 @@
 """Write files so that a reader sees the old bytes or the new ones, never half of them."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import io
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OWNER = 0o077
 """The umask under which only this user may read what is made."""
 
@@ -75,6 +77,20 @@ def close(path: Path) -> None:
 
 
 @contextmanager
+def _as(path: Path, temporary: Path) -> Iterator[None]:
+    """Let an error of the system name `path`, which the user knows: not the temporary one beside it, nor, as a write
+    does for which there is no room, nothing."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error.filename, str) and Path(error.filename).is_relative_to(temporary):
+            error.filename = str(path / Path(error.filename).relative_to(temporary))
+        elif error.filename is None and error.errno in NO_ROOM:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success fsync it and rename it over `path`.
 
@@ -82,13 +98,14 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _as(path, temporary):
+        try:
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -139,12 +156,13 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     old = path.with_name(f"{temporary.name}.old")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
     try:
-        yield temporary
-        if path.exists():
-            path.replace(old)
-        temporary.replace(path)
+        with _as(path, temporary):
+            temporary.mkdir()
+            yield temporary
+            if path.exists():
+                path.replace(old)
+            temporary.replace(path)
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

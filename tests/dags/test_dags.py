@@ -12,8 +12,10 @@ import yaml
 from project import Project
 
 from luodi import config
-from luodi.airflow.operators import to_skip
+from luodi.airflow.operators import _final, to_skip
+from luodi.errors import DiskFull, LuodiError, RemoteError, StageFailed
 from luodi.project import graph
+from luodi.project.origin import Origin
 
 HEAVY = {"tensorflow", "keras", "pandas", "great_expectations", "dvc", "sklearn", "onnxruntime", "gto", "scipy"}
 
@@ -182,3 +184,23 @@ def test_parsing_takes_well_under_a_second(parsed: dict[str, Any]) -> None:
     """Of the processor, once Airflow is imported: luodi's modules, params.yaml, dvc.yaml and the DAGs themselves."""
     assert any(name.startswith("luodi.airflow") for name in parsed["new"])
     assert parsed["seconds"] < 0.8
+
+
+def stage_failed(code: int) -> StageFailed:
+    error = StageFailed("x")
+    error.code = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "embedded", "team"),
+    [
+        (DiskFull("x"), True, False),  # another host may have room
+        (RemoteError("x"), False, False),
+        (stage_failed(3), True, True),
+        (stage_failed(1), False, False),
+    ],
+)
+def test_what_no_retry_mends_is_not_tried_again(error: LuodiError, embedded: bool, team: bool, tmp_path: Path) -> None:
+    assert _final(error, Origin.embedded(tmp_path)) == embedded
+    assert _final(error, Origin("ssh://git@host/x.git", "main", None, tmp_path)) == team

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from actors import GITCONFIG, Local, Plan, Template, do, forked, git, make
+from project import Done
 
 from luodi import cli
 from luodi.files import checksum, read_json
@@ -219,6 +220,29 @@ def test_files_that_may_not_grow_at_any_moment(
         done.append(attempt(place, action, limit=limit))
         in_peace(place, action)
     assert not done[0]
+
+
+@pytest.mark.proof
+def test_a_run_says_at_once_that_the_disk_is_full(ran: Done, tmp_path: Path) -> None:
+    """Airflow's own files have room here, what the tasks write has none: each retry would meet the same."""
+    project = ran.project.copy("full")
+    project.set({"evaluate": {"mistakes": 3}})
+    home, disk = project.root / ".luodi", tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", disk], check=False).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    shutil.copytree(home, disk / "luodi")
+    shutil.rmtree(home)
+    home.symlink_to(disk / "luodi")
+    try:
+        space = os.statvfs(disk)
+        (disk / "filler").write_bytes(bytes(space.f_bavail * space.f_frsize - 5000 * KIB))
+        told = project.run("luodi", "run", "reviews", code=70)
+        assert told.count("failed  ") == 1 and "error: retrain_reviews failed: the disk is full" in told
+        (disk / "filler").unlink()
+        assert "evaluate     done" in project.run("luodi", "run", "reviews")
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -115,6 +116,15 @@ def read(root, modality="text", name="new"):
 
 
 # What it writes
+
+
+def test_luodis_own_folder_may_lie_on_another_disk(root, write, tmp_path):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        if Path(other).stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("/dev/shm is no other disk here")
+        (root / ".luodi").symlink_to(other)
+        add(root, write("hotels.csv", GOOD))
+        assert len(read(root)) == 100 and not list(Path(other).glob("adding"))
 
 
 def test_a_table_becomes_a_model(root, write):

@@ -112,6 +112,14 @@ def test_what_else_a_stage_or_a_remote_says_stays_what_it_is(tmp_path: Path) -> 
     assert type(told) is LuodiError and str(told).startswith("/srv/x: Permission denied")
 
 
+def test_what_dvc_says_of_every_file_is_said_once(tmp_path: Path) -> None:
+    lines = (f"ERROR: failed to transfer '{number:032x}' - Cannot connect to host h:9\n" for number in range(50))
+    said = "".join(lines) + "ERROR: failed to push data to the cloud - 50 files failed to upload\n"
+    told = str(workspace._explain(CommandFailed(["dvc"], 1, said), tmp_path))
+    assert told.startswith("the DVC remote cannot be used: Cannot connect to host h:9\nfailed to push")
+    assert len(told.splitlines()) == 3
+
+
 def test_git_meets_the_limit_as_an_error_and_not_as_a_signal(tmp_path: Path) -> None:
     """And what it had begun to write is swept away."""
     (tmp_path / "big").write_bytes(os.urandom(40_000))
@@ -133,6 +141,8 @@ def test_git_meets_the_limit_as_an_error_and_not_as_a_signal(tmp_path: Path) -> 
     [
         ("2026 [error] Task failed\nluodi.errors.DiskFull: the disk is full while writing /a: x\n2026 [info] end\n",
          "it failed: the disk is full while writing /a: x"),
+        ("airflow.sdk.exceptions.AirflowFailException: `luodi train m`: the disk is full while writing /a: x\nend\n",
+         "it failed: `luodi train m`: the disk is full while writing /a: x"),
         ("sqlalchemy.exc.OperationalError: database or disk is full\n", "it failed: the disk is full"),
     ],
 )  # fmt: skip

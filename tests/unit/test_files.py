@@ -109,6 +109,20 @@ def test_an_error_leaves_what_was_there_and_nothing_else(manager, existed, tmp_p
         assert content(path) == "old"
 
 
+@pytest.mark.parametrize("manager", [files.replacing, files.replacing_folder])
+def test_an_error_names_what_was_asked_for_and_not_the_temporary_name(manager, tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, manager(Path("/proc/x")) as temporary:
+        temporary.write_text("x")
+    assert caught.value.filename == "/proc/x"
+    with pytest.raises(FileNotFoundError) as caught, manager(tmp_path / "x") as temporary:
+        (temporary / "no" / "file").write_text("x")
+    assert caught.value.filename == str(tmp_path / "x" / "no" / "file")
+    with pytest.raises(OSError, match="No space") as caught, manager(tmp_path / "x"):
+        Path("/dev/full").write_text("x")  # a write that fails names nothing
+    assert caught.value.filename == str(tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_is_swapped_whole(tmp_path):
     path = tmp_path / "result"
     path.mkdir()

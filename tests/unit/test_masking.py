@@ -58,6 +58,13 @@ PLANTED = {
     "private key": f"{KEY}\nrest",
     "private key in json": json.dumps({"key": KEY}),
     "half a private key": KEY[: -len("\nabc=\n-----END RSA PRIVATE KEY-----")],
+    "basic": f"sent Basic dXNlcjpw{S}==",
+    "netrc": f"machine host login me password {S}",
+    "netrc in lines": f"machine host\n  login me\n  password {S}\n",
+    "slack": f"url: /services/T0AB1CD2E/B0FG3HI4J/{S}{S} (timed out)",
+    "discord": f"https://discord.com/api/webhooks/123456789/{S}_{S}",
+    "teams": f"https://x.webhook.office.com/webhookb2/ab-cd@ef/IncomingWebhook/{S}/gh",
+    "telegram": f"https://api.telegram.org/bot123456:{S}{S}/sendMessage",
     "cookie": f"Set-Cookie: session={S}; Path=/",
 }
 
@@ -90,7 +97,8 @@ PLAIN = [
     "reviews@v1.0.0", "stage 'train@reviews': failed", "ERROR: failed to reproduce 'train@reviews': see above",
     "dvc.yaml:train@reviews", "refs/tags/reviews@v1.0.0:refs/heads/x", "reviews#production#3",
     "`git clone /a b` ended with exit code 128:\n", "wrong password: expected one", "a secret: keep it to yourself",
-    "Bearer tokens are used", "Basic authentication failed", 'Bearer realm="x"', "PATH=/a:/b@c/d:e@f/g",
+    "Bearer tokens are used", "Basic authentication failed", "Basic understanding", "login as me, password unknown",
+    "see /services/reviews/1 and /webhooks/7", 'Bearer realm="x"', "PATH=/a:/b@c/d:e@f/g",
     "data:image/png;base64,iVBORw0KGgo", "质量很好,下次还会再来 key：值", "epoch 1: loss 0.342 in 4.2 s",
 ]  # fmt: skip
 

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.log import mask_secret
 
 from luodi.airflow import approval
-from luodi.errors import DataError, Held, LuodiError, ParamsError, StageFailed, ValidationFailed
+from luodi.errors import DataError, DiskFull, Held, LuodiError, ParamsError, StageFailed, ValidationFailed
 from luodi.files import read_json
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
@@ -75,15 +75,12 @@ class WorkspaceOperator(BaseOperator):
             result = self.work(Job(origin, commit, before, self._runner))
             # What others work with by its letters stays as it is, should a password be the name of a model.
             return {**masking.redacted(result), **{name: result[name] for name in EXACT & result.keys()}}
-        except StageFailed as error:
-            kind = AirflowFailException if error.code in FINAL else LuodiError
-            raise kind(masking.redact(str(error))) from None
         except (LuodiError, OSError) as error:
             told = error if isinstance(error, LuodiError) else disk.explain(error)
             if told is None:
                 raise
             told.args = tuple(masking.redact(str(line)) for line in told.args)
-            raise told from None
+            raise AirflowFailException(str(told)) if _final(told, origin) else told from None
 
     @abstractmethod
     def work(self, job: Job) -> dict[str, Any]:
@@ -97,6 +94,13 @@ class WorkspaceOperator(BaseOperator):
         tasks = sorted(self.get_flat_relative_ids(upstream=True))
         results = {task: context["ti"].xcom_pull(task_ids=task) for task in tasks}
         return {task: result for task, result in results.items() if result}
+
+
+def _final(error: LuodiError, origin: Origin) -> bool:
+    """Whether no retry mends an error. A disk that is full here is full for all tasks, unless there are other hosts."""
+    if isinstance(error, StageFailed):
+        return error.code in FINAL
+    return isinstance(error, DiskFull) and Path(origin.git).is_relative_to(origin.home)
 
 
 def _commit(before: Results, conf: Mapping[str, Any]) -> str | None:

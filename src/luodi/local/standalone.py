@@ -263,7 +263,7 @@ def _answers(url: str) -> bool:
 def _failed(kind: type[LuodiError], what: str, log: Path) -> LuodiError:
     """What ended Airflow, by its log; where that was the disk, which may have cut off the log too, in one line."""
     why = _why(log)
-    told = re.findall(r"DiskFull: (.*)", "\n".join(why))
+    told = re.findall(r"(?:DiskFull|FailException): (.*(?:the disk is full|a file may not grow).*)", "\n".join(why))
     full = told[-1] if told else disk.full_in("\n".join(why), log.parent) or (None if why else disk.probe(log.parent))
     return DiskFull(f"{what}: {full}") if full else kind(f"{what}; the end of {log}:", *why)
 

@@ -39,6 +39,8 @@ UNREACHABLE = re.compile(
 DAMAGED = re.compile("expected flush after ref listing|repository corruption on the remote side")
 """What git says when that of the origin ended where it lists its refs, or gives what they name."""
 
+TRANSFER = re.compile(r"^ERROR: (?:failed to transfer '\w+' - )?")
+
 KEPT_FAILURES = 3  # clones of failed tasks kept for a look, oldest dropped first
 SITE = ".dvc/tmp/site"  # of a checkout or clone: where its DVC keeps its state
 FILLED = 10  # seconds within which DVC fills a folder that it made
@@ -487,8 +489,9 @@ def _why_unusable(output: str) -> list[str]:
     if not re.search(r"failed to (pull|push|fetch|transfer)|Everything is up to date|remote|upload|download", output):
         return [""]
     said = re.search(r"^ERROR: .*", output, re.MULTILINE | re.DOTALL)
+    lines = redact((said[0] if said else output).strip()).splitlines()
     return [
-        *redact((said[0] if said else output).strip()).splitlines(),
+        *dict.fromkeys(TRANSFER.sub("", line) for line in lines),  # it says the same of every file
         "see that it is there, that LUODI_DVC_REMOTE or .dvc/config names it, and that you may read and write it",
     ]
 

@@ -229,7 +229,7 @@ def _commit(root: Path, name: str, block: Settings, staging: Path, runner: Runne
     made_data = not paths.data.parent.exists()
     try:
         paths.data.parent.mkdir(exist_ok=True)
-        (staging / "data").rename(paths.data)
+        shutil.move(staging / "data", paths.data)  # .luodi may lie on another disk
         for path, text in ((paths.params, params), (root / GRAPH, graph.encode())):
             with replacing(path) as temporary:
                 temporary.write_bytes(text)

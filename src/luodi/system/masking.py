@@ -27,7 +27,9 @@ NAME = rf"[\w.-]{{0,60}}{_ENDING}"  # bounded, as all here: a text may be long, 
 ALONE = r"(?:(?<![^\W_])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
 SEPARATOR = r"[?&;]|&amp;|%3F|%26|%3B"
 PLAIN_VALUE = re.compile(r"\d{1,5}|true|false|yes|no|none|null|auto|\*+", re.IGNORECASE)
-VARIABLE = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|KEY|CREDENTIAL|_PASS$|_PWD$|_AUTH$|^SSHPASS$", re.I)
+VARIABLE = re.compile(
+    r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|KEY|CREDENTIAL|_PASS$|_PWD$|_AUTH$|WEBHOOK|^SSHPASS$", re.I
+)
 """Names of environment variables, and of DVC's settings, that hold a secret."""
 NO_VARIABLE = re.compile(r"GIT_CONFIG_KEY_\d+|.*_(FILE|PATH|DIR|HOME|SOCK|ID_FILE)|.*KEYBOARD.*|.*KEYMAP.*", re.I)
 ADDRESSES = ("LUODI_GIT_URL", "LUODI_DVC_REMOTE")
@@ -89,13 +91,22 @@ BEARER = re.compile(
     r"(?P<name>\bbearer(?:\s+|%20|\+))(?P<value>(?!auth|tokens?\b|scheme|challenge|[a-z_]+=[\"']|[a-z]{1,15}(?![\w.~+/=%-]))[\w.~+/=%-]{8,})",
     re.IGNORECASE,
 )
+# What curl and git send, and no word: a letter of another case, or a digit, behind the first.
+BASIC = re.compile(
+    r"(?P<name>\b[Bb]asic(?:\s+|%20))(?P<value>[A-Za-z0-9+/](?=[a-z+/]{0,99}[A-Z0-9])[A-Za-z0-9+/]{11,}={0,2})"
+)
+NETRC = re.compile(r"(?P<name>\blogin\s+\S{1,200}\s+password\s+)(?P<value>\S+)")
+# The path of an address at which a chat takes messages (Slack, Discord, Teams, Telegram) is all that it asks for.
+HOOK = re.compile(
+    r"(?P<name>/services/(?=T[A-Z0-9]{6,}/B)|/webhooks/\d+/|/webhookb2/|/bot\d+:)(?P<value>[\w@.-]{8,}(?:/[\w@.-]+)*)"
+)
 COOKIE = re.compile(r"(?P<name>\bcookie:\s*)(?P<value>[^\"'\n]+=[^\"'\n]+)", re.IGNORECASE)
 TOKEN = re.compile(
     r"(?<![A-Za-z0-9])(?P<name>)(?P<value>gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|gl[a-z]{2,5}-[\w-]{16,}"
     r"|(?:AKIA|ASIA)[A-Z0-9]{16}|xox[abeprs]-[\w-]{10,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{40,}"
     r"|sk-[\w-]{20,}|AIza[\w-]{35}|ya29\.[\w-]{20,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
 )
-FORMS = (SAS, AUTHORIZATION, BEARER, COOKIE, ASSIGNED, QUERY, QUOTED, SETTING, HEADER, TOKEN)
+FORMS = (SAS, AUTHORIZATION, BEARER, BASIC, NETRC, HOOK, COOKIE, ASSIGNED, QUERY, QUOTED, SETTING, HEADER, TOKEN)
 
 _learnt: set[str] = set()
 
