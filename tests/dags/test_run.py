@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -36,13 +37,21 @@ def read_as_made(entries: dict[str, Any]) -> bool:
 
 
 def answers(output: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in output.splitlines()]
+    return [json.loads(line) for line in output.splitlines() if not line.startswith("  still ")]  # on standard error
 
 
 def test_it_prints_every_stage_and_the_table(ran: Done) -> None:
     assert all(f"  {stage:<12} done" in ran.output for stage in (*STAGES, "gate", "register"))
     for word in ("Accuracy", "linear baseline", "promote", "reviews@v1.0.0", "evaluation.html", "validation.html"):
         assert word in ran.output
+
+
+def test_a_task_that_takes_long_is_told(ran: Done) -> None:
+    tasks = re.findall(r"^  (\w+) +done +([\d.]+) s$", ran.output, re.MULTILINE)
+    assert len(tasks) == len(STAGES) + 2
+    told = {task for task, _ in tasks if f"\n  still running {task} (10 s)\n" in ran.output}
+    assert {task for task, seconds in tasks if float(seconds) > 11} <= told
+    assert told <= {task for task, seconds in tasks if float(seconds) > 9}
 
 
 def test_its_lock_entries_equal_those_of_dvc_repro(ran: Done, reproduced: Done) -> None:
@@ -83,6 +92,9 @@ def test_a_second_run_changes_nothing(ran: Done) -> None:
     before = refs(ran.project)
     output = ran.project.run("luodi", "run", "reviews")
     assert "nothing changed since reviews@v1.0.0 landed" in output
+    document = json.loads(ran.project.run("luodi", "run", "reviews", "--json"))
+    assert (document["verdict"], document["version"]) == ("unchanged", "reviews@v1.0.0")
+    assert {Path(page).name for page in document["reports"]} >= {"card.html", "evaluation.html"}
     assert refs(ran.project) == before
 
 
@@ -173,7 +185,7 @@ def test_every_kind_of_input_gives_the_same_answers(
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["predict", "reviews", "--version", "v9.9.9", "好"], 61, "there is: reviews@v1.0.0"),
+        (["predict", "reviews@v9.9.9", "好"], 61, "there is: reviews@v1.0.0"),
         (["predict", "nothing", "好"], 61, "no version of nothing at all"),
         (["predict", "reviews", "--input", "no.csv"], 21, "no.csv is not a file"),
         (["run", "review"], 11, "did you mean 'reviews'?"),

@@ -27,7 +27,7 @@ COMMANDS = {
     "add": "luodi add more --modality text --from {home}/more.csv",
     "fetch": "luodi fetch reviews",
     "promote": "luodi promote reviews@v1.0.0",
-    "rollback": "luodi rollback reviews --to v1.0.0",
+    "rollback": "luodi rollback reviews@v1.0.0",
     "pull": "luodi pull reviews@v1.0.0 {home}/pulled",
     "predict": "luodi predict reviews 好",
     "models": "luodi models",

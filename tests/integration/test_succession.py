@@ -265,7 +265,7 @@ def test_a_tag_that_names_other_files_is_refused(pair: Project) -> None:
     """Somebody moves the tag of v1.0.0 to the facts of v1.1.0: the lock at its commit says otherwise."""
     message = pair.bare("tag", "--list", "--format=%(contents)", "reviews@v1.1.0")
     pair.bare("tag", "--force", "--annotate", "--message", message, "reviews@v1.0.0", "reviews@v1.0.0^{commit}")
-    assert "does not match its tag" in pair.run("luodi", "rollback", "reviews", "--to", "v1.0.0", code=60)
+    assert "does not match its tag" in pair.run("luodi", "rollback", "reviews@v1.0.0", code=60)
     assert "does not match its tag" in pair.run("luodi", "pull", "reviews@v1.0.0", "there", code=60)
     assert stages(pair)["v1.1.0"] == "production"
     assert not (pair.root / "there").exists()

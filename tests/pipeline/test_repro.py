@@ -176,3 +176,9 @@ def test_the_same_commit_gives_the_same_lock_and_bytes(
     assert project.lock == reproduced.entries
     assert files(project.root / "artifacts") == first
     assert locks.of_model(project.lock, "reviews") == project.lock
+
+
+def test_a_quiet_stage_prints_nothing(reproduced: Done) -> None:
+    project = reproduced.project.copy("quiet")
+    assert project.run("luodi", "preprocess", "reviews") != ""
+    assert project.run("luodi", "--quiet", "preprocess", "reviews") == ""

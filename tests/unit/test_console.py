@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from test_card import JUNK, PATHS, changed, facts
 
 from luodi.cli import console
+from luodi.cli.models import compared
 from luodi.registry.tags import Move, Version
 from luodi.report.formatting import FIGURES
 
@@ -64,7 +65,7 @@ def test_a_model_that_is_in_production_already_has_no_table_of_rules(capsys):
 
 def test_what_changed_is_shown_as_it_stands(output, capsys):
     before = Version("reviews", "v0.9.0", "0" * 40, WHEN, "Ann", None, {"params": {"train": {"note": "x"}}})
-    console.show_versions({"reviews": [version(), before]})
+    console.show_versions(compared([version(), before]))
     assert f"train.note x -> {FREE}" in capsys.readouterr().out
 
 
@@ -92,7 +93,7 @@ def test_facts_that_are_missing_or_odd_are_never_an_error(tmp_path_factory, chan
             continue  # an earlier change took its parent
     odd = Version("reviews", "v1.1.0", "0" * 40, WHEN, "Ann", None, document)
     folder = tmp_path_factory.getbasetemp()
-    console.show_versions({"reviews": [odd, version()], "hotels": [version(), odd]})
+    console.show_versions([*compared([odd, version()]), *compared([version(), odd])])
     console.show_version(odd, [Move(1, "v1.1.0", WHEN, "Ann", document), Move(2, "v1.1.0", WHEN, "Ann", {})], folder)
     console.show_result({**document, "verdict": "unchanged", "version": odd.name, "reasons": []}, folder)
 
@@ -104,7 +105,7 @@ def test_the_newest_are_listed_and_the_one_in_production(newest, shown, capsys):
                 {"params": {"epochs": number}})
         for number in (4, 3, 2, 1)
     ]  # fmt: skip
-    console.show_versions({"withdrawn": [], "reviews": there}, newest)
+    console.show_versions([*compared([], newest), *compared(there, newest)])
     listed = capsys.readouterr().out
     assert [line.split("@v")[1][0] for line in listed.splitlines() if "@v" in line] == list(shown)
     assert "epochs 3 -> 4" in listed

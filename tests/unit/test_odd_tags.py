@@ -9,6 +9,7 @@ import pytest
 from test_registry import FACTS, Repository
 
 from luodi.cli import console
+from luodi.cli.models import compared
 from luodi.errors import GitError, LuodiError, PushRejected
 from luodi.local import delivery
 from luodi.project import workspace
@@ -322,7 +323,7 @@ def test_a_version_with_odd_facts_is_a_version_that_may_be_refused(there, messag
     odd, production, _ = tags.versions(there.path, "reviews")
     assert (odd.number, production.stage) == ("v1.5.0", "production")
     origin = Origin(str(there.path), "main", None, tmp_path / "home")
-    console.show_versions({"reviews": [odd, production]})
+    console.show_versions(compared([odd, production]))
     console.show_version(odd, tags.moves(there.path, "reviews"), delivery.cards(origin, odd))
     assert promotion.previous(there.path, "reviews") == "v1.0.0"
     assert tags.same([odd, production], "v1.1.0") is production
@@ -414,7 +415,7 @@ def test_a_model_without_any_version_left_is_no_reason_not_to_list_the_others(th
         ("films", 0),
         ("reviews", 2),
     ]
-    console.show_versions(listed, 20)
+    console.show_versions([pair for versions in listed.values() for pair in compared(versions, 20)])
     assert capsys.readouterr().out.count("reviews@v1.") == 2
 
 

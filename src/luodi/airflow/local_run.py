@@ -1,7 +1,8 @@
 """Run one DAG once, without a scheduler, against the Airflow of this environment: `python -m luodi.airflow.local_run`.
 
-Progress goes to standard output, Airflow's own output to a log file, what came of the run to a JSON file. A run that
-nobody here approves or rejects stays in Airflow's database, for `luodi up` to go on with.
+Progress goes to standard output, the question for approval to standard error, Airflow's own output to a log file, what
+came of the run to a JSON file. A run that nobody here approves or rejects stays in Airflow's database, for `luodi up`
+to go on with.
 """
 
 import fcntl
@@ -25,23 +26,27 @@ from luodi.airflow.factory import retrain_dags
 from luodi.airflow.operators import COMMIT, outcome
 from luodi.airflow.terminal_approval import Desk, Unanswered, refusal
 from luodi.files import write_json
+from luodi.system.progress import Heartbeat
 
 
 class Progress:
-    """An Airflow listener that prints a line when a task starts and when it ends."""
+    """Prints a line when a task starts and when it ends; the heartbeat learns what runs."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, heartbeat: Heartbeat) -> None:
         self.out = out
+        self.heartbeat = heartbeat
         self.started: dict[str, float] = {}
         self.run = ""
 
     def begin(self, task: str) -> None:
         self.started[task] = time.monotonic()
+        self.heartbeat.now(None if task == TASK else f"running {task}")  # who is asked need not be told
         if self.out.isatty():
             print(f"  {task:<12} ...", end="\r", flush=True, file=terminal.bare(self.out))
 
     def end(self, task: str, state: str) -> None:
         seconds = time.monotonic() - self.started.pop(task, time.monotonic())
+        self.heartbeat.now("running the DAG")
         print(f"  {task:<12} {state:<8} {seconds:6.1f} s", flush=True, file=self.out)
 
     def idle(self, task: str, state: str) -> None:
@@ -102,23 +107,27 @@ def listen(progress: Progress, desk: Desk, logs: TaskLogs) -> None:
     get_listener_manager().add_listener(Listener())  # type: ignore[no-untyped-call]
 
 
-def main(root: Path, model: str, commit: str, log: Path, result: Path) -> int:
-    """Run `retrain_MODEL` of `commit`; return 0 unless a task failed."""
-    out = terminal.screen(os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace"))
+def main(root: Path, model: str, commit: str, log: Path, result: Path, *, began: float) -> int:
+    """Run `retrain_MODEL` of `commit`, for one who waits since `began`; return 0 unless a task failed."""
+    out, err = (
+        terminal.screen(os.fdopen(os.dup(number), "w", encoding="utf-8", errors="backslashreplace"))
+        for number in (1, 2)
+    )
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     fcntl.flock(1, fcntl.LOCK_EX)  # as long as this process lives
-    progress = Progress(out)
-    listen(progress, Desk(out), TaskLogs(log))
-    local.end_killed()
-    dag = retrain_dags(root)[f"retrain_{model}"]
-    for task in dag.tasks:
-        task.pool = f"{local.OWN}{log}"
-    try:
-        state = dag.test(run_conf={COMMIT: commit}).state
-    except Unanswered:
-        state = None
+    with Heartbeat("starting Airflow", out, since=began) as heartbeat:
+        progress = Progress(out, heartbeat)
+        listen(progress, Desk(err), TaskLogs(log))
+        local.end_killed()
+        dag = retrain_dags(root)[f"retrain_{model}"]
+        for task in dag.tasks:
+            task.pool = f"{local.OWN}{log}"
+        try:
+            state = dag.test(run_conf={COMMIT: commit}).state
+        except Unanswered:
+            state = None
     (run,) = DagRun.find(dag_id=dag.dag_id, run_id=progress.run)
     local.release(run)
     if state == DagRunState.FAILED:
@@ -150,5 +159,5 @@ def came_of(run: DagRun, progress: Progress) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    _, root, model, commit, log, result = sys.argv
-    sys.exit(main(Path(root), model, commit, Path(log), Path(result)))
+    _, root, model, commit, log, result, began = sys.argv
+    sys.exit(main(Path(root), model, commit, Path(log), Path(result), began=float(began)))

@@ -3,13 +3,14 @@
 import sys
 from pathlib import Path
 from types import TracebackType
+from typing import Annotated
 
 import typer
 
-from luodi import terminal
+from luodi import __version__, terminal
 from luodi.cli import data, landing, models, prediction, project, runs, stages
 from luodi.errors import LuodiError
-from luodi.system import guard
+from luodi.system import guard, progress
 
 app = typer.Typer(
     name="luodi",
@@ -21,6 +22,23 @@ app = typer.Typer(
 )
 for noun in (project, data, runs, landing, models, prediction, stages):
     app.add_typer(noun.app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"luodi {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors, no progress.")] = False,
+) -> None:
+    progress.silence(quiet)
 
 
 def main() -> None:

@@ -1,22 +1,98 @@
-"""Arguments that several commands take."""
+"""Arguments that several commands take, and the one grammar of what names a version: MODEL[@VERSION]."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
-VersionArgument = Annotated[
-    str, typer.Argument(metavar="MODEL@V", help="A version, such as reviews@v1.0.0; MODEL alone is that in production.")
+from luodi.system import progress
+from luodi.terminal import shown
+
+
+class Reference(NamedTuple):
+    """What a person typed as MODEL[@VERSION].
+
+    Attributes:
+        model: A name, whether or not there is such a model.
+        number: Such as "v1.0.0", or "production"; None where MODEL stands alone.
+    """
+
+    model: str
+    number: str | None
+
+    def __str__(self) -> str:
+        return self.model if self.number is None else f"{self.model}@{self.number}"
+
+
+def reference(text: str) -> Reference:
+    """Parse MODEL, MODEL@v1.2.3 or MODEL@production.
+
+    Raises:
+        typer.BadParameter: It is none of them.
+    """
+    from luodi.registry.tags import NUMBER, PRODUCTION
+
+    model, at, number = text.partition("@")
+    if model and (not at or number == PRODUCTION or NUMBER.fullmatch(number)):
+        return Reference(model, number if at else None)
+    meant = f"; did you mean {shown(model)}@v{number}?" if model and NUMBER.fullmatch(f"v{number}") else ""
+    found = shown(text) or "nothing"
+    raise typer.BadParameter(f"expected MODEL, MODEL@v1.2.3 or MODEL@{PRODUCTION}, found {found}{meant}")
+
+
+def _with_version(text: str) -> Reference:
+    if (found := reference(text)).number is None:
+        raise typer.BadParameter(f"name a version, such as {shown(text)}@v1.0.0: `luodi models` lists them")
+    return found
+
+
+def _alone(text: str) -> str:
+    if "@" in text:
+        model = text.partition("@")[0]
+        raise typer.BadParameter(f"expected a model alone, such as {shown(model) or 'reviews'}, found {shown(text)}")
+    return text
+
+
+def _silence(as_json: bool) -> bool:
+    if as_json:
+        progress.silence(True)
+    return as_json
+
+
+ReferenceArgument = Annotated[
+    Reference,
+    typer.Argument(
+        metavar="MODEL[@VERSION]",
+        parser=reference,
+        help="A version, such as reviews@v1.0.0; MODEL alone is that in production.",
+    ),
 ]
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A key of `models:` in params.yaml.")]
+VersionArgument = Annotated[
+    Reference,
+    typer.Argument(metavar="MODEL@VERSION", parser=_with_version, help="A version, such as reviews@v1.1.0."),
+]
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", parser=_alone, help="A key of `models:` in params.yaml.")
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", callback=_silence, help="Print one JSON document, and no progress.")
+]
 
 
-def parts(version: str) -> tuple[str, str]:
-    """Split MODEL[@V] into model and number; without V, and with @production, the stage."""
-    from luodi.registry.tags import PRODUCTION
+def by_option(given: Reference, option: str, value: str | None, command: str) -> Reference:
+    """Return the version that a deprecated option names, and warn with what to write; without the option `given`.
 
-    model, _, number = version.partition("@")
-    return model, number or PRODUCTION
+    Raises:
+        typer.BadParameter: The option names no version, or `given` names one too.
+    """
+    if value is None:
+        return given
+    if given.number:
+        raise typer.BadParameter(f"the version is named already, by {shown(given)}: leave {option} out")
+    found = reference(f"{given.model}@{value.removeprefix(f'{given.model}@')}")
+    print(f"warning: {option} is deprecated: write `luodi {command} {shown(found)}`", file=sys.stderr)
+    return found
 
 
 def known_model(root: Path, name: str) -> None:

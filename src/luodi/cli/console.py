@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from luodi.report.formatting import FIGURES, MISSING, at, environment, known, pa
 from luodi.terminal import shown
 
 CELL = 300  # characters of a value in a table
-NEWEST = 20  # versions of a model that are listed unless all are asked for
 
 
 def show_result(result: Mapping[str, Any], reports: Path) -> None:
@@ -48,24 +46,21 @@ def show_metrics(metrics: Mapping[str, Any]) -> None:
     _print(table)
 
 
-def show_versions(versions: Mapping[str, Sequence[Version]], newest: int | None = None) -> None:
-    """Print registered versions, model -> newest first, one a row; of a model so many, and the one in production."""
+def show_versions(versions: Iterable[tuple[Version, Version | None]]) -> None:
+    """Print registered versions, one a row, each beside the one that it is compared to."""
     table = Table()
     for column in ("version", "stage", "metric", "baseline", "data", "params that differ", "registered"):
         table.add_column(column)
-    for there in versions.values():
-        first = slice(0, len(there) if newest is None else newest)
-        older = [(version, None) for version in there[first.stop :] if version.stage]
-        for version, before in [*zip_longest(there, there[1:])][first] + older:
-            _row(
-                table,
-                version.name,
-                version.stage or "",
-                *_measured(version.facts),
-                _data(version.facts),
-                _differences(before, version),
-                f"{version.registered:%Y-%m-%d %H:%M} {version.author}",
-            )
+    for version, before in versions:
+        _row(
+            table,
+            version.name,
+            version.stage or "",
+            *_measured(version.facts),
+            _data(version.facts),
+            _differences(before, version),
+            f"{version.registered:%Y-%m-%d %H:%M} {version.author}",
+        )
     _print(table)
 
 

@@ -1,20 +1,25 @@
 """Versions on their way into production and out of it: gate, register, promote, rollback."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luodi.cli.arguments import ModelArgument, known_model
+from luodi.cli.arguments import JsonOption, ModelArgument, Reference, VersionArgument, by_option, known_model, reference
 from luodi.errors import Held, Unproven
+from luodi.system import progress
+from luodi.system.progress import Heartbeat
+
+if TYPE_CHECKING:
+    from luodi.registry.tags import Version
 
 app = typer.Typer()
 
 
-@app.command(epilog="Example: dvc repro && luodi gate reviews")
-def gate(model: ModelArgument) -> None:
+@app.command(epilog="Examples: dvc repro && luodi gate reviews | luodi gate reviews --json")
+def gate(model: ModelArgument, *, as_json: JsonOption = False) -> None:
     """Judge the model that `dvc repro` made against the version in production; land nothing, write the comparison."""
-    from luodi.cli import console
+    from luodi.cli import console, documents
     from luodi.files import write_text
     from luodi.local import embedded
     from luodi.project.paths import ModelPaths, find_root
@@ -23,13 +28,18 @@ def gate(model: ModelArgument) -> None:
 
     root, runner = find_root(), Runner(print)
     known_model(root, model)
-    print(f"bringing what `dvc repro` made of {model} to the DVC remote", flush=True)
-    origin, commit = embedded.publish(root, model, runner, landing=False)
-    print("judging it", flush=True)
-    decision = champion.decide(origin, commit, model, promotion.checkout_entries(root, model), runner)
+    progress.tell(f"bringing what `dvc repro` made of {model} to the DVC remote")
+    with Heartbeat("bringing it"):
+        origin, commit = embedded.publish(root, model, runner, landing=False)
+    progress.tell("judging it")
+    with Heartbeat("judging it"):
+        decision = champion.decide(origin, commit, model, promotion.checkout_entries(root, model), runner)
     report = ModelPaths(root, model).comparison
     write_text(report, card.comparison(model, decision))
-    console.show_decision(decision, report)
+    if as_json:
+        documents.print_json({**decision, "report": report})
+    else:
+        console.show_decision(decision, report)
     refuse(model, decision["verdict"])
 
 
@@ -55,20 +65,23 @@ def register(
 
     root, runner = find_root(), Runner(print)
     block = config.settings_of(config.load(root / PARAMS), model)
-    print(f"bringing what `dvc repro` made of {model} to the DVC remote", flush=True)
-    origin, commit = embedded.publish(root, model, runner, landing=True)
-    print("judging it", flush=True)
+    progress.tell(f"bringing what `dvc repro` made of {model} to the DVC remote")
+    with Heartbeat("bringing it"):
+        origin, commit = embedded.publish(root, model, runner, landing=True)
+    progress.tell("judging it")
     entries = promotion.checkout_entries(root, model)
     decision, approval = None, promotion.AUTO
     if block.register_.approval == "human":
-        decision = champion.decide(origin, commit, model, entries, runner)
+        with Heartbeat("judging it"):
+            decision = champion.decide(origin, commit, model, entries, runner)
         console.show_decision(decision)
         if decision["verdict"] in promotion.WANTED["human"]:
             approval = approved(model, approve, comment, checkout.who(root, runner))
     cost = checkout.training(root, model)
-    landed = promotion.register(
-        origin, commit, model, entries, runner, decision=decision, approval=approval, training=cost
-    )
+    with Heartbeat("landing it" if decision else "judging it"):
+        landed = promotion.register(
+            origin, commit, model, entries, runner, decision=decision, approval=approval, training=cost
+        )
     if landed.version is None:
         console.show_decision(landed.decision)
         refuse(model, landed.decision["verdict"])
@@ -98,47 +111,40 @@ def refuse(model: str, verdict: str) -> None:
 
 @app.command(epilog="Example: luodi promote reviews@v1.1.0 --reason 'better on hotels'")
 def promote(
-    version: Annotated[str, typer.Argument(metavar="MODEL@V", help="A version, such as reviews@v1.1.0.")],
+    version: VersionArgument,
     reason: Annotated[str, typer.Option(help="Kept in the stage's tag.")] = "",
 ) -> None:
     """Put a registered version into production, once its files are proven to be what was registered."""
-    from luodi.project.origin import Origin
-    from luodi.project.paths import find_root
-    from luodi.registry import promotion
-    from luodi.system.processes import Runner
-
-    model, _, number = version.partition("@")
-    if not number:
-        raise typer.BadParameter(f"name a version, such as {model}@v1.0.0: `luodi models` lists them")
-    landed, rows = promotion.move(
-        Origin.find(find_root()), model, number, Runner(print), action="promote", reason=reason
-    )
+    landed, rows = _move(version, "promote", reason)
     print(f"{landed.name} is in production; it predicted {rows} stored rows as it did when it was registered")
 
 
-@app.command(
-    epilog="Examples: luodi rollback reviews | luodi rollback reviews --to v1.0.0 --reason 'too many complaints'"
-)
+@app.command(epilog="Examples: luodi rollback reviews | luodi rollback reviews@v1.0.0 --reason 'too many complaints'")
 def rollback(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model with versions.")],
+    version: Annotated[
+        Reference,
+        typer.Argument(
+            metavar="MODEL[@VERSION]",
+            parser=reference,
+            help="A version, such as reviews@v1.0.0; MODEL alone is that which was in production before.",
+        ),
+    ],
     *,
-    to: Annotated[
-        str | None, typer.Option(metavar="V", help="A version; the one that was in production before if not given.")
-    ] = None,
+    to: Annotated[str | None, typer.Option(hidden=True)] = None,
     reason: Annotated[str, typer.Option(help="Kept in the stage's tag.")] = "",
 ) -> None:
     """Put an earlier version back into production, once its files are proven to be what was registered."""
+    landed, rows = _move(by_option(version, "--to", to, "rollback"), "rollback", reason)
+    print(f"{landed.name} is back in production; it predicted {rows} stored rows as it did when it was registered")
+
+
+def _move(version: Reference, action: str, reason: str) -> "tuple[Version, int]":
+    """Move production; return the version that is there now, and how many stored rows it predicted as ever."""
     from luodi.project.origin import Origin
     from luodi.project.paths import find_root
     from luodi.registry import promotion
     from luodi.system.processes import Runner
 
-    landed, rows = promotion.move(
-        Origin.find(find_root()),
-        model,
-        to and to.removeprefix(f"{model}@"),
-        Runner(print),
-        action="rollback",
-        reason=reason,
-    )
-    print(f"{landed.name} is back in production; it predicted {rows} stored rows as it did when it was registered")
+    origin = Origin.find(find_root())
+    with Heartbeat("proving its files"):
+        return promotion.move(origin, version.model, version.number, Runner(print), action=action, reason=reason)

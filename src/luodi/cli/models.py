@@ -1,14 +1,25 @@
 """What is registered: list it, show it, pull it; and the architectures that there are."""
 
+from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from luodi.cli.arguments import VersionArgument, parts
+from luodi.cli.arguments import JsonOption, Reference, ReferenceArgument, reference
 from luodi.errors import NoVersion
+from luodi.system.progress import Heartbeat
 from luodi.terminal import shown
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from luodi.registry.tags import Version
+
+    Listed = list[tuple[Version, Version | None]]
+
+NEWEST = 20  # versions of a model that are listed unless all are asked for
 app = typer.Typer()
 
 models = typer.Typer(
@@ -18,43 +29,94 @@ app.add_typer(models, epilog="Examples: luodi models | luodi models list reviews
 
 
 @models.callback()
-def models_callback(context: typer.Context) -> None:
+def models_callback(context: typer.Context, *, as_json: JsonOption = False) -> None:
     if context.invoked_subcommand is None:
-        models_list()
+        models_list(as_json=as_json)
+    elif as_json:
+        raise typer.BadParameter(f"write it behind `{context.invoked_subcommand}`", param_hint="--json")
 
 
-@models.command("list", epilog="Examples: luodi models list | luodi models list reviews --all")
+@models.command(
+    "list", epilog="Examples: luodi models list | luodi models list reviews --all | luodi models list --json"
+)
 def models_list(
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Only this model.")] = None,
+    only: Annotated[
+        Reference | None,
+        typer.Argument(metavar="[MODEL[@VERSION]]", parser=reference, help="Only this model, or this version."),
+    ] = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="All of them, not only the newest of each model.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the registered versions, newest first, with what changed since the one before.
 
     Of each model those are listed that are newest, and the one in production.
     """
-    from luodi.cli import console
     from luodi.project.origin import Origin
     from luodi.project.paths import find_root
     from luodi.registry import tags
     from luodi.system.processes import Runner
 
-    repository = tags.mirror(Origin.find(find_root()), Runner(print))
-    names = [model] if model else tags.models(repository)
-    newest = None if every else console.NEWEST
-    listed = {name: tags.versions(repository, name, newest and newest + 1) for name in names}
-    if model and not listed[model]:
-        raise NoVersion(f"no version of {shown(model)} at all: `luodi models` lists what there is")
-    console.show_versions(listed, newest)
-    for name, versions in listed.items():
-        if newest and versions and (more := len(tags.numbers(repository, name)) - newest) > 0:
-            print(f"{more:,} more of {name}: `luodi models list {name} --all` lists them")
+    with Heartbeat("reading the registry"):
+        repository = tags.mirror(Origin.find(find_root()), Runner(print))
+    number, newest = only and only.number, None if every else NEWEST
+    names = [only.model] if only else tags.models(repository)
+    listed = {name: _selected(repository, name, number, newest) for name in names}
+    counts = {name: len(tags.numbers(repository, name)) for name in names if newest and not number}
+    more = {name: max(count - NEWEST, 0) for name, count in counts.items() if listed[name]}
+    if only and not listed[only.model]:
+        raise NoVersion(f"no version of {shown(only.model)} at all: `luodi models` lists what there is")
+    if as_json:
+        from luodi.cli.documents import print_json
 
-
-@models.command("show", epilog="Examples: luodi models show reviews | luodi models show reviews@v1.0.0")
-def models_show(version: VersionArgument) -> None:
-    """Show all that is known of a version: lineage, metrics, verdict, approval, moves; write its model card."""
+        print_json({
+            name: {"versions": [_as_json(version) for version, _ in found], "more": more.get(name, 0)}
+            for name, found in listed.items()
+        })  # fmt: skip
+        return
     from luodi.cli import console
+
+    console.show_versions([pair for found in listed.values() for pair in found])
+    for name, count in more.items():
+        if count:
+            print(f"{count:,} more of {name}: `luodi models list {name} --all` lists them")
+
+
+def compared(there: "Sequence[Version]", newest: int | None = None) -> "Listed":
+    """Return the newest versions, and the one in production, each with that before it, which it is compared to.
+
+    Args:
+        there: All versions of a model that were read, newest first.
+        newest: So many; None is all.
+    """
+    first = slice(0, len(there) if newest is None else newest)
+    older = [(version, None) for version in there[first.stop :] if version.stage]
+    return [*zip_longest(there, there[1:])][first] + older
+
+
+def _selected(repository: Path, model: str, number: str | None, newest: int | None) -> "Listed":
+    from luodi.registry import tags
+
+    if number is None:
+        return compared(tags.versions(repository, model, newest and newest + 1), newest)
+    chosen = tags.find(repository, model, number)
+    return [pair for pair in compared(tags.versions(repository, model)) if pair[0].number == chosen.number]
+
+
+def _as_json(version: "Version") -> dict[str, Any]:
+    return {
+        "version": version.name,
+        "stage": version.stage,
+        "registered": version.registered,
+        "author": version.author,
+        "commit": version.commit,
+        "facts": version.facts,
+    }
+
+
+@models.command("show", epilog="Examples: luodi models show reviews | luodi models show reviews@v1.0.0 --json")
+def models_show(wanted: ReferenceArgument, *, as_json: JsonOption = False) -> None:
+    """Show all that is known of a version: lineage, metrics, verdict, approval, moves; write its model card."""
     from luodi.local import delivery
     from luodi.project.origin import Origin
     from luodi.project.paths import find_root
@@ -62,17 +124,24 @@ def models_show(version: VersionArgument) -> None:
     from luodi.system.processes import Runner
 
     origin, runner = Origin.find(find_root()), Runner(print)
-    repository = tags.mirror(origin, runner)
-    model, number = parts(version)
-    chosen = tags.find(repository, model, number)
-    console.show_version(chosen, tags.moves(repository, model), delivery.cards(origin, chosen))
+    with Heartbeat("reading the registry"):
+        repository = tags.mirror(origin, runner)
+    chosen = tags.find(repository, wanted.model, wanted.number or tags.PRODUCTION)
+    moves, folder = tags.moves(repository, wanted.model), delivery.cards(origin, chosen)
+    if as_json:
+        from luodi.cli.documents import print_json
+
+        moved = [{"at": move.at, "by": move.by, "facts": move.facts} for move in moves if move.number == chosen.number]
+        print_json({**_as_json(chosen), "moves": moved, "pages": sorted(folder.iterdir())})
+    else:
+        from luodi.cli import console
+
+        console.show_version(chosen, moves, folder)
 
 
 @app.command(epilog="Examples: luodi pull reviews serving/reviews | luodi pull reviews@v1.0.0 old")
 def pull(
-    version: Annotated[
-        str, typer.Argument(metavar="MODEL[@V]", help="A version, such as reviews@v1.0.0; else that in production.")
-    ],
+    wanted: ReferenceArgument,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made, or replaced if an earlier pull made it.")],
 ) -> None:
     """Bring a registered model into a folder for a deployment: model, encoder, model card and facts, hashes checked."""
@@ -83,16 +152,19 @@ def pull(
     from luodi.system.processes import Runner
 
     origin, runner = Origin.find(find_root()), Runner(print)
-    model, number = parts(version)
-    chosen = tags.find(tags.mirror(origin, runner), model, number)
-    delivery.deploy(origin, chosen, folder, runner)
+    with Heartbeat("bringing the model"):
+        chosen = tags.find(tags.mirror(origin, runner), wanted.model, wanted.number or tags.PRODUCTION)
+        delivery.deploy(origin, chosen, folder, runner)
     print(f"{chosen.name} is in {shown(folder)}")
 
 
-@app.command(epilog="Example: luodi architectures")
-def architectures() -> None:
+@app.command(epilog="Examples: luodi architectures | luodi architectures --json")
+def architectures(*, as_json: JsonOption = False) -> None:
     """List the networks that `train.architecture` may name, and the keys of the train block that shape each."""
-    from luodi.cli import console
+    from luodi.cli import console, documents
     from luodi.nets.catalogue import ARCHITECTURES
 
-    console.show_architectures(ARCHITECTURES)
+    if as_json:
+        documents.print_json([asdict(one) for one in ARCHITECTURES])
+    else:
+        console.show_architectures(ARCHITECTURES)

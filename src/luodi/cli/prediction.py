@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from luodi import terminal
-from luodi.cli.arguments import ModelArgument
+from luodi.cli.arguments import ReferenceArgument, by_option
 from luodi.errors import BrokenData
+from luodi.system.progress import Heartbeat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,11 +20,11 @@ app = typer.Typer()
 
 
 @app.command(
-    epilog="Examples: luodi predict reviews '质量很好' | luodi predict reviews --input new.csv > scored.jsonl | "
-    "luodi predict digits --input scans/"
+    epilog="Examples: luodi predict reviews '质量很好' | luodi predict reviews@v1.0.0 '质量很好' | "
+    "luodi predict reviews --input new.csv > scored.jsonl | luodi predict digits --input scans/"
 )
 def predict(
-    model: ModelArgument,
+    reference: ReferenceArgument,
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to classify.")] = None,
     source: Annotated[
         str | None,
@@ -33,25 +34,29 @@ def predict(
             help="Texts: CSV, JSONL or Parquet with a column `text`; - reads lines. Images: a file, or a folder.",
         ),
     ] = None,
-    version: Annotated[str, typer.Option(help="A version such as v1.0.0, or the stage.")] = "production",
+    version: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Classify texts or images by the registered production version; one JSON object a line."""
+    """Classify texts or images by a registered version; one JSON object a line."""
     from luodi.data import inputs
     from luodi.project.origin import Origin
     from luodi.project.paths import find_root
     from luodi.registry import classifier as registered
+    from luodi.registry.tags import PRODUCTION
     from luodi.system.processes import Runner
 
     # JSON is UTF-8 in every locale.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     if bool(texts) == bool(source):
         raise typer.BadParameter("give texts, or --input PATH, not both")
-    classifier, chosen = registered.load(Origin.find(find_root()), model, version, Runner(print))
+    wanted = by_option(reference, "--version", version, "predict")
+    origin, runner = Origin.find(find_root()), Runner(print)
+    with Heartbeat("bringing the model", sys.stderr):
+        classifier, chosen = registered.load(origin, wanted.model, wanted.number or PRODUCTION, runner)
     if classifier.encoder.modality == "text":
         for batch in inputs.batches(source) if source else [texts or []]:
             write_predictions("text", batch, classifier.probabilities(batch), classifier, chosen.name)
     elif source is None:
-        raise typer.BadParameter(f"{model} classifies images: give --input FILE.png, or a folder of images")
+        raise typer.BadParameter(f"{wanted.model} classifies images: give --input FILE.png, or a folder of images")
     else:
         for files in inputs.images(source):
             names = [name for name, _ in files]

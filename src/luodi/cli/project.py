@@ -1,12 +1,11 @@
 """The project: make one, take it to another luodi, and see its settings."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from luodi.cli.arguments import ModelArgument
+from luodi.cli.arguments import JsonOption, ModelArgument
 
 app = typer.Typer()
 
@@ -46,14 +45,10 @@ def upgrade() -> None:
 
 
 @app.command(epilog="Examples: luodi params reviews | luodi params reviews --json")
-def params(
-    model: ModelArgument,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON object of settings.")] = False,
-) -> None:
+def params(model: ModelArgument, *, as_json: JsonOption = False) -> None:
     """Print every setting of a model in effect, where it comes from, and what it is."""
     from luodi import config
-    from luodi.cli import console
+    from luodi.cli import console, documents
     from luodi.config import described
     from luodi.project.paths import PARAMS, find_root
 
@@ -61,6 +56,6 @@ def params(
     block = config.settings_of(config.load(path), model)
     found = described.settings(block, config.read(path)["models"][model])
     if as_json:
-        print(json.dumps({one.name: one.as_json() for one in found}, ensure_ascii=False, indent=2))
+        documents.print_json({one.name: one.as_json() for one in found})
     else:
         console.show_settings(found)

@@ -4,39 +4,49 @@ from typing import Annotated
 
 import typer
 
-from luodi.cli.arguments import ModelArgument, known_model
+from luodi.cli.arguments import JsonOption, ModelArgument, known_model
 from luodi.cli.landing import refuse
+from luodi.system import progress
+from luodi.system.progress import Heartbeat
 
 app = typer.Typer()
 
+RESULT = ("verdict", "version", "reasons", "metrics", "latency_ms")
+"""What `luodi run --json` tells of a run, beside where its reports are."""
 
-@app.command(epilog="Example: luodi run reviews")
-def run(model: ModelArgument) -> None:
+
+@app.command(epilog="Examples: luodi run reviews | luodi run reviews --json")
+def run(model: ModelArgument, *, as_json: JsonOption = False) -> None:
     """Run the DAG retrain_MODEL on Airflow with an embedded git origin and DVC remote, both in .luodi/."""
-    from luodi.cli import console
+    from luodi.cli import console, documents
     from luodi.local import delivery, embedded, standalone
     from luodi.project.paths import find_root
     from luodi.system.processes import Runner
 
     root, runner = find_root(), Runner(print)
     known_model(root, model)
-    print("preparing the embedded git origin and DVC remote", flush=True)
-    origin, commit = embedded.prepare(root, runner)
-    commit = embedded.advance(origin, commit, runner)
+    progress.tell("preparing the embedded git origin and DVC remote")
+    with Heartbeat("preparing them"):
+        origin, commit = embedded.prepare(root, runner)
+        commit = embedded.advance(origin, commit, runner)
     if version := embedded.landed(origin, commit, model, runner):
-        print(f"nothing changed since {version.name} landed; production stays as it is")
+        progress.tell(f"nothing changed since {version.name} landed; production stays as it is")
         facts = version.facts
         result = {**facts, "verdict": "unchanged", "version": version.name, "reasons": []}
     else:
         log = standalone.new_log(origin, model)
-        print(f"running retrain_{model} on Airflow (log: {console.near(log)})", flush=True)
+        progress.tell(f"running retrain_{model} on Airflow (log: {console.near(log)})")
         result = dict(standalone.run_dag(root, origin, commit, model, log))
         version = embedded.find(origin, result["version"], runner)
-    if version:
-        folder = delivery.reports(origin, version, runner)
+    with Heartbeat("bringing the reports"):
+        if version:
+            folder = delivery.reports(origin, version, runner)
+        else:
+            folder = delivery.last_reports(origin, model, result, runner)
+    if as_json:
+        documents.print_json({name: result.get(name) for name in RESULT} | {"reports": sorted(folder.iterdir())})
     else:
-        folder = delivery.last_reports(origin, model, result, runner)
-    console.show_result(result, folder)
+        console.show_result(result, folder)
     if not version:
         refuse(model, result["verdict"])
 
@@ -64,6 +74,7 @@ def up(
 
     root, runner = find_root(), Runner(print)
     config.load(root / PARAMS)  # Airflow would come up without a DAG
-    origin, commit = embedded.prepare(root, runner)
-    embedded.advance(origin, commit, runner)
+    with Heartbeat("preparing the embedded git origin and DVC remote"):
+        origin, commit = embedded.prepare(root, runner)
+        embedded.advance(origin, commit, runner)
     standalone.stand(root, origin, port)

@@ -1,8 +1,14 @@
 """One command a stage: what dvc.yaml runs."""
 
+import os
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
 import typer
 
 from luodi.cli.arguments import ModelArgument
+from luodi.system import progress
 
 app = typer.Typer()
 
@@ -21,7 +27,8 @@ def run_stage(stage: str, name: str) -> None:
     block = config.settings_of(params, name)
     fingerprints.require_current(paths.root, stage, block.modality)
     locked.require_current(paths.root, params, name)
-    import_module(f"luodi.stages.{stage}").run(block, paths)
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere if progress.silent() else sys.stdout):
+        import_module(f"luodi.stages.{stage}").run(block, paths)  # what it prints is progress: its results are files
 
 
 @app.command(epilog="Example: luodi settings")

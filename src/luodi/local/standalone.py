@@ -21,9 +21,10 @@ from luodi.errors import DiskFull, LuodiError, StageFailed
 from luodi.files import in_use, private, read_json, write_text
 from luodi.local.embedded import BOT
 from luodi.project.origin import Origin
-from luodi.system import disk
+from luodi.system import disk, progress
 from luodi.system.guard import GRACE
 from luodi.system.processes import dies_too, end_group
+from luodi.system.progress import Heartbeat
 
 DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
@@ -95,10 +96,14 @@ def run_dag(root: Path, origin: Origin, commit: str, model: str, log: Path) -> M
         LuodiError: Airflow's database cannot be reached or brought up to date.
     """
     variables = {**os.environ, **environment(root, origin)}
-    _migrate(origin, variables, log)
     result = log.with_suffix(".json")
-    command = [sys.executable, "-m", "luodi.airflow.local_run", str(root), model, commit, str(log), str(result)]
-    if subprocess.run([*dies_too("KILL"), *command], env=variables, check=False).returncode:
+    arguments = [str(root), model, commit, str(log), str(result), str(time.monotonic())]
+    command = [*dies_too("KILL"), sys.executable, "-m", "luodi.airflow.local_run", *arguments]
+    to = subprocess.DEVNULL if progress.silent() else None  # it asks for approval on standard error
+    with Heartbeat("starting Airflow", unless=lambda: in_use(log)):  # from when on the process there tells it
+        _migrate(origin, variables, log)
+        failed = subprocess.run(command, env=variables, check=False, stdout=to).returncode
+    if failed:
         raise _failed(StageFailed, f"retrain_{model} failed", log)
     outcome: Mapping[str, Any] = read_json(result)
     result.unlink()
@@ -171,20 +176,23 @@ def stand(root: Path, origin: Origin, port: int) -> None:
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": "0",
     }
     log = new_log(origin, "up")
-    print(f"starting Airflow (log: {log})", flush=True)
-    _migrate(origin, variables, log)
-    next_runs = _load_dags(variables, log)
+    progress.tell(f"starting Airflow (log: {log})")
+    began = time.monotonic()
+    with Heartbeat("starting Airflow"):
+        _migrate(origin, variables, log)
+        next_runs = _load_dags(variables, log)
     parts: dict[str, subprocess.Popen[bytes]] = {}
     try:
         _start(parts, variables, log)
-        while not (ended := _ended(parts)) and not _answers(f"{url}/api/v2/monitor/health"):
-            time.sleep(1)
+        with Heartbeat("starting Airflow", since=began):
+            while not (ended := _ended(parts)) and not _answers(f"{url}/api/v2/monitor/health"):
+                time.sleep(1)
         if not ended:
             _welcome(url, origin, next_runs)
         _wait(parts, variables, log)
         raise _failed(LuodiError, f"Airflow's {_ended(parts)} ended by itself", log)
     except KeyboardInterrupt:
-        print("stopping Airflow", flush=True)
+        progress.tell("stopping Airflow")
     finally:
         until = time.monotonic() + GRACE / 2  # for all of them together: the guard does not wait longer for this one
         for process in parts.values():

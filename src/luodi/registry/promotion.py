@@ -182,7 +182,10 @@ def previous(repository: Path, model: str) -> str:
         with contextlib.suppress(NoVersion):  # its tag was damaged or withdrawn
             if number != path[-1] and "export" in tags.find(repository, model, number).facts:
                 return number
-    raise NoVersion(f"there is no earlier version of {model} to go back to: name one by --to, see `luodi models`")
+    raise NoVersion(
+        f"there is no earlier version of {model} to go back to: `luodi models` lists what there is, "
+        f"`luodi rollback {model}@VERSION` goes to any"
+    )
 
 
 def _in_production(repository: Path, model: str) -> str | None:
