@@ -34,7 +34,7 @@ from luodi.project.origin import Origin
 from luodi.project.paths import find_root
 from luodi.project.workspace import Workspace
 from luodi.registry import promotion, tags
-from luodi.scaffold import adding, init, pipeline
+from luodi.scaffold import adding, init, pipeline, removing
 from luodi.scoring import metrics
 from luodi.system.processes import Runner
 
@@ -436,6 +436,19 @@ def adding_scans(scene: Scene) -> None:
         pass
 
 
+GRAPH = write("dvc.yaml", (ROOT / "dvc.yaml").read_bytes())
+
+
+def renaming(scene: Scene) -> None:
+    removing.rename(scene.root, "reviews", scene.other, QUIET)
+
+
+def in_flow_style() -> str:
+    import yaml
+
+    return yaml.safe_dump(yaml.safe_load(PARAMS), default_flow_style=True, width=10**6, allow_unicode=True)
+
+
 def occupied(scene: Scene) -> None:
     scene.lock = scene.write(".luodi/adding.lock").open("w")
     fcntl.flock(scene.lock, fcntl.LOCK_EX)
@@ -444,10 +457,7 @@ def occupied(scene: Scene) -> None:
 def extended(scene: Scene) -> bytes:
     text = (scene.root / "params.yaml").read_text(encoding="utf-8")
     if "flow style" in text:  # a block style is wanted
-        import yaml
-
-        flow = yaml.safe_dump(yaml.safe_load(PARAMS), default_flow_style=True, width=10**6)
-        scene.write("params.yaml", flow)
+        scene.write("params.yaml", in_flow_style())
     block = config.read(scene.root / "params.yaml")["models"]["digits"]
     scene.write("staging/x")
     return adding._extended(scene.root / "params.yaml", "more", block, scene.root / "staging")
@@ -544,7 +554,20 @@ SETTINGS = [
     ),
     Case("has a model {name} already", instead("digits"), adding_scans, instead("digits3")),
     Case("move it away, and add again", write("data/digits2/a.parquet"), adding_scans, move("data/digits2", "away")),
-    Case("another `luodi add` runs", occupied, adding_scans, lambda scene: scene.lock.close()),
+    Case("has a model {new} already", both(GRAPH, instead("digits")), renaming, instead("digits3")),
+    Case(
+        "move it away, and rename again",
+        both(GRAPH, instead("letters"), write("data/letters/a.parquet")),
+        renaming,
+        move("data/letters", "away"),
+    ),
+    Case(
+        "cannot be changed without changing",
+        both(GRAPH, lambda scene: scene.write("params.yaml", in_flow_style())),
+        lambda scene: removing.retire(scene.root, "digits", QUIET, data=False),
+        shell("git checkout -q params.yaml"),
+    ),
+    Case("another `luodi add`, `luodi retire`", occupied, adding_scans, lambda scene: scene.lock.close()),
     Case("is away, though {pointer", write("data.dvc", "outs: []\n"), adding_scans, shell("mkdir data && rm data.dvc")),
     Case(
         "no block can be appended",
@@ -1055,7 +1078,10 @@ RACE = "a race: what failed is done again"
 WHY_NOT = {
     "git is told not to look at": "tests/integration/test_commits.py runs the command",
     "is a git repository of SHA-256 objects": "its owner may only make another; tests/integration/test_commits.py",
-    "expected text or image, found": USAGE,
+    "expected MODEL, MODEL@v1.2.3 or": USAGE,
+    "expected a model alone, such as": USAGE,
+    "write it behind `": USAGE,
+    "the version is named already, by": USAGE,
     "--label-column and --encoding are for": USAGE,
     "name a version, such as": USAGE,
     "give texts, or --input PATH, not both": USAGE,

@@ -54,6 +54,8 @@ FETCH = "sh -c 'luodi fetch reviews; test $? = 25'"  # the whole corpus beside t
 LAST = [
     "luodi init {folder}/fresh",
     "luodi add more --modality text --from {folder}/texts.csv",
+    "luodi rename more others",
+    "luodi retire others --data",
     FETCH,
     "dvc version",
     "dvc status",

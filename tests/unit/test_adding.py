@@ -29,6 +29,7 @@ from luodi.errors import (
     SourceMismatch,
     WrongValue,
 )
+from luodi.files import folder_checksum
 from luodi.project import workspace
 from luodi.scaffold import adding
 from luodi.terminal import visible
@@ -52,7 +53,7 @@ def root(tmp_path, monkeypatch):
 
     def dvc(runner, where, *arguments):
         assert arguments == ("add", "data")
-        found = adding.builtin_datasets.folder_checksum(where / "data")
+        found = folder_checksum(where / "data")
         (where / "data.dvc").write_text(f"outs:\n- md5: {found}\n  path: data\n")
 
     monkeypatch.setattr(workspace, "dvc", dvc)
@@ -517,7 +518,7 @@ def test_two_at_a_time_are_refused(root, write, monkeypatch):
     whole = importing.texts
 
     def texts(*arguments):
-        with pytest.raises(DataError, match="another `luodi add` runs") as inner["error"]:
+        with pytest.raises(DataError, match="another `luodi add`, `luodi retire`") as inner["error"]:
             adding.add_images(root, "other", root, None)
         return whole(*arguments)
 
@@ -662,7 +663,7 @@ def test_the_command_records_the_data_with_dvc(make_project, write):
     changed = sorted(line[3:] for line in project.run("git", "status", "--porcelain").splitlines())
     assert changed == ["data.dvc", "dvc.yaml", "params.lock", "params.yaml"]
     recorded = (project.root / "data.dvc").read_text()
-    assert adding.builtin_datasets.folder_checksum(project.root / "data") in recorded
+    assert folder_checksum(project.root / "data") in recorded
     assert sorted(path.name for path in (project.root / "data").iterdir()) == ["hotels", "reviews"]
     again = project.run(
         "luodi", "add", "hotels", "--modality", "text", "--from", str(write("hotels.csv", GOOD)), code=12
@@ -673,7 +674,7 @@ def test_the_command_records_the_data_with_dvc(make_project, write):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--modality", "sound", "--from", "x"], "expected text or image"),
+        (["--modality", "sound", "--from", "x"], "is not one of 'text', 'image'"),
         (["--modality", "image", "--from", "x", "--encoding", "gbk"], "are for --modality text"),
         (["--modality", "text", "--from", "x", "--encoding", "nonsense"], "unknown encoding"),
         (["--modality", "text", "--from", "x", "--encoding", "base64"], "not a text encoding"),

@@ -27,6 +27,7 @@ CODES = {
 COMMANDS = [
     "validate", "preprocess", "baseline", "train", "evaluate", "fetch", "run", "connect", "up", "gate", "register",
     "promote", "rollback", "pull", "models", "models list", "models show", "predict", "add", "architectures",
+    "retire", "rename", "init", "upgrade", "params", "settings",
 ]  # fmt: skip
 STAGES = COMMANDS[:5]
 Break = Callable[[Any], object]
@@ -96,7 +97,7 @@ def luodi(project: Any, *arguments: str, cwd: Path | None = None, **env: str) ->
 def refused(done: "subprocess.CompletedProcess[str]", error: str, message: str, alone: bool = True) -> None:
     assert "Traceback" not in done.stderr
     assert done.returncode == CODES[error], f"ended with {done.returncode}, expected {CODES[error]}:\n{done.stderr}"
-    assert done.stderr.startswith("error: ") or not alone
+    assert re.sub(r"(?m)^  still .*\n", "", done.stderr).startswith("error: ") or not alone  # on a busy machine
     assert done.stderr.count("error: ") == 1
     assert re.search(message, done.stderr), done.stderr
 
@@ -268,7 +269,7 @@ def test_an_origin_without_versions(branch, make_project, tmp_path):
     before = tree(project.root)
     for arguments in (
         ["predict", "reviews", "好"],
-        ["predict", "reviews", "好", "--version", "v1.0.0"],
+        ["predict", "reviews@v1.0.0", "好"],
         ["models", "list", "reviews"],
     ):
         refused(luodi(project, *arguments, **env), "NoVersion", "no version of reviews at all")

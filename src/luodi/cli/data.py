@@ -1,13 +1,22 @@
 """Data of a model: the built-in datasets, and new models from files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from luodi.terminal import shown
+from luodi.cli.arguments import ModelArgument
+from luodi.system.progress import Heartbeat
 
 app = typer.Typer()
+
+
+def _codec(name: str | None) -> str | None:
+    try:
+        "".encode(name or "utf-8")
+    except LookupError as error:
+        raise typer.BadParameter(str(error)) from None
+    return name
 
 
 @app.command(epilog="Examples: luodi fetch | luodi fetch reviews | luodi fetch fashion --from ~/fashion-mnist")
@@ -25,7 +34,10 @@ def fetch(
     root = find_root()
     usual = [name for name in config.load(root / PARAMS).models if name in builtin_datasets.CHECKSUMS]
     names = [dataset] if dataset else usual
-    shards = [shard for name in names for shard in builtin_datasets.fetch(name, ModelPaths(root, name).data, folder)]
+    with Heartbeat(f"building {', '.join(names)}"):
+        shards = [
+            shard for name in names for shard in builtin_datasets.fetch(name, ModelPaths(root, name).data, folder)
+        ]
     state = builtin_datasets.state(root / "data", root / "data.dvc", names, usual)
     print(f"fetch: {', '.join(str(shard.relative_to(root)) for shard in shards) or 'nothing to do'}{state}")
 
@@ -33,7 +45,7 @@ def fetch(
 @app.command(epilog="Example: luodi add hotels --modality text --from hotels.csv")
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new model's name: lower case, digits, - and _.")],
-    modality: Annotated[str, typer.Option(help="text or image.")],
+    modality: Annotated[Literal["text", "image"], typer.Option(help="What a row is.")],
     source: Annotated[
         Path,
         typer.Option("--from", metavar="PATH", help="CSV, JSONL or Parquet; or a folder of CLASS/*.png or *.jpg."),
@@ -41,31 +53,82 @@ def add(
     *,
     text_column: Annotated[str | None, typer.Option(help="Column of the texts; guessed by its name.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the labels; guessed by its name.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="Of CSV and JSONL, such as gb18030; UTF-8 if not given.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(callback=_codec, help="Of CSV and JSONL, such as gb18030; UTF-8 if not given.")
+    ] = None,
 ) -> None:
     """Add a model: its data under data/, its block in params.yaml, and the DVC pointer; all of it or nothing."""
-    from luodi.local import checkout
-    from luodi.project.origin import Origin
-    from luodi.project.paths import find_root
     from luodi.scaffold import adding
     from luodi.system.processes import Runner
 
-    if modality not in ("text", "image"):
-        raise typer.BadParameter(f"expected text or image, found {shown(modality)}", param_hint="--modality")
     options = [text_column, label_column, encoding]
     if modality == "image" and any(options):
         raise typer.BadParameter("--text-column, --label-column and --encoding are for --modality text")
-    try:
-        "".encode(encoding or "utf-8")
-    except LookupError as error:
-        raise typer.BadParameter(str(error), param_hint="--encoding") from None
-    root, runner = find_root(), Runner(print)
+    root, runner = _made_ready(), Runner(print)
+    with Heartbeat("adding it"):
+        if modality == "text":
+            columns = {"text": text_column, "label": label_column}
+            added = adding.add_texts(root, name, source, runner, **columns, encoding=encoding)
+        else:
+            added = adding.add_images(root, name, source, runner)
+    print(added)
+
+
+@app.command(epilog="Examples: luodi retire hotels | luodi retire hotels --data")
+def retire(
+    model: ModelArgument,
+    *,
+    data: Annotated[bool, typer.Option("--data", help="Take its folder out of data/ and data.dvc too.")] = False,
+) -> None:
+    """Take a model out of params.yaml, dvc.yaml and the lock files; all of it or nothing. Its versions stay."""
+    from luodi.scaffold import removing
+    from luodi.system.processes import Runner
+
+    root = _made_ready()
+    with Heartbeat("recording data/"):
+        removing.retire(root, model, Runner(print), data=data)
+    print(f"retired {model}: it left params.yaml, params.lock, dvc.yaml and dvc.lock")
+    if data:
+        print(f"  data/{model} is removed; `git checkout COMMIT -- data.dvc && dvc checkout data.dvc` brings it back")
+    elif (root / "data" / model).exists():
+        print(f"  data/{model} stays, recorded in data.dvc: `rm -r data/{model} && dvc add data` takes it out")
+    _tell_rest(root, model)
+    print(f"next:\n  git add . && git commit -m 'Retire {model}'")
+
+
+@app.command(epilog="Example: luodi rename hotels stays")
+def rename(
+    model: ModelArgument,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name: lower case, digits, - and _.")],
+) -> None:
+    """Give a model another name: block, data and plots; all of it or nothing. Its versions keep the old name."""
+    from luodi.scaffold import removing
+    from luodi.system.processes import Runner
+
+    root = _made_ready()
+    with Heartbeat("recording data/"):
+        removing.rename(root, model, new, Runner(print))
+    print(f"renamed {model} to {new}: in params.yaml, params.lock and dvc.yaml; its data are in data/{new}")
+    _tell_rest(root, model)
+    print(f"  {new} has no version of these: its next run trains and registers it under its new name")
+    print(f"next:\n  git add . && git commit -m 'Rename {model} to {new}'\n  luodi run {new}")
+
+
+def _made_ready() -> Path:
+    """Return the project's root, DVC there made ready to record data/."""
+    from luodi.local import checkout
+    from luodi.project.origin import Origin
+    from luodi.project.paths import find_root
+
+    root = find_root()
     if (root / ".git").exists():
         checkout.keep_state(root)
     else:  # an unpacked archive: DVC has to be told that there is no git
         checkout.connect(root, Origin.embedded(root))
-    if modality == "text":
-        added = adding.add_texts(root, name, source, runner, text=text_column, label=label_column, encoding=encoding)
-    else:
-        added = adding.add_images(root, name, source, runner)
-    print(added)
+    return root
+
+
+def _tell_rest(root: Path, model: str) -> None:
+    print(f"  its versions stay in the registry as {model}: `luodi models list {model}`")
+    if (root / "artifacts" / model).exists():
+        print(f"  what was made of it stays: `rm -r artifacts/{model}` removes it")

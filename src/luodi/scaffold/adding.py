@@ -1,10 +1,8 @@
 """Add a model to the checkout: its shards, its block in params.yaml and the DVC pointer; all of it or nothing."""
 
 import codecs
-import fcntl
 import math
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,22 +12,18 @@ from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from luodi import config, yaml12
-from luodi.config import CLASSES, MODALITIES, ImageValidate, TextPreprocess, TextValidate, locked
-from luodi.data import builtin_datasets, importing, statistics, tables
-from luodi.errors import BrokenData, DataError, MissingData, ParamsError, WrongValue
-from luodi.files import private, private_folder, replacing
-from luodi.project import workspace
-from luodi.project.origin import EMBEDDED
+from luodi.config import CLASSES, MODALITIES, ImageValidate, TextPreprocess, TextValidate
+from luodi.data import importing, statistics, tables
+from luodi.errors import BrokenData, DataError, ParamsError, WrongValue
 from luodi.project.paths import PARAMS, ModelPaths
-from luodi.scaffold import pipeline
+from luodi.scaffold import changes, pipeline
 from luodi.system.processes import Runner
 from luodi.terminal import shown, visible
 
 LABEL = 255  # characters, as params.yaml allows: what is longer is no label
 SAMPLE = 2000  # images looked at for the limits
 LONGEST_SIDE = 64  # pixels that a network is given of a large image: two cores train on it in minutes
-GRAPH = "dvc.yaml"
-EMPTY = re.compile(r"^models:[ \t]*\{[ \t]*\}[ \t]*$", re.MULTILINE)
+EMPTY = re.compile(r"^models:[ \t]*\{[ \t]*\}(?=[ \t]*(#.*)?$)", re.MULTILINE)
 """Of a project that has no model yet."""
 
 Settings = dict[str, Any]
@@ -191,67 +185,17 @@ def _adding(root: Path, name: str) -> Iterator[Path]:
         raise WrongValue(f"{PARAMS} has a model {name} already: choose another name, or add shards to {paths.data}")
     if paths.data.exists():
         raise DataError(f"{paths.data} exists, though {PARAMS} has no model {name}: move it away, and add again")
-    _require_data(root)
-    staging = private_folder(root / EMBEDDED) / "adding"
-    with private():
-        lock = (staging.parent / "adding.lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError("another `luodi add` runs in this checkout: wait for it to end") from None
-        shutil.rmtree(staging, ignore_errors=True)  # of one that was killed
-        staging.mkdir()
-        try:
-            yield staging
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-
-
-def _require_data(root: Path) -> None:
-    """The pointer covers all of data/: recording it while a part is away would drop that part."""
-    data, pointer = root / "data", root / "data.dvc"
-    if pointer.exists() and not data.exists():
-        raise MissingData(
-            f"{data} is away, though {pointer.name} records it: bring it back with `dvc pull`, or "
-            "with `luodi fetch` if all of it is embedded datasets"
-        )
-    if pointer.exists():
-        builtin_datasets.verify(data, pointer)
+    changes.require_data(root)
+    with changes.exclusive(root) as staging:
+        yield staging
 
 
 def _commit(root: Path, name: str, block: Settings, staging: Path, runner: Runner) -> None:
-    """Put everything in its place; on any error take everything back."""
+    """Put everything in its place, or nothing."""
     paths = ModelPaths(root, name)
     params = _extended(paths.params, name, block, staging)
     graph = pipeline.updated(pipeline.read(root), config.load(staging / PARAMS).models)
-    kept = [(path, path.read_bytes() if path.exists() else None) for path in _written(root)]
-    made_data = not paths.data.parent.exists()
-    try:
-        paths.data.parent.mkdir(exist_ok=True)
-        shutil.move(staging / "data", paths.data)  # .luodi may lie on another disk
-        for path, text in ((paths.params, params), (root / GRAPH, graph.encode())):
-            with replacing(path) as temporary:
-                temporary.write_bytes(text)
-        locked.write(root)
-        workspace.dvc(runner, root, "add", "data")
-    except BaseException:
-        shutil.rmtree(paths.data.parent if made_data else paths.data, ignore_errors=True)
-        for path, content in kept:
-            _put_back(path, content)
-        raise
-
-
-def _written(root: Path) -> list[Path]:
-    return [root / name for name in (PARAMS, GRAPH, locked.NAME, "data.dvc", ".gitignore")]
-
-
-def _put_back(path: Path, content: bytes | None) -> None:
-    if content is None:
-        path.unlink(missing_ok=True)
-    elif path.read_bytes() != content:
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
+    changes.make(root, params, graph, runner, move=(staging / "data", paths.data))
 
 
 def _extended(path: Path, name: str, block: Settings, staging: Path) -> bytes:

@@ -93,6 +93,57 @@ def updated(text: str, models: Iterable[str]) -> str:
     return dump(document)
 
 
+def without(text: str, model: str) -> str:
+    """Return a project's dvc.yaml without what its plots show of `model`. Raises ParamsError if it is no graph."""
+    document, begins = load(text, "dvc.yaml"), _outputs(model)
+    plots = document.get("plots") or []
+    gone = [place for place, item in enumerate(plots) if _title(item).startswith(begins)]
+    for place, item in enumerate(plots):
+        for curves in _curves(item):
+            lost = [path for path in curves if path.startswith(begins)]
+            for path in lost:
+                del curves[path]
+            if lost and not curves:
+                gone.append(place)
+    for place in sorted(set(gone), reverse=True):
+        del plots[place]
+    if gone and not plots:
+        del document["plots"]
+    return dump(document)
+
+
+def renamed(text: str, old: str, new: str) -> str:
+    """Return a project's dvc.yaml whose plots show `new` for `old`. Raises ParamsError if it is no graph."""
+    document, before, after = load(text, "dvc.yaml"), _outputs(old), _outputs(new)
+    plots = document.get("plots") or []
+    for place, item in enumerate(plots):
+        if isinstance(item, str):
+            plots[place] = item.replace(before, after) if item.startswith(before) else item
+            continue
+        for mapping in (item, *_curves(item)):
+            for key in [key for key in mapping if key.startswith(before)]:
+                number, comment = list(mapping).index(key), mapping.ca.items.get(key)
+                mapping.insert(number, after + key.removeprefix(before), mapping.pop(key))
+                if comment:
+                    mapping.ca.items[after + key.removeprefix(before)] = comment
+    return dump(document)
+
+
+def _outputs(model: str) -> str:
+    return f"artifacts/{model}/"
+
+
+def _title(item: Any) -> str:
+    """The title of a plot, or the path that stands for it."""
+    return str(next(iter(item), "")) if isinstance(item, dict) else str(item)
+
+
+def _curves(item: Any) -> list[Any]:
+    """What a plot shows: mappings from a path to its columns."""
+    bodies = item.values() if isinstance(item, dict) else ()
+    return [body["y"] for body in bodies if isinstance(body, dict) and isinstance(body.get("y"), dict)]
+
+
 def _update(stage: Any, fresh: Any) -> None:
     """Bring one stage of a project to what luodi has; a user's own dependencies and outputs stay."""
     stage["cmd"] = fresh["cmd"]
