@@ -30,7 +30,8 @@ from scipy.optimize import brentq
 from scipy.stats import binom
 
 from luodi import config
-from luodi.registry import gate
+from luodi.registry import evidence, gate
+from luodi.registry.records import Comparison, Verdict
 from luodi.scoring import metrics
 from luodi.scoring.metrics import Floats, Ints, Scored
 
@@ -141,10 +142,9 @@ def said(truth: Ints, predicted: Ints, classes: int) -> Scored:
     return Scored(truth, (rest + (0.9 - rest) * np.eye(classes))[predicted])
 
 
-def verdict(challenger: Scored, champion: Scored, rule: config.Gate) -> str:
-    comparison = gate.evidence(challenger, champion, rule) | {"slices": []}
-    found: str = gate.judge(SETTLED, 0, rule, "champion", comparison)["verdict"]
-    return found
+def verdict(challenger: Scored, champion: Scored, rule: config.Gate) -> Verdict:
+    comparison = Comparison(**dict(evidence.decisive(challenger, champion, rule)))
+    return gate.judge(SETTLED, 0, rule, "champion", comparison).verdict
 
 
 def line(case: Case, pairs: Iterable[tuple[Scored, Scored]], block: config.Gate) -> str:
@@ -153,11 +153,12 @@ def line(case: Case, pairs: Iterable[tuple[Scored, Scored]], block: config.Gate)
     rule = block.model_copy(update={"metric": case.metric, "margin": case.margin, "minimum": 0.0})
     found = Counter(verdict(*two, rule) for two in pairs)
     drawn = found.total()
-    share = metrics.wilson(found[gate.PROMOTE], drawn, 0.95)
+    share = metrics.wilson(found[Verdict.PROMOTE], drawn, 0.95)
     return (
         f"{case.metric:9}{case.rows:>7,} x{len(case.sizes):2}{case.differ:>8.0%}{case.margin:>+8.2f}{case.truth:>+8.2f}"
         f"{case.computed(rule.confidence):>10.2%}{share['value']:>10.2%} [{share['low']:7.2%}, {share['high']:7.2%}]"
-        f"{found[gate.HOLD] / drawn:>8.1%}{found[gate.INSUFFICIENT] / drawn:>14.1%}{time.perf_counter() - start:>9.1f}"
+        f"{found[Verdict.HOLD] / drawn:>8.1%}{found[Verdict.INSUFFICIENT] / drawn:>14.1%}"
+        f"{time.perf_counter() - start:>9.1f}"
     )
 
 
@@ -177,7 +178,7 @@ def main() -> None:
     hard = Case((600, 370, 30), 0, 0, metric="macro_f1")
     print(line(hard, uneven(hard.rows, 4 * arguments.challengers, np.random.default_rng(0)), block), flush=True)
     start, case = time.perf_counter(), Case(of(DIGITS, arguments.rows[1]), 0, 0)
-    gate.compare(*next(simulate(case, 1, np.random.default_rng(0))), {}, block)
+    evidence.compare(*next(simulate(case, 1, np.random.default_rng(0))), {}, block)
     print(f"all figures of two classifiers, {case.rows:,} rows, 10 classes: {time.perf_counter() - start:.1f} s")
 
 

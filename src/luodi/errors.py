@@ -41,9 +41,13 @@ class LuodiError(Exception):
     """Base of all errors that end in one message and an exit code, never a traceback.
 
     Each argument is a line. What values in it hold stays in that line, see `luodi.terminal`.
+
+    Attributes:
+        retryable: Another try may go well. It cannot where the same commit and the same data would fail the same way.
     """
 
     exit_code: ClassVar[int] = 1
+    retryable: bool = True
 
     def __str__(self) -> str:
         lines = [shown(line, LINE) for line in self.args]
@@ -54,6 +58,7 @@ class LuodiError(Exception):
 
 class ValidationFailed(LuodiError):
     exit_code = 3
+    retryable = False
 
 
 class NothingLeft(ValidationFailed):
@@ -62,6 +67,7 @@ class NothingLeft(ValidationFailed):
 
 class Held(LuodiError):
     exit_code = 5
+    retryable = False
 
 
 class Unproven(Held):
@@ -70,6 +76,7 @@ class Unproven(Held):
 
 class ParamsError(LuodiError):
     exit_code = 10
+    retryable = False
 
 
 class UnknownKey(ParamsError):
@@ -82,6 +89,7 @@ class WrongValue(ParamsError):
 
 class DataError(LuodiError):
     exit_code = 20
+    retryable = False
 
 
 class MissingData(DataError):
@@ -145,11 +153,23 @@ class DiskFull(LuodiError):
 
 
 class StageFailed(LuodiError):
-    """`code` is the exit code of the stage's own process."""
+    """`code` is the exit code of the stage's own process, and says which error ended it."""
 
     exit_code = 80
-    code: int = 1
+
+    def __init__(self, *lines: str, code: int = 1) -> None:
+        super().__init__(*lines)
+        self.code = code
+        self.retryable = _of_exit_code(code).retryable
 
 
 class StaleProject(LuodiError):
     exit_code = 90
+
+
+def _of_exit_code(code: int) -> type[LuodiError]:
+    """The error that a command of luodi ends with that code for; LuodiError where it is the code of none."""
+    kinds: list[type[LuodiError]] = [LuodiError]
+    for kind in kinds:  # grows as it goes
+        kinds += kind.__subclasses__()
+    return next((kind for kind in kinds if kind.exit_code == code), LuodiError)

@@ -16,6 +16,7 @@ from luodi.airflow.operators import _final, to_skip
 from luodi.errors import DiskFull, LuodiError, RemoteError, StageFailed
 from luodi.project import graph
 from luodi.project.origin import Origin
+from luodi.registry.records import Verdict
 
 HEAVY = {"tensorflow", "keras", "pandas", "great_expectations", "dvc", "sklearn", "onnxruntime", "gto", "scipy"}
 
@@ -151,8 +152,8 @@ def test_no_answer_in_time_is_a_rejection_and_only_the_wait_is_limited(asking: d
     ],
 )
 def test_what_each_verdict_skips(verdict: str, auto: set[str], human: set[str]) -> None:
-    assert to_skip(verdict, {"register"}) == auto
-    assert to_skip(verdict, {"approve", "register"}) == human
+    assert to_skip(Verdict(verdict), {"register"}) == auto
+    assert to_skip(Verdict(verdict), {"approve", "register"}) == human
 
 
 def test_a_run_a_week_one_at_a_time(dag: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -43,13 +44,14 @@ from luodi.files import checksum, folder_checksum, read_json, write_json
 from luodi.project import graph, locks
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
+from luodi.registry.records import AUTO, Approval, Decision, Verdict
 from luodi.scoring import inference
 from luodi.stages import evaluate
 from luodi.system.processes import CommandFailed, Runner
 
 MODELS = {"quick": "auto", "careful": "human"}
 """Model -> register.approval."""
-HUMAN = {"mode": "human", "by": "Li", "at": "2024-05-01T00:00:00+00:00", "comment": "seen"}
+HUMAN = Approval(mode="human", by="Li", at=datetime(2024, 5, 1, tzinfo=UTC), comment="seen")
 SPLITS = {"train": 20, "validation": 20, "test": 160}
 QUALITY = {"hopeless": 0.4, "weak": 0.7, "similar": 0.71, "good": 0.86, "again": 0.86, "best": 0.98}
 """Challenger -> accuracy. `similar` cannot be told from `weak`; `again` is `good` with another report."""
@@ -317,7 +319,7 @@ class World:
         entries = self.entries(model, what) if isinstance(what, str) else what
         return promotion.register(self.origin, self.commit, model, entries, self.runner, **more)
 
-    def judge(self, model: str, what: str | Mapping[str, Any]) -> dict[str, Any]:
+    def judge(self, model: str, what: str | Mapping[str, Any]) -> Decision:
         from luodi.registry import champion
 
         entries = self.entries(model, what) if isinstance(what, str) else what
@@ -376,7 +378,7 @@ def spare_time(change: Callable[[Any, str, Any], None] = setattr) -> None:
     import dvc.utils.serialize._yaml
     import dvc.utils.strictyaml
 
-    from luodi.registry import champion, gate
+    from luodi.registry import champion, evidence
 
     read = functools.cache(functools.partial(yaml.load, Loader=yaml.CSafeLoader))
     check, checked = dvc.utils.strictyaml.validate, set[Any]()
@@ -398,7 +400,7 @@ def spare_time(change: Callable[[Any, str, Any], None] = setattr) -> None:
     dvc.cli.parser.get_main_parser()
     for module in (champion, evaluate):
         change(module, "REPEATS", 1)
-    change(gate, "DRAWS", 20)
+    change(evidence, "DRAWS", 20)
 
 
 # Processes
@@ -619,14 +621,14 @@ def _register(plan: Plan, template: Template, origin: Origin, runner: Local) -> 
     from luodi.registry import champion, promotion
 
     entries = template.entries[plan.model, plan.challenger]
-    decision, approval = None, promotion.AUTO
+    decision, approval = None, AUTO
     if MODELS[plan.model] == "human":
         decision = champion.decide(origin, template.commit, plan.model, entries, runner)
-        if decision["verdict"] in promotion.WANTED["human"]:
+        if decision.verdict in {Verdict.PROMOTE, Verdict.INSUFFICIENT}:
             runner.ask("person", "approves")
-            approval = {"mode": "human", "by": "Tester", "at": "2024-05-01T00:00:00+00:00", "comment": ""}
-        elif decision["verdict"] != "unchanged":
-            return Outcome("refused", decision["verdict"])
+            approval = Approval(mode="human", by="Tester", at=datetime(2024, 5, 1, tzinfo=UTC), comment="")
+        elif decision.verdict is not Verdict.UNCHANGED:
+            return Outcome("refused", decision.verdict)
     try:
         landed = promotion.register(
             origin, template.commit, plan.model, entries, runner, decision=decision, approval=approval
@@ -634,7 +636,7 @@ def _register(plan: Plan, template: Template, origin: Origin, runner: Local) -> 
     except Held as error:
         return Outcome("refused", "Held", str(error))
     if landed.version is None:
-        return Outcome("refused", landed.decision["verdict"])
+        return Outcome("refused", landed.decision.verdict)
     return Outcome("landed", landed.version.name)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from actors import FOREIGN, GITCONFIG, HUMAN, MODELS, Local, Template, World, copy_world, git, make_here, spare_time
 
+from luodi.registry.records import AUTO
+
 Alone = Callable[[], AbstractContextManager[None]]
 
 
@@ -53,7 +55,7 @@ def landed(alone: Alone, tiny: Template) -> Path:
     world = world_of(tiny, tiny.folder, tiny.folder / "landed")
     with alone():
         for model, mode in MODELS.items():
-            world.land(model, "weak", approval=HUMAN if mode == "human" else {"mode": "auto"})
+            world.land(model, "weak", approval=HUMAN if mode == "human" else AUTO)
     return tiny.folder / "landed"
 
 

@@ -342,7 +342,7 @@ class Story:
         entries = self.template.entries["quick", challenger]
         do(Plan("push", "quick", challenger), replace(self.template, commit=commit), self.origin, runner)
         landed = promotion.register(self.origin, commit, "quick", entries, runner)
-        assert landed.version and landed.new, landed.decision["reasons"]
+        assert landed.version and landed.new, landed.decision.reasons
         self.tally["landed"] += 1
         tagged = landed.version.commit
         assert self.files(self.git, str(landed.version.facts["commit"])) == self.files(self.git, "HEAD")

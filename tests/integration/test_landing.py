@@ -103,7 +103,7 @@ def test_landing_twice_is_landing_once(ready: Done, quiet: Runner) -> None:
     first = land(ready, quiet)
     after_first = refs(ready.project)
     second = land(ready, quiet)
-    assert (first.version.name, first.new, first.decision["verdict"]) == ("reviews@v1.0.0", True, "promote")
+    assert (first.version.name, first.new, first.decision.verdict) == ("reviews@v1.0.0", True, "promote")
     assert (second.version.name, second.new) == ("reviews@v1.0.0", False)
     assert refs(ready.project) == after_first
     assert ready.project.landed() == ready.entries
@@ -119,8 +119,8 @@ def test_it_lands_among_odd_tags(ready: Done, quiet: Runner, capfd: pytest.Captu
     project.bare("tag", "--annotate", "--message", facts, "reviews@v1.2.0", "main")
     project.bare("tag", "--annotate", "--message", "by hand", "reviews#production#7", "main")
     held = land(ready, quiet)
-    assert (held.version, held.decision["champion"]) == (None, "reviews@v1.0.1")
-    assert "reviews@v1.0.1 cannot be compared: it was tagged by hand" in " ".join(held.decision["reasons"])
+    assert (held.version, held.decision.champion) == (None, "reviews@v1.0.1")
+    assert "reviews@v1.0.1 cannot be compared: it was tagged by hand" in " ".join(held.decision.reasons)
     project.bare("tag", "--annotate", "--message", "taken out", "reviews#production!#8", "main")
     landed = land(ready, quiet).version
     assert (landed and landed.number, landed and landed.stage) == ("v2.0.0", "production")
@@ -192,7 +192,7 @@ def test_a_model_below_the_minimum_is_held(ready: Done, quiet: Runner) -> None:
     landed = land(ready, quiet)
     assert landed.version is None
     assert not landed.new
-    assert landed.decision["reasons"][0].endswith("is below the minimum 0.9900")
+    assert landed.decision.reasons[0].endswith("is below the minimum 0.9900")
     assert refs(ready.project) == before
 
 

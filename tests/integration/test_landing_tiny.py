@@ -18,6 +18,7 @@ from luodi.files import read_json, write_json
 from luodi.local import delivery
 from luodi.project import locks, workspace
 from luodi.registry import tags
+from luodi.registry.records import Decision, Verdict
 
 UNPROVEN = "insufficient evidence"
 
@@ -28,7 +29,7 @@ UNPROVEN = "insufficient evidence"
 def test_the_first_version_goes_to_production(nothing: World) -> None:
     found = nothing.land("quick", "weak", training={"seconds": 3.5})
     assert (found.version.name, found.version.stage, found.new) == ("quick@v1.0.0", "production", True)
-    assert found.decision["verdict"] == "promote"
+    assert found.decision.verdict == "promote"
     assert nothing.stages("quick") == {"v1.0.0": "production"}
     assert nothing.stages("careful") == {}
     head = nothing.git("rev-parse", "main")
@@ -42,8 +43,9 @@ def test_the_first_version_goes_to_production(nothing: World) -> None:
 
 
 def test_the_tag_of_a_version_tells_all_that_is_known(nothing: World) -> None:
-    given = nothing.judge("quick", "weak") | {"latency_ms": 1234.5}
-    nothing.land("quick", "weak", training={"seconds": 3.5}, decision=given)
+    decided = nothing.judge("quick", "weak").model_copy(update={"latency_ms": 1234.5})
+    nothing.land("quick", "weak", training={"seconds": 3.5}, decision=decided)
+    given = decided.to_json()
     facts = nothing.facts("quick@v1.0.0")
     metrics = given.pop("metrics")
     assert given.pop("latency_ms") == facts.pop("latency_ms")
@@ -51,6 +53,7 @@ def test_the_tag_of_a_version_tells_all_that_is_known(nothing: World) -> None:
     assert (params["labels"], params["train"]["architecture"]) == (["negative", "positive"], "mlp")
     assert {"schedule", "register", "validate"} <= set(params)
     assert facts == {
+        "format": 2,
         "commit": nothing.commit,
         "export": record(nothing.entries("quick", "weak"), "export")["md5"],
         "metrics": metrics,
@@ -70,7 +73,7 @@ def test_the_tag_of_a_version_tells_all_that_is_known(nothing: World) -> None:
         "approval": {"mode": "auto"},
         "decision": given,
     }
-    assert nothing.facts("quick#production#1") == {"action": "land", "from": None, "reason": "promote"}
+    assert nothing.facts("quick#production#1") == {"format": 2, "action": "land", "from": None, "reason": "promote"}
     titles = [nothing.git("tag", "--list", "--format=%(contents:subject)", f"quick{end}*") for end in "@#"]
     assert titles == ["quick v1.0.0: accuracy 0.7000", "quick v1.0.0 to production"]
 
@@ -87,8 +90,13 @@ def test_the_commit_of_a_version_is_a_persons_where_what_ran_stands_on_what_land
 def test_what_is_better_takes_the_place_of_the_champion(one: World) -> None:
     found = one.land("quick", "good")
     assert (found.version.name, found.new) == ("quick@v1.0.1", True)
-    assert (found.decision["verdict"], found.decision["champion"]) == ("promote", "quick@v1.0.0")
-    assert one.facts("quick#production#2") == {"action": "land", "from": "quick@v1.0.0", "reason": "promote"}
+    assert (found.decision.verdict, found.decision.champion) == ("promote", "quick@v1.0.0")
+    assert one.facts("quick#production#2") == {
+        "format": 2,
+        "action": "land",
+        "from": "quick@v1.0.0",
+        "reason": "promote",
+    }
     assert one.facts("quick@v1.0.1")["training"] is None
     assert one.stages("quick") == {"v1.0.1": "production", "v1.0.0": None}
     assert one.stages("careful") == {"v1.0.0": "production"}
@@ -99,13 +107,13 @@ def test_what_is_better_takes_the_place_of_the_champion(one: World) -> None:
 def test_to_land_twice_is_to_land_once(one: World) -> None:
     before = one.refs()
     found = one.land("quick", "weak")
-    assert (found.version.name, found.new, found.decision["verdict"]) == ("quick@v1.0.0", False, "unchanged")
+    assert (found.version.name, found.new, found.decision.verdict) == ("quick@v1.0.0", False, "unchanged")
     assert one.refs() == before
 
 
 def test_the_same_model_with_another_report_is_no_new_version(two: World) -> None:
     found = two.land("quick", "again")
-    assert (found.version.name, found.new, found.decision["verdict"]) == ("quick@v1.0.1", False, "unchanged")
+    assert (found.version.name, found.new, found.decision.verdict) == ("quick@v1.0.1", False, "unchanged")
     assert locks.of_model(locks.parse(two.git("show", "main:dvc.lock"), ""), "quick") == two.entries("quick", "again")
     assert two.stages("quick") == {"v1.0.1": "production", "v1.0.0": None}
 
@@ -141,8 +149,8 @@ def test_numbers_rise_above_one_that_was_tagged_by_hand(one: World) -> None:
 def test_what_is_not_proven_better_does_not_land(one: World, challenger: str, verdict: str) -> None:
     before = one.refs()
     found = one.land("quick", challenger)
-    assert (found.version, found.new, found.decision["verdict"]) == (None, False, verdict)
-    assert found.decision["reasons"]
+    assert (found.version, found.new, found.decision.verdict) == (None, False, verdict)
+    assert found.decision.reasons
     assert one.refs() == before
 
 
@@ -184,7 +192,9 @@ def test_a_person_may_take_what_is_not_proven_but_not_what_is_held(one: World, c
         assert (found.version, one.refs()) == (None, before)
         return
     assert found.version.name == "careful@v1.0.1"
-    assert one.facts("careful@v1.0.1")["approval"] == HUMAN
+    assert one.facts("careful@v1.0.1")["approval"] == {
+        "mode": "human", "by": "Li", "at": "2024-05-01T00:00:00+00:00", "comment": "seen"
+    }  # fmt: skip
 
 
 def test_the_same_model_again_needs_nobody(one: World) -> None:
@@ -195,15 +205,22 @@ def test_the_same_model_again_needs_nobody(one: World) -> None:
 def test_what_was_taken_out_of_production_does_not_come_back_by_itself(two: World) -> None:
     before = two.refs()
     found = two.land("quick", "weak")
-    assert (found.version, found.decision["verdict"]) == (None, "hold")
-    assert found.decision["reasons"] == [
-        "this model is quick@v1.0.0, which is not in production: `luodi promote quick@v1.0.0` puts it there"
-    ]
+    assert (found.version, found.decision.verdict) == (None, "hold")
+    assert found.decision.reasons == (
+        "this model is quick@v1.0.0, which is not in production: `luodi promote quick@v1.0.0` puts it there",
+    )
     assert two.refs() == before
 
 
+def told(verdict: Verdict, champion: str) -> Decision:
+    """A decision that was made when another version was in production."""
+    return Decision(
+        verdict=verdict, reasons=(), champion=champion, rule={}, checks=(), comparison=None, metrics={}, latency_ms=1
+    )
+
+
 def test_nor_does_it_by_a_decision_of_when_it_was_there(two: World) -> None:
-    then = {"verdict": "unchanged", "champion": "quick@v1.0.0", "reasons": []}
+    then = told(Verdict.UNCHANGED, "quick@v1.0.0")
     before = two.refs()
     assert two.land("quick", "weak", decision=then).version is None
     assert two.refs() == before
@@ -226,9 +243,9 @@ def test_an_approval_of_a_first_version_holds_while_there_is_none(nothing: World
 
 
 def test_a_decision_against_another_champion_is_made_again(two: World) -> None:
-    stale = {"verdict": "promote", "champion": "quick@v1.0.0", "reasons": []}
+    stale = told(Verdict.PROMOTE, "quick@v1.0.0")
     found = two.land("quick", "similar", decision=stale)
-    assert (found.version, found.decision["champion"], found.decision["verdict"]) == (None, "quick@v1.0.1", "hold")
+    assert (found.version, found.decision.champion, found.decision.verdict) == (None, "quick@v1.0.1", "hold")
 
 
 def by_hand(world: World, tag: str, commit: str) -> None:
@@ -315,8 +332,13 @@ def test_a_refusal_of_the_server_is_told_in_its_words(one: World) -> None:
 def test_a_rival_that_was_faster_is_the_one_to_be_better_than(one: World) -> None:
     rival = Meddler(("git", "push"), lambda _: one.land("quick", "good"))
     found = replace(one, runner=rival).land("quick", "best")
-    assert (found.version.name, found.decision["champion"]) == ("quick@v1.0.2", "quick@v1.0.1")
-    assert one.facts("quick#production#3") == {"action": "land", "from": "quick@v1.0.1", "reason": "promote"}
+    assert (found.version.name, found.decision.champion) == ("quick@v1.0.2", "quick@v1.0.1")
+    assert one.facts("quick#production#3") == {
+        "format": 2,
+        "action": "land",
+        "from": "quick@v1.0.1",
+        "reason": "promote",
+    }
     again = Meddler(("git", "push"), lambda _: one.land("careful", "good", approval=HUMAN))
     assert replace(one, runner=again).land("careful", "similar", approval=HUMAN).version is None
     assert one.stages("careful") == {"v1.0.1": "production", "v1.0.0": None}
@@ -349,7 +371,12 @@ def test_a_move_says_how_and_from_where(two: World) -> None:
     version, rows = two.move("quick", None, "rollback")
     assert (version.name, rows) == ("quick@v1.0.0", 32)
     assert two.stages("quick") == {"v1.0.1": None, "v1.0.0": "production"}
-    assert two.facts("quick#production#3") == {"action": "rollback", "from": "quick@v1.0.1", "reason": "because"}
+    assert two.facts("quick#production#3") == {
+        "format": 2,
+        "action": "rollback",
+        "from": "quick@v1.0.1",
+        "reason": "because",
+    }
     assert two.git("tag", "--list", "--format=%(contents:subject)", "quick#production#3") == (
         "quick v1.0.0 to production"
     )
@@ -365,7 +392,7 @@ def test_what_is_put_where_nothing_is_comes_from_nothing(two: World) -> None:
     by_hand(two, "quick#production!#3", "quick@v1.0.1^{}")
     assert two.stages("quick") == {"v1.0.1": None, "v1.0.0": None}
     two.move("quick", "v1.0.0")
-    assert two.facts("quick#production#4") == {"action": "promote", "from": None, "reason": "because"}
+    assert two.facts("quick#production#4") == {"format": 2, "action": "promote", "from": None, "reason": "because"}
 
 
 def tagged_by_hand(world: World, entries: dict[str, Any], export: str) -> None:

@@ -1134,6 +1134,8 @@ WHY_NOT = {
     "changed while it was read: run it again": RACE,
     "changed while it was read: run `luodi validate": RACE,
     "was moved by somebody else just now": RACE,
+    "was registered by a newer luodi": "tests/unit/test_pull.py has it",
+    "of the gate in this run is of another luodi": AIRFLOW,
     "was approved against": "tests/integration/test_succession.py has it",
     "there is no earlier version of": "tests/integration/test_succession.py has it",
     "none was given; run it again, and approve it": "tests/dags/test_approval.py has it",

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from luodi.errors import Held, NoVersion, RegistryError, RemoteError
 from luodi.project import locks
 from luodi.project.paths import ModelPaths
 from luodi.registry import champion, promotion, tags
+from luodi.registry.records import Approval, Decision, Verdict
 from luodi.scoring.inference import Classifier
 from luodi.system.processes import Runner
 
@@ -125,8 +127,8 @@ def test_a_champion_that_this_code_does_not_read_as_it_was_is_not_compared(
         monkeypatch.setenv(key, value)
     why = change(monkeypatch)
     decision = champion.decide(rivals.origin, rivals.git("rev-parse", "HEAD"), "reviews", rivals.lock, quiet)
-    assert (decision["verdict"], decision["comparison"]) == ("insufficient evidence", None)
-    assert why in " ".join(decision["reasons"])
+    assert (decision.verdict, decision.comparison) == ("insufficient evidence", None)
+    assert why in " ".join(decision.reasons)
 
 
 def test_what_is_proven_takes_the_place_of_the_champion(two_versions: Project) -> None:
@@ -193,7 +195,9 @@ def test_rolled_back_and_promoted_again(pair: Project) -> None:
     assert "reviews@v1.0.0 is back in production; it predicted 32 stored rows" in output
     assert stages(pair) == {"v1.1.0": None, "v1.0.0": "production"}
     move = tags.moves(Path(pair.origin.git), "reviews")[-1]
-    assert dict(move.facts) == {"action": "rollback", "from": "reviews@v1.1.0", "reason": "too many complaints"}
+    assert dict(move.facts) == {
+        "format": 2, "action": "rollback", "from": "reviews@v1.1.0", "reason": "too many complaints"
+    }  # fmt: skip
     assert move.by == "Tester"
     assert move.place == started + 1
     held = pair.run("luodi", "register", "reviews", code=5)
@@ -277,7 +281,8 @@ def test_pulled_for_a_deployment(pair: Project, tmp_path: Path) -> None:
     assert sorted(path.name for path in there.iterdir()) == [
         "card.html", "card.md", "comparison.html", "encoder.json", "model.onnx", "version.json",
     ]  # fmt: skip
-    assert json.loads((there / "version.json").read_text())["version"] == "reviews@v1.1.0"
+    facts = json.loads((there / "version.json").read_text())
+    assert (facts["version"], facts["format"]) == ("reviews@v1.1.0", 2)
     assert Classifier.load(there).probabilities(["质量很好"]).shape == (1, 2)
     pair.run("luodi", "pull", "reviews@v1.0.0", str(there))
     assert json.loads((there / "version.json").read_text())["version"] == "reviews@v1.0.0"
@@ -314,7 +319,7 @@ def test_an_approval_is_of_one_comparison_only(pair: Project, quiet: Runner, mon
     decision = champion.decide(pair.origin, commit, "reviews", entries, quiet)
     pair.run("luodi", "rollback", "reviews")
     before = refs(pair)
-    approval = {"mode": "human", "by": "x", "at": "y", "comment": ""}
+    approval = Approval(mode="human", by="x", at=datetime.now(UTC), comment="")
     with pytest.raises(Held, match=r"approved against reviews@v1\.1\.0, but in production is reviews@v1\.0\.0 now"):
         promotion.register(pair.origin, commit, "reviews", entries, quiet, decision=decision, approval=approval)
     assert refs(pair) == before
@@ -326,11 +331,14 @@ def test_a_stale_decision_is_made_again(pair: Project, quiet: Runner, monkeypatc
     pair.set({"train": {"learning_rate": 0.0053}} | HARD)
     pair.run("dvc", "repro", "--quiet")
     pair.run("luodi", "register", "reviews", code=5)
-    stale = {"verdict": "promote", "champion": "reviews@v1.0.0", "reasons": [], "checks": [], "comparison": None}
+    stale = Decision(
+        verdict=Verdict.PROMOTE, reasons=(), champion="reviews@v1.0.0", rule={}, checks=(), comparison=None, metrics={},
+        latency_ms=1,
+    )  # fmt: skip
     landed = promotion.register(pair.origin, pair.git("rev-parse", "HEAD"), "reviews", pair.lock, quiet, decision=stale)
     assert landed.version is None
-    assert landed.decision["champion"] == "reviews@v1.1.0"
-    assert landed.decision["verdict"] == "hold"
+    assert landed.decision.champion == "reviews@v1.1.0"
+    assert landed.decision.verdict == "hold"
 
 
 def test_an_old_champion_is_scored_on_what_it_never_saw(
@@ -343,9 +351,9 @@ def test_an_old_champion_is_scored_on_what_it_never_saw(
     pair.run("dvc", "repro", "--quiet")
     pair.run("luodi", "gate", "reviews", code=5)  # pushes commit and files; the linear baseline is better
     decision = champion.decide(pair.origin, pair.git("rev-parse", "HEAD"), "reviews", pair.lock, quiet)
-    comparison = decision["comparison"]
-    assert comparison["excluded"] > 4 * comparison["rows"] > 0
-    assert comparison["notes"] == ["seed of preprocess differs from that of reviews@v1.1.0"]
+    comparison = decision.comparison
+    assert comparison and comparison.excluded > 4 * comparison.rows > 0
+    assert comparison.notes == ("seed of preprocess differs from that of reviews@v1.1.0",)
 
 
 def test_nothing_to_roll_back(challenged: Done, quiet: Runner) -> None:

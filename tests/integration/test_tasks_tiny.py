@@ -13,7 +13,8 @@ from luodi.airflow import operators
 from luodi.airflow.factory import retrain_dag
 from luodi.cli import landing
 from luodi.errors import LuodiError
-from luodi.registry import champion, promotion
+from luodi.registry import records
+from luodi.registry.records import Mode, Verdict
 
 WHO = {"id": "1", "name": "Li"}
 ANSWER = {
@@ -35,7 +36,7 @@ def register(world: World, model: str, challenger: str, before: dict[str, Any]) 
     assert isinstance(task, operators.RegisterOperator)
     stages = {"commit": world.commit, "entries": world.entries(model, challenger), "training": None}
     results = {"evaluate": stages, **before}
-    return task.work(operators.Job(world.origin, world.commit, results, world.runner))
+    return task.attempt(operators.Job(world.origin, world.commit, results, world.runner))
 
 
 def judged(world: World, model: str, challenger: str) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def judged(world: World, model: str, challenger: str) -> dict[str, Any]:
     task = dag_of(world, model).get_task("gate")
     assert isinstance(task, operators.GateOperator)
     stages = {"commit": world.commit, "entries": world.entries(model, challenger)}
-    return {"gate": task.work(operators.Job(world.origin, world.commit, {"evaluate": stages}, world.runner))}
+    return {"gate": task.attempt(operators.Job(world.origin, world.commit, {"evaluate": stages}, world.runner))}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_an_approval_against_another_champion_is_not_tried_again(one: World) -> 
 
 def test_the_same_model_again_asks_nobody(one: World) -> None:
     left = judged(one, "careful", "weak")
-    assert left["gate"]["decision"]["verdict"] == champion.UNCHANGED
+    assert left["gate"]["decision"]["verdict"] == Verdict.UNCHANGED
     found = register(one, "careful", "weak", left)
     assert (found["version"], found["new"]) == ("careful@v1.0.0", False)
 
@@ -114,7 +115,7 @@ def test_what_was_unchanged_and_is_not_any_more_lands_nothing(one: World) -> Non
 def test_a_gate_that_was_made_to_say_unchanged_lands_nothing(one: World) -> None:
     """The entry of the gate in XCom can be changed by whoever may change XCom: the registry knows better."""
     left = judged(one, "careful", "good")
-    left["gate"]["decision"] |= {"verdict": champion.UNCHANGED}
+    left["gate"]["decision"] |= {"verdict": Verdict.UNCHANGED}
     before = one.refs()
     assert register(one, "careful", "good", left)["version"] is None
     assert one.refs() == before
@@ -125,11 +126,13 @@ def test_where_nobody_is_asked_the_gate_decides(one: World) -> None:
     assert register(one, "quick", "good", judged(one, "quick", "good"))["version"] == "quick@v1.0.1"
 
 
-@pytest.mark.parametrize("verdict", ["promote", "insufficient evidence", "hold", champion.UNCHANGED])
+@pytest.mark.parametrize("verdict", list(Verdict))
 @pytest.mark.parametrize("mode", sorted(set(MODELS.values())))
-def test_all_who_know_what_lands_agree(verdict: str, mode: str) -> None:
+def test_all_who_know_what_lands_agree(verdict: Verdict, mode: Mode) -> None:
     """The gate's task, landing, and the command line each say which verdicts go on."""
-    lands = verdict in promotion.WANTED[mode] | {champion.UNCHANGED}
+    wanted = {"auto": {"promote", "unchanged"}, "human": {"promote", "insufficient evidence", "unchanged"}}
+    lands = verdict in wanted[mode]
+    assert records.lands(verdict, mode) is lands
     after = {"register"} if mode == "auto" else {"approve", "register"}
     assert ("register" in operators.to_skip(verdict, after)) is not lands
     if mode == "auto":

@@ -30,7 +30,7 @@ def column(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
 
 
 def test_champion_and_challenger_are_scored_on_the_same_rows(one: World) -> None:
-    decision = one.judge("quick", "good")
+    decision = one.judge("quick", "good").to_json()
     found = decision["comparison"]
     assert (found["rows"], found["excluded"], found["notes"]) == (SPLITS["test"], 0, [])
     accuracy = {who: figure["value"] for who, figure in found["metrics"]["accuracy"].items()}
@@ -47,7 +47,7 @@ def test_champion_and_challenger_are_scored_on_the_same_rows(one: World) -> None
 def test_settings_that_decide_the_splits_are_told(one: World, name: str) -> None:
     entries = one.entries("quick", "good")
     preprocess(entries)[name] = "other"
-    found = one.judge("quick", entries)
+    found = one.judge("quick", entries).to_json()
     assert found["comparison"]["notes"] == [f"{name} of preprocess differs from that of quick@v1.0.0"]
     assert found["verdict"] == "promote"
 
@@ -55,14 +55,14 @@ def test_settings_that_decide_the_splits_are_told(one: World, name: str) -> None
 def test_other_settings_are_not(one: World) -> None:
     entries = one.entries("quick", "good")
     preprocess(entries)["vocabulary"] = 7
-    assert one.judge("quick", entries)["comparison"]["notes"] == []
+    assert one.judge("quick", entries).to_json()["comparison"]["notes"] == []
 
 
 @pytest.mark.parametrize("name", ["height", "width", "channels"])
 def test_images_of_another_size_are_not_compared(one: World, name: str) -> None:
     entries = one.entries("quick", "best")
     preprocess(entries)[name] = 64
-    found = one.judge("quick", entries)
+    found = one.judge("quick", entries).to_json()
     assert (found["verdict"], found["comparison"]) == ("insufficient evidence", None)
     assert found["reasons"] == [
         f"{name} of preprocess differs from that of quick@v1.0.0",
@@ -78,7 +78,7 @@ def test_changed_code_of_what_a_row_looks_like_is_told(one: World, stage: str, t
     entries = one.entries("quick", "good")
     name = stage.partition("@")[0]
     entries[stage]["params"]["luodi.lock"] = {f"stages.text.{name}": {"code": "0" * 32}}
-    found = one.judge("quick", entries)
+    found = one.judge("quick", entries).to_json()
     why = "which rows it was trained on was told by cleaning them again"
     note = f"the code of preprocess is not that of quick@v1.0.0: {why}"
     assert found["comparison"]["notes"] == ([note] if told else [])
@@ -89,7 +89,7 @@ def test_rows_that_the_champion_was_trained_on_do_not_count(one: World, tmp_path
     entries = one.entries("quick", "best")
     kept = [*["test"] * 20, *["train"] * 10, *["validation"] * 10, *["test"] * 160]
     change_rows(one, entries, tmp_path, lambda table: column(table, "split", kept))
-    found = one.judge("quick", entries)["comparison"]
+    found = one.judge("quick", entries).to_json()["comparison"]
     assert (found["rows"], found["excluded"]) == (160, 20)
 
 
@@ -97,7 +97,7 @@ def test_a_champion_that_was_trained_on_every_test_row_is_not_compared(one: Worl
     entries = one.entries("quick", "best")
     kept = [*["test"] * 40, *["train"] * 80, *["validation"] * 80]
     change_rows(one, entries, tmp_path, lambda table: column(table, "split", kept))
-    found = one.judge("quick", entries)
+    found = one.judge("quick", entries).to_json()
     assert (found["verdict"], found["comparison"]) == ("insufficient evidence", None)
     assert found["reasons"] == ["quick@v1.0.0 cannot be compared: it was trained on every test row"]
 
@@ -131,7 +131,7 @@ def test_labels_are_told_by_name_and_not_by_place(
     one: World, tmp_path: Path, labels: list[str], notes: list[str]
 ) -> None:
     world, entries = relabelled(one, tmp_path, "good", labels)
-    found = world.judge("quick", entries)["comparison"]
+    found = world.judge("quick", entries).to_json()["comparison"]
     assert found["notes"] == notes
     accuracy = {who: figure["value"] for who, figure in found["metrics"]["accuracy"].items()}
     assert accuracy == pytest.approx({"challenger": 0.85, "champion": 0.7, "difference": 0.15})
@@ -144,5 +144,5 @@ def test_rows_of_a_label_that_the_champion_lacks_are_wrong(one: World, tmp_path:
     world, entries = relabelled(one, tmp_path, "good", ["negative", "positive", "neutral"])
     kept = [0] * 20 + [1] * 20 + [2] * 160
     change_rows(world, entries, tmp_path, lambda table: column(table, "label", kept))
-    found = world.judge("quick", entries)["comparison"]
+    found = world.judge("quick", entries).to_json()["comparison"]
     assert found["metrics"]["accuracy"]["champion"]["value"] == 0

@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from luodi.registry import card
-from luodi.report import document, formatting, gate_sections
+from luodi.registry import card, gate_sections
+from luodi.report import document, formatting
 from luodi.report.markdown import inert
 
 WHEN = datetime(2026, 11, 23, 19, 3, 20, tzinfo=timezone(timedelta(hours=1)))

@@ -9,6 +9,7 @@ from test_card import JUNK, PATHS, changed, facts
 
 from luodi.cli import console
 from luodi.cli.models import compared
+from luodi.registry.records import Check, Decision, Verdict
 from luodi.registry.tags import Move, Version
 from luodi.report.formatting import FIGURES
 
@@ -31,8 +32,10 @@ def version():
 
 
 def decision():
-    check = {"name": FREE, "expected": "x", "found": "y", "passed": False}
-    return {"verdict": "hold", "champion": FREE, "checks": [check], "reasons": [FREE], "comparison": None}
+    return Decision(
+        verdict=Verdict.HOLD, reasons=(FREE,), champion=FREE, rule={}, comparison=None, metrics=METRICS, latency_ms=1,
+        checks=(Check(name=FREE, expected="x", found="y", passed=False),),
+    )  # fmt: skip
 
 
 @pytest.fixture(params=["terminal", "pipe"])
@@ -59,7 +62,7 @@ def test_what_people_wrote_is_shown_as_it_stands(show, times, output, tmp_path, 
 
 
 def test_a_model_that_is_in_production_already_has_no_table_of_rules(capsys):
-    console.show_decision(decision() | {"verdict": "unchanged", "checks": [], "reasons": []})
+    console.show_decision(decision().model_copy(update={"verdict": Verdict.UNCHANGED, "checks": (), "reasons": ()}))
     assert capsys.readouterr().out == "verdict: unchanged\n"
 
 

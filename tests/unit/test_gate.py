@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from luodi import config
-from luodi.registry import gate
+from luodi.registry import evidence, gate
+from luodi.registry.records import Comparison, Decision, Estimate, Verdict
 from luodi.scoring import metrics
 from luodi.scoring.metrics import Scored
 
@@ -23,6 +24,29 @@ CHAMPION = "reviews@v1.0.0"
 
 def rule(**changes):
     return RULE.model_copy(update=changes)
+
+
+# JSON in and out: it is what tags, tasks and pages hold.
+
+
+def decisive(one, other, block):
+    return evidence.decisive(one, other, block).to_json()
+
+
+def compare(*of):
+    return evidence.compare(*of).to_json()
+
+
+def judge(figures, latency, block, champion, comparison, **more):
+    found = comparison and Comparison.model_validate(comparison)
+    decision = gate.judge(figures, latency, block, champion, found, **more)
+    assert isinstance(decision.verdict, Verdict)
+    assert repr(Decision.from_json(decision.to_json())) == repr(decision)  # not ==, NaN is not itself
+    return decision.to_json()
+
+
+def more_rows(gap, rows, block):
+    return evidence.more_rows(Estimate(**gap), rows, block)
 
 
 def said(truth, predicted, classes):
@@ -62,7 +86,7 @@ def two(draw):
     ],
 )
 def test_mcnemar_by_hand(wins, losses, p):
-    assert gate.mcnemar(wins, losses) == p
+    assert evidence.mcnemar(wins, losses) == p
 
 
 @given(st.integers(0, 20_000), st.integers(0, 20_000))
@@ -70,7 +94,7 @@ def test_mcnemar_by_hand(wins, losses, p):
 def test_mcnemar_is_the_binomial_test_of_a_fair_coin(wins, losses):
     assume(wins + losses)
     expected = stats.binomtest(wins, wins + losses, 0.5).pvalue
-    assert gate.mcnemar(wins, losses) == pytest.approx(expected, rel=1e-5, abs=1e-300)
+    assert evidence.mcnemar(wins, losses) == pytest.approx(expected, rel=1e-5, abs=1e-300)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +106,7 @@ def test_mcnemar_is_the_binomial_test_of_a_fair_coin(wins, losses):
 )
 def test_the_score_interval_equals_published_ones(wins, losses, rows, confidence, interval):
     digits = 3 if confidence == 0.95 else 4
-    assert tuple(round(end, digits) for end in gate.tango(wins, losses, rows, confidence)) == interval
+    assert tuple(round(end, digits) for end in evidence.tango(wins, losses, rows, confidence)) == interval
 
 
 def score_statistic(wins, losses, rows, gap):
@@ -102,7 +126,7 @@ def score_statistic(wins, losses, rows, gap):
     [(1, 1, 2), (1, 1, 3), (2, 1, 3), (1, 2, 4), (3, 1, 9), (5, 8, 40), (20, 4, 300), (14, 0, 31)],
 )
 def test_the_score_interval_follows_from_the_likelihood(wins, losses, rows):
-    low, high = gate.tango(wins, losses, rows, 0.95)
+    low, high = evidence.tango(wins, losses, rows, 0.95)
     z = stats.norm.ppf(0.975)
     assert score_statistic(wins, losses, rows, low) == pytest.approx(z, abs=1e-3)
     assert score_statistic(wins, losses, rows, high) == pytest.approx(-z, abs=1e-3)
@@ -112,9 +136,9 @@ def test_the_score_interval_follows_from_the_likelihood(wins, losses, rows):
 def test_the_score_interval_ends_where_its_statistic_is_z(wins, losses, agreed):
     """At 0 that is McNemar's; without rows that differ it is z^2 / (n + z^2); and it is mirrored."""
     rows, z = wins + losses + agreed, stats.norm.ppf(0.975)
-    low, high = gate.tango(wins, losses, rows, 0.95)
+    low, high = evidence.tango(wins, losses, rows, 0.95)
     assert -1 <= low <= (wins - losses) / rows <= high <= 1
-    assert gate.tango(losses, wins, rows, 0.95) == (-high, -low)
+    assert evidence.tango(losses, wins, rows, 0.95) == (-high, -low)
     if wins + losses:
         statistic = (wins - losses) / (wins + losses) ** 0.5
         assume(abs(abs(statistic) - z) > 1e-3)
@@ -126,7 +150,7 @@ def test_the_score_interval_ends_where_its_statistic_is_z(wins, losses, agreed):
 @given(two())
 def test_kinds_of_rows_stand_for_the_rows(pair):
     """Both figures computed from the counts of kinds are those computed from rows."""
-    pairs = gate.Pairs.of(*pair)
+    pairs = evidence.Pairs.of(*pair)
     assert pairs.counts.sum() == pair[0].rows
     for metric in ("accuracy", "macro_f1"):
         one, other = (metrics.point(data)[metric] for data in pair)
@@ -142,41 +166,41 @@ def test_draws_are_those_of_rows_within_classes():
     rows = (np.concatenate([rng.choice(part, len(part)) for part in strata]) for _ in range(4000))
     weights = np.stack([np.bincount(drawn, minlength=240) for drawn in rows]).astype(float)
     expected = np.quantile(metrics.macro_f1(one, weights) - metrics.macro_f1(other, weights), [0.025, 0.5, 0.975])
-    pairs = gate.Pairs.of(one, other)
-    drawn = np.concatenate([pairs.difference("macro_f1", part) for part in gate._draws(pairs, 4000)])
+    pairs = evidence.Pairs.of(one, other)
+    drawn = np.concatenate([pairs.difference("macro_f1", part) for part in evidence._draws(pairs, 4000)])
     assert np.quantile(drawn, [0.025, 0.5, 0.975]) == pytest.approx(expected, abs=0.006)
 
 
 @given(two())
 @settings(max_examples=25)
 def test_draws_keep_the_rows_of_each_class_and_swaps_those_of_each_kind(pair):
-    pairs = gate.Pairs.of(*pair)
+    pairs = evidence.Pairs.of(*pair)
     sizes = np.bincount(pair[0].truth, minlength=4)
-    for weights in gate._draws(pairs, 20):
+    for weights in evidence._draws(pairs, 20):
         assert all(
             (np.bincount(pairs.challenger.truth, draw, minlength=4) == sizes).all() and (draw >= 0).all()
             for draw in weights
         )
     same = pairs.challenger.predicted == pairs.champion.predicted
-    for weights in gate._swaps(pairs, 20):
+    for weights in evidence._swaps(pairs, 20):
         stayed, swapped = np.hsplit(weights, 2)
         assert (stayed + swapped == pairs.counts).all() and (weights >= 0).all()
         assert not swapped[:, same].any(), "two that say the same have nothing to change"
 
 
 def test_draws_are_bounded_in_memory(monkeypatch):
-    monkeypatch.setattr(gate, "CELLS", 30)
-    pairs = gate.Pairs.of(*counted(5, 2, 1, 1))
-    for drawn in (list(gate._draws(pairs, 25)), list(gate._swaps(pairs, 25))):
+    monkeypatch.setattr(evidence, "CELLS", 30)
+    pairs = evidence.Pairs.of(*counted(5, 2, 1, 1))
+    for drawn in (list(evidence._draws(pairs, 25)), list(evidence._swaps(pairs, 25))):
         assert len(drawn) > 1 and all(weights.size <= 30 for weights in drawn)
         assert sum(len(weights) for weights in drawn) == 25
-    assert list(gate._portions(3, 31)) == [1, 1, 1]  # one that does not fit is drawn alone
+    assert list(evidence._portions(3, 31)) == [1, 1, 1]  # one that does not fit is drawn alone
 
 
 @given(two(), st.sampled_from([RULE, F1]))
 @settings(max_examples=50)
 def test_swapping_the_two_mirrors_the_evidence(pair, block):
-    there, back = gate.evidence(*pair, block), gate.evidence(*reversed(pair), block)
+    there, back = decisive(*pair, block), decisive(*reversed(pair), block)
     assert back["difference"]["value"] == -there["difference"]["value"]
     width = there["difference"]["high"] - there["difference"]["low"]
     assert back["difference"]["low"] == pytest.approx(-there["difference"]["high"], abs=0.25 * width)
@@ -194,16 +218,16 @@ def test_the_order_of_rows_changes_nothing(pair, block, random):
     order = list(range(pair[0].rows))
     random.shuffle(order)
     shuffled = [Scored(data.truth[order], data.scores[order]) for data in pair]
-    assert gate.evidence(*shuffled, block) == gate.evidence(*pair, block)
+    assert decisive(*shuffled, block) == decisive(*pair, block)
 
 
 @given(two(), st.integers(1, 30), st.booleans())
 @settings(max_examples=50)
 def test_rows_that_both_treat_alike_dilute_the_difference_and_no_more(pair, count, right):
-    before = gate.evidence(*pair, RULE)
+    before = decisive(*pair, RULE)
     truth, same = np.zeros(count, int), np.full(count, 0 if right else 1)
     more = said(truth, same, pair[0].classes)
-    after = gate.evidence(*(gate._joined(data, more) for data in pair), RULE)
+    after = decisive(*(evidence._joined(data, more) for data in pair), RULE)
     rows = pair[0].rows
     assert after["difference"]["value"] == pytest.approx(
         before["difference"]["value"] * rows / (rows + count), abs=2e-6
@@ -214,14 +238,14 @@ def test_rows_that_both_treat_alike_dilute_the_difference_and_no_more(pair, coun
 @given(two(), st.sampled_from([RULE, F1]))
 @settings(max_examples=50)
 def test_intervals_hold_their_value_and_are_never_without_width(pair, block):
-    gap = gate.evidence(*pair, block)["difference"]
+    gap = decisive(*pair, block)["difference"]
     assert gap["low"] <= gap["value"] <= gap["high"]
     assert gap["low"] < gap["high"]
 
 
 def test_few_rows_prove_nothing_even_if_all_are_equal():
     """A bootstrap would give 0 to 0 here, and call 50 rows proof of no loss of 0.01; 1,000 are proof."""
-    few, many = (gate.evidence(*counted(rows - 5, 0, 0, 5), RULE) for rows in (50, 1000))
+    few, many = (decisive(*counted(rows - 5, 0, 0, 5), RULE) for rows in (50, 1000))
     z2 = stats.norm.ppf(0.975) ** 2
     assert few["difference"] == pytest.approx({"value": 0, "low": -z2 / (50 + z2), "high": z2 / (50 + z2)}, abs=1e-6)
     assert many["difference"]["low"] > -0.01
@@ -230,17 +254,17 @@ def test_few_rows_prove_nothing_even_if_all_are_equal():
 
 def test_the_swap_test_is_mcnemars_for_accuracy():
     for wins, losses in ((8, 2), (30, 12), (4, 4)):
-        pairs = gate.Pairs.of(*counted(100, wins, losses, 10))
-        assert gate.swap_test(pairs, "accuracy", 20_000) == pytest.approx(gate.mcnemar(wins, losses), abs=0.01)
-        proof = gate.evidence(*counted(100, wins, losses, 10), RULE)
-        assert proof["p"] == gate.mcnemar(wins, losses), "where one can be computed none is drawn"
+        pairs = evidence.Pairs.of(*counted(100, wins, losses, 10))
+        assert evidence.swap_test(pairs, "accuracy", 20_000) == pytest.approx(evidence.mcnemar(wins, losses), abs=0.01)
+        proof = decisive(*counted(100, wins, losses, 10), RULE)
+        assert proof["p"] == evidence.mcnemar(wins, losses), "where one can be computed none is drawn"
         counts = {"both": 100, "challenger": wins, "champion": losses, "neither": 10}
         assert proof["mcnemar"] == counts | {"p": proof["p"]}
 
 
 def test_the_swap_test_never_finds_an_impossible_p():
-    pairs = gate.Pairs.of(*counted(0, 200, 0, 0))
-    assert gate.swap_test(pairs, "macro_f1", 1000) == pytest.approx(1 / 1001, rel=1e-5)
+    pairs = evidence.Pairs.of(*counted(0, 200, 0, 0))
+    assert evidence.swap_test(pairs, "macro_f1", 1000) == pytest.approx(1 / 1001, rel=1e-5)
 
 
 def test_macro_f1_has_an_exact_test_of_its_own():
@@ -248,9 +272,11 @@ def test_macro_f1_has_an_exact_test_of_its_own():
     truth = np.repeat([0, 1], [180, 20])
     one, other = truth.copy(), truth.copy()
     one[:10], other[-10:] = 1, 0
-    proof = gate.evidence(said(truth, one, 2), said(truth, other, 2), F1)
+    proof = decisive(said(truth, one, 2), said(truth, other, 2), F1)
     assert proof["mcnemar"]["p"] == 1
-    assert proof["p"] == gate.swap_test(gate.Pairs.of(said(truth, one, 2), said(truth, other, 2)), "macro_f1", 1000)
+    assert proof["p"] == evidence.swap_test(
+        evidence.Pairs.of(said(truth, one, 2), said(truth, other, 2)), "macro_f1", 1000
+    )
     assert proof["p"] < 0.9
 
 
@@ -259,7 +285,7 @@ def test_classifiers_of_other_rows_are_not_compared():
     with pytest.raises(
         ValueError, match=r"^expected challenger and champion scored on the same rows, .* align them first$"
     ):
-        gate.evidence(one, other, RULE)
+        decisive(one, other, RULE)
 
 
 # The comparison
@@ -271,8 +297,8 @@ def test_a_comparison_is_json_and_repeats_to_the_bit():
     slices["by"]["few"][-99:] = True
     slices["by"]["enough"] = one.truth >= 0
     slices["by"]["enough"][:110] = False
-    found = gate.compare(one, other, slices, RULE, ["note"], 7)
-    assert found == gate.compare(one, other, slices, RULE, ["note"], 7)
+    found = compare(one, other, slices, RULE, ["note"], 7)
+    assert found == compare(one, other, slices, RULE, ["note"], 7)
     assert json.loads(json.dumps(found)) == found
     assert (found["rows"], found["excluded"], found["notes"], found["more_rows"]) == (210, 7, ["note"], None)
     assert set(found["metrics"]) == set(metrics.FIGURES)
@@ -295,7 +321,7 @@ def test_a_comparison_is_json_and_repeats_to_the_bit():
             ],
             abs=2e-6,
         )
-    bare = gate.compare(one, other, {}, RULE)
+    bare = compare(one, other, {}, RULE)
     assert (bare["excluded"], bare["notes"], bare["slices"]) == (0, [], [])
 
 
@@ -304,7 +330,7 @@ def test_ten_thousand_draws_of_ten_thousand_rows_take_no_memory_to_speak_of():
 
     one, other = counted(8000, 700, 600, 700)
     tracemalloc.start()
-    gate.evidence(one, other, rule(resamples=10_000, metric="macro_f1"))
+    decisive(one, other, rule(resamples=10_000, metric="macro_f1"))
     assert tracemalloc.get_traced_memory()[1] < 50e6
     tracemalloc.stop()
 
@@ -321,8 +347,9 @@ def promotions(challengers, sizes, differ, truth, block):
         wins, losses = draw < (differ + truth) / 2, draw > 1 - (differ - truth) / 2
         both = ~wins & ~losses & (rng.random(len(labels)) < 0.9)
         one, other = (np.where(right, labels, wrong) for right in (both | wins, both | losses))
-        proof = gate.evidence(said(labels, one, len(sizes)), said(labels, other, len(sizes)), block) | {"slices": []}
-        found += gate.judge(METRICS, 1, block, CHAMPION, proof)["verdict"] == gate.PROMOTE
+        proof = evidence.decisive(said(labels, one, len(sizes)), said(labels, other, len(sizes)), block)
+        decision = gate.judge(METRICS, 1, block, CHAMPION, Comparison(**dict(proof)))
+        found += decision.verdict is Verdict.PROMOTE
     return found / challengers
 
 
@@ -375,7 +402,11 @@ def measured(**changes):
 
 def compared(value=0.02, low=0.01, high=0.03, p=0.001, slices=()):
     gap = {"value": value, "low": low, "high": high}
-    return {"rows": 1751, "difference": gap, "p": p, "slices": list(slices), "more_rows": None}
+    agreement = {"both": 1400, "challenger": 95, "champion": 80, "neither": 176, "p": p}
+    return {
+        "rows": 1751, "difference": gap, "mcnemar": agreement, "p": p, "excluded": 0, "notes": [], "metrics": {},
+        "slices": list(slices), "more_rows": None,
+    }  # fmt: skip
 
 
 def part(difference, judged=True, name="q1"):
@@ -403,7 +434,7 @@ LAST = f"difference from {CHAMPION}"
 
 
 def test_checks_say_what_was_expected_and_what_was_found():
-    decision = gate.judge(METRICS, 1.5, RULE, CHAMPION, compared())
+    decision = judge(METRICS, 1.5, RULE, CHAMPION, compared())
     assert decision["checks"] == [
         *ABSOLUTE,
         check("slices", SLICES, "no slice has as many rows"),
@@ -411,13 +442,13 @@ def test_checks_say_what_was_expected_and_what_was_found():
         check("exact McNemar test", "p below 0.05, the challenger ahead", "p 0.001, difference +0.0200"),
     ]
     block = F1.model_copy(update={"margin": 0.005, "confidence": 0.9})
-    decision = gate.judge(METRICS, 1.5, block, CHAMPION, compared(p=0.1, slices=[part(0.1), part(0.02)]))
+    decision = judge(METRICS, 1.5, block, CHAMPION, compared(p=0.1, slices=[part(0.1), part(0.02)]))
     assert decision["checks"][5:] == [
         check("slices", SLICES, "length q1: +0.0200"),
         check(LAST, "macro_f1: whole interval above +0.0050", "+0.0200, interval +0.0100 to +0.0300"),
         check("exact swap test", "p below 0.1, the challenger ahead", "p 0.1, difference +0.0200", False),
     ]
-    assert gate.judge(METRICS, 1.5, RULE, CHAMPION, None)["checks"] == [
+    assert judge(METRICS, 1.5, RULE, CHAMPION, None)["checks"] == [
         *ABSOLUTE, check(LAST, "accuracy: whole interval above +0.0000", "not compared", False)
     ]  # fmt: skip
 
@@ -425,16 +456,21 @@ def test_checks_say_what_was_expected_and_what_was_found():
 def test_a_decision_is_whole():
     """Pages, tags and tasks read it by these names."""
     comparison = compared(0.004, -0.004, 0.012, 0.34)
-    for decision in (gate.judge(METRICS, 1, RULE, CHAMPION, comparison), gate.judge(METRICS, 1, RULE, None, None)):
-        assert set(decision) == {"verdict", "reasons", "champion", "rule", "checks", "comparison"}
-    decision = gate.judge(METRICS, 1, RULE, CHAMPION, comparison)
+    for decision in (judge(METRICS, 1, RULE, CHAMPION, comparison), judge(METRICS, 1, RULE, None, None)):
+        assert set(decision) == {
+            "verdict", "reasons", "champion", "rule", "checks", "comparison", "metrics", "latency_ms"
+        }  # fmt: skip
+    decision = judge(METRICS, 1, RULE, CHAMPION, comparison)
     assert decision["champion"] == CHAMPION
     assert decision["comparison"] == comparison | {"more_rows": 13_000}
-    assert comparison["more_rows"] is None, "what was given is not changed"
+    assert (decision["metrics"], decision["latency_ms"]) == (METRICS, 1)
+    given = Comparison.model_validate(comparison)
+    gate.judge(METRICS, 1, RULE, CHAMPION, given)
+    assert given.more_rows is None, "what was given is not changed"
 
 
 def test_a_first_version_lands_by_the_absolute_rules():
-    decision = gate.judge(METRICS, 1.0, RULE, None, None)
+    decision = judge(METRICS, 1.0, RULE, None, None)
     assert (decision["verdict"], decision["reasons"], decision["comparison"]) == ("promote", [], None)
     assert [check["name"] for check in decision["checks"]] == [
         "minimum accuracy", "linear baseline", "calibration error", "size", "latency"
@@ -462,7 +498,7 @@ def test_a_first_version_lands_by_the_absolute_rules():
     ],
 )  # fmt: skip
 def test_a_broken_rule_holds_even_a_better_challenger(champion, changes, latency, name, reason):
-    decision = gate.judge(measured(**changes), latency, RULE, champion, compared() if champion else None)
+    decision = judge(measured(**changes), latency, RULE, champion, compared() if champion else None)
     assert decision["verdict"] == "hold"
     assert (decision["reasons"][0], failed(decision)[0]) == (reason, name)
     if changes.get("accuracy") == changes.get("accuracy"):
@@ -471,17 +507,17 @@ def test_a_broken_rule_holds_even_a_better_challenger(champion, changes, latency
 
 def test_limits_themselves_are_kept():
     at = measured(accuracy=0.8, baseline=0.7999, calibration_error=0.1, size_bytes=50_000_000)
-    assert gate.judge(at, 50.0, RULE, None, None)["verdict"] == "promote"
+    assert judge(at, 50.0, RULE, None, None)["verdict"] == "promote"
 
 
 def test_what_makes_no_mistake_need_not_beat_a_baseline_that_makes_none():
-    assert gate.judge(measured(accuracy=1.0, baseline=1.0), 1, RULE, None, None)["verdict"] == "promote"
-    assert failed(gate.judge(measured(accuracy=0.99, baseline=0.99), 1, RULE, None, None)) == ["linear baseline"]
+    assert judge(measured(accuracy=1.0, baseline=1.0), 1, RULE, None, None)["verdict"] == "promote"
+    assert failed(judge(measured(accuracy=0.99, baseline=0.99), 1, RULE, None, None)) == ["linear baseline"]
 
 
 def test_the_metric_of_the_rule_is_the_one_judged():
-    assert gate.judge(measured(accuracy=0.5), 1, F1, None, None)["verdict"] == "promote"
-    assert failed(gate.judge(measured(macro_f1=0.5), 1, F1, None, None)) == ["minimum macro_f1", "linear baseline"]
+    assert judge(measured(accuracy=0.5), 1, F1, None, None)["verdict"] == "promote"
+    assert failed(judge(measured(macro_f1=0.5), 1, F1, None, None)) == ["minimum macro_f1", "linear baseline"]
 
 
 @pytest.mark.parametrize(
@@ -503,7 +539,7 @@ def test_the_metric_of_the_rule_is_the_one_judged():
     ],
 )
 def test_the_interval_decides_and_the_exact_test_agrees(margin, gap, p, verdict):
-    decision = gate.judge(METRICS, 1, rule(margin=margin), CHAMPION, compared(*gap, p))
+    decision = judge(METRICS, 1, rule(margin=margin), CHAMPION, compared(*gap, p))
     assert decision["verdict"] == verdict
     assert (not decision["reasons"]) == (not failed(decision)) == (verdict == "promote")
     assert [check["name"] for check in decision["checks"][6:]] == [
@@ -513,18 +549,18 @@ def test_the_interval_decides_and_the_exact_test_agrees(margin, gap, p, verdict)
 
 
 def test_the_exact_test_must_find_the_challenger_ahead():
-    decision = gate.judge(METRICS, 1, RULE, CHAMPION, compared(-0.02, -0.03, 0.001, 0.001))
+    decision = judge(METRICS, 1, RULE, CHAMPION, compared(-0.02, -0.03, 0.001, 0.001))
     assert "exact McNemar test" in failed(decision)
-    assert failed(gate.judge(METRICS, 1, RULE, CHAMPION, compared(0.0, 0.001, 0.002, 0.001))) == ["exact McNemar test"]
+    assert failed(judge(METRICS, 1, RULE, CHAMPION, compared(0.0, 0.001, 0.002, 0.001))) == ["exact McNemar test"]
 
 
 def test_an_interval_that_ends_at_the_margin_is_not_said_to_lie_below_it():
-    reasons = gate.judge(METRICS, 1, RULE, CHAMPION, compared(-0.02, -0.04, 0.0, 0.04))["reasons"]
+    reasons = judge(METRICS, 1, RULE, CHAMPION, compared(-0.02, -0.04, 0.0, 0.04))["reasons"]
     assert reasons[0].endswith("interval -0.0400 to +0.0000, does not lie above the margin +0.0000")
 
 
 def test_reasons_are_sentences():
-    reasons = gate.judge(METRICS, 1, RULE, CHAMPION, compared(0.004, -0.004, 0.012, 0.34))["reasons"]
+    reasons = judge(METRICS, 1, RULE, CHAMPION, compared(0.004, -0.004, 0.012, 0.34))["reasons"]
     assert reasons == [
         "the difference in accuracy from reviews@v1.0.0, +0.0040, interval -0.0040 to +0.0120, does not lie above the "
         "margin +0.0000",
@@ -532,7 +568,7 @@ def test_reasons_are_sentences():
         "a difference of +0.0040",
         "about 13,000 more test rows would decide it, 4 times in 5, if the difference stays",
     ]
-    reasons = gate.judge(METRICS, 1, rule(metric="macro_f1", margin=-0.01), CHAMPION, compared(-0.03, -0.04, -0.02))
+    reasons = judge(METRICS, 1, rule(metric="macro_f1", margin=-0.01), CHAMPION, compared(-0.03, -0.04, -0.02))
     assert reasons["reasons"] == [
         "the difference in macro_f1 from reviews@v1.0.0, -0.0300, interval -0.0400 to -0.0200, lies below the margin "
         "-0.0100"
@@ -541,22 +577,22 @@ def test_reasons_are_sentences():
 
 def test_a_slice_that_loses_too_much_holds():
     slices = [part(-0.06), part(-0.05, name="q2"), part(-0.5, judged=False, name="q3")]
-    decision = gate.judge(METRICS, 1, RULE, CHAMPION, compared(slices=slices))
+    decision = judge(METRICS, 1, RULE, CHAMPION, compared(slices=slices))
     assert (decision["verdict"], failed(decision)) == ("hold", ["slices"])
     assert decision["reasons"] == [
         "on length q1, 400 rows, accuracy is 0.0600 below that of reviews@v1.0.0: at most 0.0500 is allowed"
     ]
     assert decision["checks"][5]["found"] == "length q1: -0.0600"
-    assert gate.judge(METRICS, 1, RULE, CHAMPION, compared(slices=slices[1:]))["verdict"] == "promote"
+    assert judge(METRICS, 1, RULE, CHAMPION, compared(slices=slices[1:]))["verdict"] == "promote"
 
 
 def test_a_champion_that_cannot_be_compared_leaves_evidence_wanting():
     why = "reviews@v1.0.0 cannot be compared: it was trained on every test row"
-    decision = gate.judge(METRICS, 1, RULE, CHAMPION, None, notes=[why])
+    decision = judge(METRICS, 1, RULE, CHAMPION, None, notes=[why])
     assert (decision["verdict"], decision["reasons"]) == ("insufficient evidence", [why])
     assert failed(decision) == ["difference from reviews@v1.0.0"]
-    assert gate.judge(METRICS, 1, RULE, CHAMPION, None)["reasons"] == ["it was not compared with reviews@v1.0.0"]
-    assert gate.judge(METRICS, 99, RULE, CHAMPION, None, notes=[why])["verdict"] == "hold"
+    assert judge(METRICS, 1, RULE, CHAMPION, None)["reasons"] == ["it was not compared with reviews@v1.0.0"]
+    assert judge(METRICS, 99, RULE, CHAMPION, None, notes=[why])["verdict"] == "hold"
 
 
 # More rows
@@ -564,19 +600,19 @@ def test_a_champion_that_cannot_be_compared_leaves_evidence_wanting():
 
 def test_more_rows_by_hand():
     """half 0.008 at 0.95: sd = 0.008 / 1.95996 sqrt(1751) = 0.17080; n = (2.80159 * 0.17080 / 0.004)^2 = 14,311."""
-    assert gate.more_rows({"value": 0.004, "low": -0.004, "high": 0.012}, 1751, RULE) == 13_000
-    below = gate.more_rows({"value": -0.004, "low": -0.012, "high": 0.004}, 1751, RULE)
+    assert more_rows({"value": 0.004, "low": -0.004, "high": 0.012}, 1751, RULE) == 13_000
+    below = more_rows({"value": -0.004, "low": -0.012, "high": 0.004}, 1751, RULE)
     assert below == 13_000
-    assert gate.more_rows({"value": 0.024, "low": 0.016, "high": 0.032}, 1751, rule(margin=0.02)) == 13_000
+    assert more_rows({"value": 0.024, "low": 0.016, "high": 0.032}, 1751, rule(margin=0.02)) == 13_000
     few = {"value": 0.1, "low": 0.0, "high": 0.2}  # n = 10 (2.80159 / 1.95996)^2 = 20.4
-    assert gate.more_rows(few, 10, RULE) == 11
-    assert gate.more_rows({"value": 0.5, "low": 0.49, "high": 0.51}, 1751, RULE) == 1  # so clear that one will do
+    assert more_rows(few, 10, RULE) == 11
+    assert more_rows({"value": 0.5, "low": 0.49, "high": 0.51}, 1751, RULE) == 1  # so clear that one will do
 
 
 @pytest.mark.parametrize("value", [0.0, 5e-10, 1e-5])
 def test_no_number_of_rows_decides_what_lies_at_the_margin(value):
     gap = {"value": value, "low": -0.01, "high": 0.01}
-    decision = gate.judge(METRICS, 1, RULE, CHAMPION, compared(*gap.values(), p=1.0))
+    decision = judge(METRICS, 1, RULE, CHAMPION, compared(*gap.values(), p=1.0))
     assert decision["comparison"]["more_rows"] is None
     assert decision["reasons"][-1] == (
         "no number of test rows that one could collect would decide it: the difference is too near the margin"
@@ -585,15 +621,15 @@ def test_no_number_of_rows_decides_what_lies_at_the_margin(value):
 
 @given(st.integers(1, 100_000), st.floats(0.001, 0.2), st.floats(0.1, 10))
 def test_more_rows_are_more_and_have_two_digits(rows, half, ratio):
-    more = gate.more_rows({"value": half / ratio, "low": half / ratio - half, "high": half / ratio + half}, rows, RULE)
+    more = more_rows({"value": half / ratio, "low": half / ratio - half, "high": half / ratio + half}, rows, RULE)
     assert more is None or (more > 0 and len(str(more).rstrip("0")) <= 2)
 
 
 def test_so_many_more_rows_do_decide():
     """A challenger measured on 1,751 rows, insufficient; on the rows asked for, 4 of 5 like it are promoted."""
     one, other = counted(1400, 95, 80, 176)
-    proof = gate.evidence(one, other, RULE)
-    total = 1751 + gate.more_rows(proof["difference"], 1751, RULE)
+    proof = decisive(one, other, RULE)
+    total = 1751 + more_rows(proof["difference"], 1751, RULE)
     assert 9_000 < total < 25_000
     found = promotions(150, (total // 2, total // 2), 175 / 1751, 15 / 1751, RULE)
     assert found == pytest.approx(0.8, abs=0.1)

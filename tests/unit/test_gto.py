@@ -131,7 +131,7 @@ def test_gto_reads_what_luodi_wrote(tmp_path):
     )
     require_the_same(repository.path)
     assert tags.find(repository.path, "reviews").number == "v1.0.0"
-    assert tags.find(repository.path, "reviews").facts == FACTS | {"#": "# no comment"}
+    assert tags.find(repository.path, "reviews").facts == {"format": 2} | FACTS | {"#": "# no comment"}
     assert tags.next_place(repository.path, "reviews") == 5
 
 

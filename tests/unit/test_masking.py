@@ -203,7 +203,7 @@ def test_labels_stay_in_the_facts_of_a_version_whatever_they_look_like():
     """They are in params.yaml, which git has; and a card finds the figures of a class by its label."""
     facts = {"params": {"labels": ["token: lost", "password=forgotten"]}, "reason": "password=x9y8z7"}
     message = promotion._message("Title", facts)
-    assert json.loads(message.partition("\n\n")[2]) == {**facts, "reason": "password=***"}
+    assert json.loads(message.partition("\n\n")[2]) == {"format": 2, **facts, "reason": "password=***"}
 
 
 @pytest.mark.parametrize(

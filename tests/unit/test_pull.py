@@ -1,10 +1,11 @@
 """Where a model may be pulled to: what an earlier pull did not make stays as it is."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from luodi.errors import LuodiError
+from luodi.errors import LuodiError, RegistryError
 from luodi.local import delivery
 from luodi.project.origin import Origin
 from luodi.registry.tags import Version
@@ -56,3 +57,18 @@ def test_a_file_in_the_way_is_refused(pull, tmp_path):
     with pytest.raises(LuodiError, match="holds something else"):
         pull(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("facts", "found"), [({}, 1), ({"format": 2}, 2), ({"format": "x"}, 1), ({"format": True}, 1)])
+def test_facts_that_name_no_format_are_of_the_first(facts, found):
+    assert replace(VERSION, facts=facts).format == found
+
+
+def test_what_a_newer_luodi_registered_is_left_to_it(tmp_path):
+    origin = Origin(str(tmp_path / "nowhere"), "main", None, tmp_path / "home")
+    newer = replace(VERSION, facts={"export": "x", "format": 3})
+    with pytest.raises(
+        RegistryError, match=r"^reviews@v1\.0\.0 was registered by a newer luodi: .* format 3, .* up to 2"
+    ):
+        delivery.deploy(origin, newer, tmp_path / "folder", Runner(print))
+    assert not (tmp_path / "folder").exists()

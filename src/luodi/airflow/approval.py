@@ -8,6 +8,7 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException
 
 from luodi.airflow import pages
+from luodi.registry.records import Approval, Decision
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,8 +33,8 @@ class ApproveOperator(ApprovalOperator):
         self.model = model
 
     def execute(self, context: "Context") -> Any:
-        decision = context["ti"].xcom_pull(task_ids="gate")["decision"]
-        self.subject = f"Land {self.model}? The gate says: {decision['verdict']}"
+        decision = Decision.from_json(context["ti"].xcom_pull(task_ids="gate")["decision"])
+        self.subject = f"Land {self.model}? The gate says: {decision.verdict}"
         self.body = body(decision, context["ti"].dag_id, context["ti"].run_id)
         if self._asked(context).body != self.body:
             raise AirflowFailException(
@@ -52,12 +53,12 @@ class ApproveOperator(ApprovalOperator):
         return SUPERVISOR_COMMS.send(CreateHITLDetailPayload(ti_id=context["ti"].id, **question, **who))
 
 
-def body(decision: Mapping[str, Any], dag_id: str, run_id: str) -> str:
+def body(decision: Decision, dag_id: str, run_id: str) -> str:
     """Return, in Markdown, what the gate found and links to the pages of the run."""
     from luodi.registry import card
 
     links = " | ".join(f"[{page}]({pages.link(dag_id, run_id, page)})" for page in pages.PAGES)
-    return f"{card.summary(decision)}\n\nReports: {links}\n"
+    return f"{card.summary(decision.to_json())}\n\nReports: {links}\n"
 
 
 def given(answer: Mapping[str, Any]) -> bool:
@@ -65,9 +66,9 @@ def given(answer: Mapping[str, Any]) -> bool:
     return answer["chosen_options"] == [ApprovalOperator.APPROVE] and bool(answer["responded_by_user"])
 
 
-def facts(answer: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is kept of an approval: {"mode": "human", "by": who, "at": ISO time, "comment": text}."""
+def record(answer: Mapping[str, Any]) -> Approval:
+    """Return what is kept of an approval."""
     who = answer["responded_by_user"]
     by = who["name"] if who["name"] == who["id"] else f"{who['name']} ({who['id']})"
     comment = answer["params_input"].get("comment", "")
-    return {"mode": "human", "by": by, "at": answer["responded_at"].isoformat(timespec="seconds"), "comment": comment}
+    return Approval(mode="human", by=by, at=answer["responded_at"], comment=comment)

@@ -26,6 +26,7 @@ from luodi.airflow.factory import retrain_dags
 from luodi.airflow.operators import COMMIT, outcome
 from luodi.airflow.terminal_approval import Desk, Unanswered, refusal
 from luodi.files import write_json
+from luodi.registry.records import Decision
 from luodi.system.progress import Heartbeat
 
 
@@ -150,7 +151,7 @@ def came_of(run: DagRun, progress: Progress) -> dict[str, Any]:
     ran = {"commit": left["gate"]["commit"], "entries": entries}
     if tasks["register"].state == TaskInstanceState.SUCCESS:
         return {**left["register"], **ran}
-    result = {**outcome(left["gate"]["decision"]), **ran}
+    result = {**outcome(Decision.from_json(left["gate"]["decision"])), **ran}
     asked = tasks.get(TASK)
     if asked and asked.state != TaskInstanceState.SKIPPED:
         verdict, reason = refusal(asked.id)

@@ -13,22 +13,18 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.log import mask_secret
 
 from luodi.airflow import approval
-from luodi.errors import DataError, DiskFull, Held, LuodiError, ParamsError, StageFailed, ValidationFailed
+from luodi.errors import DiskFull, LuodiError
 from luodi.files import read_json
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
+from luodi.registry.records import AUTO, Approval, Decision, Verdict, lands
 from luodi.system import disk, masking
 from luodi.system.processes import Runner
 from luodi.terminal import shown
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-# What no retry can mend: the same commit and the same data would fail the same way again.
-FINAL = {
-    kind.exit_code for root in (DataError, ParamsError, ValidationFailed) for kind in (root, *root.__subclasses__())
-}
 
 COMMIT = "commit"
 """In the conf of a run: the id of the commit to run, in place of the head of the branch."""
@@ -71,16 +67,20 @@ class WorkspaceOperator(BaseOperator):
         before = self._before(context)
         origin = Origin.from_environment()
         commit = _commit(before, context["dag_run"].conf or {}) or workspace.head(origin, self._runner)
+        return self.attempt(Job(origin, commit, before, self._runner))
+
+    def attempt(self, job: Job) -> dict[str, Any]:
+        """Do the task once; what no retry can mend ends it for good."""
         try:
-            result = self.work(Job(origin, commit, before, self._runner))
-            # What others work with by its letters stays as it is, should a password be the name of a model.
-            return {**masking.redacted(result), **{name: result[name] for name in EXACT & result.keys()}}
+            result = self.work(job)
         except (LuodiError, OSError) as error:
             told = error if isinstance(error, LuodiError) else disk.explain(error)
             if told is None:
                 raise
             told.args = tuple(masking.redact(str(line)) for line in told.args)
-            raise AirflowFailException(str(told)) if _final(told, origin) else told from None
+            raise AirflowFailException(str(told)) if _final(told, job.origin) else told from None
+        # What others work with by its letters stays as it is, should a password be the name of a model.
+        return {**masking.redacted(result), **{name: result[name] for name in EXACT & result.keys()}}
 
     @abstractmethod
     def work(self, job: Job) -> dict[str, Any]:
@@ -98,9 +98,7 @@ class WorkspaceOperator(BaseOperator):
 
 def _final(error: LuodiError, origin: Origin) -> bool:
     """Whether no retry mends an error. A disk that is full here is full for all tasks, unless there are other hosts."""
-    if isinstance(error, StageFailed):
-        return error.code in FINAL
-    return isinstance(error, DiskFull) and Path(origin.git).is_relative_to(origin.home)
+    return not error.retryable or (isinstance(error, DiskFull) and Path(origin.git).is_relative_to(origin.home))
 
 
 def _commit(before: Results, conf: Mapping[str, Any]) -> str | None:
@@ -139,7 +137,7 @@ class GateOperator(WorkspaceOperator, SkipMixin):
     def execute(self, context: "Context") -> dict[str, Any]:
         result = super().execute(context)
         after = self.get_flat_relatives(upstream=False)
-        skipped = to_skip(result["decision"]["verdict"], {task.task_id for task in after})
+        skipped = to_skip(Verdict(result["decision"]["verdict"]), {task.task_id for task in after})
         # To skip ends the task by an exception, which would lose what it returns.
         context["ti"].xcom_push(key="return_value", value=result)
         self.skip(context["ti"], [task for task in after if task.task_id in skipped])
@@ -149,25 +147,25 @@ class GateOperator(WorkspaceOperator, SkipMixin):
         from luodi.registry import champion
 
         decision = champion.decide(job.origin, job.commit, self.model, job.entries, job.runner)
-        self.log.info("%s: %s", self.model, "; ".join(map(shown, [decision["verdict"], *decision["reasons"]])))
-        return {"commit": job.commit, "entries": {}, "decision": decision}
+        self.log.info("%s: %s", self.model, "; ".join(map(shown, [decision.verdict, *decision.reasons])))
+        return {"commit": job.commit, "entries": {}, "decision": decision.to_json()}
 
 
-def to_skip(verdict: str, after: set[str]) -> set[str]:
+def to_skip(verdict: Verdict, after: set[str]) -> set[str]:
     """Return which of the tasks after the gate a verdict leaves nothing to do.
 
     A person decides what the figures leave open; the same model again needs nobody, yet its lock entries may be new.
     """
-    if verdict == "unchanged":
+    if verdict is Verdict.UNCHANGED:
         return after & {approval.TASK}
-    goes_on = {"promote", "insufficient evidence"} if approval.TASK in after else {"promote"}
-    return set() if verdict in goes_on else after
+    return set() if lands(verdict, "human" if approval.TASK in after else "auto") else after
 
 
-def outcome(decision: Mapping[str, Any], version: str | None = None, new: bool = False) -> dict[str, Any]:
+def outcome(decision: Decision, version: str | None = None, new: bool = False) -> dict[str, Any]:
     """Return what came of a run: the gate's words and figures, and the name of the version that landed, if any."""
-    said = {key: decision[key] for key in ("verdict", "reasons", "metrics", "latency_ms")}
-    return {**said, "version": version, "new": new, "decision": dict(decision)}
+    found = decision.to_json()
+    said = {key: found[key] for key in ("verdict", "reasons", "metrics", "latency_ms")}
+    return {**said, "version": version, "new": new, "decision": found}
 
 
 class RegisterOperator(WorkspaceOperator):
@@ -176,24 +174,21 @@ class RegisterOperator(WorkspaceOperator):
     def work(self, job: Job) -> dict[str, Any]:
         from luodi.registry import promotion
 
-        decision = job.before["gate"]["decision"]
+        decision = Decision.from_json(job.before["gate"]["decision"])
         training = next((result["training"] for result in job.before.values() if result.get("training")), None)
-        try:
-            landed = promotion.register(
-                job.origin, job.commit, self.model, job.entries, job.runner,
-                decision=decision, approval=self._approval(decision["verdict"], job.before), training=training,
-            )  # fmt: skip
-        except Held as error:  # what was approved is no longer what would happen: no retry mends that
-            raise AirflowFailException(str(error)) from None
+        landed = promotion.register(
+            job.origin, job.commit, self.model, job.entries, job.runner,
+            decision=decision, approval=self._approval(decision.verdict, job.before), training=training,
+        )  # fmt: skip
         if landed.version is None:
-            self.log.warning("not landed: %s", "; ".join(map(shown, landed.decision["reasons"])))
+            self.log.warning("not landed: %s", "; ".join(map(shown, landed.decision.reasons)))
         return outcome(landed.decision, landed.version.name if landed.version else None, landed.new)
 
-    def _approval(self, verdict: str, before: Results) -> dict[str, str]:
+    def _approval(self, verdict: Verdict, before: Results) -> Approval:
         """Who lets it land. Whatever states were set by hand: where a person has to approve, nothing lands without."""
-        if approval.TASK not in self.upstream_task_ids or verdict == "unchanged":
-            return {"mode": "auto"}
+        if approval.TASK not in self.upstream_task_ids or verdict is Verdict.UNCHANGED:
+            return AUTO
         answer = before.get(approval.TASK)
         if answer is None or not approval.given(answer):
             raise AirflowSkipException(f"nobody approved {self.model}")
-        return approval.facts(answer)
+        return approval.record(answer)

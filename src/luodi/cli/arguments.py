@@ -31,7 +31,8 @@ def reference(text: str) -> Reference:
     Raises:
         typer.BadParameter: It is none of them.
     """
-    from luodi.registry.tags import NUMBER, PRODUCTION
+    from luodi.registry.tag_objects import NUMBER
+    from luodi.registry.tags import PRODUCTION
 
     model, at, number = text.partition("@")
     if model and (not at or number == PRODUCTION or NUMBER.fullmatch(number)):

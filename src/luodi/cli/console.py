@@ -13,6 +13,7 @@ from luodi import terminal
 from luodi.config.described import Setting
 from luodi.nets.catalogue import Architecture
 from luodi.registry import tags
+from luodi.registry.records import Decision
 from luodi.registry.tags import Move, Version
 from luodi.report.formatting import FIGURES, MISSING, at, environment, known, part, text
 from luodi.terminal import shown
@@ -84,24 +85,24 @@ def show_version(version: Version, moves: Sequence[Move], folder: Path) -> None:
     _print(table)
 
 
-def show_decision(decision: Mapping[str, Any], report: Path | None = None) -> None:
+def show_decision(decision: Decision, report: Path | None = None) -> None:
     """Print what the gate said: every rule, and the challenger beside the champion."""
-    if checks := decision["checks"]:
-        table = Table(title=f"against {shown(decision['champion'] or 'no version: the first')}")
+    if decision.checks:
+        table = Table(title=f"against {shown(decision.champion or 'no version: the first')}")
         for column in ("rule", "expected", "found", ""):
             table.add_column(column)
-        for check in checks:
-            _row(table, check["name"], check["expected"], check["found"], "passed" if check["passed"] else "broken")
+        for check in decision.checks:
+            _row(table, check.name, check.expected, check.found, "passed" if check.passed else "broken")
         _print(table)
-    if comparison := decision["comparison"]:
-        table = Table(title=f"{comparison['rows']:,} test rows that neither was trained on")
+    if comparison := decision.comparison:
+        table = Table(title=f"{comparison.rows:,} test rows that neither was trained on")
         for column in ("metric", "challenger", "champion", "difference"):
             table.add_column(column)
-        for key, figures in comparison["metrics"].items():
-            who = ("challenger", "champion", "difference")
-            _row(table, FIGURES[key][0], *(_interval(figures[one]) for one in who))
+        for key, sides in comparison.metrics.items():
+            figures = (sides.challenger, sides.champion, sides.difference)
+            _row(table, FIGURES[key][0], *(_interval(one.to_json()) for one in figures))
         _print(table)
-    print("\n  ".join([f"verdict: {decision['verdict']}", *(shown(one, CELL) for one in decision["reasons"])]))
+    print("\n  ".join([f"verdict: {decision.verdict}", *(shown(one, CELL) for one in decision.reasons)]))
     if report:
         print(f"report: {near(report)}")
 
@@ -178,12 +179,12 @@ def _moved(move: Move) -> str:
     return f": {', '.join(filter(None, words))}" if any(words) else ""
 
 
-def _interval(estimate: Any) -> str:
+def _interval(estimate: object) -> str:
     value, low, high = (_figure(at(estimate, part)) for part in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
 
 
-def _figure(value: Any, form: str = "{:.4f}") -> str:
+def _figure(value: object, form: str = "{:.4f}") -> str:
     return form.format(value) if known(value) else MISSING
 
 

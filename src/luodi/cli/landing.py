@@ -11,6 +11,7 @@ from luodi.system import progress
 from luodi.system.progress import Heartbeat
 
 if TYPE_CHECKING:
+    from luodi.registry.records import Approval
     from luodi.registry.tags import Version
 
 app = typer.Typer()
@@ -35,12 +36,12 @@ def gate(model: ModelArgument, *, as_json: JsonOption = False) -> None:
     with Heartbeat("judging it"):
         decision = champion.decide(origin, commit, model, promotion.checkout_entries(root, model), runner)
     report = ModelPaths(root, model).comparison
-    write_text(report, card.comparison(model, decision))
+    write_text(report, card.comparison(model, decision.to_json()))
     if as_json:
-        documents.print_json({**decision, "report": report})
+        documents.print_json({**decision.to_json(), "report": report})
     else:
         console.show_decision(decision, report)
-    refuse(model, decision["verdict"])
+    refuse(model, decision.verdict)
 
 
 @app.command(
@@ -61,6 +62,7 @@ def register(
     from luodi.local import checkout, embedded
     from luodi.project.paths import PARAMS, find_root
     from luodi.registry import champion, promotion
+    from luodi.registry.records import AUTO, Verdict, lands
     from luodi.system.processes import Runner
 
     root, runner = find_root(), Runner(print)
@@ -70,12 +72,12 @@ def register(
         origin, commit = embedded.publish(root, model, runner, landing=True)
     progress.tell("judging it")
     entries = promotion.checkout_entries(root, model)
-    decision, approval = None, promotion.AUTO
+    decision, approval = None, AUTO
     if block.register_.approval == "human":
         with Heartbeat("judging it"):
             decision = champion.decide(origin, commit, model, entries, runner)
         console.show_decision(decision)
-        if decision["verdict"] in promotion.WANTED["human"]:
+        if decision.verdict is not Verdict.UNCHANGED and lands(decision.verdict, "human"):
             approval = approved(model, approve, comment, checkout.who(root, runner))
     cost = checkout.training(root, model)
     with Heartbeat("landing it" if decision else "judging it"):
@@ -84,15 +86,17 @@ def register(
         )
     if landed.version is None:
         console.show_decision(landed.decision)
-        refuse(model, landed.decision["verdict"])
+        refuse(model, landed.decision.verdict)
     else:
         print(f"{landed.version.name} {'landed' if landed.new else 'is this model already; nothing changed'}")
-        console.show_metrics(landed.decision["metrics"])
+        console.show_metrics(landed.decision.metrics)
 
 
-def approved(model: str, approve: bool, comment: str, who: str) -> dict[str, str]:
+def approved(model: str, approve: bool, comment: str, who: str) -> "Approval":
     """Return the approval of the person at the terminal, or raise Held."""
     from datetime import UTC, datetime
+
+    from luodi.registry.records import Approval
 
     if not approve:
         if not sys.stdin.isatty():
@@ -100,13 +104,15 @@ def approved(model: str, approve: bool, comment: str, who: str) -> dict[str, str
         if not typer.confirm(f"put this model into production as {model}?"):
             raise Held(f"{model} was rejected by {who}")
         comment = comment or typer.prompt("comment", default="", show_default=False)
-    return {"mode": "human", "by": who, "at": datetime.now(UTC).isoformat(timespec="seconds"), "comment": comment}
+    return Approval(mode="human", by=who, at=datetime.now(UTC), comment=comment)
 
 
 def refuse(model: str, verdict: str) -> None:
     """Raise what a verdict that does not land ends with, the reasons told before; return on one that does."""
-    if verdict not in ("promote", "unchanged"):
-        raise (Unproven if verdict == "insufficient evidence" else Held)(f"{model} may not land: {verdict}, see above")
+    from luodi.registry.records import Verdict, lands
+
+    if not lands(verdict, "auto"):
+        raise (Unproven if verdict == Verdict.INSUFFICIENT else Held)(f"{model} may not land: {verdict}, see above")
 
 
 @app.command(epilog="Example: luodi promote reviews@v1.1.0 --reason 'better on hotels'")

@@ -21,6 +21,7 @@ def run(model: ModelArgument, *, as_json: JsonOption = False) -> None:
     from luodi.cli import console, documents
     from luodi.local import delivery, embedded, standalone
     from luodi.project.paths import find_root
+    from luodi.registry.records import Verdict
     from luodi.system.processes import Runner
 
     root, runner = find_root(), Runner(print)
@@ -32,7 +33,7 @@ def run(model: ModelArgument, *, as_json: JsonOption = False) -> None:
     if version := embedded.landed(origin, commit, model, runner):
         progress.tell(f"nothing changed since {version.name} landed; production stays as it is")
         facts = version.facts
-        result = {**facts, "verdict": "unchanged", "version": version.name, "reasons": []}
+        result = {**facts, "verdict": Verdict.UNCHANGED, "version": version.name, "reasons": []}
     else:
         log = standalone.new_log(origin, model)
         progress.tell(f"running retrain_{model} on Airflow (log: {console.near(log)})")

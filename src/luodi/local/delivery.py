@@ -11,7 +11,7 @@ from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import card, tags
+from luodi.registry import card, tag_objects, tags
 from luodi.registry.tags import Version
 from luodi.report.formatting import part
 from luodi.system.processes import Runner
@@ -55,7 +55,7 @@ def deploy(origin: Origin, version: Version, folder: Path, runner: Runner) -> No
         for file in (found / "export").iterdir():  # without its rights: what is deployed is for others too
             shutil.copyfile(file, temporary / file.name)
         _write_cards(temporary, version)
-        write_json(temporary / FACTS, {"version": version.name, **version.facts})
+        write_json(temporary / FACTS, {"version": version.name, "format": version.format, **version.facts})
 
 
 def _pulled(folder: Path) -> bool:
@@ -69,7 +69,7 @@ def _pulled(folder: Path) -> bool:
         return False
     name = facts.get("version") if isinstance(facts, dict) else None
     model, _, number = str(name).partition("@")
-    return bool(model and tags.NUMBER.fullmatch(number))
+    return bool(model and tag_objects.NUMBER.fullmatch(number))
 
 
 @private()

@@ -128,7 +128,7 @@ def landed(origin: Origin, commit: str, model: str, runner: Runner) -> Version |
     try:
         version = tags.find(mirror, model)
         now = locks.of_model(commits.entries(git, commit), model)
-        if tags.export_hash(now, model) != version.facts.get("export"):
+        if tags.export_hash(now, model) != version.export:
             return None
     except (NoVersion, CommandFailed, KeyError):
         return None

@@ -474,8 +474,7 @@ def _explain_stage(command: str, code: int, output: str, root: Path) -> LuodiErr
     lines = said[0].rstrip().splitlines() if said else []
     if code == DiskFull.exit_code and lines:
         return DiskFull(f"`{command}`: {lines[0].removeprefix('error: ')}")
-    failure = StageFailed(f"`{command}` ended with exit code {code}", *lines)
-    failure.code = code
+    failure = StageFailed(f"`{command}` ended with exit code {code}", *lines, code=code)
     return disk.full_in(output, root) or (_unless_full(failure, root) if code in KILLED_BY_DISK else failure)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from luodi.report import gate_sections, page
+from luodi.registry import gate_sections
 from luodi.report import markdown as md
+from luodi.report import page
 from luodi.report.document import Cell, Pair, Section, Table, bar, counted, meter, pairs, percents, span
 from luodi.report.formatting import (
     FIGURES,
@@ -57,7 +58,7 @@ def comparison(model: str, decision: Facts) -> str:
 
     Args:
         model: Name of the model.
-        decision: See `luodi.registry.gate.judge`; its comparison is None where there was no champion.
+        decision: See `luodi.registry.records.Decision`, as JSON; any part of it may be missing.
     """
     return page.render(
         "comparison",
@@ -173,7 +174,7 @@ def _sources(facts: Facts) -> Table:
     return _shares("Source", rows, at(facts, "data", "summary", "rows"), "Of the rows kept")
 
 
-def _shares(head: str, rows: list[tuple[str, Any]], whole: Any, scale: str) -> Table:
+def _shares(head: str, rows: list[tuple[str, Any]], whole: object, scale: str) -> Table:
     cells = [(Cell(name), counted(rows, whole)) for name, rows in rows]
     return Table(cells, (head, "Rows"), 1, [bar(rows, whole) for _, rows in rows], scale)
 
@@ -268,7 +269,7 @@ def _sliced(facts: Facts) -> Iterator[tuple[str, Facts]]:
             yield _slice_title(kind, name, parts[name]), part(parts, name)
 
 
-def _slice_title(kind: str, name: str, figures: Any) -> str:
+def _slice_title(kind: str, name: str, figures: object) -> str:
     start, end = at(figures, "from"), at(figures, "to")
     if not (known(start) and known(end)):
         return f"{text(kind)} {text(name)}"

@@ -14,25 +14,24 @@ from luodi.project import graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import gate, tags
-from luodi.registry.tags import PRODUCTION, Version
+from luodi.registry import evidence, gate, tags
+from luodi.registry.records import Comparison, Decision, Verdict
+from luodi.registry.tags import Version
 from luodi.scoring import inference, metrics, sample
 from luodi.scoring.inference import Classifier
 from luodi.system.processes import Runner
 
 REPEATS = 200
-UNCHANGED = "unchanged"
 GEOMETRY = ("height", "width", "channels")
 SPLIT = ("seed", "shares", "test_source", *GEOMETRY)
 """Settings of preprocess that decide which rows a model was trained on."""
 
 
-def decide(origin: Origin, commit: str, model: str, entries: locks.Entries, runner: Runner) -> dict[str, Any]:
+def decide(origin: Origin, commit: str, model: str, entries: locks.Entries, runner: Runner) -> Decision:
     """Judge the model whose stages left `entries` at `commit` against the version in production.
 
     Returns:
-        The decision of `luodi.registry.gate.judge`, or the verdict "unchanged" if the two are one; with the content of
-        metrics.json as "metrics" and the median milliseconds of a prediction, here and now, as "latency_ms".
+        The decision of `luodi.registry.gate.judge`, or the verdict "unchanged" if the two are one.
 
     Raises:
         ArtifactError: The entries are not those of a whole run, or the files of the challenger are not theirs.
@@ -53,48 +52,50 @@ def require_whole(clone: Workspace, block: config.ModelSettings, model: str, ent
         raise ArtifactError(f"dvc.lock has no entry of {model} for {', '.join(missing)}: run `dvc repro` first")
 
 
-def _judge(clone: Workspace, block: config.ModelSettings, model: str) -> dict[str, Any]:
+def _judge(clone: Workspace, block: config.ModelSettings, model: str) -> Decision:
     paths = ModelPaths(clone.root, model)
     clone.pull(*(str(path.relative_to(clone.root)) for path in (paths.export, paths.metrics, paths.rows)))
     export = tags.export_hash(locks.read(clone.lock), model)
     challenger = Classifier.load(paths.export)
     test = split_rows.read(paths.rows, block.modality, "test", len(block.labels))
-    measured = {
-        "metrics": read_json(paths.metrics),
-        "latency_ms": round(inference.latency(challenger, inference.typical(test.items), REPEATS), 3),
-    }
+    figures = read_json(paths.metrics)
+    latency_ms = round(inference.latency(challenger, inference.typical(test.items), REPEATS), 3)
     known = tags.versions(tags.mirror(clone.origin, clone.runner), model)
-    current = next((version for version in known if version.stage == PRODUCTION), None)
+    current = tags.in_production(known)
     if same := tags.same(known, export):
-        return _known(same, current, block.gate) | measured
+        return _known(same, current, block.gate, figures, latency_ms)
     name, comparison = current.name if current else None, None
     notes: list[str] = []
-    if current and "export" not in current.facts:
+    if current and current.export is None:
         notes = [f"{name} cannot be compared: it was tagged by hand, and its tag does not say which files it is"]
     elif current:
         try:
             comparison, notes = _compare(clone, block, challenger, test, current)
         except ArtifactError as error:
             notes = [f"{name} cannot be compared: this code cannot read it as it was registered ({error})"]
-    return gate.judge(**measured, rule=block.gate, champion=name, comparison=comparison, notes=notes) | measured
+    return gate.judge(figures, latency_ms, block.gate, name, comparison, notes=notes)
 
 
-def _known(same: Version, current: Version | None, rule: config.Gate) -> dict[str, Any]:
+def _known(
+    same: Version, current: Version | None, rule: config.Gate, figures: dict[str, Any], latency_ms: float
+) -> Decision:
     """What was registered before is not judged again: a version that a person took out does not come back by itself."""
     back = f"this model is {same.name}, which is not in production: `luodi promote {same.name}` puts it there"
-    return {
-        "verdict": UNCHANGED if same is current else "hold",
-        "reasons": [] if same is current else [back],
-        "champion": current.name if current else None,
-        "rule": rule.model_dump(mode="json"),
-        "checks": [],
-        "comparison": None,
-    }
+    return Decision(
+        verdict=Verdict.UNCHANGED if same is current else Verdict.HOLD,
+        reasons=() if same is current else (back,),
+        champion=current.name if current else None,
+        rule=rule.model_dump(mode="json"),
+        checks=(),
+        comparison=None,
+        metrics=figures,
+        latency_ms=latency_ms,
+    )
 
 
 def _compare(
     clone: Workspace, block: config.ModelSettings, challenger: Classifier, test: Rows, current: Version
-) -> tuple[dict[str, Any] | None, list[str]]:
+) -> tuple[Comparison | None, list[str]]:
     """Score both on the test rows that the champion was not trained on; None, and why, if that cannot be done."""
     with tags.opened(clone.origin, current, clone.runner, "export", "rows", "sample") as theirs:
         kept = ModelPaths(theirs.root, current.model)
@@ -126,7 +127,7 @@ def _compare(
     if set(old.labels) != set(block.labels):
         notes.append(f"{current.name} knows other labels: {', '.join(old.labels)}; what it lacks it gets wrong")
     scores = metrics.scored(truth, given, current.name, classes)
-    return gate.compare(mine, scores, slices, block.gate, notes, int((~fresh).sum())), notes
+    return evidence.compare(mine, scores, slices, block.gate, notes, int((~fresh).sum())), notes
 
 
 def unseen(test: Rows, paths: ModelPaths, block: config.ModelSettings, classes: int) -> NDArray[np.bool_]:

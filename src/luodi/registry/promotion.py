@@ -3,9 +3,10 @@
 The order of effects: files are proven to be in the DVC remote, then commit, tags and stage appear in the git origin
 together. Whatever dies on the way leaves files that nothing points to, and production as it was.
 
-The tag of a version holds as JSON: commit (of the user, whose files ran), export (hash of what is served), metrics,
-latency_ms, data, sources, environment, params, training (cost, or null), decision (of the gate), approval. That of a
-move holds action, from and reason. Who and when is what git says of the tagger.
+The tag of a version holds as JSON: format (see `luodi.registry.records.FORMAT`), commit (of the user, whose files ran),
+export (hash of what is served), metrics, latency_ms, data, sources, environment, params, training (cost, or null),
+decision (of the gate), approval. That of a move holds format, action, from and reason. Who and when is what git says of
+the tagger.
 """
 
 import contextlib
@@ -26,7 +27,8 @@ from luodi.project import commits, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import champion, tags
+from luodi.registry import champion, tag_objects, tags
+from luodi.registry.records import AUTO, FORMAT, Approval, Decision, Verdict, lands
 from luodi.registry.tags import PRODUCTION, Version
 from luodi.system.masking import redacted
 from luodi.system.processes import CommandFailed, Runner
@@ -34,9 +36,6 @@ from luodi.system.processes import CommandFailed, Runner
 ATTEMPTS = 5  # pushes tried while others land at the same time
 EXACT = {"commit", "export", "data", "action", "from", "params"}
 """Facts that are compared by their letters: they stay, should a password be the name of a model or like a label."""
-AUTO: Mapping[str, Any] = {"mode": "auto"}
-WANTED = {"auto": {"promote"}, "human": {"promote", "insufficient evidence"}}
-"""Verdicts that land, by who let them; a person may take what is not proven either way."""
 RACED = re.compile(
     r"^ ! \[rejected\] .*\((fetch first|non-fast-forward|already exists|stale info)\)"
     r"|^( ! \[remote rejected\]|remote: error: cannot lock ref) .*"
@@ -53,12 +52,12 @@ class Landing:
     Attributes:
         version: The version of this model, new or known; None if it was refused.
         new: The version was made now.
-        decision: What the gate said, see `luodi.registry.champion.decide`.
+        decision: What the gate said.
     """
 
     version: Version | None
     new: bool
-    decision: Mapping[str, Any]
+    decision: Decision
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Challenger:
 
     Attributes:
         decision: Of an earlier gate, if there was one.
-        approval: Who let it land: {"mode": "auto"}, or mode "human" with by, at and comment.
+        approval: Who let it land.
         training: What training cost, if it is known.
     """
 
@@ -75,9 +74,9 @@ class Challenger:
     model: str
     commit: str
     entries: locks.Entries
-    approval: Mapping[str, Any]
+    approval: Approval
     training: Mapping[str, Any] | None
-    decision: Mapping[str, Any] | None
+    decision: Decision | None
 
     @property
     def paths(self) -> ModelPaths:
@@ -95,8 +94,8 @@ def register(
     entries: locks.Entries,
     runner: Runner,
     *,
-    decision: Mapping[str, Any] | None = None,
-    approval: Mapping[str, Any] = AUTO,
+    decision: Decision | None = None,
+    approval: Approval = AUTO,
     training: Mapping[str, Any] | None = None,
 ) -> Landing:
     """Land the model whose stages left `entries` at `commit`. Doing it again changes nothing.
@@ -152,14 +151,14 @@ def move(
     mirror = tags.mirror(origin, runner)
     place = tags.next_place(mirror, model)
     target = tags.find(mirror, model, previous(mirror, model) if number is None else number)
-    before = _in_production(mirror, model)
+    before = tags.in_production(tags.versions(mirror, model, newest=0))
     if target.stage == PRODUCTION:
         raise RegistryError(f"{target.name} is in production already: nothing to do")
     with tags.opened(origin, target, runner, "export", "sample", own_cache=True) as clone:
         paths = ModelPaths(clone.root, model)
         rows = sample.check(paths.sample, Classifier.load(paths.export), target.name)
         _set_identity(clone)
-        moved = {"action": action, "from": before, "reason": reason}
+        moved = {"action": action, "from": before and before.name, "reason": reason}
         if not _push(clone, [_assign(clone, target.name, target.commit, place, moved)]):
             raise PushRejected(f"production of {model} was moved by somebody else just now: look at `luodi models`")
     return target, rows
@@ -180,19 +179,12 @@ def previous(repository: Path, model: str) -> str:
             path.append(move.number)
     for number in dict.fromkeys(reversed(path)):
         with contextlib.suppress(NoVersion):  # its tag was damaged or withdrawn
-            if number != path[-1] and "export" in tags.find(repository, model, number).facts:
+            if number != path[-1] and tags.find(repository, model, number).export is not None:
                 return number
     raise NoVersion(
         f"there is no earlier version of {model} to go back to: `luodi models` lists what there is, "
         f"`luodi rollback {model}@VERSION` goes to any"
     )
-
-
-def _in_production(repository: Path, model: str) -> str | None:
-    try:
-        return tags.find(repository, model).name
-    except NoVersion:
-        return None
 
 
 def _set_identity(clone: Workspace) -> None:
@@ -230,7 +222,7 @@ def _facts(challenger: Challenger, block: config.ModelSettings) -> dict[str, Any
         "environment": _environment(challenger.entries),
         "params": block.model_dump(mode="json", by_alias=True),
         "training": dict(challenger.training) if challenger.training else None,
-        "approval": dict(challenger.approval),
+        "approval": challenger.approval.to_json(),
     }
 
 
@@ -252,13 +244,14 @@ def _land(challenger: Challenger, facts: Mapping[str, Any], head: str) -> Landin
     mirror = tags.mirror(clone.origin, clone.runner)
     place = tags.next_place(mirror, model)
     known = tags.versions(mirror, model)
-    current = next((version for version in known if version.stage == PRODUCTION), None)
+    current = tags.in_production(known)
     same = tags.same(known, challenger.export)
     decision = _decision(challenger, current, same)
     if not (same and same is current):
-        if decision["verdict"] not in WANTED[challenger.approval["mode"]]:
+        # "unchanged" is no leave to land: it was said of a model that was in production then, and is not now.
+        if decision.verdict is Verdict.UNCHANGED or not lands(decision.verdict, challenger.approval.mode):
             return Landing(None, False, decision)
-        if facts["params"]["register"]["approval"] == "human" and challenger.approval["mode"] == "auto":
+        if facts["params"]["register"]["approval"] == "human" and challenger.approval.mode == "auto":
             raise Held(
                 f"{model} needs a person's approval (register.approval in params.yaml): none was given; "
                 "run it again, and approve it"
@@ -269,26 +262,26 @@ def _land(challenger: Challenger, facts: Mapping[str, Any], head: str) -> Landin
         # A version is what was trained: where the branch holds other files by now, it stands beside the branch.
         beside = not commits.same_files(clone.git, landed, challenger.commit)
         commit = _commit(challenger, challenger.commit) if beside else landed
-        kept = {name: value for name, value in decision.items() if name not in ("metrics", "latency_ms")}
-        measured = {"decision": kept, "latency_ms": decision["latency_ms"]}
+        kept = {name: value for name, value in decision.to_json().items() if name not in ("metrics", "latency_ms")}
+        measured = {"decision": kept, "latency_ms": decision.latency_ms}
         newest = next(iter(tags.numbers(mirror, model)), None)
         number = tags.next_number(newest, _change(challenger, mirror, known))
         refs.append(_tag(challenger, commit, number, {**facts, **measured}))
-        moved = {"action": "land", "from": current.name if current else None, "reason": decision["verdict"]}
+        moved = {"action": "land", "from": current.name if current else None, "reason": decision.verdict.value}
         refs.append(_assign(clone, f"{model}@{number}", commit, place, moved))
     if refs and not _push(clone, refs):
         return None
     return Landing(same or tags.find(clone.root, model, number), not same, decision)
 
 
-def _decision(challenger: Challenger, current: Version | None, same: Version | None) -> Mapping[str, Any]:
+def _decision(challenger: Challenger, current: Version | None, same: Version | None) -> Decision:
     """The decision that was given, while it holds; else a new one."""
     given, name = challenger.decision, current.name if current else None
-    if given and (same is current if same else given["champion"] == name):
+    if given and (same is current if same else given.champion == name):
         return given
-    if given and not same and challenger.approval["mode"] == "human":
+    if given and not same and challenger.approval.mode == "human":
         raise Held(
-            f"{challenger.model} was approved against {given['champion'] or 'no version'}, but in production is "
+            f"{challenger.model} was approved against {given.champion or 'no version'}, but in production is "
             f"{name or 'none'} now: run it again"
         )
     return champion.decide(
@@ -310,7 +303,7 @@ def _change(challenger: Challenger, mirror: Path, known: list[Version]) -> str:
     """What changed since the last version whose lock entries can be read; one tagged by hand may have none."""
     clone, model = challenger.clone, challenger.model
     for version in known:
-        if "export" in version.facts:
+        if version.export is not None:
             with contextlib.suppress(ArtifactError, CommandFailed):
                 before = commits.entries(partial(workspace.git, clone.origin, clone.runner, mirror), version.commit)
                 return tags.change(before, challenger.entries, model)
@@ -338,7 +331,7 @@ def _annotate(clone: Workspace, name: str, commit: str, title: str, facts: Mappi
 
 
 def _message(title: str, facts: Mapping[str, Any]) -> str:
-    told = {**redacted(facts), **{name: facts[name] for name in EXACT & facts.keys()}}
+    told = {"format": FORMAT, **redacted(facts), **{name: facts[name] for name in EXACT & facts.keys()}}
     return f"{title}\n\n{json.dumps(told, sort_keys=True, indent=1)}"
 
 
@@ -367,7 +360,7 @@ def _refusal(clone: Workspace, refs: list[str], error: CommandFailed) -> LuodiEr
     said = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
     if not reasons:
         return error
-    if damaged := tags.damaged_tags(clone.git("ls-remote", "--quiet", "--refs", "origin"), error.output):
+    if damaged := tag_objects.damaged_tags(clone.git("ls-remote", "--quiet", "--refs", "origin"), error.output):
         tag, *_ = damaged
         remove = shlex.join(["git", "update-ref", "-d", f"refs/tags/{tag}"])
         return PushRejected(

@@ -4,22 +4,19 @@ A version is the annotated tag `reviews@v1.2.0`, its message one line and a JSON
 stage `production` is named by the tag `reviews#production#N` of the highest N. Nobody can make N twice: two moves at
 once are one, and one that is refused. Tags are only ever added.
 
-Two commands of git read them: one lists their names, one shows those that are needed, and no JSON is parsed before it
-is looked at. GTO reads and writes the same tags, but all of them each time, and one that is damaged ends it.
+No JSON is parsed before it is looked at: see `luodi.registry.tag_objects`. GTO reads and writes the same tags, but all
+of them each time, and one that is damaged ends it.
 """
 
 import functools
 import json
-import os
-import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,34 +26,15 @@ from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
+from luodi.registry import tag_objects
+from luodi.registry.records import FORMAT
+from luodi.registry.tag_objects import NAMED, NUMBER, REFS, REMOTE, Tag, TagName, damaged_tags
 from luodi.system.masking import redact
-from luodi.system.processes import ELSEWHERE, CommandFailed, Runner
+from luodi.system.processes import CommandFailed, Runner
 from luodi.terminal import shown
 
 PRODUCTION = "production"
-DIGITS = "(?:0|[1-9][0-9]{0,17})"
-NUMBER = re.compile(rf"v{DIGITS}\.{DIGITS}\.{DIGITS}")
-NAME = "[a-zA-Z0-9](?:[a-zA-Z0-9/_-]*[a-zA-Z0-9])?"
-NAMED = re.compile(
-    rf"(?P<model>(?:[a-zA-Z0-9./_-]+=)?{NAME})"
-    rf"(?:(?:@(?P<number>{NUMBER.pattern})|#(?P<stage>{NAME}))(?P<undone>!?)|@deprecated)(?:#(?P<place>[0-9]{{1,18}}))?"
-)
-"""The names that GTO gives tags, but for pre-releases; where people write a colon, a tag has =."""
-TAGGED = re.compile(
-    rb"object (?P<target>[0-9a-f]+)\ntype [a-z]+\ntag [^\n]*\n"
-    rb"tagger (?P<by>[^\n]*?) ?<[^\n]*> (?P<seconds>[0-9]{1,12}) (?P<zone>[+-][0-9]{4})\n"
-    rb"(?:[^\n]+\n)*\n?(?P<message>.*)",
-    re.DOTALL,
-)
-DAMAGED = re.compile(
-    r"^(?:remote: )?fatal: (?:(?:bad|loose|packed) object|remote error: upload-pack: not our ref) "
-    r"(?:refs/tags/(?P<tag>\S+)|(?P<object>[0-9a-f]{40,}))",
-    re.M,
-)
-"""What git says when it gives up at a ref, or at the object that one names."""
 LEVELS = 50  # of facts within facts
-REMOTE = "luodi"  # what a mirror calls its origin
-REFS = "--format=%(objectname)%09%(refname)"  # as `git ls-remote` lists them
 
 
 @dataclass(frozen=True)
@@ -85,6 +63,18 @@ class Version:
     @property
     def name(self) -> str:
         return f"{self.model}@{self.number}"
+
+    @property
+    def export(self) -> str | None:
+        """The MD5 of the exported model's folder; None if the tag was made by hand."""
+        found = self.facts.get("export")
+        return found if isinstance(found, str) else None
+
+    @property
+    def format(self) -> int:
+        """The form of the facts, see `luodi.registry.records.FORMAT`; 1 if they do not say."""
+        found = self.facts.get("format")
+        return found if isinstance(found, int) and not isinstance(found, bool) else 1
 
 
 @dataclass(frozen=True)
@@ -141,35 +131,13 @@ def _flat_enough(value: Any, levels: int = LEVELS) -> bool:
 # Reading
 
 
-@dataclass(frozen=True)
-class _Name:
-    """What the name of a tag says. That of a deprecated model has neither number nor stage."""
-
-    tag: str
-    object: str
-    number: str | None
-    stage: str | None
-    undone: bool
-    place: int
-
-
-@dataclass(frozen=True)
-class _Tag:
-    """What an annotated tag says."""
-
-    commit: str
-    at: datetime
-    by: str
-    message: str
-
-
 def versions(repository: Path, model: str, newest: int | None = None) -> list[Version]:
     """Return the versions of `model` in a clone or mirror, newest first; pre-releases are none.
 
     Args:
         newest: So many at most, and the one in production; no others are read.
     """
-    names = _names(repository, model)
+    names = tag_objects.of_model(repository, model)
     return _versions(repository, model, names, _numbers(names)[:newest])
 
 
@@ -179,7 +147,7 @@ def find(repository: Path, model: str, number: str = PRODUCTION) -> Version:
     Raises:
         NoVersion: There is none; the message lists what there is.
     """
-    for version in _versions(repository, model, _names(repository, model), [number]):
+    for version in _versions(repository, model, tag_objects.of_model(repository, model), [number]):
         if number in (version.number, version.stage):
             return version
     known = ", ".join(version.name for version in versions(repository, model, 5)[:5])
@@ -192,41 +160,46 @@ def find(repository: Path, model: str, number: str = PRODUCTION) -> Version:
     raise NoVersion(f"no {asked} in the registry; there is: {known or f'no version of {shown(model)} at all'}")
 
 
+def in_production(known: Iterable[Version]) -> Version | None:
+    """Return the version at stage production among those of a model."""
+    return next((version for version in known if version.stage == PRODUCTION), None)
+
+
 def same(known: Iterable[Version], export: str) -> Version | None:
     """Return the version that is the model of this hash; of several the one in production, then the newest."""
     # Thousands are not parsed to find one.
     told = [version for version in known if not isinstance(version.facts, Facts) or export in version.facts.message]
-    found = [version for version in told if version.facts.get("export") == export]
-    return next((version for version in found if version.stage == PRODUCTION), found[0] if found else None)
+    found = [version for version in told if version.export == export]
+    return in_production(found) or (found[0] if found else None)
 
 
 def moves(repository: Path, model: str) -> list[Move]:
     """Return every move of the stage `production`, in order of their counter: clocks may differ between hosts."""
-    names = _names(repository, model)
+    names = tag_objects.of_model(repository, model)
     on = _on_commits(_registrations(repository, names, _numbers(names)))
     return [
         Move(name.place, None if name.undone else _put(tag, on), tag.at, tag.by, Facts(tag.message))
-        for name, tag in _in_order(_read(repository, [name for name in names if name.stage == PRODUCTION]))
+        for name, tag in _in_order(tag_objects.read(repository, [name for name in names if name.stage == PRODUCTION]))
     ]
 
 
 def models(repository: Path) -> list[str]:
     """Return the names of the models that have the tag of a version, sorted."""
-    found = (NAMED.fullmatch(tag) for tag, _ in _listed(repository, "refs/tags"))
+    found = (NAMED.fullmatch(tag) for tag, _ in tag_objects.listed(repository, "refs/tags"))
     return sorted({name["model"].replace("=", ":") for name in found if name and name["number"] and not name["undone"]})
 
 
 def next_place(repository: Path, model: str) -> int:
     """Return the counter of the next move. Take it before you look at production: a move made since then has it."""
-    return max((name.place for name in _names(repository, model)), default=0) + 1
+    return max((name.place for name in tag_objects.of_model(repository, model)), default=0) + 1
 
 
 def numbers(repository: Path, model: str) -> list[str]:
     """Return the numbers that tags of `model` have, highest first; those of damaged or withdrawn versions too."""
-    return _numbers(_names(repository, model))
+    return _numbers(tag_objects.of_model(repository, model))
 
 
-def _versions(repository: Path, model: str, names: Sequence[_Name], wanted: Collection[str]) -> list[Version]:
+def _versions(repository: Path, model: str, names: Sequence[TagName], wanted: Collection[str]) -> list[Version]:
     """The versions of some numbers, and the one in production, newest first."""
     if _deprecated(repository, names):
         return []
@@ -242,60 +215,34 @@ def _versions(repository: Path, model: str, names: Sequence[_Name], wanted: Coll
     ]
 
 
-def _names(repository: Path, model: str) -> list[_Name]:
-    """The tags of a model, as GTO names them."""
-    tagged = model.replace(":", "=")
-    found = []
-    for tag, oid in _listed(repository, f"refs/tags/{tagged}@*", f"refs/tags/{tagged}#*"):
-        if (name := NAMED.fullmatch(tag)) and name["model"] == tagged:
-            found.append(_Name(tag, oid, name["number"], name["stage"], bool(name["undone"]), int(name["place"] or 0)))
-    return found
-
-
-def _listed(repository: Path, *patterns: str) -> list[tuple[str, str]]:
-    """Names and objects of tags; git would list nothing at all if it were to look at an object that is gone."""
-    listed = _git(repository, "for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", *patterns)
-    if listed.returncode:
-        said = listed.stderr.decode(errors="replace").strip()
-        raise GitError(f"the tags in {repository} cannot be read: see `git -C {repository} fsck` ({redact(said)})")
-    lines = listed.stdout.decode(errors="replace").splitlines()
-    return [(name, oid) for oid, _, name in (line.partition(" ") for line in lines)]
-
-
-def _git(repository: Path, *arguments: str, given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
-    """Run git on what is on its standard input; it changes nothing, and is soon over."""
-    env = {name: value for name, value in os.environ.items() if name not in ELSEWHERE} | {"LC_ALL": "C"}
-    return subprocess.run(["git", *arguments], cwd=repository, env=env, input=given, capture_output=True, check=False)
-
-
-def _numbers(names: Iterable[_Name]) -> list[str]:
+def _numbers(names: Iterable[TagName]) -> list[str]:
     return sorted({name.number for name in names if name.number}, key=_parts, reverse=True)
 
 
 def _registrations(
-    repository: Path, names: Iterable[_Name], wanted: Collection[str | None]
-) -> dict[str, tuple[_Tag, bool]]:
+    repository: Path, names: Iterable[TagName], wanted: Collection[str | None]
+) -> dict[str, tuple[Tag, bool]]:
     """Number -> the tag that spoke of it last, and whether it registers it or takes it back."""
-    found: dict[str, tuple[_Tag, bool]] = {}
-    tags = _read(repository, [name for name in names if name.number and name.number in wanted])
+    found: dict[str, tuple[Tag, bool]] = {}
+    tags = tag_objects.read(repository, [name for name in names if name.number and name.number in wanted])
     for name, tag in sorted(tags.items(), key=lambda one: (one[1].at, one[0].undone)):
         found[name.number or ""] = tag, not name.undone
     return found
 
 
-def _deprecated(repository: Path, names: Sequence[_Name]) -> bool:
+def _deprecated(repository: Path, names: Sequence[TagName]) -> bool:
     """Whether the last that was said of the model is that nobody should use it any more."""
     if all(name.number or name.stage for name in names):
         return False
-    said = [(tag.at, bool(name.number or name.stage)) for name, tag in _read(repository, names).items()]
+    said = [(tag.at, bool(name.number or name.stage)) for name, tag in tag_objects.read(repository, names).items()]
     return bool(said) and not max(said)[1]
 
 
-def _current(repository: Path, names: Sequence[_Name]) -> str | None:
+def _current(repository: Path, names: Sequence[TagName]) -> str | None:
     """The number of the version in production."""
     stages = [name for name in names if name.stage == PRODUCTION]
     for place in sorted({name.place for name in stages}, reverse=True):
-        if moved := _in_order(_read(repository, [name for name in stages if name.place == place])):
+        if moved := _in_order(tag_objects.read(repository, [name for name in stages if name.place == place])):
             name, tag = moved[-1]
             if name.undone:
                 return None
@@ -306,16 +253,16 @@ def _current(repository: Path, names: Sequence[_Name]) -> str | None:
     return None
 
 
-def _in_order(tags: Mapping[_Name, _Tag]) -> list[tuple[_Name, _Tag]]:
+def _in_order(tags: Mapping[TagName, Tag]) -> list[tuple[TagName, Tag]]:
     return sorted(tags.items(), key=lambda one: (one[0].place, one[1].at, one[0].undone))
 
 
-def _said(move: _Tag) -> list[str]:
+def _said(move: Tag) -> list[str]:
     """The numbers in the title of a move, which GTO and luodi both write."""
     return NUMBER.findall(move.message.partition("\n")[0])
 
 
-def _on_commits(registered: Mapping[str, tuple[_Tag, bool]]) -> dict[str, list[str]]:
+def _on_commits(registered: Mapping[str, tuple[Tag, bool]]) -> dict[str, list[str]]:
     """Commit -> the numbers of the versions on it, first those that stand, first registered first."""
     on: dict[str, list[str]] = {}
     for number, (tag, _) in sorted(registered.items(), key=lambda one: (not one[1][1], one[1][0].at)):
@@ -323,7 +270,7 @@ def _on_commits(registered: Mapping[str, tuple[_Tag, bool]]) -> dict[str, list[s
     return on
 
 
-def _put(move: _Tag, on: Mapping[str, Sequence[str]]) -> str:
+def _put(move: Tag, on: Mapping[str, Sequence[str]]) -> str:
     """The version that a move is to. It names a commit: of several versions there, the one that its title names.
 
     If that names none, it is the one that was first there: one tagged later does not change what was moved.
@@ -331,76 +278,6 @@ def _put(move: _Tag, on: Mapping[str, Sequence[str]]) -> str:
     there = on.get(move.commit, [move.commit])
     said = _said(move)
     return next((number for number in there if number in said), there[0])
-
-
-# Tags as git keeps them
-
-
-def _read(repository: Path, names: Sequence[_Name]) -> dict[_Name, _Tag]:
-    """Read annotated tags of commits. Any other is left out, and told."""
-    found = {}
-    objects = _objects(repository, [name.object for name in names])
-    parsed = [TAGGED.match(content) if kind == "tag" else None for _, kind, content in objects]
-    targets = list({tag["target"].decode(): None for tag in parsed if tag})  # a tag may be of another tag
-    commits = dict(zip(targets, _objects(repository, [f"{one}^{{commit}}" for one in targets]), strict=True))
-    for name, (_, kind, _), tag in zip(names, objects, parsed, strict=True):
-        commit, at = (commits[tag["target"].decode()][0], _moment(tag)) if tag else ("", None)
-        if tag and commit and at:
-            by, message = (tag[part].decode(errors="replace") for part in ("by", "message"))
-            found[name] = _Tag(commit, at, by, message.strip())
-        else:
-            _leave_out(repository, name.tag, kind, commit)
-    return found
-
-
-def _moment(tag: re.Match[bytes]) -> datetime | None:
-    zone = timedelta(hours=int(tag["zone"][:3]), minutes=int(tag["zone"][:1] + tag["zone"][3:]))
-    try:
-        return datetime.fromtimestamp(int(tag["seconds"]), timezone(zone))
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-@functools.cache
-def _leave_out(repository: Path, tag: str, kind: str, commit: str) -> None:
-    """Tell once that a tag cannot be used, and how to be rid of it."""
-    if kind == "":
-        what = "its object is missing or damaged"
-    elif kind != "tag":
-        what = f"it is not annotated: it names a {kind}, and says neither who made it nor what it is"
-    else:
-        what = "git's record of who made it, and when, cannot be read" if commit else "it names no commit that is here"
-    url = _git(repository, "config", f"remote.{REMOTE}.url").stdout.decode(errors="replace").strip()
-    remove = ("push", redact(url), f":refs/tags/{tag}") if url else ("update-ref", "-d", f"refs/tags/{tag}")
-    remedy = shlex.join(["git", "-C", str(repository), *remove])
-    print(f"warning: the tag {tag} is left out: {what}; `{remedy}` removes it", file=sys.stderr)
-
-
-def _objects(repository: Path, asked: Sequence[str]) -> list[tuple[str, str, bytes]]:
-    """Id, type and content of objects; empty where there is none that git can read."""
-    found: list[tuple[str, str, bytes]] = []
-    while len(found) < len(asked):
-        given = "".join(f"{one}\n" for one in asked[len(found) :]).encode()
-        found += _answers(_git(repository, "cat-file", "--batch", "--buffer", given=given).stdout)
-        if len(found) < len(asked):
-            found.append(("", "", b""))  # it gave up at this one, and is to go on after it
-    return found
-
-
-def _answers(output: bytes) -> Iterator[tuple[str, str, bytes]]:
-    """What `git cat-file --batch` said, but for what it could not end."""
-    start = 0
-    while (end := output.find(b"\n", start)) >= 0:
-        oid, *about = output[start:end].decode().split(" ")
-        start = end + 1
-        if len(about) == 2 and about[1].isdigit():
-            end = start + int(about[1])
-            if len(output) <= end:
-                return
-            yield oid, about[0], output[start:end]
-            start = end + 1
-        else:
-            yield "", "", b""
 
 
 # Where the origin's tags are
@@ -468,18 +345,6 @@ def _tell_lost(address: str, tag: str) -> None:
     )
 
 
-def damaged_tags(refs: str, said: str) -> list[str]:
-    """Return the tags that git gave up at, by what it said; none if it was at something else.
-
-    Args:
-        refs: Ids and names, as `git ls-remote` lists them.
-    """
-    for found in DAMAGED.finditer(said):
-        if tags := [found["tag"]] if found["tag"] else re.findall(rf"^{found['object']}\trefs/tags/(.+)$", refs, re.M):
-            return tags
-    return []
-
-
 @private()
 def set_aside(origin: Origin) -> None:
     """Take tags that git cannot read out of the embedded origin: for one of them it refuses every push, or every clone.
@@ -491,10 +356,10 @@ def set_aside(origin: Origin) -> None:
     """
     bare = Path(origin.git)
     while bare == origin.home / "origin.git":
-        read = _git(bare, "rev-list", "--no-walk", "--quiet", "--all")
+        read = tag_objects.git(bare, "rev-list", "--no-walk", "--quiet", "--all")
         if not read.returncode:
             return
-        refs = _git(bare, "for-each-ref", REFS).stdout
+        refs = tag_objects.git(bare, "for-each-ref", REFS).stdout
         if not (tags := damaged_tags(refs.decode(errors="replace"), read.stderr.decode(errors="replace"))):
             raise GitError(
                 f"{bare} is damaged, and no tag is the reason: see `git -C {bare} fsck`, or restore a backup"
@@ -505,8 +370,8 @@ def set_aside(origin: Origin) -> None:
         if (bare / "refs" / "tags" / tag).is_file():
             (bare / "refs" / "tags" / tag).replace(kept)
         else:
-            write_text(kept, dict(_listed(bare, f"refs/tags/{tag}"))[tag])
-            if _git(bare, "update-ref", "-d", f"refs/tags/{tag}").returncode:
+            write_text(kept, dict(tag_objects.listed(bare, f"refs/tags/{tag}"))[tag])
+            if tag_objects.git(bare, "update-ref", "-d", f"refs/tags/{tag}").returncode:
                 remove = shlex.join(["git", "-C", str(bare), "update-ref", "-d", f"refs/tags/{tag}"])
                 raise GitError(f"the tag {tag} is damaged, and git cannot remove it: see what `{remove}` says")
         print(f"warning: the tag {tag} is damaged: what is left of it was moved from {bare} to {kept}", file=sys.stderr)
@@ -524,7 +389,7 @@ def fetch(origin: Origin, version: Version, runner: Runner) -> Path:
         RemoteError: The DVC remote cannot be used.
     """
     folder = origin.home / "models" / version.name
-    if (folder / "export").is_dir() and folder_checksum(folder / "export") == version.facts.get("export"):
+    if (folder / "export").is_dir() and folder_checksum(folder / "export") == version.export:
         return folder
     set_aside(origin)
     with opened(origin, version, runner, "export", "sample") as clone, replacing_folder(folder) as temporary:
@@ -546,13 +411,18 @@ def opened(
 
     Raises:
         ArtifactError: The version has no such output: another luodi made it.
-        RegistryError: The files do not match their hashes.
+        RegistryError: The files do not match their hashes, or a newer luodi registered them.
         RemoteError: The DVC remote cannot be used.
     """
-    if "export" not in version.facts:
+    if version.export is None:
         raise RegistryError(
             f"{version.name} was tagged by hand: its tag does not say which files it is; "
             f"promote a version that landed, see `luodi models list {version.model}`"
+        )
+    if version.format > FORMAT:
+        raise RegistryError(
+            f"{version.name} was registered by a newer luodi: the facts in its tag are of format {version.format}, and "
+            f"this one reads up to {FORMAT}: install the newer one here"
         )
     with workspace.clone(origin, version.commit, runner, own_cache) as clone:
         paths = [getattr(ModelPaths(Path(), version.model), name) for name in names]
@@ -571,7 +441,7 @@ def _require_recorded(clone: Workspace, version: Version, paths: list[Path]) -> 
             f"{version.name} has no {', '.join(missing)}: its dvc.lock does not name it, another luodi made it; "
             "register the model again"
         )
-    if export_hash(entries, version.model) != version.facts["export"]:
+    if export_hash(entries, version.model) != version.export:
         raise RegistryError(
             f"{version.name} does not match its tag: its dvc.lock or its tag was changed; promote another version"
         )

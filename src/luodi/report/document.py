@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from luodi.report import formatting
 
@@ -81,41 +81,42 @@ def pairs(rows: Iterable[Pair], title: str = "") -> Table:
     return Table([(Cell(name), one if isinstance(one, Cell) else Cell(one)) for name, one in rows], title=title)
 
 
-def counted(number: Any, whole: Any) -> Cell:
+def counted(number: object, whole: object) -> Cell:
     """Return a count with its share of `whole`."""
     return Cell(formatting.count(number), formatting.share(number, whole))
 
 
-def span(figure: Any) -> Cell:
+def span(figure: object) -> Cell:
     """Return a figure with its interval, four digits each."""
     return Cell(formatting.four(formatting.at(figure, "value")), formatting.between(figure, "{:.4f}"))
 
 
-def change(figure: Any) -> Cell:
+def change(figure: object) -> Cell:
     """Return a difference with its interval, signed."""
     return Cell(
         formatting.number(formatting.at(figure, "value"), "{:+.4f}"), formatting.between(figure, "{:+.4f}", word=" to ")
     )
 
 
-def percents(figure: Any) -> Cell:
+def percents(figure: object) -> Cell:
     """Return a share with its interval, in percent."""
     return Cell(formatting.percent(formatting.at(figure, "value")), formatting.between(figure, "{:.1f}%", 100))
 
 
-def bar(some: Any, whole: Any) -> Drawing | None:
+def bar(some: object, whole: object) -> Drawing | None:
     """Draw the share that `some` is of `whole`."""
-    drawable = formatting.known(some) and formatting.known(whole) and 0 <= some <= whole and whole > 0
-    return Drawing("share", some / whole) if drawable else None
+    if formatting.known(some) and formatting.known(whole) and 0 <= some <= whole and whole > 0:
+        return Drawing("share", some / whole)
+    return None
 
 
-def meter(figure: Any) -> Drawing | None:
+def meter(figure: object) -> Drawing | None:
     """Draw a share from 0 to 1 with its interval."""
     ends = [formatting.at(figure, name) for name in ("value", "low", "high")]
     return Drawing("meter", *ends) if all(formatting.known(end) and 0 <= end <= 1 for end in ends) else None
 
 
-def gap(figure: Any, tone: Tone = "", mark: Any = None, reach: float = 0) -> Drawing | None:
+def gap(figure: object, tone: Tone = "", mark: object = None, reach: float = 0) -> Drawing | None:
     """Draw an interval beside zero and a limit `mark`; the picture covers -reach to reach, or all that is in it."""
     ends = [formatting.at(figure, name) for name in ("value", "low", "high")]
     if not all(map(formatting.known, ends)):

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from luodi.registry.records import Verdict
 from luodi.report.document import Cell, Drawing, Section, Table, Tone, change, gap, pairs, span
 from luodi.report.formatting import (
     FIGURES,
@@ -28,7 +29,12 @@ from luodi.report.formatting import (
 
 Facts = Mapping[str, Any]
 
-VERDICTS: dict[str, Tone] = {"promote": "good", "hold": "bad", "insufficient evidence": "warn", "unchanged": "good"}
+VERDICTS: dict[str, Tone] = {
+    Verdict.PROMOTE: "good",
+    Verdict.HOLD: "bad",
+    Verdict.INSUFFICIENT: "warn",
+    Verdict.UNCHANGED: "good",
+}
 NONE = "none in production"
 
 
@@ -64,10 +70,12 @@ def _meanings(decision: Facts) -> dict[str, str]:
     proof = f"is proven {better}" if part(decision, "comparison") else alone
     doubt = f"These test rows cannot tell whether it is {better}" if part(decision, "comparison") else f"It {alone}"
     return {
-        "promote": f"It {proof}, keeps every rule, and may land.",
-        "hold": f"It may not land: it {f'is proven {worse}' if missed else 'breaks a rule'}.",
-        "insufficient evidence": f"{doubt}: it does not land by itself.",
-        "unchanged": f"It is {name or 'the champion'} itself: there is nothing to compare and nothing new to land.",
+        Verdict.PROMOTE: f"It {proof}, keeps every rule, and may land.",
+        Verdict.HOLD: f"It may not land: it {f'is proven {worse}' if missed else 'breaks a rule'}.",
+        Verdict.INSUFFICIENT: f"{doubt}: it does not land by itself.",
+        Verdict.UNCHANGED: (
+            f"It is {name or 'the champion'} itself: there is nothing to compare and nothing new to land."
+        ),
     }
 
 
@@ -98,11 +106,11 @@ def _evidence(decision: Facts) -> str:
     return f"{said} The interval {side} the margin of {margin} points." if side else said
 
 
-def _points(difference: Any) -> str:
-    return f"{points(difference['value'])} points ({between(difference, '{:+.2f}', 100, ' to ')})"
+def _points(difference: object) -> str:
+    return f"{points(at(difference, 'value'))} points ({between(difference, '{:+.2f}', 100, ' to ')})"
 
 
-def _side(difference: Any, margin: Any) -> str:
+def _side(difference: object, margin: object) -> str:
     low, high = at(difference, "low"), at(difference, "high")
     if not (known(low) and known(high) and known(margin)):
         return ""
@@ -143,7 +151,7 @@ def rules(decision: Facts) -> Section:
     return Section("Rules", tables=[table] if rows else [], note="" if rows else f"Rules: {MISSING}.")
 
 
-def _check(check: Any) -> tuple[Cell, ...]:
+def _check(check: object) -> tuple[Cell, ...]:
     passed = at(check, "passed")
     result = Cell(MISSING)
     if isinstance(passed, bool):
@@ -174,13 +182,13 @@ def slices(decision: Facts) -> Section | None:
     return Section("Slices", lead, tables=[table])
 
 
-def _slice(one: Any, guard: Cell) -> tuple[Cell, ...]:
+def _slice(one: object, guard: Cell) -> tuple[Cell, ...]:
     shares = (Cell(percent(at(one, who))) for who in ("challenger", "champion"))
     name = Cell(f"{text(at(one, 'by'))} {text(at(one, 'name'))}")
     return (name, Cell(count(at(one, "rows"))), *shares, Cell(points(at(one, "difference"))), guard)
 
 
-def _guard(judged: Any, difference: Any, limit: float | None) -> Cell:
+def _guard(judged: object, difference: object, limit: float | None) -> Cell:
     if judged is False:
         return Cell("too few rows")
     if judged is not True or limit is None or not known(difference):
@@ -188,7 +196,7 @@ def _guard(judged: Any, difference: Any, limit: float | None) -> Cell:
     return Cell("loses too much", tone="bad") if difference < limit else Cell("holds", tone="good")
 
 
-def _from_zero(difference: Any, tone: Tone, limit: float | None, reach: float) -> Drawing | None:
+def _from_zero(difference: object, tone: Tone, limit: float | None, reach: float) -> Drawing | None:
     ends = {"low": min(value(difference), 0), "value": difference, "high": max(value(difference), 0)}
     return gap(ends, "bad" if tone == "bad" else "", limit, reach)
 
@@ -216,7 +224,7 @@ def mcnemar(decision: Facts) -> dict[str, Any] | None:
     both, challenger, champion, neither = (at(table, who) for who in ("both", "challenger", "champion", "neither"))
     whole = sum(map(value, (both, challenger, champion, neither)))
 
-    def cells(*counts: Any) -> list[tuple[str, str, float]]:
+    def cells(*counts: object) -> list[tuple[str, str, float]]:
         return [(count(one), share(one, whole), value(one) / (whole or 1)) for one in counts]
 
     found = {
@@ -281,7 +289,7 @@ def _figures(figures: Facts, first: str, second: str, margins: Facts | None = No
     return Table(rows, head, 3, drawn, "Beside zero", stacked=True)
 
 
-def _standing(difference: Any, better: int) -> Cell:
+def _standing(difference: object, better: int) -> Cell:
     """Say whether an interval leaves out zero; `better` is 1 or -1, the sign of what is better."""
     low, high = at(difference, "low"), at(difference, "high")
     if not (known(low) and known(high)):

@@ -1,0 +1,182 @@
+"""What the gate found and decided, and who let it land: typed inside luodi, plain JSON in tags, XCom and files.
+
+`to_json` and `from_json` are the edge. Pages read the JSON itself: they show versions that anybody may have tagged, any
+part of which may be missing, see `luodi.report.formatting`.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from luodi.errors import RegistryError
+
+Mode = Literal["auto", "human"]
+"""Who lets a model land: the gate alone, or a person who read what it found."""
+
+FORMAT = 2
+"""Of the facts in a tag and in version.json, as their "format". The first had none, and the same facts."""
+
+
+class Verdict(StrEnum):
+    """What the gate says of a challenger."""
+
+    PROMOTE = "promote"
+    HOLD = "hold"
+    INSUFFICIENT = "insufficient evidence"
+    UNCHANGED = "unchanged"
+
+
+def lands(verdict: str, mode: Mode) -> bool:
+    """Tell whether a model of that verdict lands. A person may take what is not proven either way.
+
+    What is in production already does: there is no new version then, yet its lock entries may be new.
+    """
+    return verdict in {Verdict.PROMOTE, Verdict.UNCHANGED} or (mode == "human" and verdict == Verdict.INSUFFICIENT)
+
+
+class Record(BaseModel):
+    """A frozen value with a form in JSON."""
+
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")  # what was NaN stays NaN
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return self.model_dump(mode="json")
+
+
+class Estimate(Record):
+    """A figure and the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Agreement(Record):
+    """Test rows by who gets them right, and the exact two-sided p of McNemar's test."""
+
+    both: int
+    challenger: int
+    champion: int
+    neither: int
+    p: float
+
+
+class Sides(Record):
+    """One metric of both, and challenger minus champion."""
+
+    challenger: Estimate
+    champion: Estimate
+    difference: Estimate
+
+
+class Slice(Record):
+    """Accuracy of both on a part of the test rows; `judged` if it has rows enough."""
+
+    by: str
+    name: str
+    rows: int
+    challenger: float
+    champion: float
+    difference: float
+    judged: bool
+
+
+class Evidence(Record):
+    """What decides of two classifiers on the same test rows.
+
+    Attributes:
+        rows: Test rows that both scored.
+        difference: Challenger minus champion in the metric of the gate, with the interval that decides.
+        mcnemar: On how many rows they agree.
+        p: Of the exact test of the metric.
+    """
+
+    rows: int
+    difference: Estimate
+    mcnemar: Agreement
+    p: float
+
+
+class Comparison(Evidence):
+    """All that was measured of challenger and champion on the same test rows.
+
+    Attributes:
+        excluded: Test rows that were left out, because the champion was trained on them.
+        notes: What a reader has to know of the comparison.
+        metrics: Each by its name.
+        slices: Parts of the rows.
+        more_rows: How many more test rows would decide; None if it is decided, or if no number would.
+    """
+
+    excluded: int = 0
+    notes: tuple[str, ...] = ()
+    metrics: dict[str, Sides] = {}
+    slices: tuple[Slice, ...] = ()
+    more_rows: int | None = None
+
+
+class Check(Record):
+    """One rule of the gate applied."""
+
+    name: str
+    expected: str
+    found: str
+    passed: bool
+
+
+class Decision(Record):
+    """What the gate decided of a challenger, and by what.
+
+    Attributes:
+        reasons: Why it may not land: sentences.
+        champion: Name of the version in production; None if there is none.
+        rule: The settings of the gate.
+        comparison: None if there is no champion, or it could not be compared.
+        metrics: The content of metrics.json.
+        latency_ms: Median of a one-row prediction where it was judged, milliseconds.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    champion: str | None
+    rule: dict[str, Any]
+    checks: tuple[Check, ...]
+    comparison: Comparison | None
+    metrics: dict[str, Any]
+    latency_ms: float
+
+    @classmethod
+    def from_json(cls, found: object) -> Self:
+        """Return the decision that `to_json` gave `found` for, by this luodi or an older one.
+
+        Raises:
+            RegistryError: It is not of that form.
+        """
+        try:
+            return cls.model_validate(found)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise RegistryError(
+                f"the decision of the gate in this run is of another luodi, or was changed by hand: at "
+                f"{'.'.join(map(str, first['loc'])) or 'its top'}: {first['msg']}; trigger a new run"
+            ) from None
+
+
+class Approval(Record):
+    """Who let a model land. Of a person: name, when, and what they said."""
+
+    mode: Mode = "auto"
+    by: str | None = None
+    at: datetime | None = None
+    comment: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return {"mode": "auto"}, or {"mode": "human", "by": name, "at": ISO time, "comment": text}."""
+        at = self.at.isoformat(timespec="seconds") if self.at else None
+        return {name: value for name, value in (super().to_json() | {"at": at}).items() if value is not None}
+
+
+AUTO = Approval()
