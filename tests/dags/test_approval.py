@@ -286,7 +286,9 @@ def ask_again(airflow: Airflow, run: str) -> None:
 def refused(airflow: Airflow, late: str) -> str:
     """The same run, asked again, and rejected as somebody at a terminal does."""
     ask_again(airflow, late)
-    answer = f"from luodi.airflow import desk; desk.respond({DAG!r}, {late!r}, 'Reject', 'no')"
+    answer = (
+        f"from luodi.airflow import terminal_approval; terminal_approval.respond({DAG!r}, {late!r}, 'Reject', 'no')"
+    )
     airflow.project.run(
         "python", "-c", answer, env=standalone.environment(airflow.project.root, airflow.project.origin)
     )

@@ -187,19 +187,13 @@ def test_parsing_takes_well_under_a_second(parsed: dict[str, Any]) -> None:
     assert parsed["seconds"] < 0.8
 
 
-def stage_failed(code: int) -> StageFailed:
-    error = StageFailed("x")
-    error.code = code
-    return error
-
-
 @pytest.mark.parametrize(
     ("error", "embedded", "team"),
     [
         (DiskFull("x"), True, False),  # another host may have room
         (RemoteError("x"), False, False),
-        (stage_failed(3), True, True),
-        (stage_failed(1), False, False),
+        (StageFailed("x", code=3), True, True),
+        (StageFailed("x", code=1), False, False),
     ],
 )
 def test_what_no_retry_mends_is_not_tried_again(error: LuodiError, embedded: bool, team: bool, tmp_path: Path) -> None:

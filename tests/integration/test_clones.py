@@ -15,10 +15,10 @@ pytestmark = pytest.mark.slow
 # Each round works in a clone; every third fails. Whatever the others do, the clone stays and the error is its own.
 WORK = """
 import sys
-from luodi import workspace
+from luodi.project import workspace
 from luodi.errors import ArtifactError
-from luodi.origin import Origin
-from luodi.processes import Runner
+from luodi.project.origin import Origin
+from luodi.system.processes import Runner
 for number in range(int(sys.argv[2])):
     try:
         with workspace.clone(Origin.from_environment(), sys.argv[1], Runner(print)) as clone:

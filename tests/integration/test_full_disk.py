@@ -136,7 +136,8 @@ def tell(world: World, action: str, limit: int = resource.RLIM_INFINITY) -> tupl
         limit: Bytes that no file of it may grow beyond.
     """
     command = [sys.executable, __file__, str(world.template.folder), str(world.folder), action, str(limit)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=env)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -95,7 +95,7 @@ def test_what_the_registry_holds_is_shown_as_text(hostile, tagged):
     assert r"\x1b[2J\r\n\u202e\u2066\u200b\x9b31m\x7fx" in shown
     assert re.search(r"yyy… \([\d,]+ more characters\) …yyy", " ".join(shown.split()))
     printed(hostile, "models", "list", f"reviews{EVIL}", codes=(61,), **tagged)
-    printed(hostile, "models", "show", f"reviews@{EVIL}", codes=(61,), **tagged)
+    printed(hostile, "models", "show", f"reviews@{EVIL}", codes=(2,), **tagged)
     printed(hostile, "predict", "reviews", EVIL, codes=(30, 50, 60), **tagged)
 
 

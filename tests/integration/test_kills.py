@@ -30,9 +30,9 @@ pytestmark = pytest.mark.slow
 # A stage's task, and the landing task, without Airflow around them.
 TASK = """
 import json, sys
-from luodi import locks, workspace
-from luodi.origin import Origin
-from luodi.processes import Runner
+from luodi.project import locks, workspace
+from luodi.project.origin import Origin
+from luodi.system.processes import Runner
 stage, commit, entries, result = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4]
 with workspace.clone(Origin.from_environment(), commit, runner := Runner(print)) as clone:
     locks.write(clone.lock, entries)
@@ -40,10 +40,10 @@ with workspace.clone(Origin.from_environment(), commit, runner := Runner(print))
 """
 LAND = """
 import json, sys
-from luodi import landing
-from luodi.origin import Origin
-from luodi.processes import Runner
-landing.register(Origin.from_environment(), sys.argv[1], "reviews", json.loads(sys.argv[2]), Runner(print))
+from luodi.registry import promotion
+from luodi.project.origin import Origin
+from luodi.system.processes import Runner
+promotion.register(Origin.from_environment(), sys.argv[1], "reviews", json.loads(sys.argv[2]), Runner(print))
 """
 
 

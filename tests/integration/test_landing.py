@@ -22,11 +22,11 @@ pytestmark = pytest.mark.slow
 # Lands one model in a process of its own, as a task would.
 LAND = """
 import json, sys
-from luodi import landing
-from luodi.origin import Origin
-from luodi.processes import Runner
+from luodi.registry import promotion
+from luodi.project.origin import Origin
+from luodi.system.processes import Runner
 model, commit, entries = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-landed = landing.register(Origin.from_environment(), commit, model, entries, Runner(print))
+landed = promotion.register(Origin.from_environment(), commit, model, entries, Runner(print))
 print(landed.version.name, landed.new)
 """
 

@@ -232,7 +232,7 @@ RUN = """
 import os, sys
 from pathlib import Path
 from luodi.local import standalone
-from luodi.origin import Origin
+from luodi.project.origin import Origin
 root, commit = Path.cwd(), sys.argv[1]
 origin = Origin.from_environment()
 origin.home.mkdir(exist_ok=True)

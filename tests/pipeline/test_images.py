@@ -8,6 +8,7 @@ import pytest
 import yaml
 from project import ROOT, Done, Project
 
+from luodi.config import locked
 from luodi.data import builtin_datasets
 from luodi.project import locks
 
@@ -22,7 +23,8 @@ def joined(reproduced: Done) -> tuple[Project, str]:
     path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
     builtin_datasets.fetch("digits", project.root / "data" / "digits")
     project.run("dvc", "add", "--quiet", "data")
-    project.git("add", "data.dvc", "params.yaml")
+    locked.write(project.root)
+    project.git("add", "data.dvc", "params.yaml", "params.lock")
     project.git("commit", "--quiet", "--message", "Add digits")
     return project, project.run("dvc", "repro")
 

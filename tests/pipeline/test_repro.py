@@ -112,8 +112,8 @@ UPGRADES = {
     "the style of a page": ("report/style.css", "{", "{ ", []),
     "the training loop": (
         "nets/training.py",
-        "def ",
-        "def unused() -> int:\n    return 1\n\n\ndef ",
+        "set_random_seed(seed)",
+        "set_random_seed(seed + 1)",
         ["train", "evaluate"],
     ),
 }

@@ -560,11 +560,11 @@ def test_what_a_killed_one_left_is_swept(root, write):
 MEMORY = """
 import os, resource, sys
 from pathlib import Path
-from luodi.data import intake, traits
-seen = traits.Traits()
-with intake.Writer(Path(sys.argv[1]), "image", "here") as writer:
+from luodi.data import importing, statistics
+seen = statistics.Traits()
+with importing.Writer(Path(sys.argv[1]), "image", "here") as writer:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for batch in intake.batches(((os.urandom(2**20), "ab"[row % 2]) for row in range(600)), "here"):
+    for batch in importing.batches(((os.urandom(2**20), "ab"[row % 2]) for row in range(600)), "here"):
         writer.write(batch)
         seen.add(batch)
 print(seen.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

@@ -205,7 +205,7 @@ def test_mistakes_are_the_most_confident_ones_and_bounded(lay):
     texts = [f"text {row}" for row in range(6)]
     scores = [[0.4, 0.6], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1], [0.3, 0.7], [0.2, 0.8]]
     block, paths = lay(texts, [0] * 5 + [1], scores, scores, mistakes=3)
-    test = evaluate.rows.read(paths.rows, "text", "test", 2)
+    test = evaluate.split_rows.read(paths.rows, "text", "test", 2)
     model = evaluate.metrics.scored(test.label, np.array(scores), "model", 2)
     worst = evaluate.mistakes(test, model, model, block)
     assert [row["item"] for row in worst] == ["text 1", "text 2", "text 4"]

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import yaml
+from project import full_params
 
 from luodi import config
 from luodi.data import image
@@ -43,7 +44,7 @@ RUN = """
 import sys
 from pathlib import Path
 from luodi import config
-from luodi.paths import ModelPaths
+from luodi.project.paths import ModelPaths
 from luodi.stages import train
 for root in map(Path, sys.argv[1:]):
     name = root.name.split("-")[0]
@@ -53,7 +54,7 @@ for root in map(Path, sys.argv[1:]):
 
 def checkout(root, name="reviews", **changes):
     """A folder with params.yaml and the outputs of preprocess: 60 train rows, 20 of validation."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params = yaml.safe_load(full_params())
     params["models"][name]["train"] |= TRAIN[name] | changes
     if name == "reviews":
         params["models"][name]["preprocess"]["tokenizer"] = ENCODERS[name].tokenizer  # every architecture reads it

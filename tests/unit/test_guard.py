@@ -16,7 +16,7 @@ import pytest
 # The command: it starts children that fight back, writes down its own id, and waits.
 COMMAND = """
 import os, signal, subprocess, sys, time
-from luodi import guard
+from luodi.system import guard
 guard.GRACE = 3.0
 guard.contain()
 guard.end_in_order()
@@ -183,7 +183,7 @@ import os, signal, sys, time
 from pathlib import Path
 from luodi import cli
 from luodi.errors import BrokenData
-from luodi.processes import Runner
+from luodi.system.processes import Runner
 @cli.app.command()
 def meet():
     try:

@@ -92,7 +92,7 @@ class TestEveryArchitecture:
 
     def test_mixed_precision_ends_in_float32(self, architecture):
         mixed = setting(architecture=architecture, precision="mixed_bfloat16")
-        block = config.ImageModel.model_construct(modality="image", train=mixed)
+        block = config.ImageSettings.model_construct(modality="image", train=mixed)
         model = catalogue.build(block, GREY)
         assert "bfloat16" in {layer.compute_dtype for layer in model.layers}
         final = catalogue.as_float32(model, block, GREY)

@@ -127,7 +127,7 @@ def test_a_lock_is_utf_8_in_every_locale(tmp_path):
     """Where the locale knows ASCII alone, as in a bare container."""
     path, copy = tmp_path / "dvc.lock", tmp_path / "copy.lock"
     locks.write(path, {"train@评论": {"cmd": "luodi train 评论"}})
-    code = "import sys; from pathlib import Path; from luodi import locks; one, other = map(Path, sys.argv[1:])"
+    code = "import sys; from pathlib import Path; from luodi.project import locks; one, other = map(Path, sys.argv[1:])"
     bare = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     run = [sys.executable, "-c", f"{code}; locks.write(other, locks.read(one))", str(path), str(copy)]
     subprocess.run(run, env=bare, check=True)

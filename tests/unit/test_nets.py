@@ -65,7 +65,7 @@ def rows(count=20, seed=0):
 
 def block(train):
     """The block of a model, as far as building a network reads it."""
-    return config.TextModel.model_construct(modality="text", train=train)
+    return config.TextSettings.model_construct(modality="text", train=train)
 
 
 def trained(settings, count=20):

@@ -15,8 +15,10 @@ import pytest
 from PIL import Image
 
 from luodi import config
+from luodi.config import locked
 from luodi.data import encoders, image, splits
 from luodi.errors import ArtifactError, DataError
+from luodi.project import fingerprints
 from luodi.project.paths import ModelPaths
 from luodi.stages import preprocess
 
@@ -222,9 +224,11 @@ def test_memory_for_100_000_images_is_bounded(tmp_path):
     pq.write_table(pa.table({"image": files, "label": labels, "source": ["s"] * len(files)}), paths.clean)
     text = (ROOT / "params.yaml").read_text().replace("height: 8", "height: 28").replace("width: 8", "width: 28")
     (tmp_path / "params.yaml").write_text(text)
+    locked.write(tmp_path)
+    fingerprints.write(tmp_path)
     # VmHWM begins anew with the program; ru_maxrss would begin with the size of this process.
     code = (
-        "import re; from luodi.cli import run_stage; run_stage('preprocess', 'digits'); "
+        "import re; from luodi.cli.stages import run_stage; run_stage('preprocess', 'digits'); "
         "print(re.search(r'VmHWM:\\s+([0-9]+)', open('/proc/self/status').read())[1])"
     )
     output = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)

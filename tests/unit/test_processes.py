@@ -220,7 +220,7 @@ def test_a_command_dies_when_this_process_is_killed(tmp_path):
     pids = tmp_path / "pid"
     code = f"""
 from pathlib import Path
-from luodi.processes import Runner
+from luodi.system.processes import Runner
 Runner(print).run("sh", "-c", "echo $$ > {pids}; exec sleep 100", cwd=Path("."))
 """
     parent = subprocess.Popen([sys.executable, "-c", code])

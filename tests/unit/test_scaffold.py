@@ -107,11 +107,11 @@ def test_what_reruns_is_told_with_its_reason(project: Path) -> None:
     (project / "params.lock").write_text(settings.replace("rotation: 10", "rotation: 11"), encoding="utf-8")
     assert upgrade.upgrade(project).reruns == {
         "baseline@reviews": "other code",
-        "evaluate@reviews": "it reads what baseline writes",
+        "evaluate@reviews": "if what baseline writes changes",
         "preprocess@digits": "models.digits.preprocess changed",
-        "baseline@digits": "it reads what preprocess writes",
+        "baseline@digits": "if what preprocess writes changes",
         "train@digits": "models.digits.preprocess.augment changed",
-        "evaluate@digits": "it reads what baseline writes",
+        "evaluate@digits": "if what baseline writes changes",
     }
 
 

@@ -4,6 +4,7 @@ import base64
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,13 +46,19 @@ def good(count: int = 1000) -> list[Row]:
     return [(images.png(seed), str(seed % 10), "s") for seed in range(count)]
 
 
+def settle(root: Path) -> None:
+    """The settings of this repository, and the code that they are for."""
+    for name in ("params.yaml", "params.lock", "luodi.lock"):
+        shutil.copy(ROOT / name, root / name)
+
+
 def lay(root: Path, *rows: Row) -> ModelPaths:
     """Write `rows` of image, label and source as the one shard of a model, beside the repository's params.yaml."""
     paths = ModelPaths(root, "digits")
     paths.data.mkdir(parents=True)
     pq.write_table(pa.table(dict(zip(("image", "label", "source"), map(list, zip(*rows, strict=True)), strict=True))),
                    paths.data / "a.parquet")  # fmt: skip
-    (root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    settle(root)
     return paths
 
 
@@ -189,7 +196,7 @@ def test_a_hundred_thousand_images_fit_in_memory(tmp_path: Path) -> None:
             ]
             labels = [str(digits.target[one]) for one in chosen]
             writer.write_table(pa.table([files, labels, ["noise"] * len(files)], schema=schema))
-    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    settle(tmp_path)
     code, output, peak = luodi_validate(tmp_path)
     assert code == 0, output
     assert "100,000 rows, 100,000 clean" in output

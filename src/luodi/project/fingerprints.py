@@ -123,7 +123,7 @@ def closure(module: str, modality: str) -> list[str]:
     """Return the counted modules that `module` imports, directly or not, and itself; of the modalities only one."""
     others = set(MODALITIES) - {modality}
     seen: set[str] = set()
-    queue = {module}
+    queue = {module, *(one for one in _parents(module) if not _uncounted(one))}
     while queue:
         name = queue.pop()
         seen.add(name)

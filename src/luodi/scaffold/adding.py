@@ -105,7 +105,8 @@ def _block(modality: str, seen: statistics.Traits, limits: Mapping[str, Settings
         "gate": {"minimum": _up(max(seen.class_shares))},
     }
     block: Settings = {"modality": modality, "labels": seen.labels}
-    defaults = MODALITIES[modality].model_validate(block, strict=False).model_dump(by_alias=True)
+    bare = {"modality": modality, "labels": ("a", "b")}
+    defaults = MODALITIES[modality].model_validate(bare).model_dump(by_alias=True)
     for stage in ("validate", "preprocess", "gate"):
         values = {**of_any.get(stage, {}), **limits.get(stage, {})}
         if differing := {key: value for key, value in values.items() if value != defaults[stage][key]}:

@@ -91,7 +91,7 @@ def _reruns(root: Path, params: config.Params, code: Mapping[str, Any], settings
             elif changed := [key for key in keys if _at(settings, key) != _at(fresh, key)]:
                 why[stage] = f"{', '.join(changed)} changed"
             elif first := next((one for one, after in sorted(edges) if after == stage and one in why), None):
-                why[stage] = f"it reads what {first} writes"
+                why[stage] = f"if what {first} writes changes"
         found |= {f"{stage}@{model}": reason for stage, reason in why.items()}
     return found
 

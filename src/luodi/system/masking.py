@@ -91,9 +91,9 @@ BEARER = re.compile(
     r"(?P<name>\bbearer(?:\s+|%20|\+))(?P<value>(?!auth|tokens?\b|scheme|challenge|[a-z_]+=[\"']|[a-z]{1,15}(?![\w.~+/=%-]))[\w.~+/=%-]{8,})",
     re.IGNORECASE,
 )
-# What curl and git send, and no word: a letter of another case, or a digit, behind the first.
+# What curl and git send, no word (a letter of another case, or a digit, behind the first) and no hash.
 BASIC = re.compile(
-    r"(?P<name>\b[Bb]asic(?:\s+|%20))(?P<value>[A-Za-z0-9+/](?=[a-z+/]{0,99}[A-Z0-9])[A-Za-z0-9+/]{11,}={0,2})"
+    r"(?P<name>\b[Bb]asic(?:\s+|%20))(?P<value>(?![0-9a-f]{32,}\b)[A-Za-z0-9+/](?=[a-z+/]{0,99}[A-Z0-9])[A-Za-z0-9+/]{11,}={0,2})"
 )
 NETRC = re.compile(r"(?P<name>\blogin\s+\S{1,200}\s+password\s+)(?P<value>\S+)")
 # The path of an address at which a chat takes messages (Slack, Discord, Teams, Telegram) is all that it asks for.
