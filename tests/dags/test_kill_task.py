@@ -1,18 +1,20 @@
 """A real Airflow task is ended: dvc and the stage that it started end with it."""
 
 import contextlib
+import fcntl
 import os
+import re
 import signal
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
 from project import Done, Project
 
-from luodi.errors import Held
 from luodi.local import embedded, standalone
 from luodi.system.processes import Runner
 
@@ -96,6 +98,22 @@ def test_ending_luodi_run_ends_everything_and_lands_nothing(project: Project, nu
     assert states(project) == {"success": 1, "failed": 1}, "`luodi up` would go on with it"
 
 
+def test_one_run_at_a_time_makes_airflow_ready(project: Project) -> None:
+    """Of two that found the DAG new at once, one failed: `UNIQUE constraint failed: dag_bundle.name`."""
+    log = standalone.new_log(project.origin, "reviews")
+    command = ("python", "-m", "luodi.airflow.local_run", str(project.root), "reviews", "HEAD", str(log), "r", "0")
+    with (project.origin.home / "airflow" / "migrating").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        run = project.start(*command, env=standalone.environment(project.root, project.origin))
+        try:
+            blocked = re.compile(rf"-> FLOCK +ADVISORY +WRITE {run.pid} ")
+            assert wait_for(lambda: blocked.search(Path("/proc/locks").read_text()) is not None, 60), log.read_text()
+            assert states(project) == {"success": 1}
+        finally:
+            run.kill()
+            run.wait()
+
+
 def states(project: Project) -> dict[str, int]:
     """How many runs Airflow knows in each state."""
     with contextlib.closing(sqlite3.connect(project.origin.home / "airflow" / "airflow.db")) as database:
@@ -109,7 +127,7 @@ def test_luodi_run_beside_luodi_up_is_its_own_and_over_when_it_is_killed(project
     ready = project.home / "started.log"
     try:
         assert wait_for(lambda: "Airflow is ready" in ready.read_text(), 240), ready.read_text()
-        project.run("luodi", "run", "reviews", code=Held.exit_code)
+        project.run("luodi", "run", "reviews")  # the same model
         assert states(project) == {"success": 2}
         logs = project.origin.home / "airflow" / "logs" / "dag_id=retrain_reviews"
         assert {path.name for path in logs.glob("*/task_id=*/*")} == {"attempt=1.log"}

@@ -130,12 +130,12 @@ def test_luodi_run_ended_at_any_moment_lands_once_in_the_end(stocked: Done, numb
     project = stocked.project.copy(f"ended-{number.name}")
     rng, longest = random.Random(number), 60.0
     ended = []
-    for part in rng.sample(range(RUNS), RUNS):
+    for part in range(RUNS):  # the late ones last: after one that came to its end there is nothing to do
         process = start(project, "luodi", "run", "reviews")
         ended.append(end(project, process, number, longest * (part + rng.random()) / RUNS))
         if not ended[-1]:
             assert process.wait() == 0, (project.home / "started.log").read_text()
-    assert any(ended)
+    assert sum(ended) >= RUNS // 2
     project.run("luodi", "run", "reviews")
     (version,) = project.versions()
     assert (version.name, version.stage) == ("reviews@v1.0.0", "production")

@@ -4,7 +4,11 @@
 `luodi up`: it loads the DAGs, and writes when each runs next: {DAG: ISO 8601, or null if it is paused or never runs}.
 """
 
+import fcntl
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from airflow.models.dag import DagModel
@@ -20,6 +24,17 @@ OWN = "luodi run: "
 
 No scheduler takes a task of such a pool: `luodi run` alone runs it, which holds the lock of that file.
 """
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Make Airflow or its DAGs ready while no other process does.
+
+    Airflow expects that: of two that find a DAG, or the folder of the DAGs, new at once, one fails.
+    """
+    with Path(os.environ["AIRFLOW_HOME"], "migrating").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
 
 
 def release(run: DagRun) -> None:
@@ -60,10 +75,11 @@ def schedules() -> dict[str, str | None]:
 
 def main(result: Path | None) -> None:
     """End what was killed; make ready for `luodi up` if `result` is given."""
-    end_killed()
-    if result:
-        load()
-        write_json(result, schedules())
+    with alone():
+        end_killed()
+        if result:
+            load()
+            write_json(result, schedules())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -82,14 +83,15 @@ class TaskLogs:
             self.copy()
 
 
-def listen(progress: Progress, desk: Desk, logs: TaskLogs) -> None:
-    """Attach these to the task events of this process."""
+def listen(progress: Progress, desk: Desk, logs: TaskLogs, turn: ExitStack) -> None:
+    """Attach these to the task events of this process; with the first, it is the turn of another."""
     from airflow.listeners import hookimpl
     from airflow.sdk.listener import get_listener_manager
 
     class Listener:
         @hookimpl
         def on_task_instance_running(self, previous_state: Any, task_instance: RuntimeTaskInstance) -> None:
+            turn.close()
             progress.run = task_instance.run_id
             progress.begin(task_instance.task_id)
             logs.begin(task_instance)
@@ -119,8 +121,9 @@ def main(root: Path, model: str, commit: str, log: Path, result: Path, *, began:
         os.dup2(file.fileno(), 2)
     fcntl.flock(1, fcntl.LOCK_EX)  # as long as this process lives
     with Heartbeat("starting Airflow", out, since=began) as heartbeat:
-        progress = Progress(out, heartbeat)
-        listen(progress, Desk(err), TaskLogs(log))
+        progress, turn = Progress(out, heartbeat), ExitStack()
+        turn.enter_context(local.alone())
+        listen(progress, Desk(err), TaskLogs(log), turn)
         local.end_killed()
         dag = retrain_dags(root)[f"retrain_{model}"]
         for task in dag.tasks:
