@@ -495,6 +495,7 @@ PROJECT = [
         graph_updated,
         lambda scene: scene.do(scene.commands[-1]),
     ),
+    Case("is no mapping: restore it", write("dvc.yaml", "stages: {train: 3}\n"), graph_updated),
     Case(
         "already: choose another folder",
         lambda scene: None,

@@ -123,6 +123,14 @@ def test_a_project_that_cannot_be_used_is_left_alone(project: Path) -> None:
     assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("plots", ["", "plots:", "plots: []", "plots:\n  - mine.csv\n  - Loss:\n  - Mine: {y: b}"])
+def test_plots_of_any_form_gain_a_model(plots: str) -> None:
+    """A path alone is a plot to DVC, and so is a title alone."""
+    text = pipeline.updated(f"{pipeline.template()}{plots}\n", ["hotels"])
+    assert ("mine.csv" in text) == ("mine.csv" in plots)
+    assert "artifacts/hotels/evaluate/plots/roc.csv" in text
+
+
 def test_a_graph_of_today_stays_byte_for_byte() -> None:
     text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
     assert pipeline.updated(text, ["reviews", "digits"]) == text

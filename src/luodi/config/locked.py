@@ -16,10 +16,14 @@ NAME = "params.lock"
 HEAD = "# Every setting in effect, written from params.yaml by `luodi settings` and `dvc repro`. Commit it.\n"
 
 
+def effective(params: Params) -> dict[str, Any]:
+    """Return what params.lock holds: {"models": {name: every setting}}, as JSON has them."""
+    return {"models": {name: block.model_dump(mode="json", by_alias=True) for name, block in params.models.items()}}
+
+
 def text(params: Params) -> str:
     """Return the content of params.lock."""
-    models = {name: block.model_dump(mode="json", by_alias=True) for name, block in params.models.items()}
-    return HEAD + yaml12.dump({"models": models})
+    return HEAD + yaml12.dump(effective(params))
 
 
 def write(root: Path) -> None:

@@ -85,6 +85,8 @@ def updated(text: str, models: Iterable[str]) -> str:
     if not isinstance(stages, CommentedMap):
         raise ParamsError("dvc.yaml: expected a mapping `stages:`; restore it with `git checkout HEAD -- dvc.yaml`")
     for place, (name, body) in enumerate(fresh["stages"].items()):
+        if name in stages and not isinstance(stages[name], CommentedMap):
+            raise ParamsError(f"dvc.yaml: stages.{name} is no mapping: restore it with `git checkout HEAD -- dvc.yaml`")
         if name in stages:
             _update(stages[name].get("do", stages[name]), body.get("do", body))
         else:
@@ -167,7 +169,8 @@ def _older(key: str, item: Any) -> bool:
 
 
 def _add_plots(document: Any, models: list[str]) -> None:
-    titles = {title: body for item in document.get("plots", ()) for title, body in item.items()}
+    own = [item for item in document.get("plots") or () if isinstance(item, dict)]  # the others are paths alone
+    titles = {title: body for item in own for title, body in item.items()}
     for item in round_trip().load((TEMPLATES / "plots.yaml").read_text(encoding="utf-8")):
         for title, body in item.items():
             lines = {
@@ -175,12 +178,12 @@ def _add_plots(document: Any, models: list[str]) -> None:
                 for model in models
                 for path, names in body["y"].items()
             }
-            if title in titles and isinstance(titles[title].get("y"), dict):
+            if title in titles and (curves := _curves({title: titles[title]})):
                 for path, names in lines.items():
-                    titles[title]["y"].setdefault(path, names)
+                    curves[0].setdefault(path, names)
             elif lines and title not in titles:
                 body["y"] = lines
-                if "plots" not in document:
+                if not document.get("plots"):
                     document["plots"] = []
                     document.yaml_set_comment_before_after_key("plots", before="\n")
                 document["plots"].append(item)

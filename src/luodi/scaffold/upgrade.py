@@ -79,7 +79,7 @@ def _settings(root: Path) -> Mapping[str, Any]:
 def _reruns(root: Path, params: config.Params, code: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
     """Which stages run again: those whose code, libraries or settings changed, and those that read what they write."""
     running, found = fingerprints.everything()["stages"], dict[str, str]()
-    fresh = {"models": {name: block.model_dump(mode="json", by_alias=True) for name, block in params.models.items()}}
+    fresh = locked.effective(params)
     for model, block in params.models.items():
         stages = graph.stages(root / GRAPH, model, block.modality)
         edges, why = graph.edges(stages), dict[str, str]()
