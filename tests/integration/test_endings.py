@@ -1,6 +1,6 @@
 """Every command, ended in every way at many moments: nothing lives on, nothing lands later, and it works the next time.
 
-tests/unit/test_guard.py and tests/dags/test_kill_task.py have the slice of it that every run of the suite takes.
+tests/unit/system/test_guard.py and tests/dags/test_kill_task.py have the slice of it that every run of the suite takes.
 """
 
 import random

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 
 import pytest
-from test_registry import FACTS, Repository
+from test_tags import FACTS, Repository
 
 from luodi.cli import console
 from luodi.cli.models import compared

@@ -15,7 +15,7 @@ from luodi.data import image, split_rows
 from luodi.project.paths import ModelPaths
 from luodi.registry import champion
 
-PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+PARAMS = Path(__file__).resolve().parents[3] / "params.yaml"
 REVIEWS = config.settings_of(config.load(PARAMS), "reviews")
 LABELS = st.lists(st.sampled_from("abcdef"), min_size=2, max_size=6, unique=True).map(tuple)
 

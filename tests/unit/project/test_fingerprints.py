@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from luodi.errors import StaleProject
 from luodi.project import fingerprints
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 CODE = '''\
 """A module."""

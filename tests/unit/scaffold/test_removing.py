@@ -18,7 +18,7 @@ from luodi.project import locks
 from luodi.scaffold import changes, pipeline, removing
 from luodi.system.processes import Runner
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 QUIET = Runner(lambda line: None)
 A, B, C = (f"  {name}: {{modality: text, labels: [x, y]}}\n" for name in "abc")
 QUOTED = A.replace("a:", '"a" :', 1)

@@ -34,7 +34,7 @@ from luodi.project import workspace
 from luodi.scaffold import adding
 from luodi.terminal import visible
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PARAMS = (ROOT / "params.yaml").read_bytes()
 GRAPH = (ROOT / "dvc.yaml").read_bytes()
 

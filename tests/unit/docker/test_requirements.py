@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 FILES = [*ROOT.glob("requirements*.txt"), *ROOT.glob("docker/requirements-*.txt"), *ROOT.glob("tests/cluster/*.txt")]
 ML = {"tensorflow", "keras", "pandas", "numpy", "scipy", "scikit-learn", "onnx", "onnxruntime", "great-expectations"}
 

@@ -22,7 +22,7 @@ from luodi.project import fingerprints
 from luodi.project.paths import ModelPaths
 from luodi.stages import preprocess
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PARAMS = config.load(ROOT / "params.yaml").models
 MODEL = {"text": "reviews", "image": "digits"}
 ROWS = 300

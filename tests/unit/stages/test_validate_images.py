@@ -21,7 +21,7 @@ from luodi.errors import BrokenData, NothingLeft
 from luodi.project.paths import ModelPaths
 from luodi.stages import validate
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DIGITS = config.settings_of(config.load(ROOT / "params.yaml"), "digits")
 MODEL = DIGITS.model_copy(update={"validate_": DIGITS.validate_.model_copy(update={"min_rows": 10})})
 EVIL = '<script>alert("x")</script>'

@@ -32,7 +32,7 @@ LIMITS = config.ImageValidate(
     max_intensity=0.7,
     max_quarantined_share=0.2,
 )
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODEL = config.settings_of(config.load(ROOT / "params.yaml"), "digits").model_copy(
     update={"labels": LABELS, "validate_": LIMITS}
 )

@@ -11,7 +11,7 @@ from gto.exceptions import GTOException
 from gto.tag import parse_name
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_registry import FACTS, Repository
+from test_tags import FACTS, Repository
 
 from luodi.project.origin import Origin
 from luodi.project.workspace import Workspace

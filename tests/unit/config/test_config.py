@@ -13,7 +13,7 @@ from project import full_params
 from luodi import config
 from luodi.errors import ParamsError, UnknownKey, WrongValue
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PARAMS: dict[str, Any] = yaml.safe_load(full_params())
 REMOVE = object()
 

@@ -16,7 +16,7 @@ from luodi.errors import NothingLeft, ValidationFailed
 from luodi.project.paths import ModelPaths
 from luodi.stages import validate
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REVIEWS = config.settings_of(config.load(ROOT / "params.yaml"), "reviews")
 MODEL = REVIEWS.model_copy(update={"validate_": REVIEWS.validate_.model_copy(update={"min_rows": 10})})
 EVIL = '<script>alert("x")</script><img src=https://example.org/x onerror=y>'

@@ -46,7 +46,7 @@ def test_placeholders_are_filled(model, modality, tmp_path):
 
 
 def test_the_graph_of_the_project_keeps_the_order_of_dvc_yaml():
-    found = graph.stages(Path(__file__).parents[2] / "dvc.yaml", "reviews", "text")
+    found = graph.stages(Path(__file__).parents[3] / "dvc.yaml", "reviews", "text")
     assert list(found) == ["validate", "preprocess", "baseline", "train", "evaluate"]
     assert "${" not in str(found)
 

@@ -27,7 +27,7 @@ LIMITS = config.TextValidate(
     min_chinese_share=0.5,
     max_quarantined_share=0.2,
 )
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODEL = config.settings_of(config.load(ROOT / "params.yaml"), "reviews").model_copy(
     update={"labels": LABELS, "validate_": LIMITS}
 )

@@ -28,7 +28,7 @@ with quiet():
 
     from luodi.nets import catalogue, export
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ENCODERS = {
     "reviews": Encoder(("no", "yes"), "char", 12, 16, (), tuple("好坏书买一二三四")),
     "digits": image.Encoder(("no", "yes"), 7, 5, 3, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)),

@@ -153,5 +153,5 @@ def test_outputs():
 
 
 def test_a_lock_of_the_project_is_read():
-    path = Path(__file__).parents[2] / "dvc.lock"
+    path = Path(__file__).parents[3] / "dvc.lock"
     assert all("cmd" in entry for entry in locks.read(path).values())

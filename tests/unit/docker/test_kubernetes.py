@@ -8,7 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-FOLDER = Path(__file__).resolve().parents[2] / "docker" / "kubernetes"
+FOLDER = Path(__file__).resolve().parents[3] / "docker" / "kubernetes"
 PODS = ("pod.yaml", "pod-gpu.yaml")
 
 

@@ -14,7 +14,7 @@ from luodi.errors import ValidationFailed
 from luodi.project.paths import ModelPaths
 from luodi.stages import validate
 
-PARAMS = config.load(Path(__file__).parents[2] / "params.yaml")
+PARAMS = config.load(Path(__file__).parents[3] / "params.yaml")
 HOSTILE = (
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(2)>",

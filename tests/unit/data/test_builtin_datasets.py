@@ -19,7 +19,7 @@ from luodi.cli import app
 from luodi.data import builtin_datasets, image
 from luodi.errors import BrokenData, MissingData, SourceMismatch
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
