@@ -2,15 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
+from luodi.config import MODALITIES
+from luodi.data import modality
+from luodi.data.modality import Encoder
 from luodi.errors import ArtifactError
 from luodi.project.paths import maker
-
-if TYPE_CHECKING:
-    from luodi.data import image, text
-
-Encoder: TypeAlias = "text.Encoder | image.Encoder"
 
 
 def load(path: Path) -> Encoder:
@@ -21,20 +19,11 @@ def load(path: Path) -> Encoder:
     """
     try:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return _kind(raw.pop("modality")).from_json(raw)
+        name = raw.pop("modality")
+        if name not in MODALITIES:
+            raise ValueError(f"unknown modality {name!r}")
+        return modality.of(name).read_encoder(raw)
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError(f"{path} is not an encoder ({error}): run `{maker(path)}` again") from None
-
-
-def _kind(modality: str) -> "type[text.Encoder | image.Encoder]":
-    if modality == "text":
-        from luodi.data import text
-
-        return text.Encoder
-    if modality == "image":
-        from luodi.data import image
-
-        return image.Encoder
-    raise ValueError(f"unknown modality {modality!r}")

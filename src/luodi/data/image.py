@@ -8,8 +8,9 @@ import contextlib
 import io
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from luodi.config import ImageAugment, ImagePreprocess
+from luodi.data.modality import Augment
 from luodi.errors import ArtifactError, BrokenData
 
 MISSING = "image is missing"
@@ -33,7 +35,10 @@ REASONS = (MISSING, UNDECODABLE, ANIMATED, DEEP, CMYK, TOO_SMALL, TOO_LARGE)
 
 LARGEST = 8192  # pixels a side, whatever params.yaml says: four bytes a pixel are 256 MiB then
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-CHUNK = 4096  # images decoded at a time
+CHUNK = 256  # files cleaned and encoded at a time: an image as it came may be large
+CLEAN = pa.large_binary()  # large: a column may hold more than 2 GiB
+DECODED = 4096  # canonical images decoded at a time
+SAMPLES = 9  # augmented copies of an image beside it
 
 
 class Unfit(BrokenData):
@@ -107,7 +112,7 @@ def clean(images: pa.Array, settings: ImagePreprocess) -> pa.Array:
         ]
     except Unfit as error:
         raise ArtifactError(f"a row that passed validation is unfit: {error}; run the stage validate again") from None
-    return pa.array(files, pa.large_binary())  # large: the column may hold more than 2 GiB
+    return pa.array(files, CLEAN)
 
 
 def canonical(image: Image.Image, height: int, width: int, channels: int) -> Image.Image:
@@ -240,9 +245,9 @@ class Encoder:
     def fit(cls, images: pa.Array, settings: ImagePreprocess, labels: Sequence[str]) -> Self:
         """Measure canonical train images. A channel that never changes has `std` 1."""
         count, total, squares = 0, 0, 0
-        for start in range(0, len(images), CHUNK):
+        for start in range(0, len(images), DECODED):
             # Whole numbers: the result depends on the pixels alone, not on the order of a sum.
-            values = pixels(images.slice(start, CHUNK)).reshape(-1, settings.channels)
+            values = pixels(images.slice(start, DECODED)).reshape(-1, settings.channels)
             count += len(values)
             total = total + values.sum(axis=0, dtype=np.int64)
             squares = squares + np.square(values, dtype=np.uint32).sum(axis=0, dtype=np.int64)
@@ -278,8 +283,45 @@ class Encoder:
         """Encode a column of canonical images: uint8 [n, height, width, channels]."""
         return pixels(images)
 
-    def example(self) -> bytes:
-        """Return an image to time predictions with: the train mean, as a canonical PNG."""
-        colour = np.rint(np.array(self.mean) * 255).astype(np.uint8)
-        values = np.broadcast_to(colour, self.shape)
-        return png(Image.fromarray(np.ascontiguousarray(values[..., 0] if self.channels == 1 else values)))
+
+# What `luodi.data.modality.Modality` asks for.
+
+
+def column(images: Sequence[bytes]) -> pa.Array:
+    return pa.array(images, CLEAN)
+
+
+def cleaner(settings: ImagePreprocess) -> Callable[[pa.Array], pa.Array]:
+    return partial(clean, settings=settings)
+
+
+def fit_encoder(train: pa.Array, settings: ImagePreprocess, labels: Sequence[str]) -> Encoder:
+    return Encoder.fit(train, settings, labels)
+
+
+def read_encoder(raw: dict[str, Any]) -> Encoder:
+    return Encoder.from_json(raw)
+
+
+def copies(train: pa.Array, settings: ImagePreprocess) -> list[pa.Array]:
+    """None: images are augmented as they are trained on, by `augmenter`."""
+    return []
+
+
+def augmenter(settings: ImagePreprocess) -> Augment | None:
+    return lambda pixels, rng: augment(pixels, settings.augment, rng)
+
+
+def samples(items: pa.Array, settings: ImagePreprocess, rng: np.random.Generator) -> dict[str, Any]:
+    """Return {"sheet": PNG of a row an image: as it is, and augmented copies}."""
+    if not augments(settings.augment):
+        return {}
+    found = pixels(items)
+    return {"sheet": sheet(np.stack([found, *(augment(found, settings.augment, rng) for _ in range(SAMPLES))], axis=1))}
+
+
+def slices(items: Sequence[bytes]) -> dict[str, NDArray[Any]]:
+    """Return the mean "intensity" of each canonical image, 0 to 1."""
+    parts = (pixels(items[start : start + DECODED]) for start in range(0, len(items), DECODED))
+    intensity = np.concatenate([part.mean((1, 2, 3), dtype=np.float64) for part in parts]) / 255
+    return {"intensity": intensity.round(6)}

@@ -1,4 +1,4 @@
-"""The rows of one split, from rows.parquet, and what they are sliced by."""
+"""The rows of one split, from rows.parquet."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from luodi.errors import ArtifactError
 from luodi.project.paths import maker
-
-CHUNK = 4096  # images decoded at a time
 
 
 @dataclass(frozen=True)
@@ -52,17 +50,6 @@ def read(path: Path, modality: str, split: str, classes: int) -> Rows:
             f"run `{maker(path)}` again"
         )
     return Rows(items, label, sources)
-
-
-def measures(items: list[Any], modality: str) -> dict[str, NDArray[Any]]:
-    """Return what rows are sliced by, a number a row: characters of a text, mean intensity of an image."""
-    if modality == "text":
-        return {"length": np.array([len(text) for text in items], np.int64)}
-    from luodi.data import image
-
-    parts = (image.pixels(items[start : start + CHUNK]) for start in range(0, len(items), CHUNK))
-    intensity = np.concatenate([part.mean((1, 2, 3), dtype=np.float64) for part in parts]) / 255
-    return {"intensity": intensity.round(6)}
 
 
 def _load(path: Path, columns: list[str]) -> pa.Table:

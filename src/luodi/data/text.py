@@ -6,7 +6,7 @@ learned is what is served.
 
 import html
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
@@ -16,7 +16,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from luodi.config import TextAugment, TextPreprocess
+from luodi.data.modality import Augment
 
+CHUNK = 8192  # rows cleaned and encoded at a time: their ids stay in the processor's cache
+CLEAN = pa.string()
 MASK = "□"
 PAD, UNKNOWN = 0, 1
 
@@ -203,10 +206,6 @@ class Encoder:
             return _pad(*_hash_ngrams(points, lengths, self.buckets), self.length)
         return _pad(self._table()[points], lengths, self.length)
 
-    def example(self) -> str:
-        """Return a text to time predictions with: as long as texts are kept."""
-        return "".join(map(chr, range(0x4E00, 0x4E00 + min(self.max_length, 20000))))
-
     def _shorten(self, texts: pa.Array) -> pa.Array:
         if self.stop_words:
             longest_first = sorted(self.stop_words, key=len, reverse=True)
@@ -292,3 +291,41 @@ def _pad(flat: NDArray[np.int32], lengths: NDArray[np.int64], width: int) -> NDA
 
 def _chunks(texts: pa.Array, rows: int = 65536) -> Iterable[pa.Array]:
     return (texts.slice(start, rows) for start in range(0, len(texts), rows))
+
+
+# What `luodi.data.modality.Modality` asks for.
+
+
+def cleaner(settings: TextPreprocess) -> Callable[[pa.Array], pa.Array]:
+    return clean
+
+
+def fit_encoder(train: pa.Array, settings: TextPreprocess, labels: Sequence[str]) -> Encoder:
+    return Encoder.fit(train, settings, labels)
+
+
+def read_encoder(raw: dict[str, Any]) -> Encoder:
+    return Encoder.from_json(raw)
+
+
+def copies(train: pa.Array, settings: TextPreprocess) -> list[pa.Array]:
+    rng = np.random.default_rng(settings.seed)
+    return [augment(train, settings.augment, rng) for _ in range(settings.augment.copies)]
+
+
+def augmenter(settings: TextPreprocess) -> Augment | None:
+    """Nothing: the copies of a text were made once, by `copies`."""
+    return None
+
+
+def samples(items: pa.Array, settings: TextPreprocess, rng: np.random.Generator) -> dict[str, Any]:
+    """Return {"pairs": [(text, noisy copy)]}."""
+    if not settings.augment.copies:
+        return {}
+    noisy = augment(items, settings.augment, rng)
+    return {"pairs": list(zip(items.to_pylist(), noisy.to_pylist(), strict=True))}
+
+
+def slices(items: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Return the "length" of each text, characters."""
+    return {"length": np.array([len(text) for text in items], np.int64)}

@@ -1,19 +1,16 @@
 """Feed arrays to Keras batch by batch; they stay on disk when memory-mapped."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from luodi.data.encoders import Encoder
+from luodi.data.modality import Augment, Encoder
 from luodi.errors import ArtifactError
 from luodi.project.paths import maker
-
-Augment: TypeAlias = Callable[[NDArray[Any], np.random.Generator], NDArray[Any]]
 
 
 class Batches(keras.utils.PyDataset):

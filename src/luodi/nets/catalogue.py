@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import keras
 
     from luodi.config import ModelSettings
-    from luodi.data.encoders import Encoder
+    from luodi.data.modality import Encoder
 
 
 @dataclass(frozen=True)

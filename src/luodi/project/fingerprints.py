@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from luodi import __version__, yaml12
+from luodi.config import MODALITIES
 from luodi.errors import StaleProject
 from luodi.files import write_text
 
@@ -25,7 +26,12 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 SETTINGS = "settings"
 STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
-MODALITIES = ("text", "image")
+DOORS = {
+    "luodi.data.modality": "luodi.data",
+    "luodi.checks.modality": "luodi.checks",
+    "luodi.nets.catalogue": "luodi.nets",
+}
+"""Modules that import those of one modality by its name, and where these lie."""
 
 UNCOUNTED = (
     "luodi.config",  # its values stand in params.lock
@@ -121,15 +127,15 @@ def require_current(root: Path, name: str, modality: str | None = None) -> None:
 
 def closure(module: str, modality: str) -> list[str]:
     """Return the counted modules that `module` imports, directly or not, and itself; of the modalities only one."""
-    others = set(MODALITIES) - {modality}
+    others = MODALITIES.keys() - {modality}
     seen: set[str] = set()
     queue = {module, *(one for one in _parents(module) if not _uncounted(one))}
     while queue:
         name = queue.pop()
         seen.add(name)
         found = {one for one in imports(name) if one in _modules()}
-        if name == "luodi.nets.catalogue":  # builds luodi.nets.MODALITY.NAME by its name
-            found |= {one for one in _modules() if one.startswith(f"luodi.nets.{modality}.")}
+        if name in DOORS:
+            found |= {one for one in _modules() if _within(one, f"{DOORS[name]}.{modality}")}
         queue |= {one for one in found if not others & set(one.split(".")) and not _uncounted(one)} - seen
     return sorted(seen)
 

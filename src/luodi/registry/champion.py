@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luodi import config
-from luodi.data import split_rows
+from luodi.data import modality, split_rows
 from luodi.data.split_rows import Rows
 from luodi.errors import ArtifactError, RegistryError
 from luodi.files import read_json
@@ -121,7 +121,7 @@ def _compare(
     truth, classes = test.label[fresh], len(block.labels)
     mine = metrics.scored(truth, challenger.probabilities(items), "challenger", classes)
     given = aligned(old.probabilities(items), old.labels, block.labels)
-    slices = {name: metrics.quartiles(values) for name, values in split_rows.measures(items, block.modality).items()}
+    slices = {name: metrics.quartiles(values) for name, values in modality.of(block.modality).slices(items).items()}
     slices["source"] = metrics.largest([source for source, new in zip(test.source, fresh, strict=True) if new])
     slices["class"] = {label: truth == index for index, label in enumerate(block.labels)}
     if set(old.labels) != set(block.labels):
@@ -137,20 +137,9 @@ def unseen(test: Rows, paths: ModelPaths, block: config.ModelSettings, classes: 
     """
     splits = ("train", "validation")
     seen = [item for split in splits for item in split_rows.read(paths.rows, block.modality, split, classes).items]
-    again = set(_clean(seen, block))
+    kind = modality.of(block.modality)
+    again = set(kind.cleaner(block.preprocess)(kind.column(seen)).to_pylist())
     return np.array([item not in again for item in test.items], bool)
-
-
-def _clean(items: list[Any], block: config.ModelSettings) -> list[Any]:
-    import pyarrow as pa
-
-    if block.modality == "text":
-        from luodi.data import text
-
-        return list(text.clean(text.column(items)).to_pylist())
-    from luodi.data import image
-
-    return list(image.clean(pa.array(items, pa.large_binary()), block.preprocess).to_pylist())
 
 
 def aligned(scores: NDArray[np.float32], theirs: tuple[str, ...], ours: tuple[str, ...]) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from luodi.data import encoders
-from luodi.data.encoders import Encoder
+from luodi.data.modality import Encoder
 from luodi.errors import ArtifactError
 from luodi.project.paths import maker
 

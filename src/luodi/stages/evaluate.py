@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luodi import config
-from luodi.data import split_rows
+from luodi.data import modality, split_rows
 from luodi.errors import ArtifactError
 from luodi.files import replacing_folder, write_json, write_text
 from luodi.project.paths import ModelPaths
@@ -48,7 +48,7 @@ def measure(test: split_rows.Rows, model: Scored, baseline: Scored, settings: co
     confidence = settings.evaluate.confidence
     slices = {
         name: metrics.quartile_slices(values, model, confidence)
-        for name, values in split_rows.measures(test.items, settings.modality).items()
+        for name, values in modality.of(settings.modality).slices(test.items).items()
     }
     return {
         **metrics.compare(model, baseline, settings.evaluate.bootstrap, confidence),
@@ -109,7 +109,7 @@ def mistakes(
     worst = wrong[np.argsort(-model.confidence[wrong], kind="stable")][: settings.evaluate.mistakes]
     return [
         {
-            "item": test.items[row] if settings.modality == "text" else page.data_uri(test.items[row]),
+            "item": page.data_uri(item) if isinstance(item := test.items[row], bytes) else item,
             "source": test.source[row],
             "truth": settings.labels[model.truth[row]],
             "predicted": settings.labels[model.predicted[row]],

@@ -1,10 +1,9 @@
 """preprocess: clean, drop duplicates and contradictions, split by content hash, encode."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from luodi import config
-from luodi.data import splits
-from luodi.data.encoders import Encoder
+from luodi.data import modality, splits
+from luodi.data.modality import Encoder
 from luodi.errors import ArtifactError, DataError
 from luodi.files import replacing, replacing_folder, write_array, write_json, write_text
 from luodi.project.paths import ModelPaths, maker
 from luodi.report import page
 
-# Rows cleaned and encoded at a time. The ids of a chunk of texts stay in the processor's cache; an image as it
-# came may be large.
-CHUNK = {"text": 8192, "image": 256}
 WAITING = 8  # chunks read ahead of those that are clean
 SOURCES = 20  # counted by name in the summary
 SHOWN = 10  # rows of the samples in the report
-CHANGED = 9  # augmented copies of an image beside it
 
 
 def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
@@ -43,7 +38,8 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         items = clean(file, settings)
     rows, dropped = select(items, facts["label"], facts["source"], settings)
     del items  # the rows hold a copy
-    encoder = fit(_column(rows, "train", settings.modality), settings)
+    train = _column(rows, "train", settings.modality)
+    encoder = modality.of(settings.modality).fit_encoder(train, settings.preprocess, settings.labels)
     with replacing(paths.rows) as temporary:
         pq.write_table(rows, temporary, compression="zstd", store_schema=False)
     with replacing_folder(paths.arrays) as folder:
@@ -62,27 +58,17 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
 
 def clean(file: pq.ParquetFile, settings: config.ModelSettings) -> pa.Array:
     """Clean the texts or images of a file [n]; what is not clean yet is never in memory as a whole."""
-    step, kind = _cleaner(settings)
+    kind = modality.of(settings.modality)
+    step = kind.cleaner(settings.preprocess)
     chunks: list[pa.Array] = []
     pending: deque[Future[pa.Array]] = deque()
     with ThreadPoolExecutor() as pool:  # Arrow and Pillow release the GIL
-        for batch in file.iter_batches(CHUNK[settings.modality], columns=[settings.modality]):
+        for batch in file.iter_batches(kind.CHUNK, columns=[settings.modality]):
             pending.append(pool.submit(step, batch.column(0)))
             if len(pending) > WAITING:
                 chunks.append(pending.popleft().result())
         chunks += [one.result() for one in pending]
-    return pa.chunked_array(chunks, kind).combine_chunks()
-
-
-def _cleaner(settings: config.ModelSettings) -> tuple[Callable[[pa.Array], pa.Array], pa.DataType]:
-    """The function that cleans a column, and the type of what it returns."""
-    if settings.modality == "text":
-        from luodi.data import text
-
-        return text.clean, pa.string()
-    from luodi.data import image
-
-    return partial(image.clean, settings=settings.preprocess), pa.large_binary()
+    return pa.chunked_array(chunks, kind.CLEAN).combine_chunks()
 
 
 def select(
@@ -117,17 +103,6 @@ def select(
     return pa.table(columns), dropped
 
 
-def fit(train: pa.Array, settings: config.ModelSettings) -> Encoder:
-    """Fit the encoder on clean train items."""
-    if settings.modality == "text":
-        from luodi.data import text
-
-        return text.Encoder.fit(train, settings.preprocess, settings.labels)
-    from luodi.data import image
-
-    return image.Encoder.fit(train, settings.preprocess, settings.labels)
-
-
 def summarise(rows: pa.Table, dropped: dict[str, int], labels: tuple[str, ...]) -> dict[str, Any]:
     """Counts of rows kept by split and label, of rows kept by source (the largest), and of rows dropped by reason."""
     counts = {
@@ -143,37 +118,21 @@ def report(
     model: str, rows: pa.Table, summary: dict[str, Any], encoder: Encoder, settings: config.ModelSettings
 ) -> str:
     """Return the report page."""
-    samples = _samples(_column(rows, "train", settings.modality), _column(rows, "train", "label").to_numpy(), settings)
+    label = _column(rows, "train", "label").to_numpy()
+    chosen = _turns(label)
+    shown = _column(rows, "train", settings.modality).take(pa.array(chosen))
+    rng = np.random.default_rng(settings.preprocess.seed)
+    samples = modality.of(settings.modality).samples(shown, settings.preprocess, rng)
     return page.render(
-        "preprocess",
+        f"preprocess_{settings.modality}",
         model=model,
         summary=summary,
         encoder=encoder.as_json() | {"shape": encoder.shape, "dtype": encoder.dtype},
         config=settings,
         labels=settings.labels,
-        **samples,
+        names=[settings.labels[one] for one in label[chosen]],
+        samples={name: page.data_uri(one) if isinstance(one, bytes) else one for name, one in samples.items()},
     )
-
-
-def _samples(items: pa.Array, label: NDArray[np.int32], settings: config.ModelSettings) -> dict[str, Any]:
-    """Train rows of every label in turn, each as it is and augmented; none where augmentation is off."""
-    chosen = _turns(label)
-    picked, names = items.take(pa.array(chosen)), [settings.labels[one] for one in label[chosen]]
-    rng = np.random.default_rng(settings.preprocess.seed)
-    if settings.modality == "text":
-        from luodi.data import text
-
-        if not settings.preprocess.augment.copies:
-            return {"samples": []}
-        noisy = text.augment(picked, settings.preprocess.augment, rng)
-        return {"samples": list(zip(names, picked.to_pylist(), noisy.to_pylist(), strict=True))}
-    from luodi.data import image
-
-    if not image.augments(settings.preprocess.augment):
-        return {"samples": []}
-    pixels = image.pixels(picked)
-    copies = [image.augment(pixels, settings.preprocess.augment, rng) for _ in range(CHANGED)]
-    return {"samples": names, "sheet": page.data_uri(image.sheet(np.stack([pixels, *copies], axis=1)))}
 
 
 def _turns(label: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -201,19 +160,10 @@ def _column(rows: pa.Table, split: str, name: str) -> pa.Array:
 
 def _write_arrays(folder: Path, split: str, rows: pa.Table, encoder: Encoder, settings: config.ModelSettings) -> None:
     items, labels = _column(rows, split, settings.modality), _column(rows, split, "label").to_numpy()
-    columns = [items]
-    if settings.modality == "text" and split == "train":
-        columns += _noisy(items, settings.preprocess)
-    _write_rows(folder / f"{split}_x.npy", columns, encoder, CHUNK[settings.modality])
+    kind = modality.of(settings.modality)
+    columns = [items, *(kind.copies(items, settings.preprocess) if split == "train" else ())]
+    _write_rows(folder / f"{split}_x.npy", columns, encoder, kind.CHUNK)
     write_array(folder / f"{split}_y.npy", np.tile(labels, len(columns)).astype(np.int32))
-
-
-def _noisy(texts: pa.Array, settings: config.TextPreprocess) -> list[pa.Array]:
-    """Copies of texts; images are augmented as they are trained on, each epoch anew."""
-    from luodi.data import text
-
-    rng = np.random.default_rng(settings.seed)
-    return [text.augment(texts, settings.augment, rng) for _ in range(settings.augment.copies)]
 
 
 def _write_rows(path: Path, columns: list[pa.Array], encoder: Encoder, chunk: int) -> None:

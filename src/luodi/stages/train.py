@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from luodi import config
-from luodi.data import encoders
-from luodi.data.encoders import Encoder
+from luodi.data import encoders, modality
+from luodi.data.modality import Encoder
 from luodi.files import folder_checksum, replacing, replacing_folder, write_json, write_text
 from luodi.nets import cost
 from luodi.nets.stderr import quiet
 from luodi.project.paths import ModelPaths
 
 if TYPE_CHECKING:
-    from luodi.nets.batches import Augment, Batches
+    from luodi.nets.batches import Batches
 
 
 def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
@@ -34,7 +34,9 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         x, y = load(paths.array(split, "x"), paths.array(split, "y"), encoder)
         return Batches(x, y, len(encoder.labels), settings.train.batch_size, **changes)
 
-    train = batches("train", seed=settings.train.seed, augment=_augment(settings))
+    train = batches(
+        "train", seed=settings.train.seed, augment=modality.of(settings.modality).augmenter(settings.preprocess)
+    )
     validation = batches("validation")
     training.make_deterministic(settings.train.seed)
     model = catalogue.build(settings, encoder)
@@ -50,16 +52,6 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     write_json(paths.cost, spent | energy | facts)
     best = min(history, key=lambda row: row["val_loss"])
     print(f"train: kept epoch {best['epoch']} of {len(history)}, val_accuracy {best['val_accuracy']:.4f}", flush=True)
-
-
-def _augment(settings: config.ModelSettings) -> "Augment | None":
-    """What changes train rows each time they are seen; the copies of a text were made by preprocess."""
-    if settings.modality == "text":
-        return None
-    from luodi.data import image
-
-    changes = settings.preprocess.augment
-    return lambda pixels, rng: image.augment(pixels, changes, rng)
 
 
 def _save(model: Any, encoder: Encoder, validation: "Batches", paths: ModelPaths) -> None:

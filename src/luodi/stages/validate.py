@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from luodi import files
-from luodi.checks import findings, profile, quarantine
+from luodi.checks import findings, modality, profile, quarantine
 from luodi.checks.findings import Example, Finding
+from luodi.checks.modality import Measures
 from luodi.config import ModelSettings
 from luodi.data import shards
 from luodi.errors import BrokenData, NothingLeft, ValidationFailed
@@ -29,12 +29,13 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
         NothingLeft: Every row was quarantined.
         ValidationFailed: A critical expectation failed; all outputs are written.
     """
-    kind, parts = _kind(settings.modality), _parts(settings.modality, paths.data)
+    kind = modality.measures(settings.modality)
+    parts = _parts(kind, settings, paths.data)
     checked = kind.measure(parts(), settings)
     from luodi.checks import engine  # here, not above: Great Expectations takes seconds to start
 
     with files.replacing_folder(paths.data_docs) as docs:
-        result = engine.validate(paths.model, checked.table, _expectations(settings), docs)
+        result = engine.validate(paths.model, checked.table, modality.expectations(settings), docs)
     found = findings.read(result, checked.table, kind.SHOWN)
     _separate(parts(), checked.marks, paths, kind.ITEM)
     files.write_json(paths.validation_result, result)
@@ -48,7 +49,7 @@ def report(
     paths: ModelPaths, settings: ModelSettings, parts: Parts, checked: quarantine.Checked, found: list[Finding]
 ) -> str:
     """Return the report page; `parts` are the rows that were checked."""
-    kind, measured, marks = _kind(settings.modality), checked.table, checked.marks
+    kind, measured, marks = modality.measures(settings.modality), checked.table, checked.marks
     places = measured[quarantine.HELD].to_numpy().nonzero()[0][:SHOWN]
     held = findings.examples(measured, places, kind.SHOWN)
     counts = {reason: _sum(marks[reason]) for reason in checked.reasons}
@@ -73,33 +74,11 @@ def summary(measured: pa.Table, item: str, found: list[Finding]) -> str:
     return f"{findings.verdict(found)}; " + ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
 
-def _kind(modality: str) -> Any:
-    """The module that measures a modality's rows: ITEM, SHOWN, measure, charts, facts, pictures."""
-    if modality == "text":
-        from luodi.checks.text import measures as text
-
-        return text
-    from luodi.checks.image import measures as image
-
-    return image
-
-
-def _expectations(settings: ModelSettings) -> list[Any]:
-    if settings.modality == "text":
-        from luodi.checks.text import expectations as text
-
-        return text.build(settings)
-    from luodi.checks.image import expectations as image
-
-    return image.build(settings)
-
-
-def _parts(modality: str, folder: Path) -> Parts:
-    """Texts are looked at all at once; images may be larger than memory together."""
-    if modality == "text":
-        whole = [shards.read(folder, modality)]
+def _parts(kind: Measures, settings: ModelSettings, folder: Path) -> Parts:
+    if kind.WHOLE:
+        whole = [shards.read(folder, settings.modality)]
         return lambda: whole
-    return lambda: shards.parts(folder, modality)
+    return lambda: shards.parts(folder, settings.modality)
 
 
 def _counts(measured: pa.Table, item: str) -> dict[str, int]:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from luodi import config
 from luodi.config import locked
-from luodi.data import encoders, image, splits
+from luodi.data import encoders, image, modality, splits
 from luodi.errors import ArtifactError, DataError
 from luodi.project import fingerprints
 from luodi.project.paths import ModelPaths
@@ -88,7 +88,9 @@ def test_arrays_are_the_encoded_rows(done):
 def test_the_encoder_is_fitted_on_train_alone(done):
     block, paths = done
     train = pq.read_table(paths.rows).filter(pa.compute.equal(pq.read_table(paths.rows)["split"], "train"))
-    fitted = preprocess.fit(train[block.modality].combine_chunks(), block)
+    fitted = modality.of(block.modality).fit_encoder(
+        train[block.modality].combine_chunks(), block.preprocess, block.labels
+    )
     assert encoders.load(paths.encoder) == fitted
     if block.modality == "image":
         pixels = np.load(paths.array("train", "x")) / 255
@@ -114,7 +116,7 @@ def test_the_summary_counts_every_row(done):
 
 def test_again_is_byte_for_byte_the_same(done, tmp_path, monkeypatch):
     block, paths = done
-    monkeypatch.setattr(preprocess, "CHUNK", {"text": 7, "image": 7})
+    monkeypatch.setattr(modality.of(block.modality), "CHUNK", 7)
     assert outputs(run(tmp_path, block, items(block.modality))) == outputs(paths)
 
 

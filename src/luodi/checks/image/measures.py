@@ -20,6 +20,7 @@ from luodi.data import image
 
 ITEM = "image"
 SHOWN = "appearance"
+WHOLE = False  # together they may be larger than memory
 CONSTANT = "image is nearly constant"
 NEAR = "image nearly repeats an earlier row"
 EARLIER = "earlier image"

@@ -12,6 +12,7 @@ from luodi.config import TextSettings as ModelSettings
 from luodi.config import TextValidate
 
 ITEM = SHOWN = "text"
+WHOLE = True
 
 # Nothing a reader would see: spaces of every script, control and zero-width characters.
 BLANK = r"\A[\p{Z}\p{Cc}\p{Cf}]*\z"

@@ -1,0 +1,54 @@
+"""What a modality supplies to validation: the modules `measures` and `expectations` of `luodi.checks.MODALITY`."""
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pyarrow as pa
+
+from luodi.checks.profile import Chart
+from luodi.checks.quarantine import Checked
+
+
+class Measures(Protocol):
+    """The functions of `luodi.checks.text.measures` and `luodi.checks.image.measures`."""
+
+    ITEM: str
+    """What a row holds: its column, and the word for it in reasons."""
+    SHOWN: str
+    """The measured column that shows an item in words."""
+    WHOLE: bool
+    """Whether all rows are read at once: images may be larger than memory together."""
+
+    def measure(self, parts: Iterable[pa.Table], settings: Any) -> Checked:
+        """Measure and mark all rows; `parts` are some rows each."""
+
+    def charts(self, measured: pa.Table) -> tuple[Chart, ...]:
+        """Return the histograms that the page shows."""
+
+    def facts(self, measured: pa.Table) -> dict[str, Any]:
+        """Return what else the page says of all rows."""
+
+    def pictures(
+        self, parts: Iterable[pa.Table], places: set[tuple[str, int]], settings: Any
+    ) -> dict[tuple[str, int], str]:
+        """Return a picture (data URI) of the rows at `places` (shard and row) that need one beside words."""
+
+
+def measures(name: str) -> Measures:
+    """Return the measures of the modality of that name; only its module is imported."""
+    module: Any = import_module(f"luodi.checks.{name}.measures")
+    return module  # type: ignore[no-any-return]  # _known holds both modules to the protocol
+
+
+def expectations(settings: Any) -> list[Any]:
+    """Return the expectations of a model; imports Great Expectations, which takes seconds."""
+    built: list[Any] = import_module(f"luodi.checks.{settings.modality}.expectations").build(settings)
+    return built
+
+
+if TYPE_CHECKING:
+    from luodi.checks.image import measures as image
+    from luodi.checks.text import measures as text
+
+    _known: tuple[Measures, ...] = (text, image)
