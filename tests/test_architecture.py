@@ -53,7 +53,7 @@ def test_a_stage_depends_on_its_fingerprint_and_the_settings_in_effect(stage: st
 def test_the_lock_files_are_of_this_luodi_and_these_settings() -> None:
     """After a change of the package or of params.yaml: `luodi upgrade`."""
     assert (ROOT / fingerprints.NAME).read_text(encoding="utf-8") == fingerprints.text()
-    assert (ROOT / locked.NAME).read_text(encoding="utf-8") == locked.text(PARAMS)
+    assert (ROOT / locked.NAME).read_text(encoding="utf-8") == locked.text(ROOT, PARAMS)
 
 
 def test_dvc_yaml_is_that_of_every_project() -> None:

@@ -7,7 +7,8 @@
     │   └── Unproven          6   too few test rows to tell whether it is
     ├── ParamsError          10   params.yaml (or dvc.yaml) cannot be used
     │   ├── UnknownKey       11
-    │   └── WrongValue       12
+    │   ├── WrongValue       12
+    │   └── UserCodeFailed   13   code of a user's own that params.yaml names
     ├── DataError            20   the raw data cannot be used
     │   ├── MissingData      21
     │   ├── EmptyData        22
@@ -85,6 +86,10 @@ class UnknownKey(ParamsError):
 
 class WrongValue(ParamsError):
     exit_code = 12
+
+
+class UserCodeFailed(ParamsError):
+    exit_code = 13
 
 
 class DataError(LuodiError):

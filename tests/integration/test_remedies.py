@@ -1075,6 +1075,7 @@ USAGE = "a wrong use of the command line: the message says what to write"
 INNER = "never shown: a message that is shown takes it up"
 AIRFLOW = "takes Airflow a minute; tests/dags has it"
 YAML = "it names the line; tests/unit/test_yaml12.py has it"
+OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each"
 RACE = "a race: what failed is done again"
 WHY_NOT = {
     "git is told not to look at": "tests/integration/test_commits.py runs the command",
@@ -1087,7 +1088,11 @@ WHY_NOT = {
     "name a version, such as": USAGE,
     "give texts, or --input PATH, not both": USAGE,
     "classifies images: give --input": USAGE,
-    "unknown modality {modality}": INNER,
+    "unknown modality {name}": INNER,
+    "and there is no module {module}": OWN_CODE,
+    "which params.yaml names, fails": OWN_CODE,
+    "is not Python ({error})": OWN_CODE,
+    "names code in": OWN_CODE,
     "expected columns of {kind}, found": INNER,
     "is a word of YAML": "as one that cannot name a model",
     "{where} cannot be used": YAML,

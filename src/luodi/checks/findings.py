@@ -94,17 +94,19 @@ def shown(value: str | None, width: int) -> str:
 
 def _finding(one: dict[str, Any], measured: pa.Table, item: str) -> Finding:
     config, result = one["expectation_config"], one["result"]
-    places = _places(result, config["meta"]["flag"], measured)
+    meta = config.get("meta") or {}  # of an expectation that was not made by `suite.expect`: one of a user's own
+    places = _places(result, meta.get("flag"), measured)
     shown = examples(measured, places, item)
-    if beside := config["meta"].get("beside"):
+    if beside := meta.get("beside"):
         others = examples(measured, measured[beside].take(pa.array(places, pa.int64())), item)
         shown = tuple(replace(one, beside=other) for one, other in zip(shown, others, strict=True))
+    kind = config["type"].replace("_", " ")
     return Finding(
-        title=config["meta"]["title"],
+        title=meta.get("title", kind.capitalize()),
         severity=config["severity"],
         passed=one["success"],
-        expected=config["meta"]["expected"],
-        found=_found(result, config["meta"]["unit"]),
+        expected=meta.get("expected") or config.get("description") or kind,
+        found=_found(result, meta.get("unit", "")),
         examples=shown,
     )
 
@@ -120,7 +122,9 @@ def _found(result: dict[str, Any], unit: str) -> str:
         return "nothing to measure"
     if unit == "intensity":
         return f"{value:.3f}"
-    return percent(value) if unit == "share" else f"{value:,} {unit}"
+    if unit == "share":
+        return percent(value)
+    return f"{value:,} {unit}".strip() if isinstance(value, int | float) else shown(str(value), 200)
 
 
 def _missing_columns(result: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from luodi.checks.profile import Chart
 from luodi.checks.quarantine import Checked
+from luodi.config import user_code
 
 
 class Measures(Protocol):
@@ -42,8 +43,11 @@ def measures(name: str) -> Measures:
 
 
 def expectations(settings: Any) -> list[Any]:
-    """Return the expectations of a model; imports Great Expectations, which takes seconds."""
+    """Return the expectations of a model, a user's own last; imports Great Expectations, which takes seconds."""
     built: list[Any] = import_module(f"luodi.checks.{settings.modality}.expectations").build(settings)
+    for name in settings.validate_.expectations:
+        with user_code.running(name):
+            built += user_code.load(name)(settings)
     return built
 
 

@@ -18,7 +18,7 @@ def run_stage(stage: str, name: str) -> None:
     from importlib import import_module
 
     from luodi import config
-    from luodi.config import locked
+    from luodi.config import locked, user_code
     from luodi.project import fingerprints
     from luodi.project.paths import ModelPaths, find_root
 
@@ -27,6 +27,7 @@ def run_stage(stage: str, name: str) -> None:
     block = config.settings_of(params, name)
     fingerprints.require_current(paths.root, stage, block.modality)
     locked.require_current(paths.root, params, name)
+    user_code.importable(paths.root)
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere if progress.silent() else sys.stdout):
         import_module(f"luodi.stages.{stage}").run(block, paths)  # what it prints is progress: its results are files
 
@@ -34,12 +35,18 @@ def run_stage(stage: str, name: str) -> None:
 @app.command(epilog="Example: luodi settings")
 def settings() -> None:
     """Write params.lock: every setting in effect, of params.yaml and of the defaults."""
-    from luodi.config import locked
+    from luodi import config
+    from luodi.config import locked, user_code
     from luodi.project import fingerprints
-    from luodi.project.paths import find_root
+    from luodi.project.paths import PARAMS, find_root
 
     root = find_root()
     fingerprints.require_current(root, fingerprints.SETTINGS)
+    blocks = config.load(root / PARAMS).models.values()
+    if code := {file for block in blocks for file in user_code.files(block, root)}:
+        from luodi.scaffold import pipeline
+
+        pipeline.require_code(pipeline.read(root), sorted(code))
     locked.write(root)
 
 

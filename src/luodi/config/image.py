@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from luodi.config.shared import AnySettings, Positive, Preprocess, SettingsBase, Share, Training
+from luodi.config.user_code import ObjectName
 
 
 class ImageValidate(SettingsBase):
@@ -21,6 +22,7 @@ class ImageValidate(SettingsBase):
     min_intensity: Share = Field(0.05, description="mean over all images, 0 to 1")
     max_intensity: Share = Field(0.95, description="mean over all images, 0 to 1")
     max_quarantined_share: Share = Field(0.02, description="of all rows; more stops the run")
+    expectations: tuple[ObjectName, ...] = Field((), description="of your own, each MODULE:FUNCTION")
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
@@ -54,7 +56,9 @@ class ImageBaseline(SettingsBase):
 
 
 class ImageTrain(Training):
-    architecture: Literal["mlp", "cnn", "resnet"] = Field("cnn", description="see `luodi architectures`")
+    architecture: Literal["mlp", "cnn", "resnet"] | ObjectName = Field(
+        "cnn", description="see `luodi architectures`; or MODULE:FUNCTION of your own"
+    )
     filters: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
         (32, 64), description="channels of each convolution block (cnn) or stage of residual blocks (resnet)"
     )

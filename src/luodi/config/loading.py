@@ -19,6 +19,9 @@ ModelSettings = TextSettings | ImageSettings
 MODALITIES: dict[str, type[ModelSettings]] = {"text": TextSettings, "image": ImageSettings}
 
 
+OWN = "constrained-str"  # what pydantic calls `ObjectName` among the members of a union
+
+
 class Params(SettingsBase):
     models: dict[Name, Annotated[ModelSettings, Field(discriminator="modality")]]
 
@@ -98,12 +101,14 @@ def _as_json(raw: Any, where: str) -> str:
 
 def _first_error(error: ValidationError, where: str, text: str) -> ParamsError:
     # A misspelt key is also a missing one: the spelling is what helps.
-    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    loc: list[Any] = [part for part in first["loc"] if part != "[key]"]
+    errors = [one for one in error.errors() if OWN not in one["loc"][-1:]]
+    first = min(errors, key=lambda one: one["type"] != "extra_forbidden")
+    own = str((first["loc"] or ("",))[-1]).startswith("literal[")  # or the name of an object of one's own: a union
+    loc: list[Any] = [part for part in first["loc"][: -1 if own else None] if part != "[key]"]
     modality = loc.pop(2) if loc[:1] == ["models"] and len(loc) > 2 else None  # pydantic names the union's member
     place = ".".join(shown(part, 100) for part in loc) or "the whole file"
     where += f", line {yaml12.find(text, loc)[0]}" if text and loc else ""
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return _modality_error(first["input"], where, place, more)
     if first["type"] == "extra_forbidden":
@@ -111,7 +116,8 @@ def _first_error(error: ValidationError, where: str, text: str) -> ParamsError:
         return UnknownKey(f"{where}: unknown key {place}{_suggest(loc[-1], known)}{more}")
     if first["type"] == "missing":
         return WrongValue(f"{where}: {place} is missing{more}")
-    found = f", found {reprlib.repr(first['input'])}" if not isinstance(first["input"], dict) else ""
+    found = ", or MODULE:OBJECT of your own" if own else ""
+    found += f", found {reprlib.repr(first['input'])}" if not isinstance(first["input"], dict) else ""
     near = ""
     if first["type"] == "literal_error":
         near = _near(str(first["input"]), re.findall(r"'([^']*)'", first["ctx"]["expected"]))

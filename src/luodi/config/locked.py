@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from luodi import yaml12
-from luodi.config.loading import Params, load, settings_of
+from luodi.config import user_code
+from luodi.config.loading import ModelSettings, Params, load, settings_of
 from luodi.errors import StaleProject
 from luodi.files import write_text
 
@@ -16,19 +17,32 @@ NAME = "params.lock"
 HEAD = "# Every setting in effect, written from params.yaml by `luodi settings` and `dvc repro`. Commit it.\n"
 
 
-def effective(params: Params) -> dict[str, Any]:
-    """Return what params.lock holds: {"models": {name: every setting}}, as JSON has them."""
-    return {"models": {name: block.model_dump(mode="json", by_alias=True) for name, block in params.models.items()}}
+def effective(root: Path, params: Params) -> dict[str, Any]:
+    """Return what params.lock holds: {"models": {name: every setting}}, as JSON has them.
+
+    Where a part of a block names code of a user's own, "code" holds its digests, see `user_code`.
+
+    Raises:
+        ParamsError: There is no such code.
+    """
+    return {"models": {name: _effective(root, block) for name, block in params.models.items()}}
 
 
-def text(params: Params) -> str:
-    """Return the content of params.lock."""
-    return HEAD + yaml12.dump(effective(params))
+def _effective(root: Path, block: ModelSettings) -> dict[str, Any]:
+    found = block.model_dump(mode="json", by_alias=True)
+    for part, code in user_code.digests(block, root).items():
+        found[part]["code"] = code
+    return found
+
+
+def text(root: Path, params: Params) -> str:
+    """Return the content of params.lock. Raises as `effective` does."""
+    return HEAD + yaml12.dump(effective(root, params))
 
 
 def write(root: Path) -> None:
     """Write params.lock unless it holds the settings in effect already. Raises as `load` does."""
-    path, fresh = root / NAME, text(load(root / "params.yaml"))
+    path, fresh = root / NAME, text(root, load(root / "params.yaml"))
     if not path.exists() or path.read_bytes() != fresh.encode():
         write_text(path, fresh)
 
@@ -36,7 +50,7 @@ def write(root: Path) -> None:
 def require_current(root: Path, params: Params, model: str) -> None:
     """Raise StaleProject unless params.lock holds the settings of `model` in effect: DVC would record others."""
     settings_of(params, model)
-    expected = yaml12.parse(text(params), strict=False)["models"][model]
+    expected = yaml12.parse(text(root, params), strict=False)["models"][model]
     if _held(root / NAME, model) != expected:
         raise StaleProject(
             f"{NAME} does not hold the settings of {model} that params.yaml and the defaults give: run `dvc repro`, or "

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from luodi.config.shared import AnySettings, Line, Positive, Preprocess, SettingsBase, Share, Training
+from luodi.config.user_code import ObjectName
 
 
 class TextValidate(SettingsBase):
@@ -16,6 +17,7 @@ class TextValidate(SettingsBase):
     min_class_share: Share = Field(0.001, description="of all rows that each class has")
     min_chinese_share: Share = Field(0.0, description="of the letters, over all rows")
     max_quarantined_share: Share = Field(0.02, description="of all rows; more stops the run")
+    expectations: tuple[ObjectName, ...] = Field((), description="of your own, each MODULE:FUNCTION")
 
     @model_validator(mode="after")
     def _lengths_in_order(self) -> Self:
@@ -53,7 +55,9 @@ class TextBaseline(SettingsBase):
 
 
 class TextTrain(Training):
-    architecture: Literal["mlp", "cnn", "cnn_lstm", "ngram"] = Field("ngram", description="see `luodi architectures`")
+    architecture: Literal["mlp", "cnn", "cnn_lstm", "ngram"] | ObjectName = Field(
+        "ngram", description="see `luodi architectures`; or MODULE:FUNCTION of your own"
+    )
     embedding: Positive = Field(
         2, description="dimensions of an embedded character, word or n-gram; 2 to 4 for ngram, 64 for cnn_lstm"
     )
@@ -77,7 +81,7 @@ class TextSettings(AnySettings):
 
     @model_validator(mode="after")
     def _order_kept(self) -> Self:
-        if self.preprocess.tokenizer == "ngram" and self.train.architecture not in ("mlp", "ngram"):
+        if self.preprocess.tokenizer == "ngram" and self.train.architecture in ("cnn", "cnn_lstm"):
             raise ValueError(
                 f"{self.train.architecture} reads tokens in their order, which tokenizer ngram drops: "
                 "set preprocess.tokenizer to char or word"

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from luodi.config import user_code
+
 if TYPE_CHECKING:
     import keras
 
@@ -63,8 +65,17 @@ ARCHITECTURES = (
 
 
 def find(modality: str, name: str) -> Architecture:
-    """Return the architecture `name` of `modality`; params.yaml, once read, names no other."""
+    """Return the architecture `name` of `modality`; params.yaml, once read, names no other, or one of a user's own."""
     return next(one for one in ARCHITECTURES if (one.modality, one.name) == (modality, name))
+
+
+def _build(modality: str, train: Any, encoder: "Encoder") -> "keras.Model":
+    name = train.architecture
+    if ":" not in name:
+        return find(modality, name).build(train, encoder)
+    with user_code.running(name):
+        own: keras.Model = user_code.load(name)(train, encoder)
+    return own
 
 
 def build(settings: "ModelSettings", encoder: "Encoder") -> "keras.Model":
@@ -74,12 +85,12 @@ def build(settings: "ModelSettings", encoder: "Encoder") -> "keras.Model":
         A model from "x", [batch, ...] of the encoder's shape and dtype, to "probabilities", float32
         [batch, classes] with rows that sum to 1. The softmax stays float32 whatever the precision.
     """
-    return find(settings.modality, settings.train.architecture).build(settings.train, encoder)
+    return _build(settings.modality, settings.train, encoder)
 
 
 def as_float32(model: "keras.Model", settings: "ModelSettings", encoder: "Encoder") -> "keras.Model":
     """Return an uncompiled float32 model with the weights of `model`: what is saved and exported."""
     train = settings.train.model_copy(update={"precision": "float32"})
-    copy = find(settings.modality, train.architecture).build(train, encoder)
+    copy = _build(settings.modality, train, encoder)
     copy.set_weights(model.get_weights())
     return copy

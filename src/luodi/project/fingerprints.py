@@ -6,14 +6,13 @@ decide its bytes. Not counted is what cannot change what a stage writes for anot
 """
 
 import ast
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from luodi import __version__, yaml12
+from luodi import __version__, syntax, yaml12
 from luodi.config import MODALITIES
 from luodi.errors import StaleProject
 from luodi.files import write_text
@@ -36,6 +35,7 @@ DOORS = {
 UNCOUNTED = (
     "luodi.config",  # its values stand in params.lock
     "luodi.yaml12",  # reads them
+    "luodi.syntax",
     "luodi.report",  # pages: no stage reads one
     "luodi.errors",
     "luodi.system",
@@ -129,7 +129,7 @@ def closure(module: str, modality: str) -> list[str]:
     """Return the counted modules that `module` imports, directly or not, and itself; of the modalities only one."""
     others = MODALITIES.keys() - {modality}
     seen: set[str] = set()
-    queue = {module, *(one for one in _parents(module) if not _uncounted(one))}
+    queue = {module, *(one for one in syntax.parents(module) if not _uncounted(one))}
     while queue:
         name = queue.pop()
         seen.add(name)
@@ -166,26 +166,7 @@ def _tree(name: str) -> ast.Module:
 @cache
 def imports(name: str) -> frozenset[str]:
     """Names that the code of a module imports when it runs, wherever the import stands."""
-    tree = _tree(name)
-    idle = {id(node) for block in ast.walk(tree) if _for_types(block) for node in ast.walk(block)}
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if id(node) in idle:
-            continue
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(found | {parent for one in found for parent in _parents(one)})
-
-
-def _parents(name: str) -> Iterator[str]:
-    while name := name.rpartition(".")[0]:
-        yield name
-
-
-def _for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    return syntax.imports(_tree(name))
 
 
 def _versions(modules: list[str]) -> dict[str, str]:
@@ -195,36 +176,7 @@ def _versions(modules: list[str]) -> dict[str, str]:
 
 
 def _digest(modules: list[str]) -> str:
-    content = "\n".join(line for name in sorted(modules) for line in (name, *plain(_tree(name))))
-    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def plain(node: Any) -> Iterator[str]:
-    """A syntax tree as lines that are the same whatever the comments, docstrings, layout, and version of Python."""
-    if isinstance(node, ast.AST):
-        yield type(node).__name__
-        for field, value in ast.iter_fields(node):
-            if field in ("ctx", "kind", "type_comment", "type_params", "type_ignores") or value is None or value == []:
-                continue
-            yield f".{field}"
-            yield from plain(_without_docstrings(value) if field == "body" else value)
-        yield "/"
-    elif isinstance(node, list):
-        for one in node:
-            yield from plain(one)
-    else:
-        yield repr(node)
-
-
-def _without_docstrings(body: Any) -> Any:
-    """Statements without texts that stand alone: docstrings, and what describes a name above it."""
-    if not isinstance(body, list):
-        return body  # of a lambda, or of a conditional expression
-    return [
-        one
-        for one in body
-        if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str))
-    ]
+    return syntax.digest({name: _tree(name) for name in modules})
 
 
 def differences(recorded: Any, running: Mapping[str, str]) -> str:

@@ -12,11 +12,12 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from luodi import yaml12
-from luodi.errors import ParamsError
+from luodi.errors import ParamsError, StaleProject
 from luodi.terminal import shown
 
 TEMPLATES = files("luodi.scaffold") / "templates"
 PLACEHOLDER = "MODEL"
+SETTINGS = "settings"
 LOCKS = {"luodi.lock", "params.lock"}
 OLDER_HEAD = """\
 # The graph, once for every model in params.yaml. Each stage's deps name the package files it imports, so that
@@ -73,8 +74,11 @@ def template() -> str:
     return (TEMPLATES / "pipeline.yaml").read_text(encoding="utf-8")
 
 
-def updated(text: str, models: Iterable[str]) -> str:
+def updated(text: str, models: Iterable[str], code: Iterable[str] = ()) -> str:
     """Return a project's dvc.yaml with luodi's stages as this luodi has them, and plots of `models`.
+
+    Args:
+        code: Files of the user's own that settings name: the stage `settings` depends on them.
 
     Raises:
         ParamsError: It is no graph.
@@ -91,8 +95,21 @@ def updated(text: str, models: Iterable[str]) -> str:
             _update(stages[name].get("do", stages[name]), body.get("do", body))
         else:
             stages.insert(place, name, body)
+    deps = stages[SETTINGS]["deps"]
+    deps += [file for file in code if file not in deps]
     _add_plots(document, list(models))
     return dump(document)
+
+
+def require_code(text: str, code: Iterable[str]) -> None:
+    """Raise StaleProject unless the stage `settings` depends on `code`: a change of it would go unnoticed."""
+    stages = load(text, "dvc.yaml").get("stages") or {}
+    deps = (stages.get(SETTINGS) or {}).get("deps") or ()
+    if missing := [file for file in code if file not in deps]:
+        raise StaleProject(
+            f"params.yaml names code in {', '.join(missing)}, on which the stage {SETTINGS} of dvc.yaml does not "
+            "depend: run `luodi upgrade`, which writes it there"
+        )
 
 
 def without(text: str, model: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from luodi import config, yaml12
-from luodi.config import locked
+from luodi.config import locked, user_code
 from luodi.errors import StaleProject
 from luodi.files import write_text
 from luodi.project import fingerprints, graph
@@ -42,8 +42,9 @@ def upgrade(root: Path) -> Upgrade:
     """
     params = config.load(root / PARAMS)
     path, before = root / GRAPH, pipeline.read(root)
-    after = pipeline.updated(before, params.models)
-    code, settings = _held(root), _settings(root)
+    code = {file for block in params.models.values() for file in user_code.files(block, root)}
+    after = pipeline.updated(before, params.models, sorted(code))
+    stages, settings = _held(root), _settings(root)
     write_text(path, after)
     locked.write(root)
     fingerprints.write(root)
@@ -51,7 +52,7 @@ def upgrade(root: Path) -> Upgrade:
     for folder in removed:
         shutil.rmtree(folder)
     diff = difflib.unified_diff(before.splitlines(), after.splitlines(), GRAPH, GRAPH, lineterm="")
-    return Upgrade(list(diff), removed, _reruns(root, params, code, settings))
+    return Upgrade(list(diff), removed, _reruns(root, params, stages, settings))
 
 
 def _is_copy(root: Path) -> bool:
@@ -79,7 +80,7 @@ def _settings(root: Path) -> Mapping[str, Any]:
 def _reruns(root: Path, params: config.Params, code: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
     """Which stages run again: those whose code, libraries or settings changed, and those that read what they write."""
     running, found = fingerprints.everything()["stages"], dict[str, str]()
-    fresh = locked.effective(params)
+    fresh = locked.effective(root, params)
     for model, block in params.models.items():
         stages = graph.stages(root / GRAPH, model, block.modality)
         edges, why = graph.edges(stages), dict[str, str]()

@@ -78,7 +78,7 @@ def test_the_block_goes_and_every_other_byte_stays(before: str, after: str, root
     write(root, before)
     removing.retire(root, "a", QUIET, data=False)
     assert params(root) == after
-    assert (root / "params.lock").read_text() == locked.text(config.load(root / "params.yaml"))
+    assert (root / "params.lock").read_text() == locked.text(root, config.load(root / "params.yaml"))
 
 
 def test_a_model_can_be_added_where_the_last_one_went() -> None:
@@ -101,7 +101,7 @@ def test_the_key_changes_and_every_other_byte_stays(before: str, after: str, roo
     write(root, before)
     removing.rename(root, "a", "new-name", QUIET)
     assert params(root) == after
-    assert (root / "params.lock").read_text() == locked.text(config.load(root / "params.yaml"))
+    assert (root / "params.lock").read_text() == locked.text(root, config.load(root / "params.yaml"))
 
 
 FLOW = "models: {a: {modality: text, labels: [x, y]}, b: {modality: text, labels: [x, y]}}\n"

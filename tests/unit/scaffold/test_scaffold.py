@@ -163,7 +163,7 @@ def test_a_new_project_holds_no_source(tmp_path: Path) -> None:
         "luodi.lock",
     }
     assert upgrade.upgrade(root).diff == []
-    assert locked.text(locked.load(root / "params.yaml")) == (root / "params.lock").read_text(encoding="utf-8")
+    assert locked.text(root, locked.load(root / "params.yaml")) == (root / "params.lock").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "luodi.lock", "dags/retrain.py"])

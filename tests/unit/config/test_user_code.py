@@ -1,0 +1,166 @@
+"""Networks and expectations of a user's own: found, run, counted as settings, and named where they fail."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from luodi import config
+from luodi.cli import app
+from luodi.config import locked, user_code
+from luodi.errors import ParamsError, StaleProject, UserCodeFailed, WrongValue
+from luodi.project.paths import ModelPaths
+from luodi.scaffold import init, pipeline
+from luodi.scaffold.upgrade import upgrade
+from luodi.stages import validate
+from luodi.system.processes import Runner
+
+NETS = '''
+"""Networks of our own."""
+import keras
+from width import WIDTH
+
+
+def wide(settings, encoder):
+    x = keras.Input(encoder.shape, dtype=encoder.dtype, name="x")
+    flat = keras.layers.Dense(WIDTH)(keras.ops.cast(x, "float32"))
+    return keras.Model(x, keras.layers.Dense(len(encoder.labels), activation="softmax", name="probabilities")(flat))
+
+
+def broken(settings, encoder):
+    raise ValueError("no such width")
+'''
+CHECKS = """
+from great_expectations import expectations as gx
+from luodi.checks.suite import WARNING, never
+
+
+def ours(settings):
+    return [
+        gx.ExpectColumnValuesToNotMatchRegex(column="text", regex="http", severity="critical", description="no links"),
+        never(WARNING, "No text is blank", "every text shows a character", "text is blank"),
+    ]
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project with a model, and modules of its own that nothing names yet."""
+    folder = tmp_path / "project"
+    init.init(folder, Runner(lambda line: None))
+    (folder / "nets.py").write_text(NETS)
+    (folder / "width.py").write_text("WIDTH = 7\n")
+    (folder / "ourchecks.py").write_text(CHECKS)
+    (folder / "data" / "hotels").mkdir(parents=True)
+    texts = [f"text number {number}" for number in range(200)]
+    table = pa.table({"text": texts, "label": ["a", "b"] * 100, "source": ["us"] * 200})
+    pq.write_table(table, folder / "data" / "hotels" / "part.parquet")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield folder
+    for name in ("nets", "width", "ourchecks"):
+        sys.modules.pop(name, None)
+
+
+def write(root: Path, **parts: object) -> config.ModelSettings:
+    block = {"modality": "text", "labels": ["a", "b"], **parts}
+    (root / "params.yaml").write_text(yaml.safe_dump({"models": {"hotels": block}}))
+    return config.load(root / "params.yaml").models["hotels"]
+
+
+def code(root: Path) -> object:
+    """What params.lock would hold of the code that train names."""
+    return locked.effective(root, config.load(root / "params.yaml"))["models"]["hotels"]["train"].get("code")
+
+
+def test_a_change_of_the_code_is_a_change_of_the_settings_and_a_comment_is_none(root: Path) -> None:
+    write(root)
+    assert code(root) is None
+    write(root, train={"architecture": "nets:wide"})
+    first = code(root)
+    assert list(first) == ["nets:wide"]  # type: ignore[call-overload]
+    (root / "nets.py").write_text(NETS.replace("Networks of our own", "Ours") + "# a comment\n")
+    assert code(root) == first
+    (root / "width.py").write_text("WIDTH = 8\n")  # what it imports counts too
+    assert code(root) != first
+
+
+def test_the_stage_settings_depends_on_the_files(root: Path) -> None:
+    """Or `dvc repro` would not notice that they changed."""
+    write(root, train={"architecture": "nets:wide"}, validate={"expectations": ["ourchecks:ours"]})
+    done = CliRunner().invoke(app, ["settings"])
+    assert isinstance(done.exception, StaleProject)
+    assert "names code in nets.py, ourchecks.py, width.py" in str(done.exception)
+    upgrade(root)
+    assert pipeline.load(pipeline.read(root), "dvc.yaml")["stages"]["settings"]["deps"] == [
+        "params.yaml", "nets.py", "ourchecks.py", "width.py",
+    ]  # fmt: skip
+    assert CliRunner().invoke(app, ["settings"]).exit_code == 0
+    upgrade(root)  # once is enough
+    assert pipeline.read(root).count("width.py") == 1
+
+
+def test_the_own_network_is_built_and_its_failure_names_the_line(root: Path) -> None:
+    from luodi.data import modality
+    from luodi.nets import catalogue
+
+    user_code.importable(root)
+    block = write(root, train={"architecture": "nets:wide"})
+    encoder = modality.of("text").read_encoder(
+        {"labels": ["a", "b"], "tokenizer": "ngram", "max_length": 3, "buckets": 8, "stop_words": [], "vocabulary": []}
+    )
+    model = catalogue.build(block, encoder)
+    assert 7 in [getattr(layer, "units", None) for layer in model.layers]
+    assert catalogue.as_float32(model, block, encoder).count_params() == model.count_params()
+    block = write(root, train={"architecture": "nets:broken"})
+    with pytest.raises(UserCodeFailed, match=r"nets:broken.* fails \(nets.py, line 14\): ValueError: no such width"):
+        catalogue.build(block, encoder)
+
+
+def test_own_expectations_are_run_and_shown_with_the_rest(root: Path) -> None:
+    user_code.importable(root)
+    block = write(root, validate={"expectations": ["ourchecks:ours"], "min_rows": 10})
+    paths = ModelPaths(root, "hotels")
+    validate.run(block, paths)
+    page = paths.validation_report.read_text(encoding="utf-8")
+    assert "no links" in page
+    shard = root / "data" / "hotels" / "part.parquet"
+    rows = pq.read_table(shard)
+    bad = pa.table({"text": ["see http://example.org"], "label": ["a"], "source": ["us"]})
+    pq.write_table(pa.concat_tables([rows, bad]), shard)
+    with pytest.raises(Exception, match="expected no links; found 1 row"):
+        validate.run(block, paths)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("nowhere:net", ParamsError, r"there is no module nowhere: expected nowhere\.py in .*; correct the name"),
+        ("sys:path", ParamsError, "there is no module sys"),
+        ("crooked:net", ParamsError, r"crooked\.py is not Python"),
+        ("width:", WrongValue, "should match pattern|Input should be"),
+        ("cnnn", WrongValue, "did you mean 'cnn'"),
+    ],
+)
+def test_a_wrong_name_is_refused(root: Path, name: str, error: type[Exception], message: str) -> None:
+    (root / "crooked.py").write_text("def net(:\n")
+    with pytest.raises(error, match=message):
+        write(root, train={"architecture": name})
+        locked.write(root)
+
+
+def test_an_object_that_is_not_there_is_named(root: Path) -> None:
+    user_code.importable(root)
+    with pytest.raises(UserCodeFailed, match=r"nets:tall, which params.yaml names, fails.*has no attribute 'tall'"):
+        user_code.load("nets:tall")
+
+
+def test_an_installed_package_counts_by_its_own_files(root: Path) -> None:
+    write(root, train={"architecture": "yaml.nodes:Node"})
+    assert code(root)
+    assert user_code.files(config.load(root / "params.yaml").models["hotels"], root) == set()
