@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -100,9 +101,17 @@ def run_dag(root: Path, origin: Origin, commit: str, model: str, log: Path) -> M
     arguments = [str(root), model, commit, str(log), str(result), str(time.monotonic())]
     command = [*dies_too("KILL"), sys.executable, "-m", "luodi.airflow.local_run", *arguments]
     to = subprocess.DEVNULL if progress.silent() else None  # it asks for approval on standard error
-    with Heartbeat("starting Airflow", unless=lambda: in_use(log)):  # from when on the process there tells it
-        _migrate(origin, variables, log)
-        failed = subprocess.run(command, env=variables, check=False, stdout=to).returncode
+    with Heartbeat("starting Airflow", unless=lambda: in_use(log)), ExitStack() as turn:  # then the process tells it
+        turn.enter_context(_turn(origin))
+        process = subprocess.Popen(command, env=variables, stdout=to)  # imports Airflow, and waits for its own turn
+        try:
+            _migrate(origin, variables, log)
+            turn.close()
+            failed = process.wait()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
     if failed:
         raise _failed(StageFailed, f"retrain_{model} failed", log)
     outcome: Mapping[str, Any] = read_json(result)
@@ -110,8 +119,9 @@ def run_dag(root: Path, origin: Origin, commit: str, model: str, log: Path) -> M
     return outcome
 
 
-def _migrate(origin: Origin, variables: Mapping[str, str], log: Path) -> None:
-    """Make Airflow's settings and database, or bring the database up to date; one process at a time."""
+@contextmanager
+def _turn(origin: Origin) -> Iterator[None]:
+    """Work on Airflow's folder while no other process does, see `luodi.airflow.local.alone`; its settings are there."""
     home = origin.home / "airflow"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / "migrating").open("w") as guard:
@@ -119,10 +129,16 @@ def _migrate(origin: Origin, variables: Mapping[str, str], log: Path) -> None:
         if not (home / "airflow.cfg").exists():
             keys = (base64.urlsafe_b64encode(os.urandom(32)).decode() for _ in range(3))
             write_text(home / "airflow.cfg", SETTINGS.format(*keys))
-        if variables[DATABASE] == _sqlite(home / "airflow.db"):
-            _migrate_embedded(home / "airflow.db", variables, log)
-        else:
-            _airflow(["airflow", "db", "migrate"], variables, log)
+        yield
+
+
+def _migrate(origin: Origin, variables: Mapping[str, str], log: Path) -> None:
+    """Make Airflow's database, or bring it up to date; it has to be one's turn."""
+    database = origin.home / "airflow" / "airflow.db"
+    if variables[DATABASE] == _sqlite(database):
+        _migrate_embedded(database, variables, log)
+    else:
+        _airflow(["airflow", "db", "migrate"], variables, log)
 
 
 def _migrate_embedded(database: Path, variables: Mapping[str, str], log: Path) -> None:
@@ -179,7 +195,8 @@ def stand(root: Path, origin: Origin, port: int) -> None:
     progress.tell(f"starting Airflow (log: {log})")
     began = time.monotonic()
     with Heartbeat("starting Airflow"):
-        _migrate(origin, variables, log)
+        with _turn(origin):
+            _migrate(origin, variables, log)
         next_runs = _load_dags(variables, log)
     parts: dict[str, subprocess.Popen[bytes]] = {}
     try:

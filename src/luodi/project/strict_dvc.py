@@ -3,6 +3,9 @@
 An SSH remote whose host key is not known is refused, as ssh itself refuses it in a script: sshfs, on which DVC's SSH
 remotes stand, accepts any. And the files of a cache that only this user may enter are for this user alone.
 
+Several commands stand between semicolons: `repro train@reviews ; push train@reviews`. Each needs the one before it to
+have gone well, and DVC is imported once, which takes as long as a small command.
+
 This file is run by its path, from the installed luodi, whatever code a clone holds.
 """
 
@@ -44,4 +47,9 @@ if __name__ == "__main__":
 
     check_host_keys()
     keep_private()
-    sys.exit(main())
+    code, arguments = 0, sys.argv[1:]
+    while arguments and not code:
+        end = arguments.index(";") if ";" in arguments else len(arguments)
+        code = main(arguments[:end])
+        arguments = arguments[end + 1 :]
+    sys.exit(code)

@@ -204,11 +204,15 @@ class Workspace:
         """
         locked.write(self.root)  # the commit may have another params.yaml than the one that it was last written from
         self._show_what_changed(stage)
-        self.dvc("repro", "--single-item", "--pull", "--allow-missing", stage, stream=True)
+        repro, push = ("repro", "--single-item", "--pull", "--allow-missing", stage), ("push", "--quiet", stage)
+        if _umask(self.origin, self.origin.remote, *push) == -1:
+            self.dvc(*repro, ";", *push, stream=True)
+        else:  # what is pushed is for others to read, what is made here is not
+            self.dvc(*repro, stream=True)
+            self.dvc(*push)
         entry = locks.read(self.lock).get(stage)
         if entry is None:
             raise ArtifactError(f"dvc repro left no entry for {stage} in dvc.lock")
-        self.dvc("push", stage)
         return {stage: entry}
 
     def _show_what_changed(self, stage: str) -> None:
