@@ -1,6 +1,7 @@
 """The training loop: compile, fit with early stopping, tell each epoch, refuse a loss that is not finite."""
 
 import math
+import os
 import sys
 import time
 from typing import Any
@@ -29,11 +30,16 @@ def make_deterministic(seed: int) -> None:
     elif keras.backend.backend() == "torch":
         import torch  # type: ignore[import-not-found, unused-ignore]
 
-        torch.use_deterministic_algorithms(True)
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what CUDA's products need for it
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def device() -> str:
     """Return "gpu" if the backend sees one, else "cpu"."""
+    if keras.backend.backend() == "torch":  # for which Keras cannot list devices
+        import torch  # type: ignore[import-not-found, unused-ignore]
+
+        return "gpu" if torch.cuda.is_available() else "cpu"
     return "gpu" if keras.distribution.list_devices("gpu") else "cpu"
 
 

@@ -14,6 +14,7 @@ def build(settings: TextTrain, encoder: Encoder) -> keras.Model:
     LSTM's dropout of its inputs.
     """
     dtype = settings.precision
+    cudnn = False if dtype == "mixed_bfloat16" else "auto"  # which knows no bfloat16: JAX ends with an error
     return keras.Sequential(
         [
             keras.Input(encoder.shape, dtype="int32", name="x"),
@@ -28,7 +29,7 @@ def build(settings: TextTrain, encoder: Encoder) -> keras.Model:
                 name="convolution",
             ),
             layers.MaxPooling1D(settings.pool, padding="same", dtype=dtype, name="pooling"),
-            layers.LSTM(settings.units, dropout=settings.dropout, dtype=dtype, name="lstm"),
+            layers.LSTM(settings.units, dropout=settings.dropout, dtype=dtype, use_cudnn=cudnn, name="lstm"),
             layers.Dense(len(encoder.labels), "softmax", dtype="float32", name="probabilities"),
         ]
     )
