@@ -192,6 +192,7 @@ def _challenger(checkout: Path, cache: Path, model: str, name: str) -> dict[str,
     write_json(paths.validation_summary, {"rows": 210, "clean": 200, "quarantined": 10, "duplicates": 0})
     write_json(paths.preprocess_summary, {"rows": SPLITS, "sources": {"shop": sum(SPLITS.values())}})
     np.save(paths.baseline_scores, np.full((SPLITS["test"], 2), 0.5, np.float32), allow_pickle=False)
+    write_json(paths.choice, {"chosen": "linear", "metric": "accuracy", "validation": {}})
     with contextlib.redirect_stdout(io.StringIO()):
         evaluate.run(config.settings_of(config.load(paths.params), model), paths)
     paths.evaluation_report.write_text(f"The report of {name}.\n")

@@ -22,9 +22,13 @@ CELL = 300  # characters of a value in a table
 
 
 def show_result(result: Mapping[str, Any], reports: Path) -> None:
-    """Print what a run ended with: metrics, verdict, version, reports."""
+    """Print what a run ended with: metrics, which model it is, verdict, version, reports."""
+    from luodi.scoring import choice
+
     show_metrics(part(result, "metrics"))
     table = Table(show_header=False, box=None)
+    if chosen := part(result, "metrics", "choice"):
+        _row(table, "model", choice.sentence(chosen))
     _row(table, "verdict", result["verdict"])
     for reason in result["reasons"]:
         _row(table, "", reason)

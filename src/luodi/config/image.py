@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from luodi.config.shared import AnySettings, Positive, Preprocess, SettingsBase, Share, Training
+from luodi.config.shared import AnySettings, Positive, Preprocess, SettingsBase, Share, Strengths, Training
 from luodi.config.user_code import ObjectName
 
 
@@ -52,11 +52,11 @@ class ImagePreprocess(Preprocess):
 
 
 class ImageBaseline(SettingsBase):
-    regularization: Annotated[float, Field(gt=0)] = Field(1.0, description="C of the logistic regression")
+    regularization: Strengths = Field((0.01, 0.1, 1.0), description="values of C tried; validation rows choose")
 
 
 class ImageTrain(Training):
-    architecture: Literal["mlp", "cnn", "resnet"] | ObjectName = Field(
+    architecture: Literal["mlp", "cnn", "resnet", "linear"] | ObjectName = Field(
         "cnn", description="see `luodi architectures`; or MODULE:FUNCTION of your own"
     )
     filters: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(

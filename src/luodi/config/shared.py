@@ -3,12 +3,26 @@
 Every setting has its default and its description here, and nowhere else: `luodi params` and docs/params.md read them.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
+
+
+def _several(value: Any) -> Any:
+    """One number is a list of one. A tuple, for a list is none to strict settings."""
+    if isinstance(value, int | float):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+Strengths = Annotated[
+    tuple[Annotated[float, Field(gt=0)], ...],
+    Field(min_length=1, max_length=10),
+    BeforeValidator(_several),
+]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from luodi.config.shared import AnySettings, Line, Positive, Preprocess, SettingsBase, Share, Training
+from luodi.config.shared import AnySettings, Line, Positive, Preprocess, SettingsBase, Share, Strengths, Training
 from luodi.config.user_code import ObjectName
 
 
@@ -35,6 +35,7 @@ class TextAugment(SettingsBase):
 
 class TextPreprocess(Preprocess):
     tokenizer: Literal["char", "word", "ngram"] = Field("ngram", description="ngram: a bag, for mlp and ngram alone")
+    words: bool = Field(False, description="words and pairs of them too, of scripts that put spaces between (ngram)")
     max_length: Positive = Field(200, description="characters (or words) kept of a text")
     vocabulary: Positive = Field(6000, description="most frequent characters or words kept (char, word)")
     buckets: Positive = Field(2**20, description="hash buckets (ngram)")
@@ -43,19 +44,12 @@ class TextPreprocess(Preprocess):
 
 
 class TextBaseline(SettingsBase):
-    ngrams: tuple[Positive, Positive] = Field((1, 3), description="characters of the shortest and longest n-gram")
-    max_features: Positive = Field(200_000, description="n-grams kept")
-    regularization: Annotated[float, Field(gt=0)] = Field(4.0, description="C of the logistic regression")
-
-    @model_validator(mode="after")
-    def _ngrams_in_order(self) -> Self:
-        if self.ngrams[0] > self.ngrams[1]:
-            raise ValueError(f"ngrams must be [shortest, longest], found {list(self.ngrams)}")
-        return self
+    max_features: Positive = Field(500_000, description="n-grams and words kept, the most frequent")
+    regularization: Strengths = Field((0.5, 1.0, 2.0), description="values of C tried; validation rows choose")
 
 
 class TextTrain(Training):
-    architecture: Literal["mlp", "cnn", "cnn_lstm", "ngram"] | ObjectName = Field(
+    architecture: Literal["mlp", "cnn", "cnn_lstm", "ngram", "linear"] | ObjectName = Field(
         "ngram", description="see `luodi architectures`; or MODULE:FUNCTION of your own"
     )
     embedding: Positive = Field(

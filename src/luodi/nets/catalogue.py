@@ -1,4 +1,4 @@
-"""The one list of architectures. Read without Keras: only building one imports it."""
+"""The one list of architectures. Read without Keras: only building a network imports it."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -31,7 +31,11 @@ class Architecture:
         return model
 
 
+LINEAR = "linear"
+"""No network: the model of stage baseline, which `luodi.linear` fits."""
+
 ARCHITECTURES = (
+    Architecture("text", LINEAR, (), "The linear baseline alone: TF-IDF and a support vector machine, in seconds"),
     Architecture("text", "ngram", ("embedding", "dropout"), "A bag of hashed character n-grams: quick and strong"),
     Architecture(
         "text", "mlp", ("embedding", "units", "activation", "dropout"), "A bag of embeddings and one hidden layer"
@@ -48,6 +52,7 @@ ARCHITECTURES = (
         ("embedding", "filters", "kernel", "pool", "units", "activation", "dropout"),
         "A convolution, max pooling and an LSTM",
     ),
+    Architecture("image", LINEAR, (), "The linear baseline alone: logistic regression on pixels"),
     Architecture("image", "mlp", ("units", "activation", "dropout"), "All pixels into one hidden layer"),
     Architecture(
         "image",

@@ -7,14 +7,18 @@ import time
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
 
 from luodi import terminal
 from luodi.config import Training
 from luodi.errors import LuodiError
 from luodi.nets.batches import Batches
+from luodi.nets.history import COLUMNS
 from luodi.nets.metrics import MacroRecall
+from luodi.scoring import temperature
 
-COLUMNS = ("epoch", "loss", "accuracy", "recall", "val_loss", "val_accuracy", "val_recall")
 MOMENTUM = 0.9
 SAFE = 0.001  # a learning rate that few diverge at
 SECONDS_BETWEEN_UPDATES = 0.2
@@ -83,10 +87,17 @@ def fit(model: keras.Model, settings: Training, train: Batches, validation: Batc
     return [dict(zip(COLUMNS, (epoch, *row), strict=True)) for epoch, row in enumerate(values, 1)]
 
 
-def as_csv(history: list[dict[str, float]]) -> str:
-    """The rows of `fit` as CSV, a line an epoch."""
-    lines = [",".join([str(row["epoch"]), *(f"{row[column]:.6f}" for column in COLUMNS[1:])]) for row in history]
-    return "\n".join([",".join(COLUMNS), *lines]) + "\n"
+def calibrate(model: keras.Model, validation: Batches) -> tuple[keras.Model, NDArray[np.float32]]:
+    """Return `model`, float32, as sure as the validation rows warrant, and what it says of them [rows, classes].
+
+    The temperature comes behind the last layer, which in a network of a user's own may be any.
+    """
+    least = float(np.finfo(np.float32).tiny)
+    logits = np.log(np.maximum(model.predict(validation, verbose=0), least))
+    factor = temperature.scale(logits, validation.y)
+    scaled = ops.multiply(ops.log(ops.maximum(model.outputs[0], least)), factor)
+    calibrated = keras.Model(model.inputs[0], keras.layers.Softmax(dtype="float32", name="calibrated")(scaled))
+    return calibrated, calibrated.predict(validation, verbose=0)
 
 
 class RequireFinite(keras.callbacks.Callback):

@@ -29,6 +29,7 @@ DOORS = {
     "luodi.data.modality": "luodi.data",
     "luodi.checks.modality": "luodi.checks",
     "luodi.nets.catalogue": "luodi.nets",
+    "luodi.linear": "luodi.linear",
 }
 """Modules that import those of one modality by its name, and where these lie."""
 
@@ -53,6 +54,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "onnxruntime": ("onnxruntime",),
     "pandas": ("pandas",),
     "pyarrow": ("pyarrow",),
+    "scipy": ("scipy",),
     "sklearn": ("scikit-learn", "scipy"),
     "tensorflow": ("tensorflow",),
     "tf2onnx": ("tf2onnx",),

@@ -114,6 +114,16 @@ class ModelPaths:
 
     # baseline
     @property
+    def baseline_export(self) -> Path:
+        """The linear model: a folder as `export` is."""
+        return self.artifacts / "baseline" / "export"
+
+    @property
+    def baseline_validation(self) -> Path:
+        """Class probabilities of the linear baseline on the validation rows, float32 [rows, classes]: NumPy."""
+        return self.artifacts / "baseline" / "validation.npy"
+
+    @property
     def baseline_scores(self) -> Path:
         """Class probabilities of the linear baseline on the test rows, float32 [rows, classes]: NumPy."""
         return self.artifacts / "baseline" / "scores.npy"
@@ -124,8 +134,13 @@ class ModelPaths:
 
     # train
     @property
+    def net(self) -> Path:
+        """Folder of model.keras; empty where `train.architecture` is linear."""
+        return self.artifacts / "train" / "net"
+
+    @property
     def keras_model(self) -> Path:
-        return self.artifacts / "train" / "model.keras"
+        return self.net / "model.keras"
 
     @property
     def export(self) -> Path:
@@ -134,8 +149,13 @@ class ModelPaths:
 
     @property
     def history(self) -> Path:
-        """Loss, accuracy and recall of every epoch: CSV, a DVC plot."""
+        """Loss, accuracy and recall of every epoch, none of a linear model: CSV, a DVC plot."""
         return self.artifacts / "train" / "history.csv"
+
+    @property
+    def choice(self) -> Path:
+        """What `train` exports, and the validation figures behind it: JSON, a DVC metric."""
+        return self.artifacts / "train" / "choice.json"
 
     @property
     def cost(self) -> Path:

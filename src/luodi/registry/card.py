@@ -29,6 +29,7 @@ from luodi.report.formatting import (
     texts,
     value,
 )
+from luodi.scoring import choice
 
 Facts = Mapping[str, Any]
 
@@ -127,6 +128,7 @@ def _about(facts: Facts) -> Section:
         ("Input", text(at(params, "modality"))),
         ("Output", f"a probability for each of: {labels}" if labels else MISSING),
         ("Architecture", text(at(params, "train", "architecture"))),
+        ("Model", choice.sentence(chosen) if (chosen := part(facts, "metrics", "choice")) else MISSING),
         ("Owner", text(at(params, "owner"))),
     ]
     return Section("What it is for", tables=[pairs(rows)])

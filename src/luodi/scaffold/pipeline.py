@@ -19,6 +19,8 @@ TEMPLATES = files("luodi.scaffold") / "templates"
 PLACEHOLDER = "MODEL"
 SETTINGS = "settings"
 LOCKS = {"luodi.lock", "params.lock"}
+GONE = {"artifacts/${key}/train/model.keras"}
+"""Outputs of luodi's stages that are no more."""
 OLDER_HEAD = """\
 # The graph, once for every model in params.yaml. Each stage's deps name the package files it imports, so that
 # a change of code re-runs what it may change and nothing else; tests/test_architecture.py holds them complete.
@@ -177,9 +179,12 @@ def _update(stage: Any, fresh: Any) -> None:
 
 
 def _older(key: str, item: Any) -> bool:
-    """Whether an item is one that an older luodi wrote: its own files, or settings before there was params.lock."""
+    """Whether an item is one that an older luodi wrote: its own files, settings before there was
+    params.lock, an output that is no more."""
     if key == "deps":
         return isinstance(item, str) and item.startswith("src/luodi/")
+    if key == "outs":
+        return item in GONE
     if key != "params":
         return False
     return bool(LOCKS & item.keys()) if isinstance(item, dict) else str(item).startswith("models.${key}")

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from luodi import config
 from luodi.data import modality, split_rows
 from luodi.errors import ArtifactError
-from luodi.files import replacing_folder, write_json, write_text
-from luodi.project.paths import ModelPaths
+from luodi.files import read_json, replacing_folder, write_json, write_text
+from luodi.project.paths import ModelPaths, maker
 from luodi.report import page
 from luodi.report.formatting import FIGURES
-from luodi.scoring import inference, metrics, plots, sample
+from luodi.scoring import choice, inference, metrics, plots, sample
 from luodi.scoring.metrics import Figure, Scored
 
 REPEATS = 200
@@ -31,6 +31,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     classifier = _classifier(paths, settings.labels)
     model = metrics.scored(test.label, classifier.probabilities(test.items), "model", len(settings.labels))
     figures = metrics.rounded(measure(test, model, baseline, settings) | {"size_bytes": _size(paths.export)})
+    figures["choice"] = _choice(paths)
     write_json(paths.metrics, figures)
     with replacing_folder(paths.plots) as folder:
         for name, text in plots.tables(model, settings.labels).items():
@@ -65,6 +66,7 @@ def describe(
     return {
         "modality": settings.modality,
         "figures": figures,
+        "choice": choice.sentence(figures["choice"]),
         "labels": settings.labels,
         "confidence": settings.evaluate.confidence,
         "resamples": settings.evaluate.bootstrap,
@@ -156,6 +158,13 @@ def _baseline_scores(paths: ModelPaths) -> NDArray[np.float32]:
             f"{paths.baseline_scores} cannot be read: run `luodi baseline {paths.model}` again"
         ) from None
     return scores
+
+
+def _choice(paths: ModelPaths) -> Any:
+    try:
+        return read_json(paths.choice)
+    except FileNotFoundError:
+        raise ArtifactError(f"{paths.choice} does not exist: run `{maker(paths.choice)}` first") from None
 
 
 def _size(folder: Path) -> int:

@@ -1,37 +1,83 @@
-"""train: fit the architecture of params.yaml, save it, export it to ONNX with its encoder."""
+"""train: fit the network of params.yaml; export it with its encoder, or the linear model where that is better."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
+from numpy.typing import NDArray
 
 from luodi import config
 from luodi.data import encoders, modality
 from luodi.data.modality import Encoder
-from luodi.files import folder_checksum, replacing, replacing_folder, write_json, write_text
-from luodi.nets import cost
+from luodi.errors import ArtifactError
+from luodi.files import folder_checksum, replacing_folder, write_json, write_text
+from luodi.nets import arrays, cost, ensemble, history
 from luodi.nets.stderr import quiet
-from luodi.project.paths import ModelPaths
+from luodi.project.paths import ModelPaths, maker
+from luodi.scoring import choice, inference
+from luodi.scoring.choice import BOTH, LINEAR, NET
 
 if TYPE_CHECKING:
-    from luodi.nets.batches import Batches
+    pass
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network, fitted and calibrated.
+
+    Attributes:
+        model: A keras.Model, float32, not compiled.
+        scores: Its probabilities on the validation rows, float32 [rows, classes].
+        history: A row an epoch, see `luodi.nets.training.fit`.
+        sample: Some encoded validation rows.
+    """
+
+    model: Any
+    scores: NDArray[np.float32]
+    history: list[dict[str, float]]
+    sample: NDArray[Any]
 
 
 def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
-    """Turn the arrays into model.keras, the export folder and history.csv; note what it cost.
+    """Fit the network; export it where it beats the linear model on the validation rows, else the linear model.
 
     Raises:
-        ArtifactError: preprocess has not run, its outputs do not fit together, or the exported model differs
-            from the trained one.
+        ArtifactError: preprocess or baseline has not run, their outputs do not fit together, or the exported model
+            differs from the trained one.
         LuodiError: Training diverged.
     """
     encoder = encoders.load(paths.encoder)
+    _, truth = arrays.load(paths.array("validation", "x"), paths.array("validation", "y"), encoder)
+    scores = {LINEAR: _linear_scores(paths)}
+    with cost.measured() as spent:
+        net = None if settings.train.architecture == LINEAR else fit(settings, paths, encoder)
+    if net:
+        scores[NET] = net.scores
+        if encoders.load(paths.baseline_export / inference.ENCODER) == encoder:  # they read the same rows
+            scores[BOTH] = np.mean([scores[LINEAR], scores[NET]], axis=0, dtype=np.float32)
+    figures, metric = choice.figures(scores, truth), settings.gate.metric
+    chosen = choice.choose(figures, metric)
+    facts = {"chosen": chosen, "metric": metric, "validation": figures}
+    _save(chosen, net, scores[chosen], encoder, paths)
+    _save_net(net, paths)
+    write_json(paths.choice, facts)
+    write_json(paths.cost, spent | _facts(net) | {"export": folder_checksum(paths.export)})
+    print(f"train: exported {choice.sentence(facts)}", flush=True)
+
+
+def fit(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder) -> Net:
+    """Fit the architecture of `settings` on the train rows, and calibrate it on those of validation.
+
+    Raises as `run` does.
+    """
     with quiet():  # imported here, not above: Keras starts TensorFlow, which takes seconds and writes notices
         from luodi.nets import catalogue, training
-        from luodi.nets.batches import Batches, load
+        from luodi.nets.batches import Batches
 
     def batches(split: str, **changes: Any) -> Batches:
-        x, y = load(paths.array(split, "x"), paths.array(split, "y"), encoder)
+        x, y = arrays.load(paths.array(split, "x"), paths.array(split, "y"), encoder)
         return Batches(x, y, len(encoder.labels), settings.train.batch_size, **changes)
 
     train = batches(
@@ -41,29 +87,60 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     training.make_deterministic(settings.train.seed)
     model = catalogue.build(settings, encoder)
     training.compile_model(model, settings.train, len(encoder.labels), len(train))
-    with cost.measured() as spent:
-        history = training.fit(model, settings.train, train, validation)
+    history = training.fit(model, settings.train, train, validation)
     final = catalogue.as_float32(model, settings, encoder)
-    _save(final, encoder, validation, paths)
-    write_text(paths.history, training.as_csv(history))
-    device = training.device()
-    energy = {"joules": None} if device == "gpu" else {}  # what is counted is the processor's
-    facts = {"device": device, "epochs": len(history), "export": folder_checksum(paths.export)}
-    write_json(paths.cost, spent | energy | facts)
+    calibrated, scores = training.calibrate(final, validation)
     best = min(history, key=lambda row: row["val_loss"])
     print(f"train: kept epoch {best['epoch']} of {len(history)}, val_accuracy {best['val_accuracy']:.4f}", flush=True)
+    return Net(calibrated, scores, history, np.asarray(validation.x[: inference.batch_rows(encoder)]))
 
 
-def _save(model: Any, encoder: Encoder, validation: "Batches", paths: ModelPaths) -> None:
-    from luodi.nets import export, saving
-    from luodi.scoring import inference
+def _linear_scores(paths: ModelPaths) -> NDArray[np.float32]:
+    path = paths.baseline_validation
+    try:
+        scores: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
+    except (ValueError, EOFError):
+        raise ArtifactError(f"{path} cannot be read: run `{maker(path)}` again") from None
+    return scores
 
-    sample = np.asarray(validation.x[: inference.batch_rows(encoder)])
+
+def _save(chosen: str, net: Net | None, scores: NDArray[np.float32], encoder: Encoder, paths: ModelPaths) -> None:
+    """Write the export folder: of the network, of the linear model, or of both as one."""
     with replacing_folder(paths.export) as folder:
-        export.export(model, inference.facts(encoder), sample, folder / inference.MODEL)
+        if net is None or chosen == LINEAR:
+            for name in (inference.MODEL, inference.ENCODER):
+                _copy(paths.baseline_export / name, folder / name)
+            return
+        from luodi.nets import export
+
+        with quiet():
+            model = export.convert(net.model, inference.facts(encoder))
+        if chosen == BOTH:
+            model = ensemble.mean(model, onnx.load(paths.baseline_export / inference.MODEL))
+        export.write(model, net.sample, scores[: len(net.sample)], folder / inference.MODEL)
         _copy(paths.encoder, folder / inference.ENCODER)
-    with replacing(paths.keras_model) as temporary:
-        saving.save(model, temporary)
+
+
+def _save_net(net: Net | None, paths: ModelPaths) -> None:
+    """Write model.keras and history.csv; without a network neither a model nor an epoch is in them."""
+    with replacing_folder(paths.net) as folder:
+        if net:
+            from luodi.nets import saving
+
+            saving.save(net.model, folder / paths.keras_model.name)
+    write_text(paths.history, history.as_csv(net.history if net else []))
+
+
+def _facts(net: Net | None) -> dict[str, Any]:
+    """What else the cost of training says: of a graphics processor the energy that was counted is not."""
+    if net is None:
+        return {"device": "cpu", "epochs": 0}
+    from luodi.nets import training
+
+    device = training.device()
+    return {"device": device, "epochs": len(net.history)} | ({"joules": None} if device == "gpu" else {})
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -44,7 +44,7 @@ def test_the_parameters_of_the_project_are_read():
     params = config.load(ROOT / "params.yaml")
     block = config.settings_of(params, "reviews")
     assert block.preprocess.shares.train == 0.8
-    assert block.baseline.ngrams == (1, 3)
+    assert block.baseline.regularization == (0.5, 1.0, 2.0)
     assert block.validate_.max_length == 5000
 
 
@@ -154,9 +154,8 @@ def test_a_wrong_value_of_an_image_model_is_refused(place, value, message):
         ("preprocess.stop_words", "的", "found '的'"),
         ("preprocess.stop_words", [1], "valid string, found 1"),
         ("preprocess.augment.swap", 2, "less than or equal to 1, found 2"),
-        ("baseline.ngrams", [3, 1], r"ngrams must be \[shortest, longest\], found \[3, 1\]"),
-        ("baseline.ngrams", [1], "missing"),
-        ("baseline.ngrams", [1, 2, 3], "at most 2 items"),
+        ("baseline.regularization", [], "at least 1 item"),
+        ("baseline.regularization", "strong", "valid (array|tuple)"),
         ("baseline.regularization", 0, "greater than 0, found 0"),
         ("train.architecture", "transformer", "'mlp', 'cnn', .* found 'transformer'"),
         ("train.dropout", 1.0, "less than 1, found 1.0"),

@@ -18,10 +18,12 @@ from luodi import config
 from luodi.data import image
 from luodi.data.text import Encoder
 from luodi.errors import ArtifactError
-from luodi.files import write_json
+from luodi.files import read_json, write_json
+from luodi.linear import fitting
+from luodi.linear import text as linear
 from luodi.nets.stderr import quiet
 from luodi.project.paths import ModelPaths
-from luodi.scoring import inference
+from luodi.scoring import choice, inference
 from luodi.stages import train
 
 with quiet():
@@ -34,12 +36,13 @@ ENCODERS = {
     "reviews": Encoder(("no", "yes"), "char", 12, 16, (), tuple("好坏书买一二三四")),
     "digits": image.Encoder(("no", "yes"), 7, 5, 3, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)),
 }
+OTHER = Encoder(("no", "yes"), "ngram", 12, 16, (), ())
 TRAIN = {
     "reviews": {"embedding": 4, "units": 6, "filters": 5, "epochs": 2, "batch_size": 16},
     "digits": {"units": 6, "filters": [4, 5], "epochs": 2, "batch_size": 16},
 }
 MODEL = {"text": "reviews", "image": "digits"}  # the model of params.yaml whose block is used
-NAMES = [f"{MODEL[one.modality]}-{one.name}" for one in catalogue.ARCHITECTURES]
+NAMES = [f"{MODEL[one.modality]}-{one.name}" for one in catalogue.ARCHITECTURES if one.name != catalogue.LINEAR]
 
 RUN = """
 import sys
@@ -54,7 +57,10 @@ for root in map(Path, sys.argv[1:]):
 
 
 def checkout(root, name="reviews", **changes):
-    """A folder with params.yaml and the outputs of preprocess: 60 train rows, 20 of validation."""
+    """A folder with params.yaml and the outputs of preprocess and baseline: 60 train rows, 20 of validation.
+
+    The linear model has no validation row right, so that the network is chosen.
+    """
     params = yaml.safe_load(full_params())
     params["models"][name]["train"] |= TRAIN[name] | changes
     if name == "reviews":
@@ -68,7 +74,18 @@ def checkout(root, name="reviews", **changes):
         x = rng.integers(0, encoder.size, (count, *encoder.shape), encoder.dtype)
         np.save(paths.array(split, "x"), x)
         np.save(paths.array(split, "y"), (x.reshape(count, -1)[:, 0] % 2).astype(np.int32))
+    give_baseline(paths, np.eye(2, dtype=np.float32)[1 - np.load(paths.array("validation", "y"))])
     return paths
+
+
+def give_baseline(paths, scores, encoder=OTHER):
+    """What baseline writes for train: a linear model, here one that knows nothing, and its `scores`."""
+    nothing = fitting.Linear(np.zeros((1, 2), np.float32), np.zeros(2, np.float32), 1.0)
+    weighing = linear.Weighing(np.zeros(encoder.size, np.int32), np.zeros(1, np.float32))
+    paths.baseline_export.mkdir(parents=True, exist_ok=True)
+    onnx.save(linear.graph(nothing, weighing, encoder), paths.baseline_export / inference.MODEL)
+    write_json(paths.baseline_export / inference.ENCODER, encoder.as_json())
+    np.save(paths.baseline_validation, scores)
 
 
 def checkout_of(folder, title):
@@ -106,7 +123,8 @@ def test_leaves_no_temporary_file(trained, temporary):
 
 
 def test_writes_these_files_and_no_other(trained):
-    assert set(outputs(trained)) == {"model.keras", "model.onnx", "encoder.json", "history.csv"}
+    assert set(outputs(trained)) == {"model.keras", "model.onnx", "encoder.json", "history.csv", "choice.json"}
+    assert read_json(trained.choice)["chosen"] == "net"
     assert (trained.export / "encoder.json").read_bytes() == trained.encoder.read_bytes()
     assert len(trained.history.read_text().splitlines()) == 3
 
@@ -206,4 +224,65 @@ def test_training_says_nothing_on_standard_error(tmp_path, name):
     command = [sys.executable, "-c", RUN, str(paths.root)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stderr == ""
-    assert [line.split()[1] for line in done.stdout.splitlines()] == ["epoch", "epoch", "kept"]
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["epoch", "epoch", "kept", "exported"]
+
+
+def test_a_network_that_is_not_better_leaves_the_linear_model_to_land(tmp_path, capsys):
+    paths = checkout(tmp_path)
+    give_baseline(paths, np.eye(2, dtype=np.float32)[np.load(paths.array("validation", "y"))])
+    run(paths)
+    for name in (inference.MODEL, inference.ENCODER):
+        assert (paths.export / name).read_bytes() == (paths.baseline_export / name).read_bytes()
+    found = read_json(paths.choice)
+    assert found["chosen"] == "linear"
+    assert found["validation"]["linear"]["accuracy"] == 1
+    assert "net" in found["validation"]
+    assert paths.keras_model.exists()
+    assert (
+        "train: exported the linear model; accuracy on validation rows: linear 1.0000, net" in capsys.readouterr().out
+    )
+
+
+def test_the_metric_of_the_gate_decides():
+    better = {"accuracy": 0.9, "macro_f1": 0.5, "log_loss": 0.3}
+    other = {"accuracy": 0.8, "macro_f1": 0.6, "log_loss": 0.2}
+    assert choice.choose({"linear": better, "net": other}, "accuracy") == "linear"
+    assert choice.choose({"linear": better, "net": other}, "macro_f1") == "net"
+    assert choice.choose({"linear": better, "net": better | {"log_loss": 0.2}}, "accuracy") == "net"
+    assert choice.choose({"linear": better, "net": better}, "accuracy") == "linear"
+
+
+def test_without_a_network_keras_is_not_imported(tmp_path):
+    paths = checkout(tmp_path / "reviews", architecture="linear")
+    code = RUN + "assert not {'keras', 'tensorflow'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code, str(paths.root)], check=True)
+    assert list(paths.net.iterdir()) == []
+    assert paths.history.read_text().splitlines() == ["epoch,loss,accuracy,recall,val_loss,val_accuracy,val_recall"]
+    assert list(read_json(paths.choice)["validation"]) == ["linear"]
+    assert read_json(paths.cost)["epochs"] == 0
+
+
+def test_both_are_exported_as_one_model(tmp_path):
+    """Half of the validation rows are right by one, half by the other."""
+    paths = checkout(tmp_path, architecture="mlp", epochs=40)
+    encoder = ENCODERS["reviews"]
+    give_baseline(paths, np.full((20, 2), 0.5, np.float32), encoder)
+    net = train.fit(config.load(paths.params).models["reviews"], paths, encoder)
+    train._save("both", net, np.mean([net.scores, np.full((20, 2), 0.5)], axis=0), encoder, paths)
+    found = inference.run_session(inference.open_session(paths.export / "model.onnx"), net.sample)
+    np.testing.assert_allclose(found, (net.scores + 0.5) / 2, atol=1e-6)
+    inference.Classifier.load(paths.export)
+
+
+def test_probabilities_are_as_sure_as_the_validation_rows_warrant(tmp_path):
+    """Labels at random: a network that learned the train rows by heart must not be sure of the others."""
+    paths = checkout(tmp_path, architecture="mlp", epochs=60, patience=60, learning_rate=0.05)
+    for split, count in (("train", 60), ("validation", 20)):
+        np.save(paths.array(split, "y"), np.random.default_rng(count).integers(0, 2, count).astype(np.int32))
+    net = train.fit(config.load(paths.params).models["reviews"], paths, ENCODERS["reviews"])
+    truth = np.load(paths.array("validation", "y"))
+    loss = -np.log(net.scores[np.arange(20), truth]).mean()
+    assert loss < np.log(2) + 0.02
+    model = keras.models.clone_model(net.model)
+    model.set_weights(net.model.get_weights())
+    np.testing.assert_allclose(model.predict(net.sample, verbose=0), net.scores, atol=1e-5)

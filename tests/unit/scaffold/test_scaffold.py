@@ -107,6 +107,7 @@ def test_what_reruns_is_told_with_its_reason(project: Path) -> None:
     (project / "params.lock").write_text(settings.replace("rotation: 10", "rotation: 11"), encoding="utf-8")
     assert upgrade.upgrade(project).reruns == {
         "baseline@reviews": "other code",
+        "train@reviews": "if what baseline writes changes",
         "evaluate@reviews": "if what baseline writes changes",
         "preprocess@digits": "models.digits.preprocess changed",
         "baseline@digits": "if what preprocess writes changes",

@@ -16,10 +16,16 @@ from PIL import Image
 from luodi import config
 from luodi.data import image
 from luodi.errors import ArtifactError
+from luodi.files import write_json
 from luodi.project.paths import ModelPaths, find_root
 from luodi.stages import evaluate
 
 HOSTILE = "<script>alert('x')</script> & \" <img src=x onerror=y>"
+CHOICE = {
+    "chosen": "both",
+    "metric": "accuracy",
+    "validation": {"linear": {"accuracy": 0.8}, "net": {"accuracy": 0.7}, "both": {"accuracy": 0.9}},
+}
 VOID = {"meta", "link", "br", "img", "input"}
 
 
@@ -54,6 +60,7 @@ def lay(tmp_path, monkeypatch):
         (paths.export / "model.onnx").write_bytes(b"12345")
         paths.baseline_scores.parent.mkdir(parents=True)
         np.save(paths.baseline_scores, np.asarray(baseline, np.float32))
+        write_json(paths.choice, CHOICE)
         table = Table(labels, zip(items, scores, strict=True))
         monkeypatch.setattr(evaluate.inference.Classifier, "load", lambda folder: table)
         monkeypatch.setattr(evaluate.inference, "latency", lambda classifier, item, repeats: 0.25)
@@ -116,7 +123,7 @@ def test_metrics_hold_what_later_stages_read(lay, capsys):
     block, paths = random_model(lay)
     evaluate.run(block, paths)
     figures = json.loads(paths.metrics.read_text())
-    assert set(figures) == {"model", "baseline", "difference", "classes", "slices", "size_bytes", "rows"}
+    assert set(figures) == {"model", "baseline", "difference", "classes", "slices", "size_bytes", "rows", "choice"}
     for who in ("model", "baseline", "difference"):
         for name in ("accuracy", "macro_f1", "roc_auc", "log_loss", "calibration_error"):
             assert set(figures[who][name]) == {"value", "low", "high"}
@@ -311,3 +318,17 @@ def test_two_runs_on_images_write_the_same_bytes(lay):
     first = outputs(paths)
     evaluate.run(block, paths)
     assert outputs(paths) == first
+
+
+def test_the_page_says_which_model_it_is(lay):
+    settings, paths = random_model(lay)
+    evaluate.run(settings, paths)
+    words = (
+        "the mean of the linear model and the network; accuracy on validation rows: linear 0.8000, net 0.7000, both 0.9"
+    )
+    found = re.search(r"The model is (the [^<]*)", paths.evaluation_report.read_text())[1]
+    assert found == f"{words}000."
+    assert json.loads(paths.metrics.read_text())["choice"] == CHOICE
+    paths.choice.unlink()
+    with pytest.raises(ArtifactError, match=r"choice.json does not exist: run `luodi train reviews` first"):
+        evaluate.run(settings, paths)

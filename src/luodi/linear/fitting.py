@@ -1,0 +1,80 @@
+"""Fit a linear classifier on given features; validation rows choose its regularisation, and calibrate it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luodi.errors import ArtifactError
+from luodi.scoring import temperature
+
+ABSENT = -1e4  # logit of a class without a train row: its probability is 0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features [rows, features], dense or of scipy.sparse, and the class of each row."""
+
+    features: Any
+    label: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Calibrated logits are features @ weights + bias: float32 [features, classes] and [classes]."""
+
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    strength: float
+    """The C that was chosen."""
+
+    def logits(self, features: Any) -> NDArray[np.float32]:
+        result: NDArray[np.float32] = features @ self.weights + self.bias
+        return result
+
+
+def fit(
+    train: Rows, validation: Rows, classes: int, strengths: Sequence[float], estimator: Callable[[float], Any]
+) -> Linear:
+    """Fit with each C of `strengths`; return the one of least validation loss, each at its best temperature.
+
+    Args:
+        estimator: From C to an unfitted linear classifier of scikit-learn.
+
+    Raises:
+        ArtifactError: The train rows hold one class only.
+    """
+    present = np.unique(train.label)
+    if len(present) < 2:
+        raise ArtifactError(
+            f"the {len(train.label)} train rows hold one class, expected at least 2: add data of the other classes"
+        )
+    known = np.isin(validation.label, present)
+    judged = Rows(validation.features[known], validation.label[known]) if known.any() else train
+    judged = Rows(judged.features, np.searchsorted(present, judged.label).astype(np.int32))
+    tried = [_calibrated(_fitted(train, strength, estimator), judged) for strength in strengths]
+    return _spread(min(tried, key=lambda one: one[1])[0], present, classes)
+
+
+def _fitted(train: Rows, strength: float, estimator: Callable[[float], Any]) -> Linear:
+    found = estimator(strength).fit(train.features, train.label)
+    weights, bias = found.coef_.T, found.intercept_
+    if weights.shape[1] == 1:  # of two classes scikit-learn gives the second's margin
+        weights, bias = np.hstack([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
+    return Linear(weights.astype(np.float32), bias.astype(np.float32), strength)
+
+
+def _calibrated(model: Linear, judged: Rows) -> tuple[Linear, float]:
+    """Return `model` at its best temperature, and its loss."""
+    logits = model.logits(judged.features)
+    factor = temperature.scale(logits, judged.label)
+    scaled = Linear(np.float32(factor) * model.weights, np.float32(factor) * model.bias, model.strength)
+    return scaled, temperature.loss(logits, judged.label, factor)
+
+
+def _spread(model: Linear, present: NDArray[np.int32], classes: int) -> Linear:
+    weights, bias = np.zeros((len(model.weights), classes), np.float32), np.full(classes, ABSENT, np.float32)
+    weights[:, present], bias[present] = model.weights, model.bias
+    return Linear(weights, bias, model.strength)

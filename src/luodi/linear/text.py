@@ -1,0 +1,141 @@
+"""TF-IDF of the n-grams that the encoder hashes, and a linear support vector machine on it.
+
+An id says that an n-gram occurs, not how often, and a row has length 1: sklearn's TfidfVectorizer with `binary=True`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from luodi.config import TextBaseline
+from luodi.data import text
+from luodi.data.split_rows import Rows
+from luodi.data.text import Encoder
+from luodi.errors import ArtifactError
+from luodi.linear import fitting, graphs
+
+CHUNK = 4096  # texts encoded at a time
+LEAST = 2  # train rows that an n-gram is in; one that is in a single row tells of that row alone
+VALUES = 2**24  # weights, all classes together: 32 MB as float16
+Matrix = Any  # scipy.sparse.csr_matrix, float32 [rows, features]
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """Which ids are features, and what each weighs.
+
+    Attributes:
+        feature: Of each id, int32 [ids]; 0 is none, the first is 1.
+        idf: Of each feature, float32 [1 + features]; that of none is 0.
+    """
+
+    feature: NDArray[np.int32]
+    idf: NDArray[np.float32]
+
+
+def encoder_for(encoder: Encoder) -> Encoder:
+    """Return the encoder whose ids the linear model reads: n-grams, whatever the network reads."""
+    return replace(encoder, tokenizer="ngram", stop_words=(), vocabulary=())
+
+
+def fit(encoder: Encoder, train: Rows, validation: Rows, settings: TextBaseline) -> onnx.ModelProto:
+    """Return the fitted model, from "x" int32 [batch, length] to "probabilities" float32 [batch, classes].
+
+    Raises:
+        ArtifactError: The train rows hold one class only, or no n-gram.
+    """
+    from sklearn.svm import LinearSVC
+
+    classes = len(encoder.labels)
+    found = occurrences(encoder, train.items)
+    weighing = weigh(found, min(settings.max_features, VALUES // classes))
+    model = fitting.fit(
+        fitting.Rows(features(found, weighing), train.label),
+        fitting.Rows(features(occurrences(encoder, validation.items), weighing), validation.label),
+        classes,
+        settings.regularization,
+        lambda C: LinearSVC(C=C, random_state=0),
+    )
+    return graph(model, weighing, encoder)
+
+
+def occurrences(encoder: Encoder, texts: list[str]) -> Matrix:
+    """Return 1 where an id occurs in a clean text: sparse [texts, ids]."""
+    from scipy import sparse
+
+    ids, counts = zip(*_ids(encoder, texts), strict=True)
+    ends = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
+    flat = np.concatenate(ids)
+    return sparse.csr_matrix((np.ones(len(flat), np.float32), flat, ends), shape=(len(texts), encoder.size))
+
+
+def _ids(encoder: Encoder, texts: list[str]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+    """The ids of texts end to end, and how many each has, chunk by chunk."""
+    for start in range(0, len(texts), CHUNK):
+        rows = encoder.encode_clean(text.column(texts[start : start + CHUNK]))
+        yield rows[rows != text.PAD], (rows != text.PAD).sum(1)
+
+
+def weigh(found: Matrix, most: int) -> Weighing:
+    """Keep the `most` frequent ids of train rows, of equal ones the first.
+
+    idf = 1 + ln((1 + rows) / (1 + rows with it)), as scikit-learn has it.
+
+    Raises:
+        ArtifactError: The rows hold no id.
+    """
+    count = np.bincount(found.indices, minlength=found.shape[1])
+    if not count.any():
+        raise ArtifactError("no n-gram in the train rows: add texts that are more than white space")
+    least = min(LEAST, count.max())
+    kept = np.sort(np.argsort(-count, kind="stable")[: min(most, int((count >= least).sum()))])
+    feature = np.zeros(found.shape[1], np.int32)
+    feature[kept] = np.arange(1, len(kept) + 1)
+    idf = 1 + np.log((1 + found.shape[0]) / (1 + count[kept]))
+    return Weighing(feature, np.concatenate([[0], idf]).astype(np.float32))
+
+
+def features(found: Matrix, weighing: Weighing) -> Matrix:
+    """Return rows of length 1 over the features: sparse float32 [texts, 1 + features]; the first column is empty."""
+    from scipy import sparse
+
+    values = weighing.idf[weighing.feature[found.indices]]
+    row = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
+    length = np.sqrt(np.bincount(row, values.astype(np.float64) ** 2, found.shape[0]))
+    values /= np.maximum(length, 1e-6)[row]
+    shape = (found.shape[0], len(weighing.idf))
+    result = sparse.csr_matrix((values, weighing.feature[found.indices], found.indptr), shape=shape)
+    result.eliminate_zeros()
+    result.sort_indices()
+    return result
+
+
+def graph(model: fitting.Linear, weighing: Weighing, encoder: Encoder) -> onnx.ModelProto:
+    """Return `model` as ONNX: from id to feature, then the sum of the features' weights over the row's length."""
+    weights = {
+        "feature": weighing.feature,
+        "squares": np.square(weighing.idf),
+        "least": np.float32(1e-12),
+        "weights": (weighing.idf[:, None] * model.weights).astype(np.float16),  # half the file
+        "bias": model.bias,
+        "across": np.array([1], np.int64),
+    }
+    nodes = [
+        helper.make_node("Gather", ["feature", "x"], ["features"]),
+        helper.make_node("Gather", ["squares", "features"], ["parts"]),
+        helper.make_node("ReduceSum", ["parts", "across"], ["square"], keepdims=1),
+        helper.make_node("Max", ["square", "least"], ["positive"]),
+        helper.make_node("Sqrt", ["positive"], ["length"]),
+        helper.make_node("Cast", ["weights"], ["wide"], to=TensorProto.FLOAT),
+        helper.make_node("Gather", ["wide", "features"], ["terms"]),
+        helper.make_node("ReduceSum", ["terms", "across"], ["sum"], keepdims=0),
+        helper.make_node("Div", ["sum", "length"], ["scores"]),
+        helper.make_node("Add", ["scores", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    return graphs.make(nodes, weights, encoder)

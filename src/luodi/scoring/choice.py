@@ -1,0 +1,38 @@
+"""Which of several classifiers is exported: what the validation rows say of each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luodi.scoring import metrics
+
+LINEAR, NET, BOTH = "linear", "net", "both"
+NAMES = {LINEAR: "the linear model", NET: "the network", BOTH: "the mean of the linear model and the network"}
+
+
+def figures(scores: Mapping[str, NDArray[np.float32]], truth: NDArray[np.int32]) -> dict[str, dict[str, float]]:
+    """Return the figures of each classifier by its scores on the validation rows, float32 [rows, classes].
+
+    Raises:
+        ArtifactError: The scores of one are no probabilities of these rows.
+    """
+    return {
+        name: metrics.rounded(metrics.point(metrics.scored(truth, found, name, found.shape[-1])))
+        for name, found in scores.items()
+    }
+
+
+def choose(candidates: Mapping[str, Mapping[str, float]], metric: str) -> str:
+    """Return the name of the classifier with the highest `metric`; of equal ones that of least loss, then the first."""
+    return max(candidates, key=lambda name: (candidates[name].get(metric, 0.0), -candidates[name]["log_loss"]))
+
+
+def sentence(choice: Mapping[str, Any]) -> str:
+    """Return what was chosen and why in words; `choice` is the content of choice.json, whatever wrote it."""
+    found, metric = choice.get("validation"), str(choice.get("metric", ""))
+    values = found if isinstance(found, Mapping) else {}
+    told = [f"{name} {values[name][metric]:.4f}" for name in NAMES if metric in (values.get(name) or ())]
+    chosen = NAMES.get(str(choice.get("chosen")), "not known")
+    return f"{chosen}; {metric.replace('_', ' ')} on validation rows: {', '.join(told)}" if len(told) > 1 else chosen

@@ -1,0 +1,107 @@
+"""The linear model of texts: equal to scikit-learn's own TF-IDF, to the bit from run to run, and as it is exported."""
+
+import numpy as np
+import pytest
+from linear_rows import make
+
+from luodi import config
+from luodi.data import split_rows
+from luodi.data.text import Encoder
+from luodi.errors import ArtifactError
+from luodi.linear import fitting
+from luodi.linear import text as linear
+from luodi.scoring import inference
+
+SETTINGS = config.TextBaseline(max_features=5000, regularization=(0.5, 2.0))
+
+
+def encoder(classes, **changes):
+    labels = tuple(map(str, range(classes)))
+    return Encoder(**{"labels": labels, "tokenizer": "ngram", "max_length": 20, "buckets": 2**20, "stop_words": (),
+                      "vocabulary": ()} | changes)  # fmt: skip
+
+
+def scores(model, encoder, items, folder):
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    return inference.run_session(inference.open_session(folder / "model.onnx"), encoder.encode(items))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_it_learns_and_gives_probabilities(tmp_path, classes):
+    train, test = make(120, classes), make(60, classes, seed=1)
+    model = linear.fit(encoder(classes), train, test, SETTINGS)
+    found = scores(model, encoder(classes), test.items, tmp_path)
+    assert found.dtype == np.float32
+    assert found.shape == (60, classes)
+    assert np.allclose(found.sum(1), 1, atol=1e-5)
+    assert (found.argmax(1) == test.label).mean() > 0.9
+
+
+def test_it_repeats_to_the_bit():
+    train, test = make(200, 3), make(50, 3, seed=1)
+    assert len({linear.fit(encoder(3), train, test, SETTINGS).SerializeToString() for _ in range(2)}) == 1
+
+
+def test_features_are_those_of_scikit_learn():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    train, other = make(200, 3), make(50, 3, seed=1)
+    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=2, binary=True, lowercase=False)
+    expected = vectorizer.fit_transform(train.items)
+    found = linear.occurrences(encoder(3), train.items)
+    weighing = linear.weigh(found, 10**6)
+    assert weighing.idf[1:].sum() == pytest.approx(vectorizer.idf_.sum(), rel=1e-5)
+    for items, wanted in ((train.items, expected), (other.items, vectorizer.transform(other.items))):
+        mine = linear.features(linear.occurrences(encoder(3), items), weighing)
+        np.testing.assert_allclose((mine @ mine.T).toarray(), (wanted @ wanted.T).toarray(), atol=1e-5)
+
+
+def test_the_export_says_what_was_fitted(tmp_path):
+    """Float16 weights, an empty text and one of unseen n-grams included."""
+    train, other = make(200, 3), make(50, 3, seed=1)
+    found = linear.occurrences(encoder(3), train.items)
+    weighing = linear.weigh(found, 10**6)
+    rows = fitting.Rows(linear.features(found, weighing), train.label)
+    from sklearn.svm import LinearSVC
+
+    model = fitting.fit(rows, rows, 3, (1.0,), lambda C: LinearSVC(C=C, random_state=0))
+    items = [*other.items, "", "ωψ"]
+    logits = model.logits(linear.features(linear.occurrences(encoder(3), items), weighing))
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(
+        scores(linear.graph(model, weighing, encoder(3)), encoder(3), items, tmp_path), expected, atol=2e-3
+    )
+
+
+def test_a_class_without_train_rows_scores_zero(tmp_path):
+    rows = make(60, 2)
+    train = split_rows.Rows(rows.items, rows.label * 2, rows.source)
+    strange = split_rows.Rows([*rows.items, "好"], np.append(train.label, 1).astype(np.int32), [*rows.source, "here"])
+    found = scores(linear.fit(encoder(3), train, strange, SETTINGS), encoder(3), ["好"], tmp_path)
+    assert found[0, 1] == 0
+    assert found.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_one_class_is_refused():
+    with pytest.raises(ArtifactError, match="one class"):
+        linear.fit(encoder(2), make(20, 1), make(5, 1), SETTINGS)
+
+
+def test_texts_without_a_character_are_refused():
+    train = split_rows.Rows(["", ""], np.array([0, 1], np.int32), ["here"] * 2)
+    with pytest.raises(ArtifactError, match="no n-gram in the train rows"):
+        linear.fit(encoder(2), train, train, SETTINGS)
+
+
+def test_the_most_frequent_features_are_kept_within_the_limit():
+    found = linear.occurrences(encoder(2), ["ab", "ab", "ab", "c", "c", "d"])
+    assert len(linear.weigh(found, 10**6).idf) == 1 + 4, "a, b, ab and c; d is in one row alone"
+    assert len(linear.weigh(found, 3).idf) == 1 + 3
+    single = linear.weigh(linear.occurrences(encoder(2), ["x", "y"]), 10**6)
+    assert len(single.idf) == 1 + 2, "where no n-gram is in two rows, those of one row are kept"
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "word", "ngram"])
+def test_it_reads_ngrams_whatever_the_network_reads(tokenizer):
+    own = linear.encoder_for(encoder(2, tokenizer=tokenizer, vocabulary=() if tokenizer == "ngram" else ("好",)))
+    assert own == encoder(2)
