@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,9 +18,6 @@ from luodi.nets.stderr import quiet
 from luodi.project.paths import ModelPaths, maker
 from luodi.scoring import choice, inference
 from luodi.scoring.choice import BOTH, LINEAR, NET
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
