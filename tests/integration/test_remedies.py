@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,14 +155,37 @@ def scans(scene: Scene) -> object:
     return list(importing.images(importing.labelled_images(scene.root / (scene.other or "scans"))))
 
 
-def texts(suffix: str) -> Act:
-    return lambda scene: list(
-        importing.texts(scene.root / f"{scene.other or 'new'}{suffix}", "text", "label", tables.UTF8)
-    )
+def texts(name: str, *, wanted: importing.Wanted = importing.NOTHING, labels: dict[str, str] | None = None) -> Act:
+    """Read a table; what is done instead says how it is to be read, or names another."""
+
+    def read(scene: Scene) -> list[importing.Row]:
+        other = {"name": name, "given": tables.PLAIN, "wanted": wanted, "labels": labels or {}} | (scene.other or {})
+        found, names = tables.look(scene.root / other["name"], other["given"]), importing.Labels(other["labels"])
+        rows = list(importing.texts(found, importing.choose_columns(found, other["wanted"]), names))
+        names.told()
+        return rows
+
+    return read
 
 
-def given(source: str) -> Act:
-    return lambda scene: list(inputs.batches(str(scene.root / source)))
+def unpacked(scene: Scene) -> object:
+    room = scene.root / "room"
+    shutil.rmtree(room, ignore_errors=True)
+    given = {"given": tables.PLAIN, "wanted": importing.NOTHING, "labels": importing.Labels()}
+    return importing.pictures(scene.root / (scene.other or "scans.tar"), None, room, **given)
+
+
+def listed(scene: Scene) -> object:
+    found = tables.look(scene.root / "labels.csv")
+    return importing.listed_images(found, scene.root / (scene.other or "."), importing.Wanted("path", "label"))
+
+
+def zipped(**files: bytes | str) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return sink.getvalue()
 
 
 def shown(source: str) -> Act:
@@ -177,6 +201,9 @@ ONE, ZERO = "scans/zero/0.png", "scans/one/1.png"
 CLASSES = both(write(ONE, picture()), write(ZERO, picture()))
 
 
+PACKED = shell("rm -f scans.tar && tar cf scans.tar scans")
+
+
 def huge(scene: Scene) -> None:
     with scene.write("scans/zero/huge.png").open("r+b") as file:
         file.truncate(image_files.LARGEST + 1)
@@ -190,16 +217,55 @@ DATA = [
         move("scans/2.png", "scans/one/2.png"),
     ),
     Case(
-        "is a folder inside a class",
-        both(CLASSES, write("scans/one/more/2.png", picture())),
-        scans,
-        both(move("scans/one/more/2.png", "scans/one/2.png"), shell("rmdir scans/one/more")),
-    ),
-    Case(
-        "is no image by its name",
+        "is no image: expected",
         both(CLASSES, write("scans/one/notes.txt")),
         scans,
         move("scans/one/notes.txt", "notes.txt"),
+    ),
+    Case(
+        "is of a class that only",
+        both(
+            *(write(f"scans/{name}", picture()) for name in ("train/one/1.png", "train/two/2.png", "test/three/3.png"))
+        ),
+        scans,
+        write("scans/train/three/1.png", picture()),
+    ),
+    Case(
+        "correct it, or name its folder with --images",
+        both(CLASSES, write("labels.csv", "path,label\none/1.png,one\n")),
+        listed,
+        instead("scans"),
+    ),
+    Case(
+        "put the image itself there",
+        both(CLASSES, write("labels.csv", "path,label\n../out.png,one\n"), write("out.png", picture())),
+        lambda scene: listed(scene) if scene.other else (instead("scans")(scene), listed(scene)),
+        both(shell("mv out.png scans/out.png"), change("labels.csv", ("../out", "out"))),
+    ),
+    Case("cannot be unpacked", write("scans.tar", b"x" * 600), unpacked, both(CLASSES, PACKED)),
+    Case(
+        "pack it again without",
+        both(CLASSES, shell("ln -s 1.png scans/one/2.png && tar cf scans.tar scans")),
+        unpacked,
+        both(shell("rm scans/one/2.png"), PACKED),
+    ),
+    Case(
+        "leads out of the archive",
+        both(CLASSES, shell("tar cPf scans.tar scans/../scans")),
+        unpacked,
+        PACKED,
+    ),
+    Case(
+        "twice: pack it again",
+        both(CLASSES, shell("tar cf scans.tar scans && tar rf scans.tar scans")),
+        unpacked,
+        PACKED,
+    ),
+    Case(
+        "times its size: expected real data",
+        both(CLASSES, shell("truncate -s 3G huge && tar cf - huge scans --sparse | gzip > scans.tar.gz && rm huge")),
+        lambda scene: unpacked(scene) if scene.other else (instead("scans.tar.gz")(scene), unpacked(scene)),
+        both(shell("mkdir out && gunzip < scans.tar.gz | tar x -C out && rm out/huge"), instead("out")),
     ),
     Case(
         "holds no image: expected at least one",
@@ -242,79 +308,117 @@ DATA = [
     Case(
         "more fields than the header names",
         write("new.csv", "text,label\na,b,c\n"),
-        texts(".csv"),
+        texts("new.csv"),
         write("new.csv", 'text,label\n"a,b",c\n'),
     ),
     Case(
         "expected a text in quotes",
         write("new.jsonl", '{"text": 5, "label": "a"}\n'),
-        texts(".jsonl"),
+        texts("new.jsonl"),
         write("new.jsonl", '{"text": "5", "label": "a"}\n'),
     ),
     Case(
         "expected one label, in quotes",
-        write("new.jsonl", '{"text": "5", "label": ["a"]}\n'),
-        texts(".jsonl"),
+        write("new.jsonl", '{"text": "5", "label": {"a": 1}}\n'),
+        texts("new.jsonl"),
         write("new.jsonl", '{"text": "5", "label": "a"}\n'),
     ),
     Case(
+        "found a list of labels",
+        write("new.jsonl", '{"text": "5", "label": ["a", "b"]}\n'),
+        texts("new.jsonl"),
+        write("new.jsonl", '{"text": "5", "label": "a"}\n'),
+    ),
+    Case(
+        "which no row has for a label",
+        write("new.csv", "text,label\na,0\n"),
+        texts("new.csv", labels={"O": "negative"}),
+        instead({"labels": {"0": "negative"}}),
+    ),
+    Case(
+        "a column of that name for another use",
+        write("new.csv", "text,label,source\na,0,shop\n"),
+        texts("new.csv", wanted=importing.Wanted(keep=("source",))),
+        both(
+            change("new.csv", ("source", "origin of it")), instead({"wanted": importing.Wanted(keep=("origin of it",))})
+        ),
+    ),
+    Case(
         "cannot tell the column of the",
-        lambda scene: None,
-        lambda scene: importing.choose_columns(["a", "b", "c"], *(scene.other or (None, "c")), "new.csv"),
-        instead(("a", "c")),
+        write("new.csv", "a,b,c\nd,e,f\n"),
+        texts("new.csv", wanted=importing.Wanted(label="c")),
+        instead({"wanted": importing.Wanted("a", "c")}),
     ),
     Case(
         "expected a column or key",
         write("new.csv", "texts,label\na,b\n"),
-        given("new.csv"),
+        texts("new.csv", wanted=importing.Wanted("text")),
         change("new.csv", ("texts", "text")),
     ),
     Case(
-        "expected .csv, .jsonl or .parquet",
-        write("new.txt", "text\na\n"),
-        lambda scene: list(inputs.batches(str(scene.root / (scene.other or "new.txt")))),
-        both(move("new.txt", "new.csv"), instead("new.csv")),
+        "convert it, or rename it",
+        write("new.doc", "text,label\na,b\n"),
+        texts("new.doc"),
+        both(move("new.doc", "new.csv"), instead({"name": "new.csv"})),
     ),
     Case(
-        "is not a file: give a .csv",
+        "is not a file: give a table",
         write("new.csv", "text,label\na,b\n"),
-        lambda scene: list(inputs.batches(str(scene.root / (scene.other or "gone.csv")))),
-        instead("new.csv"),
+        texts("gone.csv"),
+        instead({"name": "new.csv"}),
+    ),
+    Case(
+        "expected an archive of one table",
+        write("new.zip", zipped(**{"a.csv": "text,label\na,b\n", "b.csv": "x"})),
+        texts("new.zip"),
+        both(shell("python -m zipfile -e new.zip ."), instead({"name": "a.csv"})),
+    ),
+    Case(
+        "divide its rows: name which",
+        write("new.csv", "text;label,x\na;b,c\n"),
+        texts("new.csv"),
+        instead({"given": tables.Given(delimiter=","), "wanted": importing.Wanted("text;label", "x")}),
     ),
     Case(
         "expected a JSON object",
         write("new.jsonl", "text\n"),
-        given("new.jsonl"),
-        write("new.jsonl", '{"text": "a"}\n'),
+        texts("new.jsonl"),
+        write("new.jsonl", '{"text": "a", "label": "b"}\n'),
+    ),
+    Case(
+        "expected an array of objects",
+        write("new.json", "[text]"),
+        texts("new.json"),
+        write("new.json", '[{"text": "a", "label": "b"}]'),
     ),
     Case(
         "; correct that line",
-        write("new.csv", f"text\n{'a' * 140_000}\n"),
-        given("new.csv"),
-        write("new.csv", f"text\n{'a' * 1400}\n"),
+        write("new.csv", 'text,label\n"a,b,c\n'),
+        texts("new.csv"),
+        write("new.csv", 'text,label\n"a,b",c\n'),
     ),
     Case(
-        "of strings, found",
-        write("new.parquet", parquet(text=[1])),
-        given("new.parquet"),
-        write("new.parquet", parquet(text=["1"])),
+        "; {remedy}",
+        write("new.parquet", parquet(text=[1], label=["a"])),
+        texts("new.parquet"),
+        write("new.parquet", parquet(text=["1"], label=["a"])),
     ),
     Case(
         "): write it again",
         write("new.parquet", b"text"),
-        given("new.parquet"),
-        write("new.parquet", parquet(text=["1"])),
+        texts("new.parquet"),
+        write("new.parquet", parquet(text=["1"], label=["a"])),
     ),
     Case(
-        "from GBK with `iconv",
-        write("new.csv", "text\n很好\n".encode("gbk")),
-        given("new.csv"),
-        lambda scene: scene.shell(f"mv new.csv old.csv && {scene.commands[0]} < old.csv > new.csv"),
+        "name its encoding, for example",
+        write("new.csv", "text,label\n很,a\n".encode("gbk")),
+        texts("new.csv"),
+        instead({"given": tables.Given("gb18030")}),
     ),
     Case(
         "holds no row: expected at least one",
         write("new.csv", "text,label\n"),
-        lambda scene: list(importing.batches(iter(texts(".csv")(scene)), "new.csv")),
+        lambda scene: list(importing.batches(iter(texts("new.csv")(scene)), "new.csv")),
         write("new.csv", "text,label\na,b\n"),
     ),
     Case("is not a file or folder: give an image", CLASSES, shown("scan"), instead("scans")),
@@ -378,12 +482,6 @@ DATA = [
         write(ZERO, picture()),
     ),
     Case(
-        "name its encoding, for example",
-        write("new.csv", "text,label\n很好,a\n不好,b\n".encode("gbk")),
-        lambda scene: hinted(scene, scene.other or tables.UTF8),
-        instead("gb18030"),
-    ),
-    Case(
         "no image looked at can be decoded",
         both(write(ONE, b"x"), write(ZERO, b"x")),
         lambda scene: adding.add_images(scene.root, "scans", scene.root / "scans", QUIET),
@@ -399,11 +497,6 @@ def seen(scene: Scene) -> Any:
     for batch in importing.batches(iter(scans(scene)), "scans"):
         found.add(batch)
     return found
-
-
-def hinted(scene: Scene, encoding: str) -> object:
-    with adding._hint():
-        return list(importing.texts(scene.root / "new.csv", "text", "label", encoding))
 
 
 def idx(path: Path) -> object:
@@ -1083,7 +1176,15 @@ WHY_NOT = {
     "expected a model alone, such as": USAGE,
     "write it behind `": USAGE,
     "the version is named already, by": USAGE,
-    "--label-column and --encoding are for": USAGE,
+    "--image-column and --images for image": USAGE,
+    "expected one character, such as": USAGE,
+    "many to read at once": "takes a file of half a gigabyte",
+    "is not a readable workbook": "tests/unit/data/test_any_data.py has it",
+    "tell which sheet holds the rows": "tests/unit/data/test_any_data.py has it",
+    "expected a workbook; save it as .csv": "takes a workbook that unpacks to half a gigabyte",
+    "expected a row; correct that line": "takes a line of 128 MiB",
+    "holds a text that is not UTF-8: write": "as a file that is not readable Parquet",
+    "there is nothing to classify in": "tests/unit/data/test_text.py has it",
     "name a version, such as": USAGE,
     "give texts, or --input PATH, not both": USAGE,
     "classifies images: give --input": USAGE,
@@ -1169,7 +1270,7 @@ WHY_NOT = {
 """Words of a message -> why no fault is made for it here."""
 
 NAMES = {name for name, kind in vars(errors).items() if isinstance(kind, type)} | {
-    "AirflowFailException", "AirflowSkipException", "BadParameter", "NoPage", "NotText", "Busy", "ValueError",
+    "AirflowFailException", "AirflowSkipException", "BadParameter", "NoPage", "Busy", "ValueError",
     "ArrowInvalid", "__init__", "Unfit", "_at", "_failed",
 }  # fmt: skip
 

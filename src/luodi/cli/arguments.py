@@ -102,3 +102,38 @@ def known_model(root: Path, name: str) -> None:
     from luodi.project.paths import PARAMS
 
     config.settings_of(config.load(root / PARAMS), name)
+
+
+def _codec(name: str | None) -> str | None:
+    try:
+        "".encode(name or "utf-8")
+    except LookupError as error:
+        raise typer.BadParameter(str(error)) from None
+    return name
+
+
+def _one_character(text: str | None) -> str | None:
+    text = {"\\t": "\t", "tab": "\t"}.get(text or "", text)
+    if text is not None and (len(text) != 1 or text in '"\r\n'):
+        raise typer.BadParameter("expected one character, such as ';', or tab")
+    return text
+
+
+# How a table is read, for every command that reads one.
+TextColumn = Annotated[
+    str | None, typer.Option("--text-column", help="Column of the texts, in JSON also data.text; guessed by its name.")
+]
+ImageColumn = Annotated[
+    str | None, typer.Option("--image-column", help="Column of the paths of images; guessed by its name.")
+]
+Images = Annotated[
+    Path | None, typer.Option("--images", metavar="DIR", help="Folder or archive that the paths in a table start from.")
+]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", callback=_codec, help="Of the text, such as gb18030; told by its bytes.")
+]
+Delimiter = Annotated[
+    str | None, typer.Option("--delimiter", callback=_one_character, help="Between columns; told by the rows.")
+]
+NoHeader = Annotated[bool, typer.Option("--no-header", help="The first row is one as the others; columns are 1, 2 …")]
+Sheet = Annotated[str | None, typer.Option("--sheet", help="Of a workbook with several.")]

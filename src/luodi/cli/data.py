@@ -1,22 +1,25 @@
 """Data of a model: the built-in datasets, and new models from files."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from luodi.cli.arguments import ModelArgument
+from luodi.cli.arguments import Delimiter, Encoding, ImageColumn, Images, ModelArgument, NoHeader, Sheet, TextColumn
 from luodi.system.progress import Heartbeat
 
 app = typer.Typer()
 
 
-def _codec(name: str | None) -> str | None:
+def _label_map(text: str | None) -> dict[str, str]:
     try:
-        "".encode(name or "utf-8")
-    except LookupError as error:
-        raise typer.BadParameter(str(error)) from None
-    return name
+        found = json.loads(text or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(one, str) and one.strip() for one in found.values()):
+        raise typer.BadParameter(f"""expected a JSON object of texts, such as '{{"0": "negative"}}', found {text}""")
+    return {key: one.strip() for key, one in found.items()}
 
 
 @app.command(epilog="Examples: luodi fetch | luodi fetch reviews | luodi fetch fashion --from ~/fashion-mnist")
@@ -42,35 +45,52 @@ def fetch(
     print(f"fetch: {', '.join(str(shard.relative_to(root)) for shard in shards) or 'nothing to do'}{state}")
 
 
-@app.command(epilog="Example: luodi add hotels --modality text --from hotels.csv")
+@app.command(
+    epilog="Examples: luodi add hotels --modality text --from hotels.csv | "
+    "luodi add pets --modality image --from pets.zip | luodi add pets --modality image --from labels.csv --images pets/"
+)
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new model's name: lower case, digits, - and _.")],
     modality: Annotated[Literal["text", "image"], typer.Option(help="What a row is.")],
     source: Annotated[
         Path,
-        typer.Option("--from", metavar="PATH", help="CSV, JSONL or Parquet; or a folder of CLASS/*.png or *.jpg."),
+        typer.Option("--from", metavar="PATH", help="A table; of images also a folder of CLASS/IMAGE, or an archive."),
     ],
     *,
-    text_column: Annotated[str | None, typer.Option(help="Column of the texts; guessed by its name.")] = None,
+    text_column: TextColumn = None,
+    image_column: ImageColumn = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the labels; guessed by its name.")] = None,
-    encoding: Annotated[
-        str | None, typer.Option(callback=_codec, help="Of CSV and JSONL, such as gb18030; UTF-8 if not given.")
+    images: Images = None,
+    label_map: Annotated[
+        str | None, typer.Option(metavar="JSON", help="""Labels by other names: '{"0": "negative"}'.""")
     ] = None,
+    keep: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Stored beside; may be repeated.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column of what names a row for good.")] = None,
+    revision_column: Annotated[str | None, typer.Option(help="Column of what tells versions of a row apart.")] = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    no_header: NoHeader = False,
+    sheet: Sheet = None,
 ) -> None:
     """Add a model: its data under data/, its block in params.yaml, and the DVC pointer; all of it or nothing."""
+    from luodi.data.importing import Labels, Wanted
+    from luodi.data.tables import Given
     from luodi.scaffold import adding
     from luodi.system.processes import Runner
 
-    options = [text_column, label_column, encoding]
-    if modality == "image" and any(options):
-        raise typer.BadParameter("--text-column, --label-column and --encoding are for --modality text")
+    if (text_column if modality == "image" else image_column or images) is not None:
+        raise typer.BadParameter("--text-column is for --modality text, --image-column and --images for image")
+    given = Given(encoding, delimiter, not no_header, sheet)
+    wanted = Wanted(text_column or image_column, label_column, id_column, revision_column, tuple(keep or ()))
+    labels = Labels(_label_map(label_map))
     root, runner = _made_ready(), Runner(print)
     with Heartbeat("adding it"):
         if modality == "text":
-            columns = {"text": text_column, "label": label_column}
-            added = adding.add_texts(root, name, source, runner, **columns, encoding=encoding)
+            added = adding.add_texts(root, name, source, runner, given=given, wanted=wanted, labels=labels)
         else:
-            added = adding.add_images(root, name, source, runner)
+            added = adding.add_images(
+                root, name, source, runner, given=given, wanted=wanted, labels=labels, images=images
+            )
     print(added)
 
 

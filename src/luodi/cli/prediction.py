@@ -6,8 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from luodi import terminal
-from luodi.cli.arguments import ReferenceArgument, by_option
+from luodi.cli.arguments import (
+    Delimiter,
+    Encoding,
+    ImageColumn,
+    Images,
+    NoHeader,
+    ReferenceArgument,
+    Sheet,
+    TextColumn,
+    by_option,
+)
 from luodi.errors import BrokenData
+from luodi.system import progress
 from luodi.system.progress import Heartbeat
 
 if TYPE_CHECKING:
@@ -31,13 +42,21 @@ def predict(
         typer.Option(
             "--input",
             metavar="PATH",
-            help="Texts: CSV, JSONL or Parquet with a column `text`; - reads lines. Images: a file, or a folder.",
+            help="Texts: a table as `luodi add` reads it; - reads lines. Images: a file, folder, archive or table.",
         ),
     ] = None,
     version: Annotated[str | None, typer.Option(hidden=True)] = None,
+    *,
+    text_column: TextColumn = None,
+    image_column: ImageColumn = None,
+    images: Images = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    no_header: NoHeader = False,
+    sheet: Sheet = None,
 ) -> None:
     """Classify texts or images by a registered version; one JSON object a line."""
-    from luodi.data import inputs
+    from luodi.data import inputs, tables
     from luodi.project.origin import Origin
     from luodi.project.paths import find_root
     from luodi.registry import classifier as registered
@@ -52,15 +71,34 @@ def predict(
     origin, runner = Origin.find(find_root()), Runner(print)
     with Heartbeat("bringing the model", sys.stderr):
         classifier, chosen = registered.load(origin, wanted.model, wanted.number or PRODUCTION, runner)
+    given = tables.Given(encoding, delimiter, not no_header, sheet)
     if classifier.encoder.modality == "text":
-        for batch in inputs.batches(source) if source else [texts or []]:
-            write_predictions("text", batch, classifier.probabilities(batch), classifier, chosen.name)
+        if texts:
+            write_predictions("text", texts, classifier.probabilities(texts), classifier, chosen.name)
+            return
+        for batch in inputs.batches(source or "-", given, text_column, lambda line: progress.tell(line, sys.stderr)):
+            write_predictions("text", batch, score_texts(batch, classifier), classifier, chosen.name)
     elif source is None:
         raise typer.BadParameter(f"{wanted.model} classifies images: give --input FILE.png, or a folder of images")
     else:
-        for files in inputs.images(source):
+        for files in inputs.images(source, images, given, image_column):
             names = [name for name, _ in files]
             write_predictions("file", names, score_images(files, classifier), classifier, chosen.name)
+
+
+def score_texts(texts: list[str], classifier: "Classifier") -> "NDArray[np.float32]":
+    """Return the probabilities of texts; NaN for a text that holds nothing to classify."""
+    from luodi.data import text
+
+    try:
+        return classifier.probabilities(texts)
+    except text.Nothing:
+        import numpy as np
+
+        there = np.array([bool(one) for one in text.clean(text.column(texts)).to_pylist()])
+        found = np.full((len(texts), len(classifier.labels)), np.nan, np.float32)
+        found[there] = classifier.probabilities([one for one, words in zip(texts, there, strict=True) if words])
+        return found
 
 
 def score_images(files: list[tuple[str, bytes]], classifier: "Classifier") -> "NDArray[np.float32]":
@@ -81,8 +119,13 @@ def score_images(files: list[tuple[str, bytes]], classifier: "Classifier") -> "N
 def write_predictions(
     key: str, items: list[str], probabilities: "NDArray[np.float32]", classifier: "Classifier", version: str
 ) -> None:
-    """Print one JSON object an item: the item under `key`, its label, the probability, the version that says so."""
+    """Print one JSON object an item: the item under `key`, its label, the probability, the version that says so.
+
+    Where the probabilities are NaN, the label is null, and a reason says why.
+    """
     for item, row in zip(items, probabilities, strict=True):
         best = int(row.argmax())
         answer = {key: item, "label": classifier.labels[best], "probability": round(float(row[best]), 6)}
+        if row[best] != row[best]:
+            answer |= {"label": None, "probability": None, "reason": "nothing to classify"}
         print(terminal.json_line(answer | {"version": version}))

@@ -17,10 +17,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from luodi.config import ImageAugment, ImagePreprocess
+from luodi.data import image_files
 from luodi.data.modality import Augment
 from luodi.errors import ArtifactError, BrokenData
 
@@ -33,8 +38,9 @@ TOO_SMALL = "image is too small"
 TOO_LARGE = "image is too large"
 REASONS = (MISSING, UNDECODABLE, ANIMATED, DEEP, CMYK, TOO_SMALL, TOO_LARGE)
 
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 LARGEST = 8192  # pixels a side, whatever params.yaml says: four bytes a pixel are 256 MiB then
-PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+PNG = b"\x89PNG\r\n\x1a\n"
 CHUNK = 256  # files cleaned and encoded at a time: an image as it came may be large
 CLEAN = pa.large_binary()  # large: a column may hold more than 2 GiB
 DECODED = 4096  # canonical images decoded at a time
@@ -46,13 +52,16 @@ class Unfit(BrokenData):
 
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"{reason}: expected a PNG or JPEG of one picture, grey or colour, 8 bits per channel; convert it"
+            f"{reason}: expected one picture ({', '.join(image_files.KINDS)}), grey or colour, 8 bits per channel; "
+            "convert it"
         )
         self.reason = reason
 
 
 def open_image(data: bytes | None, max_side: int) -> Image.Image:
-    """Decode a PNG or JPEG file, turned as its EXIF data says; its mode is 1, L, LA, P, RGB or RGBA.
+    """Decode an image file of `image_files.KINDS`, of a GIF the first frame, turned as its EXIF data says.
+
+    Its mode is 1, L, LA, P, RGB or RGBA.
 
     What the header tells is judged before a pixel is decoded: a decompression bomb costs no memory.
 
@@ -65,13 +74,15 @@ def open_image(data: bytes | None, max_side: int) -> Image.Image:
         image = _header(data)
         if max(image.size) > min(max_side, LARGEST):
             raise Unfit(TOO_LARGE)
-        if getattr(image, "n_frames", 1) > 1:
+        if not isinstance(image, GifImageFile) and getattr(image, "n_frames", 1) > 1:
             raise Unfit(ANIMATED)
         if image.mode == "CMYK":
             raise Unfit(CMYK)
+        if image.mode.startswith(("I", "F")):
+            raise Unfit(DEEP)
         image.load()
         _turn(image)
-        return image
+        return image if image.mode in MODES else image.convert("RGBA" if image.has_transparency_data else "RGB")
     except Unfit:
         raise
     except Exception:  # bytes made to break a decoder break it in many ways
@@ -81,13 +92,38 @@ def open_image(data: bytes | None, max_side: int) -> Image.Image:
 def _header(data: bytes) -> Image.Image:
     # Not Image.open: it warns of large files, by a filter that is not safe in threads, and takes the pictures of
     # a phone (MPO: a JPEG with more behind it) for an animation.
-    if data.startswith(JPEG):
-        return JpegImageFile(io.BytesIO(data))
-    if not data.startswith(PNG) or data[12:16] != b"IHDR":
+    kind = image_files.kind(data[: image_files.HEAD])
+    if kind is None or (kind == "PNG" and data[12:16] != b"IHDR"):
         raise Unfit(UNDECODABLE)
-    if data[24] > 8:
+    if kind == "PNG" and data[24] > 8:
         raise Unfit(DEEP)  # Pillow drops the low bits of colour without a word
-    return PngImageFile(io.BytesIO(data))
+    if kind == "WebP" and max(_webp_size(data)) > LARGEST:
+        raise Unfit(TOO_LARGE)  # Pillow makes room for its pixels when it opens it
+    image = READERS[kind](io.BytesIO(data))
+    if isinstance(image, TiffImageFile) and max(image.tag_v2.get(BITS_PER_SAMPLE) or (1,)) > 8:
+        raise Unfit(DEEP)
+    return image
+
+
+READERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
+    "PNG": PngImageFile,
+    "JPEG": JpegImageFile,
+    "WebP": WebPImageFile,
+    "BMP": BmpImageFile,
+    "TIFF": TiffImageFile,
+    "GIF": GifImageFile,
+}
+BITS_PER_SAMPLE = 258  # a tag of TIFF
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels of a WebP file, by the header of its first chunk (RFC 9649)."""
+    if data[12:16] == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if data[12:16] == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
 
 
 def _turn(image: Image.Image) -> None:

@@ -1,11 +1,14 @@
 """Image files of a folder: regular files that lie inside it, none too large to hold."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from luodi.errors import BrokenData
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+KINDS = ("PNG", "JPEG", "WebP", "BMP", "TIFF", "GIF")
+HEAD = 32  # bytes that tell the kind
 LARGEST = 64 * 2**20  # bytes of a file
 
 
@@ -37,9 +40,34 @@ def visible(folder: Path) -> list[Path]:
         raise BrokenData(f"{folder} cannot be read: {error.strerror}; let this user read it") from None
 
 
+def kind(head: bytes) -> str | None:
+    """Tell the kind of an image file, one of `KINDS`, by its first bytes; None if it is none."""
+    if head.startswith(b"BM") and head[14:18] in BITMAPS:
+        return "BMP"
+    return next((name for name, found in SIGNATURES.items() if found.match(head)), None)
+
+
+SIGNATURES = {
+    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "JPEG": re.compile(rb"\xff\xd8\xff"),
+    "WebP": re.compile(rb"(?s)RIFF.{4}WEBPVP8"),
+    "TIFF": re.compile(rb"II\*\x00|MM\x00\*"),
+    "GIF": re.compile(rb"GIF8[79]a"),
+}
+BITMAPS = tuple(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))  # headers of BMP: bytes
+
+
 def is_image(path: Path) -> bool:
-    """Tell by the suffix alone."""
-    return path.suffix.lower() in SUFFIXES
+    """Tell by the suffix, and where that says nothing by the content."""
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return kind(file.read(HEAD)) is not None
+    except OSError:
+        return False
 
 
 def require_inside(path: Path, root: Path) -> None:

@@ -1,37 +1,51 @@
-"""Read texts or images to predict, a batch at a time."""
+"""Read texts or images to predict, a batch at a time, by the readers that `luodi add` has."""
 
 import io
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from luodi.data import image_files, tables
+from luodi.data import encodings, image_files, importing, packed, tables
 from luodi.errors import MissingData
 
 BATCH = 4096
 IMAGES, BYTES = 256, 64 * 2**20  # of a batch of images, at most
 
+Tell = Callable[[str], object]
 
-def batches(source: str) -> Iterator[list[str]]:
-    """Yield lists of up to `BATCH` texts from a file, by its suffix, or from standard input ("-").
 
-    CSV, JSONL and Parquet have a column or key `text`; standard input holds one text a line, or JSONL.
-    All are UTF-8, with or without a byte order mark.
+def batches(
+    source: str, given: tables.Given = tables.PLAIN, column: str | None = None, tell: Tell = str
+) -> Iterator[list[str]]:
+    """Yield lists of up to `BATCH` texts from a table, or from standard input ("-"); a row without a text gives "".
+
+    The column of the texts is guessed as `luodi add` does; standard input holds one text a line, or JSONL, in UTF-8
+    if no other encoding is given.
+
+    Args:
+        tell: Takes a line that says what was found.
 
     Raises:
-        MissingData: No such file, or a suffix that is not known.
-        BrokenData: It is not UTF-8, or not what its suffix says.
-        MissingColumn: It has no `text`.
+        DataError: As `tables.look` and `importing.texts`.
     """
-    texts = _stdin() if source == "-" else _file(Path(source))
+    texts = _stdin(given.encoding or encodings.UTF8) if source == "-" else _table(Path(source), given, column, tell)
     while batch := list(islice(texts, BATCH)):
         yield batch
 
 
-def images(source: str) -> Iterator[list[tuple[str, bytes]]]:
-    """Yield lists of image files, name and content, from one file or from a folder and the folders in it.
+def images(
+    source: str,
+    listed: Path | None = None,
+    given: tables.Given = tables.PLAIN,
+    column: str | None = None,
+) -> Iterator[list[tuple[str, bytes]]]:
+    """Yield lists of images, name and content: of a file, a folder and the folders in it, an archive or a table.
+
+    Args:
+        listed: The folder or archive that the paths of a table start from; None is the folder that it lies in.
 
     Raises:
         MissingData: No such file or folder, or a folder without an image.
@@ -40,32 +54,61 @@ def images(source: str) -> Iterator[list[tuple[str, bytes]]]:
     path = Path(source)
     if not path.is_file() and not path.is_dir():
         raise MissingData(f"{source} is not a file or folder: give an image, or a folder of images")
-    found = image_files.images(path) if path.is_dir() else iter([path])
+    with tempfile.TemporaryDirectory(prefix="luodi-") as room:
+        found = _images(path, listed, Path(room), given, column)
+        yielded = False
+        for batch in _gathered(found):
+            yielded = True
+            yield batch
+    if not yielded:
+        raise MissingData(f"no image in {source}: expected {', '.join(image_files.KINDS)} files")
+
+
+def _images(
+    path: Path, listed: Path | None, room: Path, given: tables.Given, column: str | None
+) -> Iterator[tuple[str, Path]]:
+    """The names and the places of images."""
+    if listed is not None or (path.is_file() and packed.suffix(path.name) in tables.KINDS):
+        table = tables.look(path, given)
+        wanted = importing.Wanted(importing.choose_item(table, column, importing.IMAGE))
+        for one in importing.listed_images(table, importing.unpacked(listed or path.parent, room), wanted):
+            yield one.origin, one.path or Path()
+    elif packed.is_archive(path):
+        packed.unpack(path, room)
+        for file in image_files.images(room):
+            yield file.relative_to(room).as_posix(), file
+    else:
+        yield from ((str(file), file) for file in (image_files.images(path) if path.is_dir() else [path]))
+
+
+def _gathered(found: Iterable[tuple[str, Path]]) -> Iterator[list[tuple[str, bytes]]]:
     batch: list[tuple[str, bytes]] = []
     size = 0
-    for name in found:
-        data = image_files.read(name)
+    for name, path in found:
+        data = image_files.read(path)
         if batch and (len(batch) == IMAGES or size + len(data) > BYTES):
             yield batch
             batch, size = [], 0
-        batch.append((str(name), data))
+        batch.append((name, data))
         size += len(data)
-    if not batch:
-        raise MissingData(f"no image in {source}: expected files {', '.join(image_files.SUFFIXES)}")
-    yield batch
+    if batch:
+        yield batch
 
 
-def _file(path: Path) -> Iterator[str]:
-    for where, row in tables.records(path, ("text",)):
-        yield _text(row, where) if path.suffix.lower() == ".jsonl" else row["text"] or ""
+def _table(path: Path, given: tables.Given, column: str | None, tell: Tell) -> Iterator[str]:
+    table = tables.look(path, given)
+    chosen = importing.choose_item(table, column)
+    tell(f"read {path.name} as {table.said}, texts of column `{chosen}`")
+    for row in importing.texts(table, importing.Wanted(chosen)):
+        yield row.item or ""
 
 
-def _stdin() -> Iterator[str]:
+def _stdin(encoding: str) -> Iterator[str]:
     try:
         # Not sys.stdin itself: in the C locale that lets bytes through that are not UTF-8.
-        yield from _lines(io.TextIOWrapper(sys.stdin.buffer, encoding=tables.UTF8))
-    except UnicodeDecodeError:
-        raise tables.not_text("standard input", tables.UTF8) from None
+        yield from _lines(io.TextIOWrapper(sys.stdin.buffer, encoding=encoding))
+    except UnicodeError:
+        raise encodings.not_text("standard input", encoding) from None
 
 
 def _lines(file: TextIO) -> Iterator[str]:

@@ -1,87 +1,165 @@
-"""Read rows of named columns from CSV, JSONL or Parquet, one at a time: no file is held whole."""
+"""Read rows of named columns from a table of any usual kind, one at a time; what a table is, is told by its content."""
 
 import csv
+import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
+from luodi.data import encodings, packed
+from luodi.data.encodings import UTF8
 from luodi.errors import BrokenData, MissingColumn, MissingData
 from luodi.terminal import shown
 
+if TYPE_CHECKING:
+    import _csv
+
 BATCH = 4096
-UTF8 = "utf-8-sig"  # with or without a byte order mark
-KINDS = (".csv", ".jsonl", ".parquet")
+DELIMITED = (".csv", ".tsv", ".txt")
+LINES = (".jsonl", ".ndjson")
+KINDS = (*DELIMITED, *LINES, ".json", ".parquet", ".xlsx")
+DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "pipes"}
+NONE = "\x1f"  # for a file of one column: no text holds it
+SAMPLE = 2**18  # characters that tell the delimiter, and whether quotes are quotes
+FIRST = 100  # rows of JSON whose keys are taken for columns
+LONGEST = 2**27  # characters of a line, or of a text: what is longer is no text
+ONE_LABEL = "a row has one label: keep the one that counts, or add a model of yes and no for each"
+WHOLE = 2**29  # characters of JSON, or bytes of a workbook, that are read as a whole
 
-Record = Mapping[str, Any]
+Record = Mapping[Any, Any]
 
 
-class NotText(BrokenData):
-    """A file or stream is not in the encoding that it was read in."""
+@dataclass(frozen=True)
+class Given:
+    """What a person says of a table; the rest is told by its content.
+
+    Attributes:
+        encoding: Of text; None tells it by the bytes.
+        delimiter: Between the columns; None tells it by the rows.
+        header: Whether the first row names the columns; else they are named "1", "2" and on.
+        sheet: Of a workbook; None is its only one.
+    """
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    header: bool = True
+    sheet: str | None = None
 
 
-def records(
-    path: Path, texts: tuple[str, ...], scalars: tuple[str, ...] = (), encoding: str = UTF8
-) -> Iterator[tuple[str, Record]]:
-    """Yield each row with the words that say where it stands ("a.csv, line 3").
+PLAIN = Given()
 
-    A row of CSV or Parquet has the columns `texts` (of strings) and `scalars` (of anything that reads as one),
-    their values strings or None. A row of JSONL has what it has. A row of CSV with more fields than the header
-    has them under None.
+
+@dataclass(frozen=True)
+class Table:
+    """A table that was looked at; `said` says in words what was found."""
+
+    path: Path
+    given: Given
+    kind: str
+    columns: list[str]
+    said: str
+    encoding: str = UTF8
+    delimiter: str = ","
+    quoted: bool = True
+
+    @property
+    def keyed(self) -> bool:
+        """Whether each row names its own columns."""
+        return self.kind in (*LINES, ".json")
+
+    @property
+    def headed(self) -> bool:
+        """Whether its first row is taken for the names of the columns, and might be none."""
+        return self.given.header and self.kind in (*DELIMITED, ".xlsx")
+
+
+def look(path: Path, given: Given = PLAIN) -> Table:
+    """Tell what the table at `path` is, in itself or in a .gz, .bz2, .zst, .zip or tar.
 
     Raises:
         MissingData: No such file, or a suffix that is not known.
-        BrokenData: It is not in `encoding`, or not what its suffix says.
+        BrokenData: It is not what its suffix says, or it is not plain how to read it.
+    """
+    with packed.opened(path) as (file, kind):
+        if kind == ".parquet":
+            with packed.seekable(file, path) as whole:
+                return Table(path, given, kind, _parquet_columns(whole, path), kind)
+        if kind == ".xlsx":
+            sheet, rows = _sheet(file, path, given.sheet)
+            columns = _names(next(rows, []), given.header)
+            return Table(path, given, kind, columns, f"{kind}, sheet {shown(sheet, 40)}")
+        if kind not in KINDS:
+            raise MissingData(
+                f"{path}: expected {', '.join(KINDS)}, found {kind or 'no suffix'}; convert it, or rename it"
+            )
+        encoding = _codec(given.encoding) or encodings.detect(file, str(path))
+    text = Table(path, given, kind, [], f"{kind} in {encodings.words(encoding)}", encoding)
+    return _delimited(text) if kind in DELIMITED else replace(text, columns=_keys(text))
+
+
+def records(table: Table, texts: tuple[str, ...], scalars: tuple[str, ...] = ()) -> Iterator[tuple[str, Record]]:
+    """Yield each row with the words that say where it stands ("line 3").
+
+    A row has the columns `texts` (of strings) and `scalars` (of anything that reads as one), their values strings or
+    None; in JSON it has what it has. A row of delimited text with more fields than the header has them under None.
+
+    Raises:
+        BrokenData: It is not in its encoding, or not what its suffix says.
         MissingColumn: A column is not there.
     """
-    kind = path.suffix.lower()
-    if kind not in KINDS:
-        raise MissingData(f"{path}: expected .csv, .jsonl or .parquet, found {path.suffix or 'no suffix'}")
-    try:
-        if kind == ".parquet":
-            yield from _parquet(path, texts, scalars)
-            return
-        with path.open(encoding=encoding, newline="") as file:
-            yield from _csv(file, path, (*texts, *scalars)) if kind == ".csv" else jsonl(file, str(path))
-    except (FileNotFoundError, IsADirectoryError):
-        raise MissingData(f"{path} is not a file: give a .csv, .jsonl or .parquet file") from None
-    except UnicodeError:
-        raise not_text(str(path), encoding) from None
+    if not table.keyed and (absent := [one for one in (*texts, *scalars) if one not in table.columns]):
+        raise missing(str(table.path), tuple(absent), table.columns)
+    with packed.opened(table.path) as (file, _):
+        if table.kind == ".parquet":
+            with packed.seekable(file, table.path) as whole:
+                yield from _parquet(whole, table.path, texts, scalars)
+        elif table.kind == ".xlsx":
+            rows = _sheet(file, table.path, table.given.sheet)[1]
+            for number, row in enumerate(rows, 1):
+                if number > 1 or not table.given.header:
+                    yield f"row {number}", dict(zip(table.columns, row, strict=False))
+        else:
+            with _text(file, table) as stream:
+                yield from _rows(stream, table)
 
 
-def not_text(name: str, encoding: str) -> NotText:
-    """The error for a file or stream that is not in `encoding`."""
-    expected = "UTF-8" if encoding == UTF8 else encoding
-    return NotText(f"{name} is not {expected}: convert it, from GBK with `iconv -f gb18030 -t utf-8`")
+def value(row: Record, name: str) -> Any:
+    """Return what a row has under `name`, in JSON also under keys inside one another: "data.text"; None if nothing."""
+    if name in row:
+        return row[name]
+    found: Any = row
+    for key in name.split("."):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
+
+
+def has(table: Table, name: str) -> bool:
+    """Whether `name` is a column, or in JSON may be one: what lies inside a key is found row by row."""
+    inside = table.keyed and name.partition(".")[0] in table.columns
+    return name in table.columns or inside
 
 
 def json_object(line: str, where: str) -> Record:
     """Parse one line of JSONL.
 
     Raises:
-        BrokenData: It is not JSON.
-        MissingColumn: It is no object: it has no keys.
+        BrokenData: It is not JSON, or no object.
     """
     try:
-        row = json.loads(line)
+        return _object(json.loads(line), where)
     except (ValueError, RecursionError) as error:
         raise BrokenData(f"{where}: expected a JSON object, found {line[:40]!r} ({error})") from None
-    return row if isinstance(row, dict) else {}
 
 
-def columns(path: Path, encoding: str = UTF8) -> list[str]:
-    """Return the names of the columns, in JSONL the keys of the first row. Raises as `records`."""
-    if path.suffix.lower() == ".parquet" and path.is_file():
-        import pyarrow.parquet as pq
-
-        with _parquet_errors(path), pq.ParquetFile(path) as file:
-            return list(file.schema_arrow.names)
-    first = next(records(path, (), encoding=encoding), None)
-    if first is None and path.suffix.lower() == ".csv":  # a header alone
-        with path.open(encoding=encoding, newline="") as file:
-            return next(csv.reader(file), [])
-    return [name for name in first[1] if name is not None] if first else []
+def _object(row: Any, where: str) -> Record:
+    if not isinstance(row, dict):
+        raise BrokenData(f"{where}: expected a JSON object, found {row!r:.40}")
+    return row
 
 
 def missing(where: str, wanted: tuple[str, ...], found: list[str]) -> MissingColumn:
@@ -95,40 +173,218 @@ def names(found: Sequence[str]) -> str:
     return ", ".join(shown(name, 60) for name in found[:9]) or "none"
 
 
-def jsonl(file: TextIO, name: str) -> Iterator[tuple[str, Record]]:
-    """Yield the object of each line that is not blank. Raises as `json_object`."""
-    for number, line in enumerate(file, 1):
-        if line.strip():
-            where = f"{name}, line {number}"
-            yield where, json_object(line, where)
+def _codec(encoding: str | None) -> str | None:
+    import codecs
+
+    return UTF8 if encoding and codecs.lookup(encoding).name == "utf-8" else encoding
 
 
-def _csv(file: TextIO, path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, Record]]:
-    rows = csv.DictReader(file)
+@contextmanager
+def _text(file: BinaryIO, table: Table) -> Iterator[TextIO]:
     try:
-        header = list(rows.fieldnames or ())
-        if absent := [name for name in names if name not in header]:
-            raise missing(str(path), tuple(absent), header)
-        for row in rows:
-            yield f"{path}, line {rows.line_num}", row
+        yield io.TextIOWrapper(file, table.encoding, newline="")
+    except UnicodeError:
+        raise encodings.not_text(str(table.path), table.encoding) from None
+
+
+def _lines(stream: TextIO, name: str) -> Iterator[str]:
+    number = 0
+    while line := stream.readline(LONGEST):
+        number += 1
+        if len(line) == LONGEST:
+            raise BrokenData(
+                f"{name}, line {number} has more than {LONGEST:,} characters: expected a row; correct that line"
+            )
+        yield line
+
+
+def _rows(stream: TextIO, table: Table) -> Iterator[tuple[str, Record]]:
+    if table.kind in DELIMITED:
+        yield from _delimited_rows(stream, table)
+    elif table.kind == ".json":
+        yield from _json(stream, table)
+    else:
+        yield from _jsonl(stream, str(table.path))
+
+
+def _jsonl(stream: TextIO, name: str) -> Iterator[tuple[str, Record]]:
+    for number, line in enumerate(_lines(stream, name), 1):
+        if line.strip():
+            yield f"line {number}", json_object(line, f"{name}, line {number}")
+
+
+def _json(stream: TextIO, table: Table) -> Iterator[tuple[str, Record]]:
+    """The objects of an array; a file of one object a line is taken too, whatever it is called."""
+    text = stream.read(WHOLE + 1)
+    if len(text) > WHOLE:
+        raise BrokenData(
+            f"{table.path} has more than {WHOLE:,} characters, too many to read at once: write it as .jsonl"
+        )
+    if not text.lstrip().startswith("["):
+        yield from _jsonl(io.StringIO(text, newline=""), str(table.path))
+        return
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BrokenData(f"{table.path} is not JSON ({error}): expected an array of objects; write it again") from None
+    for number, row in enumerate(rows, 1):
+        yield f"row {number}", _object(row, f"{table.path}, row {number}")
+
+
+def _keys(table: Table) -> list[str]:
+    """The keys of the first rows, in their order."""
+    keys: dict[str, None] = {}
+    for _, row in islice(records(table, ()), FIRST):
+        keys |= dict.fromkeys(row)
+    return list(keys)
+
+
+def _delimited(table: Table) -> Table:
+    """Tell the delimiter, whether quotes are quotes, and the columns, by the first rows."""
+    with packed.opened(table.path) as (file, _), _text(file, table) as stream:
+        sample = stream.read(SAMPLE)
+    cut = len(sample) == SAMPLE
+    delimiter = table.given.delimiter or _delimiter(sample, cut, table)
+    told = replace(table, delimiter=delimiter, quoted=_quoted(sample, cut, delimiter))
+    first = next(_split(sample, told), [])
+    between = DELIMITERS.get(delimiter, repr(delimiter))
+    said = f"{table.said}, {between} between columns" if len(first) > 1 else table.said
+    said += "" if told.quoted else ", quotes as they stand"
+    return replace(told, columns=_names(first, table.given.header), said=said)
+
+
+def _names(first: Sequence[str | None], header: bool) -> list[str]:
+    return [name or "" for name in first] if header else [str(number) for number in range(1, len(first) + 1)]
+
+
+def _split(sample: str, table: Table) -> "_csv.Reader":
+    return _reader(io.StringIO(sample, newline=""), table.delimiter, table.quoted)
+
+
+def _reader(lines: Iterable[str], delimiter: str, quoted: bool = True, strict: bool = False) -> "_csv.Reader":
+    csv.field_size_limit(LONGEST)
+    if quoted:
+        return csv.reader(lines, delimiter=delimiter, strict=strict)
+    return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+
+
+def _delimiter(sample: str, cut: bool, table: Table) -> str:
+    """The one character that splits the first row, and if several do, the one that splits every row as often."""
+    widths = {one: _widths(sample, cut, one) for one in DELIMITERS}
+    found = [one for one, counts in widths.items() if counts and counts[0] > 1]
+    even = [one for one in found if len(set(widths[one])) == 1]
+    if len(found) > 1 and len(even) != 1:
+        raise BrokenData(
+            f"{table.path}: {' and '.join(DELIMITERS[one] for one in found)} divide its rows: name which, "
+            f"for example --delimiter '{found[0]}'"
+        )
+    if found:
+        return (even if len(found) > 1 else found)[0]
+    return {".csv": ",", ".tsv": "\t"}.get(table.kind, NONE)
+
+
+def _widths(sample: str, cut: bool, delimiter: str) -> list[int]:
+    """Columns of each row that is not blank; of a sample that is cut the last row is none."""
+    rows = _reader(io.StringIO(sample, newline=""), delimiter, _quoted(sample, cut, delimiter))
+    counts = [len(row) for row in rows if row]
+    return counts[:-1] if cut and len(counts) > 1 else counts
+
+
+def _quoted(sample: str, cut: bool, delimiter: str) -> bool:
+    """Whether quotes stand around values: not where they are no pairs, and lines are rows without them."""
+    if '"' not in sample:
+        return True
+    lines = sample.splitlines()[: -1 if cut else None]
+    rows = 0
+    try:
+        for _ in _reader(io.StringIO(sample, newline=""), delimiter, strict=True):
+            rows += 1
     except csv.Error as error:
-        raise BrokenData(f"{path}, line {rows.line_num}: {error}; correct that line") from None
+        inside = cut and "unexpected end" in str(error) and rows > len(lines) / 2
+        rows = rows if inside else 0
+    bare = {len(row) for row in _reader(lines, delimiter, quoted=False) if row}
+    return rows > 0 or len(bare) != 1 or bare == {1}
 
 
-def _parquet(path: Path, texts: tuple[str, ...], scalars: tuple[str, ...]) -> Iterator[tuple[str, Record]]:
+def _delimited_rows(stream: TextIO, table: Table) -> Iterator[tuple[str, Record]]:
+    ended: list[bool] = []
+
+    def lines() -> Iterator[str]:
+        yield from _lines(stream, str(table.path))
+        ended.append(True)
+
+    rows = _reader(lines(), table.delimiter, table.quoted)
+    try:
+        if table.given.header:
+            next(rows, None)
+        for row in filter(None, rows):
+            if ended:  # the last row ends with its line, unless it waits for a quote
+                raise csv.Error("a quote opens in the last row and is never closed")
+            more = row[len(table.columns) :]
+            yield f"line {rows.line_num}", dict(zip(table.columns, row, strict=False)) | ({None: more} if more else {})
+    except csv.Error as error:
+        raise BrokenData(f"{table.path}, line {rows.line_num}: {error}; correct that line") from None
+
+
+def _sheet(file: BinaryIO, path: Path, name: str | None) -> tuple[str, Iterator[list[str | None]]]:
+    """The name and the rows of the sheet `name` of a workbook, or of the one that holds anything."""
+    from python_calamine import CalamineError, load_workbook
+
+    content = file.read(WHOLE + 1)
+    _require_small(content, path)
+    try:
+        book = load_workbook(io.BytesIO(content))
+        sheets = {one: book.get_sheet_by_name(one) for one in book.sheet_names if name in (None, one)}
+    except (CalamineError, ValueError) as error:
+        raise BrokenData(
+            f"{path} is not a readable workbook ({error}): save it again as .xlsx, without a password"
+        ) from None
+    filled = [one for one, sheet in sheets.items() if sheet.total_height]
+    if len(filled) != 1:
+        some = ", ".join(shown(one, 40) for one in (filled or book.sheet_names)[:5])
+        raise BrokenData(f"{path}: cannot tell which sheet holds the rows: name it with --sheet; found {some}")
+    return filled[0], ([_cell(one) for one in row] for row in sheets[filled[0]].iter_rows())
+
+
+def _require_small(content: bytes, path: Path) -> None:
+    """A workbook is a zip: what it says that it unpacks to is bounded before it is unpacked."""
+    try:
+        size = sum(one.file_size for one in zipfile.ZipFile(io.BytesIO(content)).infolist())
+    except zipfile.BadZipFile as error:
+        raise BrokenData(f"{path} is not a readable workbook ({error}): save it again as .xlsx") from None
+    if max(size, len(content)) > WHOLE:
+        raise BrokenData(f"{path} unpacks to more than {WHOLE:,} bytes: expected a workbook; save it as .csv")
+
+
+def _cell(found: Any) -> str | None:
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)
+    if isinstance(found, bool):
+        found = str(found).lower()
+    return None if found is None or found == "" else str(found)
+
+
+def _parquet_columns(file: BinaryIO, path: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    with _parquet_errors(path), pq.ParquetFile(file) as opened:
+        return list(opened.schema_arrow.names)
+
+
+def _parquet(
+    file: BinaryIO, path: Path, texts: tuple[str, ...], scalars: tuple[str, ...]
+) -> Iterator[tuple[str, Record]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if path.is_dir():
-        raise IsADirectoryError
-    names = [*texts, *scalars]
-    with _parquet_errors(path), pq.ParquetFile(path) as file:
-        _require_strings(path, file.schema_arrow, texts, scalars)
+    names = list(dict.fromkeys([*texts, *scalars]))
+    with _parquet_errors(path), pq.ParquetFile(file) as opened:
+        _require_strings(path, opened.schema_arrow, texts, scalars)
         start = 0
-        for batch in file.iter_batches(BATCH, columns=names):
+        for batch in opened.iter_batches(BATCH, columns=names):
             rows = [batch[name].cast(pa.string()).to_pylist() for name in names]
             for place, values in enumerate(zip(*rows, strict=True), start):
-                yield f"{path}, row {place}", dict(zip(names, values, strict=True))
+                yield f"row {place}", dict(zip(names, values, strict=True))
             start += batch.num_rows
 
 
@@ -137,12 +393,11 @@ def _require_strings(path: Path, schema: Any, texts: tuple[str, ...], scalars: t
 
     from luodi.data.shards import is_text
 
-    if absent := [name for name in (*texts, *scalars) if name not in schema.names]:
-        raise missing(str(path), tuple(absent), schema.names)
     for name in (*texts, *scalars):
         kind = schema.field(name).type
         if not is_text(kind) and (name in texts or pa.types.is_nested(kind)):
-            raise BrokenData(f"{path}: expected a column `{name}` of strings, found {kind}")
+            remedy = ONE_LABEL if pa.types.is_nested(kind) and name not in texts else "write it as strings"
+            raise BrokenData(f"{path}: expected a column `{name}` of strings, found {kind}; {remedy}")
 
 
 @contextmanager
@@ -152,6 +407,8 @@ def _parquet_errors(path: Path) -> Iterator[None]:
 
     try:
         yield
+    except UnicodeError:
+        raise BrokenData(f"{path} holds a text that is not UTF-8: write it again") from None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from luodi.config import TextAugment, TextPreprocess
 from luodi.data import words
 from luodi.data.modality import Augment
+from luodi.errors import EmptyData
+from luodi.terminal import shown
 
 CHUNK = 8192  # rows cleaned and encoded at a time: their ids stay in the processor's cache
 CLEAN = pa.string()
@@ -35,6 +37,16 @@ PERSONAL = (
 TAG = r"(?s)<!--.*?-->|</?[A-Za-z][^<>]*>"
 INVISIBLE = r"\p{Cf}+"
 CONTROL = r"[\p{Cc}\x{FFFD}]+"
+
+
+class Nothing(EmptyData):
+    """A text of which nothing is left when it is clean."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"there is nothing to classify in {shown(repr(text), 60)}: {REASON}; give a text with words")
+
+
+REASON = "nothing is left without tags, blanks and what nobody sees"
 
 
 def column(texts: Sequence[str]) -> pa.Array:
@@ -207,8 +219,15 @@ class Encoder:
         return max(3 * self.max_length - 3, 1) + self.words * self.max_length
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int32]:
-        """Clean and encode raw texts: int32 [n, length]."""
-        return self.encode_clean(clean(column(texts)))
+        """Clean and encode raw texts: int32 [n, length].
+
+        Raises:
+            Nothing: Of one nothing is left when it is clean.
+        """
+        cleaned = clean(column(texts))
+        if pc.min(pc.binary_length(cleaned)).as_py() == 0:
+            raise Nothing(texts[cleaned.to_pylist().index("")])
+        return self.encode_clean(cleaned)
 
     def encode_clean(self, texts: pa.Array) -> NDArray[np.int32]:
         """Encode a column of clean texts: int32 [n, length]."""

@@ -3,7 +3,7 @@
 import codecs
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,60 +35,81 @@ def add_texts(
     source: Path,
     runner: Runner,
     *,
-    text: str | None = None,
-    label: str | None = None,
-    encoding: str | None = None,
+    given: tables.Given = tables.PLAIN,
+    wanted: importing.Wanted = importing.NOTHING,
+    labels: importing.Labels | None = None,
 ) -> str:
-    """Add a text model from a CSV, JSONL or Parquet file; return what was done and what comes next.
+    """Add a text model from a table; return what was done and what comes next.
 
     Args:
-        text, label: Columns; None guesses them by their names.
-        encoding: Of CSV and JSONL; None is UTF-8.
+        given: How the table is to be read, where its content does not tell.
+        wanted: Its columns, where their names do not tell.
+        labels: Reads its labels.
 
     Raises:
-        DataError: The file cannot be used.
+        DataError: The table cannot be used.
         ParamsError: The name is taken or no name, or params.yaml cannot be extended.
     """
-    encoding = encoding if encoding and codecs.lookup(encoding).name != "utf-8" else tables.UTF8
-    with _adding(root, name) as staging, _hint():
-        text, label = importing.choose_columns(tables.columns(source, encoding), text, label, str(source))
+    labels = labels or importing.Labels()
+    with _adding(root, name) as staging:
+        table = tables.look(source, given)
+        columns = importing.choose_columns(table, wanted)
         seen = statistics.TextTraits()
-        rows = importing.texts(source, text, label, encoding)
-        shards = _store(rows, staging, "text", source, seen)
-        where = f"{shown(source)}, column `{shown(label, 60)}`"
+        rows = importing.texts(table, columns, labels)
+        shards = _store(rows, staging, "text", source, columns=columns, seen=seen)
+        where = f"{shown(source)}, column `{shown(columns.label, 60)}`"
+        notes = [f"read {shown(source.name)} as {table.said}", *labels.told()]
         _require_labels(seen, where, "name another with --label-column")
         _commit(root, name, _block("text", seen, _text_limits(seen)), staging, runner)
-    return _message(name, seen, shards, f"texts of column `{shown(text, 60)}`, labels of column `{shown(label, 60)}`")
+    what = f"texts of column `{shown(columns.item, 60)}`, labels of column `{shown(columns.label, 60)}`"
+    return _message(name, seen, shards, what, notes)
 
 
-def add_images(root: Path, name: str, source: Path, runner: Runner) -> str:
-    """Add an image model from a folder of CLASS/*.png or *.jpg; return what was done and what comes next.
+def add_images(
+    root: Path,
+    name: str,
+    source: Path,
+    runner: Runner,
+    *,
+    given: tables.Given = tables.PLAIN,
+    wanted: importing.Wanted = importing.NOTHING,
+    labels: importing.Labels | None = None,
+    images: Path | None = None,
+) -> str:
+    """Add an image model from a folder, an archive or a table of paths; return what was done and what comes next.
+
+    Args:
+        given, wanted, labels: Of a table, as for texts.
+        images: The folder or archive that the paths in a table start from; None is the folder that it lies in.
 
     Raises:
-        DataError: The folder cannot be used.
+        DataError: The images cannot be used.
         ParamsError: The name is taken or no name, or params.yaml cannot be extended.
     """
+    labels = labels or importing.Labels()
     with _adding(root, name) as staging:
-        files = importing.labelled_images(source)
-        look = statistics.look(data for data, _ in importing.images(files[:: math.ceil(len(files) / SAMPLE)]))
+        (room := staging / "unpacked").mkdir()
+        files, notes = importing.pictures(source, images, room, given=given, wanted=wanted, labels=labels)
+        look = statistics.look(
+            row.item for row in importing.images(files[:: math.ceil(len(files) / SAMPLE)]) if row.item
+        )
         if look is None:
-            raise BrokenData(f"{source}: no image looked at can be decoded: expected PNG or JPEG files; convert them")
+            raise BrokenData(f"{source}: no image looked at can be decoded: expected image files; convert them")
         seen = statistics.Traits()
-        shards = _store(importing.images(files), staging, "image", source.resolve(), seen)
+        shards = _store(importing.images(files), staging, "image", source, columns=wanted, seen=seen)
+        notes += labels.told()
         _require_labels(seen, f"{source}, folders", "make a folder for each class")
         limits = _image_limits(look)
+        if importing.TEST in (sources := {one.source for one in files}) and len(sources) > 1:
+            limits["preprocess"] |= OFFICIAL
+            notes.append(f"{importing.TEST}/ is the test split; of the rest a part by content is validation")
         _commit(root, name, _block("image", seen, limits), staging, runner)
     size = "{height} x {width} x {channels}".format_map(limits["preprocess"])
-    return _message(name, seen, shards, f"images, brought to {size} (height, width, channels)")
+    return _message(name, seen, shards, f"images, brought to {size} (height, width, channels)", notes)
 
 
-@contextmanager
-def _hint() -> Iterator[None]:
-    try:
-        yield
-    except tables.NotText as error:
-        problem = str(error).rpartition(": ")[0]
-        raise BrokenData(f"{problem}: name its encoding, for example --encoding gb18030 for GBK") from None
+OFFICIAL = {"test_source": importing.TEST, "shares": {"train": 0.9, "validation": 0.1, "test": 0.0}}
+"""Settings of a model whose test rows were chosen before."""
 
 
 def _block(modality: str, seen: statistics.Traits, limits: Mapping[str, Settings]) -> Settings:
@@ -166,11 +187,19 @@ def _require_labels(seen: statistics.Traits, where: str, remedy: str) -> None:
         )
 
 
-def _store(rows: Iterator[importing.Row], staging: Path, modality: str, source: Path, seen: statistics.Traits) -> int:
+def _store(
+    rows: Iterator[importing.Row],
+    staging: Path,
+    modality: str,
+    source: Path,
+    *,
+    columns: importing.Wanted,
+    seen: statistics.Traits,
+) -> int:
     """Write the shards into `staging`/data and measure what goes by; return their number."""
     folder = staging / "data"
     folder.mkdir()
-    with importing.Writer(folder, modality, source.name) as writer:
+    with importing.Writer(folder, modality, list(columns.stored)) as writer:
         for batch in importing.batches(rows, str(source)):
             writer.write(batch)
             seen.add(batch)
@@ -244,12 +273,13 @@ def _quoted(value: Any) -> Any:
     return DoubleQuotedScalarString(value) if isinstance(value, str) else value
 
 
-def _message(name: str, seen: statistics.Traits, shards: int, what: str) -> str:
+def _message(name: str, seen: statistics.Traits, shards: int, what: str, notes: Iterable[str]) -> str:
     counts = ", ".join(f"{shown(label, 40)} {count:,}" for label, count in seen.counts.most_common(8))
     more = f", and {len(seen.counts) - 8} more" if len(seen.counts) > 8 else ""
     return (
         f"added {name}: {seen.rows:,} rows, {what}\n"
-        f"  {len(seen.counts)} classes: {counts}{more}\n"
+        + "".join(f"  {note}\n" for note in notes)
+        + f"  {len(seen.counts)} classes: {counts}{more}\n"
         f"  data/{name}: {shards} shard(s), recorded in data.dvc\n"
         f"  {PARAMS}: block {name}, with limits from the data; `luodi params {name}` prints all settings in effect\n"
         "next:\n"

@@ -73,6 +73,7 @@ class Classifier:
 
         Raises:
             Unfit: An image cannot be used.
+            Nothing: A text holds nothing to classify: it is empty, or tags and blanks alone.
         """
         count = batch_rows(self.encoder)
         parts = [

@@ -74,7 +74,11 @@ def check(*pairs: Pair, source: str | None = "s") -> quarantine.Checked:
         (b"GIF89a, says the text", "cat", "s", ["image cannot be decoded"]),
         (images.png(1)[:-30], "cat", "s", ["image cannot be decoded"]),
         (images.encoded(images.drawing(1), "JPEG")[:-60], "cat", "s", ["image cannot be decoded"]),
-        (images.encoded(images.drawing(1), "GIF"), "cat", "s", ["image cannot be decoded"]),
+        *((images.encoded(images.drawing(1), kind), "cat", "s", []) for kind in ("GIF", "BMP", "TIFF", "WebP")),
+        *(
+            (images.encoded(images.drawing(1), kind)[:200], "cat", "s", ["image cannot be decoded"])
+            for kind in ("GIF", "BMP", "TIFF", "WebP")
+        ),
         (images.text_bomb(), "cat", "s", ["image cannot be decoded"]),
         (images.animated(), "cat", "s", ["image is animated"]),
         (images.deep(), "cat", "s", ["image has more than 8 bits per channel"]),

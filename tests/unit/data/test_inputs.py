@@ -15,6 +15,7 @@ from PIL import Image
 
 from luodi.cli import prediction
 from luodi.data import image, image_files, inputs
+from luodi.data.text import Encoder
 from luodi.errors import BrokenData, MissingColumn, MissingData
 
 ROWS = ["很好", "不,好", 'a "b"', "两\n行", "", "😀"]
@@ -66,6 +67,12 @@ BOM = "\ufeff".encode()
         ("a.jsonl", BOM + jsonl({"text": "x", "id": 1}), ["x"]),
         ("a.jsonl", b'\n{"text": "x"}\r\n\n{"text": "y"}', ["x", "y"]),
         ("a.jsonl", b"", []),
+        ("a.jsonl", jsonl({"text": "x"}, {"label": "y"}, {"text": None}), ["x", "", ""]),
+        ("a.csv", b"Text\nx\n", ["x"]),
+        ("a.csv", b"id,review\n1,x\n", ["x"]),
+        ("a.csv", b"words,label\nx,1\n", ["x"]),
+        ("a.csv", "text\n很好\n".encode("utf-16"), ["很好"]),
+        ("a.txt", b"text\nx, y\n", ["x, y"]),
         ("a.parquet", GOOD, ROWS * 200),
         ("a.parquet", parquet(pa.table({"text": pa.array(["x", None])})), ["x", ""]),
         ("a.parquet", parquet(pa.table({"text": pa.nulls(2)})), ["", ""]),
@@ -88,34 +95,31 @@ def test_texts(read, name, content, expected):
 @pytest.mark.parametrize(
     ("name", "content", "error", "message"),
     [
-        ("a.csv", b"", MissingColumn, "`text`, found none"),
-        ("a.csv", b"id,label\n1,x\n", MissingColumn, "`text`, found id, label"),
-        ("a.csv", b"Text\nx\n", MissingColumn, "found Text"),
-        ("a.csv", "text\n很好\n".encode("gbk"), BrokenData, "is not UTF-8: convert it, from GBK with `iconv"),
+        ("a.csv", b"", MissingColumn, "--text-column; found none"),
+        ("a.csv", b"id,label,day\n1,x,y\n", MissingColumn, "--text-column; found id, label, day; .*--no-header"),
+        ("a.csv", "text\n很好\n".encode("gbk"), BrokenData, "is not UTF-8, .*: name its encoding"),
         ("a.csv", b"text\n" + b"x\n" * 90000 + "好\n".encode("gbk"), BrokenData, "is not UTF-8"),
-        ("a.csv", "text\n很好\n".encode("utf-16"), BrokenData, "is not UTF-8"),
-        ("a.csv", b'text\n"' + b"x" * 200000, BrokenData, "field larger than field limit"),
-        ("a.csv", b'"' + b"x" * 200000, BrokenData, "field larger than field limit"),
+        ("a.csv", b'text\n"' + b"x" * 200000, BrokenData, "line 2: a quote opens in the last row"),
         ("a.jsonl", b'{"text": "x"}\n{"text": \n', BrokenData, r"line 2: expected a JSON object, found '{\"text\": "),
         ("a.jsonl", b"words\n", BrokenData, "line 1: expected a JSON object, found 'words"),
         ("a.jsonl", b"[" * 100000, BrokenData, "line 1: expected a JSON object"),
-        ("a.jsonl", b'["text"]\n', MissingColumn, "line 1: expected a column or key `text`, found none"),
-        ("a.jsonl", jsonl({"text": "x"}, {"label": "y"}), MissingColumn, "line 2: .* found label"),
-        ("a.jsonl", jsonl({"text": None}), MissingColumn, "line 1"),
-        ("a.jsonl", jsonl({"text": 3}), MissingColumn, "line 1"),
+        ("a.jsonl", b'["text"]\n', BrokenData, "line 1: expected a JSON object, found"),
+        ("a.json", b'{"text": "x"}\n["text"]\n', BrokenData, "line 2: expected a JSON object, found"),
+        ("a.jsonl", jsonl({"text": 3}), BrokenData, "line 1: expected a text in quotes under `text`, found 3"),
         ("a.jsonl", '{"text": "很好"}\n'.encode("gbk"), BrokenData, "is not UTF-8"),
         ("a.parquet", b"", BrokenData, "not a readable Parquet file"),
         ("a.parquet", b"text\nx\n" * 9, BrokenData, "not a readable Parquet file"),
         ("a.parquet", GOOD[: len(GOOD) // 2], BrokenData, "not a readable Parquet file"),
         ("a.parquet", GOOD[:4] + b"\xff" * 60 + GOOD[64:], BrokenData, "not a readable Parquet file"),
-        ("a.parquet", parquet(pa.table({"label": ["x"]})), MissingColumn, "`text`, found label"),
+        ("a.parquet", parquet(pa.table({"label": ["x"], "id": ["x"], "day": ["x"]})), MissingColumn, "found label, id"),
         ("a.parquet", parquet(pa.table({f"c{i}": ["x"] for i in range(500)})), MissingColumn, "found c0, c1.{,40}$"),
         ("a.parquet", parquet(pa.table({"text": [1, 2]})), BrokenData, "`text` of strings, found int64"),
         ("a.parquet", parquet(pa.table({"text": [["x"]]})), BrokenData, "of strings, found list"),
         ("a.parquet", parquet(pa.table({"text": pa.array(["好".encode("gbk")])})), BrokenData, "UTF8"),
         ("a.parquet", parquet(pa.table({"text": RAW_GBK})), BrokenData, "is not UTF-8"),
         ("a.parquet", parquet(pa.Table.from_arrays([pa.array(["x"])] * 2, ["text", "text"])), BrokenData, "text"),
-        ("a.xlsx", b"PK", MissingData, r"expected \.csv, \.jsonl or \.parquet, found \.xlsx"),
+        ("a.xlsx", b"PK", BrokenData, "is not a readable workbook"),
+        ("a.doc", b"x", MissingData, r"expected \.csv, .*found \.doc"),
         ("a", b"x", MissingData, "found no suffix"),
         ("-", "好\n".encode("gbk"), BrokenData, "^standard input is not UTF-8"),
         ("-", b'fine\n{"text": "x"}\n{broken\n', BrokenData, "^standard input, line 3: .*found '{broken'"),
@@ -271,3 +275,26 @@ def test_an_image_that_cannot_be_used_is_named(content, reason):
     with pytest.raises(BrokenData, match=f"^bad.png: {reason}") as caught:
         prediction.score_images([("good.png", picture()), ("bad.png", content)], Reader())
     assert caught.value.exit_code == BrokenData.exit_code
+
+
+class Answers:
+    """Stands for a text classifier: it cleans as one does, and says "long" of what has two characters or more."""
+
+    labels = ("short", "long")
+
+    def probabilities(self, texts):
+        encoded = Encoder(("a", "b"), "char", 3, 9, (), ("好",)).encode(texts)
+        long = (encoded != 0).sum(axis=1) > 1
+        return np.stack([~long, long], axis=1).astype(np.float32)
+
+
+def test_a_row_that_holds_nothing_to_classify_gets_a_null_and_the_others_their_answers(capsys):
+    texts = ["很好", "", "好", "<br/>", "\ufeff"]
+    prediction.write_predictions("text", texts, prediction.score_texts(texts, Answers()), Answers(), "m@v1.0.0")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["text"] for line in lines] == texts
+    assert [line["label"] for line in lines] == ["long", None, "short", None, None]
+    assert lines[1] == {
+        "text": "", "label": None, "probability": None, "version": "m@v1.0.0", "reason": "nothing to classify"
+    }  # fmt: skip
+    assert prediction.score_texts([""], Answers()).shape == (1, 2)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from luodi.config import Shares, TextAugment, TextPreprocess
 from luodi.data import encoders, text
-from luodi.data.text import MASK, PAD, UNKNOWN, Encoder
-from luodi.errors import ArtifactError
+from luodi.data.text import MASK, PAD, UNKNOWN, Encoder, Nothing, clean, column
+from luodi.errors import ArtifactError, EmptyData
 
 SYNTAX = (
     "& amp; &amp; &lt; &gt &#60; &#x26; &#0; &#xD800; &nbsp; &NotEqualTilde; < > <b> </b> <!-- --> 1 +86 - x X @ . "
@@ -228,7 +228,7 @@ def test_a_rate_is_the_share_of_characters_touched(kind):
 @settings(max_examples=60)
 @given(texts=st.lists(st.one_of(PLAIN, MESSY), max_size=6))
 def test_ids_are_in_range_and_padded_at_the_end(one, texts):
-    ids = one.encode(texts)
+    ids = one.encode_clean(clean(column(texts)))
     assert ids.dtype == np.int32
     assert ids.shape == (len(texts), one.length)
     assert ((ids >= 0) & (ids < one.size)).all()
@@ -240,7 +240,18 @@ def test_ids_are_in_range_and_padded_at_the_end(one, texts):
 @settings(max_examples=60)
 @given(texts=st.lists(st.one_of(PLAIN, MESSY), min_size=1, max_size=6))
 def test_a_row_is_encoded_as_in_its_column(one, texts):
-    assert (one.encode(texts) == np.concatenate([one.encode([row]) for row in texts])).all()
+    texts = [text for text in texts if cleaned(text) != [""]]
+    assert all((one.encode(texts)[place] == one.encode([text])).all() for place, text in enumerate(texts))
+
+
+@every_encoder
+@pytest.mark.parametrize("raw", ["", " \t\n", "<br/>", "\ufeff", "\u200b\u200d", "&nbsp;", "<!-- x -->", "\x00"])
+def test_a_text_of_which_nothing_is_left_is_an_error(one, raw):
+    assert cleaned(raw) == [""]
+    with pytest.raises(Nothing, match=r"there is nothing to classify in .*: nothing is left without tags") as caught:
+        one.encode(["好", raw])
+    assert caught.value.exit_code == EmptyData.exit_code
+    assert len(one.encode(["好", "<p>坏"])) == 2
 
 
 @every_encoder
@@ -267,7 +278,6 @@ def test_a_broken_encoder_is_named(content, tmp_path):
     ("one", "raw", "expected"),
     [
         (encoder("char", vocabulary=("好", "店")), "店好x", [3, 2, UNKNOWN, 0, 0, 0]),
-        (encoder("char", vocabulary=("好", "店")), "", [0] * 6),
         (encoder("char", vocabulary=("好", "店"), max_length=2), "好店好店", [2, 3]),
         (encoder("char", vocabulary=("\U00020000",), max_length=2), "\U00020000\U00020001", [2, UNKNOWN]),
         (encoder("char", vocabulary=("好",), stop_words=("的", "店"), max_length=3), "的好店x", [2, UNKNOWN, 0]),

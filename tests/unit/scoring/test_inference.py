@@ -48,7 +48,7 @@ def make(folder, encoder=ENCODER, recorded=None):
 def test_probabilities_are_those_of_the_model(tmp_path):
     weights = make(tmp_path)
     classifier = inference.Classifier.load(tmp_path)
-    texts = ["好书", "坏", "", "书书书书书书"]
+    texts = ["好书", "坏", "x", "书书书书书书"]
     scores = ENCODER.encode(texts) @ weights
     expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     found = classifier.probabilities(texts)
@@ -60,7 +60,7 @@ def test_probabilities_are_those_of_the_model(tmp_path):
 def test_every_text_has_its_row_whatever_the_batches(tmp_path, count):
     make(tmp_path)
     classifier = inference.Classifier.load(tmp_path)
-    texts = ["好坏书"[i % 3] * (i % 5) for i in range(count)]
+    texts = ["好坏书"[i % 3] * (i % 5 + 1) for i in range(count)]
     found = classifier.probabilities(texts)
     assert found.shape == (count, 2)
     for index in {0, count // 2, count - 1} & set(range(count)):

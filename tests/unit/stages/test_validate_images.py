@@ -35,7 +35,7 @@ HOSTILE = {
     "animated": (images.animated(), "image is animated"),
     "16-bit": (images.deep(), "image has more than 8 bits per channel"),
     "CMYK": (images.encoded(images.colour(1).convert("CMYK"), "JPEG"), "image is CMYK"),
-    "GIF": (images.encoded(images.drawing(1), "GIF"), "image cannot be decoded"),
+    "half a GIF": (images.encoded(images.drawing(1), "GIF")[:900], "image cannot be decoded"),
     "text": (EVIL.encode(), "image cannot be decoded"),
     "empty": (b"", "image is missing"),
     "null": (None, "image is missing"),

@@ -25,7 +25,7 @@ def build(settings: ModelSettings) -> list[gx.Expectation]:
 
 def _files() -> list[gx.Expectation]:
     return [
-        never(WARNING, "Images can be decoded", "every image is a whole PNG or JPEG file", UNDECODABLE),
+        never(WARNING, "Images can be decoded", "every image is a whole file of a kind that is read", UNDECODABLE),
         never(WARNING, "No image is animated", "every image is one picture", ANIMATED),
         never(WARNING, "Channels have 8 bits", "no image has more than 8 bits per channel", DEEP),
         never(WARNING, "No image is CMYK", "every image is grey, palette or RGB, with or without alpha", CMYK),

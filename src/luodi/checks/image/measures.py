@@ -16,7 +16,7 @@ from luodi.checks.image.thumbnails import Place, thumbnails
 from luodi.checks.profile import Chart, up_to
 from luodi.config import ImageSettings as ModelSettings
 from luodi.config import ImageValidate
-from luodi.data import image
+from luodi.data import image, image_files
 
 ITEM = "image"
 SHOWN = "appearance"
@@ -124,7 +124,7 @@ def _look(data: bytes | None, max_side: int) -> Look:
     return Look(
         width=plain.width,
         height=plain.height,
-        kind=f"{MODES[opened.mode]} {'JPEG' if data and data.startswith(image.JPEG) else 'PNG'}",
+        kind=f"{MODES[opened.mode]} {image_files.kind((data or b'')[: image_files.HEAD])}",
         digest=_digest(plain, grey),
         histogram=grey.histogram(),
         small=grey.resize((near_duplicates.SIDE, near_duplicates.SIDE), Image.Resampling.BILINEAR).tobytes(),
