@@ -13,7 +13,7 @@ from luodi.config import MODALITIES
 from luodi.data import modality
 
 SRC = Path(modality.__file__).parents[1]
-ITEMS = {"text": ["  好书 ", "", "<b>坏</b>"], "image": [png(1), png(2), png(3)]}
+ITEMS = {"text": ["  好书 ", "店", "<b>坏</b>"], "image": [png(1), png(2), png(3)]}
 
 
 def compared(path: Path) -> list[int]:

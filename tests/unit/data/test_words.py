@@ -4,6 +4,7 @@ import itertools
 import re
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,7 +57,7 @@ def test_the_encoder_adds_them_where_asked_and_has_room():
     plain = Encoder(("a", "b"), "ngram", 9, 2**20, (), ())
     both = Encoder(("a", "b"), "ngram", 9, 2**20, (), (), words=True)
     rows = ["a b c d e", "aaaa aaaa", "a", ""]
-    few, many = (one.encode(rows) for one in (plain, both))
+    few, many = (one.encode_clean(pa.array(rows)) for one in (plain, both))
     assert [int((row != 0).sum()) for row in many] == [int((row != 0).sum()) + more for row, more in
                                                        zip(few, [9, 2, 1, 0], strict=True)]  # fmt: skip
     assert many.shape[1] == few.shape[1] + 9
