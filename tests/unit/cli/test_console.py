@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 import pytest
+from facts import JUNK, PATHS, changed, facts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_card import JUNK, PATHS, changed, facts
 
 from luodi.cli import console
 from luodi.cli.models import compared
