@@ -54,7 +54,8 @@ for letter in itertools.cycle("abcdef"):
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    process.stdout.readline()
+    with process.stdout:
+        process.stdout.readline()
     return process
 
 
@@ -211,26 +212,34 @@ def test_the_checksum_of_a_file_is_its_md5(tmp_path):
     assert files.checksum(path) == hashlib.md5(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["a"],
-        ["b", "a"],
-        ["a/x", "a-b/x", "a.b/x", "a0/x"],  # "-" and "." stand before "/", "0" after it
-        ["评论/数据.parquet", "a b/é", ".hidden"],
-        ["deep/er/est/x", "deep/er/x", "deep/x"],
-    ],
-)
-def test_the_checksum_of_a_folder_is_what_dvc_records(names, tmp_path):
-    for name in names:
-        path = tmp_path / "data" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name)
+FOLDERS = [
+    ["a"],
+    ["b", "a"],
+    ["a/x", "a-b/x", "a.b/x", "a0/x"],  # "-" and "." stand before "/", "0" after it
+    ["评论/数据.parquet", "a b/é", ".hidden"],
+    ["deep/er/est/x", "deep/er/x", "deep/x"],
+]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A folder of each kind, numbered, that one DVC has recorded."""
+    root = tmp_path_factory.mktemp("recorded")
+    for place, names in enumerate(FOLDERS):
+        for name in names:
+            path = root / str(place) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name)
     env = {**os.environ, "DVC_NO_ANALYTICS": "1"}
-    for arguments in (["init", "--no-scm"], ["add", "data"]):
-        subprocess.run([sys.executable, "-m", "dvc", *arguments, "--quiet"], cwd=tmp_path, env=env, check=True)
-    recorded = yaml.safe_load((tmp_path / "data.dvc").read_text())["outs"][0]["md5"]
-    assert files.folder_checksum(tmp_path / "data") == recorded
+    for arguments in (["init", "--no-scm"], ["add", *map(str, range(len(FOLDERS)))]):
+        subprocess.run([sys.executable, "-m", "dvc", *arguments, "--quiet"], cwd=root, env=env, check=True)
+    return root
+
+
+@pytest.mark.parametrize("place", range(len(FOLDERS)))
+def test_the_checksum_of_a_folder_is_what_dvc_records(place, recorded):
+    pointer = yaml.safe_load((recorded / f"{place}.dvc").read_text())
+    assert files.folder_checksum(recorded / str(place)) == pointer["outs"][0]["md5"]
 
 
 def test_the_checksum_of_the_real_data_is_what_dvc_recorded():

@@ -82,7 +82,7 @@ class Runner:
         if self._killed:
             raise CommandFailed(command, -signal.SIGTERM, "not started: the task was ended")
         # A group of its own, so that all its children die with it.
-        self._process = subprocess.Popen(
+        process = self._process = subprocess.Popen(
             [*dies_too("TERM"), *command],  # by which git removes its locks
             cwd=cwd,
             env={name: value for name, value in os.environ.items() if name not in ELSEWHERE} | dict(env or {}),
@@ -100,14 +100,16 @@ class Runner:
         )
         try:
             if self._killed:  # while it was being started
-                end_group(self._process)
-            output, errors = self._follow(self._process) if stream else self._process.communicate()
-            code = self._process.wait()
+                end_group(process)
+            output, errors = self._follow(process) if stream else process.communicate()
+            code = process.wait()
         except BaseException:
-            end_group(self._process)  # a timeout, say: nobody else would know of it
+            end_group(process)  # a timeout, say: nobody else would know of it
             raise
         finally:
             self._process = None
+            for pipe in filter(None, (process.stdout, process.stderr)):
+                pipe.close()
         if code:
             between = "\n" if output and errors and not output.endswith("\n") else ""
             raise CommandFailed(command, code, f"{output}{between}{errors}")
