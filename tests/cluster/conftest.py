@@ -7,12 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from cluster import MODELS, Cluster, wait_for
 
-from luodi.data import builtin_datasets
-
-ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
     "COMPOSE_FILE": "compose.yaml:compose.debian.yaml:../tests/cluster/compose.test.yaml",
     "BASE_IMAGE": os.environ.get("BASE_IMAGE", "luodi/base:bookworm"),
@@ -32,13 +28,7 @@ def load(path: Path) -> Any:
 def project(make_project: Callable[[str], Any]) -> Any:
     """The small project with a second model."""
     project = make_project("cluster")
-    path = project.root / "params.yaml"
-    params = yaml.safe_load(path.read_text(encoding="utf-8"))
-    params["models"]["digits"] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["models"]["digits"]
-    path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    builtin_datasets.fetch("digits", project.root / "data" / "digits")
-    project.run("dvc", "add", "--quiet", "data")
-    project.git("commit", "--quiet", "--all", "--message", "Two models")
+    project.add_digits()
     return project
 
 

@@ -5,11 +5,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from project import ROOT, Done, Project
+from project import Done, Project
 
-from luodi.config import locked
-from luodi.data import builtin_datasets
 from luodi.project import locks
 
 
@@ -17,15 +14,7 @@ from luodi.project import locks
 def joined(reproduced: Done) -> tuple[Project, str]:
     """The project after digits was added and `dvc repro` ran again, and what that printed."""
     project = reproduced.project.copy("joined")
-    path = project.root / "params.yaml"
-    params = yaml.safe_load(path.read_text(encoding="utf-8"))
-    params["models"]["digits"] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["models"]["digits"]
-    path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    builtin_datasets.fetch("digits", project.root / "data" / "digits")
-    project.run("dvc", "add", "--quiet", "data")
-    locked.write(project.root)
-    project.git("add", "data.dvc", "params.yaml", "params.lock")
-    project.git("commit", "--quiet", "--message", "Add digits")
+    project.add_digits()
     return project, project.run("dvc", "repro")
 
 

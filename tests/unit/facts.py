@@ -1,5 +1,6 @@
 """The facts of a version as they were measured once, and ways to break them."""
 
+import contextlib
 import copy
 
 
@@ -174,6 +175,15 @@ def changed(document, path, value):
     else:
         place[last] = value
     return result
+
+
+def all_changed(changes):
+    """The facts after changes at (path, value), one after the other."""
+    document = facts()
+    for path, value in changes:
+        with contextlib.suppress(KeyError, IndexError, TypeError, ValueError):  # an earlier one took its parent
+            document = changed(document, path, value)
+    return document
 
 
 def leaves(document, prefix=""):

@@ -1,9 +1,7 @@
 """Which rows are held back and why, and what the suite makes of a batch."""
 
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -159,19 +157,6 @@ def test_duplicates_are_rows_less_distinct_texts(pairs: list[tuple[str | None, s
     known = [text for text, _ in pairs if text is not None]
     measured = measure(batch(*pairs))
     assert sum(measured[quarantine.duplicate("text")].to_pylist()) == len(known) - len(set(known))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_host() -> Iterator[None]:
-    """Any attempt to reach a host is an error."""
-
-    def refuse(*args: Any) -> None:
-        raise AssertionError(f"tried to reach {args[1:]}")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", refuse)
-        patch.setattr(socket, "getaddrinfo", refuse)
-        yield
 
 
 def check(measured: pa.Table, docs: Path) -> list[Finding]:

