@@ -5,6 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
+export PYTHONDONTWRITEBYTECODE := # empty: what starts hundreds of times is compiled once
+
+# By files, for the sake of what the tests of one share; in the order of tests/conftest.py, the longest first.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install data run repro check test proofs up lock lint clean cluster-up cluster-run cluster-down test-cluster
 help: ## list the targets
@@ -54,13 +58,13 @@ test-cluster: $(VENV)/.dev data ## the cluster for real, and faults in its parts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m cluster --verbose --capture=no --durations=0 tests/cluster
 
 check: lint ## style, types, imports and the quick tests, in a minute or two
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --quiet --numprocesses 2 -m 'not slow and not cluster and not proof' tests/unit tests/test_architecture.py tests/test_docs.py
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) --quiet -m 'not slow and not cluster and not proof' --hypothesis-profile quick tests/unit tests/test_architecture.py tests/test_docs.py
 
 test: $(VENV)/.dev data ## every test but the cluster's and the long proofs
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST)
 
 proofs: $(VENV)/.dev data ## long proofs, of which `test` runs a slice: hundreds of kills, histories, full disks
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m proof --numprocesses 2 --dist loadfile
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m proof
 
 lint: $(VENV)/.dev ## style, types and the import contract
 	@$(BIN)/ruff format --check src dags docker docs tests benchmarks

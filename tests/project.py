@@ -15,6 +15,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from luodi import config
 from luodi.config import locked
+from luodi.data import builtin_datasets
 from luodi.local import checkout
 from luodi.project import locks
 from luodi.project.origin import Origin
@@ -23,6 +24,7 @@ from luodi.registry.tags import Version
 from luodi.scaffold import pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
+Ended = subprocess.CompletedProcess[str]
 FOREIGN = ("LUODI_", "GIT_", "DVC_", "AIRFLOW", "PYTHON")
 
 
@@ -53,10 +55,15 @@ def _laid_out(value: Any, depth: int = 0) -> Any:
 
 @dataclass(frozen=True)
 class Project:
-    """A checkout with an embedded origin, cache and remote of its own."""
+    """A checkout with an embedded origin, cache and remote of its own.
+
+    Attributes:
+        copies: Where copies of it go: what all workers of pytest share lies elsewhere.
+    """
 
     root: Path
     home: Path
+    copies: Path
 
     @property
     def env(self) -> dict[str, str]:
@@ -112,6 +119,18 @@ class Project:
         locked.write(self.root)
         self.git("commit", "--quiet", "--all", "--message", "Change parameters")
 
+    def add_digits(self) -> None:
+        """The other model of this repository joins, as it stands there."""
+        path = self.root / "params.yaml"
+        params = yaml.safe_load(path.read_text(encoding="utf-8"))
+        ours = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+        params["models"]["digits"] = ours["models"]["digits"]
+        path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        builtin_datasets.fetch("digits", self.root / "data" / "digits")
+        self.run("dvc", "add", "--quiet", "data")
+        locked.write(self.root)
+        self.git("commit", "--quiet", "--all", "--message", "Add digits")
+
     def landed(self, ref: str = "main") -> dict[str, Any]:
         """The lock entries on a branch of the embedded origin."""
         return locks.parse(self.bare("show", f"{ref}:dvc.lock"), ref)
@@ -120,8 +139,10 @@ class Project:
         return tags.versions(Path(self.origin.git), "reviews")
 
     def copy(self, name: str) -> "Project":
-        """A copy beside this one that shares nothing with it."""
-        other = Project(self.root.parent / name, self.home.parent / f"{name}.home")
+        """A copy that shares nothing with this one."""
+        return self.copy_to(Project(self.copies / name, self.copies / f"{name}.home", self.copies))
+
+    def copy_to(self, other: "Project") -> "Project":
         shutil.copytree(self.root, other.root, symlinks=True)
         shutil.copytree(self.home, other.home, symlinks=True)
         (other.root / ".dvc" / "config.local").unlink(missing_ok=True)

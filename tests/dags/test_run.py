@@ -88,14 +88,20 @@ def test_it_leaves_no_clone_and_nothing_in_the_checkout(ran: Done) -> None:
     assert not (ran.project.root / "artifacts").exists()
 
 
-def test_a_second_run_changes_nothing(ran: Done) -> None:
-    before = refs(ran.project)
-    output = ran.project.run("luodi", "run", "reviews")
+@pytest.fixture(scope="module")
+def asked(ran: Done) -> Project:
+    """A copy that commands may ask: they keep what they brought."""
+    return ran.project.copy("asked")
+
+
+def test_a_second_run_changes_nothing(asked: Project) -> None:
+    before = refs(asked)
+    output = asked.run("luodi", "run", "reviews")
     assert "nothing changed since reviews@v1.0.0 landed" in output
-    document = json.loads(ran.project.run("luodi", "run", "reviews", "--json"))
+    document = json.loads(asked.run("luodi", "run", "reviews", "--json"))
     assert (document["verdict"], document["version"]) == ("unchanged", "reviews@v1.0.0")
     assert {Path(page).name for page in document["reports"]} >= {"card.html", "evaluation.html"}
-    assert refs(ran.project) == before
+    assert refs(asked) == before
 
 
 def test_each_task_leaves_its_log_where_airflow_looks_for_it(ran: Done) -> None:
@@ -135,19 +141,19 @@ def test_dvc_lists_opens_and_imports_a_version_from_the_origin(moved: Project, t
     assert (moved.root / "imported" / "model.onnx").stat().st_size > 0
 
 
-def test_models_lists_the_version(ran: Done) -> None:
-    output = ran.project.run("luodi", "models")
+def test_models_lists_the_version(asked: Project) -> None:
+    output = asked.run("luodi", "models")
     assert "reviews@v1.0.0" in output
     assert "production" in output
-    assert "reviews@v1.0.0" in ran.project.run("luodi", "models", "list", "reviews")
+    assert "reviews@v1.0.0" in asked.run("luodi", "models", "list", "reviews")
 
 
 @pytest.fixture(scope="module")
-def told(ran: Done) -> list[dict[str, Any]]:
-    return answers(ran.project.run("luodi", "predict", "reviews", "--", *TEXTS))
+def told(asked: Project) -> list[dict[str, Any]]:
+    return answers(asked.run("luodi", "predict", "reviews", "--", *TEXTS))
 
 
-def test_predict_tells_label_probability_and_version(told: list[dict[str, Any]], ran: Done) -> None:
+def test_predict_tells_label_probability_and_version(told: list[dict[str, Any]]) -> None:
     assert [answer["text"] for answer in told] == TEXTS
     assert {answer["version"] for answer in told} == {"reviews@v1.0.0"}
     assert {answer["label"] for answer in told} <= {"negative", "positive"}
@@ -163,7 +169,7 @@ def test_predict_serves_the_model_that_dvc_repro_trained(told: list[dict[str, An
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "lines"])
 def test_every_kind_of_input_gives_the_same_answers(
-    suffix: str, told: list[dict[str, Any]], ran: Done, tmp_path: Path
+    suffix: str, told: list[dict[str, Any]], asked: Project, tmp_path: Path
 ) -> None:
     path, rows = tmp_path / f"texts.{suffix}", [{"id": index, "text": text} for index, text in enumerate(TEXTS)]
     if suffix == "csv":
@@ -176,9 +182,9 @@ def test_every_kind_of_input_gives_the_same_answers(
     elif suffix == "parquet":
         pq.write_table(pa.Table.from_pylist(rows), path)
     if suffix == "lines":
-        output = ran.project.run("luodi", "predict", "reviews", "--input", "-", stdin="\n".join(TEXTS) + "\n")
+        output = asked.run("luodi", "predict", "reviews", "--input", "-", stdin="\n".join(TEXTS) + "\n")
     else:
-        output = ran.project.run("luodi", "predict", "reviews", "--input", str(path))
+        output = asked.run("luodi", "predict", "reviews", "--input", str(path))
     assert answers(output) == told
 
 
@@ -191,14 +197,16 @@ def test_every_kind_of_input_gives_the_same_answers(
         (["run", "review"], 11, "did you mean 'reviews'?"),
     ],
 )
-def test_mistakes_are_told_in_one_message(ran: Done, arguments: list[str], code: int, said: str) -> None:
-    output = ran.project.run("luodi", *arguments, code=code)
+def test_mistakes_are_told_in_one_message(asked: Project, arguments: list[str], code: int, said: str) -> None:
+    output = asked.run("luodi", *arguments, code=code)
     assert said in output
     assert "Traceback" not in output
 
 
-def test_it_leaves_nothing_in_the_home_folder(ran: Done) -> None:
-    assert [path.name for path in ran.project.home.iterdir()] == ["gitconfig"]
+@pytest.mark.usefixtures("told")
+def test_it_leaves_nothing_in_the_home_folder(ran: Done, asked: Project) -> None:
+    for project in (ran.project, asked):
+        assert [path.name for path in project.home.iterdir()] == ["gitconfig"]
 
 
 @silence.needs_strace
@@ -218,7 +226,9 @@ def test_a_stage_asks_no_other_machine(reproduced: Done, tmp_path: Path) -> None
 
 
 def test_a_source_archive_runs_too(ran: Done, make_project: Callable[[str], Project]) -> None:
+    """Its stages come from the run-cache of the same graph: what is new is where the commit comes from."""
     project = make_project("archive")
+    shutil.copytree(ran.project.origin.home / "cache", project.origin.home / "cache")
     shutil.rmtree(project.root / ".git")
     (project.root / ".dvc" / "config.local").unlink()
     output = project.run("luodi", "run", "reviews")
@@ -275,6 +285,7 @@ def test_a_model_below_the_minimum_is_held(changed: Project, ran: Done) -> None:
     assert changed.landed() == ran.entries
 
 
+@pytest.mark.proof  # `luodi register` ends in the same way: tests/integration/test_succession.py
 def test_a_model_that_few_rows_cannot_tell_apart_is_not_taken_for_better(changed: Project) -> None:
     changed.set({"gate": {"minimum": 0.5}})
     output = changed.run("luodi", "run", "reviews", code=Unproven.exit_code)
@@ -316,6 +327,7 @@ def test_a_change_that_no_commit_holds_is_refused(ran: Done) -> None:
     assert "commit or stash" in output
 
 
+@pytest.mark.proof  # without Airflow: tests/integration/test_landing_tiny.py
 def test_a_change_of_evaluation_alone_lands_its_entries_under_the_same_version(ran: Done) -> None:
     project = ran.project.copy("evaluated")
     project.set({"evaluate": {"mistakes": 3}})

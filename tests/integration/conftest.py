@@ -1,15 +1,17 @@
 """The tiny project of actors.py, to land on in this process: a landing takes less than a second."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from actors import FOREIGN, GITCONFIG, HUMAN, MODELS, Local, Template, World, copy_world, git, make_here, spare_time
+from project import Ended, Project
 
 from luodi.registry.records import AUTO
+from luodi.system import processes
 
 Alone = Callable[[], AbstractContextManager[None]]
 
@@ -34,6 +36,30 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Alone:
             yield
 
     return context
+
+
+@pytest.fixture(scope="module")
+def quiet() -> Iterator[Local]:
+    """Runs DVC in this process: its start is not what is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        spare_time(patch.setattr)
+        yield Local()
+
+
+@pytest.fixture
+def in_process(quiet: Local, luodi: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`luodi` in a project is this process, and so is the DVC that it starts."""
+    run = Project.run
+
+    def quick(project: Project, *command: str, code: int = 0, env: Mapping[str, str] | None = None) -> str:
+        if command[0] != "luodi":
+            return run(project, *command, code=code, env=env)
+        done = luodi(project, *command[1:], **(env or {}))
+        assert done.returncode == code, f"{command} ended with {done.returncode}, expected {code}:\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    monkeypatch.setattr(Project, "run", quick)
+    monkeypatch.setattr(processes, "Runner", lambda tell: quiet)
 
 
 @pytest.fixture(scope="session")

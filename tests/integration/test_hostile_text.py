@@ -78,7 +78,7 @@ def tagged(hostile: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         "decision": {"verdict": EVIL, "champion": LONG, "checks": [], "reasons": [FORGED], "comparison": None},
         "approval": {"mode": "human", "by": EVIL, "at": EVIL, "comment": LONG + FORGED},
     }  # fmt: skip
-    clone = Project(tmp_path_factory.mktemp("origin") / "clone", hostile.home)
+    clone = Project(tmp_path_factory.mktemp("origin") / "clone", hostile.home, hostile.copies)
     subprocess.run(["git", "clone", "--quiet", hostile.root, clone.root], check=True, env=hostile.env)
     for number in ("v1.0.0", "v1.1.0"):
         message = f"x {EVIL}\n\n{json.dumps(facts | {'params': facts['params'] | {number: EVIL}})}"
