@@ -62,6 +62,7 @@ def test_a_run_is_what_was_committed(examples: int, tmp_path: Path) -> None:
     assert all(tally.get(name) for name in MEANT), tally
 
 
+@pytest.mark.usefixtures("in_process")
 def test_what_was_reverted_after_a_gate_is_not_what_runs(reproduced: Done) -> None:
     project = reproduced.project.copy("reverted")
     kept = project.git("rev-parse", "HEAD^{tree}")

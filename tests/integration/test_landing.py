@@ -17,7 +17,7 @@ from luodi.project.origin import Origin
 from luodi.registry import promotion, tags
 from luodi.system.processes import Runner
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("in_process")]
 
 # Lands one model in a process of its own, as a task would.
 LAND = """

@@ -38,6 +38,7 @@ from luodi.project.workspace import Workspace
 from luodi.registry import promotion, tags
 from luodi.scaffold import adding, init, pipeline, removing
 from luodi.scoring import metrics
+from luodi.system import processes
 from luodi.system.processes import Runner
 
 PARAMS = full_params()
@@ -900,7 +901,9 @@ def landed(stocked: Done) -> Project:
 
 
 @pytest.fixture
-def served(landed: Project, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Scene:
+def served(landed: Project, quiet: Runner, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Scene:
+    """A copy of one's own; DVC is this process too, where luodi starts it."""
+    monkeypatch.setattr(processes, "Runner", lambda tell: quiet)
     project = landed.copy(re.sub(r"\W+", "-", request.node.name))
     for key in [key for key in os.environ if key.startswith(("LUODI_", "GIT_", "DVC_"))]:
         monkeypatch.delenv(key)

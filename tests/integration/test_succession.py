@@ -21,7 +21,7 @@ from luodi.registry.records import Approval, Decision, Verdict
 from luodi.scoring.inference import Classifier
 from luodi.system.processes import Runner
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("in_process")]
 
 EASY, HARD = {"gate": {"margin": -0.5, "max_slice_loss": 1.0}}, {"gate": {"margin": 0.5}}
 HUMAN = {"register": {"approval": "human"}}
@@ -49,6 +49,15 @@ def two_versions(challenged: Done) -> Project:
     project = challenged.project.copy("two-versions")
     project.set(EASY)
     project.run("luodi", "register", "reviews")
+    return project
+
+
+@pytest.fixture(scope="session")
+def third(two_versions: Project) -> Project:
+    """`dvc repro` made another challenger, of reviews@v1.1.0."""
+    project = two_versions.copy("third")
+    project.set({"train": {"learning_rate": 0.0052}})
+    project.run("dvc", "repro", "--quiet")
     return project
 
 
@@ -308,12 +317,12 @@ def test_a_person_approves_at_the_terminal(rivals: Project) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", approval["at"])
 
 
-def test_an_approval_is_of_one_comparison_only(pair: Project, quiet: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_approval_is_of_one_comparison_only(third: Project, quiet: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Production moved between approval and landing: the person saw another champion."""
+    pair = third.copy("approved-once")
     for key, value in pair.env.items():
         monkeypatch.setenv(key, value)
-    pair.set(HUMAN | {"train": {"learning_rate": 0.0052}})
-    pair.run("dvc", "repro", "--quiet")
+    pair.set(HUMAN)
     pair.run("luodi", "register", "reviews", code=5)  # pushes commit and files
     entries, commit = pair.lock, pair.git("rev-parse", "HEAD")
     decision = champion.decide(pair.origin, commit, "reviews", entries, quiet)
@@ -325,11 +334,11 @@ def test_an_approval_is_of_one_comparison_only(pair: Project, quiet: Runner, mon
     assert refs(pair) == before
 
 
-def test_a_stale_decision_is_made_again(pair: Project, quiet: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_decision_is_made_again(third: Project, quiet: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = third.copy("stale")
     for key, value in pair.env.items():
         monkeypatch.setenv(key, value)
-    pair.set({"train": {"learning_rate": 0.0053}} | HARD)
-    pair.run("dvc", "repro", "--quiet")
+    pair.set(HARD)
     pair.run("luodi", "register", "reviews", code=5)
     stale = Decision(
         verdict=Verdict.PROMOTE, reasons=(), champion="reviews@v1.0.0", rule={}, checks=(), comparison=None, metrics={},

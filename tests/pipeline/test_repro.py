@@ -155,6 +155,7 @@ def test_a_train_parameter_runs_train_and_evaluate_again(reproduced: Done) -> No
     assert project.lock["train@reviews"]["outs"] != reproduced.entries["train@reviews"]["outs"]
 
 
+@pytest.mark.proof  # by `luodi run`: tests/dags/test_run.py
 def test_new_rows_run_everything_again(reproduced: Done) -> None:
     project = reproduced.project.copy("grown")
     add_shard(project, rows=40)

@@ -4,7 +4,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +55,9 @@ for root in map(Path, sys.argv[1:]):
 """
 
 
+pytestmark = pytest.mark.slow
+
+
 def checkout(root, name="reviews", **changes):
     """A folder with params.yaml and the outputs of preprocess and baseline: 60 train rows, 20 of validation.
 
@@ -105,17 +107,25 @@ def outputs(paths):
 
 @pytest.fixture(scope="module")
 def temporary(tmp_path_factory):
-    """Where temporary files of this process are made."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
-        yield Path(tempfile.gettempdir())
+    """Where temporary files of the processes that train are made."""
+    return tmp_path_factory.mktemp("temporary")
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def trained(request, tmp_path_factory, temporary):
-    paths = checkout_of(tmp_path_factory.mktemp("trained"), request.param)
-    run(paths)
-    return paths
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory, temporary):
+    """Every architecture, trained by two processes, each with its own seed of Python's hashes."""
+    sides = []
+    for seed in "12":
+        sides.append({title: checkout_of(tmp_path_factory.mktemp("trained"), title) for title in NAMES})
+        command = [sys.executable, "-c", RUN, *(str(paths.root) for paths in sides[-1].values())]
+        environment = os.environ | {"PYTHONHASHSEED": seed, "TMPDIR": str(temporary)}
+        subprocess.run(command, env=environment, check=True)
+    return sides
+
+
+@pytest.fixture(params=NAMES)
+def trained(request, sides):
+    return sides[0][request.param]
 
 
 def test_leaves_no_temporary_file(trained, temporary):
@@ -171,21 +181,21 @@ def test_mixed_precision_is_exported_in_float32(tmp_path, name):
     assert onnx.TensorProto.FLOAT16 not in kinds
 
 
-@pytest.mark.slow
-def test_two_processes_write_the_same_bytes(tmp_path):
-    sides = [[checkout_of(tmp_path / side, title) for title in NAMES] for side in ("one", "two")]
-    processes = []
-    for seed, side in zip("12", sides, strict=True):
-        command = [sys.executable, "-c", RUN, *(str(paths.root) for paths in side)]
-        processes.append(subprocess.Popen(command, env=os.environ | {"PYTHONHASHSEED": seed}))
-    assert [process.wait(300) for process in processes] == [0, 0]
-    for one, two in zip(*sides, strict=True):
-        assert outputs(one) == outputs(two), one.root.name
+def test_two_processes_write_the_same_bytes(trained, sides):
+    assert outputs(trained) == outputs(sides[1][trained.root.name])
 
 
-def test_batch_norm_is_exported_as_it_predicts_one_row_at_a_time(tmp_path):
-    paths = checkout(tmp_path, "digits", architecture="resnet")
-    run(paths)
+@pytest.mark.parametrize("name", ["reviews", "digits"])
+def test_training_says_nothing_on_standard_error(tmp_path, name):
+    paths = checkout(tmp_path / name, name)
+    command = [sys.executable, "-c", RUN, str(paths.root)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["epoch", "epoch", "kept", "exported"]
+
+
+def test_batch_norm_is_exported_as_it_predicts_one_row_at_a_time(sides):
+    paths = sides[0]["digits-resnet"]
     session, x = inference.open_session(paths.export / "model.onnx"), np.load(paths.array("validation", "x"))
     alone = np.concatenate([inference.run_session(session, row[None]) for row in x])
     np.testing.assert_allclose(alone, inference.run_session(session, x), atol=1e-6)
@@ -216,15 +226,6 @@ def test_without_preprocess_the_stage_to_run_is_named(tmp_path):
     paths.array("validation", "y").unlink()
     with pytest.raises(ArtifactError, match=r"validation_y.npy does not exist: run `(luodi preprocess \w+|dvc repro)`"):
         run(paths)
-
-
-@pytest.mark.parametrize("name", ["reviews", "digits"])
-def test_training_says_nothing_on_standard_error(tmp_path, name):
-    paths = checkout(tmp_path / name, name)
-    command = [sys.executable, "-c", RUN, str(paths.root)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert done.stderr == ""
-    assert [line.split()[1] for line in done.stdout.splitlines()] == ["epoch", "epoch", "kept", "exported"]
 
 
 def test_a_network_that_is_not_better_leaves_the_linear_model_to_land(tmp_path, capsys):

@@ -75,6 +75,7 @@ class TestEveryArchitecture:
         expected = (x / 255 - np.array(COLOUR.mean)) / np.array(COLOUR.std)
         np.testing.assert_allclose(np.asarray(layer(x)), expected, atol=1e-5)
 
+    @pytest.mark.slow
     def test_learns_where_the_bar_is(self, architecture):
         settings = setting(architecture=architecture)
         training.make_deterministic(7)

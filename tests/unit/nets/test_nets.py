@@ -86,6 +86,7 @@ class TestEveryArchitecture:
         assert np.all(y >= 0)
         np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-5)
 
+    @pytest.mark.slow
     def test_overfits_twenty_rows(self, architecture):
         settings = setting(architecture=architecture, dropout=0.0, units=16)
         model, history = trained(settings)
@@ -97,6 +98,7 @@ class TestEveryArchitecture:
         model = build(setting(architecture=architecture, kernel=7, pool=9), 2)
         assert model.output_shape == (None, CLASSES)
 
+    @pytest.mark.slow
     def test_mixed_precision_ends_in_float32(self, architecture):
         mixed = setting(architecture=architecture, precision="mixed_bfloat16", epochs=1)
         model, _ = trained(mixed)
@@ -142,6 +144,7 @@ CHOICES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", CHOICES, ids=lambda changes: "-".join(changes.values()))
 def test_every_choice_trains(changes):
     _, history = trained(setting(epochs=2, **changes))

@@ -95,6 +95,7 @@ def take(path, step):
         gto.api.deregister(path, model, version=rest[0], simple=what.endswith("simple"), **more)
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @example([("register", "reviews", "v2.0.0-rc.1", 1), ("assign", "reviews", "v2.0.0-rc.1", "production")])
 @given(st.lists(STEPS, min_size=4, max_size=10))
@@ -158,6 +159,7 @@ def test_luodi_writes_what_gto_writes(tmp_path):
     assert tags(ours) == tags(theirs)
 
 
+@pytest.mark.slow
 def test_gto_at_the_command_line(tmp_path):
     repository = Repository(tmp_path / "repository")
     written(repository)

@@ -1,8 +1,10 @@
 """Tags that nobody should make, and somebody does: each is left out with a word, and hides no other."""
 
+import copy
 import hashlib
 import re
 import shlex
+import shutil
 import subprocess
 
 import pytest
@@ -21,20 +23,29 @@ ODD = "reviews@v1.5.0"
 GONE = "2" * 40
 
 
-@pytest.fixture
-def there(tmp_path):
-    """v1.0.0 and v1.1.0, which is in production and came after it; in a repository as the embedded one is."""
-    repository = Repository(tmp_path / "repository")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """v1.0.0 and v1.1.0, which is in production and came after it."""
+    repository = Repository(tmp_path_factory.mktemp("made") / "repository")
     for place, number in enumerate(("v1.0.0", "v1.1.0"), start=1):
         repository.commit()
         repository.tag(f"reviews@{number}", FACTS | {"export": number})
         message = f"reviews {number} to production"
         repository.git("tag", "--annotate", "--message", message, f"reviews#production#{place}")
     repository.commit()
-    origin = tmp_path / "home" / "origin.git"
-    repository.git("init", "--quiet", "--bare", "-b", "main", str(origin))
-    repository.git("push", "--quiet", "--mirror", str(origin))
+    origin = repository.path.with_name("origin.git")
+    repository.git("clone", "--quiet", "--mirror", ".", str(origin))
     repository.path = origin
+    repository.git("remote", "remove", "origin")
+    return repository
+
+
+@pytest.fixture
+def there(made, tmp_path):
+    """The same in a repository of one's own, as the embedded one is."""
+    repository = copy.copy(made)
+    repository.path = tmp_path / "home" / "origin.git"
+    shutil.copytree(made.path, repository.path)
     return repository
 
 

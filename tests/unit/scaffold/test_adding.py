@@ -611,6 +611,7 @@ print(seen.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_a_row_group(tmp_path):
     """600 MiB go through in row groups of 64 MiB: a batch, its column and its compressed page are held."""
     done = subprocess.run([sys.executable, "-c", MEMORY, tmp_path], capture_output=True, text=True, check=True)

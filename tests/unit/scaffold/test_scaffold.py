@@ -137,6 +137,7 @@ def test_a_graph_of_today_stays_byte_for_byte() -> None:
     assert pipeline.updated(text, ["reviews", "digits"]) == text
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True), unique=True, max_size=5))
 def test_models_join_the_plots_in_any_number(names: list[str]) -> None:
