@@ -32,8 +32,8 @@ from scipy.stats import binom
 from luodi import config
 from luodi.registry import evidence, gate
 from luodi.registry.records import Comparison, Verdict
-from luodi.scoring import metrics
-from luodi.scoring.metrics import Floats, Ints, Scored
+from luodi.scoring import figures
+from luodi.scoring.scored import Floats, Ints, Scored
 
 ROOT = Path(__file__).resolve().parent.parent
 REVIEWS = (889, 860)  # test rows of each class
@@ -153,7 +153,7 @@ def line(case: Case, pairs: Iterable[tuple[Scored, Scored]], block: config.Gate)
     rule = block.model_copy(update={"metric": case.metric, "margin": case.margin, "minimum": 0.0})
     found = Counter(verdict(*two, rule) for two in pairs)
     drawn = found.total()
-    share = metrics.wilson(found[Verdict.PROMOTE], drawn, 0.95)
+    share = figures.wilson(found[Verdict.PROMOTE], drawn, 0.95)
     return (
         f"{case.metric:9}{case.rows:>7,} x{len(case.sizes):2}{case.differ:>8.0%}{case.margin:>+8.2f}{case.truth:>+8.2f}"
         f"{case.computed(rule.confidence):>10.2%}{share['value']:>10.2%} [{share['low']:7.2%}, {share['high']:7.2%}]"

@@ -37,7 +37,7 @@ from luodi.project.paths import find_root
 from luodi.project.workspace import Workspace
 from luodi.registry import promotion, tags
 from luodi.scaffold import adding, init, pipeline, removing
-from luodi.scoring import metrics
+from luodi.scoring import scored as rows
 from luodi.system import processes
 from luodi.system.processes import Runner
 
@@ -794,7 +794,7 @@ def artifact(name: str) -> Callable[[Scene], Path]:
 
 
 def scored(scene: Scene) -> object:
-    return metrics.scored(np.array([0, 1]), np.eye(scene.other or 3)[:2], "model", 2)
+    return rows.scored(np.array([0, 1]), np.eye(scene.other or 3)[:2], "model", 2)
 
 
 def read_rows(split: str = "test", classes: int = 2) -> Act:

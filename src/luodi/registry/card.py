@@ -12,7 +12,6 @@ from luodi.report import markdown as md
 from luodi.report import page
 from luodi.report.document import Cell, Pair, Section, Table, bar, counted, meter, pairs, percents, span
 from luodi.report.formatting import (
-    FIGURES,
     MISSING,
     at,
     chance,
@@ -30,6 +29,7 @@ from luodi.report.formatting import (
     value,
 )
 from luodi.scoring import choice
+from luodi.scoring.metrics import METRICS
 
 Facts = Mapping[str, Any]
 
@@ -112,7 +112,7 @@ def _card(name: str, registered: datetime, author: str, facts: Facts) -> dict[st
 def _tiles(facts: Facts) -> list[tuple[str, str]]:
     model = part(facts, "metrics", "model")
     return [
-        *((four(at(model, name, "value")), FIGURES[name][0]) for name in ("accuracy", "macro_f1")),
+        *((four(at(model, name, "value")), METRICS[name].title) for name in ("accuracy", "macro_f1")),
         (four(at(model, "calibration_error", "value")), "Calibration error"),
         (count(at(facts, "metrics", "rows")), "Test rows"),
         (number(at(facts, "latency_ms"), "{:.2f} ms"), "One prediction"),

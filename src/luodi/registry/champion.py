@@ -17,8 +17,9 @@ from luodi.project.workspace import Workspace
 from luodi.registry import evidence, gate, tags
 from luodi.registry.records import Comparison, Decision, Verdict
 from luodi.registry.tags import Version
-from luodi.scoring import inference, metrics, sample
+from luodi.scoring import figures, inference, sample
 from luodi.scoring.inference import Classifier
+from luodi.scoring.scored import scored
 from luodi.system.processes import Runner
 
 REPEATS = 200
@@ -58,12 +59,12 @@ def _judge(clone: Workspace, block: config.ModelSettings, model: str) -> Decisio
     export = tags.export_hash(locks.read(clone.lock), model)
     challenger = Classifier.load(paths.export)
     test = split_rows.read(paths.rows, block.modality, "test", len(block.labels))
-    figures = read_json(paths.metrics)
+    measured = read_json(paths.metrics)
     latency_ms = round(inference.latency(challenger, inference.typical(test.items), REPEATS), 3)
     known = tags.versions(tags.mirror(clone.origin, clone.runner), model)
     current = tags.in_production(known)
     if same := tags.same(known, export):
-        return _known(same, current, block.gate, figures, latency_ms)
+        return _known(same, current, block.gate, measured, latency_ms)
     name, comparison = current.name if current else None, None
     notes: list[str] = []
     if current and current.export is None:
@@ -73,11 +74,11 @@ def _judge(clone: Workspace, block: config.ModelSettings, model: str) -> Decisio
             comparison, notes = _compare(clone, block, challenger, test, current)
         except ArtifactError as error:
             notes = [f"{name} cannot be compared: this code cannot read it as it was registered ({error})"]
-    return gate.judge(figures, latency_ms, block.gate, name, comparison, notes=notes)
+    return gate.judge(measured, latency_ms, block.gate, name, comparison, notes=notes)
 
 
 def _known(
-    same: Version, current: Version | None, rule: config.Gate, figures: dict[str, Any], latency_ms: float
+    same: Version, current: Version | None, rule: config.Gate, measured: dict[str, Any], latency_ms: float
 ) -> Decision:
     """What was registered before is not judged again: a version that a person took out does not come back by itself."""
     back = f"this model is {same.name}, which is not in production: `luodi promote {same.name}` puts it there"
@@ -88,7 +89,7 @@ def _known(
         rule=rule.model_dump(mode="json"),
         checks=(),
         comparison=None,
-        metrics=figures,
+        metrics=measured,
         latency_ms=latency_ms,
     )
 
@@ -119,14 +120,14 @@ def _compare(
         return None, [*notes, f"{current.name} cannot be compared: it was trained on every test row"]
     items = [item for item, new in zip(test.items, fresh, strict=True) if new]
     truth, classes = test.label[fresh], len(block.labels)
-    mine = metrics.scored(truth, challenger.probabilities(items), "challenger", classes)
+    mine = scored(truth, challenger.probabilities(items), "challenger", classes)
     given = aligned(old.probabilities(items), old.labels, block.labels)
-    slices = {name: metrics.quartiles(values) for name, values in modality.of(block.modality).slices(items).items()}
-    slices["source"] = metrics.largest([source for source, new in zip(test.source, fresh, strict=True) if new])
+    slices = {name: figures.quartiles(values) for name, values in modality.of(block.modality).slices(items).items()}
+    slices["source"] = figures.largest([source for source, new in zip(test.source, fresh, strict=True) if new])
     slices["class"] = {label: truth == index for index, label in enumerate(block.labels)}
     if set(old.labels) != set(block.labels):
         notes.append(f"{current.name} knows other labels: {', '.join(old.labels)}; what it lacks it gets wrong")
-    scores = metrics.scored(truth, given, current.name, classes)
+    scores = scored(truth, given, current.name, classes)
     return evidence.compare(mine, scores, slices, block.gate, notes, int((~fresh).sum())), notes
 
 

@@ -15,8 +15,10 @@ import numpy as np
 
 from luodi import config
 from luodi.registry.records import Agreement, Comparison, Estimate, Evidence, Sides, Slice
-from luodi.scoring import metrics
-from luodi.scoring.metrics import CELLS, SEED, Figure, Floats, Ints, Mask, Scored
+from luodi.scoring import figures
+from luodi.scoring.figures import CELLS, SEED, Figure
+from luodi.scoring.metrics import METRICS
+from luodi.scoring.scored import Floats, Ints, Mask, Scored
 
 DRAWS = 1000  # behind intervals that are shown and decide nothing
 POWER = 0.8  # of the test rows that would decide
@@ -47,7 +49,7 @@ class Pairs:
 
     def difference(self, metric: str, weights: Floats) -> Floats:
         """Return challenger minus champion, float64 [draws], for weights [draws, kinds]."""
-        figure = metrics.FIGURES[metric]
+        figure = METRICS[metric].function
         return figure(self.challenger, weights) - figure(self.champion, weights)
 
 
@@ -71,15 +73,15 @@ def compare(  # noqa: PLR0917, the last two have defaults
     The figures are those of paired draws; that of `rule.metric` has the difference that decides.
     """
     proof = decisive(challenger, champion, rule)
-    figures = metrics.rounded(metrics.compare(challenger, champion, DRAWS, rule.confidence))
+    found = figures.rounded(figures.compare(challenger, champion, DRAWS, rule.confidence))
     shown = {
         name: Sides(
-            challenger=Estimate(**figures["model"][name]),
-            champion=Estimate(**figures["baseline"][name]),
+            challenger=Estimate(**found["model"][name]),
+            champion=Estimate(**found["baseline"][name]),
             # A page that shows two intervals for one thing confuses.
-            difference=proof.difference if name == rule.metric else Estimate(**figures["difference"][name]),
+            difference=proof.difference if name == rule.metric else Estimate(**found["difference"][name]),
         )
-        for name in figures["model"]
+        for name in found["model"]
     }
     parts = tuple(
         _slice(by, name, part, challenger, champion, rule.min_slice_rows)
@@ -105,7 +107,7 @@ def decisive(challenger: Scored, champion: Scored, rule: config.Gate) -> Evidenc
     gap = difference(pairs, agreement.challenger, agreement.champion, rule)
     return Evidence(
         rows=challenger.rows,
-        difference=Estimate(**metrics.rounded(gap)),
+        difference=Estimate(**figures.rounded(gap)),
         mcnemar=agreement,
         p=agreement.p if rule.metric == "accuracy" else swap_test(pairs, rule.metric, rule.resamples),
     )
@@ -127,7 +129,7 @@ def difference(pairs: Pairs, wins: int, losses: int, rule: config.Gate) -> Figur
     """
     value = float(pairs.difference(rule.metric, pairs.counts[None].astype(np.float64))[0])
     drawn = np.concatenate([pairs.difference(rule.metric, weights) for weights in _draws(pairs, rule.resamples)])
-    interval = metrics.interval(value, drawn, rule.confidence)
+    interval = figures.interval(value, drawn, rule.confidence)
     rows = int(pairs.counts.sum())
     low, high = tango(wins, losses, rows, rule.confidence)
     lead = (wins - losses) / rows
@@ -256,4 +258,4 @@ def _slice(  # noqa: PLR0917, each is of the one slice
     rows = int(part.sum())
     ours, theirs = int(challenger.correct[part].sum()), int(champion.correct[part].sum())
     shares = {"challenger": ours / rows, "champion": theirs / rows, "difference": (ours - theirs) / rows}
-    return Slice(by=by, name=name, rows=rows, judged=rows >= least, **metrics.rounded(shares))
+    return Slice(by=by, name=name, rows=rows, judged=rows >= least, **figures.rounded(shares))

@@ -7,7 +7,6 @@ from typing import Any
 from luodi.registry.records import Verdict
 from luodi.report.document import Cell, Drawing, Section, Table, Tone, change, gap, pairs, span
 from luodi.report.formatting import (
-    FIGURES,
     MISSING,
     at,
     between,
@@ -26,6 +25,7 @@ from luodi.report.formatting import (
     texts,
     value,
 )
+from luodi.scoring.metrics import METRICS
 
 Facts = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ def champion(decision: Facts) -> str:
 def metric(decision: Facts) -> str:
     """Name the metric that decides."""
     name = text(at(decision, "rule", "metric"))
-    return FIGURES[name][0].lower() if name in FIGURES else name
+    return METRICS[name].title.lower() if name in METRICS else name
 
 
 def verdict(decision: Facts) -> dict[str, str]:
@@ -99,7 +99,7 @@ def _evidence(decision: Facts) -> str:
         return ""
     ours, theirs = (four(at(compared, "metrics", name, who, "value")) for who in ("challenger", "champion"))
     said = (
-        f"{FIGURES[name][0] if name in FIGURES else name} {ours} against the champion's {theirs}: a difference "
+        f"{METRICS[name].title if name in METRICS else name} {ours} against the champion's {theirs}: a difference "
         f"of {_points(difference)}, at confidence {level(at(rule, 'confidence'))}."
     )
     side, margin = _side(difference, at(rule, "margin")), number(at(rule, "margin"), "{:g}", 100)
@@ -276,10 +276,11 @@ def beside_baseline(metrics: Facts) -> Table:
 
 def _figures(figures: Facts, first: str, second: str, margins: Facts | None = None) -> Table:
     """A line for each figure {first, second, difference}; `margins` is {figure: what its difference must exceed}."""
-    names = [*FIGURES, *sorted(name for name in figures if name not in FIGURES)]
+    names = [*METRICS, *sorted(name for name in figures if name not in METRICS)]
     rows, drawn = [], []
     for name in names:
-        title, better, meaning = FIGURES.get(name, (text(name), 0, ""))
+        metric = METRICS.get(name)
+        title, better, meaning = (metric.title, metric.better, metric.meaning) if metric else (text(name), 0, "")
         difference = at(figures, name, "difference")
         standing = _standing(difference, better)
         values = [span(at(figures, name, one)) for one in (first, second)]

@@ -10,15 +10,6 @@ LARGEST = 1e15
 UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that turn the direction of what follows them, and halves of characters."""
 
-FIGURES = {
-    "accuracy": ("Accuracy", 1, "share of rows predicted right"),
-    "macro_f1": ("Macro F1", 1, "mean of the classes' F1"),
-    "roc_auc": ("ROC AUC", 1, "chance that a positive row scores above a negative one"),
-    "log_loss": ("Log loss", -1, "lower is better; nats per row"),
-    "calibration_error": ("Calibration error", -1, "lower is better; mean gap of confidence and accuracy"),
-}
-"""Of each figure: name, direction of better, meaning."""
-
 
 def at(facts: object, *path: str) -> Any:
     """Return what stands at `path` of nested mappings, None if nothing does."""

@@ -1,27 +1,26 @@
-"""Which of several classifiers is exported: what the validation rows say of each."""
+"""Which of several classifiers is exported: what the validation rows say of each. Pages name it without NumPy."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from luodi.scoring import metrics
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LINEAR, NET, BOTH = "linear", "net", "both"
 NAMES = {LINEAR: "the linear model", NET: "the network", BOTH: "the mean of the linear model and the network"}
 
 
-def figures(scores: Mapping[str, NDArray[np.float32]], truth: NDArray[np.int32]) -> dict[str, dict[str, float]]:
+def figures(scores: "Mapping[str, NDArray[np.float32]]", truth: "NDArray[np.int32]") -> dict[str, dict[str, float]]:
     """Return the figures of each classifier by its scores on the validation rows, float32 [rows, classes].
 
     Raises:
         ArtifactError: The scores of one are no probabilities of these rows.
     """
-    return {
-        name: metrics.rounded(metrics.point(metrics.scored(truth, found, name, found.shape[-1])))
-        for name, found in scores.items()
-    }
+    from luodi.scoring.figures import point, rounded
+    from luodi.scoring.scored import scored
+
+    return {name: rounded(point(scored(truth, found, name, found.shape[-1]))) for name, found in scores.items()}
 
 
 def choose(candidates: Mapping[str, Mapping[str, float]], metric: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from luodi.scoring.metrics import BINS, Floats, Scored, bin_of
+from luodi.scoring.scored import BINS, Floats, Scored, bin_of
 
 POINTS = 200
 Points = list[tuple[float, float]]

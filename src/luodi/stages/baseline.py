@@ -10,7 +10,8 @@ from luodi.data.split_rows import Rows
 from luodi.files import replacing, replacing_folder, write_array, write_json
 from luodi.linear import of
 from luodi.project.paths import ModelPaths
-from luodi.scoring import inference, metrics
+from luodi.scoring import figures, inference
+from luodi.scoring.scored import scored
 
 SPLITS = ("train", "validation", "test")
 
@@ -29,17 +30,15 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         (folder / inference.MODEL).write_bytes(model.SerializeToString(deterministic=True))
         write_json(folder / inference.ENCODER, encoder.as_json())
     classifier = inference.Classifier.load(paths.baseline_export)
-    figures = {}
+    found = {}
     for split, path in (("validation", paths.baseline_validation), ("test", paths.baseline_scores)):
         scores = classifier.probabilities(rows[split].items)
         with replacing(path) as temporary:
             write_array(temporary, scores)
-        figures[split] = metrics.point(metrics.scored(rows[split].label, scores, "baseline", classes))
+        found[split] = figures.point(scored(rows[split].label, scores, "baseline", classes))
     counts = {f"{split}_rows": len(part) for split, part in rows.items()}
-    write_json(
-        paths.baseline_metrics, metrics.rounded(figures["test"] | {"validation": figures["validation"]} | counts)
-    )
-    print("baseline: " + ", ".join(f"{name} {value:.4f}" for name, value in figures["test"].items()), flush=True)
+    write_json(paths.baseline_metrics, figures.rounded(found["test"] | {"validation": found["validation"]} | counts))
+    print("baseline: " + ", ".join(f"{name} {value:.4f}" for name, value in found["test"].items()), flush=True)
 
 
 def fit(settings: config.ModelSettings, encoder: Encoder, train: Rows, validation: Rows) -> tuple[ModelProto, Encoder]:

@@ -13,9 +13,10 @@ from luodi.errors import ArtifactError
 from luodi.files import read_json, replacing_folder, write_json, write_text
 from luodi.project.paths import ModelPaths, maker
 from luodi.report import page
-from luodi.report.formatting import FIGURES
-from luodi.scoring import choice, inference, metrics, plots, sample
-from luodi.scoring.metrics import Figure, Scored
+from luodi.scoring import choice, figures, inference, plots, sample
+from luodi.scoring.figures import Figure
+from luodi.scoring.metrics import METRICS
+from luodi.scoring.scored import Scored, scored
 
 REPEATS = 200
 
@@ -27,52 +28,52 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         ArtifactError: An earlier stage has not run, scores are not probabilities, or there is no test row.
     """
     test = split_rows.read(paths.rows, settings.modality, "test", len(settings.labels))
-    baseline = metrics.scored(test.label, _baseline_scores(paths), "baseline", len(settings.labels))
+    baseline = scored(test.label, _baseline_scores(paths), "baseline", len(settings.labels))
     classifier = _classifier(paths, settings.labels)
-    model = metrics.scored(test.label, classifier.probabilities(test.items), "model", len(settings.labels))
-    figures = metrics.rounded(measure(test, model, baseline, settings) | {"size_bytes": _size(paths.export)})
-    figures["choice"] = _choice(paths)
-    write_json(paths.metrics, figures)
+    model = scored(test.label, classifier.probabilities(test.items), "model", len(settings.labels))
+    measured = figures.rounded(measure(test, model, baseline, settings) | {"size_bytes": _size(paths.export)})
+    measured["choice"] = _choice(paths)
+    write_json(paths.metrics, measured)
     with replacing_folder(paths.plots) as folder:
         for name, text in plots.tables(model, settings.labels).items():
             write_text(folder / name, text)
     sample.write(paths.sample, classifier, test.items)
-    view = describe(figures, test, model, baseline, settings)
+    view = describe(measured, test, model, baseline, settings)
     write_text(paths.evaluation_report, page.render("evaluation", name=paths.model, **view))
     latency = _latency(classifier, test.items)
     write_json(paths.latency, latency)
-    print(table(figures), f"one row: {latency['median_ms']:.2f} ms (median)", sep="\n", flush=True)
+    print(table(measured), f"one row: {latency['median_ms']:.2f} ms (median)", sep="\n", flush=True)
 
 
 def measure(test: split_rows.Rows, model: Scored, baseline: Scored, settings: config.ModelSettings) -> dict[str, Any]:
     """Return the content of metrics.json, size_bytes excepted: nested dicts of numbers."""
     confidence = settings.evaluate.confidence
     slices = {
-        name: metrics.quartile_slices(values, model, confidence)
+        name: figures.quartile_slices(values, model, confidence)
         for name, values in modality.of(settings.modality).slices(test.items).items()
     }
     return {
-        **metrics.compare(model, baseline, settings.evaluate.bootstrap, confidence),
-        "classes": dict(zip(settings.labels, metrics.per_class(model), strict=True)),
-        "slices": slices | {"source": metrics.source_slices(test.source, model, confidence)},
+        **figures.compare(model, baseline, settings.evaluate.bootstrap, confidence),
+        "classes": dict(zip(settings.labels, figures.per_class(model), strict=True)),
+        "slices": slices | {"source": figures.source_slices(test.source, model, confidence)},
         "rows": len(test),
     }
 
 
 def describe(
-    figures: dict[str, Any], test: split_rows.Rows, model: Scored, baseline: Scored, settings: config.ModelSettings
+    measured: dict[str, Any], test: split_rows.Rows, model: Scored, baseline: Scored, settings: config.ModelSettings
 ) -> dict[str, Any]:
     """Return what the report's template shows."""
     return {
         "modality": settings.modality,
-        "figures": figures,
-        "choice": choice.sentence(figures["choice"]),
+        "figures": measured,
+        "choice": choice.sentence(measured["choice"]),
         "labels": settings.labels,
         "confidence": settings.evaluate.confidence,
         "resamples": settings.evaluate.bootstrap,
-        "verdict": verdict(figures["difference"]["accuracy"], 1),
-        "comparison": comparison(figures),
-        "confusion": metrics.confusion(model).tolist(),
+        "verdict": verdict(measured["difference"]["accuracy"], 1),
+        "comparison": comparison(measured),
+        "confusion": figures.confusion(model).tolist(),
         "bins": plots.calibration(model),
         "roc": {"model": plots.roc(model), "baseline": plots.roc(baseline)},
         "precision_recall": {
@@ -93,13 +94,14 @@ def verdict(difference: Figure, better: int) -> str:
     return "worse" if ends[1] < 0 else "level"
 
 
-def comparison(figures: dict[str, Any]) -> list[dict[str, Any]]:
+def comparison(measured: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one line for every figure that is defined: title, meaning, three intervals, verdict."""
     return [
-        {"title": title, "meaning": meaning, "verdict": verdict(figures["difference"][name], better)}
-        | {who: figures[who][name] for who in ("model", "baseline", "difference")}
-        for name, (title, better, meaning) in FIGURES.items()
-        if name in figures["model"]
+        {"title": metric.title, "meaning": metric.meaning}
+        | {"verdict": verdict(measured["difference"][name], metric.better)}
+        | {who: measured[who][name] for who in ("model", "baseline", "difference")}
+        for name, metric in METRICS.items()
+        if name in measured["model"]
     ]
 
 
@@ -122,12 +124,12 @@ def mistakes(
     ]
 
 
-def table(figures: dict[str, Any]) -> str:
+def table(measured: dict[str, Any]) -> str:
     """Return the comparison as lines of text for a terminal."""
-    head = f"{'on ' + format(figures['rows'], ',') + ' test rows':24}{'model':>26}{'baseline':>26}  verdict"
+    head = f"{'on ' + format(measured['rows'], ',') + ' test rows':24}{'model':>26}{'baseline':>26}  verdict"
     lines = [
         f"{line['title']:24}{_text(line['model']):>26}{_text(line['baseline']):>26}  {line['verdict']}"
-        for line in comparison(figures)
+        for line in comparison(measured)
     ]
     return "\n".join([head, *lines])
 

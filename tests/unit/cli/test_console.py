@@ -11,11 +11,11 @@ from luodi.cli import console
 from luodi.cli.models import compared
 from luodi.registry.records import Check, Decision, Verdict
 from luodi.registry.tags import Move, Version
-from luodi.report.formatting import FIGURES
+from luodi.scoring.metrics import METRICS as KNOWN
 
 FREE = "[jira-123] [/srv/models] [bold]x[/bold] :smile: [red]"
 FIGURE = {"value": 0.5, "low": 0.4, "high": 0.6}
-METRICS = {"rows": 100, "model": dict.fromkeys(FIGURES, FIGURE), "baseline": dict.fromkeys(FIGURES, FIGURE)}
+METRICS = {"rows": 100, "model": dict.fromkeys(KNOWN, FIGURE), "baseline": dict.fromkeys(KNOWN, FIGURE)}
 WHEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
@@ -72,13 +72,13 @@ def test_what_changed_is_shown_as_it_stands(output, capsys):
     assert f"train.note x -> {FREE}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("absent", [[], ["roc_auc"], list(FIGURES)])
+@pytest.mark.parametrize("absent", [[], ["roc_auc"], list(KNOWN)])
 def test_figures_that_are_not_defined_are_left_out(absent, capsys):
-    there = {key: FIGURE for key in FIGURES if key not in absent}
+    there = {key: FIGURE for key in KNOWN if key not in absent}
     console.show_metrics({"rows": 100, "model": there, "baseline": there})
     out = capsys.readouterr().out
     assert "100 test rows" in out
-    assert {key for key, (name, _, _) in FIGURES.items() if name in out} == there.keys()
+    assert {key for key, metric in KNOWN.items() if metric.title in out} == there.keys()
 
 
 @settings(max_examples=60)

@@ -11,8 +11,8 @@ from scipy import optimize, stats
 from luodi import config
 from luodi.registry import evidence, gate
 from luodi.registry.records import Comparison, Decision, Estimate, Verdict
-from luodi.scoring import metrics
-from luodi.scoring.metrics import Scored
+from luodi.scoring import figures, metrics
+from luodi.scoring.scored import Scored
 
 RULE = config.Gate(
     metric="accuracy", margin=0.0, confidence=0.95, resamples=1000, minimum=0.8, min_slice_rows=100,
@@ -153,7 +153,7 @@ def test_kinds_of_rows_stand_for_the_rows(pair):
     pairs = evidence.Pairs.of(*pair)
     assert pairs.counts.sum() == pair[0].rows
     for metric in ("accuracy", "macro_f1"):
-        one, other = (metrics.point(data)[metric] for data in pair)
+        one, other = (figures.point(data)[metric] for data in pair)
         assert pairs.difference(metric, pairs.counts[None].astype(float))[0] == pytest.approx(one - other)
 
 
@@ -301,7 +301,7 @@ def test_a_comparison_is_json_and_repeats_to_the_bit():
     assert found == compare(one, other, slices, RULE, ["note"], 7)
     assert json.loads(json.dumps(found)) == found
     assert (found["rows"], found["excluded"], found["notes"], found["more_rows"]) == (210, 7, ["note"], None)
-    assert set(found["metrics"]) == set(metrics.FIGURES)
+    assert set(found["metrics"]) == set(metrics.METRICS)
     assert found["metrics"]["accuracy"]["difference"] == found["difference"]
     accuracy = {who: found["metrics"]["accuracy"][who]["value"] for who in ("challenger", "champion", "difference")}
     assert accuracy == pytest.approx({"challenger": 180 / 210, "champion": 160 / 210, "difference": 20 / 210}, abs=1e-6)
@@ -310,14 +310,14 @@ def test_a_comparison_is_json_and_repeats_to_the_bit():
     ]  # fmt: skip
     enough = {who: found["slices"][3][who] for who in ("challenger", "champion", "difference")}
     assert enough == {"challenger": 0.7, "champion": 0.5, "difference": 0.2}  # of rows 110 to 210
-    for name, figures in found["metrics"].items():
-        values = [figures.pop(who)["value"] for who in ("challenger", "champion", "difference")]
-        assert not figures
+    for name, sides in found["metrics"].items():
+        values = [sides.pop(who)["value"] for who in ("challenger", "champion", "difference")]
+        assert not sides
         assert values == pytest.approx(
             [
-                metrics.point(one)[name],
-                metrics.point(other)[name],
-                metrics.point(one)[name] - metrics.point(other)[name],
+                figures.point(one)[name],
+                figures.point(other)[name],
+                figures.point(one)[name] - figures.point(other)[name],
             ],
             abs=2e-6,
         )

@@ -3,6 +3,8 @@
 import csv
 import io
 import itertools
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from luodi.errors import ArtifactError
-from luodi.scoring import metrics, plots
+from luodi.scoring import figures, metrics, plots
+from luodi.scoring.scored import Scored, bin_of
+from luodi.scoring.scored import scored as pair
 
 
 @st.composite
@@ -23,7 +27,7 @@ def scored(draw, most=5):
     raw = np.array(cells, float).reshape(n, k) + 0.01
     truth = np.array(draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n)))
     scores = (raw / raw.sum(1, keepdims=True)).astype(np.float32)
-    return metrics.scored(truth, scores, "model", k)
+    return pair(truth, scores, "model", k)
 
 
 def one(figure, data):
@@ -36,22 +40,33 @@ def noisy(rows, classes, seed, skill=1.0):
     truth = rng.integers(classes, size=rows)
     logits = rng.normal(size=(rows, classes)) + skill * np.eye(classes)[truth]
     scores = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    return metrics.scored(truth, scores, "model", classes)
+    return pair(truth, scores, "model", classes)
 
 
 def test_the_most_probable_class_is_predicted_of_equal_ones_the_first():
     scores = np.array([[0.4, 0.4, 0.2], [0.1, 0.2, 0.7], [0.3, 0.5, 0.2]])
-    data = metrics.scored(np.array([1, 2, 1]), scores, "model", 3)
+    data = pair(np.array([1, 2, 1]), scores, "model", 3)
     assert data.predicted.tolist() == [0, 2, 1]
     assert data.confidence.tolist() == [0.4, 0.7, 0.5]
     assert data.correct.tolist() == [False, True, True]
 
 
 @given(scored())
-def test_accuracy_and_f1_equal_sklearn(data):
+def test_accuracies_and_f1_equal_sklearn(data):
     assert one(metrics.accuracy, data) == pytest.approx(reference.accuracy_score(data.truth, data.predicted))
     expected = reference.f1_score(data.truth, data.predicted, average="macro", zero_division=0)
     assert one(metrics.macro_f1, data) == pytest.approx(expected)
+    with warnings.catch_warnings(action="ignore"):  # a class that is predicted and has no row
+        expected = reference.balanced_accuracy_score(data.truth, data.predicted)
+    assert one(metrics.balanced_accuracy, data) == pytest.approx(expected)
+
+
+@given(scored())
+def test_average_precision_equals_sklearn(data):
+    areas = [
+        reference.average_precision_score(data.truth == index, data.scores[:, index]) for index in np.unique(data.truth)
+    ]
+    assert one(metrics.average_precision, data) == pytest.approx(np.mean(areas))
 
 
 @given(scored())
@@ -66,13 +81,13 @@ def test_roc_auc_equals_sklearn_and_is_nan_where_it_has_none(data):
 
 def test_of_two_classes_the_second_alone_has_a_curve():
     """The other one's need not mirror it: rows sum to 1 but for rounding."""
-    data = metrics.scored(np.array([0, 1]), np.array([[0.5, 0.5], [0.5, 0.5005]]), "model", 2)
+    data = pair(np.array([0, 1]), np.array([[0.5, 0.5], [0.5, 0.5005]]), "model", 2)
     assert one(metrics.roc_auc, data) == 1
 
 
 def test_no_probability_is_above_one():
     """Rows sum to 1 but for rounding: what is surer than sure is sure."""
-    data = metrics.scored(np.array([0]), np.array([[1.0005, 0]]), "model", 2)
+    data = pair(np.array([0]), np.array([[1.0005, 0]]), "model", 2)
     assert one(metrics.log_loss, data) == 0
     assert one(metrics.calibration_error, data) == pytest.approx(0.0005)
 
@@ -80,9 +95,9 @@ def test_no_probability_is_above_one():
 def test_bins_hold_their_upper_edge():
     """Bin b is (b / 15, (b + 1) / 15]; the first holds 0, the last what is above 1 by rounding."""
     edges = np.arange(16) / 15
-    assert metrics.bin_of(edges).tolist() == [0, *range(15)]
-    assert metrics.bin_of(edges + 1e-6).tolist() == [*range(15), 14]
-    assert metrics.bin_of(np.array([1.08])).tolist() == [14]
+    assert bin_of(edges).tolist() == [0, *range(15)]
+    assert bin_of(edges + 1e-6).tolist() == [*range(15), 14]
+    assert bin_of(np.array([1.08])).tolist() == [14]
 
 
 @given(scored())
@@ -96,9 +111,9 @@ def test_log_loss_equals_sklearn(data):
 def test_classes_and_confusion_equal_sklearn(data):
     labels = list(range(data.classes))
     expected = reference.precision_recall_fscore_support(data.truth, data.predicted, labels=labels, zero_division=0)
-    got = [[part[name] for part in metrics.per_class(data)] for name in ("precision", "recall", "f1", "support")]
+    got = [[part[name] for part in figures.per_class(data)] for name in ("precision", "recall", "f1", "support")]
     assert np.allclose(got, np.array(expected, float))
-    assert (metrics.confusion(data) == reference.confusion_matrix(data.truth, data.predicted, labels=labels)).all()
+    assert (figures.confusion(data) == reference.confusion_matrix(data.truth, data.predicted, labels=labels)).all()
 
 
 @given(scored())
@@ -121,20 +136,20 @@ def test_weights_mean_repeated_rows(data, random):
     """A figure under weights is the figure of the rows written out that often."""
     weights = np.array([[random.randint(0, 3) for _ in range(data.rows)] for _ in range(3)], float)
     weights[:, 0] = weights[:, 0].clip(1)
-    for figure in metrics.FIGURES.values():
+    for metric in metrics.METRICS.values():
         expected = []
         for draw in weights:
             picked = np.repeat(np.arange(data.rows), draw.astype(int))
-            expected.append(one(figure, metrics.Scored(data.truth[picked], data.scores[picked])))
-        assert figure(data, weights) == pytest.approx(expected, nan_ok=True)
+            expected.append(one(metric.function, Scored(data.truth[picked], data.scores[picked])))
+        assert metric.function(data, weights) == pytest.approx(expected, nan_ok=True)
 
 
 @given(scored(), st.randoms(use_true_random=False))
 def test_order_of_rows_changes_nothing(data, random):
     order = list(range(data.rows))
     random.shuffle(order)
-    shuffled = metrics.Scored(data.truth[order], data.scores[order])
-    assert metrics.point(shuffled) == pytest.approx(metrics.point(data))
+    shuffled = Scored(data.truth[order], data.scores[order])
+    assert figures.point(shuffled) == pytest.approx(figures.point(data))
 
 
 @given(scored(most=2))
@@ -173,18 +188,18 @@ def test_curves_are_bounded_and_keep_their_ends():
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "roc_auc", "log_loss"])
 def test_intervals_cover_the_true_value(name):
     """Of 60 samples, at least 85% have a 95% interval that holds the value of the population."""
-    truth = metrics.point(noisy(200_000, 3, 0))[name]
+    truth = figures.point(noisy(200_000, 3, 0))[name]
     samples = [noisy(250, 3, seed) for seed in range(1, 61)]
-    figures = [metrics.compare(sample, sample, 200, 0.95)["model"][name] for sample in samples]
-    assert np.mean([figure["low"] <= truth <= figure["high"] for figure in figures]) >= 0.85
-    assert all(figure["low"] <= figure["value"] <= figure["high"] for figure in figures)
+    found = [figures.compare(sample, sample, 200, 0.95)["model"][name] for sample in samples]
+    assert np.mean([figure["low"] <= truth <= figure["high"] for figure in found]) >= 0.85
+    assert all(figure["low"] <= figure["value"] <= figure["high"] for figure in found)
 
 
 def test_an_interval_leaves_half_of_the_rest_out_at_either_end():
     drawn = np.array([*range(101), np.nan, np.nan])
-    assert metrics.interval(7.0, drawn, 0.9) == pytest.approx({"value": 7, "low": 5, "high": 95})
-    assert metrics.interval(7.0, drawn, 0.5) == pytest.approx({"value": 7, "low": 25, "high": 75})
-    assert metrics.interval(7.0, drawn[-2:], 0.9) == {"value": 7, "low": 7, "high": 7}
+    assert figures.interval(7.0, drawn, 0.9) == pytest.approx({"value": 7, "low": 5, "high": 95})
+    assert figures.interval(7.0, drawn, 0.5) == pytest.approx({"value": 7, "low": 25, "high": 75})
+    assert figures.interval(7.0, drawn[-2:], 0.9) == {"value": 7, "low": 7, "high": 7}
 
 
 def test_difference_is_paired():
@@ -193,71 +208,72 @@ def test_difference_is_paired():
     worse = model.scores.copy()
     flipped = np.flatnonzero(model.correct)[:30]
     worse[flipped] = worse[flipped][:, ::-1]
-    figures = metrics.compare(model, metrics.Scored(model.truth, worse), 500, 0.95)
-    gap = figures["difference"]["accuracy"]
+    found = figures.compare(model, Scored(model.truth, worse), 500, 0.95)
+    gap = found["difference"]["accuracy"]
     assert gap["value"] == pytest.approx(0.03)
     assert 0 < gap["low"] < gap["high"] < 0.05
-    assert figures["model"]["accuracy"]["high"] - figures["model"]["accuracy"]["low"] > gap["high"] - gap["low"]
+    assert found["model"]["accuracy"]["high"] - found["model"]["accuracy"]["low"] > gap["high"] - gap["low"]
 
 
 def test_equal_classifiers_differ_by_nothing():
-    figures = metrics.compare(noisy(50, 3, 4), noisy(50, 3, 4), 50, 0.95)
-    for figure in figures["difference"].values():
+    found = figures.compare(noisy(50, 3, 4), noisy(50, 3, 4), 50, 0.95)
+    for figure in found["difference"].values():
         assert figure == {"value": 0, "low": 0, "high": 0}
 
 
 def test_compare_repeats_to_the_bit_and_widens_with_confidence():
     data, other = noisy(300, 3, 5), noisy(300, 3, 6)
-    assert metrics.compare(data, other, 100, 0.9) == metrics.compare(data, other, 100, 0.9)
-    narrow = metrics.compare(data, other, 300, 0.8)["model"]["accuracy"]
-    wide = metrics.compare(data, other, 300, 0.99)["model"]["accuracy"]
+    assert figures.compare(data, other, 100, 0.9) == figures.compare(data, other, 100, 0.9)
+    narrow = figures.compare(data, other, 300, 0.8)["model"]["accuracy"]
+    wide = figures.compare(data, other, 300, 0.99)["model"]["accuracy"]
     assert wide["low"] < narrow["low"] < narrow["high"] < wide["high"]
 
 
 def test_draws_fill_the_number_asked_for_in_bounded_chunks(monkeypatch):
-    monkeypatch.setattr(metrics, "CELLS", 70)
-    chunks = list(metrics.draws(10, 25))
+    monkeypatch.setattr(figures, "CELLS", 70)
+    chunks = list(figures.draws(10, 25))
     assert [len(chunk) for chunk in chunks] == [7, 7, 7, 4]
     assert all((chunk.sum(1) == 10).all() for chunk in chunks)
-    assert [len(chunk) for chunk in metrics.draws(1000, 3)] == [1, 1, 1]
+    assert [len(chunk) for chunk in figures.draws(1000, 3)] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
     ("truth", "scores", "expected"),
     [
-        ([0], [[0.6, 0.4]], {"accuracy": 1, "macro_f1": 1, "log_loss": 0.5108, "calibration_error": 0.4}),
-        ([1], [[0.6, 0.4]], {"accuracy": 0, "macro_f1": 0, "log_loss": 0.9163, "calibration_error": 0.6}),
+        ([0], [[0.6, 0.4]], (1, 1, 1, 1, None, 0.5108, 0.4)),
+        ([1], [[0.6, 0.4]], (0, 0, 0, 1, None, 0.9163, 0.6)),
         (
             [0, 1],
             [[1, 0], [0, 1]],
-            {"accuracy": 1, "macro_f1": 1, "roc_auc": 1, "log_loss": 0, "calibration_error": 0},
+            (1, 1, 1, 1, 1, 0, 0),
         ),
         (
             [1, 0],
             [[1, 0], [0, 1]],
-            {"accuracy": 0, "macro_f1": 0, "roc_auc": 0, "log_loss": 15.9424, "calibration_error": 1},
+            (0, 0, 0, 0.5, 0, 15.9424, 1),
         ),
         (
             [0, 1],
             [[0.5, 0.5], [0.5, 0.5]],
-            {"accuracy": 0.5, "macro_f1": 1 / 3, "roc_auc": 0.5, "log_loss": 0.6931, "calibration_error": 0},
+            (0.5, 1 / 3, 0.5, 0.5, 0.5, 0.6931, 0),
         ),
     ],
     ids=["one row right", "one row wrong", "perfect", "all wrong", "undecided"],
 )
 def test_degenerate_rows(truth, scores, expected):
-    data = metrics.scored(np.array(truth), np.array(scores), "model", 2)
-    assert metrics.point(data) == pytest.approx(expected, abs=1e-4)
-    figures = metrics.compare(data, data, 20, 0.95)
-    assert set(figures["model"]) == set(expected)
-    assert np.isfinite([end for who in figures.values() for part in who.values() for end in part.values()]).all()
+    expected = {name: value for name, value in zip(metrics.METRICS, expected, strict=True) if value is not None}
+    data = pair(np.array(truth), np.array(scores), "model", 2)
+    assert figures.point(data) == pytest.approx(expected, abs=1e-4)
+    found = figures.compare(data, data, 20, 0.95)
+    assert set(found["model"]) == set(expected)
+    assert np.isfinite([end for who in found.values() for part in who.values() for end in part.values()]).all()
 
 
 def test_a_class_absent_from_the_test_rows_has_zeros_and_no_nan():
-    data = metrics.scored(np.array([0, 0, 1]), np.full((3, 3), 1 / 3), "model", 3)
-    assert metrics.per_class(data)[2] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
+    data = pair(np.array([0, 0, 1]), np.full((3, 3), 1 / 3), "model", 3)
+    assert figures.per_class(data)[2] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
     with warnings.catch_warnings(action="error"):
-        assert np.isfinite(list(metrics.point(data).values())).all()
+        assert np.isfinite(list(figures.point(data).values())).all()
 
 
 @pytest.mark.parametrize(
@@ -273,21 +289,21 @@ def test_a_class_absent_from_the_test_rows_has_zeros_and_no_nan():
 )
 def test_scores_that_are_no_probabilities_are_refused(scores, message):
     with pytest.raises(ArtifactError, match=message):
-        metrics.scored(np.array([0, 1]), np.array(scores), "model", 2)
+        pair(np.array([0, 1]), np.array(scores), "model", 2)
 
 
 def test_the_first_row_that_is_no_distribution_is_shown_to_five_places():
     scores = np.full((3, 7), 1 / 7)
     scores[1:] = [2, 0, 0, 0, 0, 0, 0]
     with pytest.raises(ArtifactError) as caught:
-        metrics.scored(np.zeros(3, int), scores, "baseline", 7)
+        pair(np.zeros(3, int), scores, "baseline", 7)
     assert str(caught.value) == (
         "scores of the baseline: expected probabilities that sum to 1, found 2 of 3 rows that do not, first row 1: "
         "[2.0, 0.0, 0.0, 0.0, 0.0]; a model that gives NaN has diverged: lower train.learning_rate in params.yaml and "
         "train again"
     )
     with pytest.raises(ArtifactError) as caught:
-        metrics.scored(np.zeros(2, int), scores, "baseline", 7)
+        pair(np.zeros(2, int), scores, "baseline", 7)
     assert str(caught.value) == (
         "scores of the baseline: expected shape (2, 7) (test rows, classes), found (3, 7): run the stage of the "
         "baseline again"
@@ -297,20 +313,20 @@ def test_the_first_row_that_is_no_distribution_is_shown_to_five_places():
 @given(st.integers(1, 2000), st.data())
 def test_wilson_holds_its_value_and_stays_in_range(rows, data):
     hits = data.draw(st.integers(0, rows))
-    figure = metrics.wilson(hits, rows, 0.95)
+    figure = figures.wilson(hits, rows, 0.95)
     assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
 
 
 def test_wilson_equals_the_published_example():
     """Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662; 0 of 20 gives 0 to 0.1611."""
-    assert metrics.wilson(81, 263, 0.95) == pytest.approx({"value": 81 / 263, "low": 0.2553, "high": 0.3662}, abs=1e-4)
-    assert metrics.wilson(0, 20, 0.95) == pytest.approx({"value": 0, "low": 0, "high": 0.1611}, abs=1e-4)
+    assert figures.wilson(81, 263, 0.95) == pytest.approx({"value": 81 / 263, "low": 0.2553, "high": 0.3662}, abs=1e-4)
+    assert figures.wilson(0, 20, 0.95) == pytest.approx({"value": 0, "low": 0, "high": 0.1611}, abs=1e-4)
 
 
 @given(scored(), st.data())
 def test_quartile_slices_share_out_all_rows(data, draw):
     lengths = np.array(draw.draw(st.lists(st.integers(1, 9), min_size=data.rows, max_size=data.rows)))
-    parts = metrics.quartile_slices(lengths, data, 0.95)
+    parts = figures.quartile_slices(lengths, data, 0.95)
     assert sum(part["rows"] for part in parts.values()) == data.rows
     ranges = [(part["from"], part["to"]) for part in parts.values()]
     assert all(before[1] < after[0] for before, after in itertools.pairwise(ranges))
@@ -319,34 +335,34 @@ def test_quartile_slices_share_out_all_rows(data, draw):
 
 
 def test_quartiles_are_named_from_the_lowest():
-    parts = metrics.quartiles(np.array([8, 1, 2, 7, 3, 6, 5, 4]))
+    parts = figures.quartiles(np.array([8, 1, 2, 7, 3, 6, 5, 4]))
     assert {name: np.flatnonzero(part).tolist() for name, part in parts.items()} == {
         "q1": [1, 2], "q2": [4, 7], "q3": [5, 6], "q4": [0, 3]
     }  # fmt: skip
-    assert list(metrics.quartiles(np.array([3, 3, 3, 9]))) == ["q1", "q4"]
+    assert list(figures.quartiles(np.array([3, 3, 3, 9]))) == ["q1", "q4"]
 
 
 def test_of_equally_large_sources_the_first_by_name_are_shown():
     names = [f"s{number:02}" for number in range(60)]
-    assert list(metrics.largest([*reversed(names), *names[::2]])) == names[:40:2]
+    assert list(figures.largest([*reversed(names), *names[::2]])) == names[:40:2]
 
 
 def test_sources_are_told_apart_to_the_last_byte():
-    parts = metrics.largest(["a", "a\0", "a", "b"])
+    parts = figures.largest(["a", "a\0", "a", "b"])
     assert {name: part.sum() for name, part in parts.items()} == {"a": 2, "a\0": 1, "b": 1}
 
 
 def test_source_slices_are_bounded_and_ordered_by_rows():
     data = noisy(465, 2, 7)
     sources = [f"s{index}" for index in range(30) for _ in range(index + 1)]
-    parts = metrics.source_slices(sources, data, 0.95)
+    parts = figures.source_slices(sources, data, 0.95)
     assert list(parts) == [f"s{index}" for index in range(29, 9, -1)]
     assert parts["s29"]["rows"] == 30
 
 
 @given(st.recursive(st.floats(-1e3, 1e3) | st.integers(), lambda part: st.dictionaries(st.text(max_size=3), part)))
 def test_rounding_is_idempotent(value):
-    assert metrics.rounded(metrics.rounded(value)) == metrics.rounded(value)
+    assert figures.rounded(figures.rounded(value)) == figures.rounded(value)
 
 
 def test_six_digits_are_kept_of_floats_and_all_else_as_it_is():
@@ -359,11 +375,11 @@ def test_six_digits_are_kept_of_floats_and_all_else_as_it_is():
         "list": [0.123456789],
     }
     expected = {"deep": {"x": 0.123456}, "up": 0.123457, "count": 3, "name": "a", "none": None, "list": [0.123456789]}
-    assert repr(metrics.rounded(value)) == repr(expected)
+    assert repr(figures.rounded(value)) == repr(expected)
 
 
 def test_rounding_leaves_no_negative_zero():
-    assert str(metrics.rounded({"a": -1e-9})) == "{'a': 0.0}"
+    assert str(figures.rounded({"a": -1e-9})) == "{'a': 0.0}"
 
 
 @settings(max_examples=30)
@@ -373,3 +389,9 @@ def test_csv_can_be_read_back(data, labels):
     lines = list(csv.DictReader(io.StringIO(files["confusion.csv"], newline="")))
     assert [line["actual"] for line in lines] == [labels[index] for index in data.truth]
     assert set(files) == {"confusion.csv", "calibration.csv", "roc.csv", "precision_recall.csv"}
+
+
+def test_pages_name_metrics_without_numpy():
+    """The server of Airflow shows cards and comparisons; none of the stages' libraries is installed there."""
+    code = "import sys; sys.modules['numpy'] = None; from luodi.registry import card; card.comparison('m', {})"
+    subprocess.run([sys.executable, "-c", code], check=True)

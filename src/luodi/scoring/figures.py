@@ -1,0 +1,150 @@
+"""What the scores of a classifier are worth: metrics with their intervals, classes, slices. NumPy alone.
+
+Draws of the rows with replacement give the distribution behind an interval (percentile bootstrap: Efron & Tibshirani
+1993, chapter 13). Two classifiers are compared on the same draws, so that the interval of their difference is paired.
+"""
+
+from collections.abc import Iterator, Sequence
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luodi.scoring.metrics import METRICS
+from luodi.scoring.scored import Floats, Ints, Mask, Scored, divide
+
+Figure = dict[str, float]
+"""value, low, high."""
+
+SEED = 20240501
+CELLS = 1 << 22  # draws x rows held in memory at once: 32 MB of float64
+SOURCES = 20
+
+
+def point(data: Scored) -> dict[str, float]:
+    """Return every figure that is defined on these rows."""
+    ones = np.ones((1, data.rows))
+    values = {name: float(metric.function(data, ones)[0]) for name, metric in METRICS.items()}
+    return {name: value for name, value in values.items() if not np.isnan(value)}
+
+
+def compare(model: Scored, baseline: Scored, resamples: int, confidence: float) -> dict[str, dict[str, Figure]]:
+    """Return the figures of `model`, of `baseline` and of model minus baseline, each as value, low and high.
+
+    Args:
+        model, baseline: The same rows, scored by two classifiers.
+        resamples: Number of bootstrap draws.
+        confidence: Probability that an interval is to cover, such as 0.95.
+    """
+    drawn = {"model": _distributions(model, resamples), "baseline": _distributions(baseline, resamples)}
+    values = {"model": point(model), "baseline": point(baseline)}
+    drawn["difference"] = {name: drawn["model"][name] - drawn["baseline"][name] for name in METRICS}
+    values["difference"] = {name: value - values["baseline"][name] for name, value in values["model"].items()}
+    return {
+        who: {name: interval(value, drawn[who][name], confidence) for name, value in figures.items()}
+        for who, figures in values.items()
+    }
+
+
+def draws(rows: int, resamples: int, seed: int = SEED) -> Iterator[Floats]:
+    """Yield weights [draws, rows] of rows drawn with replacement, `resamples` draws in all."""
+    rng = np.random.default_rng(seed)
+    step = max(1, CELLS // rows)
+    for start in range(0, resamples, step):
+        count = min(step, resamples - start)
+        places = rng.integers(rows, size=(count, rows)) + rows * np.arange(count)[:, None]
+        counts = np.bincount(places.ravel(), minlength=count * rows)
+        yield counts.reshape(count, rows).astype(np.float64)
+
+
+def interval(value: float, drawn: Floats, confidence: float) -> Figure:
+    """Return the percentile interval around `value`; draws on which the figure is undefined are left out."""
+    defined = drawn[~np.isnan(drawn)]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail]) if defined.size else (value, value)
+    return {"value": value, "low": float(low), "high": float(high)}
+
+
+def wilson(hits: int, rows: int, confidence: float) -> Figure:
+    """Return the share `hits` / `rows` with its score interval (Wilson 1927), fit for few rows too."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = hits / rows
+    middle = share + z * z / (2 * rows)
+    half = z * float(np.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows)))
+    scale = 1 + z * z / rows
+    low, high = max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    return {"value": share, "low": min(low, share), "high": max(high, share)}
+
+
+def confusion(data: Scored) -> Ints:
+    """Return counts of rows, int64 [true class, predicted class]."""
+    places = data.truth * data.classes + data.predicted
+    return np.bincount(places, minlength=data.classes**2).reshape(data.classes, data.classes)
+
+
+def per_class(data: Scored) -> list[Figure]:
+    """Return precision, recall, f1 and support (rows) of every class; 0 where there is nothing to divide."""
+    counts = confusion(data)
+    hits, support, called = counts.diagonal(), counts.sum(1), counts.sum(0)
+    columns = {
+        "precision": np.nan_to_num(divide(hits, called)),
+        "recall": np.nan_to_num(divide(hits, support)),
+        "f1": np.nan_to_num(divide(2 * hits, support + called)),
+    }
+    return [
+        {name: float(column[index]) for name, column in columns.items()} | {"support": int(support[index])}
+        for index in range(data.classes)
+    ]
+
+
+def quartile_slices(values: NDArray[Any], data: Scored, confidence: float) -> dict[str, Figure]:
+    """Return accuracy by quartile of `values` [rows], see `quartiles`: value, low, high, rows, from, to."""
+    return {
+        name: _slice(part, data, confidence) | {"from": values[part].min().item(), "to": values[part].max().item()}
+        for name, part in quartiles(values).items()
+    }
+
+
+def source_slices(sources: Sequence[str], data: Scored, confidence: float) -> dict[str, Figure]:
+    """Return accuracy by source, see `largest`: value, low, high, rows."""
+    return {name: _slice(part, data, confidence) for name, part in largest(sources).items()}
+
+
+# Parts of the rows: each is a mask, bool [rows], by name; none is empty.
+
+
+def quartiles(values: NDArray[Any]) -> dict[str, Mask]:
+    """Part rows by quartile of `values` [rows], "q1" (lowest) to "q4"; rows of one value share a quartile."""
+    edges = np.quantile(values, [0.25, 0.5, 0.75])
+    quartile = np.searchsorted(edges, values, side="left")
+    parts = {f"q{index + 1}": quartile == index for index in range(4)}
+    return {name: part for name, part in parts.items() if part.any()}
+
+
+def largest(sources: Sequence[str]) -> dict[str, Mask]:
+    """Part rows by source: the 20 sources with most rows, most first."""
+    names, codes, counts = np.unique(np.array(sources, object), return_inverse=True, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:SOURCES]
+    return {str(names[index]): codes == index for index in order}
+
+
+def rounded(value: Any) -> Any:
+    """Return nested dicts with every float at 6 digits, so that files differ only where figures do."""
+    if isinstance(value, dict):
+        return {name: rounded(part) for name, part in value.items()}
+    return round(value, 6) + 0.0 if isinstance(value, float) else value  # + 0.0 turns -0.0 into 0.0
+
+
+def _distributions(data: Scored, resamples: int) -> dict[str, Floats]:
+    """Every figure on every draw: float64 [resamples] each."""
+    chunks = [
+        {name: metric.function(data, weights) for name, metric in METRICS.items()}
+        for weights in draws(data.rows, resamples)
+    ]
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in METRICS}
+
+
+def _slice(part: Mask, data: Scored, confidence: float) -> Figure:
+    rows = int(part.sum())
+    return wilson(int(data.correct[part].sum()), rows, confidence) | {"rows": rows}
