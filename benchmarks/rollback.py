@@ -55,7 +55,9 @@ def prepare(root: Path, buckets: int) -> None:
     model["validate"]["min_rows"] = 500
     model["preprocess"]["buckets"] = buckets
     model["train"] |= {"embedding": EMBEDDING, "epochs": 2}
-    model["gate"] |= {"minimum": 0.4, "margin": -0.5, "max_slice_loss": 1.0, "max_calibration_error": 1.0}
+    model["gate"] |= {
+        "minimum": 0.4, "margin": -0.5, "baseline_margin": 1.0, "max_slice_loss": 1.0, "max_calibration_error": 1.0
+    }  # fmt: skip
     params["models"] = {"reviews": model}
     write(root, params)
     (root / "data.dvc").unlink()

@@ -26,7 +26,16 @@ OUTPUTS = {
     "train": {"net", "export", "history", "choice"},
     "evaluate": {"metrics", "plots", "sample", "evaluation_report"},
 }
-UNTRACKED = {"artifacts", "data", "params", "comparison", "cost", "keras_model", "latency"}  # or within another
+UNTRACKED = {
+    "artifacts",
+    "data",
+    "params",
+    "comparison",
+    "cost",
+    "keras_model",
+    "latency",
+    "out_of_fold",
+}  # or within another
 
 
 def stage_graph(model: str) -> dict[str, dict[str, list[str]]]:
@@ -90,7 +99,7 @@ def test_params_cover_the_blocks_that_the_stage_reads(model: str, stage: str) ->
             if isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
             and node.value.id == "settings"
-            and node.attr.rstrip("_") in ("modality", "labels", *STAGES)
+            and node.attr.rstrip("_") in ("modality", "labels", "gate", *STAGES)
         }
     declared = {key.split(".")[-1] if key.endswith(("modality", "labels")) else key.split(".")[3]
                 for key in stage_graph(model)[stage]["params"] if key.startswith("params.lock:")}  # fmt: skip

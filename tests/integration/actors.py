@@ -174,7 +174,7 @@ def _params() -> dict[str, Any]:
     block["evaluate"] |= {"bootstrap": 20}
     block["gate"] |= {
         "minimum": 0.5, "resamples": 1000, "max_slice_loss": 1.0, "max_latency_ms": 10000.0,
-        "max_calibration_error": 1.0,
+        "max_calibration_error": 1.0, "baseline_margin": 1.0,
     }  # fmt: skip
     approval = {name: {"register": {"approval": mode, "timeout_hours": 1}} for name, mode in MODELS.items()}
     return {"models": {name: block | approval[name] for name in MODELS}}

@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from actors import SPLITS, World, put, record, with_params, write_export
 
+PERSON = "what to do: let a person decide (register.approval: human)"
+
 
 def preprocess(entries: dict[str, Any]) -> dict[str, Any]:
     settings: dict[str, Any] = entries["preprocess@quick"]["params"]["params.lock"]["models.quick.preprocess"]
@@ -68,6 +70,7 @@ def test_images_of_another_size_are_not_compared(one: World, name: str) -> None:
         f"{name} of preprocess differs from that of quick@v1.0.0",
         "quick@v1.0.0 cannot be compared: its images have another size, so that rows cannot be told to be those it was "
         "trained on",
+        PERSON,
     ]
 
 
@@ -99,7 +102,7 @@ def test_a_champion_that_was_trained_on_every_test_row_is_not_compared(one: Worl
     change_rows(one, entries, tmp_path, lambda table: column(table, "split", kept))
     found = one.judge("quick", entries).to_json()
     assert (found["verdict"], found["comparison"]) == ("insufficient evidence", None)
-    assert found["reasons"] == ["quick@v1.0.0 cannot be compared: it was trained on every test row"]
+    assert found["reasons"] == ["quick@v1.0.0 cannot be compared: it was trained on every test row", PERSON]
 
 
 def relabelled(world: World, folder: Path, challenger: str, labels: list[str]) -> tuple[World, Mapping[str, Any]]:

@@ -621,6 +621,7 @@ SETTINGS = [
     wrong("is above max_length", ("min_length: 1\n", "min_length: 6000\n")),
     wrong("is above max_side", ("min_side: 8\n", "min_side: 9999\n")),
     wrong("is above max_intensity", ("min_intensity: 0.05\n", "min_intensity: 0.99\n")),
+    wrong("is no label of this model", ("unproven: []", "unproven: [neutral]")),
     wrong("must sum to 1", ("train: 0.8,", "train: 0.7,")),
     wrong("must be 0 where test_source", ("    preprocess:\n", "    preprocess:\n      test_source: test\n")),
     wrong(
@@ -1173,6 +1174,7 @@ YAML = "it names the line; tests/unit/test_yaml12.py has it"
 OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each"
 RACE = "a race: what failed is done again"
 WHY_NOT = {
+    "is not of the rows in": "made by hand; training writes it anew, tests/unit/stages/test_evaluate.py",
     "git is told not to look at": "tests/integration/test_commits.py runs the command",
     "is a git repository of SHA-256 objects": "its owner may only make another; tests/integration/test_commits.py",
     "expected MODEL, MODEL@v1.2.3 or": USAGE,

@@ -1,5 +1,7 @@
 """What the suite found, in words a reviewer reads: the verdict, each expectation, and the message of a failure."""
 
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,8 +57,34 @@ def read(result: dict[str, Any], measured: pa.Table, item: str) -> list[Finding]
         measured: The table that was validated.
         item: Its column that is shown of a row.
     """
-    found = [_finding(one, measured, item) for one in result["results"]]
-    return sorted(found, key=lambda one: ([FAILED, WARNED, PASSED].index(one.verdict), one.severity))
+    return by_gravity(_finding(one, measured, item) for one in result["results"])
+
+
+def of_classes(counts: Mapping[str, int], share: float, least: int) -> Finding:
+    """Tell of classes that the test split will hardly prove anything of; a warning.
+
+    Args:
+        counts: Clean rows of each class.
+        share: Part of them that will be test rows, above 0.
+        least: Test rows of a class that the gate asks for.
+    """
+    few = [(label, rows) for label, rows in sorted(counts.items(), key=lambda one: one[1]) if share * rows < least]
+    told = [f"class {shown(label, 40)} has {rows:,} rows: about {share * rows:.0f} in the test split"
+            for label, rows in few[:EXAMPLES]]  # fmt: skip
+    more = [f"and {len(few) - EXAMPLES} more classes"] if len(few) > EXAMPLES else []
+    return Finding(
+        title="Each class has rows enough to be proven",
+        severity="warning",
+        passed=not few,
+        expected=f"about {math.ceil(least / share):,} rows of each class or more: {least} of them in the test split",
+        found="; ".join(told + more) or "all of them have",
+        examples=(),
+    )
+
+
+def by_gravity(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings, the gravest first."""
+    return sorted(findings, key=lambda one: ([FAILED, WARNED, PASSED].index(one.verdict), one.severity))
 
 
 def verdict(findings: list[Finding]) -> str:

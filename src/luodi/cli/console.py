@@ -97,7 +97,8 @@ def show_decision(decision: Decision, report: Path | None = None) -> None:
         for column in ("rule", "expected", "found", ""):
             table.add_column(column)
         for check in decision.checks:
-            _row(table, check.name, check.expected, check.found, "passed" if check.passed else "broken")
+            became = "passed" if check.passed else "undecided" if check.undecided else "broken"
+            _row(table, check.name, check.expected, check.found, became)
         _print(table)
     if comparison := decision.comparison:
         table = Table(title=f"{comparison.rows:,} test rows that neither was trained on")

@@ -3,6 +3,7 @@
 Every setting has its default and its description here, and nowhere else: `luodi params` and docs/params.md read them.
 """
 
+import reprlib
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -139,7 +140,9 @@ class Gate(SettingsBase):
     time.
     """
 
-    metric: Literal["accuracy", "macro_f1"] = Field("accuracy", description="the figure that decides")
+    metric: Literal["accuracy", "macro_f1", "balanced_accuracy", "average_precision"] = Field(
+        "accuracy", description="the figure that decides; the other three weigh all classes alike"
+    )
     margin: Annotated[float, Field(ge=-1, le=1)] = Field(
         0.0, description="it must be better than the champion by more than this; below 0 it may be worse by so much"
     )
@@ -150,8 +153,19 @@ class Gate(SettingsBase):
         10_000, description="bootstrap draws behind the interval of the difference"
     )
     minimum: Share = Field(0.0, description="no version lands below this value of the metric")
+    baseline_margin: Share = Field(
+        0.01, description="every version must be shown not to be worse than the linear baseline by more than this"
+    )
+    min_class_rows: Annotated[int, Field(ge=0, lt=2**31)] = Field(
+        10, description="rows that each class must be judged by: test rows, and out-of-fold ones where there are any"
+    )
+    unproven: Annotated[tuple[Line, ...], Field(max_length=CLASSES), AfterValidator(_distinct)] = Field(
+        (), description="labels of classes that are accepted with fewer rows; the model card names them"
+    )
     min_slice_rows: Positive = Field(300, description="slices with fewer test rows are shown, not judged")
-    max_slice_loss: Share = Field(0.05, description="accuracy that a slice may lose to the champion")
+    max_slice_loss: Share = Field(
+        0.05, description="accuracy that a slice may lose to the champion, and proven recall that a class may"
+    )
     max_latency_ms: Annotated[float, Field(gt=0)] = Field(
         50, description="median milliseconds of a one-row prediction, on the host that judges"
     )
@@ -196,3 +210,10 @@ class AnySettings(SettingsBase):
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     register_: Register = Field(Register(), alias="register")
+
+    @model_validator(mode="after")
+    def _unproven_are_labels(self) -> Self:
+        if unknown := [label for label in self.gate.unproven if label not in self.labels]:
+            found = reprlib.repr(unknown[0])
+            raise ValueError(f"gate.unproven: {found} is no label of this model: write it as labels has it")
+        return self

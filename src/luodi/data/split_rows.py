@@ -52,6 +52,41 @@ def read(path: Path, modality: str, split: str, classes: int) -> Rows:
     return Rows(items, label, sources)
 
 
+def test_share(path: Path) -> float:
+    """Return the share of all rows that the test split has."""
+    splits: list[str] = _load(path, ["split"])["split"].to_pylist()
+    return splits.count("test") / len(splits)
+
+
+def out_of_fold(path: Path, rows: Path, classes: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the labels, int32 [n], and the out-of-fold probabilities, float32 [n, classes], of rows that are no test.
+
+    Args:
+        path: See `luodi.project.paths.ModelPaths.out_of_fold`; where there is no such file there are no rows.
+        rows: The rows that it points at.
+        classes: How many probabilities a row has.
+
+    Raises:
+        ArtifactError: The files do not fit together.
+    """
+    if not path.exists():
+        return np.zeros(0, np.int32), np.zeros((0, classes), np.float32)
+    found, known = _load(path, ["row", "probabilities"]), _load(rows, ["label", "split"])
+    places = found["row"].to_numpy().astype(np.int64)
+    splits, labels = np.array(known["split"].to_pylist()), known["label"].to_numpy().astype(np.int32)
+    scores = found["probabilities"].to_pylist()
+    fits = not len(places) or (
+        all(len(row) == classes for row in scores) and places.min() >= 0 and places.max() < len(splits)
+        and (splits[places] != "test").all() and len(np.unique(places)) == len(places)
+    )  # fmt: skip
+    if not fits:
+        raise ArtifactError(
+            f"{path} is not of the rows in {rows}, {classes} classes, each row once and none of test: run "
+            f"`{maker(path)}` again"
+        )
+    return labels[places], np.array(scores, np.float32).reshape(-1, classes)
+
+
 def _load(path: Path, columns: list[str]) -> pa.Table:
     try:
         return pq.ParquetFile(path).read(columns=columns).select(columns)

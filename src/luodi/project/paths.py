@@ -158,6 +158,15 @@ class ModelPaths:
         return self.artifacts / "train" / "choice.json"
 
     @property
+    def out_of_fold(self) -> Path:
+        """Train and validation rows as models of the same recipe score them that were not fitted on them: Parquet.
+
+        row (int64, its place in `rows`) and probabilities (list of float32, a class each); without rows where each
+        class has enough in the test split.
+        """
+        return self.artifacts / "train" / "out_of_fold.parquet"
+
+    @property
     def cost(self) -> Path:
         """Time and energy of training: JSON, properties of the machine, so not an output that DVC tracks."""
         return self.artifacts / "train" / "cost.json"

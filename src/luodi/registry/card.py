@@ -14,6 +14,7 @@ from luodi.report.document import Cell, Pair, Section, Table, bar, counted, mete
 from luodi.report.formatting import (
     MISSING,
     at,
+    between,
     chance,
     count,
     environment,
@@ -240,13 +241,27 @@ def _classes(facts: Facts) -> Section:
     rows = [
         (
             Cell(text(label)),
-            *(Cell(four(at(classes, label, name))) for name in ("precision", "recall", "f1")),
+            *(Cell(_existing(classes, label, name)) for name in ("precision", "recall", "f1")),
             Cell(count(at(classes, label, "support"))),
+            Cell(count(at(classes, label, "judged", "rows")), soft=_recall(at(classes, label, "judged"))),
         )
         for label in _labels(facts, classes)
     ]
-    table = Table(rows, ("Class", "Precision", "Recall", "F1", "Test rows"), 4)
-    return Section("Classes", tables=[table] if rows else [], note="" if rows else f"Figures by class: {MISSING}.")
+    table = Table(rows, ("Class", "Precision", "Recall", "F1", "Test rows", "Judged by, recall"), 5)
+    accepted = texts(facts, "params", "gate", "unproven")
+    note = f"Accepted without proof, by gate.unproven: {', '.join(accepted)}." if accepted else ""
+    return Section("Classes", tables=[table] if rows else [], note=note if rows else f"Figures by class: {MISSING}.")
+
+
+def _existing(classes: Facts, label: str, name: str) -> str:
+    """A figure of a class; "none" where it does not exist, as precision where nothing is predicted."""
+    figures = part(classes, label)
+    return "none" if name in figures and figures[name] is None else four(at(figures, name))
+
+
+def _recall(judged: object) -> str:
+    """Recall over all rows that a class is judged by, with its interval; nothing where there is none."""
+    return f"{four(at(judged, 'value'))}, {between(judged, '{:.4f}')}" if known(at(judged, "value")) else ""
 
 
 def _slices(facts: Facts) -> Section:

@@ -124,11 +124,11 @@ def _compare(
     given = aligned(old.probabilities(items), old.labels, block.labels)
     slices = {name: figures.quartiles(values) for name, values in modality.of(block.modality).slices(items).items()}
     slices["source"] = figures.largest([source for source, new in zip(test.source, fresh, strict=True) if new])
-    slices["class"] = {label: truth == index for index, label in enumerate(block.labels)}
     if set(old.labels) != set(block.labels):
         notes.append(f"{current.name} knows other labels: {', '.join(old.labels)}; what it lacks it gets wrong")
     scores = scored(truth, given, current.name, classes)
-    return evidence.compare(mine, scores, slices, block.gate, notes, int((~fresh).sum())), notes
+    excluded = int((~fresh).sum())
+    return evidence.compare(mine, scores, block.labels, slices, block.gate, notes, excluded), notes
 
 
 def unseen(test: Rows, paths: ModelPaths, block: config.ModelSettings, classes: int) -> NDArray[np.bool_]:

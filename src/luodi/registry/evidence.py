@@ -1,9 +1,9 @@
-"""What the test rows prove of a challenger beside the champion: paired statistics, pure functions of NumPy alone.
+"""What the test rows prove of a classifier beside another: paired statistics, pure functions of NumPy alone.
 
-`luodi.registry.gate` decides by them. With `confidence` 0.95 a challenger that is truly no better than the margin asks
-is to be promoted in at most 2.5% of all cases. A bootstrap alone does not keep this where few rows differ, so it does
-not decide alone: see `decisive`. benchmarks/gate.py measures it. It holds for accuracy; for macro F1 with a class of a
-few dozen test rows it does not quite, 3 to 4% were seen.
+`luodi.registry.gate` decides by them, and the pages of `evaluate` say what they say. With `confidence` 0.95 a
+challenger that is truly no better than the margin asks is to be promoted in at most 2.5% of all cases. A bootstrap
+alone does not keep this where few rows differ, so it does not decide alone: see `difference`. benchmarks/gate.py
+measures it.
 """
 
 import math
@@ -17,45 +17,54 @@ from luodi import config
 from luodi.registry.records import Agreement, Comparison, Estimate, Evidence, Sides, Slice
 from luodi.scoring import figures
 from luodi.scoring.figures import CELLS, SEED, Figure
-from luodi.scoring.metrics import METRICS
-from luodi.scoring.scored import Floats, Ints, Mask, Scored
+from luodi.scoring.metrics import METRICS, Metric
+from luodi.scoring.scored import Floats, Ints, Mask, Scored, one_hot
 
 DRAWS = 1000  # behind intervals that are shown and decide nothing
 POWER = 0.8  # of the test rows that would decide
 AFFORDABLE = 10_000_000  # test rows; beyond it their number tells nobody anything
+GROUPS = 400  # of rows whose influence on a difference is measured at once
+STEP = 1e-4  # by which rows are counted more often to measure it
 
 
 @dataclass(frozen=True)
 class Pairs:
     """Test rows by kind, which is their true class and what either classifier says of them.
 
-    Accuracy and macro F1 see no more of a row than its kind: to draw rows is to draw `counts`.
+    A metric of answers sees no more of a row than its kind: to draw rows is to draw `counts`. To other metrics each row
+    is a kind of its own.
 
     Attributes:
-        challenger, champion: One row of each kind, scored by either.
+        challenger, champion: One row of each kind, scored by either; in the order of their true classes.
         counts: Rows of each kind, int64 [kinds].
+        differ: Whether the two say different things of them, bool [kinds].
     """
 
     challenger: Scored
     champion: Scored
     counts: Ints
+    differ: Mask
 
     @classmethod
-    def of(cls, challenger: Scored, champion: Scored) -> "Pairs":
+    def of(cls, challenger: Scored, champion: Scored, metric: Metric) -> "Pairs":
         kind = (challenger.truth * challenger.classes + challenger.predicted) * challenger.classes + champion.predicted
-        _, first, counts = np.unique(kind, return_index=True, return_counts=True)
+        if metric.answers:
+            _, first, counts = np.unique(kind, return_index=True, return_counts=True)
+        else:
+            first, counts = np.argsort(kind, kind="stable"), np.ones(len(kind), np.int64)
         one, other = (Scored(data.truth[first], data.scores[first]) for data in (challenger, champion))
-        return cls(one, other, counts)
+        differ = one.predicted != other.predicted if metric.answers else (one.scores != other.scores).any(1)
+        return cls(one, other, counts, differ)
 
-    def difference(self, metric: str, weights: Floats) -> Floats:
+    def difference(self, metric: Metric, weights: Floats) -> Floats:
         """Return challenger minus champion, float64 [draws], for weights [draws, kinds]."""
-        figure = METRICS[metric].function
-        return figure(self.challenger, weights) - figure(self.champion, weights)
+        return metric.function(self.challenger, weights) - metric.function(self.champion, weights)
 
 
 def compare(  # noqa: PLR0917, the last two have defaults
     challenger: Scored,
     champion: Scored,
+    labels: Sequence[str],
     slices: Mapping[str, Mapping[str, Mask]],
     rule: config.Gate,
     notes: Sequence[str] = (),
@@ -65,21 +74,22 @@ def compare(  # noqa: PLR0917, the last two have defaults
 
     Args:
         challenger, champion: The rows as either scores them.
-        slices: Parts of the rows, bool [rows], by what they are parted by and their name.
+        labels: Names of the classes, which are slices too.
+        slices: Other parts of the rows, bool [rows], by what they are parted by and their name.
         rule: What metric decides, with how many draws and what confidence; what slices are judged.
         notes: What a reader has to know of the comparison.
         excluded: Test rows that were left out, because the champion was trained on them.
 
     The figures are those of paired draws; that of `rule.metric` has the difference that decides.
     """
-    proof = decisive(challenger, champion, rule)
-    found = figures.rounded(figures.compare(challenger, champion, DRAWS, rule.confidence))
+    decided = decisive(challenger, champion, rule)
+    found = figures.rounded(beside(challenger, champion, DRAWS, rule.confidence))
     shown = {
         name: Sides(
             challenger=Estimate(**found["model"][name]),
             champion=Estimate(**found["baseline"][name]),
             # A page that shows two intervals for one thing confuses.
-            difference=proof.difference if name == rule.metric else Estimate(**found["difference"][name]),
+            difference=decided.difference if name == rule.metric else Estimate(**found["difference"][name]),
         )
         for name in found["model"]
     }
@@ -89,55 +99,85 @@ def compare(  # noqa: PLR0917, the last two have defaults
         for name, part in masks.items()
         if part.any()
     )
-    return Comparison(**dict(proof), excluded=excluded, notes=tuple(notes), metrics=shown, slices=parts)
+    classes = _classes(labels, challenger, champion, rule)
+    return Comparison(**dict(decided), excluded=excluded, notes=tuple(notes), metrics=shown, slices=(*parts, *classes))
+
+
+def beside(one: Scored, other: Scored, resamples: int, confidence: float) -> dict[str, dict[str, Figure]]:
+    """Return the metrics of `one` as "model", of `other` as "baseline", and of one minus other as "difference".
+
+    As `luodi.scoring.figures.compare`, but the differences in metrics of answers are those of `proof`: their intervals
+    leave out zero where the gate would find one of the two ahead. Metrics of probabilities have plain resamples.
+    """
+    found = figures.compare(one, other, resamples, confidence)
+    for metric in METRICS.values():
+        if metric.answers:
+            shown = proof(one, other, metric, confidence, resamples).difference
+            found["difference"][metric.name] = shown.to_json()
+    return found
 
 
 def decisive(challenger: Scored, champion: Scored, rule: config.Gate) -> Evidence:
-    """Return what decides of two classifiers on the same rows.
+    """Return what decides of two classifiers on the same rows: `proof` in the metric of the gate."""
+    return proof(challenger, champion, METRICS[rule.metric], rule.confidence, rule.resamples)
 
-    The exact test of `rule.metric` is McNemar's for accuracy and `swap_test` for macro F1.
+
+def proof(challenger: Scored, champion: Scored, metric: Metric, confidence: float, resamples: int) -> Evidence:
+    """Return what two classifiers on the same rows prove of `metric`.
+
+    The exact test is McNemar's for accuracy and `swap_test` for any other metric.
 
     Raises:
         ValueError: They were not scored on the same rows.
     """
     if not np.array_equal(challenger.truth, champion.truth):
         raise ValueError("expected challenger and champion scored on the same rows, found others: align them first")
-    pairs = Pairs.of(challenger, champion)
+    pairs = Pairs.of(challenger, champion, metric)
     agreement = _agreement(challenger, champion)
-    gap = difference(pairs, agreement.challenger, agreement.champion, rule)
-    return Evidence(
-        rows=challenger.rows,
-        difference=Estimate(**figures.rounded(gap)),
-        mcnemar=agreement,
-        p=agreement.p if rule.metric == "accuracy" else swap_test(pairs, rule.metric, rule.resamples),
-    )
+    p = agreement.p if metric.name == "accuracy" else swap_test(pairs, metric, resamples)
+    found = difference(pairs, metric, confidence, resamples)
+    if p >= round(1 - confidence, 12):  # 0.05, not 0.05 + 4e-17
+        found |= {"low": min(found["low"], 0.0), "high": max(found["high"], 0.0)}
+    return Evidence(rows=challenger.rows, difference=Estimate(**figures.rounded(found)), mcnemar=agreement, p=p)
 
 
-def difference(pairs: Pairs, wins: int, losses: int, rule: config.Gate) -> Figure:
-    """Return challenger minus champion in `rule.metric`, and the interval that decides.
+def difference(pairs: Pairs, metric: Metric, confidence: float, resamples: int) -> Figure:
+    """Return challenger minus champion in `metric`, and the interval that decides where the exact test agrees.
 
-    The interval is the percentile one of a paired bootstrap, stratified by true class (Efron & Tibshirani 1993,
-    chapters 8 and 13). It fits any metric, but is too short where few rows differ, and has no width where none does:
-    it would take 50 rows without a difference for proof that the true one is above -0.01. So it is made to reach at
-    least as far to either side as Tango's score interval of the difference in accuracy does. With macro F1 and a
-    class of a few rows only, it is still too short: 4% instead of 2.5% were seen beyond an end.
+    The interval is that of a paired bootstrap, corrected for bias and skewness (BCa: Efron 1987; Efron & Tibshirani
+    1993, chapter 14) and, by Student's t, for the few rows that a rare class has: its degrees of freedom are those of
+    Satterthwaite 1946, the classes taken as the samples. It fits any metric, but has no width where no row differs: it
+    would take 50 rows without a difference for proof that the true one is above -0.01. So it is made to reach at least
+    as far to either side as `score_interval` does: that of accuracy over all rows and, since the other metrics weigh
+    the classes alike, for them the one of the mean recall.
 
     Args:
         pairs: The test rows.
-        wins, losses: Rows that the challenger alone, and the champion alone, gets right.
-        rule: Metric, draws and confidence.
+        metric: What is compared.
+        confidence: Probability that the interval is to cover.
+        resamples: Bootstrap draws.
     """
-    value = float(pairs.difference(rule.metric, pairs.counts[None].astype(np.float64))[0])
-    drawn = np.concatenate([pairs.difference(rule.metric, weights) for weights in _draws(pairs, rule.resamples)])
-    interval = figures.interval(value, drawn, rule.confidence)
-    rows = int(pairs.counts.sum())
-    low, high = tango(wins, losses, rows, rule.confidence)
-    lead = (wins - losses) / rows
-    return {
-        "value": value,
-        "low": min(interval["low"], value - (lead - low)),
-        "high": max(interval["high"], value + (high - lead)),
-    }
+    counts = pairs.counts.astype(np.float64)
+    value = float(pairs.difference(metric, counts[None])[0])
+    drawn = np.concatenate([pairs.difference(metric, weights) for weights in _draws(pairs, resamples)])
+    low, high = _corrected(value, drawn[~np.isnan(drawn)], pairs, metric, confidence)
+    truth = np.zeros_like(pairs.challenger.truth) if metric.name == "accuracy" else pairs.challenger.truth
+    below, lead, above = score_interval(*_lead(pairs, truth), confidence)
+    return {"value": value, "low": min(low, value - (lead - below)), "high": max(high, value + (above - lead))}
+
+
+def score_interval(wins: Ints, losses: Ints, rows: Ints, confidence: float) -> tuple[float, float, float]:
+    """Return the mean over strata of (wins - losses) / rows as low, value, high.
+
+    The intervals of the strata are Tango's; they are joined by the method of Zou & Donner 2008, Statistics in Medicine
+    27, 1693-1702. wins, losses and rows are int64 [strata].
+    """
+    strata = np.stack([wins, losses, rows], axis=1).tolist()
+    ends = np.array([tango(won, lost, count, confidence) for won, lost, count in strata])
+    leads = (wins - losses) / rows
+    below, above = np.sqrt(np.square(ends - leads[:, None]).sum(0)) / len(rows)
+    value = float(leads.mean())
+    return value - float(below), value, value + float(above)
 
 
 def tango(wins: int, losses: int, rows: int, confidence: float) -> tuple[float, float]:
@@ -162,21 +202,22 @@ def mcnemar(wins: int, losses: int) -> float:
     return min(1.0, float(f"{2 * sum(map(math.exp, logs)):.6g}"))
 
 
-def swap_test(pairs: Pairs, metric: str, resamples: int) -> float:
+def swap_test(pairs: Pairs, metric: Metric, resamples: int) -> float:
     """Return the two-sided p of the difference in `metric`, if on each row either could have said what the other did.
 
     Approximate randomisation (Noreen 1989; Yeh 2000 for F1); with the observed arrangement among the draws the test
     is exact (Phipson & Smyth 2010). For accuracy it is McNemar's.
     """
     value = abs(pairs.difference(metric, pairs.counts[None].astype(np.float64))[0])
-    both = Pairs(_joined(pairs.challenger, pairs.champion), _joined(pairs.champion, pairs.challenger), pairs.counts)
+    there, back = _joined(pairs.challenger, pairs.champion), _joined(pairs.champion, pairs.challenger)
+    both = Pairs(there, back, pairs.counts, pairs.differ)
     as_far = sum(
         int((abs(both.difference(metric, weights)) > value - 1e-12).sum()) for weights in _swaps(pairs, resamples)
     )
     return float(f"{(1 + as_far) / (1 + resamples):.6g}")
 
 
-def more_rows(difference: Estimate, rows: int, rule: config.Gate) -> int | None:
+def more_rows(difference: Estimate, rows: int, margin: float, confidence: float) -> int | None:
     """Return how many more test rows would decide with a power of 0.8, if the difference and its spread stay.
 
     n = ((z_confidence + z_power) sd / (difference - margin))^2 in all (Lachin 1981, Controlled Clinical Trials 2,
@@ -186,11 +227,11 @@ def more_rows(difference: Estimate, rows: int, rule: config.Gate) -> int | None:
         Rows, two digits, rounded up; None if the difference is at the margin, or they are more than 10^7.
     """
     normal = NormalDist()
-    distance = abs(difference.value - rule.margin)
+    distance = abs(difference.value - margin)
     if distance < 1e-9:
         return None
     half = (difference.high - difference.low) / 2
-    excess = 1 + normal.inv_cdf(POWER) / normal.inv_cdf((1 + rule.confidence) / 2)
+    excess = 1 + normal.inv_cdf(POWER) / normal.inv_cdf((1 + confidence) / 2)
     total = rows * (excess * half / distance) ** 2
     if total > AFFORDABLE:
         return None
@@ -220,22 +261,74 @@ def _score_low(wins: int, losses: int, rows: int, z: float) -> float:
     return low
 
 
+def _lead(pairs: Pairs, stratum: Ints) -> tuple[Ints, Ints, Ints]:
+    """Rows of each stratum that the challenger alone, and the champion alone, gets right, and all rows of it."""
+    one, other = pairs.challenger.correct, pairs.champion.correct
+    found, place = np.unique(stratum, return_inverse=True)
+    parts = (one & ~other, other & ~one, one | True)
+    wins, losses, rows = (np.bincount(place, pairs.counts * part, len(found)).astype(np.int64) for part in parts)
+    return wins, losses, rows
+
+
+def _corrected(value: float, drawn: Floats, pairs: Pairs, metric: Metric, confidence: float) -> tuple[float, float]:
+    """Ends of the BCa interval with Student's t; `value` twice where no row has influence."""
+    influence, rows, truth = _influences(pairs, metric, value)
+    variance = np.bincount(truth, rows * influence**2)
+    if not drawn.size or variance.sum() < 1e-18:
+        return value, value
+    sizes = np.bincount(pairs.challenger.truth, pairs.counts, len(variance))
+    freedom = variance.sum() ** 2 / (variance**2 / np.maximum(sizes - 1, 1)).sum()
+    reach, normal = student((1 + confidence) / 2, freedom), NormalDist()
+    skew = (rows * influence**3).sum() / (6 * variance.sum() ** 1.5)
+    below = ((drawn < value - 1e-12).mean() + (drawn <= value + 1e-12).mean()) / 2
+    bias = normal.inv_cdf(float(np.clip(below, 0.5 / drawn.size, 1 - 0.5 / drawn.size)))
+    levels = [normal.cdf(bias + (bias + end) / max(1 - skew * (bias + end), 0.1)) for end in (-reach, reach)]
+    low, high = np.quantile(drawn, levels)
+    return float(low), float(high)
+
+
+def _influences(pairs: Pairs, metric: Metric, value: float) -> tuple[Floats, Floats, Ints]:
+    """How much one row more changes the difference, centred; [groups] of kinds, the rows of each, and its true class.
+
+    Kinds are grouped where there are many, neighbours with neighbours.
+    """
+    kinds = len(pairs.counts)
+    groups = min(kinds, GROUPS)
+    place = np.arange(kinds) * groups // kinds
+    rows: Floats = np.bincount(place, pairs.counts).astype(np.float64)
+    counted = one_hot(place, groups).T * pairs.counts
+    change: Floats = (pairs.difference(metric, pairs.counts + STEP * counted) - value) / (STEP * rows)
+    first = np.searchsorted(place, np.arange(groups))
+    return change - change @ rows / rows.sum(), rows, pairs.challenger.truth[first]
+
+
+def student(probability: float, freedom: float) -> float:
+    """Return the quantile of Student's t, by the series of Abramowitz & Stegun 26.7.5: to 0.01 from 4 degrees on."""
+    z = NormalDist().inv_cdf(probability)
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
+
+
 def _draws(pairs: Pairs, resamples: int) -> Iterator[Floats]:
-    """Weights [draws, kinds] of rows drawn with replacement, of each true class as many as it has."""
+    """Weights [draws, kinds] of rows drawn with replacement.
+
+    Not as many of each class as there are: that many are chance too, and the precision of a rare class depends on them.
+    """
     rng = np.random.default_rng(SEED)
-    strata = [pairs.challenger.truth == label for label in np.unique(pairs.challenger.truth)]
+    rows = int(pairs.counts.sum())
     for size in _portions(resamples, len(pairs.counts)):
-        weights = np.empty((size, len(pairs.counts)))
-        for stratum in strata:
-            counts = pairs.counts[stratum]
-            weights[:, stratum] = rng.multinomial(counts.sum(), counts / counts.sum(), size)
-        yield weights
+        yield rng.multinomial(rows, pairs.counts / rows, size).astype(np.float64)
 
 
 def _swaps(pairs: Pairs, resamples: int) -> Iterator[Floats]:
     """Weights [draws, 2 kinds]: rows of each kind that stay as they are, and rows on which the two change places."""
     rng = np.random.default_rng(SEED)
-    differ = np.where(pairs.challenger.predicted != pairs.champion.predicted, pairs.counts, 0)
+    differ = np.where(pairs.differ, pairs.counts, 0)
     for size in _portions(resamples, 2 * len(pairs.counts)):
         swapped = rng.binomial(differ, 0.5, (size, len(differ)))
         yield np.hstack([pairs.counts - swapped, swapped]).astype(np.float64)
@@ -259,3 +352,24 @@ def _slice(  # noqa: PLR0917, each is of the one slice
     ours, theirs = int(challenger.correct[part].sum()), int(champion.correct[part].sum())
     shares = {"challenger": ours / rows, "champion": theirs / rows, "difference": (ours - theirs) / rows}
     return Slice(by=by, name=name, rows=rows, judged=rows >= least, **figures.rounded(shares))
+
+
+def _classes(labels: Sequence[str], challenger: Scored, champion: Scored, rule: config.Gate) -> list[Slice]:
+    """The classes as slices, each with the most that its recall may truly have gained.
+
+    That is the upper end of Tango's interval of the difference in recall, its error shared out among the classes that
+    are judged (Bonferroni): one of them loses by chance the more easily, the more there are.
+    """
+    masks = {label: challenger.truth == index for index, label in enumerate(labels)}
+    found = [_slice("class", label, part, challenger, champion, max(1, rule.min_class_rows))
+             for label, part in masks.items() if part.any()]  # fmt: skip
+    judged = sum(one.judged for one in found)
+    error = (1 - rule.confidence) / max(1, judged)
+
+    def most(part: Mask) -> float:
+        one, other = challenger.correct[part], champion.correct[part]
+        return tango(int((one & ~other).sum()), int((other & ~one).sum()), int(part.sum()), 1 - error)[1]
+
+    return [
+        one.model_copy(update={"high": figures.rounded(most(masks[one.name]))}) if one.judged else one for one in found
+    ]

@@ -1,6 +1,7 @@
 """What the gate decided of a challenger, in sections for the model card, the comparison page and the approval."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,6 +70,8 @@ def _meanings(decision: Facts) -> dict[str, str]:
     alone = f"could not be compared with {name}" if name else "had no champion to be compared with"
     proof = f"is proven {better}" if part(decision, "comparison") else alone
     doubt = f"These test rows cannot tell whether it is {better}" if part(decision, "comparison") else f"It {alone}"
+    if absolute := _undecided(decision):
+        doubt = f"It is not proven by its rows yet ({', '.join(absolute)})"
     return {
         Verdict.PROMOTE: f"It {proof}, keeps every rule, and may land.",
         Verdict.HOLD: f"It may not land: it {f'is proven {worse}' if missed else 'breaks a rule'}.",
@@ -77,6 +80,17 @@ def _meanings(decision: Facts) -> dict[str, str]:
             f"It is {name or 'the champion'} itself: there is nothing to compare and nothing new to land."
         ),
     }
+
+
+def _undecided(decision: Facts) -> list[str]:
+    """Names of the rules for every version that the rows do not decide."""
+    checks = at(decision, "checks")
+    found = checks if isinstance(checks, list | tuple) else []
+    return [
+        text(at(one, "name"))
+        for one in found
+        if at(one, "undecided") is True and not re.match("difference from|exact ", text(at(one, "name")))
+    ]
 
 
 def _claims(name: str, margin: float) -> tuple[str, str]:
@@ -154,7 +168,9 @@ def rules(decision: Facts) -> Section:
 def _check(check: object) -> tuple[Cell, ...]:
     passed = at(check, "passed")
     result = Cell(MISSING)
-    if isinstance(passed, bool):
+    if at(check, "undecided") is True:
+        result = Cell("undecided", tone="warn")
+    elif isinstance(passed, bool):
         result = Cell("holds", tone="good") if passed else Cell("fails", tone="bad")
     return (*(Cell(text(at(check, name))) for name in ("name", "expected", "found")), result)
 
@@ -167,7 +183,7 @@ def slices(decision: Facts) -> Section | None:
     most = at(rule, "max_slice_loss")
     limit = -most if known(most) else None
     reach = max(abs(value(one)) for one in (limit, *(at(each, "difference") for each in found)))
-    guards = [_guard(at(one, "judged"), at(one, "difference"), limit) for one in found]
+    guards = [_guard(at(one, "judged"), _lost(one), limit) for one in found]
     table = Table(
         [_slice(one, guard) for one, guard in zip(found, guards, strict=True)],
         ("Slice", "Rows", "Challenger", "Champion", "Points", "Guardrail"),
@@ -177,7 +193,8 @@ def slices(decision: Facts) -> Section | None:
     )
     lead = (
         f"Accuracy on parts of the test rows. No slice of at least {count(at(rule, 'min_slice_rows'))} rows may lose "
-        f"more than {number(most, '{:g}', 100)} points."
+        f"more than {number(most, '{:g}', 100)} points; a class loses too much where its interval, corrected for the "
+        "number of classes, lies beyond them."
     )
     return Section("Slices", lead, tables=[table])
 
@@ -186,6 +203,11 @@ def _slice(one: object, guard: Cell) -> tuple[Cell, ...]:
     shares = (Cell(percent(at(one, who))) for who in ("challenger", "champion"))
     name = Cell(f"{text(at(one, 'by'))} {text(at(one, 'name'))}")
     return (name, Cell(count(at(one, "rows"))), *shares, Cell(points(at(one, "difference"))), guard)
+
+
+def _lost(one: object) -> object:
+    """What is held against the limit: of a class the end of its interval, of any other slice the difference itself."""
+    return at(one, "high") if known(at(one, "high")) else at(one, "difference")
 
 
 def _guard(judged: object, difference: object, limit: float | None) -> Cell:

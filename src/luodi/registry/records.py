@@ -73,7 +73,10 @@ class Sides(Record):
 
 
 class Slice(Record):
-    """Accuracy of both on a part of the test rows; `judged` if it has rows enough."""
+    """Accuracy of both on a part of the test rows; `judged` if it has rows enough.
+
+    Accuracy on a class is its recall; `high` is the upper end of the interval of its difference, None of other slices.
+    """
 
     by: str
     name: str
@@ -82,6 +85,7 @@ class Slice(Record):
     champion: float
     difference: float
     judged: bool
+    high: float | None = None
 
 
 class Evidence(Record):
@@ -119,19 +123,20 @@ class Comparison(Evidence):
 
 
 class Check(Record):
-    """One rule of the gate applied."""
+    """One rule of the gate applied; one that is `undecided` is neither kept nor broken."""
 
     name: str
     expected: str
     found: str
     passed: bool
+    undecided: bool = False
 
 
 class Decision(Record):
     """What the gate decided of a challenger, and by what.
 
     Attributes:
-        reasons: Why it may not land: sentences.
+        reasons: Why it may not land, sentences, and last what a person may do about it; empty where it may.
         champion: Name of the version in production; None if there is none.
         rule: The settings of the gate.
         comparison: None if there is no champion, or it could not be compared.

@@ -12,11 +12,11 @@ from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from luodi import config, yaml12
-from luodi.config import CLASSES, MODALITIES, ImageValidate, TextPreprocess, TextValidate
+from luodi.config import CLASSES, MODALITIES, ImageValidate, Shares, TextPreprocess, TextValidate
 from luodi.data import importing, statistics, tables
 from luodi.errors import BrokenData, DataError, ParamsError, WrongValue
 from luodi.project.paths import PARAMS, ModelPaths
-from luodi.scaffold import changes, pipeline
+from luodi.scaffold import changes, deciding, pipeline
 from luodi.system.processes import Runner
 from luodi.terminal import shown, visible
 
@@ -122,8 +122,7 @@ def _block(modality: str, seen: statistics.Traits, limits: Mapping[str, Settings
             "max_contradictions": 2 * contradicting + 10,
             "min_class_share": _down(min(seen.class_shares) / 2),
         },
-        # What always answering the largest class scores.
-        "gate": {"minimum": _up(max(seen.class_shares))},
+        "gate": deciding.settings(seen.counts, Shares().test)[0],
     }
     block: Settings = {"modality": modality, "labels": seen.labels}
     bare = {"modality": modality, "labels": ("a", "b")}
@@ -276,12 +275,14 @@ def _quoted(value: Any) -> Any:
 def _message(name: str, seen: statistics.Traits, shards: int, what: str, notes: Iterable[str]) -> str:
     counts = ", ".join(f"{shown(label, 40)} {count:,}" for label, count in seen.counts.most_common(8))
     more = f", and {len(seen.counts) - 8} more" if len(seen.counts) > 8 else ""
+    why = "".join(f"  {reason}\n" for reason in deciding.settings(seen.counts, Shares().test)[1])
     return (
         f"added {name}: {seen.rows:,} rows, {what}\n"
         + "".join(f"  {note}\n" for note in notes)
         + f"  {len(seen.counts)} classes: {counts}{more}\n"
         f"  data/{name}: {shards} shard(s), recorded in data.dvc\n"
         f"  {PARAMS}: block {name}, with limits from the data; `luodi params {name}` prints all settings in effect\n"
+        f"{why}"
         "next:\n"
         f"  git add . && git commit -m 'Add {name}'\n"
         f"  luodi run {name}"

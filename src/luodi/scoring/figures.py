@@ -42,9 +42,30 @@ def compare(model: Scored, baseline: Scored, resamples: int, confidence: float) 
     drawn["difference"] = {name: drawn["model"][name] - drawn["baseline"][name] for name in METRICS}
     values["difference"] = {name: value - values["baseline"][name] for name, value in values["model"].items()}
     return {
-        who: {name: interval(value, drawn[who][name], confidence) for name, value in figures.items()}
-        for who, figures in values.items()
+        "model": _estimates(model, values["model"], drawn["model"], confidence),
+        "baseline": _estimates(baseline, values["baseline"], drawn["baseline"], confidence),
+        "difference": {
+            name: interval(value, drawn["difference"][name], confidence) for name, value in values["difference"].items()
+        },
     }
+
+
+def _estimates(
+    data: Scored, values: dict[str, float], drawn: dict[str, Floats], confidence: float
+) -> dict[str, Figure]:
+    """The metrics with their intervals. Of a share that is Wilson's: where all rows are right a bootstrap has no width.
+
+    For the same reason other metrics of answers, and any without width, reach as far as that of the mean recall does.
+    """
+    hits, rows = data.hits(np.ones((1, data.rows)))[0], data.support(np.ones((1, data.rows)))[0]
+    recall = mean_share(hits[rows > 0], rows[rows > 0], confidence)
+    found = {name: interval(value, drawn[name], confidence) for name, value in values.items()}
+    for name, figure in found.items():
+        if METRICS[name].better > 0 and (METRICS[name].answers or figure["low"] == figure["high"]):
+            below, above = recall["value"] - recall["low"], recall["high"] - recall["value"]
+            figure["low"] = min(figure["low"], max(0.0, figure["value"] - below))
+            figure["high"] = max(figure["high"], min(1.0, figure["value"] + above))
+    return found | {"accuracy": wilson(int(hits.sum()), data.rows, confidence)}
 
 
 def draws(rows: int, resamples: int, seed: int = SEED) -> Iterator[Floats]:
@@ -77,25 +98,52 @@ def wilson(hits: int, rows: int, confidence: float) -> Figure:
     return {"value": share, "low": min(low, share), "high": max(high, share)}
 
 
+def mean_share(hits: NDArray[Any], rows: NDArray[Any], confidence: float) -> Figure:
+    """Return the mean over strata of hits / rows; Wilson's intervals are joined as in Zou & Donner 2008."""
+    parts = [wilson(int(hit), int(count), confidence) for hit, count in zip(hits, rows, strict=True)]
+    value = float(np.mean([part["value"] for part in parts]))
+    below, above = (
+        float(np.sqrt(sum((part["value"] - part[end]) ** 2 for part in parts))) / len(parts) for end in ("low", "high")
+    )
+    return {"value": value, "low": value - below, "high": value + above}
+
+
 def confusion(data: Scored) -> Ints:
     """Return counts of rows, int64 [true class, predicted class]."""
     places = data.truth * data.classes + data.predicted
     return np.bincount(places, minlength=data.classes**2).reshape(data.classes, data.classes)
 
 
-def per_class(data: Scored) -> list[Figure]:
-    """Return precision, recall, f1 and support (rows) of every class; 0 where there is nothing to divide."""
+def per_class(data: Scored) -> list[dict[str, float | None]]:
+    """Return precision, recall, f1 and support (rows) of every class; None where there is nothing to divide by."""
     counts = confusion(data)
     hits, support, called = counts.diagonal(), counts.sum(1), counts.sum(0)
     columns = {
-        "precision": np.nan_to_num(divide(hits, called)),
-        "recall": np.nan_to_num(divide(hits, support)),
-        "f1": np.nan_to_num(divide(2 * hits, support + called)),
-    }
+        "precision": divide(hits, called), "recall": divide(hits, support), "f1": divide(2 * hits, support + called)
+    }  # fmt: skip
     return [
-        {name: float(column[index]) for name, column in columns.items()} | {"support": int(support[index])}
+        {name: None if np.isnan(column[index]) else float(column[index]) for name, column in columns.items()}
+        | {"support": int(support[index])}
         for index in range(data.classes)
     ]
+
+
+def judged(data: Scored, others: Scored, confidence: float) -> list[dict[str, float | None]]:
+    """Return of every class its recall over the rows of both: value, low, high (None without rows), rows, out_of_fold.
+
+    Args:
+        data: The test rows.
+        others: Rows that were scored out of fold; `out_of_fold` counts those of the class.
+        confidence: Of Wilson's interval.
+    """
+    found: list[dict[str, float | None]] = []
+    for index in range(data.classes):
+        mine, more = data.truth == index, others.truth == index
+        rows, extra = int(mine.sum() + more.sum()), int(more.sum())
+        hits = int(data.correct[mine].sum() + others.correct[more].sum())
+        share = wilson(hits, rows, confidence) if rows else dict.fromkeys(("value", "low", "high"))
+        found.append({**share, "rows": rows, "out_of_fold": extra})
+    return found
 
 
 def quartile_slices(values: NDArray[Any], data: Scored, confidence: float) -> dict[str, Figure]:

@@ -123,11 +123,12 @@ def _precisions(scores: "Floats", positive: "Mask", weights: "Floats") -> "Float
     from luodi.scoring.scored import divide
 
     order = np.argsort(-scores, kind="stable")
-    last = np.searchsorted(-scores[order], -scores[order[positive[order]]], "right") - 1  # of the rows of equal score
-    drawn = weights[:, order]
-    called = drawn.cumsum(1)[:, last]
-    found = (drawn * positive[order]).cumsum(1)[:, last]
-    result: Floats = (drawn[:, positive[order]] * np.nan_to_num(divide(found, called))).sum(1)
+    places = np.flatnonzero(positive[order])
+    last = np.searchsorted(-scores[order], -scores[order[places]], "right") - 1  # of the rows of equal score
+    called = np.take(np.take(weights, order, axis=1).cumsum(1), last, axis=1)
+    hits = np.take(weights, order[places], axis=1)
+    found = np.take(hits.cumsum(1), np.searchsorted(places, last, "right") - 1, axis=1)
+    result: Floats = (hits * np.nan_to_num(divide(found, called))).sum(1)
     return result
 
 

@@ -12,6 +12,7 @@ from luodi.data import modality, split_rows
 from luodi.errors import ArtifactError
 from luodi.files import read_json, replacing_folder, write_json, write_text
 from luodi.project.paths import ModelPaths, maker
+from luodi.registry import evidence, gate
 from luodi.report import page
 from luodi.scoring import choice, figures, inference, plots, sample
 from luodi.scoring.figures import Figure
@@ -31,7 +32,10 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     baseline = scored(test.label, _baseline_scores(paths), "baseline", len(settings.labels))
     classifier = _classifier(paths, settings.labels)
     model = scored(test.label, classifier.probabilities(test.items), "model", len(settings.labels))
-    measured = figures.rounded(measure(test, model, baseline, settings) | {"size_bytes": _size(paths.export)})
+    others = scored(*split_rows.out_of_fold(paths.out_of_fold, paths.rows, len(settings.labels)), "out-of-fold model",
+                    len(settings.labels))  # fmt: skip
+    of_files = {"size_bytes": _size(paths.export), "test_share": split_rows.test_share(paths.rows)}
+    measured = figures.rounded(measure(test, model, baseline, others, settings) | of_files)
     measured["choice"] = _choice(paths)
     write_json(paths.metrics, measured)
     with replacing_folder(paths.plots) as folder:
@@ -42,19 +46,34 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     write_text(paths.evaluation_report, page.render("evaluation", name=paths.model, **view))
     latency = _latency(classifier, test.items)
     write_json(paths.latency, latency)
-    print(table(measured), f"one row: {latency['median_ms']:.2f} ms (median)", sep="\n", flush=True)
+    wanting = [reason for ruling in view["rulings"] for reason in ruling.reasons]
+    print(table(measured), f"one row: {latency['median_ms']:.2f} ms (median)", *wanting, sep="\n", flush=True)
 
 
-def measure(test: split_rows.Rows, model: Scored, baseline: Scored, settings: config.ModelSettings) -> dict[str, Any]:
-    """Return the content of metrics.json, size_bytes excepted: nested dicts of numbers."""
-    confidence = settings.evaluate.confidence
+def measure(
+    test: split_rows.Rows, model: Scored, baseline: Scored, others: Scored, settings: config.ModelSettings
+) -> dict[str, Any]:
+    """Return the content of metrics.json, what is said of files excepted: nested dicts of numbers.
+
+    Args:
+        test: The test rows.
+        model, baseline: These as either scores them.
+        others: Other rows as models of the same recipe score them that were not fitted on them; there may be none.
+        settings: Confidence, resamples, and the metric of the gate with its own.
+    """
+    confidence, rule = settings.evaluate.confidence, settings.gate
     slices = {
         name: figures.quartile_slices(values, model, confidence)
         for name, values in modality.of(settings.modality).slices(test.items).items()
     }
+    found = evidence.beside(model, baseline, settings.evaluate.bootstrap, confidence)
+    proof = evidence.decisive(model, baseline, rule).to_json()
+    found["difference"] |= {rule.metric: proof["difference"]}
+    classes = zip(settings.labels, figures.per_class(model), figures.judged(model, others, confidence), strict=True)
     return {
-        **figures.compare(model, baseline, settings.evaluate.bootstrap, confidence),
-        "classes": dict(zip(settings.labels, figures.per_class(model), strict=True)),
+        **found,
+        "proof": {"metric": rule.metric, **proof},
+        "classes": {label: {**figure, "judged": judged} for label, figure, judged in classes},
         "slices": slices | {"source": figures.source_slices(test.source, model, confidence)},
         "rows": len(test),
     }
@@ -71,7 +90,10 @@ def describe(
         "labels": settings.labels,
         "confidence": settings.evaluate.confidence,
         "resamples": settings.evaluate.bootstrap,
-        "verdict": verdict(measured["difference"]["accuracy"], 1),
+        "metric": METRICS[settings.gate.metric].title.lower(),
+        "gap": measured["proof"]["difference"],
+        "verdict": verdict(measured["proof"]["difference"], METRICS[settings.gate.metric].better),
+        "rulings": gate.of_evaluation(measured, settings.gate),
         "comparison": comparison(measured),
         "confusion": figures.confusion(model).tolist(),
         "bins": plots.calibration(model),

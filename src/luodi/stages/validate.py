@@ -1,5 +1,6 @@
 """Check the raw rows, hold back the bad ones, and write what was found before saying so."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,12 +38,22 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     with files.replacing_folder(paths.data_docs) as docs:
         result = engine.validate(paths.model, checked.table, modality.expectations(settings), docs)
     found = findings.read(result, checked.table, kind.SHOWN)
+    if settings.preprocess.shares.test > 0:  # it is 0 where the test rows are those of an official split
+        found = findings.by_gravity([*found, _of_classes(checked.table, settings)])
     _separate(parts(), checked.marks, paths, kind.ITEM)
     files.write_json(paths.validation_result, result)
     files.write_json(paths.validation_summary, _counts(checked.table, kind.ITEM))
     files.write_text(paths.validation_report, report(paths, settings, parts, checked, found))
     print(f"{paths.model}: {summary(checked.table, kind.ITEM, found)}")
     _judge(paths, checked.table, found)
+
+
+def _of_classes(measured: pa.Table, settings: ModelSettings) -> Finding:
+    held = measured[quarantine.HELD].to_pylist()
+    clean = Counter(label for label, out in zip(measured["label"].to_pylist(), held, strict=True) if not out)
+    judged = [label for label in settings.labels if label not in settings.gate.unproven]
+    counts = {label: clean[label] for label in judged}
+    return findings.of_classes(counts, settings.preprocess.shares.test, settings.gate.min_class_rows)
 
 
 def report(

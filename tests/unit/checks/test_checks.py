@@ -311,3 +311,22 @@ def test_profile_tells_the_largest_sources_apart() -> None:
     assert [part.name for part in counted.sources] == [f"s{place:02}" for place in range(12)] + ["3 other sources"]
     assert sum(part.rows for part in counted.sources) == counted.whole.rows
     assert counted.sources[0].labels == (0, 1, 20)
+
+
+@pytest.mark.parametrize(
+    ("counts", "found"),
+    [
+        ({"ok": 5000, "fraud": 5}, "class fraud has 5 rows: about 0 in the test split"),
+        ({"a": 99, "b": 100}, "class a has 99 rows: about 10 in the test split"),
+        ({"a": 100, "b": 100}, "all of them have"),
+        (
+            {f"c{index}": index for index in range(7)},
+            "class c4 has 4 rows: about 0 in the test split; and 2 more classes",
+        ),
+    ],
+)
+def test_classes_that_a_test_split_proves_nothing_of_are_a_warning(counts, found):
+    finding = findings.of_classes(counts, 0.1, 10)
+    assert finding.found.endswith(found)
+    assert finding.expected == "about 100 rows of each class or more: 10 of them in the test split"
+    assert finding.verdict == ("passed" if found.startswith("all") else "passed with warnings")

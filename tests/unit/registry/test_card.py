@@ -534,3 +534,38 @@ def test_a_label_keeps_its_order_and_a_source_its_rank():
 
 def test_pages_are_the_same_each_time():
     assert pages(facts()) == pages(facts())
+
+
+def test_a_class_says_what_it_was_judged_by_and_what_does_not_exist():
+    document = facts()
+    judged = {"value": 0.5, "low": 0.2, "high": 0.8, "rows": 12, "out_of_fold": 3}
+    document["metrics"]["classes"]["positive"] |= {"precision": None, "judged": judged}
+    document["params"]["gate"]["unproven"] = ["positive"]
+    text = as_markdown(document)
+    assert "| positive | none | 0.8174 | 0.8485 | 860 | 12 (0.5000, 0.2000 – 0.8000) |" in text
+    assert "Accepted without proof, by gate.unproven: positive." in text
+
+
+def test_a_rule_that_the_rows_do_not_decide_is_undecided():
+    one = {"name": "rows of each class", "expected": "10", "found": "0", "passed": False, "undecided": True}
+    judged = decision() | {
+        "verdict": "insufficient evidence", "champion": None, "comparison": None, "checks": [one], "reasons": []
+    }  # fmt: skip
+    text = card.summary(judged)
+    assert "| rows of each class | 10 | 0 | undecided |" in text
+    assert "It is not proven by its rows yet (rows of each class): it does not land by itself." in text
+
+
+@pytest.mark.parametrize(("high", "word"), [(-0.06, "loses too much"), (-0.04, "holds"), (0.01, "holds")])
+def test_a_class_loses_too_much_where_its_interval_does(high, word):
+    judged = decision()
+    one = {"by": "class", "name": "positive", "rows": 30, "challenger": 0.8, "champion": 0.87, "difference": -0.07}
+    judged["comparison"]["slices"] = [one | {"judged": True, "high": high}]
+    (line,) = (line for line in as_page(judged) if line.startswith("class positive"))
+    assert word in line
+
+
+def as_page(judged):
+    """Rows of the tables of the comparison, each as a line."""
+    section = gate_sections.slices(judged)
+    return [" ".join(cell.text for cell in row) for row in section.tables[0].rows]

@@ -15,7 +15,9 @@ DECISION = Decision(
 )  # fmt: skip
 JSON = {
     "verdict": "hold", "reasons": ["too slow"], "champion": None, "rule": {"margin": 0.0}, "comparison": None,
-    "checks": [{"name": "latency", "expected": "at most 1 ms", "found": "2.00 ms", "passed": False}],
+    "checks": [{
+        "name": "latency", "expected": "at most 1 ms", "found": "2.00 ms", "passed": False, "undecided": False
+    }],
     "metrics": {"rows": 3}, "latency_ms": 2.0,
 }  # fmt: skip
 
@@ -24,6 +26,8 @@ def test_a_decision_is_this_json_and_comes_back():
     assert DECISION.to_json() == JSON
     assert type(DECISION.to_json()["verdict"]) is str  # what keeps JSON may know no other kind
     assert Decision.from_json(JSON) == DECISION
+    older = [{name: value for name, value in check.items() if name != "undecided"} for check in JSON["checks"]]
+    assert Decision.from_json(JSON | {"checks": older}) == DECISION
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_log_loss_equals_sklearn(data):
 def test_classes_and_confusion_equal_sklearn(data):
     labels = list(range(data.classes))
     expected = reference.precision_recall_fscore_support(data.truth, data.predicted, labels=labels, zero_division=0)
-    got = [[part[name] for part in figures.per_class(data)] for name in ("precision", "recall", "f1", "support")]
+    got = [[part[name] or 0 for part in figures.per_class(data)] for name in ("precision", "recall", "f1", "support")]
     assert np.allclose(got, np.array(expected, float))
     assert (figures.confusion(data) == reference.confusion_matrix(data.truth, data.predicted, labels=labels)).all()
 
@@ -269,9 +269,9 @@ def test_degenerate_rows(truth, scores, expected):
     assert np.isfinite([end for who in found.values() for part in who.values() for end in part.values()]).all()
 
 
-def test_a_class_absent_from_the_test_rows_has_zeros_and_no_nan():
+def test_a_class_absent_from_the_test_rows_has_no_figures_and_no_nan():
     data = pair(np.array([0, 0, 1]), np.full((3, 3), 1 / 3), "model", 3)
-    assert figures.per_class(data)[2] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
+    assert figures.per_class(data)[2] == {"precision": None, "recall": None, "f1": None, "support": 0}
     with warnings.catch_warnings(action="error"):
         assert np.isfinite(list(figures.point(data).values())).all()
 
@@ -321,6 +321,23 @@ def test_wilson_equals_the_published_example():
     """Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662; 0 of 20 gives 0 to 0.1611."""
     assert figures.wilson(81, 263, 0.95) == pytest.approx({"value": 81 / 263, "low": 0.2553, "high": 0.3662}, abs=1e-4)
     assert figures.wilson(0, 20, 0.95) == pytest.approx({"value": 0, "low": 0, "high": 0.1611}, abs=1e-4)
+
+
+def test_digits_read_as_wilson_has_them():
+    """274 of 276 rows: 0.9928 [0.9819, 1.0000] by a bootstrap."""
+    data = noisy(276, 3, 1, skill=9)
+    right = np.eye(3)[data.truth]
+    right[:2] = np.roll(right[:2], 1, axis=1)
+    model = pair(data.truth, right, "model", 3)
+    found = figures.compare(model, model, 50, 0.95)["model"]
+    assert found["accuracy"] == pytest.approx({"value": 0.9928, "low": 0.9740, "high": 0.9980}, abs=1e-4)
+    assert found["macro_f1"]["low"] < 0.975
+
+
+def test_the_mean_of_shares_reaches_as_its_parts_do():
+    """20 of 20 and 0 of 20: Wilson's reach 0.1611 each (Newcombe 1998), so their mean 0.1611 / sqrt(2) / 2."""
+    found = figures.mean_share(np.array([20, 0]), np.array([20, 20]), 0.95)
+    assert found == pytest.approx({"value": 0.5, "low": 0.5 - 0.0806, "high": 0.5 + 0.0806}, abs=1e-4)
 
 
 @given(scored(), st.data())

@@ -12,12 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from scipy import stats
 
 from luodi import config
 from luodi.data import image
 from luodi.errors import ArtifactError
 from luodi.files import write_json
 from luodi.project.paths import ModelPaths, find_root
+from luodi.registry import gate
+from luodi.scoring.metrics import METRICS
 from luodi.stages import evaluate
 
 HOSTILE = "<script>alert('x')</script> & \" <img src=x onerror=y>"
@@ -123,11 +126,14 @@ def test_metrics_hold_what_later_stages_read(lay, capsys):
     block, paths = random_model(lay)
     evaluate.run(block, paths)
     figures = json.loads(paths.metrics.read_text())
-    assert set(figures) == {"model", "baseline", "difference", "classes", "slices", "size_bytes", "rows", "choice"}
+    assert set(figures) == {
+        "model", "baseline", "difference", "proof", "classes", "slices", "test_share", "size_bytes", "rows", "choice",
+    }  # fmt: skip
     for who in ("model", "baseline", "difference"):
-        for name in ("accuracy", "macro_f1", "roc_auc", "log_loss", "calibration_error"):
+        for name in METRICS:
             assert set(figures[who][name]) == {"value", "low", "high"}
-    assert (figures["size_bytes"], figures["rows"]) == (5, 40)
+    assert (figures["size_bytes"], figures["rows"], figures["test_share"]) == (5, 40, 1)
+    assert figures["proof"]["difference"] == figures["difference"]["accuracy"]
     assert json.loads(paths.latency.read_text())["median_ms"] == 0.25
     assert "ms" not in json.dumps(figures)
     assert "Accuracy" in capsys.readouterr().out
@@ -213,7 +219,7 @@ def test_mistakes_are_the_most_confident_ones_and_bounded(lay):
     scores = [[0.4, 0.6], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1], [0.3, 0.7], [0.2, 0.8]]
     block, paths = lay(texts, [0] * 5 + [1], scores, scores, mistakes=3)
     test = evaluate.split_rows.read(paths.rows, "text", "test", 2)
-    model = evaluate.metrics.scored(test.label, np.array(scores), "model", 2)
+    model = evaluate.scored(test.label, np.array(scores), "model", 2)
     worst = evaluate.mistakes(test, model, model, block)
     assert [row["item"] for row in worst] == ["text 1", "text 2", "text 4"]
     assert worst[0]["predicted"] == "positive"
@@ -332,3 +338,112 @@ def test_the_page_says_which_model_it_is(lay):
     paths.choice.unlink()
     with pytest.raises(ArtifactError, match=r"choice.json does not exist: run `luodi train reviews` first"):
         evaluate.run(settings, paths)
+
+
+def answered(lay, counts, labels):
+    """Two classes and how many test rows both, the model alone, the baseline alone, or neither gets right."""
+    truth = np.arange(sum(counts)) % 2
+    right = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], counts, axis=0).T
+    scores, baseline = (np.eye(2)[np.where(side, truth, 1 - truth)] * 0.8 + 0.1 for side in right)
+    return lay([f"text {row}" for row in range(len(truth))], truth, scores, baseline, labels=labels)
+
+
+@pytest.mark.parametrize(("wins", "losses", "standing"), [(44, 27, "level"), (50, 27, "better"), (20, 60, "worse")])
+def test_the_evaluation_says_of_the_baseline_what_the_gate_finds(lay, wins, losses, standing, capsys):
+    """44 against 27: a bootstrap of [0.0011, 0.0183] called it better, the gate's exact test has p = 0.057."""
+    block, paths = answered(lay, (1400, wins, losses, 280), ("no", "yes"))
+    block = block.model_copy(update={"evaluate": config.Evaluate(bootstrap=200)})
+    evaluate.run(block, paths)
+    figures = json.loads(paths.metrics.read_text())
+    low, high = (figures["proof"]["difference"][end] for end in ("low", "high"))
+    assert ("better" if low > 0 else "worse" if high < 0 else "level") == standing
+    assert (figures["proof"]["p"] < 0.05) == (standing != "level")
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Accuracy"))
+    assert line.endswith(standing)
+    text = {"level": "No clear difference", "better": "better than", "worse": "worse than"}
+    assert text[standing] in paths.evaluation_report.read_text()
+    (beside, *_) = gate.of_evaluation(figures, block.gate)
+    assert (beside.kept, beside.broken) == (low > -0.01, standing == "worse")
+
+
+def test_all_rows_right_is_no_proof_of_perfection(lay):
+    """51 of 51 had the interval 1.0000 - 1.0000."""
+    block, paths = answered(lay, (51, 0, 0, 0), ("no", "yes"))
+    evaluate.run(block, paths)
+    figures = json.loads(paths.metrics.read_text())
+    for name in ("accuracy", "macro_f1", "balanced_accuracy", "average_precision", "roc_auc"):
+        assert figures["model"][name]["value"] == figures["model"][name]["high"] == 1
+        assert 0.89 < figures["model"][name]["low"] < 0.97
+    assert figures["classes"]["no"]["judged"]["low"] < 0.95
+
+
+def rare(lay, counts, extra=0):
+    """All test rows right, `counts` of them of each class; `extra` rows of the last one are scored out of fold."""
+    labels = tuple(f"class {index}" for index in range(len(counts)))
+    truth = np.repeat(np.arange(len(counts)), counts)
+    scores = np.eye(len(counts))[truth] * 0.96 + 0.04 / len(counts)
+    block, paths = lay([f"text {row}" for row in range(len(truth))], truth, scores, scores, labels=labels)
+    table = pq.read_table(paths.rows)
+    others = [("new", len(counts) - 1, "web", "train" if row % 3 else "validation") for row in range(extra)]
+    others += [("more", 0, "web", "train")] * (9 * len(truth) - extra)
+    columns = dict(zip(table.column_names, zip(*others, strict=True), strict=True))
+    pq.write_table(pa.concat_tables([table, pa.table(columns, table.schema)]), paths.rows)
+    if extra:
+        given = np.eye(len(counts))[[len(counts) - 1] * (extra - 1) + [0]].tolist()
+        rows = pa.array(range(len(truth), len(truth) + extra), pa.int64())
+        found = pa.array(given, pa.list_(pa.float32()))
+        pq.write_table(pa.table({"row": rows, "probabilities": found}), paths.out_of_fold)
+    return block.model_copy(update={"gate": config.Gate()}), paths
+
+
+@pytest.mark.parametrize("counts", [(500, 0), (500, 1), (30, 30, 0), (30, 31, 0)])
+def test_a_class_without_test_rows_is_not_landed(lay, counts):
+    """5,000 rows `ok` and 5 `fraud`; 300, 300 and 1 row: both landed, with no test row of the last class."""
+    block, paths = rare(lay, counts)
+    evaluate.run(block, paths)
+    decision = gate.judge(json.loads(paths.metrics.read_text()), 1, block.gate, None, None)
+    few = counts[-1]
+    assert decision.verdict == "insufficient evidence"
+    assert decision.reasons[0] == (
+        f"class class {len(counts) - 1} is judged by {few} row{'s' * (few != 1)}, expected 10: about "
+        f"{10 * (10 - few)} more of its rows in the data would do"
+    )
+    assert f"class class {len(counts) - 1} is judged by" in paths.evaluation_report.read_text()
+    accepted = block.gate.model_copy(update={"unproven": (block.labels[-1],)})
+    assert gate.judge(json.loads(paths.metrics.read_text()), 1, accepted, None, None).verdict == "promote"
+
+
+def test_a_figure_that_does_not_exist_says_so(lay):
+    block, paths = rare(lay, (500, 0))
+    evaluate.run(block, paths)
+    found = json.loads(paths.metrics.read_text())["classes"]["class 1"]
+    assert (found["precision"], found["recall"], found["f1"], found["support"]) == (None, None, None, 0)
+    assert found["judged"] == {"value": None, "low": None, "high": None, "rows": 0, "out_of_fold": 0}
+    assert '<td class="number">none</td>' in paths.evaluation_report.read_text()
+
+
+def test_a_class_is_judged_by_all_that_it_has(lay):
+    block, paths = rare(lay, (500, 2), extra=10)
+    evaluate.run(block, paths)
+    figures = json.loads(paths.metrics.read_text())
+    judged = figures["classes"]["class 1"]["judged"]
+    low, high = stats.binomtest(11, 12).proportion_ci(0.9, "wilson")
+    assert judged == pytest.approx(
+        {"value": 11 / 12, "low": low, "high": high, "rows": 12, "out_of_fold": 10}, abs=1e-6
+    )
+    assert figures["classes"]["class 0"]["judged"]["rows"] == 500
+    assert gate.judge(figures, 1, block.gate, None, None).verdict == "promote"
+    assert "10 other rows" in paths.evaluation_report.read_text()
+
+
+@pytest.mark.parametrize(
+    ("rows", "scores"),
+    [([0], [[0.5, 0.5]]), ([502, 502], [[0.5, 0.5]] * 2), ([99999], [[0.5, 0.5]]), ([502], [[1.0]])],
+    ids=["a test row", "twice", "no such row", "other classes"],
+)
+def test_out_of_fold_rows_that_do_not_fit_name_the_stage_to_run(lay, rows, scores):
+    block, paths = rare(lay, (500, 2), extra=10)
+    found = pa.array(scores, pa.list_(pa.float32()))
+    pq.write_table(pa.table({"row": pa.array(rows, pa.int64()), "probabilities": found}), paths.out_of_fold)
+    with pytest.raises(ArtifactError, match="run `luodi train reviews` again"):
+        evaluate.run(block, paths)
