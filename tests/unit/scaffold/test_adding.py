@@ -131,6 +131,14 @@ def test_luodis_own_folder_may_lie_on_another_disk(root, write, tmp_path):
         assert len(read(root)) == 100 and not list(Path(other).glob("adding"))
 
 
+def test_where_a_class_is_rare_the_metric_is_chosen_for_it_and_it_is_said_why(root, write):
+    told = add(root, write("rare.csv", csv(*(f"text {row},{'rare' if row < 9 else 'common'}" for row in range(100)))))
+    rule = config.load(root / "params.yaml").models["new"].gate
+    assert (rule.metric, rule.minimum, rule.baseline_margin) == ("macro_f1", 0.477, 0.1)
+    assert "gate.metric is macro_f1, for the largest class has more than 5 times the rows of the smallest" in told
+    assert "gate.baseline_margin is 0.1, for so few test rows" in told
+
+
 def test_a_table_becomes_a_model(root, write):
     told = add(root, write("hotels.csv", GOOD))
     assert read(root)[:2] == [("房间0很差", "差评"), ("房间1很好", "好评")]
