@@ -1,6 +1,6 @@
 """How often the gate promotes a challenger whose true difference from the champion is known.
 
-    python benchmarks/gate.py --challengers 2000 --rows 1751 10000
+    OPENBLAS_NUM_THREADS=1 python benchmarks/gate.py --challengers 2000 --rows 1751 10000
 
 The test rows keep their true classes; for each challenger it is drawn who is right on which row. A line of the table
 is one rule and one true difference. Where that is the rule's margin, every promotion is false, and
