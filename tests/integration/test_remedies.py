@@ -1054,6 +1054,11 @@ LONG = [
     ),
     Case("does not predict its sample", swap_sample(WRONG_SAMPLE), PREDICT, remove_named),
     Case(
+        "cannot be read: run `{maker(path)}` again",
+        lambda scene: artifact("baseline/validation.npy")(scene).write_bytes(b"x"),
+        luodi("train", "reviews"),
+    ),
+    Case(
         "cannot be read: run `luodi baseline",
         lambda scene: artifact("baseline/scores.npy")(scene).write_bytes(b"x"),
         luodi("evaluate", "reviews"),

@@ -36,7 +36,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
                     len(settings.labels))  # fmt: skip
     of_files = {"size_bytes": _size(paths.export), "test_share": split_rows.test_share(paths.rows)}
     measured = figures.rounded(measure(test, model, baseline, others, settings) | of_files)
-    measured["choice"] = _choice(paths)
+    measured["choice"] = _choice(paths.choice)
     write_json(paths.metrics, measured)
     with replacing_folder(paths.plots) as folder:
         for name, text in plots.tables(model, settings.labels).items():
@@ -184,11 +184,11 @@ def _baseline_scores(paths: ModelPaths) -> NDArray[np.float32]:
     return scores
 
 
-def _choice(paths: ModelPaths) -> Any:
+def _choice(path: Path) -> Any:
     try:
-        return read_json(paths.choice)
+        return read_json(path)
     except FileNotFoundError:
-        raise ArtifactError(f"{paths.choice} does not exist: run `{maker(paths.choice)}` first") from None
+        raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
 
 
 def _size(folder: Path) -> int:
