@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luodi.scoring.metrics import METRICS
-from luodi.scoring.scored import Floats, Ints, Mask, Scored, divide
+from luodi.scoring.scored import BINS, Floats, Ints, Mask, Scored, bin_of, divide, one_hot
 
 Figure = dict[str, float]
 """value, low, high."""
@@ -77,6 +77,21 @@ def draws(rows: int, resamples: int, seed: int = SEED) -> Iterator[Floats]:
         places = rng.integers(rows, size=(count, rows)) + rows * np.arange(count)[:, None]
         counts = np.bincount(places.ravel(), minlength=count * rows)
         yield counts.reshape(count, rows).astype(np.float64)
+
+
+def calibration_by_chance(data: Scored, resamples: int = 1000) -> float:
+    """Return the mean calibration error of a perfectly calibrated classifier that is as sure as this one on these rows.
+
+    Few rows give a large error to anybody. Rows are right by chance, each as often as its confidence says (consistency
+    resampling, Broecker & Smith 2007). By the triangle inequality an error exceeds the true one by this on average, at
+    most.
+    """
+    rng, bins = np.random.default_rng(SEED), one_hot(bin_of(data.confidence), BINS)
+    step, found = max(1, CELLS // data.rows), []
+    for start in range(0, resamples, step):
+        right = rng.random((min(step, resamples - start), data.rows)) < data.confidence
+        found.append(abs((data.confidence - right) @ bins).sum(1) / data.rows)
+    return float(np.concatenate(found).mean())
 
 
 def interval(value: float, drawn: Floats, confidence: float) -> Figure:

@@ -75,6 +75,7 @@ def measure(
         "proof": {"metric": rule.metric, **proof},
         "classes": {label: {**figure, "judged": judged} for label, figure, judged in classes},
         "slices": slices | {"source": figures.source_slices(test.source, model, confidence)},
+        "calibration_by_chance": figures.calibration_by_chance(model),
         "rows": len(test),
     }
 

@@ -588,6 +588,17 @@ def test_a_broken_rule_holds_even_a_better_challenger(champion, changes, latency
         assert decision["reasons"][1].startswith("what to do: ")
 
 
+def test_what_chance_adds_to_a_calibration_error_on_few_rows_does_not_count():
+    by_chance = measured(calibration_error=0.12) | {"calibration_by_chance": 0.03}
+    decision = judge(by_chance, 1, RULE, None, None)
+    assert decision["verdict"] == "promote"
+    assert (
+        check("calibration error", "at most 0.1000 beyond the 0.0300 that chance gives on these rows", "0.1200")
+        in (decision["checks"])
+    )
+    assert judge(by_chance | {"calibration_by_chance": 0.019}, 1, RULE, None, None)["verdict"] == "hold"
+
+
 def test_limits_themselves_are_kept():
     at = measured(accuracy=0.8, calibration_error=0.1, size_bytes=50_000_000)
     assert judge(at, 50.0, RULE, None, None)["verdict"] == "promote"

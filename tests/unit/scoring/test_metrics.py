@@ -131,6 +131,18 @@ def test_calibration_error_equals_the_definition(data):
     assert sum(part["rows"] for part in bins) == data.rows
 
 
+@pytest.mark.parametrize("rows", [60, 276, 2000])
+def test_chance_gives_a_calibrated_classifier_the_error_that_is_told(rows):
+    rng = np.random.default_rng(rows)
+    errors, told = [], []
+    for _ in range(300):
+        sure = rng.uniform(0.5, 1, rows)
+        data = Scored((rng.random(rows) > sure).astype(int), np.stack([sure, 1 - sure], axis=1))
+        errors.append(one(metrics.calibration_error, data))
+        told.append(figures.calibration_by_chance(data, 100))
+    assert np.mean(told) == pytest.approx(np.mean(errors), rel=0.05)
+
+
 @given(scored(), st.randoms(use_true_random=False))
 def test_weights_mean_repeated_rows(data, random):
     """A figure under weights is the figure of the rows written out that often."""
