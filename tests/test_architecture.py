@@ -22,8 +22,14 @@ STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
 OUTPUTS = {
     "validate": {"clean", "quarantine", "validation_result", "data_docs", "validation_summary", "validation_report"},
     "preprocess": {"rows", "arrays", "encoder", "preprocess_report", "preprocess_summary"},
-    "baseline": {"baseline_export", "baseline_validation", "baseline_scores", "baseline_metrics"},
-    "train": {"net", "export", "history", "choice"},
+    "baseline": {
+        "baseline_export",
+        "baseline_validation",
+        "baseline_out_of_fold",
+        "baseline_scores",
+        "baseline_metrics",
+    },
+    "train": {"net", "export", "history", "choice", "out_of_fold"},
     "evaluate": {"metrics", "plots", "sample", "evaluation_report"},
 }
 UNTRACKED = {
@@ -34,7 +40,6 @@ UNTRACKED = {
     "cost",
     "keras_model",
     "latency",
-    "out_of_fold",
 }  # or within another
 
 

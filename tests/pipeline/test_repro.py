@@ -22,7 +22,7 @@ LEARNING = {"tensorflow", "keras", "sklearn"}
 FORBIDDEN = {
     "validate": ORCHESTRATION | LEARNING | {"onnxruntime"},
     "preprocess": ORCHESTRATION | LEARNING | {"great_expectations", "onnxruntime"},
-    "baseline": ORCHESTRATION | {"tensorflow", "keras", "great_expectations", "onnxruntime"},
+    "baseline": ORCHESTRATION | {"tensorflow", "keras", "great_expectations", "jieba"},
     "train": ORCHESTRATION | {"great_expectations"},
     "evaluate": ORCHESTRATION | LEARNING | {"great_expectations", "pandas"},
 }

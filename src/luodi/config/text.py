@@ -55,6 +55,7 @@ class TextTrain(Training):
     embedding: Positive = Field(
         2, description="dimensions of an embedded character, word or n-gram; 2 to 4 for ngram, 64 for cnn_lstm"
     )
+    table: Positive = Field(2**20, description="vectors that the ids share, at most (mlp, ngram)")
     units: Positive = Field(64, description="width of the hidden layer (mlp) or of the LSTM (cnn_lstm)")
     filters: Positive = Field(64, description="channels of the convolution (cnn, cnn_lstm)")
     kernel: Positive = Field(5, description="positions that a convolution sees")

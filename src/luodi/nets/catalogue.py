@@ -36,9 +36,14 @@ LINEAR = "linear"
 
 ARCHITECTURES = (
     Architecture("text", LINEAR, (), "The linear baseline alone: TF-IDF and a support vector machine, in seconds"),
-    Architecture("text", "ngram", ("embedding", "dropout"), "A bag of hashed character n-grams: quick and strong"),
     Architecture(
-        "text", "mlp", ("embedding", "units", "activation", "dropout"), "A bag of embeddings and one hidden layer"
+        "text", "ngram", ("embedding", "table", "dropout"), "A bag of hashed character n-grams: quick and strong"
+    ),
+    Architecture(
+        "text",
+        "mlp",
+        ("embedding", "table", "units", "activation", "dropout"),
+        "A bag of embeddings and one hidden layer",
     ),
     Architecture(
         "text",

@@ -124,6 +124,11 @@ class ModelPaths:
         return self.artifacts / "baseline" / "validation.npy"
 
     @property
+    def baseline_out_of_fold(self) -> Path:
+        """As `out_of_fold`, of the linear model."""
+        return self.artifacts / "baseline" / "out_of_fold.parquet"
+
+    @property
     def baseline_scores(self) -> Path:
         """Class probabilities of the linear baseline on the test rows, float32 [rows, classes]: NumPy."""
         return self.artifacts / "baseline" / "scores.npy"

@@ -16,7 +16,8 @@ from luodi.config import CLASSES, MODALITIES, ImageValidate, Shares, TextPreproc
 from luodi.data import importing, statistics, tables
 from luodi.errors import BrokenData, DataError, ParamsError, WrongValue
 from luodi.project.paths import PARAMS, ModelPaths
-from luodi.scaffold import changes, deciding, pipeline
+from luodi.scaffold import changes, deciding, pipeline, recipe
+from luodi.scaffold.recipe import Recipe
 from luodi.system.processes import Runner
 from luodi.terminal import shown, visible
 
@@ -60,9 +61,10 @@ def add_texts(
         where = f"{shown(source)}, column `{shown(columns.label, 60)}`"
         notes = [f"read {shown(source.name)} as {table.said}", *labels.told()]
         _require_labels(seen, where, "name another with --label-column")
-        _commit(root, name, _block("text", seen, _text_limits(seen)), staging, runner)
+        advice = recipe.text(seen.rows, len(seen.counts), seen.chinese / max(seen.letters, 1))
+        _commit(root, name, _block("text", seen, _text_limits(seen), advice), staging, runner)
     what = f"texts of column `{shown(columns.item, 60)}`, labels of column `{shown(columns.label, 60)}`"
-    return _message(name, seen, shards, what, notes)
+    return _message(name, seen, shards, what, [*notes, advice.said])
 
 
 def add_images(
@@ -103,17 +105,19 @@ def add_images(
         if importing.TEST in (sources := {one.source for one in files}) and len(sources) > 1:
             limits["preprocess"] |= OFFICIAL
             notes.append(f"{importing.TEST}/ is the test split; of the rest a part by content is validation")
-        _commit(root, name, _block("image", seen, limits), staging, runner)
+        advice = recipe.image(seen.rows)
+        _commit(root, name, _block("image", seen, limits, advice), staging, runner)
     size = "{height} x {width} x {channels}".format_map(limits["preprocess"])
-    return _message(name, seen, shards, f"images, brought to {size} (height, width, channels)", notes)
+    what = f"images, brought to {size} (height, width, channels)"
+    return _message(name, seen, shards, what, [*notes, advice.said])
 
 
 OFFICIAL = {"test_source": importing.TEST, "shares": {"train": 0.9, "validation": 0.1, "test": 0.0}}
 """Settings of a model whose test rows were chosen before."""
 
 
-def _block(modality: str, seen: statistics.Traits, limits: Mapping[str, Settings]) -> Settings:
-    """The block of a model in params.yaml: its labels, and the limits that the data gives where no default has them."""
+def _block(modality: str, seen: statistics.Traits, limits: Mapping[str, Settings], advice: Recipe) -> Settings:
+    """The block of a model in params.yaml: its labels, and what the data gives where no default has it."""
     repeated, contradicting = seen.repeats()
     of_any: dict[str, Settings] = {
         "validate": {
@@ -127,8 +131,8 @@ def _block(modality: str, seen: statistics.Traits, limits: Mapping[str, Settings
     block: Settings = {"modality": modality, "labels": seen.labels}
     bare = {"modality": modality, "labels": ("a", "b")}
     defaults = MODALITIES[modality].model_validate(bare).model_dump(by_alias=True)
-    for stage in ("validate", "preprocess", "gate"):
-        values = {**of_any.get(stage, {}), **limits.get(stage, {})}
+    for stage in ("validate", "preprocess", "train", "gate"):
+        values = {**of_any.get(stage, {}), **limits.get(stage, {}), **advice.settings.get(stage, {})}
         if differing := {key: value for key, value in values.items() if value != defaults[stage][key]}:
             block[stage] = differing
     return block

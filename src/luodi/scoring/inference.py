@@ -112,15 +112,20 @@ def open_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
     """
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first")
+    try:
+        return session(path, threads)
+    except BROKEN as error:
+        raise ArtifactError(f"{path} is not a readable ONNX model ({error}): run `{maker(path)}` again") from None
+
+
+def session(model: Path | bytes, threads: int = 1) -> onnxruntime.InferenceSession:
+    """Open an ONNX model, a file or its content, on the CPU; raise one of `BROKEN` if it is none."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.log_severity_level = FATAL  # what goes wrong is raised; the log would repeat it
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except BROKEN as error:
-        raise ArtifactError(f"{path} is not a readable ONNX model ({error}): run `{maker(path)}` again") from None
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def run_session(session: onnxruntime.InferenceSession, x: NDArray[Any]) -> NDArray[np.float32]:

@@ -14,11 +14,11 @@ WIDEST = 7.0  # the logarithm of the scale stays within this
 def scale(logits: NDArray[np.float32], truth: NDArray[np.int32]) -> float:
     """Return the factor of logits [rows, classes] that makes the loss of these rows least.
 
-    The targets are smoothed as if one more row had been wrong (Platt 1999): few rows that are all right do not make a
-    model certain.
+    The targets are smoothed as if half of one more row had been wrong, by Jeffreys' prior (Platt 1999 takes two rows):
+    few rows that are all right do not make a model certain.
     """
     values = logits.astype(np.float64)
-    wrong = 1 / (len(truth) + 2)
+    wrong = 0.5 / (len(truth) + 1)
     aim = (1 - wrong) * values[np.arange(len(truth)), truth] + wrong * values.mean(1)
     low, high = -WIDEST, WIDEST
     for _ in range(STEPS):  # the loss is convex in the factor: its slope rises

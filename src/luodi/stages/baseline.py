@@ -1,5 +1,7 @@
 """baseline: the linear model, exported: what a network has to beat, and what lands where none does."""
 
+import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto
 from threadpoolctl import threadpool_limits
 
@@ -10,7 +12,7 @@ from luodi.data.split_rows import Rows
 from luodi.files import replacing, replacing_folder, write_array, write_json
 from luodi.linear import of
 from luodi.project.paths import ModelPaths
-from luodi.scoring import figures, inference
+from luodi.scoring import figures, folds, inference
 from luodi.scoring.scored import scored
 
 SPLITS = ("train", "validation", "test")
@@ -36,9 +38,34 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         with replacing(path) as temporary:
             write_array(temporary, scores)
         found[split] = figures.point(scored(rows[split].label, scores, "baseline", classes))
+    write_out_of_fold(settings, encoder, rows, paths)
     counts = {f"{split}_rows": len(part) for split, part in rows.items()}
     write_json(paths.baseline_metrics, figures.rounded(found["test"] | {"validation": found["validation"]} | counts))
     print("baseline: " + ", ".join(f"{name} {value:.4f}" for name, value in found["test"].items()), flush=True)
+
+
+def write_out_of_fold(
+    settings: config.ModelSettings, encoder: Encoder, rows: dict[str, Rows], paths: ModelPaths
+) -> None:
+    """Score train and validation rows by models that were not fitted on them, where a class has few test rows."""
+    known = [rows[split] for split in ("train", "validation")]
+    items = [item for part in known for item in part.items]
+    label, classes = np.concatenate([part.label for part in known]), len(settings.labels)
+
+    def pick(places: folds.Rows) -> Rows:
+        return Rows([items[place] for place in places], label[places], [])
+
+    def score(fitted: folds.Rows, judged: folds.Rows, held: folds.Rows) -> NDArray[np.float32]:
+        model, own = fit(settings, encoder, pick(fitted), pick(judged))
+        session = inference.session(model.SerializeToString())
+        return inference.Classifier(own, session).probabilities(pick(held).items)
+
+    places, found = np.zeros(0, np.int64), np.zeros((0, classes), np.float32)
+    if folds.wanted(label, rows["test"].label, classes):
+        places = np.concatenate([split_rows.positions(paths.rows, split) for split in ("train", "validation")])
+        with threadpool_limits(1):
+            found = folds.scores(label, classes, score)
+    folds.write(paths.baseline_out_of_fold, places, found)
 
 
 def fit(settings: config.ModelSettings, encoder: Encoder, train: Rows, validation: Rows) -> tuple[ModelProto, Encoder]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -16,8 +16,12 @@ from luodi.files import folder_checksum, replacing_folder, write_json, write_tex
 from luodi.nets import arrays, cost, ensemble, history
 from luodi.nets.stderr import quiet
 from luodi.project.paths import ModelPaths, maker
-from luodi.scoring import choice, inference
+from luodi.scoring import choice, folds, inference
 from luodi.scoring.choice import BOTH, LINEAR, NET
+
+MOST = 20_000  # rows of which networks are fitted three times more, to score them out of fold
+Rows: TypeAlias = tuple[NDArray[Any], NDArray[np.int32]]
+"""Encoded rows [rows, ...] and their labels."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     facts = {"chosen": chosen, "metric": metric, "validation": figures}
     _save(chosen, net, scores[chosen], encoder, paths)
     _save_net(net, paths)
+    _write_out_of_fold(chosen, settings, encoder, paths)
     write_json(paths.choice, facts)
     write_json(paths.cost, spent | _facts(net) | {"export": folder_checksum(paths.export)})
     print(f"train: exported {choice.sentence(facts)}", flush=True)
@@ -69,27 +74,61 @@ def fit(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder) -> 
 
     Raises as `run` does.
     """
+    train, validation = (_rows(paths, split, encoder) for split in ("train", "validation"))
+    net = fit_rows(settings, encoder, train, validation)
+    best = min(net.history, key=lambda row: row["val_loss"])
+    kept = f"kept epoch {best['epoch']} of {len(net.history)}, val_accuracy {best['val_accuracy']:.4f}"
+    print(f"train: {kept}", flush=True)
+    return net
+
+
+def fit_rows(settings: config.ModelSettings, encoder: Encoder, train: Rows, validation: Rows) -> Net:
+    """Fit the architecture of `settings` on encoded rows and their labels. Raises as `run` does."""
     with quiet():  # imported here, not above: Keras starts TensorFlow, which takes seconds and writes notices
         from luodi.nets import catalogue, training
         from luodi.nets.batches import Batches
 
-    def batches(split: str, **changes: Any) -> Batches:
-        x, y = arrays.load(paths.array(split, "x"), paths.array(split, "y"), encoder)
+    def batches(rows: Rows, **changes: Any) -> Batches:
+        x, y = rows
         return Batches(x, y, len(encoder.labels), settings.train.batch_size, **changes)
 
-    train = batches(
-        "train", seed=settings.train.seed, augment=modality.of(settings.modality).augmenter(settings.preprocess)
-    )
-    validation = batches("validation")
+    augment = modality.of(settings.modality).augmenter(settings.preprocess)
+    seen, judged = batches(train, seed=settings.train.seed, augment=augment), batches(validation)
     training.make_deterministic(settings.train.seed)
     model = catalogue.build(settings, encoder)
-    training.compile_model(model, settings.train, len(encoder.labels), len(train))
-    history = training.fit(model, settings.train, train, validation)
-    final = catalogue.as_float32(model, settings, encoder)
-    calibrated, scores = training.calibrate(final, validation)
-    best = min(history, key=lambda row: row["val_loss"])
-    print(f"train: kept epoch {best['epoch']} of {len(history)}, val_accuracy {best['val_accuracy']:.4f}", flush=True)
-    return Net(calibrated, scores, history, np.asarray(validation.x[: inference.batch_rows(encoder)]))
+    training.compile_model(model, settings.train, len(encoder.labels), len(seen))
+    history = training.fit(model, settings.train, seen, judged)
+    calibrated, scores = training.calibrate(catalogue.as_float32(model, settings, encoder), judged)
+    return Net(calibrated, scores, history, np.asarray(judged.x[: inference.batch_rows(encoder)]))
+
+
+def out_of_fold(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, rows: int) -> NDArray[np.float32]:
+    """Score the `rows` train and validation rows by networks that were not fitted on them: float32 [rows, classes]."""
+    train, validation = (_rows(paths, split, encoder) for split in ("train", "validation"))
+    originals = rows - len(validation[0])  # what follows are changed copies
+    x, y = (np.concatenate([first[:originals], second]) for first, second in zip(train, validation, strict=True))
+
+    def score(fitted: folds.Rows, judged: folds.Rows, held: folds.Rows) -> NDArray[np.float32]:
+        net = fit_rows(settings, encoder, (x[fitted], y[fitted]), (x[judged], y[judged]))
+        found: NDArray[np.float32] = net.model.predict(x[held], verbose=0)
+        return found
+
+    return folds.scores(y, len(encoder.labels), score)
+
+
+def _write_out_of_fold(chosen: str, settings: config.ModelSettings, encoder: Encoder, paths: ModelPaths) -> None:
+    """What baseline found; where a network is exported, what networks say, or both, of at most `MOST` rows."""
+    places, found = folds.read(paths.baseline_out_of_fold, len(encoder.labels))
+    if chosen != LINEAR and len(places) > MOST:
+        places, found = places[:0], found[:0]
+    if chosen != LINEAR and len(places):
+        own = out_of_fold(settings, paths, encoder, len(places))
+        found = own if chosen == NET else np.mean([found, own], axis=0, dtype=np.float32)
+    folds.write(paths.out_of_fold, places, found)
+
+
+def _rows(paths: ModelPaths, split: str, encoder: Encoder) -> Rows:
+    return arrays.load(paths.array(split, "x"), paths.array(split, "y"), encoder)
 
 
 def _linear_scores(paths: ModelPaths) -> NDArray[np.float32]:

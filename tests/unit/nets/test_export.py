@@ -22,7 +22,7 @@ from luodi.linear import fitting
 from luodi.linear import text as linear
 from luodi.nets.stderr import quiet
 from luodi.project.paths import ModelPaths
-from luodi.scoring import choice, inference
+from luodi.scoring import choice, folds, inference
 from luodi.stages import train
 
 with quiet():
@@ -88,6 +88,7 @@ def give_baseline(paths, scores, encoder=OTHER):
     onnx.save(linear.graph(nothing, weighing, encoder), paths.baseline_export / inference.MODEL)
     write_json(paths.baseline_export / inference.ENCODER, encoder.as_json())
     np.save(paths.baseline_validation, scores)
+    folds.write(paths.baseline_out_of_fold, np.zeros(0, np.int64), np.zeros((0, 2), np.float32))
 
 
 def checkout_of(folder, title):
@@ -133,7 +134,14 @@ def test_leaves_no_temporary_file(trained, temporary):
 
 
 def test_writes_these_files_and_no_other(trained):
-    assert set(outputs(trained)) == {"model.keras", "model.onnx", "encoder.json", "history.csv", "choice.json"}
+    assert set(outputs(trained)) == {
+        "model.keras",
+        "model.onnx",
+        "encoder.json",
+        "history.csv",
+        "choice.json",
+        "out_of_fold.parquet",
+    }
     assert read_json(trained.choice)["chosen"] == "net"
     assert (trained.export / "encoder.json").read_bytes() == trained.encoder.read_bytes()
     assert len(trained.history.read_text().splitlines()) == 3
@@ -287,3 +295,16 @@ def test_probabilities_are_as_sure_as_the_validation_rows_warrant(tmp_path):
     model = keras.models.clone_model(net.model)
     model.set_weights(net.model.get_weights())
     np.testing.assert_allclose(model.predict(net.sample, verbose=0), net.scores, atol=1e-5)
+
+
+@pytest.mark.parametrize("least", [0, 70])
+def test_networks_score_the_rows_that_they_were_not_fitted_on(tmp_path, monkeypatch, least):
+    """All 80 rows, or none where they are too many."""
+    monkeypatch.setattr(train, "MOST", 80 - least)
+    paths = checkout(tmp_path, "digits", architecture="mlp")
+    folds.write(paths.baseline_out_of_fold, np.arange(80), np.full((80, 2), 0.5, np.float32))
+    run(paths)
+    places, found = folds.read(paths.out_of_fold, 2)
+    assert places.tolist() == ([] if least else list(range(80)))
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
+    assert least or not (found == 0.5).all()

@@ -147,7 +147,7 @@ def test_a_table_becomes_a_model(root, write):
     assert (block.validate_.min_rows, block.validate_.min_class_share) == (50, 0.25)
     assert block.validate_.min_chinese_share == 0.5
     assert block.gate.minimum == 0.5
-    assert block.train == config.load(ROOT / "params.yaml").models["reviews"].train
+    assert block.train.architecture == "linear", "of a hundred rows"
     for part in ("100 rows", "`text`", "`label`", "好评 50", "git add .", "luodi run new"):
         assert part in told
     assert set(shards.read(root / "data/new", "text")["source"].to_pylist()) == {"hotels.csv"}

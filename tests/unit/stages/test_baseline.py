@@ -13,7 +13,7 @@ from luodi.data import image, split_rows, text
 from luodi.errors import ArtifactError
 from luodi.files import write_json
 from luodi.project.paths import ModelPaths, find_root
-from luodi.scoring import inference
+from luodi.scoring import folds, inference
 from luodi.stages import baseline
 
 
@@ -56,7 +56,11 @@ def test_the_stage_writes_the_model_and_its_scores_in_the_order_of_the_rows(tmp_
     assert [figures[f"{split}_rows"] for split in ("train", "validation", "test")] == [120, 30, 40]
     assert "accuracy" in capsys.readouterr().out
     written = sorted(path.name for path in paths.baseline_scores.parent.iterdir())
-    assert written == ["export", "metrics.json", "scores.npy", "validation.npy"]
+    assert written == ["export", "metrics.json", "out_of_fold.parquet", "scores.npy", "validation.npy"]
+    places, found = folds.read(paths.baseline_out_of_fold, 2)  # 20 test rows of each class are few
+    assert places.tolist() == list(range(40, 190))
+    truth = np.concatenate([parts["train"].label, parts["validation"].label])
+    assert (found.argmax(1) == truth).mean() > 0.9
 
 
 def test_the_stage_scores_images(tmp_path):

@@ -8,9 +8,9 @@ from luodi.nets.text.embedding_bag import bag
 
 
 def build(settings: TextTrain, encoder: Encoder) -> keras.Model:
-    """See `catalogue.build`. Uses embedding, units, activation, dropout and precision of `settings`."""
+    """See `catalogue.build`. Uses embedding, table, units, activation, dropout and precision of `settings`."""
     ids = keras.Input(encoder.shape, dtype="int32", name="x")
-    hidden = bag(ids, encoder.size, settings.embedding, settings.precision)
+    hidden = bag(ids, encoder.size, settings)
     hidden = keras.layers.Dense(settings.units, settings.activation, dtype=settings.precision, name="hidden")(hidden)
     hidden = keras.layers.Dropout(settings.dropout, dtype=settings.precision, name="dropout")(hidden)
     last = keras.layers.Dense(len(encoder.labels), "softmax", dtype="float32", name="probabilities")

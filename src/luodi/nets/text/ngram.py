@@ -11,9 +11,9 @@ from luodi.nets.text.embedding_bag import bag
 
 
 def build(settings: TextTrain, encoder: Encoder) -> keras.Model:
-    """See `catalogue.build`. Uses embedding, dropout and precision of `settings`."""
+    """See `catalogue.build`. Uses embedding, table, dropout and precision of `settings`."""
     ids = keras.Input(encoder.shape, dtype="int32", name="x")
-    hidden = bag(ids, encoder.size, settings.embedding, settings.precision)
+    hidden = bag(ids, encoder.size, settings)
     hidden = keras.layers.Dropout(settings.dropout, dtype=settings.precision, name="dropout")(hidden)
     last = keras.layers.Dense(len(encoder.labels), "softmax", dtype="float32", name="probabilities")
     return keras.Model(ids, last(hidden))

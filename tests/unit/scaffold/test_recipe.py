@@ -1,0 +1,56 @@
+"""What `luodi add` chooses for data: every choice is a setting that exists, and the kinds of data that went wrong."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luodi import config
+from luodi.scaffold import recipe
+
+COUNTS = st.integers(2, 2_000_000)
+
+
+def settings(modality, advice):
+    return config.parse(
+        {"models": {"m": {"modality": modality, "labels": ["a", "b"], **advice.settings}}}, "here"
+    ).models["m"]
+
+
+@given(rows=COUNTS, classes=st.integers(2, 1000), chinese=st.floats(0, 1))
+def test_every_recipe_of_texts_is_valid(rows, classes, chinese):
+    advice = recipe.text(rows, classes, chinese)
+    block = settings("text", advice)
+    assert block.preprocess.words == (chinese < 0.5)
+    assert block.train.architecture == "linear" or block.train.embedding >= min(classes, 2)
+    assert advice.said
+
+
+@given(rows=COUNTS)
+def test_every_recipe_of_images_is_valid_and_bounded(rows):
+    block = settings("image", recipe.image(rows)).train
+    steps = block.epochs * -(-0.8 * rows // block.batch_size)
+    assert steps >= 60
+    assert steps <= max(3000, 12 * (0.8 * rows / 128 + 1), 20 * (0.8 * rows / 64 + 1))
+
+
+@pytest.mark.parametrize(
+    ("rows", "classes", "architecture"),
+    [
+        (45_000, 10, "linear"),
+        (20_000, 3, "ngram"),
+        (62_774, 2, "ngram"),
+        (17_360, 2, "ngram"),
+        (15_000, 150, "linear"),
+        (10_000, 77, "linear"),
+        (4000, 400, "linear"),
+        (900, 6, "linear"),
+        (500, 3, "linear"),
+    ],
+)
+def test_few_rows_and_many_classes_are_for_a_linear_model(rows, classes, architecture):
+    assert settings("text", recipe.text(rows, classes, 0.0)).train.architecture == architecture
+
+
+def test_small_sets_of_images_take_enough_steps():
+    assert recipe.image(180).settings["train"] == {"batch_size": 16, "epochs": 60, "patience": 60}
+    assert recipe.image(70_000).settings["train"] == {"batch_size": 128, "epochs": 12, "patience": 12}
