@@ -5,7 +5,7 @@ import pytest
 from linear_rows import make
 
 from luodi import config
-from luodi.data import split_rows
+from luodi.data import split_rows, text
 from luodi.data.text import Encoder
 from luodi.errors import ArtifactError
 from luodi.linear import fitting
@@ -23,7 +23,8 @@ def encoder(classes, **changes):
 
 def scores(model, encoder, items, folder):
     (folder / "model.onnx").write_bytes(model.SerializeToString())
-    return inference.run_session(inference.open_session(folder / "model.onnx"), encoder.encode(items))
+    rows = encoder.encode_clean(text.column(items))
+    return inference.run_session(inference.open_session(folder / "model.onnx"), rows)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
