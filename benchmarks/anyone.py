@@ -1,7 +1,7 @@
 """What a first-time user gets: `luodi add`, `dvc repro` and `luodi gate` on data that nobody tuned for, nothing edited.
 
-    python benchmarks/anyone.py --data ../shared/data easy-900 clinc150 thucnews
-    python benchmarks/anyone.py --data ../shared/data --set train.architecture=linear thucnews-20
+    python benchmarks/anyone.py --data DIR easy-900 clinc150 thucnews
+    python benchmarks/anyone.py --data DIR --set train.architecture=linear thucnews-20
 
 NAME-20 is a set of 20 rows a class. The data sets of `--data` are none of luodi's; the others are made up or embedded.
 A line: rows, classes, what was chosen, the figures on test rows with their intervals beside the baseline's, how many
