@@ -148,6 +148,7 @@ def airflow(waiting: Done) -> Iterator[Airflow]:
         for left in [process, *project.alive()]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 left.kill()
+        process.wait(10)
 
 
 @pytest.fixture(scope="module")

@@ -295,7 +295,7 @@ def test_a_model_that_few_rows_cannot_tell_apart_is_not_taken_for_better(changed
 
 
 def test_a_model_within_the_margin_is_the_next_version(changed: Project, ran: Done) -> None:
-    changed.set({"gate": {"margin": -1.0, "max_slice_loss": 1.0, "max_calibration_error": 1.0}})
+    changed.set({"gate": {"minimum": 0.5, "margin": -1.0, "max_slice_loss": 1.0, "max_calibration_error": 1.0}})
     assert "promote" in changed.run("luodi", "run", "reviews")
     stages = {version.name: version.stage for version in changed.versions()}
     assert stages == {"reviews@v1.1.0": "production", "reviews@v1.0.0": None}

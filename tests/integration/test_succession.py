@@ -358,7 +358,7 @@ def test_an_old_champion_is_scored_on_what_it_never_saw(
         monkeypatch.setenv(key, value)
     pair.set({"preprocess": {"seed": 1}})
     pair.run("dvc", "repro", "--quiet")
-    pair.run("luodi", "gate", "reviews", code=5)  # pushes commit and files; the linear baseline is better
+    pair.run("luodi", "gate", "reviews")  # pushes commit and files
     decision = champion.decide(pair.origin, pair.git("rev-parse", "HEAD"), "reviews", pair.lock, quiet)
     comparison = decision.comparison
     assert comparison and comparison.excluded > 4 * comparison.rows > 0

@@ -72,8 +72,8 @@ def out_of_fold(path: Path, rows: Path, classes: int) -> tuple[NDArray[np.int32]
     if not path.exists():
         return np.zeros(0, np.int32), np.zeros((0, classes), np.float32)
     found, known = _load(path, ["row", "probabilities"]), _load(rows, ["label", "split"])
-    places = found["row"].to_numpy().astype(np.int64)
-    splits, labels = np.array(known["split"].to_pylist()), known["label"].to_numpy().astype(np.int32)
+    places = np.array(found["row"].to_pylist(), np.int64)  # `to_numpy` of Arrow imports pandas
+    splits, labels = np.array(known["split"].to_pylist()), np.array(known["label"].to_pylist(), np.int32)
     scores = found["probabilities"].to_pylist()
     fits = not len(places) or (
         all(len(row) == classes for row in scores) and places.min() >= 0 and places.max() < len(splits)

@@ -81,7 +81,7 @@ def test_a_program_that_leaves_children_is_run_guarded(folder: Path) -> None:
 def test_a_signal_lets_the_command_end_in_order_and_ends_all_it_started(folder: Path, number: signal.Signals) -> None:
     process = start(folder, stderr=subprocess.DEVNULL)
     process.send_signal(number)
-    code = process.wait(15)
+    code = process.wait(60)
     assert living(folder) == []
     assert (folder / "undone").exists()
     assert code == (130 if number == signal.SIGINT else 128 + number)
@@ -94,7 +94,7 @@ def test_a_kill_ends_all_at_once_whoever_is_hit(folder: Path, number: signal.Sig
     worker = int((folder / "pid").read_text())
     target = {"front": process.pid, "guard": psutil.Process(worker).ppid(), "worker": worker, "group": -process.pid}
     os.kill(target[whom], number)
-    assert process.wait(15) != 0
+    assert process.wait(60) != 0
     wait_for(lambda: living(folder) == [], 5)
     assert not (folder / "undone").exists()
 
@@ -104,7 +104,7 @@ def test_signals_one_after_the_other_do_not_disturb_what_is_undone(folder: Path)
     for _ in range(20):
         os.killpg(process.pid, signal.SIGTERM)  # the worker gets it twice
         time.sleep(0.005)
-    assert process.wait(15) == 128 + signal.SIGTERM
+    assert process.wait(60) == 128 + signal.SIGTERM
     assert (folder / "undone").exists()
     assert living(folder) == []
 
@@ -119,7 +119,7 @@ def test_a_command_that_does_not_end_is_killed_after_a_while(folder: Path) -> No
 @pytest.mark.parametrize("code", [0, 1, 3, 255])
 def test_its_exit_code_is_told_and_nothing_is_left(folder: Path, code: int) -> None:
     process = start(folder, f"sys.exit({code})")
-    assert process.wait(15) == code
+    assert process.wait(60) == code
     assert living(folder) == []
 
 
@@ -131,7 +131,7 @@ def test_a_closed_terminal_ends_all(folder: Path) -> None:
     os.close(its)
     wait_for((folder / "pid").exists)
     os.close(ours)
-    process.wait(15)
+    process.wait(60)
     wait_for(lambda: living(folder) == [], 5)
 
 
@@ -147,7 +147,7 @@ def test_ctrl_c_at_a_terminal_ends_all(folder: Path) -> None:
     assert b"name: " in os.read(ours, 1000)
     time.sleep(0.2)  # Python forgets a signal that comes between its prompt and its reading until somebody answers
     os.write(ours, b"\x03")
-    assert process.wait(15) == 130
+    assert process.wait(60) == 130
     assert living(folder) == []
     os.close(ours)
 
@@ -160,7 +160,7 @@ def test_nohup_survives_a_hangup(folder: Path) -> None:
     time.sleep(0.5)
     assert process.poll() is None
     process.terminate()
-    assert process.wait(15) == 128 + signal.SIGTERM
+    assert process.wait(60) == 128 + signal.SIGTERM
     assert living(folder) == []
 
 
