@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from luodi.config import locked
+from luodi.project import fingerprints
 from luodi.project.paths import ModelPaths
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,11 +41,13 @@ def measure(model: str, changes: dict[str, dict[str, Any]]) -> dict[str, Any]:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["models"] |= yaml.safe_load((ROOT / "docs" / "fashion.yaml").read_text(encoding="utf-8"))
     for block, values in changes.items():
-        params["models"][model][block] |= values
+        params["models"][model].setdefault(block, {}).update(values)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "data").symlink_to(ROOT / "data")
         (root / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
+        locked.write(root)
+        fingerprints.write(root)
         for stage in STAGES:
             command = [Path(sys.executable).with_name("luodi"), stage, model]
             subprocess.run(command, cwd=root, check=True, stdout=subprocess.DEVNULL)

@@ -67,7 +67,8 @@ def main() -> None:
     rows = parser.parse_args().rows
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        shutil.copy(ROOT / "params.yaml", root)
+        for name in ("params.yaml", "params.lock", "luodi.lock"):
+            shutil.copy(ROOT / name, root)
         write_shard(root / "data" / "digits" / "noisy.parquet", rows)
         for stage in ("validate", "preprocess"):
             seconds, peak = measure(root, stage)

@@ -36,7 +36,13 @@ def test_the_command_line_alone_asks_which_modality_it_is() -> None:
 
 @pytest.mark.parametrize("name", MODALITIES)
 def test_every_layer_has_its_part(name: str) -> None:
-    for part in (f"config.{name}", f"data.{name}", f"checks.{name}.measures", f"checks.{name}.expectations", f"linear.{name}"):
+    for part in (
+        f"config.{name}",
+        f"data.{name}",
+        f"checks.{name}.measures",
+        f"checks.{name}.expectations",
+        f"linear.{name}",
+    ):
         importlib.import_module(f"luodi.{part}")
     assert list((SRC / "nets" / name).glob("*.py"))
     for page in ("validation", "preprocess"):
