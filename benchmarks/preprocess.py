@@ -1,4 +1,4 @@
-"""Preprocess at scale, and its vectorized steps beside the same steps written row by row, in one run.
+"""Preprocess at scale beside a bare pass of pyarrow, its steps beside the same written row by row, and predictions.
 
     python benchmarks/preprocess.py --rows 1000000
 
@@ -6,8 +6,8 @@ Rows are the reviews corpus with a running number at the end, so that none is a 
 """
 
 import argparse
+import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,11 +19,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from luodi import config
-from luodi.data import builtin_datasets, text
+from luodi.data import builtin_datasets, split_rows, text
+from luodi.linear import text as linear
 from luodi.project.paths import ModelPaths
+from luodi.scoring import inference
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,23 +35,65 @@ def corpus(folder: Path, rows: int) -> pa.Table:
     """`rows` distinct rows of text, label, source."""
     (shard,) = builtin_datasets.fetch("reviews", folder)
     table = pq.read_table(shard)
-    table = table.filter(pa.compute.greater(pa.compute.utf8_length(table["text"]), 0))
+    table = table.filter(pc.greater(pc.utf8_length(table["text"]), 0))
     picked = table.take(pa.array(np.random.default_rng(0).integers(0, table.num_rows, rows)))
     numbers = pa.array(np.arange(rows)).cast(pa.string())
-    texts = pa.compute.binary_join_element_wise(picked["text"].combine_chunks(), numbers, " ")
+    texts = pc.binary_join_element_wise(picked["text"].combine_chunks(), numbers, " ")
     return picked.set_column(0, "text", texts)
 
 
+BARE = """\
+import sys
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+table = pq.read_table(sys.argv[1])
+table = table.set_column(0, "text", pc.utf8_normalize(table["text"], form="NFKC"))
+pq.write_table(table, sys.argv[1] + ".bare", compression="zstd")
+"""
+
+
 def whole_stage(root: Path, table: pa.Table) -> None:
-    """Time `luodi preprocess` as a process of its own."""
+    """Time `luodi preprocess`, and beside it the least that Arrow does to the same file, as processes of their own."""
     paths = ModelPaths(root, "reviews")
     paths.clean.parent.mkdir(parents=True)
     pq.write_table(table, paths.clean)
+    luodi = Path(sys.executable).with_name("luodi")
+    timed("pyarrow reads, normalises, writes", [sys.executable, "-c", BARE, paths.clean], root, table.num_rows)
+    timed("luodi preprocess", [luodi, "preprocess", "reviews"], root, table.num_rows)
+
+
+def timed(name: str, command: list[str | Path], cwd: Path, rows: int) -> None:
+    """Run a command, and print its speed, its processor time and its peak memory."""
     start = time.perf_counter()
-    subprocess.run([Path(sys.executable).with_name("luodi"), "preprocess", "reviews"], cwd=root, check=True)
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    print(f"luodi preprocess: {table.num_rows / seconds:,.0f} rows/s, {seconds:.1f} s, peak memory {peak:.2f} GiB")
+    with subprocess.Popen(command, cwd=cwd) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds, busy = time.perf_counter() - start, used.ru_utime + used.ru_stime
+    if process.returncode:
+        sys.exit(f"{name} ended with {process.returncode}")
+    print(
+        f"{name}: {rows / seconds:,.0f} rows/s, {seconds:.1f} s, {1e6 * busy / rows:.1f} microseconds of processor a "
+        f"row, peak memory {used.ru_maxrss / 2**20:.2f} GiB",
+        flush=True,
+    )
+
+
+def predictions(table: pa.Table, encoder: text.Encoder, settings: config.ModelSettings) -> None:
+    """Time a linear model on raw texts, in process: titles one at a time, and a thousand reviews at once."""
+    items, labels = table["text"].to_pylist(), pc.index_in(table["label"], pa.array(settings.labels)).to_numpy()
+    rows = split_rows.Rows(text.clean_list(items), labels.astype(np.int32), [])
+    own = linear.encoder_for(encoder)
+    model = linear.fit(own, rows, rows, settings.baseline)
+    classifier = inference.Classifier(own, inference.session(model.SerializeToString()))
+    times = []
+    for item in items:
+        start = time.perf_counter()
+        classifier.probabilities([item[:20]])
+        times.append(1000 * (time.perf_counter() - start))
+    print(f"one text of 20 characters: p50 {np.quantile(times, 0.5):.3f} ms, p99 {np.quantile(times, 0.99):.3f} ms")
+    start = time.process_time()
+    classifier.probabilities(items[:1000])
+    print(f"1,000 texts: {1000 * (time.process_time() - start):.1f} microseconds of processor a text")
 
 
 def clean_by_row(texts: list[str]) -> list[str]:
@@ -95,7 +140,8 @@ def main() -> None:
     settings = config.load(ROOT / "params.yaml").models["reviews"]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        (root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+        for name in ("params.yaml", "params.lock", "luodi.lock"):
+            (root / name).write_bytes((ROOT / name).read_bytes())
         table = corpus(root / "corpus", rows)
         whole_stage(root, table)
     sample = table["text"].combine_chunks().slice(0, 8192)
@@ -109,6 +155,7 @@ def main() -> None:
         lambda: encoder.encode_clean(cleaned),
         lambda: encode_by_row(listed_clean, settings.preprocess.max_length, settings.preprocess.buckets),
     )
+    predictions(table.slice(0, 4000), encoder, settings)
 
 
 if __name__ == "__main__":

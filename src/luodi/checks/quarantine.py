@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 HELD = "row is held back"
 
@@ -38,13 +39,13 @@ def duplicate(item: str) -> str:
 
 
 def flags(
-    table: pa.Table, content: pa.ChunkedArray, own: dict[str, Any], *, item: str, labels: tuple[str, ...]
+    table: pa.Table, content: NDArray[np.int32], own: dict[str, Any], *, item: str, labels: tuple[str, ...]
 ) -> pa.Table:
     """Mark every row with every reason for quarantine that holds for it.
 
     Args:
         table: label, source: strings [rows].
-        content: Equal where what the rows hold is equal, null where they hold nothing [rows].
+        content: What the rows hold, see `codes` [rows].
         own: The reasons of this kind of item and their marks, which may be null [rows].
 
     Returns:
@@ -65,7 +66,7 @@ def flags(
 def measure(
     table: pa.Table,
     marks: pa.Table,
-    content: pa.ChunkedArray,
+    content: NDArray[np.int32],
     own: dict[str, Any],
     *,
     item: str,
@@ -85,7 +86,7 @@ def measure(
         **own,
         duplicate(item): duplicates(content),
         HELD: held(marks),
-        f"contradicting {item}": pc.if_else(marks[contradiction(item)], _codes(content), None),
+        f"contradicting {item}": pc.if_else(marks[contradiction(item)], content, None),
         "share of the label": _label_shares(table["label"], labels),
     }
     for name, column in [*zip(marks.column_names, marks.columns, strict=True), *measures.items()]:
@@ -119,12 +120,10 @@ def reasons(marks: pa.Table) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), names)
 
 
-def duplicates(content: pa.ChunkedArray) -> Any:
+def duplicates(content: NDArray[np.int32]) -> Any:
     """Whether an earlier row holds the same: booleans [rows]; a row that holds nothing repeats nothing."""
-    codes = _codes(content)
-    repeats = np.ones(len(codes), bool)
-    repeats[np.unique(codes, return_index=True)[1]] = False
-    return repeats & (codes >= 0)
+    # Codes count up in order of appearance: what is not above all before it was there.
+    return (content <= np.maximum.accumulate(np.concatenate([[-1], content[:-1]]))) & (content >= 0)
 
 
 def _matrix(marks: pa.Table) -> Any:
@@ -132,22 +131,22 @@ def _matrix(marks: pa.Table) -> Any:
     return np.column_stack([column.to_numpy() for column in marks.columns])
 
 
-def _codes(column: pa.ChunkedArray) -> Any:
+def codes(column: pa.ChunkedArray) -> NDArray[np.int32]:
     """A number for each distinct value [rows], from 0 in order of appearance; -1 for null."""
     encoded = column.combine_chunks().dictionary_encode()
-    return pc.fill_null(encoded.indices, -1).to_numpy()
+    numbers: NDArray[np.int32] = pc.fill_null(encoded.indices, -1).to_numpy()
+    return numbers
 
 
-def _contradicting(content: pa.ChunkedArray, label: pa.ChunkedArray, labels: tuple[str, ...]) -> Any:
+def _contradicting(content: NDArray[np.int32], label: pa.ChunkedArray, labels: tuple[str, ...]) -> Any:
     # A misspelt label is no opinion: only rows with known labels can contradict each other.
     known = pc.fill_null(pc.index_in(label, value_set=pa.array(labels, pa.string())), -1).to_numpy()
-    codes = _codes(content)
-    usable = (known >= 0) & (codes >= 0)
-    one = np.full(codes.max(initial=-1) + 2, -1)  # some label of each content; the last place is for null
-    one[codes[usable]] = known[usable]
+    usable = (known >= 0) & (content >= 0)
+    one = np.full(content.max(initial=-1) + 2, -1)  # some label of each content; the last place is for null
+    one[content[usable]] = known[usable]
     clash = np.zeros(len(one), bool)
-    clash[codes[usable & (known != one[codes])]] = True
-    return usable & clash[codes]
+    clash[content[usable & (known != one[content])]] = True
+    return usable & clash[content]
 
 
 def _label_shares(label: pa.ChunkedArray, labels: tuple[str, ...]) -> pa.Array:

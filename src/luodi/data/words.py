@@ -2,9 +2,12 @@
 
 import unicodedata
 from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Row = TypeVar("Row", bound=np.integer[Any])
 
 MULTIPLIER = np.uint64(0x100000001B3)
 PAIR = np.uint64(0x9E3779B97F4A7C15)
@@ -12,12 +15,12 @@ PAIR = np.uint64(0x9E3779B97F4A7C15)
 SPACED = (range(0x0E00), range(0x0F00, 0x1000), range(0x10A0, 0x1780), range(0x1800, 0x3000), range(0xAC00, 0xD7A4))
 
 
-def of_rows(points: NDArray[np.uint32], row: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def of_rows(points: NDArray[np.uint32], row: NDArray[Row]) -> tuple[NDArray[np.uint64], NDArray[Row]]:
     """Hash the words, lower-cased, of texts end to end, and each pair of neighbours in one text.
 
     Args:
         points: Code points [total].
-        row: The text that each belongs to, ascending [total].
+        row: The text that each belongs to, by any number of its own, ascending [total].
 
     Returns:
         The hashes, uint64 [words + pairs], and the row of each.
@@ -30,7 +33,7 @@ def of_rows(points: NDArray[np.uint32], row: NDArray[np.int64]) -> tuple[NDArray
     starts = np.flatnonzero(first)
     place = np.flatnonzero(inside)
     if not len(starts):
-        return np.zeros(0, np.uint64), np.zeros(0, np.int64)
+        return np.zeros(0, np.uint64), row[:0]
     word = np.cumsum(first)[place] - 1
     within = place - starts[word]
     power = _powers(int(within.max()) + 1)[within]

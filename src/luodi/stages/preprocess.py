@@ -1,11 +1,13 @@
 """preprocess: clean, drop duplicates and contradictions, split by content hash, encode."""
 
+import math
+import os
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +23,11 @@ from luodi.files import replacing, replacing_folder, write_array, write_json, wr
 from luodi.project.paths import ModelPaths, maker
 from luodi.report import page
 
-WAITING = 8  # chunks read ahead of those that are clean
+WAITING = min(8, 1 + (os.cpu_count() or 1))  # chunks read ahead of the one that is asked for
+CACHE = 2**20  # bytes of rows encoded at a time: of more, most of the time goes into getting memory
 SOURCES = 20  # counted by name in the summary
 SHOWN = 10  # rows of the samples in the report
+Made = TypeVar("Made")
 
 
 def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
@@ -60,15 +64,20 @@ def clean(file: pq.ParquetFile, settings: config.ModelSettings) -> pa.Array:
     """Clean the texts or images of a file [n]; what is not clean yet is never in memory as a whole."""
     kind = modality.of(settings.modality)
     step = kind.cleaner(settings.preprocess)
-    chunks: list[pa.Array] = []
-    pending: deque[Future[pa.Array]] = deque()
-    with ThreadPoolExecutor() as pool:  # Arrow and Pillow release the GIL
-        for batch in file.iter_batches(kind.CHUNK, columns=[settings.modality]):
-            pending.append(pool.submit(step, batch.column(0)))
+    batches = (batch.column(0) for batch in file.iter_batches(kind.CHUNK, columns=[settings.modality]))
+    return pa.chunked_array(list(_in_threads(step, batches)), kind.CLEAN).combine_chunks()
+
+
+def _in_threads(step: Callable[[pa.Array], Made], chunks: Iterable[pa.Array]) -> Iterator[Made]:
+    """Yield what `step` makes of each chunk, in their order, and read but a few ahead: all may be more than memory."""
+    pending: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor() as pool:  # Arrow, NumPy and Pillow release the GIL
+        for chunk in chunks:
+            pending.append(pool.submit(step, chunk))
             if len(pending) > WAITING:
-                chunks.append(pending.popleft().result())
-        chunks += [one.result() for one in pending]
-    return pa.chunked_array(chunks, kind.CLEAN).combine_chunks()
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 def select(
@@ -172,9 +181,10 @@ def _write_rows(path: Path, columns: list[pa.Array], encoder: Encoder, chunk: in
     Not through a memory map: there a full disk is no error but the end of the process.
     """
     shape = (sum(len(column) for column in columns), *encoder.shape)
+    chunk = min(chunk, max(1, CACHE // (math.prod(encoder.shape) * np.dtype(encoder.dtype).itemsize)))
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(encoder.dtype)), "fortran_order": False, "shape": shape}
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        for column in columns:
-            for start in range(0, len(column), chunk):
-                file.write(encoder.encode_clean(column.slice(start, chunk)).tobytes())
+        chunks = (column.slice(start, chunk) for column in columns for start in range(0, len(column), chunk))
+        for rows in _in_threads(encoder.encode_clean, chunks):
+            file.write(np.ascontiguousarray(rows).data)

@@ -1,5 +1,7 @@
 """Which rows are held back and why, and what the suite makes of a batch."""
 
+import cProfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,7 +51,7 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def split(table: pa.Table) -> tuple[pa.Table, pa.Table]:
-    return quarantine.split(table, measures.flags(table, LABELS, LIMITS), "text")
+    return quarantine.split(table, measures.flags(table, quarantine.codes(table["text"]), LABELS, LIMITS), "text")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,9 @@ def test_contradiction_is_between_known_labels_only() -> None:
         (None, "negative"),
         (None, "positive"),
     )
-    marks = measures.flags(table, LABELS, LIMITS)[quarantine.contradiction("text")].to_pylist()
+    marks = measures.flags(table, quarantine.codes(table["text"]), LABELS, LIMITS)[
+        quarantine.contradiction("text")
+    ].to_pylist()
     assert marks == [True, True, True, False, False, False, False, False, False]
 
 
@@ -122,7 +126,20 @@ def test_measures() -> None:
     measured = measure(batch(("好a1，", "positive"), ("好々b", "positive"), ("??", "?"), (None, "negative")))
     assert measured["characters"].to_pylist() == [4, 3, 2, None]
     assert measured["share of the label"].to_pylist() == [0.5, 0.5, None, 0.25]
-    assert measured["Chinese part"].to_pylist() == [0.2, 0.4, 0.0, None]
+    assert measured["length is out of bounds"].to_pylist() == [False, False, False, False]
+    assert measured["share of Chinese"].to_pylist() == [3 / 5] * 4
+
+
+def test_no_expectation_calls_a_function_of_python_for_each_row(tmp_path: Path) -> None:
+    def calls(rows: int) -> Counter[str]:
+        measured = measure(batch(*good(rows)))
+        with cProfile.Profile() as profile:
+            engine.validate("m", measured, expectations.build(MODEL), tmp_path / str(rows))
+        return Counter({str(one.code): one.callcount for one in profile.getstats()})
+
+    calls(20)  # what is imported and cached
+    few, many = calls(20), calls(5000)
+    assert [name for name, count in (many - few).items() if count > 2500] == []
 
 
 texts = st.none() | st.text(st.sampled_from("好坏 \u3000a\x00\ufffd"), max_size=4)

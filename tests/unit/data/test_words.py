@@ -15,7 +15,7 @@ from luodi.data.text import Encoder
 
 def hashes(texts):
     """Of each text the set of its hashes."""
-    points, lengths = text.code_points(text.column(texts))
+    points, lengths = text.code_points(texts)
     found, row = words.of_rows(points, np.repeat(np.arange(len(texts)), lengths))
     return [set(found[row == place].tolist()) for place in range(len(texts))]
 

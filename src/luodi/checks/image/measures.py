@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from PIL import Image
 
 from luodi.checks import quarantine
@@ -67,11 +68,12 @@ def measure(parts: Iterable[pa.Table], settings: ModelSettings) -> quarantine.Ch
         looks.append(_look_at(part[ITEM], settings.validate_.max_side))
     table, seen = pa.concat_tables(tables), pa.concat_tables(looks)
     reasons = _reasons(seen, settings.validate_)
-    marks = quarantine.flags(table, seen["pixels"], reasons, item=ITEM, labels=settings.labels)
-    earlier = _earlier(seen, marks)
+    content = quarantine.codes(seen["pixels"])
+    marks = quarantine.flags(table, content, reasons, item=ITEM, labels=settings.labels)
+    earlier = _earlier(seen, content, marks)
     own = {name: seen[name] for name in ("width", "height", "kind", SHOWN, "intensity", "contrast")}
     own |= {NEAR: pc.is_valid(earlier), EARLIER: earlier}
-    measured = quarantine.measure(table, marks, seen["pixels"], own, item=ITEM, labels=settings.labels)
+    measured = quarantine.measure(table, marks, content, own, item=ITEM, labels=settings.labels)
     return quarantine.Checked(measured, tuple(marks.column_names))
 
 
@@ -179,7 +181,7 @@ def _reasons(seen: pa.Table, limits: ImageValidate) -> dict[str, Any]:
     return faults | small | {CONSTANT: pc.less(seen["contrast"], limits.min_contrast)}
 
 
-def _earlier(seen: pa.Table, marks: pa.Table) -> pa.Array:
+def _earlier(seen: pa.Table, content: NDArray[np.int32], marks: pa.Table) -> pa.Array:
     """The place of an earlier image that looks alike but is not equal, or null [rows]."""
     # The hash of a nearly constant image is that of its noise.
     telling = pc.and_(pc.is_valid(seen["pixels"]), pc.invert(marks[CONSTANT]))
@@ -187,4 +189,4 @@ def _earlier(seen: pa.Table, marks: pa.Table) -> pa.Array:
     found = near_duplicates.earlier(seen["hash"].to_numpy()[places])
     twin = np.full(seen.num_rows, -1)
     twin[places] = np.where(found >= 0, places[found], -1)
-    return pa.array(twin, mask=(twin < 0) | quarantine.duplicates(seen["pixels"]))
+    return pa.array(twin, mask=(twin < 0) | quarantine.duplicates(content))

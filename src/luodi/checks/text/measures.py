@@ -1,10 +1,13 @@
 """What is wrong with each row of text, and what the suite and the report look at."""
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from luodi.checks import quarantine
 from luodi.checks.profile import Chart, up_to
@@ -12,7 +15,9 @@ from luodi.config import TextSettings as ModelSettings
 from luodi.config import TextValidate
 
 ITEM = SHOWN = "text"
+SHORT, LONG, OUT_OF_BOUNDS = "text is too short", "text is too long", "length is out of bounds"
 WHOLE = True
+CHUNK = 65536  # texts whose characters are counted at a time
 
 # Nothing a reader would see: spaces of every script, control and zero-width characters.
 BLANK = r"\A[\p{Z}\p{Cc}\p{Cf}]*\z"
@@ -20,19 +25,19 @@ BLANK = r"\A[\p{Z}\p{Cc}\p{Cf}]*\z"
 CONTROL = r"[\x{00}-\x{08}\x{0B}\x{0C}\x{0E}-\x{1F}\x{7F}-\x{9F}]"
 
 
-def flags(table: pa.Table, labels: tuple[str, ...], limits: TextValidate) -> pa.Table:
-    """Mark every row of text, label, source (strings [rows]) with its reasons, see `rows.flags`."""
+def flags(table: pa.Table, content: NDArray[np.int32], labels: tuple[str, ...], limits: TextValidate) -> pa.Table:
+    """Mark every row of text, label, source (strings [rows]) with its reasons, see `quarantine.flags`."""
     text = table["text"]
     length = pc.utf8_length(text)
     own = {
         quarantine.missing(ITEM): pc.is_null(text),
         "text is blank": pc.match_substring_regex(text, BLANK),
-        "text is too short": pc.less(length, limits.min_length),
-        "text is too long": pc.greater(length, limits.max_length),
+        SHORT: pc.less(length, limits.min_length),
+        LONG: pc.greater(length, limits.max_length),
         "text holds U+FFFD": pc.match_substring(text, "\ufffd"),
         "text holds control characters": pc.match_substring_regex(text, CONTROL),
     }
-    return quarantine.flags(table, text, own, item=ITEM, labels=labels)
+    return quarantine.flags(table, content, own, item=ITEM, labels=labels)
 
 
 def measure(parts: Iterable[pa.Table], settings: ModelSettings) -> quarantine.Checked:
@@ -40,14 +45,16 @@ def measure(parts: Iterable[pa.Table], settings: ModelSettings) -> quarantine.Ch
 
     Returns:
         text, label, source, shard, row of every row, with these measures of a text: "characters" (length, null
-        for a missing text) and "Chinese part" (the row's Chinese letters over the letters of all rows: the sum is
-        the share of Chinese).
+        for a missing text), "length is out of bounds" (boolean) and "share of Chinese" (of the letters of all rows:
+        the same in each).
     """
     table = pa.concat_tables(parts)
-    marks = flags(table, settings.labels, settings.validate_)
-    own = {"characters": pc.utf8_length(table["text"])}
-    measured = quarantine.measure(table, marks, table["text"], own, item=ITEM, labels=settings.labels)
-    measured = measured.append_column("Chinese part", _chinese_parts(table["text"]))
+    content = quarantine.codes(table["text"])
+    marks = flags(table, content, settings.labels, settings.validate_)
+    own = {"characters": pc.utf8_length(table["text"]), OUT_OF_BOUNDS: pc.or_(marks[SHORT], marks[LONG])}
+    measured = quarantine.measure(table, marks, content, own, item=ITEM, labels=settings.labels)
+    chinese = pa.repeat(_chinese_share(table["text"]), table.num_rows)
+    measured = measured.append_column("share of Chinese", chinese)
     return quarantine.Checked(measured, tuple(marks.column_names))
 
 
@@ -69,8 +76,16 @@ def pictures(
     return {}
 
 
-def _chinese_parts(text: pa.ChunkedArray) -> Any:
-    letters = pc.replace_substring_regex(text, r"\P{L}+", "")
-    other = pc.utf8_length(pc.replace_substring_regex(letters, r"\p{Han}+", ""))
-    total = pc.utf8_length(letters)
-    return pc.divide(pc.subtract(total, other), float(max(pc.sum(total).as_py() or 0, 1)))
+def _chinese_share(text: pa.ChunkedArray) -> float:
+    counts = np.zeros(sys.maxunicode + 1, np.int64)
+    for chunk in text.drop_null().chunks:
+        for start in range(0, len(chunk), CHUNK):
+            points = "".join(chunk.slice(start, CHUNK).to_pylist()).encode("utf-32-le")
+            counts += np.bincount(np.frombuffer(points, "<u4"), minlength=len(counts))
+    present = np.flatnonzero(counts)
+    char = pa.array(map(chr, present), pa.string())
+    letter, han = (
+        pc.match_substring_regex(char, kind).to_numpy(zero_copy_only=False) for kind in (r"\p{L}", r"\p{Han}")
+    )
+    chinese, letters = counts[present[letter & han]].sum(), counts[present[letter]].sum()
+    return float(chinese / max(letters, 1))
