@@ -33,6 +33,16 @@ class Traits:
                 self._codes.append(self._known.setdefault(label, len(self._known)))
 
     @property
+    def unlabelled(self) -> int:
+        """Rows that lack a label, or what it is of."""
+        return self.rows - len(self._digests)
+
+    @property
+    def distinct(self) -> int:
+        """Different items among the labelled rows."""
+        return len(np.unique(np.frombuffer(self._digests, np.uint64)))
+
+    @property
     def labels(self) -> list[str]:
         return sorted(self.counts)
 

@@ -140,7 +140,28 @@ def _absolute(metrics: Mapping[str, Any], latency_ms: float, rule: config.Gate) 
 
 def of_evaluation(metrics: Mapping[str, Any], rule: config.Gate) -> list[Ruling]:
     """Return the rules that follow from metrics.json alone: beside the baseline, and of each class."""
-    return [_baseline(metrics, rule), _class_rows(metrics, rule), _missed(metrics, rule)]
+    return [_baseline(metrics, rule), _class_rows(metrics, rule), _missed(metrics, rule), _guessing(metrics, rule)]
+
+
+def _guessing(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
+    """Better than whoever answers without looking: the mean recall of k classes above 1 / k, whatever their sizes.
+
+    By all the rows that the classes are judged by; the intervals of their recalls are joined as in Zou & Donner 2008.
+    """
+    parts = [one.get("judged") or {} for one in metrics.get("classes", {}).values()]
+    parts = [one for one in parts if one.get("rows") and one.get("low") is not None]
+    if len(parts) < 2:
+        return Ruling("guessing", "mean recall of the classes above that of guessing", "no two classes have rows")
+    mean = sum(one["value"] for one in parts) / len(parts)
+    below, above = (math.sqrt(sum((one["value"] - one[end]) ** 2 for one in parts)) / len(parts)
+                    for end in ("low", "high"))  # fmt: skip
+    chance, said = 1 / len(parts), f"{mean:.4f}, interval {mean - below:.4f} to {mean + above:.4f}"
+    reason = f"the mean recall of the classes, {said}, does not lie above {chance:.4f}, that of guessing"
+    return Ruling(
+        "guessing", f"mean recall of the classes: interval above {chance:.4f}", said,
+        () if mean - below > chance else (reason,), undecided=mean + above >= chance,
+        remedy="add data, or look whether the labels belong to their rows: nothing was shown to be learned yet",
+    )  # fmt: skip
 
 
 def _baseline(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
@@ -154,6 +175,8 @@ def _baseline(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
     name = "linear baseline"
     expected = f"{rule.metric}: difference not proven worse, interval above {margin:+.4f} or no row lost"
     found = metrics.get("proof", {})
+    if (metrics.get("choice") or {}).get("chosen") == "linear":
+        return Ruling(name, expected, "it is the linear model itself")
     if found.get("metric") != rule.metric:
         reason = f"the {name} was not compared in {rule.metric}"
         return Ruling(name, expected, "not compared", (reason,), undecided=True, remedy="run `luodi evaluate` again")
@@ -191,7 +214,7 @@ def _class_rows(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
     if len(reasons) > NAMED:
         reasons[NAMED:] = [f"so are {len(reasons) - NAMED} more classes: the table of classes has them"]
     fewest = min(counts, key=counts.__getitem__, default=None)
-    found = "no class" if fewest is None else f"fewest: {fewest}, {_rows(counts[fewest])}"
+    found = "no class" if fewest is None else f"fewest: class {fewest}, {_rows(counts[fewest])}"
     return Ruling(
         "rows of each class",
         f"each class judged by {rule.min_class_rows} rows or more" + (", but for unproven ones" if accepted else ""),
@@ -210,7 +233,9 @@ def _missed(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
     return Ruling(
         "classes found",
         "recall above 0 of each class with rows enough",
-        "no class has rows enough" if worst is None else f"lowest: {worst}, {recalls[worst]:.4f}",
+        "no class has rows enough"
+        if worst is None
+        else f"lowest: class {worst}, {recalls[worst]:.4f} of {_rows(judged[worst][0])}",
         tuple(
             f"none of the {_rows(judged[label][0])} of class {label} is recognised"
             for label, recall in recalls.items()

@@ -61,10 +61,11 @@ def add_texts(
         where = f"{shown(source)}, column `{shown(columns.label, 60)}`"
         notes = [f"read {shown(source.name)} as {table.said}", *labels.told()]
         _require_labels(seen, where, "name another with --label-column")
-        advice = recipe.text(seen.rows, len(seen.counts), seen.chinese / max(seen.letters, 1))
+        advice = recipe.text(seen.distinct, len(seen.counts), seen.chinese / max(seen.letters, 1))
+        notes += _held_back(seen)
         _commit(root, name, _block("text", seen, _text_limits(seen), advice), staging, runner)
     what = f"texts of column `{shown(columns.item, 60)}`, labels of column `{shown(columns.label, 60)}`"
-    return _message(name, seen, shards, what, [*notes, advice.said])
+    return _message(name, seen, advice, shards=shards, what=what, notes=[*notes, advice.said])
 
 
 def add_images(
@@ -105,13 +106,32 @@ def add_images(
         if importing.TEST in (sources := {one.source for one in files}) and len(sources) > 1:
             limits["preprocess"] |= OFFICIAL
             notes.append(f"{importing.TEST}/ is the test split; of the rest a part by content is validation")
-        advice = recipe.image(seen.rows)
+        advice = recipe.image(seen.distinct)
+        notes += _held_back(seen)
         _commit(root, name, _block("image", seen, limits, advice), staging, runner)
     size = "{height} x {width} x {channels}".format_map(limits["preprocess"])
     what = f"images, brought to {size} (height, width, channels)"
-    return _message(name, seen, shards, what, [*notes, advice.said])
+    return _message(name, seen, advice, shards=shards, what=what, notes=[*notes, advice.said])
 
 
+HELD = TextValidate().max_quarantined_share
+
+
+def _held_back(seen: statistics.Traits) -> list[str]:
+    """What a person is to know of rows that will not be trained on, a sentence for each kind."""
+    repeated, contradicting = seen.repeats()
+    found = []
+    if seen.unlabelled:
+        found.append(f"{seen.unlabelled:,} rows lack a label or what it is of: validation holds them back")
+    if repeated > REPEATED:
+        found.append(f"{repeated:.0%} of the rows repeat an earlier one: {seen.distinct:,} are left to learn from")
+    if contradicting:
+        found.append(f"{contradicting:,} of these carry several labels, and will be left out")
+    return found
+
+
+NUMBERS = 20  # rows, or labels, of which nothing is said: too few to look like anything
+REPEATED = 0.05  # of all rows; fewer are usual
 OFFICIAL = {"test_source": importing.TEST, "shares": {"train": 0.9, "validation": 0.1, "test": 0.0}}
 """Settings of a model whose test rows were chosen before."""
 
@@ -125,8 +145,9 @@ def _block(modality: str, seen: statistics.Traits, limits: Mapping[str, Settings
             "max_duplicate_share": _up(min(1, 1.5 * repeated + 0.05)),
             "max_contradictions": 2 * contradicting + 10,
             "min_class_share": _down(min(seen.class_shares) / 2),
+            "max_quarantined_share": max(HELD, _up(min(1, 1.5 * seen.unlabelled / seen.rows))),
         },
-        "gate": deciding.settings(seen.counts, Shares().test)[0],
+        "gate": _gate(seen, advice)[0],
     }
     block: Settings = {"modality": modality, "labels": seen.labels}
     bare = {"modality": modality, "labels": ("a", "b")}
@@ -136,6 +157,15 @@ def _block(modality: str, seen: statistics.Traits, limits: Mapping[str, Settings
         if differing := {key: value for key, value in values.items() if value != defaults[stage][key]}:
             block[stage] = differing
     return block
+
+
+def _gate(seen: statistics.Traits, advice: Recipe) -> tuple[dict[str, Any], list[str]]:
+    """Block gate, and why. The linear model is not compared with itself: it needs no margin."""
+    settings, why = deciding.settings(seen.counts, Shares().test)
+    if advice.settings["train"].get("architecture") == "linear":
+        del settings["baseline_margin"]
+        why = [reason for reason in why if not reason.startswith("gate.baseline_margin")]
+    return settings, why
 
 
 def _text_limits(seen: statistics.TextTraits) -> dict[str, Settings]:
@@ -183,6 +213,14 @@ def _require_labels(seen: statistics.Traits, where: str, remedy: str) -> None:
     if not 2 <= len(found) <= CLASSES:
         some = ", ".join(shown(label, 40) for label in found[:5]) or "none"
         raise BrokenData(f"{where}: expected 2 to {CLASSES:,} labels, found {len(found):,} ({some}); {remedy}")
+    if len(found) > max(NUMBERS, seen.rows / 2):
+        some = ", ".join(shown(label, 40) for label in found[:5])
+        raise BrokenData(
+            f"{where}: expected classes, found {len(found):,} labels on {seen.rows:,} rows ({some}), as a number or an "
+            f"id has; {remedy}"
+        )
+    if seen.rows > NUMBERS and seen.repeats()[1] == seen.distinct:
+        raise BrokenData(f"{where}: each of the {seen.distinct:,} distinct rows carries several labels; {remedy}")
     if len(longest := max(found, key=len)) > LABEL:
         raise BrokenData(
             f"{where}: expected labels of at most {LABEL} characters, found one of {len(longest):,} "
@@ -276,10 +314,12 @@ def _quoted(value: Any) -> Any:
     return DoubleQuotedScalarString(value) if isinstance(value, str) else value
 
 
-def _message(name: str, seen: statistics.Traits, shards: int, what: str, notes: Iterable[str]) -> str:
+def _message(
+    name: str, seen: statistics.Traits, advice: Recipe, *, shards: int, what: str, notes: Iterable[str]
+) -> str:
     counts = ", ".join(f"{shown(label, 40)} {count:,}" for label, count in seen.counts.most_common(8))
     more = f", and {len(seen.counts) - 8} more" if len(seen.counts) > 8 else ""
-    why = "".join(f"  {reason}\n" for reason in deciding.settings(seen.counts, Shares().test)[1])
+    why = "".join(f"  {reason}\n" for reason in _gate(seen, advice)[1])
     return (
         f"added {name}: {seen.rows:,} rows, {what}\n"
         + "".join(f"  {note}\n" for note in notes)

@@ -23,6 +23,7 @@ def settings(counts: Mapping[str, int], test_share: float) -> tuple[dict[str, An
     of_largest = 2 * share / (1 + share) / len(counts)  # F1 of the largest class, 0 of the others
     tests = [max(1.0, test_share * count) for count in counts.values()]
     effective = len(tests) ** 2 / sum(1 / count for count in tests) if uneven else sum(tests)
+    effective = max(1.0, min(effective, test_share * rows))
     margin = min(WIDEST, max(0.01, _up(2 * math.sqrt(DIFFER / effective))))
     found: dict[str, Any] = {"minimum": _up(of_largest if uneven else share), "baseline_margin": margin}
     why = []

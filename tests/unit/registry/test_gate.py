@@ -502,8 +502,11 @@ FOUND = "+0.0100, interval +0.0010 to +0.0190, 80 rows lost"
 ABSOLUTE = [
     check("minimum accuracy", "at least 0.8000", "0.8500"),
     check("linear baseline", BESIDE, FOUND),
-    check("rows of each class", "each class judged by 10 rows or more", "fewest: positive, 862 rows"),
-    check("classes found", "recall above 0 of each class with rows enough", "lowest: positive, 0.8000"),
+    check("rows of each class", "each class judged by 10 rows or more", "fewest: class positive, 862 rows"),
+    check(
+        "classes found", "recall above 0 of each class with rows enough", "lowest: class positive, 0.8000 of 862 rows"
+    ),
+    check("guessing", "mean recall of the classes: interval above 0.5000", "0.8500, interval 0.8359 to 0.8641"),
     check("calibration error", "at most 0.1000", "0.0300"),
     check("size", "at most 50 MB", "5.00 MB"),
     check("latency", "at most 50 ms", "1.50 ms"),
@@ -527,7 +530,7 @@ def test_checks_say_what_was_expected_and_what_was_found():
     block = F1.model_copy(update={"margin": 0.005, "confidence": 0.9})
     found = beside(0.01, 0.001, 0.019, metric="macro_f1")
     decision = judge(found, 1.5, block, CHAMPION, compared(p=0.1, slices=[part(0.1), part(0.02)]))
-    assert decision["checks"][7:] == [
+    assert decision["checks"][8:] == [
         check("slices", SLICES, "length q1: +0.0200"),
         LOSSES,
         check(LAST, "macro_f1: whole interval above +0.0050", "+0.0200, interval +0.0100 to +0.0300"),
@@ -558,8 +561,8 @@ def test_a_first_version_lands_by_the_absolute_rules():
     decision = judge(METRICS, 1.0, RULE, None, None)
     assert (decision["verdict"], decision["reasons"], decision["comparison"]) == ("promote", [], None)
     assert [check["name"] for check in decision["checks"]] == [
-        "minimum accuracy", "linear baseline", "rows of each class", "classes found", "calibration error", "size",
-        "latency",
+        "minimum accuracy", "linear baseline", "rows of each class", "classes found", "guessing", "calibration error",
+        "size", "latency",
     ]  # fmt: skip
     assert decision["checks"] == [*ABSOLUTE[:-1], check("latency", "at most 50 ms", "1.00 ms")]
     assert decision["rule"] == json.loads(RULE.model_dump_json())
@@ -597,6 +600,18 @@ def test_what_chance_adds_to_a_calibration_error_on_few_rows_does_not_count():
         in (decision["checks"])
     )
     assert judge(by_chance | {"calibration_by_chance": 0.019}, 1, RULE, None, None)["verdict"] == "hold"
+
+
+@pytest.mark.parametrize(("recall", "verdict"), [(0.57, "promote"), (0.56, "insufficient evidence"), (0.43, "hold")])
+def test_what_is_no_better_than_guessing_does_not_land(recall, verdict):
+    """Labels by the toss of a coin: the linear model learns nothing, and nothing beats it."""
+    one = {"support": 50, "judged": {"value": recall, "low": recall - 0.09, "high": recall + 0.09, "rows": 50}}
+    found = METRICS | {"classes": {"a": one, "b": one}, "choice": {"chosen": "linear"}}
+    decision = judge(found, 1, rule(minimum=0), None, None)
+    assert decision["verdict"] == verdict
+    assert check("linear baseline", BESIDE, "it is the linear model itself") in decision["checks"]
+    if verdict != "promote":
+        assert "does not lie above 0.5000, that of guessing" in decision["reasons"][0]
 
 
 def test_limits_themselves_are_kept():
@@ -687,7 +702,7 @@ def test_a_class_that_nobody_tested_does_not_land(champion):
         "what to do: add rows of the classes named, or accept them as they are: list them in gate.unproven",
     ]
     assert decision["checks"][2] == check(
-        "rows of each class", "each class judged by 10 rows or more", "fewest: fraud, 0 rows", False, True
+        "rows of each class", "each class judged by 10 rows or more", "fewest: class fraud, 0 rows", False, True
     )
     assert decision["comparison"] is None or decision["comparison"]["more_rows"] is None
 
@@ -708,7 +723,7 @@ def test_a_person_may_accept_a_class_unproven():
     assert decision["verdict"] == "promote", "what is not judged is not missed either"
     assert decision["checks"][2] == check(
         "rows of each class", "each class judged by 10 rows or more, but for unproven ones",
-        "fewest: fraud, 5 rows; accepted unproven: fraud (5)",
+        "fewest: class fraud, 5 rows; accepted unproven: fraud (5)",
     )  # fmt: skip
     assert judge(of_classes(ok=(500, 1.0), fraud=(5, 0.0), other=(5, 0.0)), 1, block, None, None)["reasons"][
         0
@@ -762,7 +777,7 @@ def test_a_class_may_not_be_proven_to_lose_more_recall_than_allowed(losses, rows
     assert failed(decision) == (["recall of classes"] if held else [])
     assert decision["verdict"] == ("hold" if held else "promote")
     high = evidence.tango(0, losses, rows, 1 - 0.05 / classes)[1]
-    assert decision["checks"][8]["found"] == f"0: {-losses / rows:+.4f}, at most {high:+.4f}"
+    assert decision["checks"][9]["found"] == f"0: {-losses / rows:+.4f}, at most {high:+.4f}"
 
 
 def test_classes_lose_too_much_by_chance_no_more_often_than_said():
@@ -800,7 +815,7 @@ def test_the_interval_decides_and_the_exact_test_agrees(margin, gap, p, verdict)
     decision = judge(METRICS, 1, rule(margin=margin), CHAMPION, compared(*gap, p))
     assert decision["verdict"] == verdict
     assert (not decision["reasons"]) == (not failed(decision)) == (verdict == "promote")
-    assert [check["name"] for check in decision["checks"][9:]] == [
+    assert [check["name"] for check in decision["checks"][10:]] == [
         f"difference from {CHAMPION}", *(["exact McNemar test"] if margin >= 0 else [])
     ]  # fmt: skip
     assert (decision["comparison"]["more_rows"] is None) or verdict == "insufficient evidence"
@@ -844,7 +859,7 @@ def test_a_slice_that_loses_too_much_holds():
         "on length q1, 400 rows, accuracy is 0.0600 below that of reviews@v1.0.0: at most 0.0500 is allowed",
         "what to do: add data like that slice, or raise gate.max_slice_loss",
     ]
-    assert decision["checks"][7]["found"] == "length q1: -0.0600"
+    assert decision["checks"][8]["found"] == "length q1: -0.0600"
     assert judge(METRICS, 1, RULE, CHAMPION, compared(slices=slices[1:]))["verdict"] == "promote"
 
 
