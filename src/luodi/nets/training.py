@@ -31,6 +31,7 @@ def make_deterministic(seed: int) -> None:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
+        tf.get_logger().setLevel("ERROR")  # it warns of many networks in one process, which is meant
     elif keras.backend.backend() == "torch":
         import torch  # type: ignore[import-not-found, unused-ignore]
 
