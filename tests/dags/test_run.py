@@ -184,7 +184,7 @@ def test_every_kind_of_input_gives_the_same_answers(
     if suffix == "lines":
         output = asked.run("luodi", "predict", "reviews", "--input", "-", stdin="\n".join(TEXTS) + "\n")
     else:
-        output = asked.run("luodi", "predict", "reviews", "--input", str(path))
+        output = asked.run("luodi", "-q", "predict", "reviews", "--input", str(path))
     assert answers(output) == told
 
 
