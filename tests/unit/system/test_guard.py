@@ -125,7 +125,10 @@ def test_its_exit_code_is_told_and_nothing_is_left(folder: Path, code: int) -> N
 
 def test_a_closed_terminal_ends_all(folder: Path) -> None:
     ours, its = pty.openpty()
-    take = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+    take = (
+        "import fcntl, os, signal, sys, termios; signal.signal(signal.SIGHUP, signal.SIG_DFL)  # should nohup run us\n"
+        "fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+    )
     command = [sys.executable, "-c", take, sys.executable, "-c", COMMAND % "time.sleep(1000)"]
     process = subprocess.Popen(command, cwd=folder, stdin=its, stdout=its, stderr=its, start_new_session=True)
     os.close(its)
