@@ -160,12 +160,9 @@ def _block(modality: str, seen: statistics.Traits, limits: Mapping[str, Settings
 
 
 def _gate(seen: statistics.Traits, advice: Recipe) -> tuple[dict[str, Any], list[str]]:
-    """Block gate, and why. The linear model is not compared with itself: it needs no margin."""
-    settings, why = deciding.settings(seen.counts, Shares().test)
-    if advice.settings["train"].get("architecture") == "linear":
-        del settings["baseline_margin"]
-        why = [reason for reason in why if not reason.startswith("gate.baseline_margin")]
-    return settings, why
+    """Block gate, and why, a sentence for each choice."""
+    linear = advice.settings["train"].get("architecture") == "linear"
+    return deciding.settings(seen.counts, Shares().test, linear=linear)
 
 
 def _text_limits(seen: statistics.TextTraits) -> dict[str, Settings]:

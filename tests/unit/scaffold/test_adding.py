@@ -140,6 +140,28 @@ def test_where_a_class_is_rare_the_metric_is_chosen_for_it_and_it_is_said_why(ro
     assert "gate.baseline_margin" not in told, "the linear model is not compared with itself"
 
 
+def test_rows_that_will_not_be_learned_from_are_told_and_do_not_stop_the_first_run(root, write):
+    rows = [f"text {row},{'ab'[row % 2]}" for row in range(100)]
+    told = add(root, write("some.csv", csv(*rows, *rows[:50], *(f"left {row}," for row in range(10)), "text 1,a")))
+    assert "10 rows lack a label or what it is of: validation holds them back" in told
+    assert "of the rows repeat an earlier one: 100 are left to learn from" in told
+    assert "1 of these carry several labels, and will be left out" in told
+    assert config.load(root / "params.yaml").models["new"].validate_.max_quarantined_share >= 10 / 161
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([f"text {row},{row}.5" for row in range(100)], "found 100 labels on 100 rows .* as a number or an id has"),
+        ([f"the same,{'ab'[row % 2]}" for row in range(100)], "each of the 1 distinct rows carries several labels"),
+    ],
+)
+def test_what_nothing_can_be_learned_from_is_refused(root, write, rows, said):
+    with pytest.raises(BrokenData, match=said):
+        add(root, write("none.csv", csv(*rows)))
+    assert not (root / "data" / "new").exists()
+
+
 def test_a_table_becomes_a_model(root, write):
     told = add(root, write("hotels.csv", GOOD))
     assert read(root)[:2] == [("房间0很差", "差评"), ("房间1很好", "好评")]
