@@ -1000,7 +1000,7 @@ HEAVY = [
         lambda scene: instead(re.search(r"there is: (\S+)", scene.message)[1])(scene),
     ),
     Case(
-        "does not exist: run `luodi baseline",
+        "does not exist: run `{maker(path)}` first",
         lambda scene: shutil.rmtree(artifact("evaluate")(scene)) or artifact("baseline/scores.npy")(scene).unlink(),
         luodi("evaluate", "reviews"),
     ),
@@ -1059,7 +1059,7 @@ LONG = [
         luodi("train", "reviews"),
     ),
     Case(
-        "cannot be read: run `luodi baseline",
+        "cannot be read: run `{maker(path)}` again",
         lambda scene: artifact("baseline/scores.npy")(scene).write_bytes(b"x"),
         luodi("evaluate", "reviews"),
     ),

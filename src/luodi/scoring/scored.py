@@ -6,12 +6,14 @@ each row counts. One draw of ones gives the value on the rows as they are.
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from luodi.errors import ArtifactError
+from luodi.project.paths import maker
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -76,6 +78,21 @@ class Scored:
     def hits(self, weights: Floats) -> Floats:
         """Rows of each class that are predicted right: float64 [draws, classes]."""
         return weights @ (one_hot(self.truth, self.classes) * self.correct[:, None])
+
+
+def load_scores(path: Path) -> NDArray[np.float32]:
+    """Read probabilities that the stage baseline wrote, float32 [rows, classes].
+
+    Raises:
+        ArtifactError: The file is missing or broken.
+    """
+    try:
+        scores: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
+    except (ValueError, EOFError):
+        raise ArtifactError(f"{path} cannot be read: run `{maker(path)}` again") from None
+    return scores
 
 
 def scored(truth: NDArray[Any], scores: NDArray[Any], name: str, classes: int) -> Scored:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from luodi import config
 from luodi.data import modality, split_rows
@@ -17,7 +16,7 @@ from luodi.report import page
 from luodi.scoring import choice, figures, inference, plots, sample
 from luodi.scoring.figures import Figure
 from luodi.scoring.metrics import METRICS
-from luodi.scoring.scored import Scored, scored
+from luodi.scoring.scored import Scored, load_scores, scored
 
 REPEATS = 200
 
@@ -29,7 +28,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         ArtifactError: An earlier stage has not run, scores are not probabilities, or there is no test row.
     """
     test = split_rows.read(paths.rows, settings.modality, "test", len(settings.labels))
-    baseline = scored(test.label, _baseline_scores(paths), "baseline", len(settings.labels))
+    baseline = scored(test.label, load_scores(paths.baseline_scores), "baseline", len(settings.labels))
     classifier = _classifier(paths, settings.labels)
     model = scored(test.label, classifier.probabilities(test.items), "model", len(settings.labels))
     others = scored(*split_rows.out_of_fold(paths.out_of_fold, paths.rows, len(settings.labels)), "out-of-fold model",
@@ -169,20 +168,6 @@ def _classifier(paths: ModelPaths, labels: tuple[str, ...]) -> inference.Classif
             f"{', '.join(labels)}: run `dvc repro` for all stages that read them"
         )
     return classifier
-
-
-def _baseline_scores(paths: ModelPaths) -> NDArray[np.float32]:
-    try:
-        scores: NDArray[np.float32] = np.load(paths.baseline_scores, allow_pickle=False)
-    except FileNotFoundError:
-        raise ArtifactError(
-            f"{paths.baseline_scores} does not exist: run `luodi baseline {paths.model}` first"
-        ) from None
-    except (ValueError, EOFError):
-        raise ArtifactError(
-            f"{paths.baseline_scores} cannot be read: run `luodi baseline {paths.model}` again"
-        ) from None
-    return scores
 
 
 def _choice(path: Path) -> Any:

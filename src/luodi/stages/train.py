@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from luodi import config
 from luodi.data import encoders, modality
 from luodi.data.modality import Encoder
-from luodi.errors import ArtifactError
 from luodi.files import folder_checksum, replacing_folder, write_json, write_text
 from luodi.nets import arrays, cost, ensemble, history
 from luodi.nets.stderr import quiet
-from luodi.project.paths import ModelPaths, maker
+from luodi.project.paths import ModelPaths
 from luodi.scoring import choice, folds, inference
 from luodi.scoring.choice import BOTH, LINEAR, NET
+from luodi.scoring.scored import load_scores
 
 MOST = 20_000  # rows of which networks are fitted three times more, to score them out of fold
 Rows: TypeAlias = tuple[NDArray[Any], NDArray[np.int32]]
@@ -51,7 +51,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     """
     encoder = encoders.load(paths.encoder)
     _, truth = arrays.load(paths.array("validation", "x"), paths.array("validation", "y"), encoder)
-    scores = {LINEAR: _linear_scores(paths)}
+    scores = {LINEAR: load_scores(paths.baseline_validation)}
     with cost.measured() as spent:
         net = None if settings.train.architecture == LINEAR else fit(settings, paths, encoder)
     if net:
@@ -129,17 +129,6 @@ def _write_out_of_fold(chosen: str, settings: config.ModelSettings, encoder: Enc
 
 def _rows(paths: ModelPaths, split: str, encoder: Encoder) -> Rows:
     return arrays.load(paths.array(split, "x"), paths.array(split, "y"), encoder)
-
-
-def _linear_scores(paths: ModelPaths) -> NDArray[np.float32]:
-    path = paths.baseline_validation
-    try:
-        scores: NDArray[np.float32] = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
-    except (ValueError, EOFError):
-        raise ArtifactError(f"{path} cannot be read: run `{maker(path)}` again") from None
-    return scores
 
 
 def _save(chosen: str, net: Net | None, scores: NDArray[np.float32], encoder: Encoder, paths: ModelPaths) -> None:
