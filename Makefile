@@ -1,5 +1,6 @@
 # One environment, made from pinned and hashed requirements; every target makes what it needs.
 MODEL ?= reviews
+PROJECT ?= .
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := # empty: what starts hundreds of times is comp
 # By files, for the sake of what the tests of one share; in the order of tests/conftest.py, the longest first.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install data run repro check test proofs up lock lint clean cluster-up cluster-run cluster-down test-cluster
+.PHONY: help install data run repro check test coverage proofs up lock lint clean cluster-up cluster-run cluster-down test-cluster
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -44,8 +45,8 @@ repro: install data ## the same graph by dvc repro in the checkout
 up: install data ## Airflow standalone with the DAGs loaded and their schedules on
 	@$(BIN)/luodi up
 
-cluster-up: data ## a cluster on this machine's container engine: Airflow on Celery, two workers (docker/README.md)
-	@python3 docker/cluster.py up
+cluster-up: data ## a cluster for PROJECT (default this one) on this machine's container engine: Airflow on Celery, two workers (docker/README.md)
+	@python3 docker/cluster.py up --project $(PROJECT)
 
 cluster-run: ## retrain MODEL (default reviews) on the cluster
 	@python3 docker/cluster.py run $(MODEL)
@@ -62,6 +63,9 @@ check: lint ## style, types, imports and the quick tests, in a minute or two
 
 test: $(VENV)/.dev data ## every test but the cluster's and the long proofs
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST)
+
+coverage: $(VENV)/.dev ## the quick tests again, and no less of the code run by them than pyproject.toml says
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) --quiet --cov --cov-report term:skip-covered -m 'not slow and not cluster and not proof' --hypothesis-profile quick tests/unit
 
 proofs: $(VENV)/.dev data ## long proofs, of which `test` runs a slice: hundreds of kills, histories, full disks
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m proof

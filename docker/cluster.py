@@ -1,4 +1,4 @@
-"""The cluster of compose.yaml from first start to teardown: `cluster.py up | run MODEL | down [--volumes]`.
+"""The cluster of compose.yaml from start to teardown: `cluster.py up [--project DIR] | run MODEL | down [--volumes]`.
 
 Needs docker with Compose, git and ssh-keygen; of Python only the standard library.
 """
@@ -92,7 +92,11 @@ def read(name: str) -> str:
     return (SECRETS / name).read_text().strip()
 
 
-def up() -> None:
+def up(project: Path) -> None:
+    """Build images of the luodi beside this file, bring the commit and data of `project`, start everything."""
+    for name in (".git", "data.dvc", "data"):
+        if not (project / name).exists():
+            sys.exit(f"error: {project} has no {name}: name the checkout of a project with its data")
     prepare()
     with timed("images"):
         compose("build")
@@ -103,11 +107,11 @@ def up() -> None:
         if "git" in own:
             # A bundle streams into a container on whichever machine, and asks for no file of ours to be readable there.
             command = ["git", "bundle", "create", "--quiet", "-", "HEAD"]
-            bundle = subprocess.run(command, cwd=HERE.parent, check=True, stdout=subprocess.PIPE)
+            bundle = subprocess.run(command, cwd=project, check=True, stdout=subprocess.PIPE)
             branch = settings()["LUODI_GIT_BRANCH"]
             compose("exec", "-T", "git", "sh", "-ec", SEED_GIT, branch, input=bundle.stdout)
         if "s3" in own:
-            archive = subprocess.Popen(["tar", "--create", "data"], cwd=HERE.parent, stdout=subprocess.PIPE)
+            archive = subprocess.Popen(["tar", "--create", "data"], cwd=project, stdout=subprocess.PIPE)
             compose("run", "-T", "--rm", "--no-deps", "worker", "sh", "-ec", SEED_DATA, stdin=archive.stdout)
     with timed("everything healthy"):
         compose("up", "--detach", "--wait", "--wait-timeout", "600")
@@ -246,7 +250,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("prepare", help="make .env and secrets/")
-    commands.add_parser("up", help="build what changed, start everything, wait until it is healthy")
+    starts = commands.add_parser("up", help="build what changed, start everything, wait until it is healthy")
+    starts.add_argument("--project", type=Path, default=HERE.parent, metavar="DIR", help="default: this repository's")
     commands.add_parser("run", help="retrain a model").add_argument("model")
     commands.add_parser("down", help="stop everything").add_argument(
         "--volumes", action="store_true", help="and delete all it stored"
@@ -258,8 +263,10 @@ def main() -> None:
             run(arguments.model)
         elif arguments.command == "down":
             compose("--profile", "*", "down", *(["--volumes"] if arguments.volumes else []))
+        elif arguments.command == "up":
+            up(arguments.project.resolve())
         else:
-            {"prepare": prepare, "up": up}[arguments.command]()
+            prepare()
     except subprocess.CalledProcessError as error:
         sys.exit(f"error: `{' '.join(map(str, error.cmd[:4]))} ...` ended with exit code {error.returncode}")
     except FileNotFoundError as error:

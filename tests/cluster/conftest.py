@@ -50,7 +50,7 @@ def cluster(project: Any) -> Iterator[Cluster]:
     env.write_text("".join(f"{key}={value}\n" for key, value in (lines | SETTINGS).items()))
     cluster = Cluster(project, tool)
     try:
-        tool.up()
+        tool.up(project.root)
         assert wait_for(lambda: len(cluster.airflow.call("dags")["dags"]) == len(MODELS), 180)
         yield cluster
     finally:

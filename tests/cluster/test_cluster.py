@@ -116,7 +116,7 @@ def test_the_light_image_parses_the_dags_fast_and_holds_no_ml_library(cluster: C
 
 def test_to_bring_it_up_again_builds_nothing_and_loses_nothing(cluster: Cluster, done: dict[str, str]) -> None:
     before = {item["Name"]: item["Image"] for item in containers(cluster)}
-    cluster.tool.up()
+    cluster.tool.up(cluster.project.root)
     assert {item["Name"]: item["Image"] for item in containers(cluster)} == before
     assert cluster.versions("reviews") == ["reviews@v1.0.0"]
     for image in sorted(set(before.values())):

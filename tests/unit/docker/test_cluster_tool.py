@@ -3,7 +3,12 @@
 import importlib.util
 import io
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+import tarfile
 from http.client import IncompleteRead
 from urllib.error import HTTPError, URLError
 
@@ -191,3 +196,55 @@ def test_a_rejection_is_told(verdict, details, reason, ends):
     states = {"gate": "success", "approve": "success", "register": "skipped"}
     results = {"gate": {"decision": decision(verdict)}}
     assert ends(states, results, details) == (Held.exit_code, f"rejected\n version  none\n reason   {reason}\n")
+
+
+DOCKER = """\
+#!/bin/sh
+# Stands where docker does, and keeps what it was fed.
+case "$*" in
+    *"config --services"*) echo git; echo s3 ;;
+    *" exec -T git "*) cat > "$FED/bundle" ;;
+    *" run -T "*) cat > "$FED/data.tar" ;;
+    *" port "*) echo 127.0.0.1:8080 ;;
+esac
+"""
+
+
+def make_project(root):
+    """A repository of one commit, and data."""
+    (root / "data" / "hotels").mkdir(parents=True)
+    (root / "data" / "hotels" / "rows.parquet").write_bytes(b"rows")
+    (root / "data.dvc").write_text("outs: []\n")
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
+    for command in (["init", "-q"], ["add", "data.dvc"], [*identity, "commit", "-qm", "Add hotels"]):
+        subprocess.run(["git", *command], cwd=root, check=True)
+    return subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+def up(tmp_path, project):
+    """`cluster.py up --project`, with a copy of docker/ so that no secret of a real cluster is touched."""
+    shutil.copytree(ROOT / "docker", tmp_path / "luodi" / "docker", ignore=shutil.ignore_patterns("secrets", ".env"))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "docker").write_text(DOCKER)
+    (tmp_path / "bin" / "docker").chmod(0o755)
+    env = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "FED": str(tmp_path)}
+    command = [sys.executable, tmp_path / "luodi" / "docker" / "cluster.py", "up", "--project", project]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+def test_a_project_elsewhere_is_what_the_cluster_gets(tmp_path):
+    head = make_project(tmp_path / "hotels")
+    done = up(tmp_path, tmp_path / "hotels")
+    assert done.returncode == 0, done.stderr
+    listed = subprocess.check_output(["git", "bundle", "list-heads", tmp_path / "bundle"], text=True)
+    assert listed.split() == [head.strip(), "HEAD"]
+    with tarfile.open(tmp_path / "data.tar") as archive:
+        assert "data/hotels/rows.parquet" in archive.getnames()
+
+
+def test_a_folder_that_is_no_project_is_refused_before_anything_is_built(tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = up(tmp_path, tmp_path / "empty")
+    assert done.returncode == 1
+    assert "has no .git: name the checkout of a project with its data" in done.stderr
+    assert not (tmp_path / "luodi" / "docker" / "secrets").exists()
