@@ -159,13 +159,14 @@ class Airflow:
                     self.token = self._send("/auth/token", login, "POST")["access_token"]
                 return self._send(f"/api/v2/{path}", body, method)
             except HTTPError as error:
-                if tried and error.code == done:
-                    return None
-                if error.code == 401 and self.token and not expired:  # a token lives a day
-                    self.token, expired = "", True
-                    continue
-                if error.code < 500 or time.monotonic() > deadline:
-                    sys.exit(f"error: {path}: {error} {error.read().decode(errors='replace')[:500]}")
+                with error:
+                    if tried and error.code == done:
+                        return None
+                    if error.code == 401 and self.token and not expired:  # a token lives a day
+                        self.token, expired = "", True
+                        continue
+                    if error.code < 500 or time.monotonic() > deadline:
+                        sys.exit(f"error: {path}: {error} {error.read().decode(errors='replace')[:500]}")
             except (URLError, ConnectionError, TimeoutError, HTTPException, json.JSONDecodeError) as error:
                 if time.monotonic() > deadline:
                     sys.exit(f"error: Airflow at {self.url} cannot be reached ({error}): run `make cluster-up`")

@@ -4,7 +4,9 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from luodi.scoring.inference import Classifier
+    from pathlib import Path
+
+    from luodi.registry.classifier import Registered as Classifier
 
 __all__ = ["__version__", "load"]
 __version__ = "0.2.0"
@@ -14,22 +16,27 @@ __version__ = "0.2.0"
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
-def load(name: str) -> "Classifier":
-    """Return a registered version, ready to classify: `luodi.load("reviews").probabilities(["质量很好"])`.
+def load(name: "str | Path") -> "Classifier":
+    """Return a registered version, ready to classify: `luodi.load("reviews").predict(["质量很好"])`.
 
     Args:
-        name: A model, of which the version in production is loaded, or MODEL@VERSION. The project is that of the
-            working directory, the registry that of the project or of LUODI_GIT_URL.
+        name: A model, of which the version in production is loaded, MODEL@VERSION, or the folder that `luodi pull`
+            made, as a Path or with a slash in it. The project is that of the working directory, the registry that of
+            the project or of LUODI_GIT_URL; a folder needs neither, nor git nor DVC.
 
     Raises:
         LuodiError: There is no such version, or its files are not those that were registered.
     """
+    from pathlib import Path
+
+    from luodi.registry import classifier
+
+    if isinstance(name, Path) or "/" in name:
+        return classifier.pulled(Path(name))
     from luodi.project.origin import Origin
     from luodi.project.paths import find_root
-    from luodi.registry import classifier
     from luodi.registry.tags import PRODUCTION
     from luodi.system.processes import Runner
 
     model, _, number = name.partition("@")
-    loaded, _ = classifier.load(Origin.find(find_root()), model, number or PRODUCTION, Runner(lambda line: None))
-    return loaded
+    return classifier.load(Origin.find(find_root()), model, number or PRODUCTION, Runner(lambda line: None))

@@ -31,6 +31,7 @@
 A message names the thing, what was expected, what was found, and what to do.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from luodi.terminal import shown
@@ -170,6 +171,14 @@ class StageFailed(LuodiError):
 
 class StaleProject(LuodiError):
     exit_code = 90
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'reviews'?" for the end of a message, or nothing where no known word is near."""
+    import difflib
+
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _of_exit_code(code: int) -> type[LuodiError]:

@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -168,10 +168,14 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def folder_checksum(folder: Path) -> str:
-    """Return the MD5 that DVC gives a folder: that of the JSON list of its files' MD5s and relative paths."""
+def folder_checksum(folder: Path, without: Collection[str] = ()) -> str:
+    """Return the MD5 that DVC gives a folder: that of the JSON list of its files' MD5s and relative paths.
+
+    Args:
+        without: Relative paths that do not count.
+    """
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    listing = [{"md5": checksum(folder / name), "relpath": name} for name in files]
+    listing = [{"md5": checksum(folder / name), "relpath": name} for name in files if name not in without]
     return hashlib.md5(json.dumps(listing).encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 

@@ -147,6 +147,7 @@ def test_networks_are_separate(cluster: Cluster, service: str, host: str, port: 
 def test_nothing_answers_without_its_secret(cluster: Cluster, done: dict[str, str]) -> None:
     with pytest.raises(HTTPError) as refused:
         urlopen(f"{cluster.tool.url()}/api/v2/dags")
+    refused.value.close()
     assert refused.value.code == 401
     assert cluster.compose("exec", "-T", "worker", "python", "-c", FORGED).strip() == "SignatureDoesNotMatch"
     output = cluster.shell("worker", "ssh -F none -o StrictHostKeyChecking=no -p 2222 git@git 2>&1 || true")
@@ -175,6 +176,7 @@ def test_a_viewer_sees_and_does_not_start_runs(cluster: Cluster) -> None:
     assert {dag["dag_id"] for dag in viewer.call("dags")["dags"]} == {f"retrain_{model}" for model in MODELS}
     with pytest.raises(HTTPError) as refused:
         viewer._send("/api/v2/dags/retrain_reviews/dagRuns", {"logical_date": None}, "POST")
+    refused.value.close()
     assert refused.value.code == 403
 
 

@@ -1179,6 +1179,8 @@ YAML = "it names the line; tests/unit/test_yaml12.py has it"
 OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each"
 RACE = "a race: what failed is done again"
 WHY_NOT = {
+    "holds no pulled model: `luodi pull": "tests/unit/registry/test_classifier.py",
+    "are not those that were registered as": "tests/unit/registry/test_classifier.py",
     "is not of the rows in": "made by hand; training writes it anew, tests/unit/stages/test_evaluate.py",
     "git is told not to look at": "tests/integration/test_commits.py runs the command",
     "is a git repository of SHA-256 objects": "its owner may only make another; tests/integration/test_commits.py",

@@ -16,7 +16,6 @@ app = typer.Typer(
     name="luodi",
     help="Retrain classifiers on a schedule; land a new version only when it is proven better.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,  # plain help: rich would double the start-up time
     pretty_exceptions_enable=False,
 )

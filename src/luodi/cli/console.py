@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -54,9 +55,10 @@ def show_metrics(metrics: Mapping[str, Any]) -> None:
 
 def show_versions(versions: Iterable[tuple[Version, Version | None]]) -> None:
     """Print registered versions, one a row, each beside the one that it is compared to."""
-    table = Table()
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for column in ("version", "stage", "metric", "baseline", "data", "params that differ", "registered"):
-        table.add_column(column)
+        # What is typed again stays whole in 80 columns too; the others break between words.
+        table.add_column(column, no_wrap=column in {"version", "stage", "baseline"}, min_width=min(10, len(column)))
     for version, before in versions:
         _row(
             table,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from luodi.cli.arguments import JsonOption, Reference, ReferenceArgument, reference
-from luodi.errors import NoVersion
+from luodi.errors import NoVersion, did_you_mean
 from luodi.system.progress import Heartbeat
 from luodi.terminal import shown
 
@@ -65,7 +65,8 @@ def models_list(
     counts = {name: len(tags.numbers(repository, name)) for name in names if newest and not number}
     more = {name: max(count - NEWEST, 0) for name, count in counts.items() if listed[name]}
     if only and not listed[only.model]:
-        raise NoVersion(f"no version of {shown(only.model)} at all: `luodi models` lists what there is")
+        near = did_you_mean(only.model, tags.models(repository))
+        raise NoVersion(f"no version of {shown(only.model)} at all: `luodi models` lists what there is{near}")
     if as_json:
         from luodi.cli.documents import print_json
 

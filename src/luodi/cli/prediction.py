@@ -1,6 +1,7 @@
 """Answers of a registered version, a JSON object a line."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,10 +13,11 @@ from luodi.cli.arguments import (
     ImageColumn,
     Images,
     NoHeader,
-    ReferenceArgument,
+    Reference,
     Sheet,
     TextColumn,
     by_option,
+    reference,
 )
 from luodi.errors import BrokenData
 from luodi.system import progress
@@ -25,17 +27,31 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from luodi.scoring.inference import Classifier
+    from luodi.registry.classifier import Registered
 
 app = typer.Typer()
 
 
+def _model_or_folder(text: str) -> Reference:
+    """Parse MODEL[@VERSION], or DIR, which has a slash in it and stays whole."""
+    return Reference(text, None) if "/" in text else reference(text)
+
+
 @app.command(
     epilog="Examples: luodi predict reviews '质量很好' | luodi predict reviews@v1.0.0 '质量很好' | "
-    "luodi predict reviews --input new.csv > scored.jsonl | luodi predict digits --input scans/"
+    "luodi predict reviews --input new.csv > scored.jsonl | luodi predict digits --input scans/ | "
+    "luodi predict ./serving/reviews '质量很好'"
 )
 def predict(
-    reference: ReferenceArgument,
+    wanted: Annotated[
+        Reference,
+        typer.Argument(
+            metavar="MODEL[@VERSION]|DIR",
+            parser=_model_or_folder,
+            help="A version, such as reviews@v1.0.0; MODEL alone is that in production; DIR is a folder of `luodi "
+            "pull`, with a slash in it, and needs no project.",
+        ),
+    ],
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to classify.")] = None,
     source: Annotated[
         str | None,
@@ -57,36 +73,45 @@ def predict(
 ) -> None:
     """Classify texts or images by a registered version; one JSON object a line."""
     from luodi.data import inputs, tables
-    from luodi.project.origin import Origin
-    from luodi.project.paths import find_root
-    from luodi.registry import classifier as registered
-    from luodi.registry.tags import PRODUCTION
-    from luodi.system.processes import Runner
 
     # JSON is UTF-8 in every locale.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     if bool(texts) == bool(source):
         raise typer.BadParameter("give texts, or --input PATH, not both")
-    wanted = by_option(reference, "--version", version, "predict")
-    origin, runner = Origin.find(find_root()), Runner(print)
-    with Heartbeat("bringing the model", sys.stderr):
-        classifier, chosen = registered.load(origin, wanted.model, wanted.number or PRODUCTION, runner)
+    classifier = _load(wanted, version)
     given = tables.Given(encoding, delimiter, not no_header, sheet)
     if classifier.encoder.modality == "text":
         if texts:
-            write_predictions("text", texts, classifier.probabilities(texts), classifier, chosen.name)
+            write_predictions("text", texts, classifier.probabilities(texts), classifier)
             return
         for batch in inputs.batches(source or "-", given, text_column, lambda line: progress.tell(line, sys.stderr)):
-            write_predictions("text", batch, score_texts(batch, classifier), classifier, chosen.name)
+            write_predictions("text", batch, score_texts(batch, classifier), classifier)
     elif source is None:
-        raise typer.BadParameter(f"{wanted.model} classifies images: give --input FILE.png, or a folder of images")
+        raise typer.BadParameter(
+            f"{classifier.version} classifies images: give --input FILE.png, or a folder of images"
+        )
     else:
         for files in inputs.images(source, images, given, image_column):
             names = [name for name, _ in files]
-            write_predictions("file", names, score_images(files, classifier), classifier, chosen.name)
+            write_predictions("file", names, score_images(files, classifier), classifier)
 
 
-def score_texts(texts: list[str], classifier: "Classifier") -> "NDArray[np.float32]":
+def _load(wanted: Reference, version: str | None) -> "Registered":
+    from luodi.registry import classifier
+
+    if "/" in wanted.model:
+        return classifier.pulled(Path(wanted.model))
+    from luodi.project.origin import Origin
+    from luodi.project.paths import find_root
+    from luodi.registry.tags import PRODUCTION
+    from luodi.system.processes import Runner
+
+    chosen = by_option(wanted, "--version", version, "predict")
+    with Heartbeat("bringing the model", sys.stderr):
+        return classifier.load(Origin.find(find_root()), chosen.model, chosen.number or PRODUCTION, Runner(print))
+
+
+def score_texts(texts: list[str], classifier: "Registered") -> "NDArray[np.float32]":
     """Return the probabilities of texts; NaN for a text that holds nothing to classify."""
     from luodi.data import text
 
@@ -101,7 +126,7 @@ def score_texts(texts: list[str], classifier: "Classifier") -> "NDArray[np.float
         return found
 
 
-def score_images(files: list[tuple[str, bytes]], classifier: "Classifier") -> "NDArray[np.float32]":
+def score_images(files: list[tuple[str, bytes]], classifier: "Registered") -> "NDArray[np.float32]":
     """Return the probabilities of image files, name and content; an unfit one is named."""
     from luodi.data.image import Unfit
 
@@ -117,7 +142,7 @@ def score_images(files: list[tuple[str, bytes]], classifier: "Classifier") -> "N
 
 
 def write_predictions(
-    key: str, items: list[str], probabilities: "NDArray[np.float32]", classifier: "Classifier", version: str
+    key: str, items: list[str], probabilities: "NDArray[np.float32]", classifier: "Registered"
 ) -> None:
     """Print one JSON object an item: the item under `key`, its label, the probability, the version that says so.
 
@@ -128,4 +153,4 @@ def write_predictions(
         answer = {key: item, "label": classifier.labels[best], "probability": round(float(row[best]), 6)}
         if row[best] != row[best]:
             answer |= {"label": None, "probability": None, "reason": "nothing to classify"}
-        print(terminal.json_line(answer | {"version": version}))
+        print(terminal.json_line(answer | {"version": classifier.version}))

@@ -12,7 +12,7 @@ from luodi import yaml12
 from luodi.config.image import ImageSettings
 from luodi.config.shared import Name, SettingsBase
 from luodi.config.text import TextSettings
-from luodi.errors import ParamsError, UnknownKey, WrongValue
+from luodi.errors import ParamsError, UnknownKey, WrongValue, did_you_mean
 from luodi.terminal import shown
 
 ModelSettings = TextSettings | ImageSettings
@@ -120,7 +120,7 @@ def _first_error(error: ValidationError, where: str, text: str) -> ParamsError:
     found += f", found {reprlib.repr(first['input'])}" if not isinstance(first["input"], dict) else ""
     near = ""
     if first["type"] == "literal_error":
-        near = _near(str(first["input"]), re.findall(r"'([^']*)'", first["ctx"]["expected"]))
+        near = did_you_mean(str(first["input"]), re.findall(r"'([^']*)'", first["ctx"]["expected"]))
     return WrongValue(f"{where}: {place}: {first['msg'].removeprefix('Value error, ')}{found}{near}{more}")
 
 
@@ -141,9 +141,4 @@ def _known_keys(kind: Any, parents: list[str]) -> list[str]:
 
 
 def _suggest(key: str, known: Any) -> str:
-    return _near(key, known) or f"; known: {', '.join(known)}"
-
-
-def _near(word: str, known: Any) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return did_you_mean(key, known) or f"; known: {', '.join(known)}"

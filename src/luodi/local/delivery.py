@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from luodi.errors import LuodiError
-from luodi.files import private, private_folder, read_json, replacing_folder, write_json, write_text
+from luodi.files import private, private_folder, replacing_folder, write_json, write_text
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import card, tag_objects, tags
+from luodi.registry import card, tags
+from luodi.registry.classifier import BESIDE, FACTS, pulled_facts
 from luodi.registry.tags import Version
 from luodi.report.formatting import part
 from luodi.system.processes import Runner
-
-FACTS = "version.json"  # in a pulled folder: which version it is, and all that its tag says
 
 
 @private()
@@ -60,16 +59,10 @@ def deploy(origin: Origin, version: Version, folder: Path, runner: Runner) -> No
 
 def _pulled(folder: Path) -> bool:
     """Whether an earlier pull made the folder: it says of what version, and nothing else lies in it."""
-    written = {FACTS, "model.onnx", "encoder.json", "card.html", "card.md", "comparison.html"}
+    written = {"model.onnx", "encoder.json", *BESIDE}
     if any(path.name not in written or not path.is_file() for path in folder.iterdir()):
         return False
-    try:
-        facts = read_json(folder / FACTS)
-    except (OSError, ValueError):
-        return False
-    name = facts.get("version") if isinstance(facts, dict) else None
-    model, _, number = str(name).partition("@")
-    return bool(model and tag_objects.NUMBER.fullmatch(number))
+    return pulled_facts(folder) is not None
 
 
 @private()

@@ -1,15 +1,103 @@
-"""A registered version, ready to classify."""
+"""A registered version, ready to classify: from the registry, or from the folder that `luodi pull` made of it."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luodi.errors import NoVersion, RegistryError
+from luodi.files import folder_checksum, read_json
 from luodi.project.origin import Origin
 from luodi.registry import tags
-from luodi.registry.tags import Version
+from luodi.registry.tag_objects import NUMBER
 from luodi.scoring import sample
 from luodi.scoring.inference import Classifier
 from luodi.system.processes import Runner
+from luodi.terminal import shown
+
+FACTS = "version.json"
+"""In a pulled folder: which version it is, and all that its tag says."""
+BESIDE = (FACTS, "card.html", "card.md", "comparison.html")
+"""What a pulled folder holds beside the exported model."""
 
 
-def load(origin: Origin, model: str, number: str, runner: Runner) -> tuple[Classifier, Version]:
-    """Return a version that predicts as it did when it was registered, and which one it is.
+@dataclass(frozen=True)
+class Registered(Classifier):
+    """A version with scikit-learn's habits, thread-safe.
+
+    Attributes:
+        version: Such as "reviews@v1.0.0".
+        labels: In the order of the columns of `predict_proba`.
+    """
+
+    version: str
+
+    @classmethod
+    def of(cls, classifier: Classifier, version: str) -> Self:
+        """Return a classifier with the name of its version."""
+        return cls(classifier.encoder, classifier.session, version)
+
+    def predict_proba(self, items: Iterable[Any]) -> NDArray[np.float32]:
+        """Return the probability of each label: float32 [n, classes], rows sum to 1.
+
+        Args:
+            items: A list, tuple, array or pandas Series. Texts as str. Images as bytes of a file, as paths, or as uint8
+                pixels [height, width] or [height, width, 3].
+
+        Raises:
+            TypeError: An item is not of that kind.
+            Unfit: An image cannot be used.
+            Nothing: A text holds nothing to classify: it is empty, or tags and blanks alone.
+        """
+        return self.probabilities(self._as_read(items))
+
+    def predict(self, items: Iterable[Any]) -> NDArray[np.object_]:
+        """Return the likeliest label of each item: str [n]; arguments and errors as of `predict_proba`."""
+        found: NDArray[np.object_] = np.array(self.labels, dtype=object)[self.predict_proba(items).argmax(axis=1)]
+        return found
+
+    def _as_read(self, items: Iterable[Any]) -> list[Any]:
+        text = self.encoder.modality == "text"
+        if isinstance(items, str | bytes | Path):
+            raise TypeError(f"expected a list of {'texts' if text else 'images'}, found one: write [it] instead")
+        given = list(items)
+        return [_text(one, place) if text else _image(one, place) for place, one in enumerate(given)]
+
+
+def _text(one: Any, place: int) -> str:
+    if isinstance(one, str):
+        return str(one)
+    raise TypeError(f"item {place} is {_kind(one)}: expected a text; drop or fill what is missing")
+
+
+def _image(one: Any, place: int) -> bytes:
+    if isinstance(one, bytes):
+        return one
+    if isinstance(one, str | Path):
+        return Path(one).read_bytes()
+    if isinstance(one, np.ndarray) and one.dtype == np.uint8 and one.size and (one.ndim == 2 or one.shape[2:] == (3,)):
+        from PIL import Image
+
+        from luodi.data.image import png
+
+        return png(Image.fromarray(one))
+    raise TypeError(
+        f"item {place} is {_kind(one)}: expected the bytes or the path of an image, or uint8 pixels [height, width] or "
+        "[height, width, 3]"
+    )
+
+
+def _kind(one: Any) -> str:
+    if isinstance(one, np.ndarray):
+        return f"an array of {one.dtype} {list(one.shape)}"
+    return f"{type(one).__name__} {shown(repr(one), 60)}"
+
+
+def load(origin: Origin, model: str, number: str, runner: Runner) -> Registered:
+    """Return a version that predicts as it did when it was registered.
 
     Raises:
         NoVersion: There is none.
@@ -19,4 +107,32 @@ def load(origin: Origin, model: str, number: str, runner: Runner) -> tuple[Class
     found = tags.fetch(origin, version, runner)
     classifier = Classifier.load(found / "export")
     sample.check(found / "sample.json", classifier, version.name)
-    return classifier, version
+    return Registered.of(classifier, version.name)
+
+
+def pulled(folder: Path) -> Registered:
+    """Return the version that `luodi pull` brought into a folder; it needs no project, git or DVC.
+
+    Raises:
+        NoVersion: No pull made the folder.
+        RegistryError: Its files are not those that were registered.
+    """
+    facts = pulled_facts(folder)
+    if not facts:
+        raise NoVersion(f"{shown(folder)} holds no pulled model: `luodi pull MODEL {shown(folder)}` brings one there")
+    if facts.get("export") != folder_checksum(folder, without=BESIDE):
+        raise RegistryError(
+            f"the files in {shown(folder)} are not those that were registered as {facts['version']}: one was changed, "
+            f"removed or added; `luodi pull {facts['version']} {shown(folder)}` brings them again"
+        )
+    return Registered.of(Classifier.load(folder), facts["version"])
+
+
+def pulled_facts(folder: Path) -> dict[str, Any] | None:
+    """Return what a pulled folder says of its version; None if no pull made it."""
+    try:
+        facts = read_json(folder / FACTS)
+    except (OSError, ValueError):
+        return None
+    model, _, number = str(facts.get("version") if isinstance(facts, dict) else "").partition("@")
+    return facts if model and NUMBER.fullmatch(number) else None

@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from luodi.errors import ArtifactError, GitError, NoVersion, RegistryError
+from luodi.errors import ArtifactError, GitError, NoVersion, RegistryError, did_you_mean
 from luodi.files import folder_checksum, private, private_folder, replacing_folder, write_text
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
@@ -157,7 +157,9 @@ def find(repository: Path, model: str, number: str = PRODUCTION) -> Version:
             f"no version of {model} is in production: `luodi promote {newest}` puts the newest there; there is: {known}"
         )
     asked = shown(f"{model}@{number}")
-    raise NoVersion(f"no {asked} in the registry; there is: {known or f'no version of {shown(model)} at all'}")
+    there = known or f"no version of {shown(model)} at all"
+    near = "" if known else did_you_mean(model, models(repository))
+    raise NoVersion(f"no {asked} in the registry; there is: {there}{near}")
 
 
 def in_production(known: Iterable[Version]) -> Version | None:

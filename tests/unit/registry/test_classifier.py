@@ -1,0 +1,98 @@
+"""luodi.load of a pulled folder: what it takes, what it refuses, and that nothing but the folder is needed."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from handmade import ENCODER, IMAGES, make
+from PIL import Image
+
+import luodi
+from luodi.data import image
+from luodi.data.modality import Encoder
+from luodi.errors import NoVersion, RegistryError
+from luodi.files import folder_checksum, write_json
+from luodi.registry.classifier import Registered
+
+TEXTS = ["好书", "坏", "书书书书书书"]
+PIXELS = np.random.default_rng(5).integers(0, 256, (3, 2, 3), np.uint8)
+
+
+def pulled(folder: Path, encoder: Encoder = ENCODER) -> Registered:
+    """A folder as `luodi pull` leaves it."""
+    folder.mkdir()
+    make(folder, encoder)
+    export = folder_checksum(folder)
+    write_json(folder / "version.json", {"version": "reviews@v1.2.0", "format": 2, "export": export})
+    (folder / "card.md").write_text("of facts")
+    return luodi.load(folder)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series, iter])
+def test_texts_come_in_whatever_holds_them(kind: Any, tmp_path: Path) -> None:
+    classifier = pulled(tmp_path / "model")
+    expected = classifier.probabilities(TEXTS)
+    np.testing.assert_array_equal(classifier.predict_proba(kind(TEXTS)), expected)
+    labels = classifier.predict(kind(TEXTS))
+    assert labels.tolist() == [classifier.labels[place] for place in expected.argmax(1)]
+    assert classifier.version == "reviews@v1.2.0"
+    assert classifier.predict([]).shape == (0,)
+
+
+def test_images_come_as_bytes_paths_and_pixels(tmp_path: Path) -> None:
+    classifier = pulled(tmp_path / "model", IMAGES)
+    files = [image.png(Image.fromarray(one)) for one in PIXELS]
+    paths = [tmp_path / f"{place}.png" for place in range(len(files))]
+    for path, content in zip(paths, files, strict=True):
+        path.write_bytes(content)
+    expected = classifier.probabilities(files)
+    for given in (files, paths, [str(path) for path in paths], list(PIXELS), PIXELS):
+        np.testing.assert_array_equal(classifier.predict_proba(given), expected)
+    with pytest.raises(FileNotFoundError, match=r"gone\.png"):
+        classifier.predict([tmp_path / "gone.png"])
+
+
+@pytest.mark.parametrize(
+    ("encoder", "given", "message"),
+    [
+        (ENCODER, "好书", r"expected a list of texts, found one: write \[it\] instead"),
+        (ENCODER, ["好书", None], "item 1 is NoneType None: expected a text; drop or fill"),
+        (ENCODER, pd.Series(["好书", np.nan]), "item 1 is float nan"),
+        (IMAGES, Path("a.png"), "expected a list of images, found one"),
+        (IMAGES, [3], "item 0 is int 3: expected the bytes or the path of an image"),
+        (IMAGES, [np.zeros((2, 3))], r"item 0 is an array of float64 \[2, 3\]"),
+    ],
+)
+def test_what_cannot_be_classified_is_named(encoder: Encoder, given: Any, message: str, tmp_path: Path) -> None:
+    classifier = pulled(tmp_path / "model", encoder)
+    with pytest.raises(TypeError, match=message):
+        classifier.predict(given)
+
+
+def test_a_folder_that_no_pull_made_is_refused(tmp_path: Path) -> None:
+    make(tmp_path)
+    with pytest.raises(NoVersion, match="holds no pulled model: `luodi pull MODEL"):
+        luodi.load(tmp_path)
+    with pytest.raises(NoVersion):
+        luodi.load(f"{tmp_path}/away")
+
+
+@pytest.mark.parametrize("name", ["encoder.json", "model.onnx", "more.bin"])
+def test_files_that_were_not_registered_are_refused(name: str, tmp_path: Path) -> None:
+    pulled(tmp_path / "model")
+    with (tmp_path / "model" / name).open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(RegistryError, match=r"not those that were registered as reviews@v1\.2\.0"):
+        luodi.load(tmp_path / "model")
+
+
+def test_a_pulled_folder_needs_no_project_no_git_and_no_dvc(tmp_path: Path) -> None:
+    pulled(tmp_path / "model")
+    command = [sys.executable, "-m", "luodi", "predict", "./model", "好书"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env={"PATH": ""})
+    assert done.returncode == 0, done.stderr
+    assert '"version": "reviews@v1.2.0"' in done.stdout
