@@ -1,4 +1,4 @@
-"""dvc.yaml: luodi's stages in a project's graph, and a line a model in its plots; what else stands there stays."""
+"""dvc.yaml: luodi's stages in a project's graph, each model in artifacts and plots; what else stands there stays."""
 
 import copy
 import io
@@ -77,7 +77,7 @@ def template() -> str:
 
 
 def updated(text: str, models: Iterable[str], code: Iterable[str] = ()) -> str:
-    """Return a project's dvc.yaml with luodi's stages as this luodi has them, and plots of `models`.
+    """Return a project's dvc.yaml with luodi's stages as this luodi has them, and artifacts and plots of `models`.
 
     Args:
         code: Files of the user's own that settings name: the stage `settings` depends on them.
@@ -99,7 +99,9 @@ def updated(text: str, models: Iterable[str], code: Iterable[str] = ()) -> str:
             stages.insert(place, name, body)
     deps = stages[SETTINGS]["deps"]
     deps += [file for file in code if file not in deps]
-    _add_plots(document, list(models))
+    names = list(models)
+    _add_artifacts(document, names)
+    _add_plots(document, names)
     return dump(document)
 
 
@@ -115,8 +117,14 @@ def require_code(text: str, code: Iterable[str]) -> None:
 
 
 def without(text: str, model: str) -> str:
-    """Return a project's dvc.yaml without what its plots show of `model`. Raises ParamsError if it is no graph."""
+    """Return a project's dvc.yaml without the artifact of `model` and what its plots show of it.
+
+    Raises:
+        ParamsError: It is no graph.
+    """
     document, begins = load(text, "dvc.yaml"), _outputs(model)
+    if isinstance(artifacts := document.get("artifacts"), dict) and artifacts.pop(model, None) and not artifacts:
+        del document["artifacts"]
     plots = document.get("plots") or []
     gone = [place for place, item in enumerate(plots) if _title(item).startswith(begins)]
     for place, item in enumerate(plots):
@@ -134,8 +142,16 @@ def without(text: str, model: str) -> str:
 
 
 def renamed(text: str, old: str, new: str) -> str:
-    """Return a project's dvc.yaml whose plots show `new` for `old`. Raises ParamsError if it is no graph."""
+    """Return a project's dvc.yaml with `new` for `old` in artifacts and plots.
+
+    Raises:
+        ParamsError: It is no graph.
+    """
     document, before, after = load(text, "dvc.yaml"), _outputs(old), _outputs(new)
+    if isinstance(artifacts := document.get("artifacts"), dict) and old in artifacts:
+        _rename_key(artifacts, old, new)
+        if isinstance(artifacts[new], dict) and str(artifacts[new].get("path")).startswith(before):
+            artifacts[new]["path"] = after + artifacts[new]["path"].removeprefix(before)
     plots = document.get("plots") or []
     for place, item in enumerate(plots):
         if isinstance(item, str):
@@ -143,11 +159,16 @@ def renamed(text: str, old: str, new: str) -> str:
             continue
         for mapping in (item, *_curves(item)):
             for key in [key for key in mapping if key.startswith(before)]:
-                number, comment = list(mapping).index(key), mapping.ca.items.get(key)
-                mapping.insert(number, after + key.removeprefix(before), mapping.pop(key))
-                if comment:
-                    mapping.ca.items[after + key.removeprefix(before)] = comment
+                _rename_key(mapping, key, after + key.removeprefix(before))
     return dump(document)
+
+
+def _rename_key(mapping: Any, old: str, new: str) -> None:
+    """Give a key another name, where it stands and with its comment."""
+    number, comment = list(mapping).index(old), mapping.ca.items.get(old)
+    mapping.insert(number, new, mapping.pop(old))
+    if comment:
+        mapping.ca.items[new] = comment
 
 
 def _outputs(model: str) -> str:
@@ -190,6 +211,21 @@ def _older(key: str, item: Any) -> bool:
     return bool(LOCKS & item.keys()) if isinstance(item, dict) else str(item).startswith("models.${key}")
 
 
+def _add_artifacts(document: Any, models: list[str]) -> None:
+    """Name what DVC and GTO call an artifact of each model: `dvc artifacts get` and registries that read dvc.yaml."""
+    artifacts = document.get("artifacts") or CommentedMap()
+    if not isinstance(artifacts, CommentedMap):
+        raise ParamsError("dvc.yaml: expected a mapping `artifacts:`; restore it with `git checkout HEAD -- dvc.yaml`")
+    for model in models:
+        artifacts.setdefault(model, CommentedMap(path=f"{_outputs(model)}train/export", type="model"))
+    if artifacts and not document.get("artifacts"):
+        document.pop("artifacts", None)
+        keys = list(document)
+        document.insert(keys.index("plots") if "plots" in keys else len(keys), "artifacts", artifacts)
+        if keys[-1] != "plots":  # before plots stands a blank line already
+            document.yaml_set_comment_before_after_key("artifacts", before="\n")
+
+
 def _add_plots(document: Any, models: list[str]) -> None:
     own = [item for item in document.get("plots") or () if isinstance(item, dict)]  # the others are paths alone
     titles = {title: body for item in own for title, body in item.items()}
@@ -207,5 +243,4 @@ def _add_plots(document: Any, models: list[str]) -> None:
                 body["y"] = lines
                 if not document.get("plots"):
                     document["plots"] = []
-                    document.yaml_set_comment_before_after_key("plots", before="\n")
                 document["plots"].append(item)

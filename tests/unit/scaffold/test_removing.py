@@ -177,6 +177,29 @@ def test_the_plots_of_the_model_take_its_name() -> None:
     assert yaml.safe_load(pipeline.renamed(after, "new", "a")) == yaml.safe_load(graph(PLOTS))
 
 
+ARTIFACTS = """\
+artifacts:
+  b: {path: artifacts/b/train/export, type: model}
+  a:  # of a
+    path: artifacts/a/train/export
+    type: model
+    desc: mine
+"""
+
+
+def test_the_artifact_goes_with_the_model_and_takes_its_name() -> None:
+    other = {"path": "artifacts/b/train/export", "type": "model"}
+    after = yaml.safe_load(pipeline.without(graph(ARTIFACTS), "a"))
+    assert after["artifacts"] == {"b": other}
+    assert "artifacts" not in yaml.safe_load(pipeline.without(pipeline.without(graph(ARTIFACTS), "a"), "b"))
+    text = pipeline.renamed(graph(ARTIFACTS), "a", "new")
+    assert "# of a" in text.partition("new:")[2]
+    assert yaml.safe_load(text)["artifacts"] == {
+        "b": other,
+        "new": {"path": "artifacts/new/train/export", "type": "model", "desc": "mine"},
+    }
+
+
 @pytest.mark.parametrize("model", ["reviews", "digits"])
 def test_a_project_that_loses_a_model_is_one_that_never_had_it(model: str, root: Path) -> None:
     removing.retire(root, model, QUIET, data=False)

@@ -124,6 +124,20 @@ def test_a_project_that_cannot_be_used_is_left_alone(project: Path) -> None:
     assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("artifacts", ["", "artifacts:", "artifacts: {}", "artifacts:\n  other: {path: mine}"])
+def test_a_model_is_an_artifact_of_dvc(artifacts: str) -> None:
+    text = pipeline.updated(f"{pipeline.template()}{artifacts}\n", ["hotels"])
+    found = yaml.safe_load(text)["artifacts"]
+    assert found.pop("hotels") == {"path": "artifacts/hotels/train/export", "type": "model"}
+    assert found == ({"other": {"path": "mine"}} if "other" in artifacts else {})
+    assert pipeline.updated(text, ["hotels"]) == text
+
+
+def test_artifacts_of_a_strange_form_are_refused() -> None:
+    with pytest.raises(ParamsError, match="expected a mapping `artifacts:`"):
+        pipeline.updated(f"{pipeline.template()}artifacts: [a]\n", ["hotels"])
+
+
 @pytest.mark.parametrize("plots", ["", "plots:", "plots: []", "plots:\n  - mine.csv\n  - Loss:\n  - Mine: {y: b}"])
 def test_plots_of_any_form_gain_a_model(plots: str) -> None:
     """A path alone is a plot to DVC, and so is a title alone."""
