@@ -111,7 +111,12 @@ class BrokenData(DataError):
 
 
 class MissingColumn(DataError):
+    """Attributes:
+    options: Of the command line, which may name the columns; a guess.
+    """
+
     exit_code = 24
+    options: str = ""
 
 
 class SourceMismatch(DataError):

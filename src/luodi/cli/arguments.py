@@ -1,11 +1,15 @@
 """Arguments that several commands take, and the one grammar of what names a version: MODEL[@VERSION]."""
 
+import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
+from luodi.errors import MissingColumn
 from luodi.system import progress
 from luodi.terminal import shown
 
@@ -102,6 +106,17 @@ def known_model(root: Path, name: str) -> None:
     from luodi.project.paths import PARAMS
 
     config.settings_of(config.load(root / PARAMS), name)
+
+
+@contextmanager
+def typed() -> Iterator[None]:
+    """To an error that knows which columns may be meant add the command that names them, as it is typed."""
+    try:
+        yield
+    except MissingColumn as error:
+        if not error.options:
+            raise
+        raise MissingColumn(*error.args, f"  {shlex.join(['luodi', *sys.argv[1:]])} {error.options}") from None
 
 
 def _codec(name: str | None) -> str | None:

@@ -6,20 +6,34 @@ from typing import Annotated, Literal
 
 import typer
 
-from luodi.cli.arguments import Delimiter, Encoding, ImageColumn, Images, ModelArgument, NoHeader, Sheet, TextColumn
+from luodi.cli.arguments import (
+    Delimiter,
+    Encoding,
+    ImageColumn,
+    Images,
+    ModelArgument,
+    NoHeader,
+    Sheet,
+    TextColumn,
+    typed,
+)
 from luodi.system.progress import Heartbeat
 
 app = typer.Typer()
 
 
-def _label_map(text: str | None) -> dict[str, str]:
+def _label_map(text: str | None) -> dict[str, str | None]:
     try:
         found = json.loads(text or "{}")
     except ValueError:
         found = None
-    if not isinstance(found, dict) or not all(isinstance(one, str) and one.strip() for one in found.values()):
+    if not isinstance(found, dict) or not all(one is None or _is_label(one) for one in found.values()):
         raise typer.BadParameter(f"""expected a JSON object of texts, such as '{{"0": "negative"}}', found {text}""")
-    return {key: one.strip() for key, one in found.items()}
+    return {key: one and one.strip() for key, one in found.items()}
+
+
+def _is_label(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 @app.command(epilog="Examples: luodi fetch | luodi fetch reviews | luodi fetch fashion --from ~/fashion-mnist")
@@ -54,7 +68,11 @@ def add(
     modality: Annotated[Literal["text", "image"], typer.Option(help="What a row is.")],
     source: Annotated[
         Path,
-        typer.Option("--from", metavar="PATH", help="A table; of images also a folder of CLASS/IMAGE, or an archive."),
+        typer.Option(
+            "--from",
+            metavar="PATH",
+            help="A table, or a folder of train, val and test; of images also of CLASS/IMAGE, or an archive.",
+        ),
     ],
     *,
     text_column: TextColumn = None,
@@ -62,18 +80,22 @@ def add(
     label_column: Annotated[str | None, typer.Option(help="Column of the labels; guessed by its name.")] = None,
     images: Images = None,
     label_map: Annotated[
-        str | None, typer.Option(metavar="JSON", help="""Labels by other names: '{"0": "negative"}'.""")
+        str | None, typer.Option(metavar="JSON", help="""Labels by other names: '{"0": "negative", "NA": null}'.""")
     ] = None,
     keep: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Stored beside; may be repeated.")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column of what names a row for good.")] = None,
     revision_column: Annotated[str | None, typer.Option(help="Column of what tells versions of a row apart.")] = None,
+    split_column: Annotated[
+        str | None, typer.Option(help="Column that says train, val or test; one called split is taken.")
+    ] = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     no_header: NoHeader = False,
     sheet: Sheet = None,
 ) -> None:
     """Add a model: its data under data/, its block in params.yaml, and the DVC pointer; all of it or nothing."""
-    from luodi.data.importing import Labels, Wanted
+    from luodi.data.columns import Wanted
+    from luodi.data.labels import Labels
     from luodi.data.tables import Given
     from luodi.scaffold import adding
     from luodi.system.processes import Runner
@@ -81,10 +103,11 @@ def add(
     if (text_column if modality == "image" else image_column or images) is not None:
         raise typer.BadParameter("--text-column is for --modality text, --image-column and --images for image")
     given = Given(encoding, delimiter, not no_header, sheet)
-    wanted = Wanted(text_column or image_column, label_column, id_column, revision_column, tuple(keep or ()))
+    item, kept = text_column or image_column, tuple(keep or ())
+    wanted = Wanted(item, label_column, id_column, revision_column, kept, split_column)
     labels = Labels(_label_map(label_map))
     root, runner = _made_ready(), Runner(print)
-    with Heartbeat("adding it"):
+    with Heartbeat("adding it"), typed():
         if modality == "text":
             added = adding.add_texts(root, name, source, runner, given=given, wanted=wanted, labels=labels)
         else:

@@ -18,6 +18,7 @@ from luodi.cli.arguments import (
     TextColumn,
     by_option,
     reference,
+    typed,
 )
 from luodi.errors import BrokenData
 from luodi.system import progress
@@ -84,16 +85,19 @@ def predict(
         if texts:
             write_predictions("text", texts, classifier.probabilities(texts), classifier)
             return
-        for batch in inputs.batches(source or "-", given, text_column, lambda line: progress.tell(line, sys.stderr)):
-            write_predictions("text", batch, score_texts(batch, classifier), classifier)
+        batches = inputs.batches(source or "-", given, text_column, lambda line: progress.tell(line, sys.stderr))
+        with typed():
+            for batch in batches:
+                write_predictions("text", batch, score_texts(batch, classifier), classifier)
     elif source is None:
         raise typer.BadParameter(
             f"{classifier.version} classifies images: give --input FILE.png, or a folder of images"
         )
     else:
-        for files in inputs.images(source, images, given, image_column):
-            names = [name for name, _ in files]
-            write_predictions("file", names, score_images(files, classifier), classifier)
+        with typed():
+            for files in inputs.images(source, images, given, image_column):
+                names = [name for name, _ in files]
+                write_predictions("file", names, score_images(files, classifier), classifier)
 
 
 def _load(wanted: Reference, version: str | None) -> "Registered":

@@ -91,16 +91,26 @@ class Preprocess(SettingsBase):
     """How any rows are split."""
 
     seed: Seed = Field(20240501, description="of the hash that splits rows, and of augmentation")
-    shares: Shares = Field(Shares(), description="what each split owns of the rows that `test_source` does not take")
+    shares: Shares = Field(Shares(), description="what each split owns of the rows of other sources than those two")
     test_source: Line | None = Field(
         None,
         description="the source whose rows are the test split, for data with an official one; shares.test is 0 then",
     )
+    validation_source: Line | None = Field(
+        None, description="the source whose rows are the validation split; shares.validation is 0 then"
+    )
 
     @model_validator(mode="after")
-    def _one_test_split(self) -> Self:
+    def _one_split_each(self) -> Self:
         if self.test_source is not None and self.shares.test > 0:
             raise ValueError(f"shares.test must be 0 where test_source names the test rows, found {self.shares.test}")
+        if self.validation_source is not None and self.shares.validation > 0:
+            raise ValueError(
+                "shares.validation must be 0 where validation_source names the validation rows, found "
+                f"{self.shares.validation}"
+            )
+        if self.test_source is not None and self.test_source == self.validation_source:
+            raise ValueError(f"test_source and validation_source must differ, found {self.test_source} for both")
         return self
 
 

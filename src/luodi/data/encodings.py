@@ -53,6 +53,15 @@ def words(encoding: str) -> str:
     return usual.get(encoding, encoding.upper() if encoding.startswith(("gb", "utf", "big")) else encoding)
 
 
+def storable(text: str) -> str:
+    """JSON can hold halves of characters, which UTF-8 cannot: each becomes U+FFFD, which validation finds."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 def _asked(name: str, problem: str, example: str = "gb18030") -> BrokenData:
     return BrokenData(f"{name} {problem}: name its encoding, for example --encoding {example}")
 

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from luodi.data import encodings, image_files, importing, packed, tables
+from luodi.data import columns, encodings, image_files, importing, packed, pictures, tables
 from luodi.errors import MissingData
 
 BATCH = 4096
@@ -70,8 +70,8 @@ def _images(
     """The names and the places of images."""
     if listed is not None or (path.is_file() and packed.suffix(path.name) in tables.KINDS):
         table = tables.look(path, given)
-        wanted = importing.Wanted(importing.choose_item(table, column, importing.IMAGE))
-        for one in importing.listed_images(table, importing.unpacked(listed or path.parent, room), wanted):
+        wanted = columns.Wanted(columns.choose_item(table, column, columns.IMAGE))
+        for one in pictures.listed_images(table, pictures.unpacked(listed or path.parent, room), wanted):
             yield one.origin, one.path or Path()
     elif packed.is_archive(path):
         packed.unpack(path, room)
@@ -97,9 +97,9 @@ def _gathered(found: Iterable[tuple[str, Path]]) -> Iterator[list[tuple[str, byt
 
 def _table(path: Path, given: tables.Given, column: str | None, tell: Tell) -> Iterator[str]:
     table = tables.look(path, given)
-    chosen = importing.choose_item(table, column)
+    chosen = columns.choose_item(table, column)
     tell(f"read {path.name} as {table.said}, texts of column `{chosen}`")
-    for row in importing.texts(table, importing.Wanted(chosen)):
+    for row in importing.texts(table, columns.Wanted(chosen)):
         yield row.item or ""
 
 

@@ -34,7 +34,8 @@ BROKEN = (
     RuntimeError,
     OSError,
 )
-CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")  # that file managers leave
+CLUTTER = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "$recycle.bin", "lost+found")
+"""What file managers and file systems leave, in lower case."""
 
 
 def suffix(name: str | PurePosixPath) -> str:
@@ -150,7 +151,7 @@ def _members(stream: BinaryIO, path: Path) -> Iterator[tuple[str, BinaryIO]]:
     """Yield the name and the bytes of each file in an archive that is none of the clutter."""
     for name, kind, file in _zipped(stream) if suffix(path.name) == ".zip" else _tarred(stream):
         parts = PurePosixPath(name.replace("\\", "/")).parts
-        if kind == "folder" or any((part[0] == "." and part != "..") or part in CLUTTER for part in parts):
+        if kind == "folder" or any((part[0] == "." and part != "..") or part.lower() in CLUTTER for part in parts):
             continue
         if kind != "file":
             raise BrokenData(f"{path}: {shown(name, 100)} is no regular file but a {kind}: pack it again without")

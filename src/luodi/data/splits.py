@@ -15,14 +15,14 @@ CHUNK = 8192  # items hashed at a time
 
 
 def keep_unique(
-    items: pa.Array, labels: NDArray[np.int32], first: NDArray[np.bool_] | None = None
+    items: pa.Array, labels: NDArray[np.int32], rank: NDArray[np.int8] | None = None
 ) -> tuple[NDArray[np.int64], dict[str, int]]:
     """Drop empty items, items with more than one label, and all but one of equal items.
 
     Args:
         items: Clean texts, or images as bytes [n].
         labels: Their labels, int32 [n].
-        first: Rows that are kept rather than equal rows before them, bool [n]; of the rest the first row is kept.
+        rank: Of equal rows the one of the lowest rank is kept, int8 [n]; of these the first.
 
     Returns:
         Places of the rows kept, ascending, and the number of rows dropped for each reason.
@@ -34,7 +34,7 @@ def keep_unique(
     np.maximum.at(high, codes, labels)
     empty = pc.binary_length(items).to_numpy() == 0
     contradicting = (low < high)[codes] & ~empty
-    order = np.arange(len(codes)) if first is None else np.argsort(~first, kind="stable")
+    order = np.arange(len(codes)) if rank is None else np.argsort(rank, kind="stable")
     chosen = np.zeros(len(codes), bool)
     chosen[order[np.unique(codes[order], return_index=True)[1]]] = True
     kept = np.flatnonzero(chosen & ~empty & ~contradicting)

@@ -3,7 +3,7 @@
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,20 +14,25 @@ from luodi.data.importing import Batch
 
 @dataclass
 class Traits:
-    """Counts over the rows seen; eight bytes a row are kept of an item, and four of its label."""
+    """Counts over the rows seen; eight bytes a row are kept of an item, and four each of its label and its source."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    sources: Counter[str] = field(default_factory=Counter)
     rows: int = 0
     _digests: "array[int]" = field(default_factory=lambda: array("Q"))
     _codes: "array[int]" = field(default_factory=lambda: array("i"))
     _known: dict[str, int] = field(default_factory=dict)
+    _places: "array[int]" = field(default_factory=lambda: array("i"))
+    _named: dict[str, int] = field(default_factory=dict)
 
     def add(self, batch: Batch) -> None:
         """Take the rows of a batch in."""
         self.rows += len(batch.items)
         self.counts.update(label for label in batch.labels if label is not None)
-        for item, label in zip(batch.items, batch.labels, strict=True):
+        self.sources.update(row.source for row in batch.rows)
+        for item, label, source in (row[:3] for row in batch.rows):
             if item is not None and label is not None:
+                self._places.append(self._named.setdefault(source, len(self._named)))
                 content = item.encode("utf-8", "replace") if isinstance(item, str) else item
                 self._digests.append(int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big"))
                 self._codes.append(self._known.setdefault(label, len(self._known)))
@@ -41,6 +46,29 @@ class Traits:
     def distinct(self) -> int:
         """Different items among the labelled rows."""
         return len(np.unique(np.frombuffer(self._digests, np.uint64)))
+
+    def learned(self, first: Sequence[str] = ()) -> dict[str, Counter[str]]:
+        """Count by source and label the rows that will be used: one of equal items, none with several labels.
+
+        Args:
+            first: Sources of which a row is kept rather than an equal row of another source.
+        """
+        digests, codes, places = (
+            np.frombuffer(kept, kind)
+            for kept, kind in ((self._digests, np.uint64), (self._codes, np.int32), (self._places, np.int32))
+        )
+        ranks = np.array([first.index(name) if name in first else len(first) for name in self._named], np.int32)
+        order = np.lexsort((ranks[places], digests))
+        starts = np.unique(digests[order], return_index=True)[1]
+        if len(starts):
+            clear = np.minimum.reduceat(codes[order], starts) == np.maximum.reduceat(codes[order], starts)
+            order = order[starts[clear]]
+        pairs = np.unique(np.stack([places[order], codes[order]]), axis=1, return_counts=True)
+        found: dict[str, Counter[str]] = {name: Counter() for name in self._named}
+        sources, labels = list(self._named), list(self._known)
+        for (place, code), count in zip(pairs[0].T.tolist(), pairs[1].tolist(), strict=True):
+            found[sources[place]][labels[code]] = count
+        return found
 
     @property
     def labels(self) -> list[str]:

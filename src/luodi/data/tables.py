@@ -99,7 +99,12 @@ def look(path: Path, given: Given = PLAIN) -> Table:
             )
         encoding = _codec(given.encoding) or encodings.detect(file, str(path))
     text = Table(path, given, kind, [], f"{kind} in {encodings.words(encoding)}", encoding)
-    return _delimited(text) if kind in DELIMITED else replace(text, columns=_keys(text))
+    if kind in DELIMITED:
+        return _delimited(text)
+    if kind == ".json":
+        with packed.opened(path) as (file, _), _text(file, text) as stream:
+            text = replace(text, said=text.said + _document(_whole(stream, text), text)[1])
+    return replace(text, columns=_keys(text))
 
 
 def records(table: Table, texts: tuple[str, ...], scalars: tuple[str, ...] = ()) -> Iterator[tuple[str, Record]]:
@@ -214,21 +219,64 @@ def _jsonl(stream: TextIO, name: str) -> Iterator[tuple[str, Record]]:
 
 
 def _json(stream: TextIO, table: Table) -> Iterator[tuple[str, Record]]:
-    """The objects of an array; a file of one object a line is taken too, whatever it is called."""
+    """The objects of a document; a file of one object a line is taken too, whatever it is called."""
+    text = _whole(stream, table)
+    rows = _document(text, table)[0]
+    if rows is None:
+        yield from _jsonl(io.StringIO(text, newline=""), str(table.path))
+        return
+    for number, row in enumerate(rows, 1):
+        yield f"row {number}", _object(row, f"{table.path}, row {number}")
+
+
+def _whole(stream: TextIO, table: Table) -> str:
     text = stream.read(WHOLE + 1)
     if len(text) > WHOLE:
         raise BrokenData(
             f"{table.path} has more than {WHOLE:,} characters, too many to read at once: write it as .jsonl"
         )
-    if not text.lstrip().startswith("["):
-        yield from _jsonl(io.StringIO(text, newline=""), str(table.path))
-        return
+    return text
+
+
+def _document(text: str, table: Table) -> tuple[list[Any] | None, str]:
+    """Return the rows of a document, and the words that say where in it they lie; None if each line is an object."""
     try:
-        rows = json.loads(text)
+        found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BrokenData(f"{table.path} is not JSON ({error}): expected an array of objects; write it again") from None
-    for number, row in enumerate(rows, 1):
-        yield f"row {number}", _object(row, f"{table.path}, row {number}")
+        if text.lstrip().startswith("["):
+            raise BrokenData(
+                f"{table.path} is not JSON ({error}): expected an array of objects; write it again"
+            ) from None
+        return None, ""
+    return (found, "") if isinstance(found, list) else _rows_of_object(found, table)
+
+
+def _rows_of_object(found: Any, table: Table) -> tuple[list[Any] | None, str]:
+    """The rows of an object: an array of objects under a key, a list for each column, or numbered objects."""
+    keys = [key for key, value in _object(found, str(table.path)).items() if _is_rows(value)]
+    if len(keys) > 1:
+        raise BrokenData(
+            f"{table.path}: expected one array of objects, found {len(keys)} ({names(keys)}): write each as a file"
+        )
+    if keys:
+        return found[keys[0]], f", rows under `{shown(keys[0], 60)}`"
+    if _is_rows(rows := _values(found)):
+        return rows, ", numbered rows"
+    columns = [_values(value) for value in found.values()]
+    if len({len(one) for one in columns}) == 1 and columns[0]:
+        return [dict(zip(found, row, strict=True)) for row in zip(*columns, strict=True)], ", a list for each column"
+    return None, ""
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _values(value: Any) -> list[Any]:
+    """The values of a list or, as pandas writes one, of an object that numbers them; of anything else none."""
+    if isinstance(value, dict) and all(key.isdecimal() for key in value):
+        return list(value.values())
+    return value if isinstance(value, list) else []
 
 
 def _keys(table: Table) -> list[str]:
@@ -374,7 +422,6 @@ def _parquet_columns(file: BinaryIO, path: Path) -> list[str]:
 def _parquet(
     file: BinaryIO, path: Path, texts: tuple[str, ...], scalars: tuple[str, ...]
 ) -> Iterator[tuple[str, Record]]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     names = list(dict.fromkeys([*texts, *scalars]))
@@ -382,10 +429,20 @@ def _parquet(
         _require_strings(path, opened.schema_arrow, texts, scalars)
         start = 0
         for batch in opened.iter_batches(BATCH, columns=names):
-            rows = [batch[name].cast(pa.string()).to_pylist() for name in names]
+            rows = [_strings(batch[name]) for name in names]
             for place, values in enumerate(zip(*rows, strict=True), start):
                 yield f"row {place}", dict(zip(names, values, strict=True))
             start += batch.num_rows
+
+
+def _strings(column: Any) -> list[str | None]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_floating(column.type):  # pandas has NaN where nothing is
+        column = pc.if_else(pc.is_nan(column), None, column)
+    found: list[str | None] = column.cast(pa.string()).to_pylist()
+    return found
 
 
 def _require_strings(path: Path, schema: Any, texts: tuple[str, ...], scalars: tuple[str, ...]) -> None:

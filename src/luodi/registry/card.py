@@ -184,14 +184,15 @@ def _shares(head: str, rows: list[tuple[str, Any]], whole: object, scale: str) -
 
 def _splits(facts: Facts) -> Section:
     kept, preprocess = part(facts, "data", "summary", "kept"), part(facts, "params", "preprocess")
-    shares, source = part(preprocess, "shares"), at(preprocess, "test_source")
+    shares = part(preprocess, "shares")
+    named = {"test": at(preprocess, "test_source"), "validation": at(preprocess, "validation_source")}
     rows = [
         ("Seed", text(at(preprocess, "seed"))),
         ("Shares", ", ".join(f"{text(name)} {text(shares[name])}" for name in _in_order(shares)) or MISSING),
     ]
     hashed = "A hash of its content puts each row into its split"
-    if source:
-        hashed = f"The rows of source {text(source)} are the test split; a hash of its content splits each other row"
+    if of := [f"the rows of source {text(source)} are the {split} split" for split, source in named.items() if source]:
+        hashed = f"T{' and '.join(of)[1:]}; a hash of its content splits each other row"
     return Section(
         "Splits",
         f"{hashed}: none changes sides as data grows, and no duplicate stands on two of them." if preprocess else "",

@@ -24,7 +24,7 @@ from luodi.system.processes import Runner
 
 REPEATS = 200
 GEOMETRY = ("height", "width", "channels")
-SPLIT = ("seed", "shares", "test_source", *GEOMETRY)
+SPLIT = ("seed", "shares", "test_source", "validation_source", *GEOMETRY)
 """Settings of preprocess that decide which rows a model was trained on."""
 
 

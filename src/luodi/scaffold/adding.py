@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from luodi import config, yaml12
-from luodi.config import CLASSES, MODALITIES, ImageValidate, Shares, TextPreprocess, TextValidate
-from luodi.data import importing, statistics, tables
+from luodi.config import CLASSES, MODALITIES, ImageValidate, TextPreprocess, TextValidate
+from luodi.data import columns, importing, pictures, statistics, tables
+from luodi.data.columns import Wanted
+from luodi.data.labels import Labels, doubts
 from luodi.errors import BrokenData, DataError, ParamsError, WrongValue
 from luodi.project.paths import PARAMS, ModelPaths
-from luodi.scaffold import changes, deciding, pipeline, recipe
+from luodi.scaffold import changes, deciding, pipeline, recipe, splitting
 from luodi.scaffold.recipe import Recipe
+from luodi.scaffold.splitting import Split
 from luodi.system.processes import Runner
 from luodi.terminal import shown, visible
 
@@ -37,8 +41,8 @@ def add_texts(
     runner: Runner,
     *,
     given: tables.Given = tables.PLAIN,
-    wanted: importing.Wanted = importing.NOTHING,
-    labels: importing.Labels | None = None,
+    wanted: Wanted = columns.NOTHING,
+    labels: Labels | None = None,
 ) -> str:
     """Add a text model from a table; return what was done and what comes next.
 
@@ -51,21 +55,26 @@ def add_texts(
         DataError: The table cannot be used.
         ParamsError: The name is taken or no name, or params.yaml cannot be extended.
     """
-    labels = labels or importing.Labels()
+    labels = labels or Labels()
     with _adding(root, name) as staging:
-        table = tables.look(source, given)
-        columns = importing.choose_columns(table, wanted)
+        found = {part: tables.look(path, given) for part, path in importing.parts(source).items()}
+        chosen = [columns.choose_columns(table, wanted) for table in found.values()]
         seen = statistics.TextTraits()
-        rows = importing.texts(table, columns, labels)
-        shards = _store(rows, staging, "text", source, columns=columns, seen=seen)
-        where = f"{shown(source)}, column `{shown(columns.label, 60)}`"
-        notes = [f"read {shown(source.name)} as {table.said}", *labels.told()]
+        rows = chain.from_iterable(
+            importing.texts(table, of_table, labels, part)
+            for (part, table), of_table in zip(found.items(), chosen, strict=True)
+        )
+        shards = _store(rows, staging, "text", source, kept=list(wanted.stored), seen=seen)
+        where = f"{shown(source)}, column `{shown(chosen[0].label, 60)}`"
+        notes = [f"read {shown(table.path.name)} as {table.said}" for table in found.values()]
+        notes += [*labels.told(), *doubts(seen.counts)]
         _require_labels(seen, where, "name another with --label-column")
-        advice = recipe.text(seen.distinct, len(seen.counts), seen.chinese / max(seen.letters, 1))
-        notes += _held_back(seen)
-        _commit(root, name, _block("text", seen, _text_limits(seen), advice), staging, runner)
-    what = f"texts of column `{shown(columns.item, 60)}`, labels of column `{shown(columns.label, 60)}`"
-    return _message(name, seen, advice, shards=shards, what=what, notes=[*notes, advice.said])
+        split = splitting.of(seen, source)
+        advice = recipe.text(split.learned.total(), len(seen.counts), seen.chinese / max(seen.letters, 1))
+        notes += [*split.told, *_held_back(seen, split)]
+        _commit(root, name, _block("text", seen, _text_limits(seen), advice, split), staging, runner)
+    what = f"texts of column `{shown(chosen[0].item, 60)}`, labels of column `{shown(chosen[0].label, 60)}`"
+    return _message(name, seen, advice, split, shards=shards, what=what, notes=[*notes, advice.said])
 
 
 def add_images(
@@ -75,8 +84,8 @@ def add_images(
     runner: Runner,
     *,
     given: tables.Given = tables.PLAIN,
-    wanted: importing.Wanted = importing.NOTHING,
-    labels: importing.Labels | None = None,
+    wanted: Wanted = columns.NOTHING,
+    labels: Labels | None = None,
     images: Path | None = None,
 ) -> str:
     """Add an image model from a folder, an archive or a table of paths; return what was done and what comes next.
@@ -89,42 +98,41 @@ def add_images(
         DataError: The images cannot be used.
         ParamsError: The name is taken or no name, or params.yaml cannot be extended.
     """
-    labels = labels or importing.Labels()
+    labels = labels or Labels()
     with _adding(root, name) as staging:
         (room := staging / "unpacked").mkdir()
-        files, notes = importing.pictures(source, images, room, given=given, wanted=wanted, labels=labels)
+        files, notes = pictures.pictures(source, images, room, given=given, wanted=wanted, labels=labels)
         look = statistics.look(
-            row.item for row in importing.images(files[:: math.ceil(len(files) / SAMPLE)]) if row.item
+            row.item for row in pictures.images(files[:: math.ceil(len(files) / SAMPLE)]) if row.item
         )
         if look is None:
             raise BrokenData(f"{source}: no image looked at can be decoded: expected image files; convert them")
         seen = statistics.Traits()
-        shards = _store(importing.images(files), staging, "image", source, columns=wanted, seen=seen)
-        notes += labels.told()
+        shards = _store(pictures.images(files), staging, "image", source, kept=list(wanted.stored), seen=seen)
+        notes += [*labels.told(), *doubts(seen.counts)]
         _require_labels(seen, f"{source}, folders", "make a folder for each class")
-        limits = _image_limits(look)
-        if importing.TEST in (sources := {one.source for one in files}) and len(sources) > 1:
-            limits["preprocess"] |= OFFICIAL
-            notes.append(f"{importing.TEST}/ is the test split; of the rest a part by content is validation")
-        advice = recipe.image(seen.distinct)
-        notes += _held_back(seen)
-        _commit(root, name, _block("image", seen, limits, advice), staging, runner)
+        limits, split = _image_limits(look), splitting.of(seen, source)
+        advice = recipe.image(split.learned.total())
+        notes += [*split.told, *_held_back(seen, split)]
+        _commit(root, name, _block("image", seen, limits, advice, split), staging, runner)
     size = "{height} x {width} x {channels}".format_map(limits["preprocess"])
     what = f"images, brought to {size} (height, width, channels)"
-    return _message(name, seen, advice, shards=shards, what=what, notes=[*notes, advice.said])
+    return _message(name, seen, advice, split, shards=shards, what=what, notes=[*notes, advice.said])
 
 
 HELD = TextValidate().max_quarantined_share
 
 
-def _held_back(seen: statistics.Traits) -> list[str]:
+def _held_back(seen: statistics.Traits, split: Split) -> list[str]:
     """What a person is to know of rows that will not be trained on, a sentence for each kind."""
     repeated, contradicting = seen.repeats()
     found = []
     if seen.unlabelled:
         found.append(f"{seen.unlabelled:,} rows lack a label or what it is of: validation holds them back")
     if repeated > REPEATED:
-        found.append(f"{repeated:.0%} of the rows repeat an earlier one: {seen.distinct:,} are left to learn from")
+        found.append(
+            f"{repeated:.0%} of the rows repeat an earlier one: {split.learned.total():,} are left to learn from"
+        )
     if contradicting:
         found.append(f"{contradicting:,} of these carry several labels, and will be left out")
     return found
@@ -132,22 +140,23 @@ def _held_back(seen: statistics.Traits) -> list[str]:
 
 NUMBERS = 20  # rows, or labels, of which nothing is said: too few to look like anything
 REPEATED = 0.05  # of all rows; fewer are usual
-OFFICIAL = {"test_source": importing.TEST, "shares": {"train": 0.9, "validation": 0.1, "test": 0.0}}
-"""Settings of a model whose test rows were chosen before."""
 
 
-def _block(modality: str, seen: statistics.Traits, limits: Mapping[str, Settings], advice: Recipe) -> Settings:
+def _block(
+    modality: str, seen: statistics.Traits, limits: Mapping[str, Settings], advice: Recipe, split: Split
+) -> Settings:
     """The block of a model in params.yaml: its labels, and what the data gives where no default has it."""
     repeated, contradicting = seen.repeats()
     of_any: dict[str, Settings] = {
         "validate": {
-            "min_rows": max(1, seen.rows // 2),
+            "min_rows": max(1, split.learned.total() // 2),
             "max_duplicate_share": _up(min(1, 1.5 * repeated + 0.05)),
             "max_contradictions": 2 * contradicting + 10,
             "min_class_share": _down(min(seen.class_shares) / 2),
             "max_quarantined_share": max(HELD, _up(min(1, 1.5 * seen.unlabelled / seen.rows))),
         },
-        "gate": _gate(seen, advice)[0],
+        "preprocess": split.settings,
+        "gate": _gate(advice, split)[0],
     }
     block: Settings = {"modality": modality, "labels": seen.labels}
     bare = {"modality": modality, "labels": ("a", "b")}
@@ -159,10 +168,10 @@ def _block(modality: str, seen: statistics.Traits, limits: Mapping[str, Settings
     return block
 
 
-def _gate(seen: statistics.Traits, advice: Recipe) -> tuple[dict[str, Any], list[str]]:
+def _gate(advice: Recipe, split: Split) -> tuple[dict[str, Any], list[str]]:
     """Block gate, and why, a sentence for each choice."""
     linear = advice.settings["train"].get("architecture") == "linear"
-    return deciding.settings(seen.counts, Shares().test, linear=linear)
+    return deciding.settings(split.learned, split.tests, linear=linear)
 
 
 def _text_limits(seen: statistics.TextTraits) -> dict[str, Settings]:
@@ -231,13 +240,13 @@ def _store(
     modality: str,
     source: Path,
     *,
-    columns: importing.Wanted,
+    kept: list[str],
     seen: statistics.Traits,
 ) -> int:
     """Write the shards into `staging`/data and measure what goes by; return their number."""
     folder = staging / "data"
     folder.mkdir()
-    with importing.Writer(folder, modality, list(columns.stored)) as writer:
+    with importing.Writer(folder, modality, kept) as writer:
         for batch in importing.batches(rows, str(source)):
             writer.write(batch)
             seen.add(batch)
@@ -312,11 +321,11 @@ def _quoted(value: Any) -> Any:
 
 
 def _message(
-    name: str, seen: statistics.Traits, advice: Recipe, *, shards: int, what: str, notes: Iterable[str]
+    name: str, seen: statistics.Traits, advice: Recipe, split: Split, *, shards: int, what: str, notes: Iterable[str]
 ) -> str:
     counts = ", ".join(f"{shown(label, 40)} {count:,}" for label, count in seen.counts.most_common(8))
     more = f", and {len(seen.counts) - 8} more" if len(seen.counts) > 8 else ""
-    why = "".join(f"  {reason}\n" for reason in _gate(seen, advice)[1])
+    why = "".join(f"  {reason}\n" for reason in _gate(advice, split)[1])
     return (
         f"added {name}: {seen.rows:,} rows, {what}\n"
         + "".join(f"  {note}\n" for note in notes)

@@ -9,8 +9,10 @@ DIFFER = 0.05  # of the test rows, that a good model and the linear baseline ans
 WIDEST = 0.1
 
 
-def settings(counts: Mapping[str, int], test_share: float, *, linear: bool = False) -> tuple[dict[str, Any], list[str]]:
-    """Return block gate of a model with so many rows of each class, and why, a sentence for each choice.
+def settings(
+    counts: Mapping[str, int], test_rows: Mapping[str, float], *, linear: bool = False
+) -> tuple[dict[str, Any], list[str]]:
+    """Return block gate of a model with so many rows, and test rows, of each class, and why, a sentence each.
 
     The metric is accuracy or, where the largest class has more than 5 times the rows of the smallest, macro F1: it
     weighs the classes alike, and counts what is taken for a rare class too. `minimum` is what always answering the
@@ -22,9 +24,9 @@ def settings(counts: Mapping[str, int], test_share: float, *, linear: bool = Fal
     uneven = largest > UNEVEN * min(counts.values())
     share = largest / rows
     of_largest = 2 * share / (1 + share) / len(counts)  # F1 of the largest class, 0 of the others
-    tests = [max(1.0, test_share * count) for count in counts.values()]
+    tests = [max(1.0, test_rows.get(label, 0)) for label in counts]
     effective = len(tests) ** 2 / sum(1 / count for count in tests) if uneven else sum(tests)
-    effective = max(1.0, min(effective, test_share * rows))
+    effective = max(1.0, min(effective, sum(test_rows.values())))
     margin = min(WIDEST, max(0.01, _up(2 * math.sqrt(DIFFER / effective))))
     found: dict[str, Any] = {"minimum": _up(of_largest if uneven else share)}
     found |= {} if linear else {"baseline_margin": margin}

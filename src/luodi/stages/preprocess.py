@@ -90,13 +90,16 @@ def select(
     """
     labels = pc.index_in(label, pa.array(settings.labels)).to_numpy().astype(np.int32)
     split_by = settings.preprocess
-    test = np.zeros(len(labels), bool)
-    if split_by.test_source is not None:
-        test = pc.fill_null(pc.equal(source, split_by.test_source), False).to_numpy()
-    kept, dropped = splits.keep_unique(items, labels, first=test)
+    named = [split_by.test_source, split_by.validation_source]  # a row of both is a test row
+    rank = np.full(len(labels), len(named), np.int8)
+    for place, name in enumerate(named):
+        if name is not None:
+            rank[pc.fill_null(pc.equal(source, name), False).to_numpy()] = place
+    kept, dropped = splits.keep_unique(items, labels, rank)
     items = items.take(pa.array(kept))
     split = splits.assign(items, split_by.seed, split_by.shares)
-    split[test[kept]] = splits.NAMES.index("test")
+    for place, name in enumerate(("test", "validation")):
+        split[rank[kept] == place] = splits.NAMES.index(name)
     columns = {
         settings.modality: items,
         "label": pa.array(labels[kept], pa.int32()),

@@ -148,6 +148,7 @@ def test_a_wrong_value_of_an_image_model_is_refused(place, value, message):
         ("preprocess.shares.train", 0.7, "train, validation and test must sum to 1"),
         ("preprocess.shares.test", -0.1, "greater than or equal to 0, found -0.1"),
         ("preprocess.test_source", "official", "must be 0 where test_source names the test rows"),
+        ("preprocess.validation_source", "val", "must be 0 where validation_source names the validation rows"),
         ("preprocess.tokenizer", "words", "'char', 'word' or 'ngram', found 'words'"),
         ("preprocess.buckets", 2**31, "less than 2147483648"),  # ids are int32
         ("preprocess.buckets", 10**400, "less than 2147483648"),

@@ -86,13 +86,13 @@ def test_raising_a_share_moves_no_text_out_of_train():
     assert all(b == 0 for a, b in zip(small, large, strict=True) if a == 0)
 
 
-def slow_keep_unique(texts: list[str], labels: list[int], first: list[bool]) -> tuple[list[int], dict[str, int]]:
+def slow_keep_unique(texts: list[str], labels: list[int], ranks: list[int]) -> tuple[list[int], dict[str, int]]:
     carried: dict[str, set[int]] = {}
     for one, label in zip(texts, labels, strict=True):
         carried.setdefault(one, set()).add(label)
     kept, seen = [], set()
     dropped = {"empty": 0, "contradicting": 0, "duplicate": 0}
-    for row in sorted(range(len(texts)), key=lambda row: not first[row]):
+    for row in sorted(range(len(texts)), key=lambda row: ranks[row]):
         one = texts[row]
         if one == "":
             dropped["empty"] += 1
@@ -107,13 +107,15 @@ def slow_keep_unique(texts: list[str], labels: list[int], first: list[bool]) -> 
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.binary(), pa.large_binary()], ids=str)
-@given(rows=st.lists(st.tuples(st.text("ab好", max_size=2), st.integers(0, 3), st.booleans())), chosen=st.booleans())
+@given(
+    rows=st.lists(st.tuples(st.text("ab好", max_size=2), st.integers(0, 3), st.integers(0, 2))), chosen=st.booleans()
+)
 def test_keep_unique_is_the_slow_reference(kind, rows, chosen):
-    texts, labels, first = ([row[part] for row in rows] for part in range(3))
+    texts, labels, ranks = ([row[part] for row in rows] for part in range(3))
     items = pa.array(texts if kind == pa.string() else [one.encode() for one in texts], kind)
-    mask = np.array(first, bool) if chosen else None
-    kept, dropped = splits.keep_unique(items, np.array(labels, np.int32), mask)
-    assert (kept.tolist(), dropped) == slow_keep_unique(texts, labels, first if chosen else [False] * len(texts))
+    rank = np.array(ranks, np.int8) if chosen else None
+    kept, dropped = splits.keep_unique(items, np.array(labels, np.int32), rank)
+    assert (kept.tolist(), dropped) == slow_keep_unique(texts, labels, ranks if chosen else [0] * len(texts))
     assert len(kept) + sum(dropped.values()) == len(rows)
 
 

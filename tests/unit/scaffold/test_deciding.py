@@ -5,6 +5,10 @@ import pytest
 from luodi.scaffold import deciding
 
 
+def tenth(counts):
+    return {label: 0.1 * count for label, count in counts.items()}
+
+
 @pytest.mark.parametrize(
     ("counts", "metric"),
     [
@@ -16,15 +20,15 @@ from luodi.scaffold import deciding
     ],
 )
 def test_where_a_class_is_rare_the_metric_sees_it(counts, metric):
-    found, why = deciding.settings(counts, 0.1)
+    found, why = deciding.settings(counts, tenth(counts))
     assert found.get("metric") == metric
     assert any("macro_f1, for the largest class" in reason for reason in why) == (metric is not None)
 
 
 def test_the_minimum_is_what_always_answering_the_largest_class_scores():
-    assert deciding.settings({"a": 60, "b": 40}, 0.1)[0]["minimum"] == 0.6
+    assert deciding.settings({"a": 60, "b": 40}, {"a": 6, "b": 4})[0]["minimum"] == 0.6
     # F1 of a: precision 0.9, recall 1, so 1.8 / 1.9; of b 0: their mean is 0.4737
-    assert deciding.settings({"a": 90, "b": 10}, 0.1)[0]["minimum"] == 0.474
+    assert deciding.settings({"a": 90, "b": 10}, {"a": 9, "b": 1})[0]["minimum"] == 0.474
 
 
 @pytest.mark.parametrize(
@@ -42,6 +46,12 @@ def test_the_minimum_is_what_always_answering_the_largest_class_scores():
     ],
 )
 def test_the_margin_is_no_less_than_the_test_rows_can_tell(counts, margin):
-    found, why = deciding.settings(counts, 0.1)
+    found, why = deciding.settings(counts, tenth(counts))
     assert found["baseline_margin"] == pytest.approx(margin, abs=0.0013)
     assert ("so few test rows" in str(why)) == (margin > 0.01)
+
+
+def test_test_rows_that_were_chosen_before_are_counted_as_they_are():
+    few, many = ({"a": count, "b": count} for count in (25, 5000))
+    assert deciding.settings({"a": 10_000, "b": 10_000}, few)[0]["baseline_margin"] == pytest.approx(0.064, abs=0.001)
+    assert deciding.settings({"a": 10_000, "b": 10_000}, many)[0]["baseline_margin"] == 0.01

@@ -147,6 +147,20 @@ def test_the_rows_of_the_test_source_are_the_test_split(modality, tmp_path):
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
+def test_the_rows_of_the_validation_source_are_the_validation_split(modality, tmp_path):
+    shares = config.Shares(train=1.0, validation=0.0, test=0.0)
+    block = settings(modality, shares=shares, test_source="test", validation_source="val")
+    content, labels = items(modality), len(block.labels)
+    content[-labels] = content[0]  # of validation and train: it stays in validation
+    content[-2 * labels] = content[-40]  # of validation and test: it stays in test
+    source = ["s"] * (ROWS - 60) + ["test"] * 30 + ["val"] * 30
+    rows = pq.read_table(run(tmp_path, block, content, source).rows)
+    of = {"s": "train", "test": "test", "val": "validation"}
+    assert rows["split"].to_pylist() == [of[one] for one in rows["source"].to_pylist()]
+    assert rows["source"].to_pylist().count("test") == 30
+
+
+@pytest.mark.parametrize("modality", ["text", "image"])
 def test_a_split_without_a_row_is_an_error(modality, tmp_path):
     with pytest.raises(DataError, match=r"no row falls into split \w+"):
         run(tmp_path, settings(modality), items(modality, 2))

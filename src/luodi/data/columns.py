@@ -1,0 +1,137 @@
+"""Which columns of a table hold what: those that a person names, and for the rest what their names tell."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from luodi.data import tables
+from luodi.data.tables import Table
+from luodi.errors import BrokenData, DataError, MissingColumn
+
+TEXT = ("text", "review", "content", "sentence", "comment", "title", "文本", "评论", "内容", "标题")
+IMAGE = ("image", "path", "file", "filename", "file_name", "file_path", "image_path", "图片", "路径", "文件")
+LABEL = ("label", "class", "category", "cat", "sentiment", "target", "标签", "类别", "分类")
+SPLIT = ("split", "subset", "partition")
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+          "test": "test", "testing": "test"}  # fmt: skip
+"""Names of folders, files and values of a column -> the part of the data that they say it is."""
+LOOKED_AT = 100  # rows that tell which column may hold what
+OWN = ("text", "image", "label", "source", "origin", "id", "revision", "shard", "row", "split", "reasons")
+"""Columns of luodi's own, in shards and in what is made of them."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The columns of a table that a person names; what is None is guessed (`item`, `label`) or left out.
+
+    Attributes:
+        item: Of the texts, or of the paths of images.
+        keep: Stored beside, under their own names.
+        split: Of what says train, val or test; guessed too.
+    """
+
+    item: str | None = None
+    label: str | None = None
+    id: str | None = None
+    revision: str | None = None
+    keep: tuple[str, ...] = ()
+    split: str | None = None
+
+    @property
+    def stored(self) -> dict[str, str]:
+        """Columns of shards -> columns of the table."""
+        named = {"id": self.id, "revision": self.revision}
+        return {own: name for own, name in named.items() if name} | {name: name for name in self.keep}
+
+
+NOTHING = Wanted()
+
+
+def choose_columns(table: Table, wanted: Wanted, usual: Sequence[str] = TEXT) -> Wanted:
+    """Return the columns wanted, those of items and labels guessed by name where none is given.
+
+    Raises:
+        MissingColumn: One is not there, or cannot be guessed.
+        BrokenData: One that is to be kept has a name that luodi uses itself.
+    """
+    if own := [name for name in wanted.keep if name in OWN]:
+        raise BrokenData(
+            f"--keep {own[0]}: shards have a column of that name for another use; rename it in {table.path}"
+        )
+    item, label = _guessed(table, wanted, usual)
+    if item is None or label is None or item == label:
+        what = "texts: name it with --text-column" if usual is TEXT else "images: name it with --image-column"
+        raise _untold(table, "labels: name it with --label-column" if item is not None else what, usual)
+    split = wanted.split or _named([name for name in table.columns if name not in (item, label)], SPLIT, None)
+    return replace(wanted, item=item, label=label, split=split)
+
+
+def choose_item(table: Table, item: str | None, usual: Sequence[str] = TEXT) -> str:
+    """Return the column of the texts, or of the paths of images, as `choose_columns` would; it may be the only one.
+
+    Raises:
+        MissingColumn: It is not there, or cannot be guessed.
+    """
+    found = _guessed(table, Wanted(item), usual)[0]
+    if found is None and len(table.columns) == 1:
+        return table.columns[0]
+    if found is None and table.keyed and not table.columns:
+        return usual[0]  # of no row at all
+    if found is None:
+        what = "texts: name it with --text-column" if usual is TEXT else "images: name it with --image-column"
+        raise _untold(table, what, usual, labelled=False)
+    return found
+
+
+def _untold(table: Table, what: str, usual: Sequence[str], *, labelled: bool = True) -> MissingColumn:
+    header = "; if its first row is a row as the others, say --no-header" if table.headed else ""
+    error = MissingColumn(
+        f"{table.path}: cannot tell the column of the {what}; found {tables.names(table.columns)}{header}"
+    )
+    error.options = _likely(table, usual, labelled)
+    return error
+
+
+def _likely(table: Table, usual: Sequence[str], labelled: bool) -> str:
+    """The options that would name the columns of the longest texts and, if `labelled`, of the fewest labels."""
+    try:
+        rows = [row for _, row in islice(tables.records(table, (), tuple(table.columns)), LOOKED_AT)]
+    except DataError:
+        return ""
+    values = {name: [str(row.get(name) or "") for row in rows] for name in table.columns}
+    text = max(values, key=lambda name: sum(map(len, values[name])), default=None)
+    others = {name: len(set(column)) for name, column in values.items() if name != text and any(column)}
+    if text is None or (labelled and not others):
+        return ""
+    bare = table.headed and _is_row(table.columns, values)
+    chosen = {"--text-column" if usual is TEXT else "--image-column": text}
+    chosen |= {"--label-column": min(others, key=lambda name: others[name])} if labelled else {}
+    named = {option: str(1 + table.columns.index(name)) if bare else name for option, name in chosen.items()}
+    return " ".join([*(["--no-header"] if bare else []), *(f"{one} {shlex.quote(named[one])}" for one in named)])
+
+
+def _is_row(first: Sequence[str], values: dict[str, list[str]]) -> bool:
+    """Whether the first row reads as the rows below it: a value of its own again, a number, or a long text."""
+    return any(not name or name in values[name] or len(name) > 40 or name.isdecimal() for name in first)
+
+
+def _guessed(table: Table, wanted: Wanted, usual: Sequence[str]) -> tuple[str | None, str | None]:
+    for given in (wanted.item, wanted.label, wanted.split, *wanted.stored.values()):
+        if given is not None and not tables.has(table, given):
+            raise tables.missing(str(table.path), (given,), table.columns)
+    found = table.columns
+    item = wanted.item or _named(found, usual, wanted.label)
+    label = wanted.label or _named(found, LABEL, item) or _other(found, item)
+    return item or _other(found, label), label
+
+
+def _named(found: Sequence[str], names: Sequence[str], taken: str | None) -> str | None:
+    folded = {column.strip().lower(): column for column in reversed(found) if column != taken}
+    return next((folded[name] for name in names if name in folded), None)
+
+
+def _other(found: Sequence[str], taken: str | None) -> str | None:
+    """Of two columns the one that is not `taken`."""
+    left = [column for column in found if column != taken]
+    return left[0] if taken and len(found) == 2 and len(left) == 1 else None

@@ -1,0 +1,60 @@
+"""Which columns are taken, and what a person is shown to type where none can be."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from luodi.data import columns, tables
+from luodi.data.columns import IMAGE, TEXT, Wanted
+from luodi.errors import MissingColumn
+
+ROWS = "".join(f"{number % 2},the room was number {number}\n" for number in range(20))
+
+
+def table(folder: Path, content: str, header: bool = True) -> tables.Table:
+    (folder / "a.csv").write_text(content)
+    return tables.look(folder / "a.csv", tables.Given(header=header))
+
+
+@pytest.mark.parametrize(
+    ("content", "header", "options"),
+    [
+        (ROWS, True, "--no-header --text-column 2 --label-column 1"),
+        (ROWS, False, "--text-column 2 --label-column 1"),
+        ("intent,utterance\n" + ROWS, True, "--text-column utterance --label-column intent"),
+        ("the mark,utterance\n" + ROWS, True, "--text-column utterance --label-column 'the mark'"),
+        ("id,intent,utterance\n" + "".join(f"{n},{row}\n" for n, row in enumerate(ROWS.splitlines())), True,
+         "--text-column utterance --label-column intent"),
+        ("x\ny\n", True, ""),
+        ("", True, ""),
+    ],
+)  # fmt: skip
+def test_a_table_whose_columns_are_not_told_says_which_they_may_be(tmp_path, content, header, options):
+    with pytest.raises(MissingColumn, match="cannot tell the column of the texts") as caught:
+        columns.choose_columns(table(tmp_path, content, header), Wanted())
+    assert caught.value.options == options
+    if options:
+        words = [one.strip("'") for one in options.replace("'the mark'", "the_mark").split()]
+        named = dict(pairwise(words))
+        found = table(tmp_path, content, header and "--no-header" not in options)
+        text, label = (named[option].replace("_", " ") for option in ("--text-column", "--label-column"))
+        assert columns.choose_columns(found, Wanted(text, label)).item == text
+
+
+def test_of_what_is_predicted_the_text_alone_is_named(tmp_path):
+    with pytest.raises(MissingColumn) as caught:
+        columns.choose_item(table(tmp_path, "intent,utterance\n" + ROWS), None, TEXT)
+    assert caught.value.options == "--text-column utterance"
+    with pytest.raises(MissingColumn) as caught:
+        columns.choose_item(table(tmp_path, "intent,utterance\n" + ROWS), None, IMAGE)
+    assert caught.value.options == "--image-column utterance"
+
+
+def test_a_column_called_split_is_taken_and_another_if_it_is_named(tmp_path):
+    found = table(tmp_path, "text,label,Split,part\na,b,test,train\n")
+    assert columns.choose_columns(found, Wanted()).split == "Split"
+    assert columns.choose_columns(found, Wanted(split="part")).split == "part"
+    with pytest.raises(MissingColumn, match="`fold`"):
+        columns.choose_columns(found, Wanted(split="fold"))
+    assert columns.choose_columns(found, Wanted("Split", "label")).split is None

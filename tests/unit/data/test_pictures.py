@@ -1,0 +1,85 @@
+"""Folders of images with what else lies in them."""
+
+from pathlib import Path
+
+import images
+import pytest
+
+from luodi.data import pictures, tables
+from luodi.data.columns import NOTHING
+from luodi.data.labels import Labels
+from luodi.errors import DataError, MissingData
+
+PETS = {f"{label}/{number}.png": images.png(number) for label in ("cat", "dog") for number in range(2)}
+
+FILES = "file(s) that are no image of a class"
+
+
+def folder(root: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        (root / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "in" / name).write_bytes(content)
+    return root / "in"
+
+
+def brought(root: Path, files: dict[str, bytes], labels: Labels | None = None):
+    (root / "room").mkdir()
+    given = {"given": tables.PLAIN, "wanted": NOTHING, "labels": labels or Labels()}
+    found, told = pictures.pictures(folder(root, files), None, root / "room", **given)
+    return [(one.origin, one.label, one.source) for one in found], told
+
+
+def plain(under: str = "", source: str = "in") -> list[tuple[str, str, str]]:
+    return [(under + name, name.split("/")[0], source) for name in PETS]
+
+
+@pytest.mark.parametrize(
+    ("strays", "said"),
+    [
+        ({".DS_Store": b"", "cat/Thumbs.db": b"", "dog/desktop.ini": b"", "@eaDir/x": b"", "cat/.x": b""}, None),
+        ({"README.txt": b"read"}, f"1 {FILES} (README.txt)"),
+        ({"cat/labels.txt": b"x", "dog/sub/x.svg": b"x"}, f"2 {FILES} (cat/labels.txt, dog/sub/x.svg)"),
+        ({f"cat/{n}.x": b"x" for n in range(9)}, f"9 {FILES} (cat/0.x, cat/1.x, cat/2.x, cat/3.x, cat/4.x, …)"),
+        ({"overview.png": images.png(9)}, f"1 {FILES} (overview.png)"),
+        ({"classes.json": b'["cat", "dog"]'}, f"1 {FILES} (classes.json)"),
+        ({"birds/.keep": b""}, "1 folder(s) without an image (birds)"),
+        ({"notes/a.txt": b"x"}, f"1 {FILES} (notes/a.txt), 1 folder(s) without an image (notes)"),
+    ],
+)  # fmt: skip
+def test_what_is_no_image_of_a_class_is_passed_over_and_told(tmp_path, strays, said):
+    found, told = brought(tmp_path, PETS | strays)
+    assert found == plain()
+    assert (told == []) if said is None else (len(told) == 1 and told[0].startswith(f"passed over: {said}"))
+
+
+@pytest.mark.parametrize("strays", [{"README.txt": b"x"}, {"train/README.txt": b"x"}, {"docs/a.md": b"x"}])
+def test_strays_beside_splits_do_not_make_classes_of_them(tmp_path, strays):
+    files = {f"{part}/{name}": one for part in ("train", "dev", "test") for name, one in PETS.items()}
+    found, told = brought(tmp_path, files | strays)
+    assert {(label, source) for _, label, source in found} == {
+        (label, part) for label in ("cat", "dog") for part in ("train", "val", "test")
+    }
+    assert told[0].startswith("passed over: 1 f")
+
+
+def test_a_folder_around_all_may_have_a_readme_beside_it(tmp_path):
+    assert brought(tmp_path, {"README.md": b"x"} | {f"pets/{name}": one for name, one in PETS.items()})[0] == plain()
+
+
+@pytest.mark.parametrize("files", [{"a.png": images.png(1)}, {"cat/a.txt": b"x", "dog/b.txt": b"x"}, {"README": b""}])
+def test_where_nothing_is_left_it_is_refused(tmp_path, files):
+    with pytest.raises(MissingData, match="holds no folder with an image: expected one of images for each class"):
+        brought(tmp_path, files)
+
+
+def test_folders_are_read_as_labels_are(tmp_path):
+    files = {"1/a.png": images.png(1), "1.0/b.png": images.png(2), "NA/c.png": images.png(3), "2/d.png": images.png(4)}
+    labels = Labels({"NA": None, "2": "two"})
+    found, _ = brought(tmp_path, files, labels)
+    assert [label for _, label, _ in found] == ["1", "1", "two", None]
+    assert labels.told() == ["labels read as others: '1.0' as 1 (1)"]
+
+
+def test_a_listing_that_is_broken_is_told_where_there_are_no_classes(tmp_path):
+    with pytest.raises(DataError, match=r"no image gone\.png"):
+        brought(tmp_path, {"labels.csv": b"path,label\ngone.png,cat\n", "a.png": images.png(1)})
