@@ -826,8 +826,7 @@ def select(scene: Scene) -> object:
 
     block = config.settings_of(load(scene), "reviews")
     texts = pa.array([str(number) for number in range(100)])
-    columns = [pa.chunked_array([[value] * 100]) for value in ("negative", "s")]
-    return preprocess.select(texts, *columns, block)
+    return preprocess.select(texts, pa.table({"label": ["negative"] * 100, "source": ["s"] * 100}), block)
 
 
 def linear(scene: Scene) -> object:

@@ -25,9 +25,15 @@ class Example:
     label: str
     text: str
     beside: "Example | None" = None
+    origin: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where a person finds the row: in what was added, if that is known, else in the shard."""
+        return shown(self.origin or f"{self.shard} row {self.row}", 80)
 
     def __str__(self) -> str:
-        return f"{shown(self.shard, 60)} row {self.row} [{self.label}] {shown(self.text, 40)}"
+        return f"{self.place} [{self.label}] {shown(self.text, 40)}"
 
 
 @dataclass(frozen=True)
@@ -108,8 +114,12 @@ def message(findings: list[Finding]) -> list[str]:
 
 def examples(measured: pa.Table, places: Any, item: str, width: int = 120) -> tuple[Example, ...]:
     """Show the rows of `measured` at `places`; `item` is the column that is shown in at most `width` characters."""
-    found = measured.select(["shard", "row", "label", item]).take(pa.array(places, pa.int64())).to_pylist()
-    return tuple(Example(row["shard"], row["row"], shown(row["label"], 40), shown(row[item], width)) for row in found)
+    names = ["shard", "row", "label", item, *(["origin"] if "origin" in measured.column_names else [])]
+    found = measured.select(names).take(pa.array(places, pa.int64())).to_pylist()
+    return tuple(
+        Example(row["shard"], row["row"], shown(row["label"], 40), shown(row[item], width), origin=row.get("origin"))
+        for row in found
+    )
 
 
 def shown(value: str | None, width: int) -> str:

@@ -100,10 +100,12 @@ def split(table: pa.Table, marks: pa.Table, item: str) -> tuple[pa.Table, pa.Tab
     Returns:
         clean: text or image, label, source, none of them null.
         quarantine: shard, row, text or image, label, source, reasons (list of all the row's reasons, never empty).
+        Both with the origin behind the source, if `table` has it.
     """
+    known = [item, "label", "source", *(["origin"] if "origin" in table.column_names else [])]
     out = pa.array(held(marks))
-    clean = table.filter(pc.invert(out)).select([item, "label", "source"])
-    quarantine = table.filter(out).select(["shard", "row", item, "label", "source"])
+    clean = table.filter(pc.invert(out)).select(known)
+    quarantine = table.filter(out).select(["shard", "row", *known])
     return clean, quarantine.append_column("reasons", reasons(marks.filter(out)))
 
 

@@ -14,6 +14,7 @@ COLUMNS = {
     "text": {"text": pa.string(), "label": pa.string(), "source": pa.string()},
     "image": {"image": pa.binary(), "label": pa.string(), "source": pa.string()},
 }
+ORIGIN = "origin"  # a column that shards may have: where a row stood before it came here, "hotels.csv, line 3"
 PART = 2**24  # bytes of a part that `parts` gives, about
 
 
@@ -21,8 +22,8 @@ def read(folder: Path, modality: str) -> pa.Table:
     """Read all shards of `folder`, in order of name.
 
     Returns:
-        The modality's columns, strings but for the bytes of an image, and `shard` (file name) and `row` (int64,
-        place in the file).
+        The modality's columns, strings but for the bytes of an image, `origin` if any shard has it, and `shard`
+        (file name) and `row` (int64, place in the file).
 
     Raises:
         MissingData: No folder, or no shard in it.
@@ -31,7 +32,8 @@ def read(folder: Path, modality: str) -> pa.Table:
         MissingColumn: A shard lacks a column.
     """
     shards = _shards(folder)
-    table = pa.concat_tables([_read_shard(shard, COLUMNS[modality]) for shard in shards])
+    columns = _columns(shards, modality)
+    table = pa.concat_tables([_read_shard(shard, columns) for shard in shards])
     if table.num_rows == 0:
         raise _empty(folder, shards)
     return table
@@ -40,9 +42,9 @@ def read(folder: Path, modality: str) -> pa.Table:
 def parts(folder: Path, modality: str) -> Iterator[pa.Table]:
     """Read what `read` does a few rows at a time, raising as it does: memory holds one row group of a shard."""
     shards = _shards(folder)
-    rows = 0
+    columns, rows = _columns(shards, modality), 0
     for shard in shards:
-        for part in _parts_of_shard(shard, COLUMNS[modality]):
+        for part in _parts_of_shard(shard, columns):
             rows += part.num_rows
             yield part
     if rows == 0:
@@ -73,6 +75,15 @@ def _shards(folder: Path) -> list[Path]:
     return shards
 
 
+def _columns(shards: list[Path], modality: str) -> dict[str, pa.DataType]:
+    columns = COLUMNS[modality]
+    for path in shards:
+        with _readable(path), pq.ParquetFile(path) as file:
+            if ORIGIN in file.schema_arrow.names and is_text(file.schema_arrow.field(ORIGIN).type):
+                return columns | {ORIGIN: pa.string()}
+    return columns
+
+
 def _empty(folder: Path, shards: list[Path]) -> EmptyData:
     return EmptyData(
         f"the {len(shards)} shard(s) in {folder} hold no row: expected at least one; put one with rows there"
@@ -81,20 +92,21 @@ def _empty(folder: Path, shards: list[Path]) -> EmptyData:
 
 def _read_shard(path: Path, columns: dict[str, pa.DataType]) -> pa.Table:
     with _readable(path):
-        table = _cast(_open(path, columns).read(columns=list(columns)), columns)
+        file, here = _open(path, columns)
+        table = _cast(file.read(columns=list(here)), here, columns)
     return _placed(table, path, 0)
 
 
 def _parts_of_shard(path: Path, columns: dict[str, pa.DataType]) -> Iterator[pa.Table]:
     start = 0
     with _readable(path):
-        file = _open(path, columns)
+        file, here = _open(path, columns)
         size = sum(file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups))
         rows = min(4096, max(1, file.metadata.num_rows * PART // max(1, size)))
         # One row group at a time: until it has read all that it was asked for, Arrow keeps every page.
         for group in range(file.num_row_groups):
-            for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns)):
-                yield _placed(_cast(pa.Table.from_batches([batch]), columns), path, start)
+            for batch in file.iter_batches(rows, row_groups=[group], columns=list(here)):
+                yield _placed(_cast(pa.Table.from_batches([batch]), here, columns), path, start)
                 start += batch.num_rows
 
 
@@ -113,25 +125,33 @@ def _readable(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _open(path: Path, columns: dict[str, pa.DataType]) -> pq.ParquetFile:
+def _open(path: Path, columns: dict[str, pa.DataType]) -> tuple[pq.ParquetFile, dict[str, pa.DataType]]:
+    """Open a shard, and tell which of the columns it has: all, or all but the origin."""
     file = pq.ParquetFile(path, buffer_size=2**20)  # else a whole column of a row group is read at once
-    missing = [name for name in columns if name not in file.schema_arrow.names]
+    schema = file.schema_arrow
+    known = {name: kind for name, kind in columns.items() if name != ORIGIN}
+    missing = [name for name in known if name not in schema.names]
     if missing:
         raise MissingColumn(
-            f"{path}: expected columns {', '.join(columns)}; missing {', '.join(missing)}; "
+            f"{path}: expected columns {', '.join(known)}; missing {', '.join(missing)}; "
             f"found {', '.join(shown(name, 60) for name in file.schema_arrow.names[:9]) or 'none'}; "
             "write it again with them"
         )
-    return file
+    if ORIGIN in columns and ORIGIN in schema.names and is_text(schema.field(ORIGIN).type):
+        return file, columns
+    return file, known
 
 
-def _cast(table: pa.Table, columns: dict[str, pa.DataType]) -> pa.Table:
-    fits = {name: is_bytes if kind == pa.binary() else is_text for name, kind in columns.items()}
+def _cast(table: pa.Table, here: dict[str, pa.DataType], columns: dict[str, pa.DataType]) -> pa.Table:
+    """Bring what a shard has to its types; the origin is null where it has none."""
+    fits = {name: is_bytes if kind == pa.binary() else is_text for name, kind in here.items()}
     if strange := [f"{field.name} is {field.type}" for field in table.schema if not fits[field.name](field.type)]:
-        kind = "strings" if pa.binary() not in columns.values() else "strings, and of bytes for an image"
+        kind = "strings" if pa.binary() not in here.values() else "strings, and of bytes for an image"
         raise pa.ArrowInvalid(f"expected columns of {kind}, found {', '.join(strange)}")
-    table = table.cast(pa.schema(list(columns.items())))
+    table = table.cast(pa.schema(list(here.items())))
     table.validate(full=True)
+    if len(here) < len(columns):
+        table = table.append_column(ORIGIN, pa.nulls(table.num_rows, pa.string()))
     return table
 
 

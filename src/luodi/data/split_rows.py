@@ -1,6 +1,6 @@
 """The rows of one split, from rows.parquet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ class Rows:
     label: NDArray[np.int32]
     """Index into the labels of the model, int32 [rows]."""
     source: list[str]
+    origin: list[str | None] = field(default_factory=list)
+    """Where each row stood before it was added, "hotels.csv, line 3"; empty where nobody knows."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -34,7 +36,7 @@ def read(path: Path, modality: str, split: str, classes: int) -> Rows:
         ArtifactError: The file is missing or broken, lacks a column, holds no row of the split, or holds a
             label outside 0 to `classes` - 1.
     """
-    table = _load(path, [modality, "label", "source", "split"])
+    table = _load(path, [modality, "label", "source", "split"], maybe="origin")
     # Filtered here and not by Arrow: pyarrow.compute imports pandas, which costs a second.
     picked = [row for row, name in enumerate(table["split"].to_pylist()) if name == split]
     if not picked:
@@ -49,7 +51,8 @@ def read(path: Path, modality: str, split: str, classes: int) -> Rows:
             f"{path}: expected labels from 0 to {classes - 1}, found {label.min()} to {label.max()}: "
             f"run `{maker(path)}` again"
         )
-    return Rows(items, label, sources)
+    origin = [table["origin"][row].as_py() for row in picked] if "origin" in table.column_names else []
+    return Rows(items, label, sources, origin)
 
 
 def test_share(path: Path) -> float:
@@ -93,9 +96,11 @@ def positions(path: Path, split: str) -> NDArray[np.int64]:
     return np.array([row for row, name in enumerate(names) if name == split], np.int64)
 
 
-def _load(path: Path, columns: list[str]) -> pa.Table:
+def _load(path: Path, columns: list[str], maybe: str = "") -> pa.Table:
     try:
-        return pq.ParquetFile(path).read(columns=columns).select(columns)
+        file = pq.ParquetFile(path)
+        wanted = [*columns, *([maybe] if maybe in file.schema_arrow.names else [])]
+        return file.read(columns=wanted).select(wanted)
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
     except (pa.ArrowInvalid, KeyError) as error:

@@ -136,7 +136,7 @@ def mistakes(
     return [
         {
             "item": page.data_uri(item) if isinstance(item := test.items[row], bytes) else item,
-            "source": test.source[row],
+            "where": (test.origin[row] if test.origin else None) or test.source[row],
             "truth": settings.labels[model.truth[row]],
             "predicted": settings.labels[model.predicted[row]],
             "confidence": float(model.confidence[row]),

@@ -27,6 +27,7 @@ WAITING = min(8, 1 + (os.cpu_count() or 1))  # chunks read ahead of the one that
 CACHE = 2**20  # bytes of rows encoded at a time: of more, most of the time goes into getting memory
 SOURCES = 20  # counted by name in the summary
 SHOWN = 10  # rows of the samples in the report
+FACTS = ("label", "source", "origin")
 Made = TypeVar("Made")
 
 
@@ -38,9 +39,9 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         DataError: A split would be empty.
     """
     with _opened(paths.clean) as file:
-        facts = file.read(columns=["label", "source"])
+        facts = file.read(columns=[name for name in FACTS if name in file.schema_arrow.names])
         items = clean(file, settings)
-    rows, dropped = select(items, facts["label"], facts["source"], settings)
+    rows, dropped = select(items, facts, settings)
     del items  # the rows hold a copy
     train = _column(rows, "train", settings.modality)
     encoder = modality.of(settings.modality).fit_encoder(train, settings.preprocess, settings.labels)
@@ -80,15 +81,15 @@ def _in_threads(step: Callable[[pa.Array], Made], chunks: Iterable[pa.Array]) ->
             yield pending.popleft().result()
 
 
-def select(
-    items: pa.Array, label: pa.ChunkedArray, source: pa.ChunkedArray, settings: config.ModelSettings
-) -> tuple[pa.Table, dict[str, int]]:
-    """Drop and split rows of clean items.
+def select(items: pa.Array, facts: pa.Table, settings: config.ModelSettings) -> tuple[pa.Table, dict[str, int]]:
+    """Drop and split rows of clean items, of which `facts` has label, source and, if it is known, origin.
 
     Returns:
-        Table of text or image, label (int32), source, split, in the order of the input; and rows dropped by reason.
+        Table of text or image, label (int32), source, split, and the origin if `facts` has it, in the order of the
+        input; and rows dropped by reason.
     """
-    labels = pc.index_in(label, pa.array(settings.labels)).to_numpy().astype(np.int32)
+    source = facts["source"]
+    labels = pc.index_in(facts["label"], pa.array(settings.labels)).to_numpy().astype(np.int32)
     split_by = settings.preprocess
     named = [split_by.test_source, split_by.validation_source]  # a row of both is a test row
     rank = np.full(len(labels), len(named), np.int8)
@@ -106,6 +107,8 @@ def select(
         "source": source.take(pa.array(kept)),
         "split": pa.array(np.array(splits.NAMES)[split].tolist(), pa.string()),
     }
+    if "origin" in facts.column_names:
+        columns["origin"] = facts["origin"].take(pa.array(kept))
     empty = [name for index, name in enumerate(splits.NAMES) if not (split == index).any()]
     if empty:
         raise DataError(

@@ -24,5 +24,5 @@ def test_an_error_of_columns_ends_in_the_command_that_can_be_typed(tmp_path, mon
 
 def test_an_error_that_knows_no_columns_stays_what_it_is(tmp_path):
     (tmp_path / "a.csv").write_text("text,label\n")
-    with pytest.raises(MissingColumn, match="`x`, found text, label$"), typed():
+    with pytest.raises(MissingColumn, match=r"`x`, found text, label$"), typed():
         columns.choose_columns(tables.look(tmp_path / "a.csv"), columns.Wanted("x"))

@@ -47,6 +47,16 @@ def test_shards_are_read_in_order_of_name_with_their_places(tmp_path):
     assert found["row"].to_pylist() == [0, 1, 2, 0, 1]
 
 
+@pytest.mark.parametrize("reader", [shards.read, lambda *given: pa.concat_tables(shards.parts(*given))])
+def test_where_rows_stood_is_read_where_a_shard_says_it(tmp_path, reader):
+    stood = {"a": table(2), "b": table(2, origin=["x.csv, line 2", None]), "c": table(2, origin=[1, 2])}
+    for name, content in stood.items():
+        (tmp_path / f"{name}.parquet").write_bytes(parquet(content))
+    found = reader(tmp_path, "text")
+    assert found.column_names == [*COLUMNS, "origin", "shard", "row"]
+    assert found["origin"].to_pylist() == [None, None, "x.csv, line 2", None, None, None]
+
+
 @pytest.mark.parametrize(
     "kind",
     [pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.dictionary(pa.int32(), pa.string())],

@@ -225,6 +225,18 @@ def test_mistakes_are_the_most_confident_ones_and_bounded(lay):
     assert [row["item"] for row in worst] == ["text 1", "text 2", "text 4"]
     assert worst[0]["predicted"] == "positive"
     assert worst[0]["truth"] == "negative"
+    assert worst[0]["where"] == "<b>web</b>", "its source, where nobody knows more"
+
+
+def test_mistakes_are_named_by_where_they_stood(lay):
+    block, paths = random_model(lay, rows=40)
+    rows = pq.read_table(paths.rows)
+    pq.write_table(rows.append_column("origin", pa.array([f"hotels.csv, line {row}" for row in range(40)])), paths.rows)
+    evaluate.run(block, paths)
+    found = re.findall(
+        r'text x* (\d+)<br><span class="soft">hotels\.csv, line (\d+)<', paths.evaluation_report.read_text()
+    )
+    assert found and all(text == line for text, line in found)
 
 
 @pytest.mark.parametrize(

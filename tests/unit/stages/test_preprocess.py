@@ -16,7 +16,7 @@ from PIL import Image
 
 from luodi import config
 from luodi.config import locked
-from luodi.data import encoders, image, modality, splits
+from luodi.data import encoders, image, modality, split_rows, splits
 from luodi.errors import ArtifactError, DataError
 from luodi.project import fingerprints
 from luodi.project.paths import ModelPaths
@@ -158,6 +158,21 @@ def test_the_rows_of_the_validation_source_are_the_validation_split(modality, tm
     of = {"s": "train", "test": "test", "val": "validation"}
     assert rows["split"].to_pylist() == [of[one] for one in rows["source"].to_pylist()]
     assert rows["source"].to_pylist().count("test") == 30
+
+
+def test_rows_keep_where_they_stood(tmp_path):
+    paths = run(tmp_path, settings("text"), items("text"))
+    clean = pq.read_table(paths.clean)
+    stood = [f"a.csv, line {row}" for row in range(clean.num_rows)]
+    pq.write_table(clean.append_column("origin", pa.array(stood)), paths.clean)
+    preprocess.run(settings("text"), paths)
+    rows = pq.read_table(paths.rows)
+    assert rows["origin"].to_pylist() == [stood[items("text").index(text)] for text in rows["text"].to_pylist()]
+    test = split_rows.read(paths.rows, "text", "test", 2)
+    assert (
+        dict(zip(test.items, test.origin, strict=True)).items()
+        <= dict(zip(rows["text"].to_pylist(), rows["origin"].to_pylist(), strict=True)).items()
+    )
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])

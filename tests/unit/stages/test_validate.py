@@ -22,11 +22,11 @@ MODEL = REVIEWS.model_copy(update={"validate_": REVIEWS.validate_.model_copy(upd
 EVIL = '<script>alert("x")</script><img src=https://example.org/x onerror=y>'
 
 
-def lay(root: Path, *rows: tuple[str | None, str | None, str | None]) -> ModelPaths:
-    """Write `rows` of text, label and source as the one shard of a model."""
+def lay(root: Path, *rows: tuple[str | None, ...]) -> ModelPaths:
+    """Write `rows` of text, label, source and, if they have it, origin as the one shard of a model."""
     paths = ModelPaths(root, "reviews")
     paths.data.mkdir(parents=True)
-    columns = dict(zip(("text", "label", "source"), map(list, zip(*rows, strict=True)), strict=True))
+    columns = dict(zip(("text", "label", "source", "origin"), map(list, zip(*rows, strict=True)), strict=False))
     pq.write_table(
         pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()}),
         paths.data / "a.parquet",
@@ -87,6 +87,19 @@ def test_critical_failure_is_raised_after_everything_is_written(tmp_path: Path) 
     ]  # fmt: skip
     assert paths.validation_result.is_file()
     assert (paths.data_docs / "index.html").is_file()
+
+
+def test_a_row_is_named_by_where_it_stood_before_it_was_added(tmp_path: Path) -> None:
+    added = [(*row, f"hotels.csv, line {number}") for number, row in enumerate(good(), 2)]
+    paths = lay(tmp_path, *added, ("房间不好", "Negative", "s", "hotels.csv, line 202"))
+    with pytest.raises(ValidationFailed, match=r"\n    hotels\.csv, line 202 \[Negative\] 房间不好"):
+        validate.run(MODEL, paths)
+    held = pq.read_table(paths.quarantine)
+    assert held.column_names == ["shard", "row", "text", "label", "source", "origin", "reasons"]
+    assert held["origin"].to_pylist() == ["hotels.csv, line 202"]
+    assert pq.read_table(paths.clean)["origin"].to_pylist()[:2] == ["hotels.csv, line 2", "hotels.csv, line 3"]
+    page = paths.validation_report.read_text(encoding="utf-8")
+    assert "Negative · hotels.csv, line 202" in page and '<td class="soft">hotels.csv, line 202</td>' in page
 
 
 def test_nothing_left(tmp_path: Path) -> None:
