@@ -258,12 +258,12 @@ def _adding(root: Path, name: str) -> Iterator[Path]:
     """Check that `name` can be added, then yield an empty folder to prepare it in, removed after."""
     config.require_name(name)
     paths = ModelPaths(root, name)
-    if name in config.load(paths.params).models:
-        raise WrongValue(f"{PARAMS} has a model {name} already: choose another name, or add shards to {paths.data}")
-    if paths.data.exists():
-        raise DataError(f"{paths.data} exists, though {PARAMS} has no model {name}: move it away, and add again")
-    changes.require_data(root)
     with changes.exclusive(root) as staging:
+        if name in config.load(paths.params).models:
+            raise WrongValue(f"{PARAMS} has a model {name} already: choose another name, or add shards to {paths.data}")
+        if paths.data.exists():
+            raise DataError(f"{paths.data} exists, though {PARAMS} has no model {name}: move it away, and add again")
+        changes.require_data(root)
         yield staging
 
 

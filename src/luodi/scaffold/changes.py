@@ -1,7 +1,12 @@
-"""Changes of a project's models: one at a time, and all of each or nothing of it."""
+"""Changes of a project's models: one at a time, and all of each or nothing of it, whatever ends it.
+
+What a change will touch is put aside first. Where it fails, that is put back; where it was killed, the next change puts
+it back before anything else, so that doing the same again does it.
+"""
 
 import contextlib
 import fcntl
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +15,7 @@ from pathlib import Path
 from luodi.config import locked
 from luodi.data import builtin_datasets
 from luodi.errors import DataError, MissingData
-from luodi.files import private, private_folder, replacing
+from luodi.files import private, private_folder, replacing, replacing_folder
 from luodi.project import locks, workspace
 from luodi.project.origin import EMBEDDED
 from luodi.project.paths import PARAMS
@@ -22,7 +27,7 @@ LOCK = "dvc.lock"
 
 @contextmanager
 def exclusive(root: Path) -> Iterator[Path]:
-    """Yield an empty folder to prepare a change in, removed after.
+    """Yield an empty folder to prepare a change in, removed after; first take back one that was killed.
 
     Raises:
         DataError: Another change is being made in this checkout.
@@ -37,6 +42,7 @@ def exclusive(root: Path) -> Iterator[Path]:
             raise DataError(
                 "another `luodi add`, `luodi retire` or `luodi rename` runs in this checkout: wait for it to end"
             ) from None
+        _take_back(root)
         shutil.rmtree(staging, ignore_errors=True)  # of one that was killed
         staging.mkdir()
         try:
@@ -68,8 +74,7 @@ def make(
         forget: A model whose entries leave dvc.lock.
     """
     entries = locks.read(root / LOCK)
-    kept = [(path, path.read_bytes() if path.exists() else None) for path in _written(root)]
-    made_data = not (root / "data").exists()
+    _put_aside(root, params, move)
     try:
         if move:
             (root / "data").mkdir(exist_ok=True)
@@ -83,25 +88,62 @@ def make(
         if move:
             workspace.dvc(runner, root, "add", "data")
     except BaseException:
-        if move and move[0].exists():
-            shutil.rmtree(move[1], ignore_errors=True)  # it went half across
-        elif move and move[1].exists():
-            shutil.move(move[1], move[0])
-        if made_data:
-            with contextlib.suppress(FileNotFoundError):
-                (root / "data").rmdir()
-        for path, content in kept:
-            _put_back(path, content)
+        _take_back(root)
         raise
+    _forget(root)
 
 
-def _written(root: Path) -> list[Path]:
-    return [root / name for name in (PARAMS, GRAPH, locked.NAME, LOCK, "data.dvc", ".gitignore")]
+FILES = (PARAMS, GRAPH, locked.NAME, LOCK, "data.dvc", ".gitignore")
+PLAN = "plan.json"
+
+
+def _aside(root: Path) -> Path:
+    return private_folder(root / EMBEDDED) / "undo"
+
+
+def _put_aside(root: Path, params: bytes, move: tuple[Path, Path] | None) -> None:
+    """Keep what is to be changed, whole or not at all: the folder has its name when everything is in it."""
+    plan = {"move": [str(path) for path in move or ()], "made_data": not (root / "data").exists()}
+    with private(), replacing_folder(_aside(root)) as folder:
+        for name in FILES:
+            if (root / name).exists():
+                shutil.copyfile(root / name, folder / name)
+        (folder / "after").write_bytes(params)
+        (folder / PLAN).write_text(json.dumps(plan), encoding="utf-8")
+
+
+def _take_back(root: Path) -> None:
+    """Put back what a change put aside that did not come to its end; nothing if there is none."""
+    aside = _aside(root)
+    if not aside.exists():
+        return
+    plan = json.loads((aside / PLAN).read_text(encoding="utf-8"))
+    if plan["move"]:
+        source, target = map(Path, plan["move"])
+        if source.exists():
+            shutil.rmtree(target, ignore_errors=True)  # it went half across, or not at all
+        elif target.exists():
+            shutil.move(target, source)
+    if plan["made_data"]:
+        with contextlib.suppress(OSError):  # it is not there, or not empty any more
+            (root / "data").rmdir()
+    edited = (root / PARAMS).read_bytes() not in ((aside / PARAMS).read_bytes(), (aside / "after").read_bytes())
+    for name in FILES[edited:]:  # what a person wrote since stays
+        _put_back(root / name, (aside / name).read_bytes() if (aside / name).exists() else None)
+    _forget(root)
+
+
+def _forget(root: Path) -> None:
+    """Drop what was put aside, at once: what is half removed would be put back."""
+    done = _aside(root).with_name("undone")
+    shutil.rmtree(done, ignore_errors=True)
+    _aside(root).rename(done)
+    shutil.rmtree(done, ignore_errors=True)
 
 
 def _put_back(path: Path, content: bytes | None) -> None:
     if content is None:
         path.unlink(missing_ok=True)
-    elif path.read_bytes() != content:
+    elif not path.exists() or path.read_bytes() != content:
         with replacing(path) as temporary:
             temporary.write_bytes(content)

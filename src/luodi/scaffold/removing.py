@@ -25,10 +25,11 @@ def retire(root: Path, name: str, runner: Runner, *, data: bool) -> None:
         ParamsError: Its block cannot be cut out of params.yaml, or dvc.yaml is no graph.
         DataError: `data`, and data/ is not what data.dvc records.
     """
-    paths, models = ModelPaths(root, name), _models(root, name)
-    if data:
-        changes.require_data(root)
+    paths = ModelPaths(root, name)
     with changes.exclusive(root) as staging:
+        models = _models(root, name)
+        if data:
+            changes.require_data(root)
         left = {key: block for key, block in models.items() if key != name}
         params = _proven(paths.params, _without(yaml12.read(paths.params), name), left, staging)
         graph = pipeline.without(pipeline.read(root), name)
@@ -47,14 +48,15 @@ def rename(root: Path, old: str, new: str, runner: Runner) -> None:
         ParamsError: Its key cannot be changed in params.yaml, or dvc.yaml is no graph.
         DataError: data/ is not what data.dvc records, or has a folder `new` already.
     """
-    paths, target, models = ModelPaths(root, old), ModelPaths(root, new), _models(root, old)
+    paths, target = ModelPaths(root, old), ModelPaths(root, new)
     config.require_name(new)
-    if new in models:
-        raise WrongValue(f"{PARAMS} has a model {new} already: choose another name")
-    if target.data.exists():
-        raise DataError(f"{target.data} exists, though {PARAMS} has no model {new}: move it away, and rename again")
-    changes.require_data(root)
     with changes.exclusive(root) as staging:
+        models = _models(root, old)
+        if new in models:
+            raise WrongValue(f"{PARAMS} has a model {new} already: choose another name")
+        if target.data.exists():
+            raise DataError(f"{target.data} exists, though {PARAMS} has no model {new}: move it away, and rename again")
+        changes.require_data(root)
         after = {new if key == old else key: block for key, block in models.items()}
         params = _proven(paths.params, _renamed(yaml12.read(paths.params), old, new), after, staging)
         graph = pipeline.renamed(pipeline.read(root), old, new)
