@@ -71,7 +71,7 @@ def add(
         typer.Option(
             "--from",
             metavar="PATH",
-            help="A table (.json and .xlsx up to 512 MiB), or a folder of train, val and test; of images of CLASS/IMAGE too.",
+            help="A table (.json, .xlsx: up to 512 MiB), or a folder of train, val, test; of images CLASS/IMAGE too.",
         ),
     ],
     *,
