@@ -639,6 +639,13 @@ SETTINGS = [
     wrong("is above max_intensity", ("min_intensity: 0.05\n", "min_intensity: 0.99\n")),
     wrong("is no label of this model", ("unproven: []", "unproven: [neutral]")),
     wrong("must sum to 1", ("train: 0.8,", "train: 0.7,")),
+    wrong(
+        "must differ, found",
+        (
+            "shares: {train: 0.8, validation: 0.1, test: 0.1}",
+            "shares: {train: 1.0, validation: 0.0, test: 0.0}\n      test_source: x\n      validation_source: x",
+        ),
+    ),
     wrong("must be 0 where test_source", ("    preprocess:\n", "    preprocess:\n      test_source: test\n")),
     wrong(
         "must be 0 where validation_source", ("    preprocess:\n", "    preprocess:\n      validation_source: val\n")

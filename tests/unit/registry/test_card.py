@@ -247,6 +247,7 @@ def test_each_section_says_what_the_facts_say(section, lines):
         ("environment/requirements", "5d41402a", "MD5 of requirements.txt 5d41402a", {"Lineage"}),
         ("params/card/licence", "GPL", "GPL", {"Data"}),
         ("params/preprocess/test_source", "official", "source official are the test split", {"Splits", "Settings"}),
+        ("params/preprocess/validation_source", "dev", "source dev are the validation split", {"Splits", "Settings"}),
         ("params/train/units", 65, "| units | 65 |", {"Settings"}),
         ("metrics/model/roc_auc/high", 0.98765, "0.9051 – 0.9877", {"Metrics"}),
         ("metrics/baseline/macro_f1/value", 0.12345, "0.1235", {"Metrics"}),
