@@ -128,6 +128,9 @@ def _take_back(root: Path) -> None:
         with contextlib.suppress(OSError):  # it is not there, or not empty any more
             (root / "data").rmdir()
     edited = (root / PARAMS).read_bytes() not in ((aside / PARAMS).read_bytes(), (aside / "after").read_bytes())
+    for name in FILES:  # half-written ones, under the names that `files.replacing` gives
+        for left in root.glob(f".{name}.[0-9]*"):
+            left.unlink()
     for name in FILES[edited:]:  # what a person wrote since stays
         _put_back(root / name, (aside / name).read_bytes() if (aside / name).exists() else None)
     _forget(root)
