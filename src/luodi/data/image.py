@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -321,6 +322,17 @@ class Encoder:
 
 
 # What `luodi.data.modality.Modality` asks for.
+
+
+def item(one: Any) -> bytes:
+    """Return the bytes of an image file, of its path, or of uint8 pixels; see `luodi.data.modality`."""
+    if isinstance(one, bytes):
+        return one
+    if isinstance(one, str | Path):
+        return Path(one).read_bytes()
+    if isinstance(one, np.ndarray) and one.dtype == np.uint8 and one.size and (one.ndim == 2 or one.shape[2:] == (3,)):
+        return png(Image.fromarray(one))
+    raise TypeError("expected the bytes or the path of an image, or uint8 pixels [height, width] or [height, width, 3]")
 
 
 def column(images: Sequence[bytes]) -> pa.Array:

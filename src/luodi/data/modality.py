@@ -54,6 +54,9 @@ class Modality(Protocol):
     CLEAN: pa.DataType
     """Type of a column of clean items."""
 
+    def item(self, one: Any) -> Any:
+        """Return a raw item of what a user of Python has in hand. Raises TypeError if it is nothing of that kind."""
+
     def column(self, items: Sequence[Any]) -> pa.Array:
         """Return raw or clean items as a column [n]."""
 

@@ -56,6 +56,13 @@ class Nothing(EmptyData):
 REASON = "nothing is left without tags, blanks and what nobody sees"
 
 
+def item(one: Any) -> str:
+    """Return a text as it is; see `luodi.data.modality`."""
+    if isinstance(one, str):
+        return str(one)
+    raise TypeError("expected a text; drop or fill what is missing")
+
+
 def column(texts: Sequence[str]) -> pa.Array:
     """Strings as an Arrow column. Unlike `pa.array` this does not import pandas, which costs a second."""
     encoded = [text.encode("utf-8", "replace") for text in texts]

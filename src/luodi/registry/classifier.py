@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from luodi.data import modality
 from luodi.errors import NoVersion, RegistryError
 from luodi.files import folder_checksum, read_json
 from luodi.project.origin import Origin
@@ -60,34 +61,15 @@ class Registered(Classifier):
         return found
 
     def _as_read(self, items: Iterable[Any]) -> list[Any]:
-        text = self.encoder.modality == "text"
         if isinstance(items, str | bytes | Path):
-            raise TypeError(f"expected a list of {'texts' if text else 'images'}, found one: write [it] instead")
-        given = list(items)
-        return [_text(one, place) if text else _image(one, place) for place, one in enumerate(given)]
-
-
-def _text(one: Any, place: int) -> str:
-    if isinstance(one, str):
-        return str(one)
-    raise TypeError(f"item {place} is {_kind(one)}: expected a text; drop or fill what is missing")
-
-
-def _image(one: Any, place: int) -> bytes:
-    if isinstance(one, bytes):
-        return one
-    if isinstance(one, str | Path):
-        return Path(one).read_bytes()
-    if isinstance(one, np.ndarray) and one.dtype == np.uint8 and one.size and (one.ndim == 2 or one.shape[2:] == (3,)):
-        from PIL import Image
-
-        from luodi.data.image import png
-
-        return png(Image.fromarray(one))
-    raise TypeError(
-        f"item {place} is {_kind(one)}: expected the bytes or the path of an image, or uint8 pixels [height, width] or "
-        "[height, width, 3]"
-    )
+            raise TypeError(f"expected a list of {self.encoder.modality}s, found one: write [it] instead")
+        read, found = modality.of(self.encoder.modality).item, list[Any]()
+        for place, one in enumerate(items):
+            try:
+                found.append(read(one))
+            except TypeError as error:
+                raise TypeError(f"item {place} is {_kind(one)}: {error}") from None
+        return found
 
 
 def _kind(one: Any) -> str:

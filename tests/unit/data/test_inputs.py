@@ -248,7 +248,7 @@ def test_no_image_is_an_error_that_names_the_source(tmp_path, monkeypatch, sourc
 class Reader:
     """Stands for an image classifier: the brighter, the likelier "light"."""
 
-    labels = ("dark", "light")
+    labels, version = ("dark", "light"), "m@v1.0.0"
 
     def probabilities(self, files):
         light = [np.asarray(image.open_image(data, 10)).mean() / 255 for data in files]
@@ -258,7 +258,7 @@ class Reader:
 def test_predictions_of_images_name_the_file(pictures, capsys):
     files = next(inputs.images(str(pictures)))
     prediction.write_predictions(
-        "file", [name for name, _ in files], prediction.score_images(files, Reader()), Reader(), "m@v1.0.0"
+        "file", [name for name, _ in files], prediction.score_images(files, Reader()), Reader()
     )
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["file"] for line in lines] == [name for name, _ in files]
@@ -280,7 +280,7 @@ def test_an_image_that_cannot_be_used_is_named(content, reason):
 class Answers:
     """Stands for a text classifier: it cleans as one does, and says "long" of what has two characters or more."""
 
-    labels = ("short", "long")
+    labels, version = ("short", "long"), "m@v1.0.0"
 
     def probabilities(self, texts):
         encoded = Encoder(("a", "b"), "char", 3, 9, (), ("好",)).encode(texts)
@@ -290,7 +290,7 @@ class Answers:
 
 def test_a_row_that_holds_nothing_to_classify_gets_a_null_and_the_others_their_answers(capsys):
     texts = ["很好", "", "好", "<br/>", "\ufeff"]
-    prediction.write_predictions("text", texts, prediction.score_texts(texts, Answers()), Answers(), "m@v1.0.0")
+    prediction.write_predictions("text", texts, prediction.score_texts(texts, Answers()), Answers())
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["text"] for line in lines] == texts
     assert [line["label"] for line in lines] == ["long", None, "short", None, None]
