@@ -355,14 +355,17 @@ def record(entries: Mapping[str, Any], name: str) -> dict[str, Any]:
     return known
 
 
-def with_params(world: World, **blocks: dict[str, Any]) -> World:
-    """The world after somebody pushed a change of params.yaml, its runs of that commit."""
+def with_params(world: World, files: Mapping[str, str] | None = None, **blocks: dict[str, Any]) -> World:
+    """The world after somebody pushed a change of params.yaml, and new files, its runs of that commit."""
     clone = Path(world.origin.home) / "person"
     git(world.origin.home, "clone", "--quiet", world.origin.git, str(clone))
     params = yaml.safe_load((clone / "params.yaml").read_text())
     for model, block in blocks.items():
         params["models"][model] |= block
     (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    for name, text in (files or {}).items():
+        (clone / name).write_text(text)
+    git(clone, "add", "--all")
     git(clone, "commit", "--quiet", "--all", "-m", "Change params")
     git(clone, "push", "--quiet", "origin", "main")
     return replace(world, commit=git(clone, "rev-parse", "HEAD"))

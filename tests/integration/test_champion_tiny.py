@@ -1,5 +1,7 @@
 """What a comparison with the champion says where the two differ in more than their weights."""
 
+import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from actors import SPLITS, World, put, record, with_params, write_export
+from actors import QUALITY, SPLITS, World, put, record, stored, with_params, write_export
+from project import full
+
+from luodi.files import write_json
+from luodi.registry import card
 
 PERSON = "what to do: let a person decide (register.approval: human)"
 
@@ -103,6 +109,61 @@ def test_a_champion_that_was_trained_on_every_test_row_is_not_compared(one: Worl
     found = one.judge("quick", entries).to_json()
     assert (found["verdict"], found["comparison"]) == ("insufficient evidence", None)
     assert found["reasons"] == ["quick@v1.0.0 cannot be compared: it was trained on every test row", PERSON]
+
+
+OURS = """\
+from factor import FACTOR
+
+def right(truth, predicted, weights):
+    return FACTOR * (weights @ (truth == predicted)) / weights.sum(1)
+"""
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.2])  # one after the other: each gate runs the code of its own commit
+def test_a_metric_of_a_users_own_decides(one: World, tmp_path: Path, factor: float) -> None:
+    """Its module comes with the commit of the run, and nothing of it stays in the process that judged."""
+    gate = {**full("reviews")["gate"], "metric": "ours:right", "minimum": 0.0, "margin": 0.1, "baseline_margin": 1.0,
+            "max_latency_ms": 10000.0, "max_calibration_error": 1.0, "max_slice_loss": 1.0}  # fmt: skip
+    files = {"ours.py": OURS, "factor.py": f"FACTOR = {factor}\n"}
+    world = with_params(one, files, quick={"gate": gate})
+    entries = world.entries("quick", "best")
+    change_metrics(world, entries, tmp_path, factor)
+    decision = world.judge("quick", entries)
+    assert decision.comparison
+    sides = decision.comparison.metrics["ours:right"]
+    assert sides.challenger.value == pytest.approx(factor * QUALITY["best"], abs=0.01)
+    assert sides.champion.value == pytest.approx(factor * QUALITY["weak"], abs=0.01)
+    assert sides.difference == decision.comparison.difference
+    assert decision.verdict == ("promote" if factor == 1 else "insufficient evidence")
+    assert not {"ours", "factor"} & sys.modules.keys()
+    page = card.comparison("quick", decision.to_json())
+    assert "Right" in page
+    assert "right of ours, of your own" in page
+    if factor == 1:
+        landed = world.land("quick", entries).version
+        assert landed.name == "quick@v1.0.1"
+        assert "<span>Right</span>" in card.html(landed.name, landed.registered, landed.author, landed.facts)
+
+
+def test_a_metric_that_was_not_measured_proves_nothing(one: World) -> None:
+    """Lock entries of a run with another metric."""
+    gate = {**full("reviews")["gate"], "metric": "ours:right", "max_latency_ms": 10000.0, "max_calibration_error": 1.0}
+    world = with_params(one, {"ours.py": OURS, "factor.py": "FACTOR = 1\n"}, quick={"gate": gate})
+    decision = world.judge("quick", "best")
+    assert decision.verdict == "insufficient evidence"
+    assert decision.reasons[0] == "ours:right was not measured"
+    assert decision.reasons[-1] == "what to do: run `luodi evaluate` again"
+
+
+def change_metrics(world: World, entries: dict[str, Any], folder: Path, factor: float) -> None:
+    """Let entries hold what evaluate would have measured with that metric."""
+    remote = Path(world.origin.remote or "")
+    found = json.loads(stored(remote, record(entries, "metrics.json")["md5"]).read_text())
+    for who in ("model", "baseline", "difference"):
+        found[who]["ours:right"] = {end: factor * value for end, value in found[who]["accuracy"].items()}
+    found["proof"]["metric"] = "ours:right"
+    write_json(folder / "metrics.json", found)
+    record(entries, "metrics.json").update(put(remote, folder / "metrics.json"))
 
 
 def relabelled(world: World, folder: Path, challenger: str, labels: list[str]) -> tuple[World, Mapping[str, Any]]:

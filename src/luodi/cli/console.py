@@ -17,7 +17,7 @@ from luodi.registry import tags
 from luodi.registry.records import Decision
 from luodi.registry.tags import Move, Version
 from luodi.report.formatting import MISSING, at, environment, known, part, text
-from luodi.scoring.metrics import METRICS
+from luodi.scoring.metrics import described, in_order
 from luodi.terminal import shown
 
 CELL = 300  # characters of a value in a table
@@ -47,9 +47,9 @@ def show_metrics(metrics: Mapping[str, Any]) -> None:
     table = Table(title=f"{_figure(at(metrics, 'rows'), '{:,}')} test rows")
     for column, justify in (("metric", "left"), ("model", "right"), ("linear baseline", "right")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
-    for key, metric in METRICS.items():
-        if key in model and key in baseline:
-            _row(table, metric.title, _interval(model[key]), _interval(baseline[key]))
+    for key in in_order(model):
+        if key in baseline:
+            _row(table, described(key).title, _interval(model[key]), _interval(baseline[key]))
     _print(table)
 
 
@@ -108,7 +108,7 @@ def show_decision(decision: Decision, report: Path | None = None) -> None:
             table.add_column(column)
         for key, sides in comparison.metrics.items():
             figures = (sides.challenger, sides.champion, sides.difference)
-            _row(table, METRICS[key].title, *(_interval(one.to_json()) for one in figures))
+            _row(table, described(key).title, *(_interval(one.to_json()) for one in figures))
         _print(table)
     print("\n  ".join([f"verdict: {decision.verdict}", *(shown(one, CELL) for one in decision.reasons)]))
     if report:

@@ -27,8 +27,11 @@ def run_stage(stage: str, name: str) -> None:
     block = config.settings_of(params, name)
     fingerprints.require_current(paths.root, stage, block.modality)
     locked.require_current(paths.root, params, name)
-    user_code.importable(paths.root)
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere if progress.silent() else sys.stdout):
+    with (
+        user_code.importable(paths.root),
+        Path(os.devnull).open("w") as nowhere,
+        redirect_stdout(nowhere if progress.silent() else sys.stdout),
+    ):
         import_module(f"luodi.stages.{stage}").run(block, paths)  # what it prints is progress: its results are files
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from luodi import yaml12
 from luodi.config import user_code
-from luodi.config.loading import ModelSettings, Params, load, settings_of
+from luodi.config.loading import Params, load, settings_of
 from luodi.errors import StaleProject
 from luodi.files import write_text
 
@@ -20,19 +20,12 @@ HEAD = "# Every setting in effect, written from params.yaml by `luodi settings` 
 def effective(root: Path, params: Params) -> dict[str, Any]:
     """Return what params.lock holds: {"models": {name: every setting}}, as JSON has them.
 
-    Where a part of a block names code of a user's own, "code" holds its digests, see `user_code`.
+    Behind the name of code of a user's own stands its digest, see `user_code`.
 
     Raises:
         ParamsError: There is no such code.
     """
-    return {"models": {name: _effective(root, block) for name, block in params.models.items()}}
-
-
-def _effective(root: Path, block: ModelSettings) -> dict[str, Any]:
-    found = block.model_dump(mode="json", by_alias=True)
-    for part, code in user_code.digests(block, root).items():
-        found[part]["code"] = code
-    return found
+    return {"models": {name: user_code.effective(block, root) for name, block in params.models.items()}}
 
 
 def text(root: Path, params: Params) -> str:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from luodi.config.user_code import ObjectName
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 
@@ -150,8 +152,9 @@ class Gate(SettingsBase):
     time.
     """
 
-    metric: Literal["accuracy", "macro_f1", "balanced_accuracy", "average_precision"] = Field(
-        "accuracy", description="the figure that decides; the other three weigh all classes alike"
+    metric: Literal["accuracy", "macro_f1", "balanced_accuracy", "average_precision"] | ObjectName = Field(
+        "accuracy",
+        description="the figure that decides; the other three weigh all classes alike; or MODULE:FUNCTION of your own",
     )
     margin: Annotated[float, Field(ge=-1, le=1)] = Field(
         0.0, description="it must be better than the champion by more than this; below 0 it may be worse by so much"

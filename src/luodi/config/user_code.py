@@ -1,7 +1,7 @@
 """Code of a user's own that settings name as MODULE:OBJECT: `train.architecture: nets:wide` is `wide` of nets.py.
 
 A module lies in the project, tracked by git as params.yaml is, or is installed. Its code counts as a setting:
-params.lock holds a digest of it beside the name, so that a change of it reruns what uses it, and a comment does not.
+params.lock holds a digest of it behind the name, so that a change of it reruns what uses it, and a comment does not.
 """
 
 import ast
@@ -21,40 +21,38 @@ from luodi.errors import ParamsError, UserCodeFailed
 
 ObjectName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=255)]
 """MODULE:OBJECT."""
-SETTINGS = ("architecture", "expectations")
+SETTINGS = (("train", "architecture"), ("validate", "expectations"), ("gate", "metric"))
 """Settings that may name one, or several."""
 
 
-def named(block: BaseModel) -> dict[str, list[str]]:
-    """Return what a model's settings name of a user's own: {"train": ["nets:wide"]}."""
-    parts = {info.alias or name: getattr(block, name) for name, info in type(block).model_fields.items()}
-    found = {part: list(_objects(values)) for part, values in parts.items() if isinstance(values, BaseModel)}
-    return {part: names for part, names in found.items() if names}
-
-
-def _objects(part: BaseModel) -> Iterator[str]:
-    for setting in SETTINGS:
-        value = getattr(part, setting, ())
-        yield from (one for one in ([value] if isinstance(value, str) else value) if ":" in one)
-
-
-def digests(block: BaseModel, root: Path) -> dict[str, dict[str, str]]:
-    """Return {"train": {"nets:wide": digest}}: what counts of the code that a model's settings name.
+def effective(block: BaseModel, root: Path) -> dict[str, Any]:
+    """Return the settings of a model as JSON has them, with what counts of the code that they name: "nets:wide DIGEST".
 
     Raises:
         ParamsError: There is no such module, or it is not Python.
     """
-    return {part: {one: _digest(one, root) for one in names} for part, names in named(block).items()}
+    found = block.model_dump(mode="json", by_alias=True)
+    for part, setting in SETTINGS:
+        value = found[part][setting]
+        counted = [f"{one} {_digest(one, root)}" if ":" in one else one for one in _several(value)]
+        found[part][setting] = counted[0] if isinstance(value, str) else counted
+    return found
 
 
 def files(block: BaseModel, root: Path) -> set[str]:
     """Return the paths, below `root`, of the project's own files that a model's settings name, directly or not."""
-    paths = {path for names in named(block).values() for one in names for path in _sources(one, root).values()}
+    found = block.model_dump(mode="json", by_alias=True)
+    names = [one for part, setting in SETTINGS for one in _several(found[part][setting]) if ":" in one]
+    paths = {path for one in names for path in _sources(one, root).values()}
     return {path.relative_to(root).as_posix() for path in paths if path.is_relative_to(root)}
 
 
+def _several(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
 def load(name: str) -> Any:
-    """Return the object of that name; `importable` has been called.
+    """Return the object of that name, within `importable`.
 
     Raises:
         UserCodeFailed: The module fails when it is imported, or holds no such object.
@@ -78,10 +76,22 @@ def running(name: str) -> Iterator[None]:
         ) from None
 
 
-def importable(root: Path) -> None:
-    """Let modules of the project be imported, after all that is installed."""
-    if str(root) not in sys.path:
-        sys.path.append(str(root))
+@contextmanager
+def importable(root: Path) -> Iterator[None]:
+    """Let modules of the project be imported, after all that is installed; then forget them.
+
+    A process may judge the models of several commits, each of which has modules of its own.
+    """
+    known = set(sys.modules)
+    sys.path.append(str(root))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(root))
+        for name in sys.modules.keys() - known:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and _in_project(name, Path(file), root):
+                del sys.modules[name]
 
 
 def _digest(name: str, root: Path) -> str:
@@ -97,7 +107,7 @@ def _sources(name: str, root: Path) -> Mapping[str, Path]:
         one = queue.pop()
         top = one.partition(".")[0]
         path = None if top == "luodi" else _find(one, root)
-        ours = path and (top == module.partition(".")[0] or path.parent == root or root / top in path.parents)
+        ours = path and (top == module.partition(".")[0] or _in_project(one, path, root))
         if path and ours and one not in found:
             found[one] = path
             queue += syntax.imports(_tree(path, name))
@@ -107,6 +117,11 @@ def _sources(name: str, root: Path) -> Mapping[str, Path]:
             f"{root}, tracked by git, or an installed package; correct the name, or add the file"
         )
     return found
+
+
+def _in_project(module: str, path: Path, root: Path) -> bool:
+    """Whether a module is the project's own, and not of an environment that lies in its folder."""
+    return path.parent == root or root / module.partition(".")[0] in path.parents
 
 
 def _find(module: str, root: Path) -> Path | None:

@@ -30,7 +30,7 @@ from luodi.report.formatting import (
     value,
 )
 from luodi.scoring import choice
-from luodi.scoring.metrics import METRICS
+from luodi.scoring.metrics import described
 
 Facts = Mapping[str, Any]
 
@@ -111,9 +111,10 @@ def _card(name: str, registered: datetime, author: str, facts: Facts) -> dict[st
 
 
 def _tiles(facts: Facts) -> list[tuple[str, str]]:
-    model = part(facts, "metrics", "model")
+    model, decides = part(facts, "metrics", "model"), text(at(facts, "params", "gate", "metric"))
+    second = decides if decides in model and decides != "accuracy" else "macro_f1"
     return [
-        *((four(at(model, name, "value")), METRICS[name].title) for name in ("accuracy", "macro_f1")),
+        *((four(at(model, name, "value")), text(described(name).title)) for name in ("accuracy", second)),
         (four(at(model, "calibration_error", "value")), "Calibration error"),
         (count(at(facts, "metrics", "rows")), "Test rows"),
         (number(at(facts, "latency_ms"), "{:.2f} ms"), "One prediction"),

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luodi import config
+from luodi.config import user_code
 from luodi.data import modality, split_rows
 from luodi.data.split_rows import Rows
 from luodi.errors import ArtifactError, RegistryError
@@ -38,8 +39,9 @@ def decide(origin: Origin, commit: str, model: str, entries: locks.Entries, runn
         ArtifactError: The entries are not those of a whole run, or the files of the challenger are not theirs.
         RegistryError: The files of the champion are not those that were registered.
         RemoteError: The git origin or the DVC remote cannot be used.
+        UserCodeFailed: The metric of the gate is a user's own, and fails.
     """
-    with workspace.clone(origin, commit, runner) as clone:
+    with workspace.clone(origin, commit, runner) as clone, user_code.importable(clone.root):
         block = config.settings_of(config.load(ModelPaths(clone.root, model).params), model)
         require_whole(clone, block, model, entries)
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))

@@ -15,7 +15,7 @@ import numpy as np
 
 from luodi import config
 from luodi.registry.records import Agreement, Comparison, Estimate, Evidence, Sides, Slice
-from luodi.scoring import figures
+from luodi.scoring import figures, metrics, own_metric
 from luodi.scoring.figures import CELLS, SEED, Figure
 from luodi.scoring.metrics import METRICS, Metric
 from luodi.scoring.scored import Floats, Ints, Mask, Scored, one_hot
@@ -83,7 +83,8 @@ def compare(  # noqa: PLR0917, the last two have defaults
     The figures are those of paired draws; that of `rule.metric` has the difference that decides.
     """
     decided = decisive(challenger, champion, rule)
-    found = figures.rounded(beside(challenger, champion, DRAWS, rule.confidence))
+    known = metrics.beside(rule.metric)
+    found = figures.rounded(beside(challenger, champion, DRAWS, rule.confidence, known))
     shown = {
         name: Sides(
             challenger=Estimate(**found["model"][name]),
@@ -103,14 +104,16 @@ def compare(  # noqa: PLR0917, the last two have defaults
     return Comparison(**dict(decided), excluded=excluded, notes=tuple(notes), metrics=shown, slices=(*parts, *classes))
 
 
-def beside(one: Scored, other: Scored, resamples: int, confidence: float) -> dict[str, dict[str, Figure]]:
+def beside(
+    one: Scored, other: Scored, resamples: int, confidence: float, known: Mapping[str, Metric] = METRICS
+) -> dict[str, dict[str, Figure]]:
     """Return the metrics of `one` as "model", of `other` as "baseline", and of one minus other as "difference".
 
     As `luodi.scoring.figures.compare`, but the differences in metrics of answers are those of `proof`: their intervals
     leave out zero where the gate would find one of the two ahead. Metrics of probabilities have plain resamples.
     """
-    found = figures.compare(one, other, resamples, confidence)
-    for metric in METRICS.values():
+    found = figures.compare(one, other, resamples, confidence, known)
+    for metric in known.values():
         if metric.answers:
             shown = proof(one, other, metric, confidence, resamples).difference
             found["difference"][metric.name] = shown.to_json()
@@ -118,8 +121,17 @@ def beside(one: Scored, other: Scored, resamples: int, confidence: float) -> dic
 
 
 def decisive(challenger: Scored, champion: Scored, rule: config.Gate) -> Evidence:
-    """Return what decides of two classifiers on the same rows: `proof` in the metric of the gate."""
-    return proof(challenger, champion, METRICS[rule.metric], rule.confidence, rule.resamples)
+    """Return what decides of two classifiers on the same rows: `proof` in the metric of the gate.
+
+    Raises:
+        ValueError: They were not scored on the same rows.
+        UserCodeFailed: The metric is a user's own, and fails, or gives what is no figure.
+    """
+    metric = metrics.beside(rule.metric)[rule.metric]
+    if metric.name not in METRICS:
+        for data in (challenger, champion):
+            own_metric.require_fit(metric, data)
+    return proof(challenger, champion, metric, rule.confidence, rule.resamples)
 
 
 def proof(challenger: Scored, champion: Scored, metric: Metric, confidence: float, resamples: int) -> Evidence:

@@ -10,6 +10,7 @@ from luodi.registry.evidence import more_rows
 from luodi.registry.records import Check, Comparison, Decision, Evidence, Verdict
 
 NAMED = 20  # classes, each in a reason of its own
+EVALUATE = "run `luodi evaluate` again"
 
 
 @dataclass(frozen=True)
@@ -106,17 +107,12 @@ def _verdict(rulings: Sequence[Ruling]) -> Verdict:
 
 def _absolute(metrics: Mapping[str, Any], latency_ms: float, rule: config.Gate) -> list[Ruling]:
     """The rules for every version, champion or not."""
-    name, model = rule.metric, metrics["model"]
-    value = model[name]["value"]
+    model = metrics["model"]
     error, size = model["calibration_error"]["value"], metrics["size_bytes"] / 1e6
     chance = metrics.get("calibration_by_chance", 0.0)
     told = f" beyond the {chance:.4f} that chance gives on these rows" if chance else ""
     return [
-        _rule_on(
-            f"minimum {name}", f"at least {rule.minimum:.4f}", f"{value:.4f}", value >= rule.minimum,
-            f"{name} {value:.4f} is below the minimum {rule.minimum:.4f}",
-            "add data, train longer or another train.architecture, or lower gate.minimum if less is enough",
-        ),
+        _minimum(model, rule),
         *of_evaluation(metrics, rule),
         _rule_on(
             "calibration error", f"at most {rule.max_calibration_error:.4f}" + told, f"{error:.4f}",
@@ -136,6 +132,19 @@ def _absolute(metrics: Mapping[str, Any], latency_ms: float, rule: config.Gate) 
             "judge it again where nothing else runs, choose a smaller network, or raise gate.max_latency_ms",
         ),
     ]  # fmt: skip
+
+
+def _minimum(model: Mapping[str, Any], rule: config.Gate) -> Ruling:
+    name, expected = f"minimum {rule.metric}", f"at least {rule.minimum:.4f}"
+    if rule.metric not in model:
+        reason = f"{rule.metric} was not measured"
+        return Ruling(name, expected, "not measured", (reason,), undecided=True, remedy=EVALUATE)
+    value = model[rule.metric]["value"]
+    return _rule_on(
+        name, expected, f"{value:.4f}", value >= rule.minimum,
+        f"{rule.metric} {value:.4f} is below the minimum {rule.minimum:.4f}",
+        "add data, train longer or another train.architecture, or lower gate.minimum if less is enough",
+    )  # fmt: skip
 
 
 def of_evaluation(metrics: Mapping[str, Any], rule: config.Gate) -> list[Ruling]:
@@ -179,7 +188,7 @@ def _baseline(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
         return Ruling(name, expected, "it is the linear model itself")
     if found.get("metric") != rule.metric:
         reason = f"the {name} was not compared in {rule.metric}"
-        return Ruling(name, expected, "not compared", (reason,), undecided=True, remedy="run `luodi evaluate` again")
+        return Ruling(name, expected, "not compared", (reason,), undecided=True, remedy=EVALUATE)
     proof = Evidence.model_validate(found)
     gap, lost = proof.difference, proof.mcnemar.champion
     said = f"{gap.value:+.4f}, interval {gap.low:+.4f} to {gap.high:+.4f}, {lost:,} rows lost"

@@ -26,7 +26,7 @@ from luodi.report.formatting import (
     texts,
     value,
 )
-from luodi.scoring.metrics import METRICS
+from luodi.scoring.metrics import METRICS, described
 
 Facts = Mapping[str, Any]
 
@@ -46,8 +46,7 @@ def champion(decision: Facts) -> str:
 
 def metric(decision: Facts) -> str:
     """Name the metric that decides."""
-    name = text(at(decision, "rule", "metric"))
-    return METRICS[name].title.lower() if name in METRICS else name
+    return described(text(at(decision, "rule", "metric"))).title.lower()
 
 
 def verdict(decision: Facts) -> dict[str, str]:
@@ -113,7 +112,7 @@ def _evidence(decision: Facts) -> str:
         return ""
     ours, theirs = (four(at(compared, "metrics", name, who, "value")) for who in ("challenger", "champion"))
     said = (
-        f"{METRICS[name].title if name in METRICS else name} {ours} against the champion's {theirs}: a difference "
+        f"{described(name).title} {ours} against the champion's {theirs}: a difference "
         f"of {_points(difference)}, at confidence {level(at(rule, 'confidence'))}."
     )
     side, margin = _side(difference, at(rule, "margin")), number(at(rule, "margin"), "{:g}", 100)
@@ -301,12 +300,11 @@ def _figures(figures: Facts, first: str, second: str, margins: Facts | None = No
     names = [*METRICS, *sorted(name for name in figures if name not in METRICS)]
     rows, drawn = [], []
     for name in names:
-        metric = METRICS.get(name)
-        title, better, meaning = (metric.title, metric.better, metric.meaning) if metric else (text(name), 0, "")
+        title, better, meaning = described(name)
         difference = at(figures, name, "difference")
         standing = _standing(difference, better)
         values = [span(at(figures, name, one)) for one in (first, second)]
-        rows.append((Cell(title, below=meaning), *values, change(difference), standing))
+        rows.append((Cell(text(title), below=text(meaning) if meaning else ""), *values, change(difference), standing))
         drawn.append(gap(difference, standing.tone, at(margins, name)))
     head = ("Metric", first.capitalize(), second.capitalize(), "Difference", f"The {first} is")
     return Table(rows, head, 3, drawn, "Beside zero", stacked=True)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from luodi.scoring.metrics import beside, described
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -11,21 +13,30 @@ LINEAR, NET, BOTH = "linear", "net", "both"
 NAMES = {LINEAR: "the linear model", NET: "the network", BOTH: "the mean of the linear model and the network"}
 
 
-def figures(scores: "Mapping[str, NDArray[np.float32]]", truth: "NDArray[np.int32]") -> dict[str, dict[str, float]]:
+def figures(
+    scores: "Mapping[str, NDArray[np.float32]]", truth: "NDArray[np.int32]", metric: str
+) -> dict[str, dict[str, float]]:
     """Return the figures of each classifier by its scores on the validation rows, float32 [rows, classes].
+
+    Args:
+        scores: By the name of the classifier.
+        truth: True classes.
+        metric: That of the gate, which may be a user's own: it is one of the figures.
 
     Raises:
         ArtifactError: The scores of one are no probabilities of these rows.
+        UserCodeFailed: The metric is a user's own, and fails.
     """
     from luodi.scoring.figures import point, rounded
     from luodi.scoring.scored import scored
 
-    return {name: rounded(point(scored(truth, found, name, found.shape[-1]))) for name, found in scores.items()}
+    known = beside(metric)
+    return {name: rounded(point(scored(truth, found, name, found.shape[-1]), known)) for name, found in scores.items()}
 
 
 def choose(candidates: Mapping[str, Mapping[str, float]], metric: str) -> str:
     """Return the name of the classifier with the highest `metric`; of equal ones that of least loss, then the first."""
-    return max(candidates, key=lambda name: (candidates[name].get(metric, 0.0), -candidates[name]["log_loss"]))
+    return max(candidates, key=lambda name: (candidates[name].get(metric, -1.0), -candidates[name]["log_loss"]))
 
 
 def sentence(choice: Mapping[str, Any]) -> str:
@@ -34,4 +45,8 @@ def sentence(choice: Mapping[str, Any]) -> str:
     values = found if isinstance(found, Mapping) else {}
     told = [f"{name} {values[name][metric]:.4f}" for name in NAMES if metric in (values.get(name) or ())]
     chosen = NAMES.get(str(choice.get("chosen")), "not known")
-    return f"{chosen}; {metric.replace('_', ' ')} on validation rows: {', '.join(told)}" if len(told) > 1 else chosen
+    return (
+        f"{chosen}; {described(metric).title.lower()} on validation rows: {', '.join(told)}"
+        if len(told) > 1
+        else chosen
+    )

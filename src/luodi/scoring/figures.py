@@ -4,14 +4,14 @@ Draws of the rows with replacement give the distribution behind an interval (per
 1993, chapter 13). Two classifiers are compared on the same draws, so that the interval of their difference is paired.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from luodi.scoring.metrics import METRICS
+from luodi.scoring.metrics import METRICS, Metric
 from luodi.scoring.scored import BINS, Floats, Ints, Mask, Scored, bin_of, divide, one_hot
 
 Figure = dict[str, float]
@@ -22,28 +22,35 @@ CELLS = 1 << 22  # draws x rows held in memory at once: 32 MB of float64
 SOURCES = 20
 
 
-def point(data: Scored) -> dict[str, float]:
+def point(data: Scored, metrics: Mapping[str, Metric] = METRICS) -> dict[str, float]:
     """Return every figure that is defined on these rows."""
     ones = np.ones((1, data.rows))
-    values = {name: float(metric.function(data, ones)[0]) for name, metric in METRICS.items()}
+    values = {name: float(metric.function(data, ones)[0]) for name, metric in metrics.items()}
     return {name: value for name, value in values.items() if not np.isnan(value)}
 
 
-def compare(model: Scored, baseline: Scored, resamples: int, confidence: float) -> dict[str, dict[str, Figure]]:
+def compare(
+    model: Scored,
+    baseline: Scored,
+    resamples: int,
+    confidence: float,
+    metrics: Mapping[str, Metric] = METRICS,
+) -> dict[str, dict[str, Figure]]:
     """Return the figures of `model`, of `baseline` and of model minus baseline, each as value, low and high.
 
     Args:
         model, baseline: The same rows, scored by two classifiers.
         resamples: Number of bootstrap draws.
         confidence: Probability that an interval is to cover, such as 0.95.
+        metrics: What is measured, by name.
     """
-    drawn = {"model": _distributions(model, resamples), "baseline": _distributions(baseline, resamples)}
-    values = {"model": point(model), "baseline": point(baseline)}
-    drawn["difference"] = {name: drawn["model"][name] - drawn["baseline"][name] for name in METRICS}
+    both = {"model": model, "baseline": baseline}
+    drawn = {who: _distributions(data, resamples, metrics) for who, data in both.items()}
+    values = {who: point(data, metrics) for who, data in both.items()}
+    drawn["difference"] = {name: drawn["model"][name] - drawn["baseline"][name] for name in metrics}
     values["difference"] = {name: value - values["baseline"][name] for name, value in values["model"].items()}
     return {
-        "model": _estimates(model, values["model"], drawn["model"], confidence),
-        "baseline": _estimates(baseline, values["baseline"], drawn["baseline"], confidence),
+        **{who: _estimates(data, values[who], drawn[who], confidence, metrics) for who, data in both.items()},
         "difference": {
             name: interval(value, drawn["difference"][name], confidence) for name, value in values["difference"].items()
         },
@@ -51,7 +58,11 @@ def compare(model: Scored, baseline: Scored, resamples: int, confidence: float) 
 
 
 def _estimates(
-    data: Scored, values: dict[str, float], drawn: dict[str, Floats], confidence: float
+    data: Scored,
+    values: dict[str, float],
+    drawn: dict[str, Floats],
+    confidence: float,
+    metrics: Mapping[str, Metric],
 ) -> dict[str, Figure]:
     """The metrics with their intervals. Of a share that is Wilson's: where all rows are right a bootstrap has no width.
 
@@ -61,7 +72,7 @@ def _estimates(
     recall = mean_share(hits[rows > 0], rows[rows > 0], confidence)
     found = {name: interval(value, drawn[name], confidence) for name, value in values.items()}
     for name, figure in found.items():
-        if METRICS[name].better > 0 and (METRICS[name].answers or figure["low"] == figure["high"]):
+        if metrics[name].better > 0 and (metrics[name].answers or figure["low"] == figure["high"]):
             below, above = recall["value"] - recall["low"], recall["high"] - recall["value"]
             figure["low"] = min(figure["low"], max(0.0, figure["value"] - below))
             figure["high"] = max(figure["high"], min(1.0, figure["value"] + above))
@@ -199,13 +210,13 @@ def rounded(value: Any) -> Any:
     return round(value, 6) + 0.0 if isinstance(value, float) else value  # + 0.0 turns -0.0 into 0.0
 
 
-def _distributions(data: Scored, resamples: int) -> dict[str, Floats]:
+def _distributions(data: Scored, resamples: int, metrics: Mapping[str, Metric]) -> dict[str, Floats]:
     """Every figure on every draw: float64 [resamples] each."""
     chunks = [
-        {name: metric.function(data, weights) for name, metric in METRICS.items()}
+        {name: metric.function(data, weights) for name, metric in metrics.items()}
         for weights in draws(data.rows, resamples)
     ]
-    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in METRICS}
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in metrics}
 
 
 def _slice(part: Mask, data: Scored, confidence: float) -> Figure:

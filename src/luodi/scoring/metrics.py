@@ -1,11 +1,12 @@
 """Every metric, once: how it is computed, and how pages name it. A metric is added to `METRICS`, and nowhere else.
 
-Pages are shown where NumPy is not installed, so that it is imported by what computes alone.
+A user's own is a function of a module of theirs, see `luodi.scoring.own_metric`. Pages are shown where NumPy is not
+installed, so that it is imported by what computes alone; and where no such module is, so that they know it by its name.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from luodi.scoring.scored import Floats, Mask, Scored
@@ -148,3 +149,40 @@ METRICS = {
     )
 }  # fmt: skip
 """By name, in the order of pages."""
+
+
+class Description(NamedTuple):
+    """How pages show a metric; of one that they do not know `better` is 0."""
+
+    title: str
+    better: Literal[1, 0, -1]
+    meaning: str
+
+
+def described(name: str) -> Description:
+    """Describe the metric of that name in metrics.json, whatever wrote it."""
+    if metric := METRICS.get(name):
+        return Description(metric.title, metric.better, metric.meaning)
+    module, colon, function = name.rpartition(":")
+    if not colon:
+        return Description(name, 0, "")
+    return Description(function.replace("_", " ").capitalize(), 1, f"{function} of {module}, of your own")
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return the names of figures in the order of pages: those that luodi knows first."""
+    found = set(names)
+    return [name for name in METRICS if name in found] + sorted(found - METRICS.keys())
+
+
+def beside(name: str) -> dict[str, Metric]:
+    """Return every metric, with the one of that name, which may be a user's own.
+
+    Raises:
+        UserCodeFailed: It is no such function.
+    """
+    if name in METRICS:
+        return METRICS
+    from luodi.scoring import own_metric
+
+    return METRICS | {name: own_metric.load(name)}

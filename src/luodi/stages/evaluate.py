@@ -15,7 +15,7 @@ from luodi.registry import evidence, gate
 from luodi.report import page
 from luodi.scoring import choice, figures, inference, plots, sample
 from luodi.scoring.figures import Figure
-from luodi.scoring.metrics import METRICS
+from luodi.scoring.metrics import beside, described, in_order
 from luodi.scoring.scored import Scored, load_scores, scored
 
 REPEATS = 200
@@ -26,6 +26,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
 
     Raises:
         ArtifactError: An earlier stage has not run, scores are not probabilities, or there is no test row.
+        UserCodeFailed: The metric of the gate is a user's own, and fails.
     """
     test = split_rows.read(paths.rows, settings.modality, "test", len(settings.labels))
     baseline = scored(test.label, load_scores(paths.baseline_scores), "baseline", len(settings.labels))
@@ -65,7 +66,7 @@ def measure(
         name: figures.quartile_slices(values, model, confidence)
         for name, values in modality.of(settings.modality).slices(test.items).items()
     }
-    found = evidence.beside(model, baseline, settings.evaluate.bootstrap, confidence)
+    found = evidence.beside(model, baseline, settings.evaluate.bootstrap, confidence, beside(rule.metric))
     proof = evidence.decisive(model, baseline, rule).to_json()
     found["difference"] |= {rule.metric: proof["difference"]}
     classes = zip(settings.labels, figures.per_class(model), figures.judged(model, others, confidence), strict=True)
@@ -83,6 +84,7 @@ def describe(
     measured: dict[str, Any], test: split_rows.Rows, model: Scored, baseline: Scored, settings: config.ModelSettings
 ) -> dict[str, Any]:
     """Return what the report's template shows."""
+    metric = described(settings.gate.metric)
     return {
         "modality": settings.modality,
         "figures": measured,
@@ -90,9 +92,9 @@ def describe(
         "labels": settings.labels,
         "confidence": settings.evaluate.confidence,
         "resamples": settings.evaluate.bootstrap,
-        "metric": METRICS[settings.gate.metric].title.lower(),
+        "metric": metric.title.lower(),
         "gap": measured["proof"]["difference"],
-        "verdict": verdict(measured["proof"]["difference"], METRICS[settings.gate.metric].better),
+        "verdict": verdict(measured["proof"]["difference"], metric.better),
         "rulings": gate.of_evaluation(measured, settings.gate),
         "comparison": comparison(measured),
         "confusion": figures.confusion(model).tolist(),
@@ -122,8 +124,8 @@ def comparison(measured: dict[str, Any]) -> list[dict[str, Any]]:
         {"title": metric.title, "meaning": metric.meaning}
         | {"verdict": verdict(measured["difference"][name], metric.better)}
         | {who: measured[who][name] for who in ("model", "baseline", "difference")}
-        for name, metric in METRICS.items()
-        if name in measured["model"]
+        for name in in_order(measured["model"])
+        for metric in [described(name)]
     ]
 
 

@@ -47,6 +47,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     Raises:
         ArtifactError: preprocess or baseline has not run, their outputs do not fit together, or the exported model
             differs from the trained one.
+        UserCodeFailed: The network or the metric of the gate is a user's own, and fails.
         LuodiError: Training diverged.
     """
     encoder = encoders.load(paths.encoder)
@@ -58,7 +59,8 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         scores[NET] = net.scores
         if encoders.load(paths.baseline_export / inference.ENCODER) == encoder:  # they read the same rows
             scores[BOTH] = np.mean([scores[LINEAR], scores[NET]], axis=0, dtype=np.float32)
-    figures, metric = choice.figures(scores, truth), settings.gate.metric
+    metric = settings.gate.metric
+    figures = choice.figures(scores, truth, metric)
     chosen = choice.choose(figures, metric)
     facts = {"chosen": chosen, "metric": metric, "validation": figures}
     _save(chosen, net, scores[chosen], encoder, paths)

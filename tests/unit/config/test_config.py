@@ -164,7 +164,7 @@ def test_a_wrong_value_of_an_image_model_is_refused(place, value, message):
         ("train.learning_rate", float("nan"), "finite number, found nan"),
         ("train.epochs", [1] * 10000, r"found \[1, 1, 1, 1, 1, 1, \.\.\.\]$"),
         ("evaluate.confidence", 0.5, "greater than 0.5, found 0.5"),
-        ("gate.metric", "acuracy", "'accuracy', .* or 'average_precision', found"),
+        ("gate.metric", "acuracy", "'accuracy', .* or 'average_precision', or MODULE:OBJECT of your own, found"),
         ("gate.baseline_margin", -0.01, "greater than or equal to 0, found -0.01"),
         ("gate.min_class_rows", -1, "greater than or equal to 0, found -1"),
         ("gate.unproven", ["fraud"], r"gate\.unproven: 'fraud' is no label of this model: write it as labels has it"),

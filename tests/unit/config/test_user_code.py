@@ -1,13 +1,17 @@
-"""Networks and expectations of a user's own: found, run, counted as settings, and named where they fail."""
+"""Networks, expectations and metrics of a user's own: found, run, counted as settings, and named where they fail."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from project import ROOT
 from typer.testing import CliRunner
 
 from luodi import config
@@ -17,6 +21,8 @@ from luodi.errors import ParamsError, StaleProject, UserCodeFailed, WrongValue
 from luodi.project.paths import ModelPaths
 from luodi.scaffold import init, pipeline
 from luodi.scaffold.upgrade import upgrade
+from luodi.scoring import figures, metrics
+from luodi.scoring.scored import Scored
 from luodi.stages import validate
 from luodi.system.processes import Runner
 
@@ -61,10 +67,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     table = pa.table({"text": texts, "label": ["a", "b"] * 100, "source": ["us"] * 200})
     pq.write_table(table, folder / "data" / "hotels" / "part.parquet")
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield folder
-    for name in ("nets", "width", "ourchecks"):
-        sys.modules.pop(name, None)
+    with user_code.importable(folder):
+        yield folder
 
 
 def write(root: Path, **parts: object) -> config.ModelSettings:
@@ -73,21 +77,67 @@ def write(root: Path, **parts: object) -> config.ModelSettings:
     return config.load(root / "params.yaml").models["hotels"]
 
 
-def code(root: Path) -> object:
-    """What params.lock would hold of the code that train names."""
-    return locked.effective(root, config.load(root / "params.yaml"))["models"]["hotels"]["train"].get("code")
+def held(root: Path, part: str, setting: str) -> object:
+    """What params.lock would hold of a setting."""
+    return locked.effective(root, config.load(root / "params.yaml"))["models"]["hotels"][part][setting]
 
 
 def test_a_change_of_the_code_is_a_change_of_the_settings_and_a_comment_is_none(root: Path) -> None:
     write(root)
-    assert code(root) is None
+    assert held(root, "train", "architecture") == "ngram"
     write(root, train={"architecture": "nets:wide"})
-    first = code(root)
-    assert list(first) == ["nets:wide"]  # type: ignore[call-overload]
+    first = held(root, "train", "architecture")
+    assert re.fullmatch("nets:wide [0-9a-f]{32}", str(first))
     (root / "nets.py").write_text(NETS.replace("Networks of our own", "Ours") + "# a comment\n")
-    assert code(root) == first
+    assert held(root, "train", "architecture") == first
     (root / "width.py").write_text("WIDTH = 8\n")  # what it imports counts too
-    assert code(root) != first
+    assert held(root, "train", "architecture") != first
+
+
+def test_every_setting_that_names_code_holds_a_digest(root: Path) -> None:
+    named = {"validate": {"expectations": ["ourchecks:ours"]}, "gate": {"metric": "width:cost"}}
+    write(root, **named)
+    assert re.fullmatch(r"\['ourchecks:ours [0-9a-f]{32}'\]", str(held(root, "validate", "expectations")))
+    assert re.fullmatch("width:cost [0-9a-f]{32}", str(held(root, "gate", "metric")))
+
+
+def test_modules_of_one_project_are_not_those_of_the_next(root: Path, tmp_path: Path) -> None:
+    """A process that judges models of two commits runs the code of each; what is installed stays."""
+    found = []
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        (folder / "sums").mkdir(parents=True)
+        (folder / "sums" / "__init__.py").write_text(
+            f"from sums.part import ADDED\ndef total(): return {number} + ADDED"
+        )
+        (folder / "sums" / "part.py").write_text(f"ADDED = {number}0")
+        with user_code.importable(folder):
+            found.append(user_code.load("sums:total")())
+            user_code.load("yaml.nodes:Node")
+    assert found == [11, 22]
+    assert not {"sums", "sums.part"} & sys.modules.keys()
+    assert "yaml.nodes" in sys.modules
+    assert str(folder) not in sys.path
+
+
+def test_what_readme_shows_works(root: Path) -> None:
+    """Its modules are put into a project; each object does what its setting asks for."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for part in re.split(r"^# (?=\w+\.py$)", readme.partition("```python\n")[2].partition("```")[0], flags=re.M)[1:]:
+        name, _, text = part.partition("\n")
+        (root / name).write_text(text)
+    sys.modules.pop("nets", None)
+    lines = re.findall(r"`(\w+: \{\w+: [^`]+\})`", readme.partition("### Use a network")[2])
+    block = write(root, **{name: value for line in lines for name, value in yaml.safe_load(line).items()})
+    assert (block.train.architecture, block.validate_.expectations) == ("nets:wide", ("rules:links",))
+    model = user_code.load("nets:wide")(block.train, SimpleNamespace(labels=("a", "b"), shape=(8,), dtype="int32"))
+    assert model.output_shape == (None, 2)
+    assert [one.severity for one in user_code.load("rules:links")(block)] == ["warning"]
+    found = metrics.beside(block.gate.metric)
+    assert list(found) == [*metrics.METRICS, "costs:cost_saved"]
+    scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.1], [0.4, 0.6]])
+    data = Scored(np.array([0, 0, 1, 1]), scores)  # one mistake that costs 1, one that costs 5
+    assert figures.point(data, found)["costs:cost_saved"] == pytest.approx(1 - 6 / 4 / 5)
 
 
 def test_the_stage_settings_depends_on_the_files(root: Path) -> None:
@@ -109,7 +159,6 @@ def test_the_own_network_is_built_and_its_failure_names_the_line(root: Path) -> 
     from luodi.data import modality
     from luodi.nets import catalogue
 
-    user_code.importable(root)
     block = write(root, train={"architecture": "nets:wide"})
     encoder = modality.of("text").read_encoder(
         {"labels": ["a", "b"], "tokenizer": "ngram", "max_length": 3, "buckets": 8, "stop_words": [], "vocabulary": []}
@@ -123,7 +172,6 @@ def test_the_own_network_is_built_and_its_failure_names_the_line(root: Path) -> 
 
 
 def test_own_expectations_are_run_and_shown_with_the_rest(root: Path) -> None:
-    user_code.importable(root)
     block = write(root, validate={"expectations": ["ourchecks:ours"], "min_rows": 10})
     paths = ModelPaths(root, "hotels")
     validate.run(block, paths)
@@ -155,12 +203,11 @@ def test_a_wrong_name_is_refused(root: Path, name: str, error: type[Exception], 
 
 
 def test_an_object_that_is_not_there_is_named(root: Path) -> None:
-    user_code.importable(root)
     with pytest.raises(UserCodeFailed, match=r"nets:tall, which params.yaml names, fails.*has no attribute 'tall'"):
         user_code.load("nets:tall")
 
 
 def test_an_installed_package_counts_by_its_own_files(root: Path) -> None:
     write(root, train={"architecture": "yaml.nodes:Node"})
-    assert code(root)
+    assert re.fullmatch("yaml.nodes:Node [0-9a-f]{32}", str(held(root, "train", "architecture")))
     assert user_code.files(config.load(root / "params.yaml").models["hotels"], root) == set()

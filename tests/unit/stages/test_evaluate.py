@@ -15,6 +15,7 @@ from PIL import Image
 from scipy import stats
 
 from luodi import config
+from luodi.config import user_code
 from luodi.data import image
 from luodi.errors import ArtifactError
 from luodi.files import write_json
@@ -329,6 +330,26 @@ def test_image_models_are_sliced_by_intensity(lay):
     assert slices["intensity"]["q1"]["from"] == 0
     assert slices["intensity"]["q4"]["to"] == pytest.approx(39 / 255, abs=1e-6)
     assert "mean intensity 0.000 – 0.035" in paths.evaluation_report.read_text()
+
+
+def test_a_metric_of_ones_own_is_measured_and_shown_with_its_title(lay, tmp_path, capsys):
+    (tmp_path / "ours.py").write_text(
+        "def half_right(truth, predicted, weights):\n    return weights @ (truth == predicted) / weights.sum(1) / 2\n"
+    )
+    block, paths = random_model(lay)
+    block = block.model_copy(update={"gate": block.gate.model_copy(update={"metric": "ours:half_right"})})
+    with user_code.importable(tmp_path):
+        evaluate.run(block, paths)
+    found = json.loads(paths.metrics.read_text())
+    for who in ("model", "baseline", "difference"):
+        assert found[who]["ours:half_right"]["value"] == pytest.approx(found[who]["accuracy"]["value"] / 2, abs=1e-6)
+    assert found["proof"]["metric"] == "ours:half_right"
+    assert found["proof"]["difference"] == found["difference"]["ours:half_right"]
+    page = "".join(Page(paths.evaluation_report.read_text()).text)
+    assert "Half right" in page
+    assert "half_right of ours, of your own" in page
+    assert "points of half right" in page
+    assert "Half right" in capsys.readouterr().out
 
 
 def test_two_runs_on_images_write_the_same_bytes(lay):
