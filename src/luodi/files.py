@@ -10,12 +10,19 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from luodi.errors import ArtifactError
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FORMAT = 2
+"""Of the facts that stages write and of those of a version, as their "format". The first had none, and the same facts.
+
+A later luodi reads the form of an earlier one; the number says which it is.
+"""
 OWNER = 0o077
 """The umask under which only this user may read what is made."""
 
@@ -130,6 +137,36 @@ def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically, keys sorted, so that equal values are equal bytes."""
     text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
     write_text(path, text + "\n")
+
+
+def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write what a stage found, with the number of its form, as `write_json` does."""
+    write_json(path, {"format": FORMAT, **facts})
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Return what `write_facts` wrote, by this luodi or an older one, without the number.
+
+    Raises:
+        FileNotFoundError: No stage wrote it yet.
+        ValueError: It is no JSON object.
+        ArtifactError: A newer luodi wrote it.
+    """
+    facts = read_json(path)
+    if not isinstance(facts, dict):
+        raise ValueError(f"{path}: expected a JSON object")
+    if (found := format_of(facts)) > FORMAT:
+        raise ArtifactError(
+            f"{path} was written by a newer luodi: it is of format {found}, and this one reads up to {FORMAT}: install "
+            "the newer one here"
+        )
+    return {name: value for name, value in facts.items() if name != "format"}
+
+
+def format_of(facts: Mapping[str, Any]) -> int:
+    """Return the number of the form of facts, see `FORMAT`; 1 if they do not say."""
+    found = facts.get("format")
+    return found if isinstance(found, int) and not isinstance(found, bool) else 1
 
 
 def write_array(path: Path, array: Any) -> None:

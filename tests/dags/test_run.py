@@ -16,6 +16,7 @@ import silence
 from project import Done, Project
 
 from luodi.errors import Held, StageFailed, Unproven
+from luodi.files import read_facts
 from luodi.project import locks
 from luodi.scoring.inference import Classifier
 
@@ -78,7 +79,7 @@ def test_one_version_is_in_production_and_its_tag_tells_the_facts(ran: Done) -> 
 def test_its_metrics_are_those_that_dvc_repro_measured(ran: Done, reproduced: Done) -> None:
     (version,) = ran.project.versions()
     metrics = reproduced.project.root / "artifacts" / "reviews" / "evaluate" / "metrics.json"
-    assert version.facts["metrics"] == json.loads(metrics.read_text())
+    assert version.facts["metrics"] == read_facts(metrics)
 
 
 def test_it_leaves_no_clone_and_nothing_in_the_checkout(ran: Done) -> None:

@@ -1229,6 +1229,7 @@ WHY_NOT = {
     "unknown modality {name}": INNER,
     "and there is no module {module}": OWN_CODE,
     "which params.yaml names, fails": OWN_CODE,
+    "was written by a newer luodi: it is of format": "by no luodi yet; tests/unit/test_files.py",
     "which params.yaml names, {found}: expected": "a metric of a user's own; tests/unit/scoring/test_own_metric.py",
     "is not Python ({error})": OWN_CODE,
     "names code in": OWN_CODE,

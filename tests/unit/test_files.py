@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luodi import files
+from luodi.errors import ArtifactError
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = 3_000_000
@@ -248,3 +249,26 @@ def test_the_checksum_of_the_real_data_is_what_dvc_recorded():
     recorded = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]
     assert files.folder_checksum(ROOT / "data") == recorded["md5"]
     assert json.loads(json.dumps(recorded["nfiles"])) == sum(path.is_file() for path in (ROOT / "data").rglob("*"))
+
+
+@pytest.mark.parametrize("written", [{"rows": 3}, {"format": 2, "rows": 3}, {"format": "x", "rows": 3}])
+def test_facts_of_an_older_luodi_are_read(tmp_path, written):
+    files.write_json(tmp_path / "facts.json", written)
+    assert files.read_facts(tmp_path / "facts.json") == {"rows": 3}
+
+
+def test_facts_are_written_with_the_number_of_their_form(tmp_path):
+    files.write_facts(tmp_path / "facts.json", {"rows": 3})
+    assert files.read_json(tmp_path / "facts.json") == {"format": files.FORMAT, "rows": 3}
+    assert files.read_facts(tmp_path / "facts.json") == {"rows": 3}
+
+
+def test_facts_of_a_newer_luodi_are_refused(tmp_path):
+    files.write_json(tmp_path / "facts.json", {"format": files.FORMAT + 1, "rows": 3})
+    with pytest.raises(
+        ArtifactError, match=r"facts\.json was written by a newer luodi: it is of format 3, and this one"
+    ):
+        files.read_facts(tmp_path / "facts.json")
+    (tmp_path / "facts.json").write_text("[]")
+    with pytest.raises(ValueError, match="expected a JSON object"):
+        files.read_facts(tmp_path / "facts.json")

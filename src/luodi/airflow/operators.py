@@ -14,7 +14,7 @@ from airflow.sdk.log import mask_secret
 
 from luodi.airflow import approval
 from luodi.errors import DiskFull, LuodiError
-from luodi.files import read_json
+from luodi.files import read_facts
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
@@ -126,7 +126,7 @@ class StageOperator(WorkspaceOperator):
 def training(root: Path, model: str) -> dict[str, Any] | None:
     """Return what training cost in this clone; None where it was not computed, but came from a cache."""
     cost = ModelPaths(root, model).cost
-    return {name: value for name, value in read_json(cost).items() if name != "export"} if cost.exists() else None
+    return {name: value for name, value in read_facts(cost).items() if name != "export"} if cost.exists() else None
 
 
 class GateOperator(WorkspaceOperator, SkipMixin):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from luodi.errors import DirtyCheckout, GitError, LuodiError, NotARepository
-from luodi.files import close, private, read_json, replacing, write_text
+from luodi.files import close, private, read_facts, replacing, write_text
 from luodi.project import commits, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
@@ -158,5 +158,5 @@ def training(root: Path, model: str) -> dict[str, Any] | None:
     entries = locks.of_model(locks.read(root / "dvc.lock"), model)
     if not paths.cost.exists() or f"train@{model}" not in entries:
         return None
-    cost: dict[str, Any] = read_json(paths.cost)
+    cost: dict[str, Any] = read_facts(paths.cost)
     return cost if cost.pop("export") == tags.export_hash(entries, model) else None

@@ -10,7 +10,7 @@ from luodi.config import user_code
 from luodi.data import modality, split_rows
 from luodi.data.split_rows import Rows
 from luodi.errors import ArtifactError, RegistryError
-from luodi.files import read_json
+from luodi.files import read_facts
 from luodi.project import graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
@@ -61,7 +61,7 @@ def _judge(clone: Workspace, block: config.ModelSettings, model: str) -> Decisio
     export = tags.export_hash(locks.read(clone.lock), model)
     challenger = Classifier.load(paths.export)
     test = split_rows.read(paths.rows, block.modality, "test", len(block.labels))
-    measured = read_json(paths.metrics)
+    measured = read_facts(paths.metrics)
     latency_ms = round(inference.latency(challenger, inference.typical(test.items), REPEATS), 3)
     known = tags.versions(tags.mirror(clone.origin, clone.runner), model)
     current = tags.in_production(known)

@@ -3,7 +3,7 @@
 The order of effects: files are proven to be in the DVC remote, then commit, tags and stage appear in the git origin
 together. Whatever dies on the way leaves files that nothing points to, and production as it was.
 
-The tag of a version holds as JSON: format (see `luodi.registry.records.FORMAT`), commit (of the user, whose files ran),
+The tag of a version holds as JSON: format (see `luodi.files.FORMAT`), commit (of the user, whose files ran),
 export (hash of what is served), metrics, latency_ms, data, sources, environment, params, training (cost, or null),
 decision (of the gate), approval. That of a move holds format, action, from and reason. Who and when is what git says of
 the tagger.
@@ -22,13 +22,13 @@ from typing import Any
 
 from luodi import __version__, config
 from luodi.errors import ArtifactError, Held, LuodiError, NoVersion, PushRejected, RegistryError
-from luodi.files import read_json, write_text
+from luodi.files import FORMAT, read_facts, write_text
 from luodi.project import commits, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
 from luodi.registry import champion, tag_objects, tags
-from luodi.registry.records import AUTO, FORMAT, Approval, Decision, Verdict, lands
+from luodi.registry.records import AUTO, Approval, Decision, Verdict, lands
 from luodi.registry.tags import PRODUCTION, Version
 from luodi.system.masking import redacted
 from luodi.system.processes import CommandFailed, Runner
@@ -209,14 +209,14 @@ def _prove(challenger: Challenger) -> None:
 
 def _facts(challenger: Challenger, block: config.ModelSettings) -> dict[str, Any]:
     clone, paths = challenger.clone, challenger.paths
-    validated, summary = read_json(paths.validation_summary), read_json(paths.preprocess_summary)
+    validated, summary = read_facts(paths.validation_summary), read_facts(paths.preprocess_summary)
     deps = challenger.entries[f"validate@{challenger.model}"]["deps"]
     data = next(dep["md5"] for dep in deps if dep["path"] == f"data/{challenger.model}")
     dated = clone.git("log", "-1", "--format=%cI", challenger.commit, "--", "data.dvc").strip()
     return {
         "commit": commits.source(clone.git, challenger.commit),
         "export": challenger.export,
-        "metrics": read_json(paths.metrics),
+        "metrics": read_facts(paths.metrics),
         "data": {"hash": data, "dated": dated, **validated, "summary": summary},
         "sources": summary.pop("sources"),
         "environment": _environment(challenger.entries),

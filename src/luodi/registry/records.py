@@ -15,9 +15,6 @@ from luodi.errors import RegistryError
 Mode = Literal["auto", "human"]
 """Who lets a model land: the gate alone, or a person who read what it found."""
 
-FORMAT = 2
-"""Of the facts in a tag and in version.json, as their "format". The first had none, and the same facts."""
-
 
 class Verdict(StrEnum):
     """What the gate says of a challenger."""

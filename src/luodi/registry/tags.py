@@ -21,13 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from luodi.errors import ArtifactError, GitError, NoVersion, RegistryError, did_you_mean
-from luodi.files import folder_checksum, private, private_folder, replacing_folder, write_text
+from luodi.files import FORMAT, folder_checksum, format_of, private, private_folder, replacing_folder, write_text
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
 from luodi.registry import tag_objects
-from luodi.registry.records import FORMAT
 from luodi.registry.tag_objects import NAMED, NUMBER, REFS, REMOTE, Tag, TagName, damaged_tags
 from luodi.system.masking import redact
 from luodi.system.processes import CommandFailed, Runner
@@ -72,9 +71,8 @@ class Version:
 
     @property
     def format(self) -> int:
-        """The form of the facts, see `luodi.registry.records.FORMAT`; 1 if they do not say."""
-        found = self.facts.get("format")
-        return found if isinstance(found, int) and not isinstance(found, bool) else 1
+        """The form of the facts, see `luodi.files.FORMAT`; 1 if they do not say."""
+        return format_of(self.facts)
 
 
 @dataclass(frozen=True)

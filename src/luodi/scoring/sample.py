@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from luodi.errors import RegistryError
-from luodi.files import read_json, write_json
+from luodi.files import read_facts, write_facts
 from luodi.scoring.inference import Classifier
 
 ROWS = 32
@@ -26,7 +26,7 @@ def write(path: Path, classifier: Classifier, items: list[Any]) -> None:
         kept: dict[str, Any] = {"images": [base64.b64encode(image).decode() for image in chosen]}
     else:
         kept = {"texts": chosen}
-    write_json(path, kept | {"probabilities": given.tolist()})
+    write_facts(path, kept | {"probabilities": given.tolist()})
 
 
 def check(path: Path, classifier: Classifier, name: str) -> int:
@@ -36,7 +36,7 @@ def check(path: Path, classifier: Classifier, name: str) -> int:
         RegistryError: The sample cannot be read, or an answer is not what it was.
     """
     try:
-        kept = read_json(path)
+        kept = read_facts(path)
         items = kept["texts"] if "texts" in kept else [base64.b64decode(image) for image in kept["images"]]
         expected = np.array(kept["probabilities"], np.float64)
     except (OSError, ValueError, KeyError, TypeError) as error:

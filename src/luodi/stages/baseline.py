@@ -9,7 +9,7 @@ from luodi import config
 from luodi.data import encoders, split_rows
 from luodi.data.modality import Encoder
 from luodi.data.split_rows import Rows
-from luodi.files import replacing, replacing_folder, write_array, write_json
+from luodi.files import replacing, replacing_folder, write_array, write_facts, write_json
 from luodi.linear import of
 from luodi.project.paths import ModelPaths
 from luodi.scoring import figures, folds, inference
@@ -40,7 +40,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         found[split] = figures.point(scored(rows[split].label, scores, "baseline", classes))
     write_out_of_fold(settings, encoder, rows, paths)
     counts = {f"{split}_rows": len(part) for split, part in rows.items()}
-    write_json(paths.baseline_metrics, figures.rounded(found["test"] | {"validation": found["validation"]} | counts))
+    write_facts(paths.baseline_metrics, figures.rounded(found["test"] | {"validation": found["validation"]} | counts))
     print("baseline: " + ", ".join(f"{name} {value:.4f}" for name, value in found["test"].items()), flush=True)
 
 

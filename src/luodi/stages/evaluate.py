@@ -9,7 +9,7 @@ import numpy as np
 from luodi import config
 from luodi.data import modality, split_rows
 from luodi.errors import ArtifactError
-from luodi.files import read_json, replacing_folder, write_json, write_text
+from luodi.files import read_facts, replacing_folder, write_facts, write_text
 from luodi.project.paths import ModelPaths, maker
 from luodi.registry import evidence, gate
 from luodi.report import page
@@ -37,7 +37,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     of_files = {"size_bytes": _size(paths.export), "test_share": split_rows.test_share(paths.rows)}
     measured = figures.rounded(measure(test, model, baseline, others, settings) | of_files)
     measured["choice"] = _choice(paths.choice)
-    write_json(paths.metrics, measured)
+    write_facts(paths.metrics, measured)
     with replacing_folder(paths.plots) as folder:
         for name, text in plots.tables(model, settings.labels).items():
             write_text(folder / name, text)
@@ -45,7 +45,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     view = describe(measured, test, model, baseline, settings)
     write_text(paths.evaluation_report, page.render("evaluation", name=paths.model, **view))
     latency = _latency(classifier, test.items)
-    write_json(paths.latency, latency)
+    write_facts(paths.latency, latency)
     wanting = [reason for ruling in view["rulings"] for reason in ruling.reasons]
     print(table(measured), f"one row: {latency['median_ms']:.2f} ms (median)", *wanting, sep="\n", flush=True)
 
@@ -174,7 +174,7 @@ def _classifier(paths: ModelPaths, labels: tuple[str, ...]) -> inference.Classif
 
 def _choice(path: Path) -> Any:
     try:
-        return read_json(path)
+        return read_facts(path)
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
 

@@ -19,7 +19,7 @@ from luodi import config
 from luodi.data import modality, splits
 from luodi.data.modality import Encoder
 from luodi.errors import ArtifactError, DataError
-from luodi.files import replacing, replacing_folder, write_array, write_json, write_text
+from luodi.files import replacing, replacing_folder, write_array, write_facts, write_json, write_text
 from luodi.project.paths import ModelPaths, maker
 from luodi.report import page
 
@@ -52,7 +52,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
             _write_arrays(folder, split, rows, encoder, settings)
     write_json(paths.encoder, encoder.as_json())
     summary = summarise(rows, dropped, settings.labels)
-    write_json(paths.preprocess_summary, summary)
+    write_facts(paths.preprocess_summary, summary)
     write_text(paths.preprocess_report, report(paths.model, rows, summary, encoder, settings))
     print(
         f"preprocess: {facts.num_rows:,} rows in, {rows.num_rows:,} kept; dropped "

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from luodi import config
 from luodi.data import encoders, modality
 from luodi.data.modality import Encoder
-from luodi.files import folder_checksum, replacing_folder, write_json, write_text
+from luodi.files import folder_checksum, replacing_folder, write_facts, write_text
 from luodi.nets import arrays, cost, ensemble, history
 from luodi.nets.stderr import quiet
 from luodi.project.paths import ModelPaths
@@ -66,8 +66,8 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     _save(chosen, net, scores[chosen], encoder, paths)
     _save_net(net, paths)
     _write_out_of_fold(chosen, settings, encoder, paths)
-    write_json(paths.choice, facts)
-    write_json(paths.cost, spent | _facts(net) | {"export": folder_checksum(paths.export)})
+    write_facts(paths.choice, facts)
+    write_facts(paths.cost, spent | _facts(net) | {"export": folder_checksum(paths.export)})
     print(f"train: exported {choice.sentence(facts)}", flush=True)
 
 

@@ -42,7 +42,7 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
         found = findings.by_gravity([*found, _of_classes(checked.table, settings)])
     _separate(parts(), checked.marks, paths, kind.ITEM)
     files.write_json(paths.validation_result, result)
-    files.write_json(paths.validation_summary, _counts(checked.table, kind.ITEM))
+    files.write_facts(paths.validation_summary, _counts(checked.table, kind.ITEM))
     files.write_text(paths.validation_report, report(paths, settings, parts, checked, found))
     print(f"{paths.model}: {summary(checked.table, kind.ITEM, found)}")
     _judge(paths, checked.table, found)

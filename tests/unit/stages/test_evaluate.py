@@ -129,7 +129,7 @@ def test_metrics_hold_what_later_stages_read(lay, capsys):
     figures = json.loads(paths.metrics.read_text())
     assert set(figures) == {
         "model", "baseline", "difference", "proof", "classes", "slices", "test_share", "size_bytes", "rows", "choice",
-        "calibration_by_chance",
+        "calibration_by_chance", "format",
     }  # fmt: skip
     for who in ("model", "baseline", "difference"):
         for name in METRICS:
