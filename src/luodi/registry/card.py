@@ -243,7 +243,8 @@ def _classes(facts: Facts) -> Section:
     rows = [
         (
             Cell(text(label)),
-            *(Cell(_existing(classes, label, name)) for name in ("precision", "recall", "f1")),
+            Cell(_existing(classes, label, "precision"), soft=between(at(classes, label, "predictions"), "{:.4f}")),
+            *(Cell(_existing(classes, label, name)) for name in ("recall", "f1")),
             Cell(count(at(classes, label, "support"))),
             Cell(count(at(classes, label, "judged", "rows")), soft=_recall(at(classes, label, "judged"))),
         )

@@ -1,45 +1,13 @@
-"""Whether a challenger may land: the rules it has to keep, and what has to be proven of it beside the champion."""
+"""Whether a challenger may land: by the rules that it has to keep, and what is proven of it beside the champion."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from luodi import config
+from luodi.registry import rules
 from luodi.registry.evidence import more_rows
-from luodi.registry.records import Check, Comparison, Decision, Evidence, Verdict
-
-NAMED = 20  # classes, each in a reason of its own
-EVALUATE = "run `luodi evaluate` again"
-
-
-@dataclass(frozen=True)
-class Ruling:
-    """A rule applied; `reasons` says what is wrong, in sentences, and is empty where the rule is kept.
-
-    A rule that is not kept is broken, which holds the challenger, or `undecided`: the rows do not tell. `remedy` says
-    what a person may do about it.
-    """
-
-    name: str
-    expected: str
-    found: str
-    reasons: tuple[str, ...] = ()
-    undecided: bool = False
-    remedy: str = ""
-
-    @property
-    def kept(self) -> bool:
-        return not self.reasons
-
-    @property
-    def broken(self) -> bool:
-        return bool(self.reasons) and not self.undecided
-
-    @property
-    def check(self) -> Check:
-        unclear = bool(self.reasons) and self.undecided
-        return Check(name=self.name, expected=self.expected, found=self.found, passed=self.kept, undecided=unclear)
+from luodi.registry.records import Comparison, Decision, Verdict
+from luodi.registry.rules import Ruling
 
 
 def judge(
@@ -73,18 +41,17 @@ def judge(
         proven, else "insufficient evidence"; `more_rows` of the comparison then says how many more test rows would
         decide.
     """
-    rulings = _absolute(metrics, latency_ms, rule)
+    rulings = rules.of_version(metrics, latency_ms, rule)
     if champion is not None and comparison is not None:
-        rulings += [_slices(comparison, rule, champion), _losses(comparison, rule, champion)]
-        rulings += _proofs(comparison, rule, champion)
+        rulings += rules.of_comparison(comparison, rule, champion)
     elif champion is not None:
-        rulings.append(_uncompared(rule, champion, notes))
+        rulings.append(rules.uncompared(rule, champion, notes))
     verdict = _verdict(rulings)
     reasons = [reason for ruling in rulings for reason in ruling.reasons]
     if comparison is not None and verdict is Verdict.INSUFFICIENT and _unproven(comparison, rule):
         more = more_rows(comparison.difference, comparison.rows, rule.margin, rule.confidence)
         comparison = comparison.model_copy(update={"more_rows": more})
-        reasons.append(_outlook(more))
+        reasons.append(rules.outlook(more))
     wanting = [ruling for ruling in rulings if not ruling.kept and (ruling.broken or verdict is Verdict.INSUFFICIENT)]
     reasons += [f"what to do: {ruling.remedy}" for ruling in wanting[:1]]
     return Decision(
@@ -105,256 +72,6 @@ def _verdict(rulings: Sequence[Ruling]) -> Verdict:
     return Verdict.PROMOTE if all(ruling.kept for ruling in rulings) else Verdict.INSUFFICIENT
 
 
-def _absolute(metrics: Mapping[str, Any], latency_ms: float, rule: config.Gate) -> list[Ruling]:
-    """The rules for every version, champion or not."""
-    model = metrics["model"]
-    error, size = model["calibration_error"]["value"], metrics["size_bytes"] / 1e6
-    chance = metrics.get("calibration_by_chance", 0.0)
-    told = f" beyond the {chance:.4f} that chance gives on these rows" if chance else ""
-    return [
-        _minimum(model, rule),
-        *of_evaluation(metrics, rule),
-        _rule_on(
-            "calibration error", f"at most {rule.max_calibration_error:.4f}" + told, f"{error:.4f}",
-            error <= rule.max_calibration_error + chance,
-            f"calibration error {error:.4f} is above the maximum {rule.max_calibration_error:.4f}{told}",
-            "train until the validation loss falls no more, or raise gate.max_calibration_error if nobody reads the "
-            "probabilities",
-        ),
-        _rule_on(
-            "size", f"at most {rule.max_size_mb:g} MB", f"{size:.2f} MB", size <= rule.max_size_mb,
-            f"size {size:.2f} MB is above the maximum {rule.max_size_mb:g} MB",
-            "choose a smaller network (block train), or raise gate.max_size_mb",
-        ),
-        _rule_on(
-            "latency", f"at most {rule.max_latency_ms:g} ms", f"{latency_ms:.2f} ms", latency_ms <= rule.max_latency_ms,
-            f"latency {latency_ms:.2f} ms is above the maximum {rule.max_latency_ms:g} ms",
-            "judge it again where nothing else runs, choose a smaller network, or raise gate.max_latency_ms",
-        ),
-    ]  # fmt: skip
-
-
-def _minimum(model: Mapping[str, Any], rule: config.Gate) -> Ruling:
-    name, expected = f"minimum {rule.metric}", f"at least {rule.minimum:.4f}"
-    if rule.metric not in model:
-        reason = f"{rule.metric} was not measured"
-        return Ruling(name, expected, "not measured", (reason,), undecided=True, remedy=EVALUATE)
-    value = model[rule.metric]["value"]
-    return _rule_on(
-        name, expected, f"{value:.4f}", value >= rule.minimum,
-        f"{rule.metric} {value:.4f} is below the minimum {rule.minimum:.4f}",
-        "add data, train longer or another train.architecture, or lower gate.minimum if less is enough",
-    )  # fmt: skip
-
-
-def of_evaluation(metrics: Mapping[str, Any], rule: config.Gate) -> list[Ruling]:
-    """Return the rules that follow from metrics.json alone: beside the baseline, and of each class."""
-    return [_baseline(metrics, rule), _class_rows(metrics, rule), _missed(metrics, rule), _guessing(metrics, rule)]
-
-
-def _guessing(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
-    """Better than whoever answers without looking: the mean recall of k classes above 1 / k, whatever their sizes.
-
-    By all the rows that the classes are judged by; the intervals of their recalls are joined as in Zou & Donner 2008.
-    """
-    parts = [one.get("judged") or {} for one in metrics.get("classes", {}).values()]
-    parts = [one for one in parts if one.get("rows") and one.get("low") is not None]
-    if len(parts) < 2:
-        return Ruling("guessing", "mean recall of the classes above that of guessing", "no two classes have rows")
-    mean = sum(one["value"] for one in parts) / len(parts)
-    below, above = (math.sqrt(sum((one["value"] - one[end]) ** 2 for one in parts)) / len(parts)
-                    for end in ("low", "high"))  # fmt: skip
-    chance, said = 1 / len(parts), f"{mean:.4f}, interval {mean - below:.4f} to {mean + above:.4f}"
-    reason = f"the mean recall of the classes, {said}, does not lie above {chance:.4f}, that of guessing"
-    return Ruling(
-        "guessing", f"mean recall of the classes: interval above {chance:.4f}", said,
-        () if mean - below > chance else (reason,), undecided=mean + above >= chance,
-        remedy="add data, or look whether the labels belong to their rows: nothing was shown to be learned yet",
-    )  # fmt: skip
-
-
-def _baseline(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
-    """Not worse than the linear baseline by the margin: the whole interval of the difference above it.
-
-    What is proven worse, be it by less, is held: a linear model is there to be used instead. A few rows prove the
-    margin of no classifier, not even of one that always says what the baseline does: where no row that the baseline
-    gets right is lost nothing speaks for the baseline, and the rule is kept.
-    """
-    margin = -rule.baseline_margin
-    name = "linear baseline"
-    expected = f"{rule.metric}: difference not proven worse, interval above {margin:+.4f} or no row lost"
-    found = metrics.get("proof", {})
-    if (metrics.get("choice") or {}).get("chosen") == "linear":
-        return Ruling(name, expected, "it is the linear model itself")
-    if found.get("metric") != rule.metric:
-        reason = f"the {name} was not compared in {rule.metric}"
-        return Ruling(name, expected, "not compared", (reason,), undecided=True, remedy=EVALUATE)
-    proof = Evidence.model_validate(found)
-    gap, lost = proof.difference, proof.mcnemar.champion
-    said = f"{gap.value:+.4f}, interval {gap.low:+.4f} to {gap.high:+.4f}, {lost:,} rows lost"
-    begun = f"the difference in {rule.metric} from the {name}, {said}, "
-    if gap.high < 0:
-        return Ruling(
-            name, expected, said, (f"{begun}proves it worse",),
-            remedy="a linear model does better on these data: try another train.architecture, more epochs or more data",
-        )  # fmt: skip
-    if gap.low > margin or (lost == 0 and gap.value >= 0):
-        return Ruling(name, expected, said)
-    more = more_rows(gap, proof.rows, margin, rule.confidence)
-    return Ruling(
-        name, expected, said, (f"{begun}does not lie above {margin:+.4f}", _outlook(more)), undecided=True,
-        remedy="add data, raise preprocess.shares.test or gate.baseline_margin, or let a person decide "
-        "(register.approval: human)",
-    )  # fmt: skip
-
-
-def _class_rows(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
-    """Each class needs rows to be judged by, but for those that a person accepts without."""
-    counts = {label: _judged(one)[0] for label, one in metrics.get("classes", {}).items()}
-    few = {label: rows for label, rows in counts.items() if rows < rule.min_class_rows}
-    accepted = [f"{label} ({few[label]})" for label in rule.unproven if label in few]
-    wanting = {label: rows for label, rows in few.items() if label not in rule.unproven}
-    share = 1.0 if _beyond_test(metrics) else metrics.get("test_share", 1.0)
-    reasons = [
-        f"class {label} is judged by {_rows(rows)}, expected {rule.min_class_rows}: about "
-        f"{math.ceil((rule.min_class_rows - rows) / share - 1e-9):,} more of its rows in the data would do"
-        for label, rows in wanting.items()
-    ]
-    if len(reasons) > NAMED:
-        reasons[NAMED:] = [f"so are {len(reasons) - NAMED} more classes: the table of classes has them"]
-    fewest = min(counts, key=counts.__getitem__, default=None)
-    found = "no class" if fewest is None else f"fewest: class {fewest}, {_rows(counts[fewest])}"
-    return Ruling(
-        "rows of each class",
-        f"each class judged by {rule.min_class_rows} rows or more" + (", but for unproven ones" if accepted else ""),
-        found + (f"; accepted unproven: {', '.join(accepted)}" if accepted else ""),
-        tuple(reasons),
-        undecided=True,
-        remedy="add rows of the classes named, or accept them as they are: list them in gate.unproven",
-    )
-
-
-def _missed(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
-    """No class that can be judged may be missed altogether."""
-    judged = {label: _judged(one) for label, one in metrics.get("classes", {}).items()}
-    recalls = {label: recall for label, (rows, recall) in judged.items() if rows >= max(1, rule.min_class_rows)}
-    worst = min(recalls, key=recalls.__getitem__, default=None)
-    return Ruling(
-        "classes found",
-        "recall above 0 of each class with rows enough",
-        "no class has rows enough"
-        if worst is None
-        else f"lowest: class {worst}, {recalls[worst]:.4f} of {_rows(judged[worst][0])}",
-        tuple(
-            f"none of the {_rows(judged[label][0])} of class {label} is recognised"
-            for label, recall in recalls.items()
-            if recall == 0
-        ),
-        remedy="add rows of the class, or look in the evaluation what it is taken for: two labels may mean one thing",
-    )
-
-
-def _judged(one: Mapping[str, Any]) -> tuple[int, float]:
-    """Rows that a class is judged by, and its recall on them, 0 without rows."""
-    found = one.get("judged") or {"rows": one.get("support", 0), "value": one.get("recall")}
-    return int(found["rows"]), float(found["value"] or 0)
-
-
-def _beyond_test(metrics: Mapping[str, Any]) -> bool:
-    """Whether classes are judged by out-of-fold rows too, so that each new row counts."""
-    return any((one.get("judged") or {}).get("out_of_fold") for one in metrics.get("classes", {}).values())
-
-
-def _slices(comparison: Comparison, rule: config.Gate, champion: str) -> Ruling:
-    judged = [part for part in comparison.slices if part.judged and part.by != "class"]
-    worst = min(judged, key=lambda part: part.difference, default=None)
-    lost = [part for part in judged if -part.difference > rule.max_slice_loss]
-    return Ruling(
-        "slices",
-        f"no slice of {rule.min_slice_rows} rows or more loses more than {rule.max_slice_loss:.4f} of its accuracy",
-        f"{worst.by} {worst.name}: {worst.difference:+.4f}" if worst else "no slice has as many rows",
-        tuple(
-            f"on {part.by} {part.name}, {part.rows} rows, accuracy is {-part.difference:.4f} below that of "
-            f"{champion}: at most {rule.max_slice_loss:.4f} is allowed"
-            for part in lost
-        ),
-        remedy="add data like that slice, or raise gate.max_slice_loss",
-    )
-
-
-def _losses(comparison: Comparison, rule: config.Gate, champion: str) -> Ruling:
-    """No class may be proven to lose more recall than is allowed; 0.05 of 30 rows is chance."""
-    judged = [part for part in comparison.slices if part.by == "class" and part.high is not None]
-    worst = min(judged, key=lambda part: part.high or 0.0, default=None)
-    return Ruling(
-        "recall of classes",
-        f"no class is proven to lose more than {rule.max_slice_loss:.4f} of its recall",
-        f"{worst.name}: {worst.difference:+.4f}, at most {worst.high:+.4f}" if worst else "no class has rows enough",
-        tuple(
-            f"recall of class {part.name}, {part.rows} rows, is {-part.difference:.4f} below that of {champion}, and "
-            f"at least {-part.high:.4f} below by its interval: at most {rule.max_slice_loss:.4f} is allowed"
-            for part in judged
-            if part.high is not None and part.high < -rule.max_slice_loss
-        ),
-        remedy="add rows of that class, or raise gate.max_slice_loss",
-    )
-
-
-def _proofs(comparison: Comparison, rule: config.Gate, champion: str) -> list[Ruling]:
-    """What has to be proven of the difference."""
-    gap, p, alpha = comparison.difference, comparison.p, round(1 - rule.confidence, 12)  # 0.05, not 0.05 + 4e-17
-    found = f"{gap.value:+.4f}, interval {gap.low:+.4f} to {gap.high:+.4f}"
-    worse = gap.high < rule.margin
-    side = "lies below the margin" if worse else "does not lie above the margin"
-    wait = "wait for more data, or let a person decide (register.approval: human)"
-    reason = f"the difference in {rule.metric} from {champion}, {found}, {side} {rule.margin:+.4f}"
-    interval = Ruling(
-        *_asked(rule, champion), found, () if gap.low > rule.margin else (reason,), undecided=not worse,
-        remedy=f"{champion} stays: train on more data or with other settings" if worse else wait,
-    )  # fmt: skip
-    if rule.margin < 0:
-        return [interval]
-    name = "exact McNemar test" if rule.metric == "accuracy" else "exact swap test"
-    expected = f"p below {alpha:.3g}, the challenger ahead"
-    reason = (
-        f"the {name} does not find it better: expected {expected}, found p {p:.3g} at a difference of {gap.value:+.4f}"
-    )
-    ahead = p < alpha and gap.value > 0
-    exact = Ruling(
-        name, expected, f"p {p:.3g}, difference {gap.value:+.4f}", () if ahead else (reason,), undecided=True,
-        remedy=wait,
-    )  # fmt: skip
-    return [interval, exact]
-
-
 def _unproven(comparison: Comparison, rule: config.Gate) -> bool:
     """Whether it is the difference from the champion that the rows do not tell."""
-    return not all(ruling.kept for ruling in _proofs(comparison, rule, ""))
-
-
-def _uncompared(rule: config.Gate, champion: str, notes: Sequence[str]) -> Ruling:
-    return Ruling(
-        *_asked(rule, champion), "not compared", tuple(notes) or (f"it was not compared with {champion}",),
-        undecided=True, remedy="let a person decide (register.approval: human)",
-    )  # fmt: skip
-
-
-def _asked(rule: config.Gate, champion: str) -> tuple[str, str]:
-    """Name and expectation of the check of the difference."""
-    return f"difference from {champion}", f"{rule.metric}: whole interval above {rule.margin:+.4f}"
-
-
-def _outlook(more: int | None) -> str:
-    if more is None:
-        return "no number of test rows that one could collect would decide it: the difference is too near the margin"
-    return f"about {more:,} more test rows would decide it, 4 times in 5, if the difference stays"
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row" if count == 1 else f"{count:,} rows"
-
-
-def _rule_on(  # noqa: PLR0917, each is of the one rule
-    name: str, expected: str, found: str, passed: bool, reason: str, remedy: str
-) -> Ruling:
-    return Ruling(name, expected, found, () if passed else (reason,), remedy=remedy)
+    return not all(ruling.kept for ruling in rules.proofs(comparison, rule, ""))

@@ -17,6 +17,7 @@ from luodi.scoring.scored import BINS, Floats, Ints, Mask, Scored, bin_of, divid
 Figure = dict[str, float]
 """value, low, high."""
 
+ENDS = ("value", "low", "high")
 SEED = 20240501
 CELLS = 1 << 22  # draws x rows held in memory at once: 32 MB of float64
 SOURCES = 20
@@ -154,6 +155,20 @@ def per_class(data: Scored) -> list[dict[str, float | None]]:
     ]
 
 
+def predictions(data: Scored, confidence: float) -> list[dict[str, float | None]]:
+    """Return of every class how precise its predictions are: value, low, high (None without any), rows.
+
+    The interval is Wilson's: of the rows that are called so, each is of the class or not.
+    """
+    found: list[dict[str, float | None]] = []
+    for index in range(data.classes):
+        called = data.predicted == index
+        rows = int(called.sum())
+        share = wilson(int(data.correct[called].sum()), rows, confidence) if rows else dict.fromkeys(ENDS)
+        found.append({**share, "rows": rows})
+    return found
+
+
 def judged(data: Scored, others: Scored, confidence: float) -> list[dict[str, float | None]]:
     """Return of every class its recall over the rows of both: value, low, high (None without rows), rows, out_of_fold.
 
@@ -167,7 +182,7 @@ def judged(data: Scored, others: Scored, confidence: float) -> list[dict[str, fl
         mine, more = data.truth == index, others.truth == index
         rows, extra = int(mine.sum() + more.sum()), int(more.sum())
         hits = int(data.correct[mine].sum() + others.correct[more].sum())
-        share = wilson(hits, rows, confidence) if rows else dict.fromkeys(("value", "low", "high"))
+        share = wilson(hits, rows, confidence) if rows else dict.fromkeys(ENDS)
         found.append({**share, "rows": rows, "out_of_fold": extra})
     return found
 

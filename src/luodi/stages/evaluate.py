@@ -11,7 +11,7 @@ from luodi.data import modality, split_rows
 from luodi.errors import ArtifactError
 from luodi.files import read_facts, replacing_folder, write_facts, write_text
 from luodi.project.paths import ModelPaths, maker
-from luodi.registry import evidence, gate
+from luodi.registry import evidence, rules
 from luodi.report import page
 from luodi.scoring import choice, figures, inference, plots, sample
 from luodi.scoring.figures import Figure
@@ -69,11 +69,20 @@ def measure(
     found = evidence.beside(model, baseline, settings.evaluate.bootstrap, confidence, beside(rule.metric))
     proof = evidence.decisive(model, baseline, rule).to_json()
     found["difference"] |= {rule.metric: proof["difference"]}
-    classes = zip(settings.labels, figures.per_class(model), figures.judged(model, others, confidence), strict=True)
+    classes = zip(
+        settings.labels,
+        figures.per_class(model),
+        figures.predictions(model, confidence),
+        figures.judged(model, others, confidence),
+        strict=True,
+    )
     return {
         **found,
         "proof": {"metric": rule.metric, **proof},
-        "classes": {label: {**figure, "judged": judged} for label, figure, judged in classes},
+        "classes": {
+            label: {**figure, "predictions": predicted, "judged": judged}
+            for label, figure, predicted, judged in classes
+        },
         "slices": slices | {"source": figures.source_slices(test.source, model, confidence)},
         "calibration_by_chance": figures.calibration_by_chance(model),
         "rows": len(test),
@@ -95,7 +104,7 @@ def describe(
         "metric": metric.title.lower(),
         "gap": measured["proof"]["difference"],
         "verdict": verdict(measured["proof"]["difference"], metric.better),
-        "rulings": gate.of_evaluation(measured, settings.gate),
+        "rulings": rules.of_evaluation(measured, settings.gate),
         "comparison": comparison(measured),
         "confusion": figures.confusion(model).tolist(),
         "bins": plots.calibration(model),

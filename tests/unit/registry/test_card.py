@@ -541,6 +541,8 @@ def test_a_class_says_what_it_was_judged_by_and_what_does_not_exist():
     document = facts()
     judged = {"value": 0.5, "low": 0.2, "high": 0.8, "rows": 12, "out_of_fold": 3}
     document["metrics"]["classes"]["positive"] |= {"precision": None, "judged": judged}
+    document["metrics"]["classes"]["negative"]["predictions"] = {"value": 0.8351, "low": 0.8111, "high": 0.8567}
+    assert "0.8111 – 0.8567" in as_markdown(document)
     document["params"]["gate"]["unproven"] = ["positive"]
     text = as_markdown(document)
     assert "| positive | none | 0.8174 | 0.8485 | 860 | 12 (0.5000, 0.2000 – 0.8000) |" in text

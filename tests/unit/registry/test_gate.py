@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from luodi import config
-from luodi.registry import evidence, gate
+from luodi.registry import evidence, gate, rules
 from luodi.registry.records import Comparison, Decision, Estimate, Verdict
 from luodi.scoring import figures, metrics
 from luodi.scoring.scored import Scored
@@ -743,7 +743,7 @@ def test_no_class_that_is_judged_may_be_missed_altogether(block):
 
 def test_of_many_classes_with_few_rows_some_are_named():
     reasons = judge(of_classes(**{f"c{index}": (1, 1.0) for index in range(400)}), 1, RULE, None, None)["reasons"]
-    assert len(reasons) == gate.NAMED + 2
+    assert len(reasons) == rules.NAMED + 2
     assert reasons[-2] == "so are 380 more classes: the table of classes has them"
 
 

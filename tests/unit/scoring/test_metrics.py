@@ -281,6 +281,15 @@ def test_degenerate_rows(truth, scores, expected):
     assert np.isfinite([end for who in found.values() for part in who.values() for end in part.values()]).all()
 
 
+def test_the_precision_of_each_class_has_wilsons_interval_over_its_predictions():
+    scores = np.eye(3)[[0, 0, 0, 0, 1]]
+    found = figures.predictions(pair(np.array([0, 0, 0, 1, 1]), scores, "model", 3), 0.95)
+    assert found[0] == {**figures.wilson(3, 4, 0.95), "rows": 4}
+    assert found[1] == {**figures.wilson(1, 1, 0.95), "rows": 1}
+    assert found[1]["low"] < 0.3  # one prediction that is right proves little
+    assert found[2] == {"value": None, "low": None, "high": None, "rows": 0}
+
+
 def test_a_class_absent_from_the_test_rows_has_no_figures_and_no_nan():
     data = pair(np.array([0, 0, 1]), np.full((3, 3), 1 / 3), "model", 3)
     assert figures.per_class(data)[2] == {"precision": None, "recall": None, "f1": None, "support": 0}

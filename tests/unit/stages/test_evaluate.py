@@ -20,7 +20,7 @@ from luodi.data import image
 from luodi.errors import ArtifactError
 from luodi.files import write_json
 from luodi.project.paths import ModelPaths, find_root
-from luodi.registry import gate
+from luodi.registry import gate, rules
 from luodi.scoring.metrics import METRICS
 from luodi.stages import evaluate
 
@@ -396,7 +396,7 @@ def test_the_evaluation_says_of_the_baseline_what_the_gate_finds(lay, wins, loss
     assert line.endswith(standing)
     text = {"level": "No clear difference", "better": "better than", "worse": "worse than"}
     assert text[standing] in paths.evaluation_report.read_text()
-    (beside, *_) = gate.of_evaluation(figures, block.gate)
+    (beside, *_) = rules.of_evaluation(figures, block.gate)
     assert (beside.kept, beside.broken) == (low > -0.01, standing == "worse")
 
 
@@ -450,8 +450,12 @@ def test_a_class_without_test_rows_is_not_landed(lay, counts):
 def test_a_figure_that_does_not_exist_says_so(lay):
     block, paths = rare(lay, (500, 0))
     evaluate.run(block, paths)
-    found = json.loads(paths.metrics.read_text())["classes"]["class 1"]
+    classes = json.loads(paths.metrics.read_text())["classes"]
+    found = classes["class 1"]
     assert (found["precision"], found["recall"], found["f1"], found["support"]) == (None, None, None, 0)
+    assert found["predictions"]["rows"] == 0
+    sure = classes["class 0"]["predictions"]
+    assert f"{sure['low']:.4f} – {sure['high']:.4f}" in paths.evaluation_report.read_text()
     assert found["judged"] == {"value": None, "low": None, "high": None, "rows": 0, "out_of_fold": 0}
     assert '<td class="number">none</td>' in paths.evaluation_report.read_text()
 
