@@ -161,7 +161,7 @@ def difference(pairs: Pairs, metric: Metric, confidence: float, resamples: int) 
     Satterthwaite 1946, the classes taken as the samples. It fits any metric, but has no width where no row differs: it
     would take 50 rows without a difference for proof that the true one is above -0.01. So it is made to reach at least
     as far to either side as `score_interval` does: that of accuracy over all rows and, since the other metrics weigh
-    the classes alike, for them the one of the mean recall.
+    the classes alike, for them the one of the mean recall. A user's own metric weighs them as it does: see `stakes`.
 
     Args:
         pairs: The test rows.
@@ -174,22 +174,42 @@ def difference(pairs: Pairs, metric: Metric, confidence: float, resamples: int) 
     drawn = np.concatenate([pairs.difference(metric, weights) for weights in _draws(pairs, resamples)])
     low, high = _corrected(value, drawn[~np.isnan(drawn)], pairs, metric, confidence)
     truth = np.zeros_like(pairs.challenger.truth) if metric.name == "accuracy" else pairs.challenger.truth
-    below, lead, above = score_interval(*_lead(pairs, truth), confidence)
+    shares = None if metric.name in METRICS else stakes(pairs, metric)
+    below, lead, above = score_interval(*_lead(pairs, truth), confidence, shares)
     return {"value": value, "low": min(low, value - (lead - below)), "high": max(high, value + (above - lead))}
 
 
-def score_interval(wins: Ints, losses: Ints, rows: Ints, confidence: float) -> tuple[float, float, float]:
-    """Return the mean over strata of (wins - losses) / rows as low, value, high.
+def score_interval(
+    wins: Ints, losses: Ints, rows: Ints, confidence: float, shares: Floats | None = None
+) -> tuple[float, float, float]:
+    """Return the sum over strata of share (wins - losses) / rows as low, value, high; without `shares` it is the mean.
 
     The intervals of the strata are Tango's; they are joined by the method of Zou & Donner 2008, Statistics in Medicine
-    27, 1693-1702. wins, losses and rows are int64 [strata].
+    27, 1693-1702. wins, losses and rows are int64 [strata], shares float64 [strata].
     """
+    weights = np.full(len(rows), 1 / len(rows)) if shares is None else shares
     strata = np.stack([wins, losses, rows], axis=1).tolist()
     ends = np.array([tango(won, lost, count, confidence) for won, lost, count in strata])
     leads = (wins - losses) / rows
-    below, above = np.sqrt(np.square(ends - leads[:, None]).sum(0)) / len(rows)
-    value = float(leads.mean())
+    below, above = np.sqrt(np.square((ends - leads[:, None]) * weights[:, None]).sum(0))
+    value = float(leads @ weights)
     return value - float(below), value, value + float(above)
+
+
+def stakes(pairs: Pairs, metric: Metric) -> Floats:
+    """Return what a metric loses if every row of a class is taken for the worst other one, to first order: [classes].
+
+    Classes without rows are left out. Of the mean recall of k classes it is 1 / k, as `score_interval` has it.
+    """
+    data, counts = pairs.challenger, pairs.counts.astype(np.float64)
+    answers = np.eye(data.classes)
+    found = []
+    for index, rows in enumerate(np.bincount(data.truth, counts)):
+        if rows:
+            more = _joined(data, Scored(np.full(data.classes, index), answers))
+            value = metric.function(more, np.hstack([np.tile(counts, (data.classes, 1)), STEP * answers]))
+            found.append(float(rows * np.nanmax(value[index] - value)) / STEP)
+    return np.array(found)
 
 
 def tango(wins: int, losses: int, rows: int, confidence: float) -> tuple[float, float]:

@@ -73,7 +73,8 @@ def _estimates(
     recall = mean_share(hits[rows > 0], rows[rows > 0], confidence)
     found = {name: interval(value, drawn[name], confidence) for name, value in values.items()}
     for name, figure in found.items():
-        if metrics[name].better > 0 and (metrics[name].answers or figure["low"] == figure["high"]):
+        known = name in METRICS and metrics[name].answers  # one of a user's own may weigh the classes in any way
+        if metrics[name].better > 0 and (known or figure["low"] == figure["high"]):
             below, above = recall["value"] - recall["low"], recall["high"] - recall["value"]
             figure["low"] = min(figure["low"], max(0.0, figure["value"] - below))
             figure["high"] = max(figure["high"], min(1.0, figure["value"] + above))

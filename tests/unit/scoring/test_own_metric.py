@@ -51,6 +51,15 @@ def words(truth, weights):
     return ["good"] * len(weights)
 
 
+def recalls(truth, predicted, weights):
+    each = [weights @ ((truth == one) & (predicted == one)) / (weights @ (truth == one)) for one in (0, 1)]
+    return np.mean(each, axis=0)
+
+
+def cheap(truth, predicted, weights):  # a mistake costs a tenth of what it may
+    return 1 - weights @ (truth != predicted) / weights.sum(1) / 10
+
+
 def broken(truth, weights):
     raise KeyError("no such thing")
 
@@ -93,6 +102,20 @@ def test_it_decides_as_the_same_metric_of_luodi_does() -> None:
     assert ours.difference.value == theirs.difference.value
     assert ours.p == pytest.approx(theirs.p, abs=0.02)
     assert 0 < ours.difference.low <= theirs.difference.low + 0.01
+
+
+@pytest.mark.parametrize(("name", "expected"), [("recalls", [0.5, 0.5]), ("cheap", [0.08, 0.02])])
+def test_what_is_at_stake_in_each_class_is_what_the_metric_says(name: str, expected: list[float]) -> None:
+    metric = metrics.beside(f"ours:{name}")[f"ours:{name}"]
+    truth = np.repeat([0, 1], [800, 200])
+    data = Scored(truth, np.eye(2)[truth])
+    assert evidence.stakes(evidence.Pairs.of(data, data, metric), metric) == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_metric_of_small_differences_is_proven_as_soon_as_a_metric_of_large_ones() -> None:
+    ours, theirs = evidence.decisive(*two(), rule("ours:cheap")), evidence.decisive(*two(), rule("accuracy"))
+    assert ours.difference.low == pytest.approx(theirs.difference.low / 10, rel=0.2)
+    assert ours.difference.low > 0
 
 
 @pytest.mark.parametrize(("name", "answers"), [("right", True), ("sure", False)])
