@@ -52,7 +52,9 @@ class ImagePreprocess(Preprocess):
 
 
 class ImageBaseline(SettingsBase):
-    regularization: Strengths = Field((0.01, 0.1, 1.0), description="values of C tried; validation rows choose")
+    regularization: Strengths = Field(
+        (0.01, 0.1, 1.0), description="values of C tried, from the least on until the validation loss rises"
+    )
 
 
 class ImageTrain(Training):

@@ -45,7 +45,10 @@ class TextPreprocess(Preprocess):
 
 class TextBaseline(SettingsBase):
     max_features: Positive = Field(500_000, description="n-grams and words kept, the most frequent")
-    regularization: Strengths = Field((0.5, 1.0, 2.0), description="values of C tried; validation rows choose")
+    regularization: Strengths = Field(
+        (0.5, 1.0, 2.0, 4.0, 8.0, 16.0),
+        description="values of C tried, from the least on until the validation loss rises",
+    )
 
 
 class TextTrain(Training):

@@ -1,5 +1,6 @@
 """Fit a linear classifier on given features; validation rows choose its regularisation, and calibrate it."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,9 @@ class Linear:
 def fit(
     train: Rows, validation: Rows, classes: int, strengths: Sequence[float], estimator: Callable[[float], Any]
 ) -> Linear:
-    """Fit with each C of `strengths`; return the one of least validation loss, each at its best temperature.
+    """Fit with each C of `strengths`, the least first, until the validation loss, at the best temperature, rises.
+
+    It falls to one least value and rises from there on every data set tried, and each C takes longer than those before.
 
     Args:
         estimator: From C to an unfitted linear classifier of scikit-learn.
@@ -54,12 +57,21 @@ def fit(
     known = np.isin(validation.label, present)
     judged = Rows(validation.features[known], validation.label[known]) if known.any() else train
     judged = Rows(judged.features, np.searchsorted(present, judged.label).astype(np.int32))
-    tried = [_calibrated(_fitted(train, strength, estimator), judged) for strength in strengths]
-    return _spread(min(tried, key=lambda one: one[1])[0], present, classes)
+    tried = (_calibrated(_fitted(train, strength, estimator), judged) for strength in sorted(strengths))
+    best, least = next(tried)
+    for model, loss in tried:
+        if loss >= least:
+            break
+        best, least = model, loss
+    return _spread(best, present, classes)
 
 
 def _fitted(train: Rows, strength: float, estimator: Callable[[float], Any]) -> Linear:
-    found = estimator(strength).fit(train.features, train.label)
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early is meant, and regularises too
+        found = estimator(strength).fit(train.features, train.label)
     weights, bias = found.coef_.T, found.intercept_
     if weights.shape[1] == 1:  # of two classes scikit-learn gives the second's margin
         weights, bias = np.hstack([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2

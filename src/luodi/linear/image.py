@@ -1,6 +1,5 @@
 """Logistic regression on pixels, standardised by the mean and deviation of each channel of train."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,18 +31,14 @@ def fit(encoder: Encoder, train: Rows, validation: Rows, settings: ImageBaseline
     Raises:
         ArtifactError: The train rows hold one class only.
     """
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     def logistic(C: float) -> Any:
-        # L-BFGS: Newton's matrix has (pixels x classes) squared entries. Stopping early is meant, and regularises too.
+        # L-BFGS: Newton's matrix has (pixels x classes) squared entries.
         return LogisticRegression(C=C, solver="lbfgs", max_iter=ITERATIONS)
 
     seen, judged = (fitting.Rows(features(encoder, part.items), part.label) for part in (train, validation))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model = fitting.fit(seen, judged, len(encoder.labels), settings.regularization, logistic)
-    return graph(model, encoder)
+    return graph(fitting.fit(seen, judged, len(encoder.labels), settings.regularization, logistic), encoder)
 
 
 def features(encoder: Encoder, images: Sequence[bytes]) -> NDArray[np.float32]:

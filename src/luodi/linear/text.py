@@ -109,8 +109,8 @@ def features(found: Matrix, weighing: Weighing) -> Matrix:
     length = np.sqrt(np.bincount(row, values.astype(np.float64) ** 2, found.shape[0]))
     values /= np.maximum(length, 1e-6)[row]
     shape = (found.shape[0], len(weighing.idf))
-    result = sparse.csr_matrix((values, weighing.feature[found.indices], found.indptr), shape=shape)
-    result.eliminate_zeros()
+    result = sparse.csr_matrix((values, weighing.feature[found.indices], found.indptr), shape=shape, copy=True)
+    result.eliminate_zeros()  # in a copy: it moves what it shares with `found`
     result.sort_indices()
     return result
 

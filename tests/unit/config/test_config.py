@@ -44,7 +44,7 @@ def test_the_parameters_of_the_project_are_read():
     params = config.load(ROOT / "params.yaml")
     block = config.settings_of(params, "reviews")
     assert block.preprocess.shares.train == 0.8
-    assert block.baseline.regularization == (0.5, 1.0, 2.0)
+    assert block.baseline.regularization == (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
     assert block.validate_.max_length == 5000
 
 

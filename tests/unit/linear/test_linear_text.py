@@ -10,7 +10,7 @@ from luodi.data.text import Encoder
 from luodi.errors import ArtifactError
 from luodi.linear import fitting
 from luodi.linear import text as linear
-from luodi.scoring import inference
+from luodi.scoring import inference, temperature
 
 SETTINGS = config.TextBaseline(max_features=5000, regularization=(0.5, 2.0))
 
@@ -72,6 +72,40 @@ def test_the_export_says_what_was_fitted(tmp_path):
     np.testing.assert_allclose(
         scores(linear.graph(model, weighing, encoder(3)), encoder(3), items, tmp_path), expected, atol=2e-3
     )
+
+
+def test_strengths_are_tried_until_the_validation_loss_rises():
+    from sklearn.svm import LinearSVC
+
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 400).astype(np.int32)
+    noise = rng.normal(size=(400, 50)) + 0.3 * label[:, None]
+    seen, judged = (fitting.Rows(noise[part], label[part]) for part in (slice(80), slice(80, 400)))
+    tried = []
+
+    def estimator(C):
+        tried.append(C)
+        return LinearSVC(C=C, random_state=0)
+
+    strengths = (10.0, 1.0, 0.1, 0.01, 0.001, 0.0001)
+    loss = {}
+    for C in strengths:
+        alone = fitting.fit(seen, judged, 2, (C,), estimator)
+        loss[C] = temperature.loss(alone.logits(judged.features), judged.label, 1)
+    tried.clear()
+    chosen = fitting.fit(seen, judged, 2, strengths, estimator).strength
+    assert chosen == min(strengths, key=loss.__getitem__)
+    assert tried == sorted(strengths)[: sorted(strengths).index(chosen) + 2]
+    assert len(tried) < len(strengths)
+
+
+def test_features_leave_the_occurrences_as_they_were():
+    """They share no array: n-grams that are no feature are dropped."""
+    found = linear.occurrences(encoder(3), make(200, 3).items)
+    few = linear.weigh(found, 10)
+    before = found.indptr.copy()
+    linear.features(found, few)
+    assert (found.indptr == before).all()
 
 
 def test_a_class_without_train_rows_scores_zero(tmp_path):
