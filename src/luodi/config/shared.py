@@ -125,6 +125,9 @@ class Training(SettingsBase):
     loss: Literal["categorical_crossentropy", "categorical_focal_crossentropy", "mean_squared_error"] = Field(
         "categorical_crossentropy", description="what training makes small"
     )
+    class_weight: Literal["none", "balanced"] = Field(
+        "none", description="balanced: rows of a rare class count for more in training, of the linear model too"
+    )
     optimizer: Literal["adam", "sgd"] = Field("adam", description="how it is made small")
     learning_rate: Annotated[float, Field(gt=0)]
     decay: Literal["none", "cosine"] = Field(

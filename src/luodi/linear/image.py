@@ -25,8 +25,12 @@ def encoder_for(encoder: Encoder) -> Encoder:
     return encoder
 
 
-def fit(encoder: Encoder, train: Rows, validation: Rows, settings: ImageBaseline) -> onnx.ModelProto:
+def fit(
+    encoder: Encoder, train: Rows, validation: Rows, settings: ImageBaseline, class_weight: str | None = None
+) -> onnx.ModelProto:
     """Return the fitted model, from "x" uint8 [batch, h, w, c] to "probabilities" float32 [batch, classes].
+
+    `class_weight` is scikit-learn's: None, or "balanced".
 
     Raises:
         ArtifactError: The train rows hold one class only.
@@ -35,7 +39,7 @@ def fit(encoder: Encoder, train: Rows, validation: Rows, settings: ImageBaseline
 
     def logistic(C: float) -> Any:
         # L-BFGS: Newton's matrix has (pixels x classes) squared entries.
-        return LogisticRegression(C=C, solver="lbfgs", max_iter=ITERATIONS)
+        return LogisticRegression(C=C, solver="lbfgs", max_iter=ITERATIONS, class_weight=class_weight)
 
     seen, judged = (fitting.Rows(features(encoder, part.items), part.label) for part in (train, validation))
     return graph(fitting.fit(seen, judged, len(encoder.labels), settings.regularization, logistic), encoder)

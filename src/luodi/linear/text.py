@@ -43,8 +43,12 @@ def encoder_for(encoder: Encoder) -> Encoder:
     return replace(encoder, tokenizer="ngram", stop_words=(), vocabulary=())
 
 
-def fit(encoder: Encoder, train: Rows, validation: Rows, settings: TextBaseline) -> onnx.ModelProto:
+def fit(
+    encoder: Encoder, train: Rows, validation: Rows, settings: TextBaseline, class_weight: str | None = None
+) -> onnx.ModelProto:
     """Return the fitted model, from "x" int32 [batch, length] to "probabilities" float32 [batch, classes].
+
+    `class_weight` is scikit-learn's: None, or "balanced".
 
     Raises:
         ArtifactError: The train rows hold one class only, or no n-gram.
@@ -59,7 +63,7 @@ def fit(encoder: Encoder, train: Rows, validation: Rows, settings: TextBaseline)
         fitting.Rows(features(occurrences(encoder, validation.items), weighing), validation.label),
         classes,
         settings.regularization,
-        lambda C: LinearSVC(C=C, random_state=0),
+        lambda C: LinearSVC(C=C, random_state=0, class_weight=class_weight),
     )
     return graph(model, weighing, encoder)
 

@@ -82,10 +82,23 @@ def fit(model: keras.Model, settings: Training, train: Batches, validation: Batc
     callbacks = [RequireFinite(settings), Progress(settings.epochs, len(train)), stop]
     # Batches shuffles rows; shuffle=True would only reorder the batches, by the global random state.
     history = model.fit(
-        train, validation_data=validation, epochs=settings.epochs, shuffle=False, verbose=0, callbacks=callbacks
+        train,
+        validation_data=validation,
+        epochs=settings.epochs,
+        shuffle=False,
+        verbose=0,
+        callbacks=callbacks,
+        class_weight=balanced(train.y) if settings.class_weight == "balanced" else None,
     ).history
     values = zip(*(history[column] for column in COLUMNS[1:]), strict=True)
     return [dict(zip(COLUMNS, (epoch, *row), strict=True)) for epoch, row in enumerate(values, 1)]
+
+
+def balanced(label: NDArray[np.int32]) -> dict[int, float]:
+    """Return what a row of each class counts, so that all classes that have rows count alike, and 1 on average."""
+    classes, counts = np.unique(label, return_counts=True)
+    weights = len(label) / (len(classes) * counts)
+    return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
 
 def calibrate(model: keras.Model, validation: Batches) -> tuple[keras.Model, NDArray[np.float32]]:

@@ -70,7 +70,9 @@ def add_texts(
         notes += [*labels.told(), *doubts(seen.counts)]
         _require_labels(seen, where, "name another with --label-column")
         split = splitting.of(seen, source)
-        advice = recipe.text(split.learned.total(), len(seen.counts), seen.chinese / max(seen.letters, 1))
+        chinese = seen.chinese / max(seen.letters, 1)
+        times = max(seen.counts.values()) / min(seen.counts.values())
+        advice = recipe.text(split.learned.total(), len(seen.counts), chinese, times=times)
         notes += [*split.told, *_held_back(seen, split)]
         _commit(root, name, _block("text", seen, _text_limits(seen), advice, split), staging, runner)
     what = f"texts of column `{shown(chosen[0].item, 60)}`, labels of column `{shown(chosen[0].label, 60)}`"

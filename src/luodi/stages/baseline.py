@@ -76,4 +76,5 @@ def fit(settings: config.ModelSettings, encoder: Encoder, train: Rows, validatio
     """
     linear = of(settings.modality)
     own = linear.encoder_for(encoder)
-    return linear.fit(own, train, validation, settings.baseline), own
+    weight = None if settings.train.class_weight == "none" else settings.train.class_weight
+    return linear.fit(own, train, validation, settings.baseline, weight), own

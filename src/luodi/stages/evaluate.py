@@ -103,7 +103,7 @@ def describe(
         "resamples": settings.evaluate.bootstrap,
         "metric": metric.title.lower(),
         "gap": measured["proof"]["difference"],
-        "verdict": verdict(measured["proof"]["difference"], metric.better),
+        "verdict": _standing(measured, measured["proof"]["difference"], metric.better),
         "rulings": rules.of_evaluation(measured, settings.gate),
         "comparison": comparison(measured),
         "confusion": figures.confusion(model).tolist(),
@@ -127,11 +127,16 @@ def verdict(difference: Figure, better: int) -> str:
     return "worse" if ends[1] < 0 else "level"
 
 
+def _standing(measured: dict[str, Any], difference: Figure, better: int) -> str:
+    """The verdict, or "same" where the model is the baseline itself."""
+    return "same" if measured["choice"].get("chosen") == choice.LINEAR else verdict(difference, better)
+
+
 def comparison(measured: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return one line for every figure that is defined: title, meaning, three intervals, verdict."""
+    """Return one line for every figure that is defined: title, meaning, three intervals, verdict, or "same"."""
     return [
         {"title": metric.title, "meaning": metric.meaning}
-        | {"verdict": verdict(measured["difference"][name], metric.better)}
+        | {"verdict": _standing(measured, measured["difference"][name], metric.better)}
         | {who: measured[who][name] for who in ("model", "baseline", "difference")}
         for name in in_order(measured["model"])
         for metric in [described(name)]

@@ -151,12 +151,14 @@ def _save(chosen: str, net: Net | None, scores: NDArray[np.float32], encoder: En
 
 
 def _save_net(net: Net | None, paths: ModelPaths) -> None:
-    """Write model.keras and history.csv; without a network neither a model nor an epoch is in them."""
+    """Write model.keras and history.csv; without a network a line that says so, for DVC warns of an empty folder."""
     with replacing_folder(paths.net) as folder:
         if net:
             from luodi.nets import saving
 
             saving.save(net.model, folder / paths.keras_model.name)
+        else:
+            write_text(folder / "none.txt", f"train.architecture is {LINEAR}: there is no network\n")
     write_text(paths.history, history.as_csv(net.history if net else []))
 
 

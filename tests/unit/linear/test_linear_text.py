@@ -43,6 +43,18 @@ def test_it_repeats_to_the_bit():
     assert len({linear.fit(encoder(3), train, test, SETTINGS).SerializeToString() for _ in range(2)}) == 1
 
 
+def test_balanced_rows_of_a_rare_class_count_for_more(tmp_path):
+    """One row in ten is of the second class, two in ten of those that say so much."""
+    label = (np.arange(300) % 10 == 0).astype(np.int32)
+    train = split_rows.Rows(["好" if row % 2 else "坏" for row in range(300)], label, ["here"] * 300)
+    plain, weighed = (
+        scores(linear.fit(encoder(2), train, train, SETTINGS, weight), encoder(2), ["坏"], tmp_path)[0]
+        for weight in (None, "balanced")
+    )
+    assert plain.argmax() == 0
+    assert weighed.argmax() == 1
+
+
 def test_features_are_those_of_scikit_learn():
     from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -76,6 +76,28 @@ def trained(settings, count=20):
     return model, training.fit(model, settings, data, data)
 
 
+def test_balanced_classes_count_alike():
+    label = np.array([0, 0, 0, 2], np.int32)
+    weights = training.balanced(label)
+    assert weights == pytest.approx({0: 2 / 3, 2: 2.0})
+    assert sum(weights[one] for one in label.tolist()) == pytest.approx(len(label))
+
+
+def test_a_balanced_network_answers_a_rare_class_more_often():
+    """Rows that tell nothing, nine of ten of the first class."""
+    x, y = np.ones((40, LENGTH), np.int32), (np.arange(40) % 10 == 0).astype(np.int32)
+    found = {}
+    for weight in ("none", "balanced"):
+        settings = setting(class_weight=weight, dropout=0.0)
+        training.make_deterministic(settings.seed)
+        model = build(settings)
+        data = batches.Batches(x, y, CLASSES, settings.batch_size, settings.seed)
+        training.compile_model(model, settings, CLASSES, len(data))
+        training.fit(model, settings, data, data)
+        found[weight] = model.predict(x[:1], verbose=0)[0, 1]
+    assert found["none"] < 0.3 < found["balanced"]
+
+
 @pytest.mark.parametrize("architecture", NAMES)
 class TestEveryArchitecture:
     def test_gives_probabilities_for_any_batch_and_for_padding_alone(self, architecture):

@@ -141,6 +141,14 @@ def test_where_a_class_is_rare_the_metric_is_chosen_for_it_and_it_is_said_why(ro
     assert "gate.baseline_margin" not in told, "the linear model is not compared with itself"
 
 
+@pytest.mark.parametrize(("rare", "weight"), [(9, "none"), (4, "balanced")])
+def test_where_a_class_is_very_rare_its_rows_count_for_more(root, write, rare, weight):
+    rows = (f"text {row},{'rare' if row < rare else 'common'}" for row in range(100))
+    told = add(root, write("rare.csv", csv(*rows)))
+    assert config.load(root / "params.yaml").models["new"].train.class_weight == weight
+    assert ("rows of rare classes count for more (train.class_weight)" in told) == (weight == "balanced")
+
+
 def test_rows_that_will_not_be_learned_from_are_told_and_do_not_stop_the_first_run(root, write):
     rows = [f"text {row},{'ab'[row % 2]}" for row in range(100)]
     told = add(root, write("some.csv", csv(*rows, *rows[:50], *(f"left {row}," for row in range(10)), "text 1,a")))

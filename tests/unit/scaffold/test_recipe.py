@@ -16,12 +16,14 @@ def settings(modality, advice):
     ).models["m"]
 
 
-@given(rows=COUNTS, classes=st.integers(2, 1000), chinese=st.floats(0, 1))
-def test_every_recipe_of_texts_is_valid(rows, classes, chinese):
-    advice = recipe.text(rows, classes, chinese)
+@given(rows=COUNTS, classes=st.integers(2, 1000), chinese=st.floats(0, 1), times=st.floats(1, 1e6))
+def test_every_recipe_of_texts_is_valid(rows, classes, chinese, times):
+    advice = recipe.text(rows, classes, chinese, times=times)
     block = settings("text", advice)
     assert block.preprocess.words == (chinese < 0.5)
-    assert block.train.architecture == "linear" or block.train.embedding >= min(classes, 2)
+    assert block.train.architecture == "linear" or block.train.embedding == (64 if classes > 2 else 2)
+    assert block.train.class_weight == ("balanced" if times > 20 else "none")
+    assert ("train.class_weight" in advice.said) == (times > 20)
     assert advice.said
 
 
@@ -36,10 +38,11 @@ def test_every_recipe_of_images_is_valid_and_bounded(rows):
 @pytest.mark.parametrize(
     ("rows", "classes", "architecture"),
     [
-        (45_000, 10, "linear"),
+        (45_000, 10, "ngram"),
         (20_000, 3, "ngram"),
         (62_774, 2, "ngram"),
         (17_360, 2, "ngram"),
+        (8000, 10, "linear"),
         (15_000, 150, "linear"),
         (10_000, 77, "linear"),
         (4000, 400, "linear"),
@@ -47,7 +50,7 @@ def test_every_recipe_of_images_is_valid_and_bounded(rows):
         (500, 3, "linear"),
     ],
 )
-def test_few_rows_and_many_classes_are_for_a_linear_model(rows, classes, architecture):
+def test_few_rows_of_all_or_of_a_class_are_for_a_linear_model(rows, classes, architecture):
     assert settings("text", recipe.text(rows, classes, 0.0)).train.architecture == architecture
 
 

@@ -29,9 +29,10 @@ def write(paths, parts, modality="text"):
     pq.write_table(pa.table(columns | {"label": pa.array(columns["label"], pa.int32())}), paths.rows)
 
 
-def run(tmp_path, name, parts, encoder):
+def run(tmp_path, name, parts, encoder, **train):
     """The stage on `parts`; the folder's paths."""
     block = config.load(find_root() / "params.yaml").models[name]
+    block = block.model_copy(update={"train": block.train.model_copy(update=train)})
     paths = ModelPaths(tmp_path, name)
     write(paths, parts, block.modality)
     write_json(paths.encoder, encoder.as_json())
@@ -71,6 +72,16 @@ def test_the_stage_scores_images(tmp_path):
     scores = np.load(paths.baseline_scores, allow_pickle=False)
     assert (scores == inference.Classifier.load(paths.baseline_export).probabilities(parts["test"].items)).all()
     assert (scores.argmax(1) == parts["test"].label).mean() > 0.5
+
+
+@pytest.mark.parametrize("weight", ["none", "balanced"])
+def test_the_baseline_weighs_classes_as_the_network_does(tmp_path, weight):
+    """A fifth of the dark images are of the second class, and none of the others."""
+    dark, light = (make_images(100, 2, shape=(8, 8)).items[place] for place in (0, 1))
+    rows = split_rows.Rows([dark] * 50 + [light] * 50, (np.arange(100) < 10).astype(np.int32), ["here"] * 100)
+    encoder = image.Encoder.fit(pa.array(rows.items), Size(8, 8, 1), tuple("0123456789"))
+    paths = run(tmp_path, "digits", dict.fromkeys(("train", "validation", "test"), rows), encoder, class_weight=weight)
+    assert np.load(paths.baseline_scores, allow_pickle=False)[0].argmax() == (weight == "balanced")
 
 
 def test_rows_are_read_in_order(tmp_path):

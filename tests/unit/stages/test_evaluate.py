@@ -400,6 +400,17 @@ def test_the_evaluation_says_of_the_baseline_what_the_gate_finds(lay, wins, loss
     assert (beside.kept, beside.broken) == (low > -0.01, standing == "worse")
 
 
+def test_the_linear_model_is_not_compared_with_itself(lay, capsys):
+    block, paths = answered(lay, (300, 0, 0, 30), ("no", "yes"))
+    write_json(paths.choice, CHOICE | {"chosen": "linear"})
+    evaluate.run(block.model_copy(update={"evaluate": config.Evaluate(bootstrap=200)}), paths)
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Accuracy"))
+    assert line.endswith("same")
+    page = paths.evaluation_report.read_text()
+    assert "The model is the linear baseline itself: there is nothing to compare." in page
+    assert "lear difference" not in page
+
+
 def test_all_rows_right_is_no_proof_of_perfection(lay):
     """51 of 51 had the interval 1.0000 - 1.0000."""
     block, paths = answered(lay, (51, 0, 0, 0), ("no", "yes"))
