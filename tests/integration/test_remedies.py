@@ -709,7 +709,7 @@ def origin(scene: Scene) -> Origin:
 
 
 def clone(scene: Scene) -> Workspace:
-    return Workspace(scene.root, origin(scene), QUIET)
+    return Workspace(scene.root, origin(scene), QUIET, scene.root / ".dvc" / "cache")
 
 
 def bare(scene: Scene) -> None:

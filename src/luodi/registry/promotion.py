@@ -201,10 +201,9 @@ def _prove(challenger: Challenger) -> None:
 
     clone, paths = challenger.clone, challenger.paths
     needed = (paths.export, paths.sample, paths.metrics, paths.preprocess_summary, paths.validation_summary)
-    clone.pull(*(str(path.relative_to(clone.root)) for path in needed))
-    sample.check(paths.sample, Classifier.load(paths.export), challenger.model)
-    if missing := clone.missing(*challenger.entries):
+    if missing := clone.prove(*challenger.entries, paths=[str(path.relative_to(clone.root)) for path in needed]):
         raise clone.absent(set(missing))
+    sample.check(paths.sample, Classifier.load(paths.export), challenger.model)
 
 
 def _facts(challenger: Challenger, block: config.ModelSettings) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """DVC's settings hold any path that they can hold; a push that failed was overtaken by others, or refused."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luodi.errors import LuodiError, PushRejected
+from luodi.files import checksum, folder_checksum
 from luodi.local import checkout
-from luodi.project import workspace
+from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.workspace import Workspace
 from luodi.registry import promotion
@@ -150,7 +152,62 @@ def test_what_dvc_warns_of_is_no_part_of_its_answer(tmp_path):
             script = 'echo "warning: old" >&2; echo \'{"not_in_remote": ["x"]}\''
             return super().run("sh", "-c", script, **more)
 
-    assert Workspace(tmp_path, Origin("", "main", None, tmp_path), Warning(print)).missing() == ["x"]
+    assert Workspace(tmp_path, Origin("", "main", None, tmp_path), Warning(print), tmp_path).prove(paths=[]) == ["x"]
+
+
+# Pulls
+
+
+class Counting(Runner):
+    """Tells what it runs."""
+
+    def run(self, *command, **more):
+        self.log(" ".join(command))
+        return super().run(*command, **more)
+
+
+@pytest.fixture
+def pulling(tmp_path):
+    """A clone whose outputs, a file and a folder, are in its cache and in no remote; and the commands that it runs."""
+    origin, commands = make_origin(tmp_path / "home", tmp_path / "remote"), []
+    kept = {"one": b"1", "folder/two": b"2", "folder/deep/three": b"3"}
+    for name, data in kept.items():
+        (tmp_path / "made" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "made" / name).write_bytes(data)
+    files = [
+        {"md5": checksum(path), "relpath": path.relative_to(tmp_path / "made" / "folder").as_posix()}
+        for path in sorted((tmp_path / "made" / "folder").rglob("*"))
+        if path.is_file()
+    ]
+    listing = json.dumps(files).encode()
+    md5s = {"one": checksum(tmp_path / "made" / "one"), "folder": folder_checksum(tmp_path / "made" / "folder")}
+    for md5, data in [(md5s["folder"], listing), *((checksum(tmp_path / "made" / name), kept[name]) for name in kept)]:
+        place = Path(workspace._place(tmp_path / "home" / "cache", md5))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    with workspace.clone(origin, workspace.head(origin, Runner(print)), Counting(commands.append)) as clone:
+        locks.write(clone.lock, {"stage@m": {"outs": [{"path": path, "md5": md5} for path, md5 in md5s.items()]}})
+        yield clone, md5s, commands
+
+
+def test_what_the_cache_holds_whole_is_copied_without_dvc(pulling):
+    clone, md5s, commands = pulling
+    clone.pull("one", "folder")
+    assert checksum(clone.root / "one") == md5s["one"]
+    assert folder_checksum(clone.root / "folder") == md5s["folder"]
+    assert not [command for command in commands if "strict_dvc" in command]
+    (clone.root / "folder" / "two").write_text("another")  # a copy: the cache keeps what it has
+    assert not workspace._bad(clone.cache, md5s["folder"])
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_text("x")], ids=["gone", "changed"])
+def test_what_the_cache_lacks_or_holds_damaged_is_for_dvc_to_bring(pulling, harm):
+    clone, _, commands = pulling
+    harm(Path(workspace._place(clone.cache, checksum(clone.root.parents[1].parent / "made" / "folder" / "two"))))
+    with pytest.raises(LuodiError):  # of the remote, which is not there, or of DVC, which knows no such stage
+        clone.pull("one", "folder")
+    (asked,) = [command for command in commands if "strict_dvc" in command]
+    assert asked.endswith("pull folder")
 
 
 # Pushes
@@ -163,7 +220,7 @@ def clone(runner, tmp_path):
     git(tmp_path, "clone", "--quiet", origin.git, "clone")
     commit(tmp_path / "clone")
     git(tmp_path / "clone", "tag", "--annotate", "--message", "x", "m@v1.0.0")
-    return Workspace(tmp_path / "clone", origin, runner)
+    return Workspace(tmp_path / "clone", origin, runner, tmp_path / "cache")
 
 
 def push(clone: Workspace) -> bool:

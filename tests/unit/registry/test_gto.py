@@ -112,7 +112,7 @@ def test_luodi_reads_whatever_gto_did(tmp_path_factory, steps):
 
 
 def written(repository):
-    clone = Workspace(repository.path, Origin("", "main", None, Path()), Runner(print))
+    clone = Workspace(repository.path, Origin("", "main", None, Path()), Runner(print), Path())
     for name, value in (("user.name", "Tester"), ("user.email", "t@localhost")):
         repository.git("config", name, value)
     return clone
