@@ -36,6 +36,9 @@ from typing import ClassVar
 
 from luodi.terminal import shown
 
+NO_DATABASE = 3
+"""Exit code of `luodi.airflow.local_run` where Airflow's database could not be made or updated."""
+
 LINE, LINES = 2000, 60  # characters of a line of a message, and lines
 
 

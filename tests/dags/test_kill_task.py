@@ -101,7 +101,7 @@ def test_ending_luodi_run_ends_everything_and_lands_nothing(project: Project, nu
 def test_one_run_at_a_time_makes_airflow_ready(project: Project) -> None:
     """Of two that found the DAG new at once, one failed: `UNIQUE constraint failed: dag_bundle.name`."""
     log = standalone.new_log(project.origin, "reviews")
-    command = ("python", "-m", "luodi.airflow.local_run", str(project.root), "reviews", "HEAD", str(log), "r", "0")
+    command = ("python", "-m", "luodi.airflow.local_run", str(project.root), "reviews", "0", str(log), "r", "0")
     with (project.origin.home / "airflow" / "migrating").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         run = project.start(*command, env=standalone.environment(project.root, project.origin))

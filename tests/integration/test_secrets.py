@@ -236,7 +236,7 @@ from luodi.project.origin import Origin
 root, commit = Path.cwd(), sys.argv[1]
 origin = Origin.from_environment()
 origin.home.mkdir(exist_ok=True)
-print(standalone.run_dag(root, origin, commit, "reviews", standalone.new_log(origin, "reviews"))["verdict"])
+print(standalone.run_dag(root, origin, lambda: commit, "reviews", standalone.new_log(origin, "reviews"))["verdict"])
 """
 
 

@@ -1,23 +1,31 @@
 """Airflow on one machine: what `luodi run` began is its own, even beside a scheduler, and ends with it.
 
-`python -m luodi.airflow.local` ends the runs that were killed. With a FILE it also makes the database ready for
-`luodi up`: it loads the DAGs, and writes when each runs next: {DAG: ISO 8601, or null if it is paused or never runs}.
+`python -m luodi.airflow.local` ends the runs that were killed, once the database is there. With a FILE it also makes it
+ready for `luodi up`: it loads the DAGs, and writes when each runs next: {DAG: ISO 8601, or null if it is paused or
+never runs}.
 """
 
+import contextlib
 import fcntl
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
+from urllib.parse import quote
 
+from airflow.configuration import conf
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.pool import Pool
+from airflow.utils.db import upgradedb
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, State, TaskInstanceState
+from sqlalchemy import make_url
 
-from luodi.files import in_use, write_json
+from luodi.files import in_use, write_json, write_text
 
 OWN = "luodi run: "
 """Begins the name of a pool that does not exist; the path of a log file follows.
@@ -35,6 +43,33 @@ def alone() -> Iterator[None]:
     with Path(os.environ["AIRFLOW_HOME"], "migrating").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         yield
+
+
+def make_database() -> None:
+    """Make the database, or bring it up to date; do nothing if it is the embedded one, of this Airflow.
+
+    Here, by a process that has imported Airflow: another one, `airflow db migrate`, would import it once more.
+    """
+    database = Path(os.environ["AIRFLOW_HOME"], "airflow.db")
+    embedded = make_url(conf.get("database", "sql_alchemy_conn")).database == str(database)
+    done, version = database.with_name("migrated"), metadata.version("apache-airflow")
+    if embedded and database.exists() and done.exists() and done.read_text() == version:
+        return
+    if embedded and not _revised(database):
+        for begun in database.parent.glob(f"{database.name}*"):  # by one who was killed
+            begun.unlink()
+    upgradedb()
+    if embedded:
+        write_text(done, version)
+
+
+def _revised(database: Path) -> bool:
+    """Whether a database says of which revision it is: the last that is written of a new one."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT * FROM alembic_version").fetchone() is not None
+    except sqlite3.OperationalError:  # there is none, or not yet a table
+        return False
 
 
 def release(run: DagRun) -> None:
@@ -76,6 +111,7 @@ def schedules() -> dict[str, str | None]:
 def main(result: Path | None) -> None:
     """End what was killed; make ready for `luodi up` if `result` is given."""
     with alone():
+        make_database()
         end_killed()
         if result:
             load()

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -26,6 +27,7 @@ from luodi.airflow.approval import TASK
 from luodi.airflow.factory import retrain_dags
 from luodi.airflow.operators import COMMIT, outcome
 from luodi.airflow.terminal_approval import Desk, Unanswered, refusal
+from luodi.errors import NO_DATABASE
 from luodi.files import write_json
 from luodi.registry.records import Decision
 from luodi.system.progress import Heartbeat
@@ -110,8 +112,27 @@ def listen(progress: Progress, desk: Desk, logs: TaskLogs, turn: ExitStack) -> N
     get_listener_manager().add_listener(Listener())  # type: ignore[no-untyped-call]
 
 
-def main(root: Path, model: str, commit: str, log: Path, result: Path, *, began: float) -> int:
-    """Run `retrain_MODEL` of `commit`, for one who waits since `began`; return 0 unless a task failed."""
+def speak_newest() -> None:
+    """Let Airflow's API in this process speak its newest version alone, as its one client does.
+
+    To make the older ones too takes it three seconds of each run, before the first task.
+    """
+    from airflow.api_fastapi.execution_api import versions
+    from airflow.api_fastapi.execution_api.routes import execution_api_router
+    from cadwyn import HeadVersion, Version, VersionBundle
+    from cadwyn.route_generation import _DELETED_ROUTE_TAG
+
+    routes = execution_api_router.routes
+    routes[:] = [route for route in routes if _DELETED_ROUTE_TAG not in getattr(route, "tags", ())]  # of older ones
+    versions.bundle = VersionBundle(HeadVersion(), Version(versions.bundle.versions[0].value))
+
+
+def main(root: Path, model: str, commit: int, log: Path, result: Path, *, began: float) -> int:
+    """Run `retrain_MODEL` of the commit that comes through the pipe `commit`, for one who waits since `began`.
+
+    Returns:
+        The exit code: 0, or 1 if a task failed, or NO_DATABASE.
+    """
     out, err = (
         terminal.screen(os.fdopen(os.dup(number), "w", encoding="utf-8", errors="backslashreplace"))
         for number in (1, 2)
@@ -123,13 +144,21 @@ def main(root: Path, model: str, commit: str, log: Path, result: Path, *, began:
     with Heartbeat("starting Airflow", out, since=began) as heartbeat:
         progress, turn = Progress(out, heartbeat), ExitStack()
         turn.enter_context(local.alone())
+        try:
+            local.make_database()
+        except (Exception, SystemExit):
+            traceback.print_exc()  # into the log
+            return NO_DATABASE
+        speak_newest()
         listen(progress, Desk(err), TaskLogs(log), turn)
         local.end_killed()
         dag = retrain_dags(root)[f"retrain_{model}"]
         for task in dag.tasks:
             task.pool = f"{local.OWN}{log}"
+        with os.fdopen(commit) as pipe:
+            conf = {COMMIT: pipe.read()}
         try:
-            state = dag.test(run_conf={COMMIT: commit}).state
+            state = dag.test(run_conf=conf).state
         except Unanswered:
             state = None
     (run,) = DagRun.find(dag_id=dag.dag_id, run_id=progress.run)
@@ -164,4 +193,4 @@ def came_of(run: DagRun, progress: Progress) -> dict[str, Any]:
 
 if __name__ == "__main__":
     _, root, model, commit, log, result, began = sys.argv
-    sys.exit(main(Path(root), model, commit, Path(log), Path(result), began=float(began)))
+    sys.exit(main(Path(root), model, int(commit), Path(log), Path(result), began=float(began)))

@@ -28,16 +28,21 @@ def run(model: ModelArgument, *, as_json: JsonOption = False) -> None:
     known_model(root, model)
     progress.tell("preparing the embedded git origin and DVC remote")
     with Heartbeat("preparing them"):
-        origin, commit = embedded.prepare(root, runner)
-        commit = embedded.advance(origin, commit, runner)
-    if version := embedded.landed(origin, commit, model, runner):
+        origin, commit = embedded.bring(root, runner)
+        again = embedded.seeded(root, origin)
+
+    def ready() -> str:
+        embedded.seed(root, origin, commit, runner)
+        return embedded.advance(origin, commit, runner)
+
+    if version := embedded.landed(origin, ready(), model, runner) if again else None:
         progress.tell(f"nothing changed since {version.name} landed; production stays as it is")
         facts = version.facts
         result = {**facts, "verdict": Verdict.UNCHANGED, "version": version.name, "reasons": []}
     else:
         log = standalone.new_log(origin, model)
         progress.tell(f"running retrain_{model} on Airflow (log: {console.near(log)})")
-        result = dict(standalone.run_dag(root, origin, commit, model, log))
+        result = dict(standalone.run_dag(root, origin, ready, model, log))
         version = embedded.find(origin, result["version"], runner)
     with Heartbeat("bringing the reports"):
         if version:

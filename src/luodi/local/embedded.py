@@ -26,9 +26,17 @@ BOT = {"NAME": "luodi", "EMAIL": "luodi@localhost"}
 
 
 def prepare(root: Path, runner: Runner) -> tuple[Origin, str]:
-    """Make the embedded origin, and bring it the data and the commit of the checkout, or of an unpacked archive.
+    """Make the embedded origin, and bring it the commit of the checkout, or of an unpacked archive, and its data.
 
-    No branch moves: that is `advance`. Returns the origin and the commit.
+    No branch moves: that is `advance`. Returns the origin and the commit; raises as `bring` does.
+    """
+    origin, commit = bring(root, runner)
+    seed(root, origin, commit, runner)
+    return origin, commit
+
+
+def bring(root: Path, runner: Runner) -> tuple[Origin, str]:
+    """Make the embedded origin and bring it the commit, as `prepare` does, before `seed` brings the data.
 
     Raises:
         DirtyCheckout: A tracked file has changes that no commit holds.
@@ -48,8 +56,29 @@ def prepare(root: Path, runner: Runner) -> tuple[Origin, str]:
     tags.set_aside(origin)
     checkout.connect(root, origin)
     commit = _bring_commit(root, origin, runner) if history else _commit_archive(root, origin, runner)
-    _seed(root, origin, commit, runner)
+    builtin_datasets.verify(root / "data", root / "data.dvc")
     return origin, commit
+
+
+def seed(root: Path, origin: Origin, commit: str, runner: Runner) -> None:
+    """Put data/, which `bring` has verified, into the DVC remote unless it is there.
+
+    Raises:
+        SourceMismatch: It changed since.
+    """
+    if seeded(root, origin):
+        return
+    with workspace.clone(origin, commit, runner) as clone:
+        shutil.copytree(root / "data", clone.root / "data")
+        clone.dvc("add", "data", ";", "push", "data.dvc")
+        if clone.git("status", "--porcelain").strip():
+            raise SourceMismatch(f"{root / 'data'} changed while it was read: run it again")
+
+
+def seeded(root: Path, origin: Origin) -> bool:
+    """Whether the DVC remote holds data/ as the checkout records it; of what it does not hold, nothing landed."""
+    checksum = builtin_datasets.recorded(root / "data.dvc")
+    return Path(origin.remote or "", "files", "md5", checksum[:2], checksum[2:]).exists()
 
 
 def advance(origin: Origin, commit: str, runner: Runner) -> str:
@@ -180,17 +209,3 @@ def _git(origin: Origin, runner: Runner, *arguments: str, env: Mapping[str, str]
     """Run git in the embedded origin, as nobody in particular."""
     identity = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in BOT.items()}
     return workspace.git(origin, runner, Path(origin.git), *arguments, env={**identity, **(env or {})})
-
-
-def _seed(root: Path, origin: Origin, commit: str, runner: Runner) -> None:
-    """Put data/ into the DVC remote unless it is there."""
-    builtin_datasets.verify(root / "data", root / "data.dvc")
-    checksum = builtin_datasets.recorded(root / "data.dvc")
-    if Path(origin.remote or "", "files", "md5", checksum[:2], checksum[2:]).exists():
-        return
-    with workspace.clone(origin, commit, runner) as clone:
-        shutil.copytree(root / "data", clone.root / "data")
-        clone.dvc("add", "data")
-        if clone.git("status", "--porcelain").strip():
-            raise SourceMismatch(f"{root / 'data'} changed while it was read: run it again")
-        clone.dvc("push", "data.dvc")

@@ -6,19 +6,16 @@ import fcntl
 import os
 import re
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from luodi.errors import DiskFull, LuodiError, StageFailed
+from luodi.errors import NO_DATABASE, DiskFull, LuodiError, StageFailed
 from luodi.files import in_use, private, read_json, write_text
 from luodi.local.embedded import BOT
 from luodi.project.origin import Origin
@@ -53,7 +50,8 @@ def environment(root: Path, origin: Origin) -> dict[str, str]:
         "AIRFLOW_HOME": str(origin.home / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
         # Of this folder, even if it was copied or moved with the settings that Airflow once wrote into it.
-        DATABASE: os.environ.get(DATABASE) or _sqlite(origin.home / "airflow" / "airflow.db"),
+        # Several processes write: they wait for each other, in seconds.
+        DATABASE: os.environ.get(DATABASE) or f"sqlite:///{origin.home / 'airflow' / 'airflow.db'}?timeout=60",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "luodi.airflow.hostname",
@@ -89,8 +87,10 @@ def new_log(origin: Origin, name: str) -> Path:
 
 
 @private()
-def run_dag(root: Path, origin: Origin, commit: str, model: str, log: Path) -> Mapping[str, Any]:
-    """Run `retrain_MODEL` of `commit` on Airflow, its progress on standard output; return the result of register.
+def run_dag(root: Path, origin: Origin, ready: Callable[[], str], model: str, log: Path) -> Mapping[str, Any]:
+    """Run `retrain_MODEL` on Airflow, its progress on standard output; return the result of register.
+
+    While Airflow starts, `ready` brings what is to run to the origin, and returns the commit.
 
     Raises:
         StageFailed: A task failed; the message ends with the last lines of `log`.
@@ -98,20 +98,25 @@ def run_dag(root: Path, origin: Origin, commit: str, model: str, log: Path) -> M
     """
     variables = {**os.environ, **environment(root, origin)}
     result = log.with_suffix(".json")
-    arguments = [str(root), model, commit, str(log), str(result), str(time.monotonic())]
+    reading, writing = os.pipe()
+    arguments = [str(root), model, str(reading), str(log), str(result), str(time.monotonic())]
     command = [*dies_too("KILL"), sys.executable, "-m", "luodi.airflow.local_run", *arguments]
     to = subprocess.DEVNULL if progress.silent() else None  # it asks for approval on standard error
-    with Heartbeat("starting Airflow", unless=lambda: in_use(log)), ExitStack() as turn:  # then the process tells it
-        turn.enter_context(_turn(origin))
-        process = subprocess.Popen(command, env=variables, stdout=to)  # imports Airflow, and waits for its own turn
+    _settle(origin)
+    with Heartbeat("starting Airflow", unless=lambda: in_use(log)), os.fdopen(writing, "w") as commit:
+        process = subprocess.Popen(command, env=variables, stdout=to, pass_fds=(reading,))
+        os.close(reading)
         try:
-            _migrate(origin, variables, log)
-            turn.close()
+            with contextlib.suppress(BrokenPipeError):  # it ended, and says why
+                commit.write(ready())
+                commit.close()
             failed = process.wait()
         except BaseException:
             process.kill()
             process.wait()
             raise
+    if failed == NO_DATABASE:
+        raise _failed(LuodiError, "Airflow's database could not be made or updated", log)
     if failed:
         raise _failed(StageFailed, f"retrain_{model} failed", log)
     outcome: Mapping[str, Any] = read_json(result)
@@ -119,42 +124,15 @@ def run_dag(root: Path, origin: Origin, commit: str, model: str, log: Path) -> M
     return outcome
 
 
-@contextmanager
-def _turn(origin: Origin) -> Iterator[None]:
-    """Work on Airflow's folder while no other process does, see `luodi.airflow.local.alone`; its settings are there."""
+def _settle(origin: Origin) -> None:
+    """Write the settings of the embedded Airflow, once."""
     home = origin.home / "airflow"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / "migrating").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
+        fcntl.flock(guard, fcntl.LOCK_EX)  # see `luodi.airflow.local.alone`
         if not (home / "airflow.cfg").exists():
             keys = (base64.urlsafe_b64encode(os.urandom(32)).decode() for _ in range(3))
             write_text(home / "airflow.cfg", SETTINGS.format(*keys))
-        yield
-
-
-def _migrate(origin: Origin, variables: Mapping[str, str], log: Path) -> None:
-    """Make Airflow's database, or bring it up to date; it has to be one's turn."""
-    database = origin.home / "airflow" / "airflow.db"
-    if variables[DATABASE] == _sqlite(database):
-        _migrate_embedded(database, variables, log)
-    else:
-        _airflow(["airflow", "db", "migrate"], variables, log)
-
-
-def _migrate_embedded(database: Path, variables: Mapping[str, str], log: Path) -> None:
-    """Make the database under another name first, for it may be killed; do nothing if it is of this Airflow."""
-    done, version = database.with_name("migrated"), metadata.version("apache-airflow")
-    if not database.exists():
-        for left in database.parent.glob(f"{database.name}*"):
-            left.unlink()
-        new = database.with_suffix(".db.new")
-        _airflow(["airflow", "db", "migrate"], {**variables, DATABASE: _sqlite(new)}, log)
-        with contextlib.closing(sqlite3.connect(new)) as connection:
-            connection.execute("PRAGMA journal_mode=DELETE")  # all of it in one file
-        new.rename(database)
-    elif not done.exists() or done.read_text() != version:
-        _airflow(["airflow", "db", "migrate"], variables, log)
-    write_text(done, version)
 
 
 def _airflow(module: Sequence[str], variables: Mapping[str, str], log: Path) -> None:
@@ -163,10 +141,6 @@ def _airflow(module: Sequence[str], variables: Mapping[str, str], log: Path) -> 
         command = [*dies_too("KILL"), sys.executable, "-m", *module]
         if subprocess.run(command, check=False, stdout=file, stderr=file, env=variables).returncode:
             raise _failed(LuodiError, "Airflow's database could not be made or updated", log)
-
-
-def _sqlite(database: Path) -> str:
-    return f"sqlite:///{database}?timeout=60"  # seconds; several processes write
 
 
 @private()
@@ -195,8 +169,7 @@ def stand(root: Path, origin: Origin, port: int) -> None:
     progress.tell(f"starting Airflow (log: {log})")
     began = time.monotonic()
     with Heartbeat("starting Airflow"):
-        with _turn(origin):
-            _migrate(origin, variables, log)
+        _settle(origin)
         next_runs = _load_dags(variables, log)
     parts: dict[str, subprocess.Popen[bytes]] = {}
     try:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from luodi.errors import LuodiError
@@ -59,3 +60,20 @@ def test_each_log_is_its_own_and_they_are_bounded_in_number(origin: Origin) -> N
     left = set(logs.iterdir())
     assert {first, last} <= left
     assert len(left) == standalone.LOGS_KEPT + 1
+
+
+def test_what_cannot_be_brought_ends_the_airflow_that_was_started_for_it(tmp_path: Path, origin: Origin) -> None:
+    log = standalone.new_log(origin, "reviews")
+
+    def ready() -> str:
+        assert "luodi.airflow.local_run" in children()
+        raise LuodiError("no room for it")
+
+    with pytest.raises(LuodiError, match="no room for it"):
+        standalone.run_dag(tmp_path, origin, ready, "reviews", log)
+    assert "luodi.airflow.local_run" not in children()
+
+
+def children() -> str:
+    """Command lines of the processes that this one started."""
+    return "\n".join(" ".join(process.cmdline()) for process in psutil.Process().children())
