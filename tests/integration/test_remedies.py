@@ -1204,6 +1204,7 @@ YAML = "it names the line; tests/unit/test_yaml12.py has it"
 OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each"
 RACE = "a race: what failed is done again"
 WHY_NOT = {
+    "dvc.yaml: expected a mapping `artifacts:`": "tests/unit/scaffold/test_scaffold.py",
     "holds no pulled model: `luodi pull": "tests/unit/registry/test_classifier.py",
     "are not those that were registered as": "tests/unit/registry/test_classifier.py",
     "shlex.join(['luodi', *sys.argv[1:]])": "the message stands in columns.py: tests/unit/cli/test_arguments.py",
