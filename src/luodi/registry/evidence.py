@@ -250,16 +250,16 @@ def swap_test(pairs: Pairs, metric: Metric, resamples: int) -> float:
 
 
 def more_rows(difference: Estimate, rows: int, margin: float, confidence: float) -> int | None:
-    """Return how many more test rows would decide with a power of 0.8, if the difference and its spread stay.
+    """Return how many more test rows would prove it with a power of 0.8, if the difference and its spread stay.
 
     n = ((z_confidence + z_power) sd / (difference - margin))^2 in all (Lachin 1981, Controlled Clinical Trials 2,
     93-113); the deviation of one row, sd, follows from the half width of the interval, z_confidence sd / sqrt(rows).
 
     Returns:
-        Rows, two digits, rounded up; None if the difference is at the margin, or they are more than 10^7.
+        Rows, two digits, rounded up; None if the difference is not above the margin, or they are more than 10^7.
     """
     normal = NormalDist()
-    distance = abs(difference.value - margin)
+    distance = difference.value - margin
     if distance < 1e-9:
         return None
     half = (difference.high - difference.low) / 2

@@ -109,7 +109,7 @@ class Comparison(Evidence):
         notes: What a reader has to know of the comparison.
         metrics: Each by its name.
         slices: Parts of the rows.
-        more_rows: How many more test rows would decide; None if it is decided, or if no number would.
+        more_rows: How many more test rows would prove it; None if it is decided, or if no number would.
     """
 
     excluded: int = 0

@@ -284,10 +284,10 @@ def _asked(rule: config.Gate, champion: str) -> tuple[str, str]:
 
 
 def outlook(more: int | None) -> str:
-    """Say how many more test rows would decide, see `luodi.registry.evidence.more_rows`."""
+    """Say how many more test rows would prove it, see `luodi.registry.evidence.more_rows`."""
     if more is None:
-        return "no number of test rows that one could collect would decide it: the difference is too near the margin"
-    return f"about {more:,} more test rows would decide it, 4 times in 5, if the difference stays"
+        return "more test rows would not prove it, if the difference stays: it lies below the margin, or too near to it"
+    return f"about {more:,} more test rows would prove it, 4 times in 5, if the difference stays"
 
 
 def _rows(count: int) -> str:
