@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -43,7 +44,7 @@ UNTRACKED = {
 }  # or within another
 
 
-def stage_graph(model: str) -> dict[str, dict[str, list[str]]]:
+def stage_graph(model: str) -> Any:
     return graph.stages(ROOT / "dvc.yaml", model, PARAMS.models[model].modality)
 
 
@@ -115,7 +116,6 @@ def test_params_cover_the_blocks_that_the_stage_reads(model: str, stage: str) ->
 def test_the_stages_of_dvc_yaml_are_those_of_the_package() -> None:
     modules = {path.stem for path in (SRC / "luodi" / "stages").glob("*.py")} - {"__init__"}
     assert set(stage_graph("reviews")) == set(STAGES) == set(fingerprints.STAGES) == modules
-    assert set(config.MODALITIES) == set(fingerprints.MODALITIES)
     for block in config.MODALITIES.values():
         assert set(STAGES) <= {(field.alias or name) for name, field in block.model_fields.items()}
 

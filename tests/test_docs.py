@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -22,8 +23,9 @@ def page(*names: str) -> str:
     return "\n".join((ROOT / name).read_text(encoding="utf-8") for name in names)
 
 
-def commands() -> set[str]:
-    found = typer.main.get_command(app).commands
+def commands() -> Any:
+    group: Any = typer.main.get_command(app)
+    found = group.commands
     return set(found) | {f"{name} {one}" for name, group in found.items() for one in getattr(group, "commands", ())}
 
 

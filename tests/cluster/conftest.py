@@ -33,7 +33,7 @@ def project(make_project: Callable[[str], Any]) -> Any:
 
 
 @pytest.fixture(scope="session")
-def expected(project: Any) -> dict[str, Any]:
+def expected(project: Any) -> Any:
     """The lock entries that `dvc repro` makes on this machine."""
     local = project.copy("cluster-local")
     local.run("dvc", "repro")

@@ -20,7 +20,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from multiprocessing import Pipe
@@ -446,9 +446,7 @@ class Local(Runner):
     def __init__(self) -> None:
         super().__init__(lambda line: None)
 
-    def run(
-        self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False, umask: int = -1
-    ) -> str:
+    def run(self, *command: str, cwd: Path, env: Any = None, stream: bool = False, umask: int = -1) -> str:
         if command[0] != sys.executable:
             return super().run(*command, cwd=cwd, env=env, stream=stream, umask=umask)
         with _as_another(cwd, env or {}) as printed:
@@ -462,7 +460,7 @@ class Local(Runner):
 
 
 @contextlib.contextmanager
-def _as_another(cwd: Path, env: Mapping[str, str]) -> Iterator[io.StringIO]:
+def _as_another(cwd: Path, env: Any) -> Iterator[io.StringIO]:
     """Let this process be another for a while: where it is, its environment, and where it prints to."""
     import colorama
 
@@ -496,9 +494,7 @@ class Meddler(Local):
         self.when, self.what, self.after = when, what, after
         self.happened = 0
 
-    def run(
-        self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False, umask: int = -1
-    ) -> str:
+    def run(self, *command: str, cwd: Path, env: Any = None, stream: bool = False, umask: int = -1) -> str:
         program = command[:2] if command[0] == "git" else ("dvc", command[3])
         due = program == self.when and not self.happened
         self.happened += due
@@ -510,7 +506,7 @@ class Meddler(Local):
         return output
 
 
-def _run_python(arguments: Sequence[str]) -> int:
+def _run_python(arguments: Any) -> int:
     """Run `python -P FILE ...` here; return its exit code."""
     option, file, *rest = arguments
     assert option == "-P", arguments
@@ -548,9 +544,7 @@ class Stepped(Local):
         super().__init__()
         self._link = link
 
-    def run(
-        self, *command: str, cwd: Path, env: Mapping[str, str] | None = None, stream: bool = False, umask: int = -1
-    ) -> str:
+    def run(self, *command: str, cwd: Path, env: Any = None, stream: bool = False, umask: int = -1) -> str:
         program = command if command[0] == "git" else ("dvc", *command[3:])
         lost = self.ask(*program[:2]) if program[0] == "dvc" or program[1] in STOPS else False
         output = super().run(*command, cwd=cwd, env=env, stream=stream, umask=umask)
@@ -594,7 +588,7 @@ class Plan:
     challenger: str
 
 
-def do(plan: Plan, template: Template, origin: Origin, runner: Runner) -> Outcome:
+def do(plan: Any, template: Any, origin: Any, runner: Any) -> Any:
     """Do what the plan says."""
     work = {
         "land": _land, "register": _register, "push": _push, "half": _push, "promote": _promote, "rollback": _rollback,

@@ -17,7 +17,7 @@ Alone = Callable[[], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="session")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Alone:
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A context in which DVC spares time, and nothing of whoever runs the tests is in the environment."""
     settings = tmp_path_factory.mktemp("git") / "config"
     settings.write_text(GITCONFIG)
@@ -76,25 +76,27 @@ def tiny(alone: Alone, tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 
 @pytest.fixture(scope="session")
-def landed(alone: Alone, tiny: Template) -> Path:
+def landed(alone: Any, tiny: Any) -> Path:
     """A world in which `weak` is in production of both models. Do not change it: work in a copy."""
-    world = world_of(tiny, tiny.folder, tiny.folder / "landed")
+    folder: Path = tiny.folder / "landed"
+    world = world_of(tiny, tiny.folder, folder)
     with alone():
         for model, mode in MODELS.items():
             world.land(model, "weak", approval=HUMAN if mode == "human" else AUTO)
-    return tiny.folder / "landed"
+    return folder
 
 
 @pytest.fixture(scope="session")
-def succeeded(alone: Alone, tiny: Template, landed: Path) -> Path:
+def succeeded(alone: Any, tiny: Any, landed: Path) -> Path:
     """A world in which `good` came after `weak` in `quick`. Do not change it: work in a copy."""
-    world = world_of(tiny, landed, tiny.folder / "succeeded")
+    folder: Path = tiny.folder / "succeeded"
+    world = world_of(tiny, landed, folder)
     with alone():
         world.land("quick", "good")
-    return tiny.folder / "succeeded"
+    return folder
 
 
-def world_of(tiny: Template, source: Path, target: Path) -> World:
+def world_of(tiny: Any, source: Path, target: Path) -> Any:
     return World(tiny, copy_world(source, target, tiny), tiny.commit, Local())
 
 

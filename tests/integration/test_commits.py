@@ -230,10 +230,12 @@ class Story:
         return Origin.embedded(self.root)
 
     def git(self, *arguments: str) -> str:
-        return git(self.root, *arguments)
+        output: str = git(self.root, *arguments)
+        return output
 
     def bare(self, *arguments: str) -> str:
-        return git(Path(self.origin.git), *arguments)
+        output: str = git(Path(self.origin.git), *arguments)
+        return output
 
     def files(self, where: Callable[..., str], commit: str) -> list[str]:
         return [line for line in where("ls-tree", "-r", commit).splitlines() if not line.endswith(f"\t{LOCK}")]

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from actors import GITCONFIG, Local, Plan, Template, do, forked, git, make
@@ -49,7 +49,7 @@ class World:
     def out(self) -> Path:
         return self.folder / "out"
 
-    def copy(self, folder: Path) -> "World":
+    def copy(self, folder: Path) -> Any:
         for name in ("origin.git", "remote", "home", "out"):
             if (self.folder / name).exists():
                 shutil.copytree(self.folder / name, folder / name)
@@ -100,11 +100,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture
-def small(world: World, tmp_path: Path) -> Iterator[World]:
+def small(world: Any, tmp_path: Path) -> Any:
     """A copy of `world` on a file system of its own."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", disk]
+    mount: list[str | Path] = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", disk]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a tmpfs needs root")
     yield world.copy(disk)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -67,10 +68,10 @@ def printed(project: Project, *arguments: str, codes: tuple[int, ...] = (0,), **
 
 
 @pytest.fixture(scope="module")
-def tagged(hostile: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def tagged(hostile: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The environment of an origin with two versions, of whose tags every word is hostile."""
     figure = {"value": 0.5, "low": 0.4, "high": 0.6}
-    facts = {
+    facts: dict[str, Any] = {
         "export": "x", "commit": EVIL, "data": {"rows": 3, "hash": EVIL, "dated": EVIL}, "latency_ms": 1.0,
         "environment": {"requirements": LONG, "python": EVIL}, "sources": {EVIL: 1},
         "metrics": {"rows": 3, "model": {"accuracy": figure}, "baseline": {"accuracy": figure}},
@@ -89,7 +90,7 @@ def tagged(hostile: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return {"LUODI_GIT_URL": str(clone.root), "LUODI_HOME": str(clone.root.parent / "home")}
 
 
-def test_what_the_registry_holds_is_shown_as_text(hostile, tagged):
+def test_what_the_registry_holds_is_shown_as_text(hostile: Any, tagged: Any) -> None:
     assert r"\x1b]0;evil\x07" in printed(hostile, "models", **tagged)
     shown = printed(hostile, "models", "show", "reviews", **tagged)
     assert r"\x1b[2J\r\n\u202e\u2066\u200b\x9b31m\x7fx" in shown
@@ -120,11 +121,11 @@ def test_what_the_registry_holds_is_shown_as_text(hostile, tagged):
         (["run", os.fsdecode(b"\xff\x1b")], 11),
     ],
 )
-def test_what_was_typed_is_told_as_text(hostile, arguments, code):
+def test_what_was_typed_is_told_as_text(hostile: Any, arguments: Any, code: Any) -> None:
     assert printed(hostile, *arguments, codes=(code,))
 
 
-def test_keys_and_values_of_params_are_told_as_text(hostile):
+def test_keys_and_values_of_params_are_told_as_text(hostile: Any) -> None:
     project = hostile.copy("hostile-params")
     path = project.root / "params.yaml"
     for block in ({EVIL: 1}, {"labels": [LONG, LONG]}, {"owner": ["\u202e" * 10**4]}, {"modality": EVIL}):
@@ -134,7 +135,7 @@ def test_keys_and_values_of_params_are_told_as_text(hostile):
         assert len(printed(project, "run", "reviews", codes=(11, 12)).splitlines()) == 1
 
 
-def test_what_is_added_is_told_as_text(hostile, tmp_path):
+def test_what_is_added_is_told_as_text(hostile: Any, tmp_path: Path) -> None:
     project = hostile.copy("hostile-add")
     source = tmp_path / f"{EVIL}.jsonl"
     rows = [{f"text{EVIL}": f"房间{n}", f"label{EVIL}": [EVIL, FORGED, "z" * 250][n % 3]} for n in range(90)]
@@ -146,7 +147,7 @@ def test_what_is_added_is_told_as_text(hostile, tmp_path):
     printed(project, "add", "other", "--modality", "text", "--from", str(source), codes=(24,))
 
 
-def test_a_terminal_gets_the_colours_of_luodi_alone(hostile, tagged):
+def test_a_terminal_gets_the_colours_of_luodi_alone(hostile: Any, tagged: Any) -> None:
     """On a terminal tables are styled: no sequence is there but those that set a style."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
@@ -167,7 +168,7 @@ def test_a_terminal_gets_the_colours_of_luodi_alone(hostile, tagged):
 
 
 @pytest.mark.proof
-def test_a_whole_life_is_told_as_text(hostile, tmp_path):
+def test_a_whole_life_is_told_as_text(hostile: Any, tmp_path: Path) -> None:
     """Every command that works: run, judged, landed by a person, shown, asked, moved."""
     project = hostile.copy("hostile-whole")
     for stage in ("validate", "preprocess", "baseline", "train", "evaluate"):
@@ -201,8 +202,8 @@ def test_a_whole_life_is_told_as_text(hostile, tmp_path):
     assert visible(plain, keep="\n\t") == plain
 
 
-def printed_json(project: Project, *arguments: object) -> list[str]:
-    command = [Path(sys.executable).parent / "luodi", *map(str, arguments)]
+def printed_json(project: Any, *arguments: object) -> Any:
+    command: list[str | Path] = [Path(sys.executable).parent / "luodi", *map(str, arguments)]
     done = subprocess.run(command, cwd=project.root, env=project.env, capture_output=True, check=True, timeout=600)
     text = done.stdout.decode()
     assert visible(text, keep="\n") == text

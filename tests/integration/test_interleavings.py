@@ -299,7 +299,7 @@ class Witness:
                     self._require_whole(file["md5"])
 
     def _require_whole(self, md5: str) -> Path:
-        path = stored(self._remote, md5)
+        path: Path = stored(self._remote, md5)
         if path not in self._whole:
             assert path.exists() and checksum(path) == md5.removesuffix(".dir"), (
                 f"{md5} is not in the DVC remote, whole"
@@ -312,7 +312,8 @@ class Witness:
         self._locks[commit] = yaml.load(text, yaml.CSafeLoader)["stages"]
 
     def _git(self, *arguments: str) -> str:
-        return git(self._origin, *arguments)
+        output: str = git(self._origin, *arguments)
+        return output
 
 
 def export(entries: locks.Entries, model: str) -> str:

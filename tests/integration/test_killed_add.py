@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from project import Project
@@ -58,7 +59,7 @@ def contents(root: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def added(make_project) -> tuple[dict[str, str], int]:
+def added(make_project: Any) -> tuple[dict[str, str], int]:
     """What a project holds after an undisturbed add, and how many changes that made."""
     project = make_project("undisturbed")
     done = add(project)
@@ -66,7 +67,7 @@ def added(make_project) -> tuple[dict[str, str], int]:
     return contents(project.root), int(done.stdout.split()[-1])
 
 
-def killed(make_project, added, moment: int, name: str) -> None:
+def killed(make_project: Any, added: Any, moment: int, name: str) -> None:
     expected, _ = added
     project = make_project(f"killed-{name}-{moment}")
     done = add(project, moment)
@@ -81,11 +82,11 @@ def killed(make_project, added, moment: int, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.3, 0.75])
-def test_an_add_that_was_killed_is_done_by_the_same_command(make_project, added, share):
+def test_an_add_that_was_killed_is_done_by_the_same_command(make_project: Any, added: Any, share: Any) -> None:
     killed(make_project, added, max(1, round(share * added[1])), "slice")
 
 
 @pytest.mark.proof
-def test_an_add_that_was_killed_at_any_change_is_done_by_the_same_command(make_project, added):
+def test_an_add_that_was_killed_at_any_change_is_done_by_the_same_command(make_project: Any, added: Any) -> None:
     for moment in range(1, 1 + added[1]):
         killed(make_project, added, moment, "all")

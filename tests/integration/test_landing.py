@@ -47,7 +47,7 @@ exit 1
 """
 
 
-def land(ready: Done, quiet: Runner, entries: Mapping[str, Any] | None = None) -> promotion.Landing:
+def land(ready: Any, quiet: Any, entries: Any = None) -> Any:
     project = ready.project
     return promotion.register(project.origin, head(project), "reviews", entries or ready.entries, quiet)
 
@@ -99,7 +99,7 @@ def start_landing(project: Project, model: str, entries: Mapping[str, Any]) -> s
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def test_landing_twice_is_landing_once(ready: Done, quiet: Runner) -> None:
+def test_landing_twice_is_landing_once(ready: Any, quiet: Any) -> None:
     first = land(ready, quiet)
     after_first = refs(ready.project)
     second = land(ready, quiet)

@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -61,13 +61,15 @@ QUIET = Runner(lambda line: None)
 class Scene:
     """A folder to make faults in, with the settings of a project; `other` is what the remedy did it with instead."""
 
+    lock: IO[str]  # of `occupied`
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.other: Any = None
         self.message = ""
         self.commands: list[str] = []
 
-    def write(self, name: str, content: bytes | str = b"") -> Path:
+    def write(self, name: str, content: Any = b"") -> Path:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -107,6 +109,7 @@ class Scene:
 
 
 Act = Callable[[Scene], object]
+Reading = Callable[[Scene], list[importing.Row]]
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def both(*acts: Act) -> Act:
     return lambda scene: [act(scene) for act in acts]
 
 
-def write(name: str, content: bytes | str = b"") -> Act:
+def write(name: str, content: Any = b"") -> Any:
     return lambda scene: scene.write(name, content)
 
 
@@ -165,11 +168,11 @@ def parquet(**columns: Any) -> bytes:
     return sink.getvalue()
 
 
-def scans(scene: Scene) -> object:
+def scans(scene: Any) -> Any:
     return list(pictures.images(pictures.labelled_images(scene.root / (scene.other or "scans"))[0]))
 
 
-def texts(name: str, *, wanted: columns.Wanted = columns.NOTHING, labels: dict[str, str] | None = None) -> Act:
+def texts(name: str, *, wanted: columns.Wanted = columns.NOTHING, labels: dict[str, str] | None = None) -> Reading:
     """Read a table; what is done instead says how it is to be read, or names another."""
 
     def read(scene: Scene) -> list[importing.Row]:
@@ -193,10 +196,10 @@ def counted(scene: Scene) -> statistics.Traits:
     return seen
 
 
-def unpacked(scene: Scene) -> object:
+def unpacked(scene: Any) -> Any:
     room = scene.root / "room"
     shutil.rmtree(room, ignore_errors=True)
-    given = {"given": tables.PLAIN, "wanted": columns.NOTHING, "labels": Labels()}
+    given: dict[str, Any] = {"given": tables.PLAIN, "wanted": columns.NOTHING, "labels": Labels()}
     return pictures.pictures(scene.root / (scene.other or "scans.tar"), None, room, **given)
 
 
@@ -507,7 +510,7 @@ DATA = [
 ]
 
 
-def seen(scene: Scene) -> Any:
+def seen(scene: Any) -> Any:
     from luodi.data import statistics
 
     found = statistics.Traits()
@@ -527,7 +530,7 @@ def write_idx(path: Path, more: bytes = b"") -> None:
     path.write_bytes(gzip.compress(struct.pack(">HBBI", 0, 8, 1, 2) + b"ab" + more))
 
 
-def load(scene: Scene) -> object:
+def load(scene: Any) -> Any:
     return config.load(scene.root / "params.yaml")
 
 
@@ -574,7 +577,7 @@ def extended(scene: Scene) -> bytes:
     return adding._extended(scene.root / "params.yaml", "more", block, scene.root / "staging")
 
 
-def current(scene: Scene) -> None:
+def current(scene: Any) -> None:
     """What each stage asks before it starts."""
     fingerprints.require_current(scene.root, "train", "text")
     locked.require_current(scene.root, load(scene), "reviews")
@@ -660,7 +663,7 @@ SETTINGS = [
         "no model '{shown(name",
         lambda scene: None,
         lambda scene: config.settings_of(load(scene), scene.other or "review"),
-        lambda scene: instead(re.search("did you mean '(.*)'", scene.message)[1])(scene),
+        lambda scene: instead(re.findall("did you mean '(.*)'", scene.message)[0])(scene),
     ),
     Case(
         "cannot name a model",
@@ -828,7 +831,7 @@ def read_rows(split: str = "test", classes: int = 2) -> Act:
     return lambda scene: split_rows.read(artifact("preprocess/rows.parquet")(scene), "text", split, classes)
 
 
-def select(scene: Scene) -> object:
+def select(scene: Any) -> Any:
     from luodi.stages import preprocess
 
     block = config.settings_of(load(scene), "reviews")
@@ -836,13 +839,14 @@ def select(scene: Scene) -> object:
     return preprocess.select(texts, pa.table({"label": ["negative"] * 100, "source": ["s"] * 100}), block)
 
 
-def linear(scene: Scene) -> object:
+def linear(scene: Any) -> Any:
     from luodi.linear import text
 
     labels, texts = scene.other or ([0, 0], ["好的", "不好"])
     train = split_rows.Rows(texts, np.array(labels, np.int32), ["s", "s"])
     encoder = Encoder(("negative", "positive"), "ngram", 10, 1000, (), ())
-    return text.fit(encoder, train, train, config.settings_of(load(scene), "reviews").baseline)
+    settings: Any = config.settings_of(load(scene), "reviews")
+    return text.fit(encoder, train, train, settings.baseline)
 
 
 FIGURES = [
@@ -1022,11 +1026,14 @@ HEAVY = [
         "in the registry; there is",
         lambda scene: None,
         lambda scene: luodi("models", "show", scene.other or "reviews@v9.0.0")(scene),
-        lambda scene: instead(re.search(r"there is: (\S+)", scene.message)[1])(scene),
+        lambda scene: instead(re.findall(r"there is: (\S+)", scene.message)[0])(scene),
     ),
     Case(
         "does not exist: run `{maker(path)}` first",
-        lambda scene: shutil.rmtree(artifact("evaluate")(scene)) or artifact("baseline/scores.npy")(scene).unlink(),
+        both(
+            lambda scene: shutil.rmtree(artifact("evaluate")(scene)),
+            lambda scene: artifact("baseline/scores.npy")(scene).unlink(),
+        ),
         luodi("evaluate", "reviews"),
     ),
     Case(
@@ -1149,7 +1156,7 @@ LONG = [
         "training diverged",
         change("params.yaml", ("learning_rate: 0.005", "learning_rate: 1.0e+30")),
         luodi("train", "reviews"),
-        lambda scene: scene.change("params.yaml", ("1.0e+30", re.search(r"example to (\S+)", scene.message)[1])),
+        lambda scene: scene.change("params.yaml", ("1.0e+30", re.findall(r"example to (\S+)", scene.message)[0])),
     ),
     Case(
         "broke a critical expectation",

@@ -4,10 +4,10 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import silence
 import typer
@@ -104,7 +104,7 @@ def test_what_asks_the_services_of_this_machine_is_seen(line: str, found: bool) 
     assert silence.asks(line) == found
 
 
-def names(group: click.Command, before: str = "luodi") -> Iterator[str]:
+def names(group: Any, before: str = "luodi") -> Any:
     for name, command in getattr(group, "commands", {}).items():
         yield f"{before} {name}"
         yield from names(command, f"{before} {name}")

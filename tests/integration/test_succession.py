@@ -99,7 +99,7 @@ def test_what_is_not_proven_better_does_not_land(rivals: Project) -> None:
     before = refs(rivals)
     output = rivals.run("luodi", "register", "reviews", code=6)
     assert "insufficient evidence" in output
-    assert "test rows" in output and "would decide it" in output
+    assert "test rows would" in output
     assert refs(rivals) == before
 
 
@@ -305,7 +305,7 @@ def test_a_folder_of_something_else_is_not_replaced(pair: Project, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_a_person_approves_at_the_terminal(rivals: Project) -> None:
+def test_a_person_approves_at_the_terminal(rivals: Any) -> None:
     rivals.set(EASY | HUMAN)
     before = refs(rivals)
     assert "needs a person's approval" in rivals.run("luodi", "register", "reviews", code=5)

@@ -2,13 +2,15 @@
 
 import contextlib
 import copy
+from collections.abc import Iterator
+from typing import Any
 
 
-def figure(value, low, high):
+def figure(value: Any, low: Any, high: float) -> dict[str, Any]:
     return {"value": value, "low": low, "high": high}
 
 
-def metrics():
+def metrics() -> dict[str, Any]:
     """Measured on reviews."""
     return {
         "model": {
@@ -53,7 +55,7 @@ def metrics():
     }
 
 
-def decision():
+def decision() -> dict[str, Any]:
     """A challenger that is promoted, as `luodi.registry.gate` would say it."""
     figures = metrics()
     sides = {"challenger": "model", "champion": "baseline", "difference": "difference"}
@@ -118,7 +120,7 @@ def decision():
     }
 
 
-def facts():
+def facts() -> dict[str, Any]:
     return {
         "commit": "d48e82062cf213912b8036a7af324191b46e787e",
         "export": "3b1f0c2d5e9a4f6b8c7d0e1f2a3b4c5d.dir",
@@ -163,7 +165,7 @@ def facts():
     }
 
 
-def changed(document, path, value):
+def changed(document: Any, path: str, value: Any) -> Any:
     """Return a copy of nested dicts and lists with another value at a dotted path; without one, the key dropped."""
     result = copy.deepcopy(document)
     *parents, last = [int(part) if part.isdigit() else part for part in path.split("/")]
@@ -177,7 +179,7 @@ def changed(document, path, value):
     return result
 
 
-def all_changed(changes):
+def all_changed(changes: Any) -> Any:
     """The facts after changes at (path, value), one after the other."""
     document = facts()
     for path, value in changes:
@@ -186,7 +188,7 @@ def all_changed(changes):
     return document
 
 
-def leaves(document, prefix=""):
+def leaves(document: dict[str, Any] | list[Any], prefix: str = "") -> Iterator[Any]:
     """Yield (path, value) of everything in nested dicts and lists, inner nodes too."""
     parts = document.items() if isinstance(document, dict) else enumerate(document)
     for name, value in parts:

@@ -1,6 +1,6 @@
 """Made-up rows that a linear model can learn."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -18,14 +18,16 @@ class Size(NamedTuple):
     channels: int
 
 
-def make(count, classes, seed=0):
+def make(count: int, classes: int, seed: int = 0) -> Any:
     rng = np.random.default_rng(seed)
     label = np.arange(count) % classes
-    text = [f"{rng.choice(WORDS[index])}{rng.integers(1000)}" for index in label]
+    text = [f"{rng.choice(WORDS[index])}{rng.integers(1000)}" for index in label.tolist()]
     return split_rows.Rows(text, label.astype(np.int32), ["here"] * count)
 
 
-def make_images(count, classes, seed=0, shape=(8, 8), channels=1):
+def make_images(
+    count: int, classes: int, seed: int = 0, shape: tuple[int, ...] = (8, 8), channels: int = 1
+) -> split_rows.Rows:
     """Noise, brighter in the part of the picture that is the class's."""
     rng = np.random.default_rng(seed)
     label = np.arange(count) % classes

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,11 +27,11 @@ SIZE = 3_000_000
 
 
 @pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+def tiny_disk(tmp_path: Path) -> Any:
     """A file system of one MiB."""
     folder = tmp_path / "tiny"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
+    mount: list[str | Path] = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a tmpfs needs root")
     yield folder
@@ -67,7 +68,7 @@ def content(path: Path) -> str:
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 @pytest.mark.parametrize("seed", range(6))
-def test_a_killed_write_leaves_one_whole_version(kind, seed, tmp_path):
+def test_a_killed_write_leaves_one_whole_version(kind: str, seed: int, tmp_path: Path) -> None:
     path = tmp_path / "result"
     process = writer(path, kind)
     while not path.exists():
@@ -82,7 +83,7 @@ def test_a_killed_write_leaves_one_whole_version(kind, seed, tmp_path):
     assert len(set(letters)) == 1
 
 
-def test_a_reader_never_sees_half_a_file(tmp_path):
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     path = tmp_path / "result"
     process = writer(path, "file")
     try:
@@ -97,7 +98,9 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
 
 @pytest.mark.parametrize("manager", [files.replacing, files.replacing_folder])
 @pytest.mark.parametrize("existed", [True, False])
-def test_an_error_leaves_what_was_there_and_nothing_else(manager, existed, tmp_path):
+def test_an_error_leaves_what_was_there_and_nothing_else(
+    manager: Callable[..., Any], existed: bool, tmp_path: Path
+) -> None:
     path = tmp_path / "deep" / "result"
     folder = manager is files.replacing_folder
     if existed:
@@ -112,20 +115,20 @@ def test_an_error_leaves_what_was_there_and_nothing_else(manager, existed, tmp_p
 
 
 @pytest.mark.parametrize("manager", [files.replacing, files.replacing_folder])
-def test_an_error_names_what_was_asked_for_and_not_the_temporary_name(manager, tmp_path):
+def test_an_error_names_what_was_asked_for_and_not_the_temporary_name(manager: Any, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught, manager(Path("/proc/x")) as temporary:
         temporary.write_text("x")
     assert caught.value.filename == "/proc/x"
     with pytest.raises(FileNotFoundError) as caught, manager(tmp_path / "x") as temporary:
         (temporary / "no" / "file").write_text("x")
     assert caught.value.filename == str(tmp_path / "x" / "no" / "file")
-    with pytest.raises(OSError, match="No space") as caught, manager(tmp_path / "x"):
+    with pytest.raises(OSError, match="No space") as full, manager(tmp_path / "x"):
         Path("/dev/full").write_text("x")  # a write that fails names nothing
-    assert caught.value.filename == str(tmp_path / "x")
+    assert full.value.filename == str(tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_is_swapped_whole(tmp_path):
+def test_a_folder_is_swapped_whole(tmp_path: Path) -> None:
     path = tmp_path / "result"
     path.mkdir()
     (path / "gone").write_text("old")
@@ -137,14 +140,14 @@ def test_a_folder_is_swapped_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_block_that_writes_nothing_is_an_error(tmp_path):
+def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), files.replacing(tmp_path / "result"):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("write", [files.write_text, files.write_json])
-def test_a_full_disk_leaves_the_old_content(write, tiny_disk):
+def test_a_full_disk_leaves_the_old_content(write: Callable[..., Any], tiny_disk: Path) -> None:
     path = tiny_disk / "result"
     write(path, "old")
     before = path.read_bytes()
@@ -155,7 +158,7 @@ def test_a_full_disk_leaves_the_old_content(write, tiny_disk):
     assert list(tiny_disk.iterdir()) == [path]
 
 
-def test_a_full_disk_leaves_the_old_folder(tiny_disk):
+def test_a_full_disk_leaves_the_old_folder(tiny_disk: Path) -> None:
     path = tiny_disk / "result"
     with files.replacing_folder(path) as folder:
         (folder / "x").write_text("old")
@@ -166,13 +169,13 @@ def test_a_full_disk_leaves_the_old_folder(tiny_disk):
 
 
 @pytest.mark.parametrize("rows", [300_000, 10_000_000])
-def test_an_array_that_does_not_fit_says_so_by_number(rows, tiny_disk):
+def test_an_array_that_does_not_fit_says_so_by_number(rows: int, tiny_disk: Path) -> None:
     with pytest.raises(OSError, match="No space left") as caught:
         files.write_array(tiny_disk / "a.npy", np.zeros(rows, np.float32))
     assert caught.value.errno == errno.ENOSPC
 
 
-def test_an_array_is_written_as_numpy_does(tmp_path):
+def test_an_array_is_written_as_numpy_does(tmp_path: Path) -> None:
     array = np.arange(6, dtype=np.int32).reshape(2, 3)
     files.write_array(tmp_path / "a.npy", array)
     np.save(tmp_path / "b.npy", array)
@@ -187,13 +190,15 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_json_round_trip(tmp_path_factory, value):
+def test_json_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, value: dict[str, Any] | list[Any] | str | None
+) -> None:
     path = tmp_path_factory.getbasetemp() / "value.json"
     files.write_json(path, value)
     assert files.read_json(path) == value
 
 
-def test_equal_values_are_equal_bytes(tmp_path):
+def test_equal_values_are_equal_bytes(tmp_path: Path) -> None:
     for name, value in (("a", {"x": 1, "y": {"好": 2, "a": 3}}), ("b", {"y": {"a": 3, "好": 2}, "x": 1})):
         files.write_json(tmp_path / name, value)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -201,13 +206,13 @@ def test_equal_values_are_equal_bytes(tmp_path):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_json_refuses_what_is_not_json(value, tmp_path):
+def test_json_refuses_what_is_not_json(value: float, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         files.write_json(tmp_path / "a", {"x": value})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_checksum_of_a_file_is_its_md5(tmp_path):
+def test_the_checksum_of_a_file_is_its_md5(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(os.urandom(3_000_000))
     assert files.checksum(path) == hashlib.md5(path.read_bytes()).hexdigest()
@@ -223,7 +228,7 @@ FOLDERS = [
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of each kind, numbered, that one DVC has recorded."""
     root = tmp_path_factory.mktemp("recorded")
     for place, names in enumerate(FOLDERS):
@@ -238,12 +243,12 @@ def recorded(tmp_path_factory):
 
 
 @pytest.mark.parametrize("place", range(len(FOLDERS)))
-def test_the_checksum_of_a_folder_is_what_dvc_records(place, recorded):
+def test_the_checksum_of_a_folder_is_what_dvc_records(place: int, recorded: Path) -> None:
     pointer = yaml.safe_load((recorded / f"{place}.dvc").read_text())
     assert files.folder_checksum(recorded / str(place)) == pointer["outs"][0]["md5"]
 
 
-def test_the_checksum_of_the_real_data_is_what_dvc_recorded():
+def test_the_checksum_of_the_real_data_is_what_dvc_recorded() -> None:
     if not (ROOT / "data").is_dir():
         pytest.skip("the data has not been fetched")
     recorded = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]
@@ -252,18 +257,18 @@ def test_the_checksum_of_the_real_data_is_what_dvc_recorded():
 
 
 @pytest.mark.parametrize("written", [{"rows": 3}, {"format": 2, "rows": 3}, {"format": "x", "rows": 3}])
-def test_facts_of_an_older_luodi_are_read(tmp_path, written):
+def test_facts_of_an_older_luodi_are_read(tmp_path: Path, written: Any) -> None:
     files.write_json(tmp_path / "facts.json", written)
     assert files.read_facts(tmp_path / "facts.json") == {"rows": 3}
 
 
-def test_facts_are_written_with_the_number_of_their_form(tmp_path):
+def test_facts_are_written_with_the_number_of_their_form(tmp_path: Path) -> None:
     files.write_facts(tmp_path / "facts.json", {"rows": 3})
     assert files.read_json(tmp_path / "facts.json") == {"format": files.FORMAT, "rows": 3}
     assert files.read_facts(tmp_path / "facts.json") == {"rows": 3}
 
 
-def test_facts_of_a_newer_luodi_are_refused(tmp_path):
+def test_facts_of_a_newer_luodi_are_refused(tmp_path: Path) -> None:
     files.write_json(tmp_path / "facts.json", {"format": files.FORMAT + 1, "rows": 3})
     with pytest.raises(
         ArtifactError, match=r"facts\.json was written by a newer luodi: it is of format 3, and this one"

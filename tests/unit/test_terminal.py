@@ -7,6 +7,7 @@ import subprocess
 import sys
 import unicodedata
 from pathlib import Path
+from typing import Any, Literal
 
 import click
 import pytest
@@ -19,7 +20,7 @@ from luodi.system.processes import CommandFailed, Runner
 from luodi.terminal import Screen, bare, json_line, screen, shown, visible
 
 SRC = Path(__file__).resolve().parents[2] / "src"
-HOSTILE = ["Cc", "Cf", "Cs", "Zl", "Zp"]
+HOSTILE: list[Literal["Cc", "Cf", "Cs", "Zl", "Zp"]] = ["Cc", "Cf", "Cs", "Zl", "Zp"]
 ANY = st.text(st.characters() | st.characters(categories=HOSTILE) | st.sampled_from("\u200d\U0001f468\u2764\ufe0f"))
 PLAIN = [
     "plain", "质量很好，下次还会再来！", "全角　空格", "naïve façade", "e\u0301", "日本語", "한국어", "עברית", "हिन्दी",
@@ -39,17 +40,17 @@ def acts(char: str) -> bool:
 
 
 @pytest.mark.parametrize("text", PLAIN)
-def test_text_of_people_passes(text):
+def test_text_of_people_passes(text: str) -> None:
     assert visible(text) == shown(text) == text
     assert json_line([text]) == json.dumps([text], ensure_ascii=False)
 
 
 @pytest.mark.parametrize(("text", "expected"), ESCAPED.items())
-def test_what_acts_is_an_escape(text, expected):
+def test_what_acts_is_an_escape(text: str, expected: str) -> None:
     assert visible(text) == shown(text) == expected
 
 
-def test_every_character_of_the_acting_kinds_is_an_escape():
+def test_every_character_of_the_acting_kinds_is_an_escape() -> None:
     every = [chr(code) for code in range(sys.maxunicode + 1)]
     assert not [hex(ord(char)) for char in every if acts(char) and visible(char) == char]
     # And nothing that Unicode calls a letter, a mark, a number, a sign or a space, but for blanks that look like none.
@@ -59,7 +60,7 @@ def test_every_character_of_the_acting_kinds_is_an_escape():
 
 
 @given(ANY, st.integers(3, 300))
-def test_any_value_is_one_visible_line_of_bounded_length(text, width):
+def test_any_value_is_one_visible_line_of_bounded_length(text: str, width: int) -> None:
     line = shown(text, width)
     assert not [char for char in line if acts(char) and char != "\u200d" and not "\U000e0061" <= char <= "\U000e007f"]
     assert len(line.splitlines()) <= 1
@@ -69,27 +70,27 @@ def test_any_value_is_one_visible_line_of_bounded_length(text, width):
 
 
 @given(st.recursive(ANY | st.integers() | st.none(), lambda one: st.lists(one) | st.dictionaries(ANY, one)))
-def test_json_holds_the_values_unchanged_and_no_control(value):
+def test_json_holds_the_values_unchanged_and_no_control(value: dict[str, Any] | list[Any] | str) -> None:
     line = json_line(value)
     assert json.loads(line) == value
     assert visible(line) == line
     line.encode()
 
 
-def test_a_long_value_is_cut_in_the_middle_and_the_cut_is_counted():
+def test_a_long_value_is_cut_in_the_middle_and_the_cut_is_counted() -> None:
     line = shown("a" * 150 + "b" * 4700 + "c" * 150, 60)
     assert line == "a" * 40 + "… (4,940 more characters) …" + "c" * 20
     assert shown("x" * 60, 60) == "x" * 60
 
 
 @given(st.lists(ANY, min_size=1, max_size=5))
-def test_an_error_has_a_line_for_each_argument(lines):
+def test_an_error_has_a_line_for_each_argument(lines: list[str]) -> None:
     told = str(LuodiError(*lines))
     assert told.count("\n") == len(lines) - 1
     assert visible(told, keep="\n") == told
 
 
-def test_an_error_is_bounded():
+def test_an_error_is_bounded() -> None:
     told = str(LuodiError("first", *["x" * 10**6] * 10**4, "what to do")).split("\n")
     assert len(told) == LINES
     assert told[0] == "first"
@@ -99,7 +100,7 @@ def test_an_error_is_bounded():
 
 
 @given(st.lists(ANY))
-def test_a_screen_lets_nothing_through_but_text_and_line_breaks(parts):
+def test_a_screen_lets_nothing_through_but_text_and_line_breaks(parts: list[str]) -> None:
     out = io.StringIO(newline="")
     stream = screen(out)
     for part in parts:
@@ -110,17 +111,17 @@ def test_a_screen_lets_nothing_through_but_text_and_line_breaks(parts):
     assert bare(out) is out
 
 
-def test_there_is_no_way_around_a_screen():
+def test_there_is_no_way_around_a_screen() -> None:
     """click writes to the bytes below a stream whose encoding it distrusts."""
     below = io.BytesIO()
-    stream = Screen(io.TextIOWrapper(below, encoding="ascii", errors="backslashreplace"))
+    stream: Any = Screen(io.TextIOWrapper(below, encoding="ascii", errors="backslashreplace"))
     assert not hasattr(stream, "buffer")
     click.echo("\x9b31m\u202e", file=stream)
     stream.flush()
     assert below.getvalue() == rb"\x9b31m\u202e" + b"\n"
 
 
-def test_all_that_a_process_prints_goes_through_a_screen():
+def test_all_that_a_process_prints_goes_through_a_screen() -> None:
     code = (
         "from luodi import terminal; terminal.cover(); print('\\x1b[1m\\u202e\\udcff'); "
         "raise ValueError('\\x1b]0;x\\x07')"
@@ -130,7 +131,7 @@ def test_all_that_a_process_prints_goes_through_a_screen():
     assert done.stderr.endswith(rb"ValueError: \x1b]0;x\x07" + b"\n")
 
 
-def test_what_commands_print_is_visible_in_the_log_and_in_their_failure(tmp_path):
+def test_what_commands_print_is_visible_in_the_log_and_in_their_failure(tmp_path: Path) -> None:
     lines: list[str] = []
     with pytest.raises(CommandFailed) as caught:
         Runner(lines.append).run("printf", r"\033[31ma\tb\n\342\200\256\n", cwd=tmp_path, stream=True)
@@ -159,13 +160,13 @@ ERRORS = {
 }
 
 
-def test_no_error_of_the_package_holds_a_line_break_of_its_own():
+def test_no_error_of_the_package_holds_a_line_break_of_its_own() -> None:
     found = {str(path): breaks(ast.parse(path.read_text(encoding="utf-8"))) for path in SRC.rglob("*.py")}
     assert "LuodiError" in ERRORS
     assert not {path: lines for path, lines in found.items() if lines}
 
 
-def test_standard_output_is_written_by_print_alone():
+def test_standard_output_is_written_by_print_alone() -> None:
     """Whoever takes the bytes of a stream, or its file descriptor, writes past the screen."""
     allowed = {
         "nets/stderr.py",
@@ -179,4 +180,4 @@ def test_standard_output_is_written_by_print_alone():
         )
     ]
     assert set(found) <= allowed
-    assert terminal.screen
+    assert callable(terminal.screen)

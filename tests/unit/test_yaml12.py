@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,27 +44,27 @@ def readable(text: str) -> bool:
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "data.dvc"])
-def test_the_files_of_the_project_are_read_as_dvc_reads_them(name):
+def test_the_files_of_the_project_are_read_as_dvc_reads_them(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert yaml12.parse(text) == loads_yaml(text) == yaml.safe_load(text)
 
 
 @given(st.dictionaries(SCALARS, SCALARS | st.integers() | st.booleans() | st.none() | st.lists(SCALARS)))
-def test_what_is_written_is_read_by_us_and_by_dvc_as_it_was(value):
+def test_what_is_written_is_read_by_us_and_by_dvc_as_it_was(value: dict[str, Any]) -> None:
     text = yaml12.dump(value)
     assert yaml12.parse(text, strict=False) == value
     assert loads_yaml(text) == value
 
 
 @given(st.dictionaries(SCALARS.filter(readable), SCALARS.filter(readable)))
-def test_what_dvc_writes_is_read_as_it_was(value):
+def test_what_dvc_writes_is_read_as_it_was(value: dict[str, str]) -> None:
     assert yaml12.parse(dumps_yaml(value), strict=False) == value
 
 
 @example("\t")
 @example("a\t")
 @given(SCALARS.filter(lambda text: readable(text) and "\n" not in text))
-def test_a_plain_value_is_what_dvc_reads_or_it_is_refused(text):
+def test_a_plain_value_is_what_dvc_reads_or_it_is_refused(text: str) -> None:
     try:
         found = yaml12.parse(f"key: {text}")
     except yaml12.Unfit:
@@ -73,14 +74,14 @@ def test_a_plain_value_is_what_dvc_reads_or_it_is_refused(text):
 
 
 @pytest.mark.parametrize("word", ["yes", "No", "on", "OFF", "010", "0o17", "1_000", "1:30", "2024-01-01", "09", "="])
-def test_what_readers_of_yaml_do_not_agree_on_has_to_be_in_quotes(word):
+def test_what_readers_of_yaml_do_not_agree_on_has_to_be_in_quotes(word: str) -> None:
     with pytest.raises(yaml12.Unfit, match=rf"line 2: {word} is not the same to every reader of YAML: put a text in"):
         yaml12.parse(f"a: 1\nb: {word}\n")
     assert yaml12.parse(f"b: '{word}'") == {"b": word}
 
 
 @pytest.mark.parametrize("label", ["yes", "no", "on", "09", "1e3", "1:30", "0o17", "-", "~", "null", "1_0"])
-def test_labels_survive_a_lock_in_both_directions(label):
+def test_labels_survive_a_lock_in_both_directions(label: str) -> None:
     """A lock of DVC says `yes` without quotes, true in YAML 1.1; one of PyYAML says 09, which is 9 to DVC."""
     entry = {"cmd": "x", "params": {"params.yaml": {"models.m.labels": [label, "other"]}}}
     lock = {"schema": "2.0", "stages": {"train@m": entry}}
@@ -88,7 +89,7 @@ def test_labels_survive_a_lock_in_both_directions(label):
     assert loads_yaml(yaml12.dump(lock)) == lock
 
 
-def test_aliases_and_merges_are_taken():
+def test_aliases_and_merges_are_taken() -> None:
     text = "a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: {<<: [*a, {z: 4}]}\nd: [*a, *a]\n"
     expected = yaml.safe_load(text)
     assert yaml12.parse(text) == expected
@@ -138,7 +139,7 @@ def test_aliases_and_merges_are_taken():
         ("%YAML 9.9\n---\na", "line 1: found incompatible YAML document; correct it"),
     ],
 )  # fmt: skip
-def test_what_is_not_taken_is_told_with_its_line(text, message):
+def test_what_is_not_taken_is_told_with_its_line(text: str, message: str) -> None:
     with pytest.raises(yaml12.Unfit, match=message) as caught:
         yaml12.parse(text)
     told = str(caught.value)
@@ -147,7 +148,7 @@ def test_what_is_not_taken_is_told_with_its_line(text, message):
 
 
 @given(st.text() | st.text("ab:-[]{},&*<>|'\"!%#? \n\t"))
-def test_any_text_is_read_or_refused_in_one_line(text):
+def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
     for strict in (True, False):
         try:
             yaml12.parse(text, strict)
@@ -160,6 +161,11 @@ def test_any_text_is_read_or_refused_in_one_line(text):
 
 def put(path: Path, content: bytes) -> None:
     path.write_bytes(content)
+
+
+def put_long(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 10**8)
 
 
 @pytest.mark.parametrize(
@@ -175,14 +181,14 @@ def put(path: Path, content: bytes) -> None:
         (lambda path: put(path, b"a: 1\nb: \xff"), "line 2 holds the byte 0xff"),
         (lambda path: put(path, "models: {}".encode("utf-16")), "line 1 holds the byte 0xff: save the file as UTF-8"),
         (lambda path: put(path, "models: {}".encode("utf-16-le")), r"line 1: holds '\\x00'"),
-        (lambda path: path.touch() or os.truncate(path, 10**8), "is too large: expected at most .* found 100,000,000"),
+        (put_long, "is too large: expected at most .* found 100,000,000"),
         (lambda path: put(path, b""), "models|whole file"),
         (lambda path: put(path, b"models: null"), "line 1: models: "),
         (lambda path: put(path, b"models: []"), "line 1: models: "),
         (lambda path: put(path, ALIASES.encode()), "line 6: the aliases multiply"),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_read_is_one_line(tmp_path, make, message):
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, make: Callable[..., Any], message: str) -> None:
     path = tmp_path / "params.yaml"
     make(path)
     with pytest.raises(ParamsError, match=rf"params\.yaml.*{message}") as caught:
@@ -192,7 +198,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path, make, message):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
-def test_a_file_that_may_not_be_read_is_one_line(tmp_path):
+def test_a_file_that_may_not_be_read_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes(PARAMS)
     path.chmod(0)
@@ -200,7 +206,7 @@ def test_a_file_that_may_not_be_read_is_one_line(tmp_path):
         config.load(path)
 
 
-def test_a_wrong_value_is_told_with_its_line(tmp_path):
+def test_a_wrong_value_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes(PARAMS.replace(b"epochs: 12", b"epochs: many"))
     line = PARAMS[: PARAMS.index(b"epochs: 12")].count(b"\n") + 1
@@ -233,7 +239,7 @@ except LuodiError as error:
 
 
 @pytest.mark.parametrize("name", EXPLODING)
-def test_time_and_memory_are_bounded(tmp_path, name):
+def test_time_and_memory_are_bounded(tmp_path: Path, name: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(EXPLODING[name])
     done = subprocess.run(
@@ -260,7 +266,7 @@ def damaged(draw: Any) -> bytes:
 
 
 @given(content=st.binary() | damaged())
-def test_any_bytes_are_params_or_an_error_of_ours(tmp_path_factory, content):
+def test_any_bytes_are_params_or_an_error_of_ours(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzzed.params.yaml"
     path.write_bytes(content)
     try:
@@ -293,7 +299,7 @@ STAGE = "stages:\n  one:\n    foreach: ${models}\n    do:\n      "
         ("<<<<<<< HEAD\nstages: {}\n", "line 2: .*correct it"),
     ],
 )
-def test_a_graph_that_cannot_be_used_is_one_line(tmp_path, content, message):
+def test_a_graph_that_cannot_be_used_is_one_line(tmp_path: Path, content: str | None, message: str) -> None:
     path = tmp_path / "dvc.yaml"
     if content is not None:
         path.write_text(content)
@@ -302,7 +308,7 @@ def test_a_graph_that_cannot_be_used_is_one_line(tmp_path, content, message):
     assert "\n" not in str(caught.value)
 
 
-def test_outputs_with_settings_are_taken(tmp_path):
+def test_outputs_with_settings_are_taken(tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").write_text(f"{STAGE}outs: ['a/${{key}}': {{cache: false}}, b]")
     assert graph.stages(tmp_path / "dvc.yaml", "m", "text")["one"]["outs"] == ["a/m", "b"]
 
@@ -312,7 +318,7 @@ def test_outputs_with_settings_are_taken(tmp_path):
     ["[]", "3", "stages: []", "stages: {a@b: 3}", "stages: {a@b: {deps: 3}}", "stages: {a@b: {outs: [{path: x}]}}",
      "<<<<<<< HEAD\nstages: {}\n", ALIASES, "[" * 100_000, "stages: {a: 1, a: 2}", "stages: \udcff", "{[a]: 1}"],
 )  # fmt: skip
-def test_what_is_no_lock_is_one_line(text):
+def test_what_is_no_lock_is_one_line(text: str) -> None:
     with pytest.raises(
         ArtifactError, match=r"x is not a dvc\.lock \(.*\): restore it with `git checkout HEAD"
     ) as caught:
@@ -321,6 +327,6 @@ def test_what_is_no_lock_is_one_line(text):
 
 
 @given(st.text() | st.text("stages:@{}[]- \n"))
-def test_any_text_is_a_lock_or_an_error_of_ours(text):
+def test_any_text_is_a_lock_or_an_error_of_ours(text: str) -> None:
     with contextlib.suppress(ArtifactError):
         assert isinstance(locks.parse(text, "x"), dict)

@@ -4,9 +4,11 @@ import sys
 import threading
 import time
 import types
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI, HTTPException
@@ -15,13 +17,14 @@ from fastapi.testclient import TestClient
 from luodi.airflow import pages
 from luodi.airflow.plugin import LuodiPlugin
 from luodi.errors import RemoteError
+from luodi.project import workspace
 from luodi.project.paths import ModelPaths
 
 PAGE = ("retrain_reviews", "manual__1", "evaluation")
 
 
 @pytest.fixture
-def kept(tmp_path, monkeypatch):
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the page is kept, and an environment in which a run returned it."""
     outs = [{"path": ModelPaths(Path(), "reviews").evaluation_report.as_posix(), "md5": "abc"}]
     result = {"commit": "0" * 40, "entries": {"evaluate@reviews": {"outs": outs}}}
@@ -32,16 +35,17 @@ def kept(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def show(monkeypatch):
+def show(monkeypatch: pytest.MonkeyPatch) -> Any:
     """What answers a request, behind a stand-in for Airflow's check of who may read, which would start all of it."""
-    security = types.ModuleType("security")
+    security: Any = types.ModuleType("security")
     security.requires_access_dag = lambda method: lambda: None
     monkeypatch.setitem(sys.modules, "airflow.api_fastapi.core_api.security", security)
-    return pages.app().routes[-1].endpoint
+    route: Any = pages.app().routes[-1]
+    return route.endpoint
 
 
 @pytest.mark.parametrize("path", ["/auth/docs", "/auth/redoc", "/execution/docs", "/docs", "/luodi/docs"])
-def test_no_page_of_an_api_loads_anything_from_another_host(path, show):
+def test_no_page_of_an_api_loads_anything_from_another_host(path: str, show: Callable[..., Any]) -> None:
     """As Airflow mounts its applications, with its own setting off, and adds what the plugin has."""
     app = FastAPI(docs_url=None, redoc_url=None)
     for part in ("/auth", "/execution"):
@@ -55,7 +59,7 @@ def test_no_page_of_an_api_loads_anything_from_another_host(path, show):
 
 
 @pytest.fixture
-def taken(monkeypatch):
+def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Somebody else's page is on its way for as long as the test lasts."""
     lock = threading.Lock()
     monkeypatch.setattr(pages, "_one_at_a_time", lock)
@@ -65,7 +69,7 @@ def taken(monkeypatch):
         lock.release()
 
 
-def test_a_kept_page_waits_for_nobody(kept, taken):
+def test_a_kept_page_waits_for_nobody(kept: Path, taken: Any) -> None:
     kept.parent.mkdir()
     kept.write_text("<html>", encoding="utf-8")
     with ThreadPoolExecutor(1) as pool:
@@ -76,7 +80,9 @@ def test_a_kept_page_waits_for_nobody(kept, taken):
             taken.release()
 
 
-def test_a_turn_that_does_not_come_is_told(kept, taken, show, monkeypatch):
+def test_a_turn_that_does_not_come_is_told(
+    kept: Path, taken: Any, show: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pages, "WAIT", 0.05, raising=False)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(show, *PAGE)
@@ -88,10 +94,12 @@ def test_a_turn_that_does_not_come_is_told(kept, taken, show, monkeypatch):
     assert error.value.status_code == 503
 
 
-def test_two_requests_bring_a_page_once_and_an_error_gives_the_turn_back(kept, tmp_path, monkeypatch):
+def test_two_requests_bring_a_page_once_and_an_error_gives_the_turn_back(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tried = []
 
-    def pull(path):
+    def pull(path: str) -> None:
         tried.append(path)
         if len(tried) == 1:
             raise RemoteError("the remote is away")
@@ -100,10 +108,10 @@ def test_two_requests_bring_a_page_once_and_an_error_gives_the_turn_back(kept, t
         (tmp_path / path).write_text("<html>", encoding="utf-8")
 
     @contextmanager
-    def clone(origin, commit, runner):
+    def clone(origin: Any, commit: str, runner: Any) -> Any:
         yield types.SimpleNamespace(root=tmp_path, lock=tmp_path / "dvc.lock", pull=pull)
 
-    monkeypatch.setattr(pages.workspace, "clone", clone)
+    monkeypatch.setattr(workspace, "clone", clone)
     with pytest.raises(RemoteError):
         pages.content(*PAGE)
     with ThreadPoolExecutor(2) as pool:

@@ -1,6 +1,7 @@
 """Only the ticks of a schedule that come start a run, whatever passed while nobody looked."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from airflow.timetables.base import DataInterval, TimeRestriction
@@ -11,9 +12,9 @@ from luodi.airflow.timetable import LATE, SINCE, NextTick
 LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def next_run(ago: timedelta, last: timedelta | None) -> timedelta:
+def next_run(ago: Any, last: Any) -> Any:
     """Return in what time a daily schedule runs next whose last tick was `ago`, and whose last run was `last` ago."""
-    now = datetime.now(UTC)
+    now: Any = datetime.now(UTC)
     tick = now - ago
     timetable = NextTick(f"{tick.minute} {tick.hour} * * *", timezone="UTC")
     ran = instance(now - last) if last else None

@@ -56,7 +56,10 @@ class Page(HTMLParser):
     def handle_comment(self, data: str) -> None:
         self.code.append(data)
 
-    handle_decl = unknown_decl = handle_pi = handle_comment
+    unknown_decl = handle_pi = handle_comment
+
+    def handle_decl(self, decl: str) -> None:
+        self.code.append(decl)
 
 
 def pages(root: Path, name: str, labels: tuple[str, ...]) -> dict[str, Page]:

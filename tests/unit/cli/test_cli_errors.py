@@ -179,7 +179,9 @@ GIT = [
 
 
 @pytest.mark.parametrize("case", PARAMS + DATA + ARTIFACTS + GIT, ids=lambda case: case.name)
-def test_it_is_refused_and_nothing_changes(case, make_project, request, luodi):
+def test_it_is_refused_and_nothing_changes(
+    case: Any, make_project: Callable[..., Any], request: pytest.FixtureRequest, luodi: Callable[..., Any]
+) -> None:
     project = make_project(re.sub(r"\W+", "-", request.node.name))
     case.break_(project)
     before = tree(project.root, *OWN)
@@ -188,12 +190,12 @@ def test_it_is_refused_and_nothing_changes(case, make_project, request, luodi):
     assert {name for name in before | after if before.get(name) != after.get(name)} == set()
 
 
-def test_outside_of_a_project(make_project, tmp_path):
+def test_outside_of_a_project(make_project: Callable[..., Any], tmp_path: Path) -> None:
     done = process(make_project("outside"), "validate", "reviews", cwd=tmp_path)
     refused(done, "LuodiError", f"no params.yaml in {tmp_path} or above it")
 
 
-def test_a_file_in_the_way(make_project):
+def test_a_file_in_the_way(make_project: Callable[..., Any]) -> None:
     project = make_project("in-the-way")
     shutil.rmtree(project.root / ".dvc")
     write(".dvc", b"")(project)
@@ -201,7 +203,7 @@ def test_a_file_in_the_way(make_project):
     assert (project.root / ".dvc").read_bytes() == b""
 
 
-def test_from_a_folder_inside_the_project(make_project, luodi):
+def test_from_a_folder_inside_the_project(make_project: Callable[..., Any], luodi: Callable[..., Any]) -> None:
     project = make_project("inside")
     done = luodi(project, "preprocess", "reviews", cwd=project.root / "data")
     refused(done, "ArtifactError", "clean.parquet does not exist")
@@ -222,7 +224,9 @@ def test_from_a_folder_inside_the_project(make_project, luodi):
     ],
     ids=["unknown label", "blank", "no label", "few rows"],
 )
-def test_bad_rows_end_in_a_report_and_a_code(content, error, message, make_project, luodi):
+def test_bad_rows_end_in_a_report_and_a_code(
+    content: bytes, error: str, message: str, make_project: Callable[..., Any], luodi: Callable[..., Any]
+) -> None:
     project = make_project(re.sub(r"\W+", "-", message))
     shard(content)(project)
     before = tree(project.root, "artifacts")
@@ -240,7 +244,9 @@ MOVING = ["models show reviews", "gate reviews", "rollback reviews", "promote re
 @pytest.mark.parametrize(
     ("url", "command"), [*itertools.product(ORIGINS, ASKING), *itertools.product(ORIGINS[2:3], MOVING)]
 )
-def test_an_unreachable_git_origin(url, command, make_project, tmp_path, luodi):
+def test_an_unreachable_git_origin(
+    url: str, command: str, make_project: Callable[..., Any], tmp_path: Path, luodi: Callable[..., Any]
+) -> None:
     project = make_project(re.sub(r"\W+", "-", f"{url} {command}"))
     before = tree(project.root, *OWN)
     done = luodi(project, *command.split(), LUODI_GIT_URL=url, LUODI_HOME=str(tmp_path))
@@ -250,7 +256,7 @@ def test_an_unreachable_git_origin(url, command, make_project, tmp_path, luodi):
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
-def test_no_identity(make_project, tmp_path, luodi):
+def test_no_identity(make_project: Callable[..., Any], tmp_path: Path, luodi: Callable[..., Any]) -> None:
     project = make_project("no-identity")
     (project.home / "gitconfig").write_text("")
     before = tree(project.root, *OWN)
@@ -259,7 +265,7 @@ def test_no_identity(make_project, tmp_path, luodi):
     assert tree(project.root, *OWN) == before
 
 
-def test_nothing_trained_yet(make_project, tmp_path, luodi):
+def test_nothing_trained_yet(make_project: Callable[..., Any], tmp_path: Path, luodi: Callable[..., Any]) -> None:
     project = make_project("untrained")
     before = tree(project.root, *OWN)
     done = luodi(project, "register", "reviews", LUODI_GIT_URL=str(project.root), LUODI_HOME=str(tmp_path))
@@ -268,7 +274,9 @@ def test_nothing_trained_yet(make_project, tmp_path, luodi):
 
 
 @pytest.mark.parametrize("branch", ["", "gone"])
-def test_an_origin_without_versions(branch, make_project, tmp_path, luodi):
+def test_an_origin_without_versions(
+    branch: str, make_project: Callable[..., Any], tmp_path: Path, luodi: Callable[..., Any]
+) -> None:
     project = make_project(f"no-versions-{branch}")
     env = {"LUODI_GIT_URL": str(project.root), "LUODI_HOME": str(tmp_path), "LUODI_GIT_BRANCH": branch}
     before = tree(project.root)
@@ -284,7 +292,7 @@ def test_an_origin_without_versions(branch, make_project, tmp_path, luodi):
 
 
 @pytest.fixture(scope="module")
-def tagged(reproduced, make_project):
+def tagged(reproduced: Any, make_project: Callable[..., Any]) -> Any:
     """A project whose commit carries a version of the trained model; its bytes are in no DVC remote."""
     project = reproduced.project.copy("tagged")
     project.git("add", "--force", "dvc.lock")
@@ -301,7 +309,9 @@ UNREACHABLE = ["http://127.0.0.1:9/remote", "/nowhere/remote"]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("remote", UNREACHABLE)
-def test_an_unreachable_dvc_remote_of_predict(remote, tagged, tmp_path, luodi):
+def test_an_unreachable_dvc_remote_of_predict(
+    remote: str, tagged: Any, tmp_path: Path, luodi: Callable[..., Any]
+) -> None:
     before = tree(tagged.root)
     env = {"LUODI_GIT_URL": str(tagged.root), "LUODI_HOME": str(tmp_path / "home"), "LUODI_DVC_REMOTE": remote}
     refused(luodi(tagged, "predict", "reviews", "好", **env), "RemoteError", "the DVC remote cannot be used")
@@ -312,7 +322,9 @@ def test_an_unreachable_dvc_remote_of_predict(remote, tagged, tmp_path, luodi):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("remote", UNREACHABLE[:1])
-def test_an_unreachable_dvc_remote_of_register(remote, tagged, tmp_path, luodi):
+def test_an_unreachable_dvc_remote_of_register(
+    remote: str, tagged: Any, tmp_path: Path, luodi: Callable[..., Any]
+) -> None:
     before = tree(tagged.root, ".dvc/tmp", *OWN)
     env = {"LUODI_GIT_URL": str(tagged.root), "LUODI_HOME": str(tmp_path / "home"), "LUODI_DVC_REMOTE": remote}
     refused(luodi(tagged, "register", "reviews", **env), "RemoteError", "the DVC remote cannot be used")
@@ -320,7 +332,7 @@ def test_an_unreachable_dvc_remote_of_register(remote, tagged, tmp_path, luodi):
 
 
 @pytest.fixture
-def full_disk(reproduced, request) -> Iterator[tuple[Any, Callable[[int], None]]]:
+def full_disk(reproduced: Any, request: pytest.FixtureRequest) -> Iterator[tuple[Any, Callable[[int], None]]]:
     """The artifacts of a whole run on a file system of their own, and a function that leaves so many bytes free."""
     project = reproduced.project.copy(re.sub(r"\W+", "-", request.node.name))
     folder = project.root / "artifacts"
@@ -342,7 +354,7 @@ def full_disk(reproduced, request) -> Iterator[tuple[Any, Callable[[int], None]]
 @pytest.mark.slow
 @pytest.mark.parametrize("free", [0, pytest.param(40960, marks=pytest.mark.proof)])
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_full_disk(stage, free, full_disk):
+def test_a_full_disk(stage: str, free: int, full_disk: tuple[Any, Callable[..., Any]]) -> None:
     project, leave = full_disk
     leave(free)
     before = tree(project.root)
@@ -358,19 +370,20 @@ def test_a_full_disk(stage, free, full_disk):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_shows_an_example(command, luodi, tmp_path):
+def test_help_shows_an_example(command: str, luodi: Callable[..., Any], tmp_path: Path) -> None:
     done = luodi(tmp_path, *command.split(), "--help")
     assert done.returncode == 0
     assert re.search(rf"Examples?: (.*&& )?luodi {command}\b", " ".join(done.stdout.split())) or command == "connect"
     assert f"luodi {command}" in done.stdout
 
 
-def test_the_commands_are_those_tested_here():
+def test_the_commands_are_those_tested_here() -> None:
     import typer
 
     from luodi.cli import app
 
-    known = typer.main.get_command(app).commands
+    group: Any = typer.main.get_command(app)
+    known = group.commands
     inner = {f"{name} {one}" for name, command in known.items() for one in getattr(command, "commands", ())}
     assert known.keys() | inner == set(COMMANDS)
 
@@ -380,7 +393,7 @@ def test_the_commands_are_those_tested_here():
     ["", "nope", "validate", "validate --nope", "validate a b", "predict reviews", "predict reviews 好 --input x.csv",
      "up --port 99999", "up --port 0", "up --port -1"],
 )  # fmt: skip
-def test_a_wrong_use_shows_the_usage(line, luodi, tmp_path):
+def test_a_wrong_use_shows_the_usage(line: str, luodi: Callable[..., Any], tmp_path: Path) -> None:
     done = luodi(tmp_path, *line.split())
     assert done.returncode == 2
     assert "Usage: luodi" in done.stdout + done.stderr
@@ -388,7 +401,7 @@ def test_a_wrong_use_shows_the_usage(line, luodi, tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["validate", "--help"], ["predict", "--help"]])
-def test_help_imports_nothing_heavy(arguments, tmp_path):
+def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     code = f"""
 import sys
 from luodi.cli import app
@@ -404,14 +417,14 @@ print(*sorted(heavy & set(sys.modules)), file=sys.stderr)
     assert done.stderr.split() == []
 
 
-def test_every_error_has_an_exit_code_of_its_own_and_a_place_in_the_tree():
+def test_every_error_has_an_exit_code_of_its_own_and_a_place_in_the_tree() -> None:
     assert len(set(CODES.values())) == len(CODES)
     assert not set(CODES.values()) & {0, 2}  # success, and wrong use of the command line
     drawn = dict(re.findall(r"(\w+) +(\d+)(?:  |\n)", errors.__doc__ or ""))
     assert {name: int(code) for name, code in drawn.items()} == CODES
 
 
-def test_the_parents_are_those_drawn():
+def test_the_parents_are_those_drawn() -> None:
     depth = {
         name: line.index(name) for line in (errors.__doc__ or "").splitlines() for name in CODES if f"{name} " in line
     }

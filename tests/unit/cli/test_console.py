@@ -1,6 +1,9 @@
 """Tables at a terminal: they show what they are given as it stands, and only what there is."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from facts import JUNK, PATHS, all_changed, changed, facts
@@ -19,11 +22,11 @@ METRICS = {"rows": 100, "model": dict.fromkeys(KNOWN, FIGURE), "baseline": dict.
 WHEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-def result():
+def result() -> dict[str, Any]:
     return {"verdict": "hold", "reasons": [FREE], "version": None, "latency_ms": 1.0, "metrics": METRICS}
 
 
-def version():
+def version() -> Version:
     facts = {
         "approval": {"mode": "human", "by": "Ann", "at": "2026-01-31", "comment": FREE},
         "params": {"train": {"note": FREE}},
@@ -31,7 +34,7 @@ def version():
     return Version("reviews", "v1.0.0", "0" * 40, WHEN, "Ann", "production", facts)
 
 
-def decision():
+def decision() -> Decision:
     return Decision(
         verdict=Verdict.HOLD, reasons=(FREE,), champion=FREE, rule={}, comparison=None, metrics=METRICS, latency_ms=1,
         checks=(Check(name=FREE, expected="x", found="y", passed=False),),
@@ -39,7 +42,7 @@ def decision():
 
 
 @pytest.fixture(params=["terminal", "pipe"])
-def output(request, monkeypatch):
+def output(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.delenv("TTY_COMPATIBLE", raising=False)
     if request.param == "terminal":
@@ -56,24 +59,26 @@ def output(request, monkeypatch):
     ],
     ids=["result", "version", "decision"],
 )
-def test_what_people_wrote_is_shown_as_it_stands(show, times, output, tmp_path, capsys):
+def test_what_people_wrote_is_shown_as_it_stands(
+    show: Callable[..., Any], times: int, output: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     show(tmp_path)
     assert capsys.readouterr().out.count(FREE) == times
 
 
-def test_a_model_that_is_in_production_already_has_no_table_of_rules(capsys):
+def test_a_model_that_is_in_production_already_has_no_table_of_rules(capsys: pytest.CaptureFixture[str]) -> None:
     console.show_decision(decision().model_copy(update={"verdict": Verdict.UNCHANGED, "checks": (), "reasons": ()}))
     assert capsys.readouterr().out == "verdict: unchanged\n"
 
 
-def test_what_changed_is_shown_as_it_stands(output, capsys):
+def test_what_changed_is_shown_as_it_stands(output: None, capsys: pytest.CaptureFixture[str]) -> None:
     before = Version("reviews", "v0.9.0", "0" * 40, WHEN, "Ann", None, {"params": {"train": {"note": "x"}}})
     console.show_versions(compared([version(), before]))
     assert f"train.note x -> {FREE}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("absent", [[], ["roc_auc"], list(KNOWN)])
-def test_figures_that_are_not_defined_are_left_out(absent, capsys):
+def test_figures_that_are_not_defined_are_left_out(absent: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     there = {key: FIGURE for key in KNOWN if key not in absent}
     console.show_metrics({"rows": 100, "model": there, "baseline": there})
     out = capsys.readouterr().out
@@ -87,7 +92,9 @@ def test_figures_that_are_not_defined_are_left_out(absent, capsys):
 @example([(path, "text") for path in facts()])
 @example([(path, [1]) for path in facts()])
 @example([("metrics/model/accuracy", 1), ("params/gate", None), ("data/rows", "many"), ("approval/mode", "human")])
-def test_facts_that_are_missing_or_odd_are_never_an_error(tmp_path_factory, changes):
+def test_facts_that_are_missing_or_odd_are_never_an_error(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[Any]
+) -> None:
     document = all_changed(changes)
     odd = Version("reviews", "v1.1.0", "0" * 40, WHEN, "Ann", None, document)
     folder = tmp_path_factory.getbasetemp()
@@ -97,7 +104,9 @@ def test_facts_that_are_missing_or_odd_are_never_an_error(tmp_path_factory, chan
 
 
 @pytest.mark.parametrize(("newest", "shown"), [(None, "4321"), (2, "431"), (3, "4321"), (9, "4321")])
-def test_the_newest_are_listed_and_the_one_in_production(newest, shown, capsys):
+def test_the_newest_are_listed_and_the_one_in_production(
+    newest: int | None, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     there = [
         Version("reviews", f"v{number}.0.0", "0" * 40, WHEN, "Ann", "production" if number == 1 else None,
                 {"params": {"epochs": number}})

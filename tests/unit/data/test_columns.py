@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,9 @@ def table(folder: Path, content: str, header: bool = True) -> tables.Table:
         ("", True, ""),
     ],
 )  # fmt: skip
-def test_a_table_whose_columns_are_not_told_says_which_they_may_be(tmp_path, content, header, options):
+def test_a_table_whose_columns_are_not_told_says_which_they_may_be(
+    tmp_path: Path, content: Any, header: Any, options: Any
+) -> None:
     with pytest.raises(MissingColumn, match="cannot tell the column of the texts") as caught:
         columns.choose_columns(table(tmp_path, content, header), Wanted())
     assert caught.value.options == options
@@ -42,7 +45,7 @@ def test_a_table_whose_columns_are_not_told_says_which_they_may_be(tmp_path, con
         assert columns.choose_columns(found, Wanted(text, label)).item == text
 
 
-def test_of_what_is_predicted_the_text_alone_is_named(tmp_path):
+def test_of_what_is_predicted_the_text_alone_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingColumn) as caught:
         columns.choose_item(table(tmp_path, "intent,utterance\n" + ROWS), None, TEXT)
     assert caught.value.options == "--text-column utterance"
@@ -51,7 +54,7 @@ def test_of_what_is_predicted_the_text_alone_is_named(tmp_path):
     assert caught.value.options == "--image-column utterance"
 
 
-def test_a_column_called_split_is_taken_and_another_if_it_is_named(tmp_path):
+def test_a_column_called_split_is_taken_and_another_if_it_is_named(tmp_path: Path) -> None:
     found = table(tmp_path, "text,label,Split,part\na,b,test,train\n")
     assert columns.choose_columns(found, Wanted()).split == "Split"
     assert columns.choose_columns(found, Wanted(split="part")).split == "part"

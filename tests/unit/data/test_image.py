@@ -6,6 +6,8 @@ import math
 import struct
 import tracemalloc
 import zlib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,16 +27,16 @@ PIXELS = hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st
 BATCHES = hnp.arrays(np.uint8, st.tuples(*[st.integers(1, 7)] * 3, st.sampled_from([1, 3])))
 
 
-def block(height: int = 4, width: int = 5, channels: int = 1) -> ImagePreprocess:
+def block(height: int = 4, width: int = 5, channels: Any = 1) -> Any:
     shares = Shares(train=0.8, validation=0.1, test=0.1)
     return ImagePreprocess(seed=0, shares=shares, height=height, width=width, channels=channels, augment=STILL)
 
 
-def picture(pixels: np.ndarray) -> Image.Image:
+def picture(pixels: Any) -> Any:
     return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
 
 
-def saved(one: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+def saved(one: Any, kind: str = "PNG", **options: object) -> Any:
     file = io.BytesIO()
     one.save(file, kind, **options)
     return file.getvalue()
@@ -55,7 +57,7 @@ def header(width: int, height: int, depth: int = 8, kind: int = 2) -> bytes:
     )
 
 
-def clean(files: list[bytes], **size: int) -> list[bytes]:
+def clean(files: Any, **size: int) -> Any:
     return image.clean(pa.array(files, pa.binary()), block(**size)).to_pylist()
 
 
@@ -97,7 +99,7 @@ FRAMES = [noise(), noise().rotate(90)]
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_hostile_file_is_a_reason_and_costs_no_memory(data, reason):
+def test_a_hostile_file_is_a_reason_and_costs_no_memory(data: bytes | None, reason: str) -> None:
     assert reason in image.REASONS
     tracemalloc.start()
     with pytest.raises(Unfit, match=f"^{reason}: expected one picture") as caught:
@@ -108,14 +110,14 @@ def test_a_hostile_file_is_a_reason_and_costs_no_memory(data, reason):
     assert peak < 4 * 2**20
 
 
-def test_whatever_is_asked_for_the_largest_side_is_bounded():
+def test_whatever_is_asked_for_the_largest_side_is_bounded() -> None:
     with pytest.raises(Unfit, match=image.TOO_LARGE):
         image.open_image(header(image.LARGEST + 1, 1), 10**9)
 
 
 @settings(max_examples=300)
 @given(st.data())
-def test_broken_bytes_are_an_image_or_a_reason(data):
+def test_broken_bytes_are_an_image_or_a_reason(data: Any) -> None:
     raw = bytearray(data.draw(st.sampled_from([GOOD, JPEG])))
     for place in data.draw(st.lists(st.integers(0, len(raw) - 1), max_size=8)):
         raw[place] = data.draw(st.integers(0, 255))
@@ -128,25 +130,26 @@ def test_broken_bytes_are_an_image_or_a_reason(data):
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_mode_becomes_grey_or_colour(mode, channels):
+def test_every_mode_becomes_grey_or_colour(mode: str, channels: int) -> None:
     (found,) = clean([saved(noise(mode))], height=40, width=40, channels=channels)
     assert image.open_image(found, 40).mode == {1: "L", 3: "RGB"}[channels]
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_a_jpeg_is_its_pixels(mode):
+def test_a_jpeg_is_its_pixels(mode: str) -> None:
     data = saved(noise(mode), "JPEG", quality=95)
     (found,) = image.pixels(clean([data], height=40, width=40, channels=len(mode)))
     assert (picture(found).tobytes()) == Image.open(io.BytesIO(data)).tobytes()
 
 
-def test_the_pictures_of_a_phone_are_their_first():
+def test_the_pictures_of_a_phone_are_their_first() -> None:
     data = saved(FRAMES[0], "MPO", save_all=True, append_images=FRAMES[1:])
-    assert Image.open(io.BytesIO(data)).n_frames == 2
+    opened: Any = Image.open(io.BytesIO(data))
+    assert opened.n_frames == 2
     assert image.open_image(data, 40).size == (40, 40)
 
 
-def test_alpha_lies_on_white():
+def test_alpha_lies_on_white() -> None:
     one = Image.new("RGBA", (3, 1))
     for place, colour in enumerate([(255, 0, 0, 255), (255, 0, 0, 0), (0, 0, 0, 127)]):
         one.putpixel((place, 0), colour)
@@ -158,7 +161,7 @@ def test_alpha_lies_on_white():
 
 @pytest.mark.parametrize(("orientation", "turned"), [(1, 0), (3, 180), (6, 270), (8, 90)])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_photograph_is_turned_as_its_camera_says(orientation, turned, kind):
+def test_a_photograph_is_turned_as_its_camera_says(orientation: int, turned: int, kind: str) -> None:
     upright = Image.new("RGB", (16, 8))
     upright.paste("white", (0, 0, 8, 8))
     exif = Image.Exif()
@@ -169,12 +172,12 @@ def test_a_photograph_is_turned_as_its_camera_says(orientation, turned, kind):
     assert np.abs(np.asarray(found, int) - np.asarray(wanted, int)).max() < 30
 
 
-def test_broken_exif_data_does_not_spoil_the_picture():
+def test_broken_exif_data_does_not_spoil_the_picture() -> None:
     assert image.open_image(saved(noise(), "JPEG", exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xff"), 40).size == (40, 40)
 
 
 @given(PIXELS)
-def test_png_holds_the_pixels_and_nothing_else(pixels):
+def test_png_holds_the_pixels_and_nothing_else(pixels: np.ndarray) -> None:
     data = image.png(picture(pixels))
     assert (image.pixels([data])[0] == pixels).all()
     other = Image.open(io.BytesIO(data))
@@ -183,20 +186,20 @@ def test_png_holds_the_pixels_and_nothing_else(pixels):
 
 
 @pytest.mark.parametrize("side", [254, 255, 256, 600])  # around one stored block, and many
-def test_png_of_more_than_one_block(side):
+def test_png_of_more_than_one_block(side: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
     assert (image.pixels([image.png(picture(pixels))])[0] == pixels).all()
 
 
 @given(PIXELS, st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3]))
-def test_cleaning_a_clean_image_changes_nothing(pixels, height, width, channels):
+def test_cleaning_a_clean_image_changes_nothing(pixels: np.ndarray, height: int, width: int, channels: int) -> None:
     once = clean([saved(picture(pixels))], height=height, width=width, channels=channels)
     assert clean(once, height=height, width=width, channels=channels) == once
     assert image.pixels(once).shape == (1, height, width, channels)
 
 
 @given(PIXELS)
-def test_equal_pixels_are_equal_bytes(pixels):
+def test_equal_pixels_are_equal_bytes(pixels: np.ndarray) -> None:
     one = picture(pixels)
     height, width = pixels.shape[:2]
     other = one.convert("RGB")
@@ -204,19 +207,19 @@ def test_equal_pixels_are_equal_bytes(pixels):
     assert len(set(clean(files, height=height, width=width, channels=3))) == 1
 
 
-def test_clean_names_what_validation_would_have_held_back():
+def test_clean_names_what_validation_would_have_held_back() -> None:
     with pytest.raises(ArtifactError, match=r"image cannot be decoded.*run the stage validate again"):
         clean([GOOD, b"text"])
 
 
 @given(BATCHES, st.integers(0, 9))
-def test_rates_of_zero_change_nothing(pixels, seed):
+def test_rates_of_zero_change_nothing(pixels: np.ndarray, seed: int) -> None:
     assert not image.augments(STILL)
     assert (image.augment(pixels, STILL, np.random.default_rng(seed)) == pixels).all()
 
 
 @given(BATCHES, st.sampled_from(["horizontal", "vertical", "both"]), st.integers(0, 9))
-def test_flips_are_exact(pixels, flip, seed):
+def test_flips_are_exact(pixels: np.ndarray, flip: str, seed: int) -> None:
     rates = STILL.model_copy(update={"flip": flip})
     axes = {"horizontal": [(), (1,)], "vertical": [(), (0,)], "both": [(), (0,), (1,), (0, 1)]}[flip]
     assert image.augments(rates)
@@ -225,7 +228,7 @@ def test_flips_are_exact(pixels, flip, seed):
 
 
 @pytest.mark.parametrize(("flip", "kinds"), [("horizontal", 2), ("vertical", 2), ("both", 4)])
-def test_flips_are_even(flip, kinds):
+def test_flips_are_even(flip: str, kinds: int) -> None:
     pixels = np.tile(np.arange(4, dtype=np.uint8).reshape(1, 2, 2, 1), (4000, 1, 1, 1))
     found = image.augment(pixels, STILL.model_copy(update={"flip": flip}), np.random.default_rng(0))
     counts = np.unique(found.reshape(4000, -1), axis=0, return_counts=True)[1]
@@ -243,9 +246,9 @@ RATES = st.builds(
 
 
 @given(BATCHES, RATES, st.integers(0, 99))
-def test_augmented_values_lie_among_those_of_the_image(pixels, rates, seed):
+def test_augmented_values_lie_among_those_of_the_image(pixels: Any, rates: Any, seed: int) -> None:
     before = pixels.copy()
-    found = image.augment(pixels, rates, np.random.default_rng(seed))
+    found: Any = image.augment(pixels, rates, np.random.default_rng(seed))
     assert (pixels == before).all()
     assert (found.shape, found.dtype) == (pixels.shape, np.uint8)
     assert (found >= pixels.min((1, 2), keepdims=True)).all()
@@ -256,32 +259,35 @@ def test_augmented_values_lie_among_those_of_the_image(pixels, rates, seed):
 class Drawn:
     """A generator that draws the top of every range."""
 
-    def uniform(self, low, high, shape):
+    def uniform(self, low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
         return np.full(shape, high)
 
 
+DRAWN: Any = Drawn()
+
+
 @pytest.mark.parametrize(("rotation", "quarters"), [(90.0, -1), (180.0, 2)])
-def test_a_right_angle_is_exact(rotation, quarters):
+def test_a_right_angle_is_exact(rotation: Any, quarters: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (3, 7, 7, 3), np.uint8)
-    found = image.augment(pixels, STILL.model_copy(update={"rotation": rotation}), Drawn())
+    found = image.augment(pixels, STILL.model_copy(update={"rotation": rotation}), DRAWN)
     assert (found == np.rot90(pixels, quarters, axes=(1, 2))).all()
 
 
-def test_a_shift_moves_and_repeats_the_border():
+def test_a_shift_moves_and_repeats_the_border() -> None:
     pixels = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
-    found = image.augment(pixels, STILL.model_copy(update={"shift": 0.25}), Drawn())[0, :, :, 0]
+    found = image.augment(pixels, STILL.model_copy(update={"shift": 0.25}), DRAWN)[0, :, :, 0]
     assert found.tolist() == [[0, 0, 1, 2], [0, 0, 1, 2], [4, 4, 5, 6], [8, 8, 9, 10]]
 
 
-def test_zoom_enlarges_about_the_centre():
+def test_zoom_enlarges_about_the_centre() -> None:
     pixels = np.zeros((1, 9, 9, 1), np.uint8)
     pixels[0, 3:6, 3:6] = 200
-    found = image.augment(pixels, STILL.model_copy(update={"zoom": 0.5}), Drawn())[0, :, :, 0]
+    found = image.augment(pixels, STILL.model_copy(update={"zoom": 0.5}), DRAWN)[0, :, :, 0]
     assert (found == found[::-1]).all() and (found == found.T).all()
     assert found.astype(int).sum() == pytest.approx(1.5**2 * 9 * 200, rel=0.12)
 
 
-def test_statistics_are_those_of_the_pixels():
+def test_statistics_are_those_of_the_pixels() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (image.DECODED + 3, 4, 5, 3), np.uint8)
     files = pa.array([image.png(picture(one)) for one in pixels], pa.large_binary())
     found = Encoder.fit(files, block(channels=3), ["a"])
@@ -289,9 +295,9 @@ def test_statistics_are_those_of_the_pixels():
     assert found.std == pytest.approx(tuple((pixels / 255).std((0, 1, 2))))
 
 
-def test_a_constant_channel_is_not_divided_by_zero():
+def test_a_constant_channel_is_not_divided_by_zero() -> None:
     pixels = np.full((2, 4, 5, 1), 77, np.uint8)
-    found = Encoder.fit(pa.array([image.png(picture(one)) for one in pixels]), block(), ["a"])
+    found: Any = Encoder.fit(pa.array([image.png(picture(one)) for one in pixels]), block(), ["a"])
     assert (found.mean, found.std) == (pytest.approx((77 / 255,)), (1.0,))
 
 
@@ -300,14 +306,14 @@ def encoder(channels: int = 1) -> Encoder:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_json_round_trip(channels, tmp_path):
+def test_json_round_trip(channels: int, tmp_path: Path) -> None:
     path = tmp_path / "encoder.json"
     path.write_text(json.dumps(encoder(channels).as_json()))
     assert encoders.load(path) == encoder(channels)
 
 
 @pytest.mark.parametrize("content", [{"modality": "image"}, {"modality": "sound"}, {"modality": "image", "x": 1}])
-def test_a_broken_encoder_is_named(content, tmp_path):
+def test_a_broken_encoder_is_named(content: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "encoder.json"
     path.write_text(json.dumps(content))
     with pytest.raises(ArtifactError, match=r"encoder\.json is not an encoder .*run `dvc repro`"):
@@ -315,7 +321,7 @@ def test_a_broken_encoder_is_named(content, tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_what_is_served_is_what_was_learned(channels):
+def test_what_is_served_is_what_was_learned(channels: int) -> None:
     one, files = encoder(channels), [GOOD, JPEG, saved(noise("LA"))]
     found = one.encode(files)
     assert (found == one.encode_clean(image.clean(pa.array(files), block(channels=channels)))).all()
@@ -327,7 +333,7 @@ def test_what_is_served_is_what_was_learned(channels):
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (64, 64), (65, 30), (200, 300), (1, 500)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_sheet_is_small_and_holds_every_image(height, width, channels):
+def test_a_sheet_is_small_and_holds_every_image(height: int, width: int, channels: int) -> None:
     values = np.arange(6, dtype=np.uint8).reshape(2, 3, 1, 1, 1) * 40
     found = image.pixels([image.sheet(np.tile(values, (1, 1, height, width, channels)))])[0]
     rows, columns = found.shape[0] // 2, found.shape[1] // 3

@@ -4,6 +4,9 @@ import io
 import json
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +25,7 @@ ROWS = ["很好", "不,好", 'a "b"', "两\n行", "", "😀"]
 
 
 @pytest.fixture
-def read(tmp_path, monkeypatch):
+def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Read bytes as a file of that name, or as standard input."""
 
     def reader(name: str, content: bytes) -> list[str]:
@@ -88,7 +91,7 @@ BOM = "\ufeff".encode()
         ("-", b"", []),
     ],
 )
-def test_texts(read, name, content, expected):
+def test_texts(read: Callable[..., Any], name: str, content: bytes, expected: list[str]) -> None:
     assert read(name, content) == expected
 
 
@@ -126,7 +129,7 @@ def test_texts(read, name, content, expected):
         ("-", b'x\n{"label": "y"}\n', MissingColumn, "^standard input, line 2: .*found label"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_named(read, name, content, error, message):
+def test_what_cannot_be_read_is_named(read: Any, name: str, content: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message) as caught:
         read(name, content)
     assert caught.value.exit_code == error.exit_code
@@ -136,14 +139,14 @@ def test_what_cannot_be_read_is_named(read, name, content, error, message):
 
 @pytest.mark.parametrize("name", ["gone.csv", "gone.jsonl", "gone.parquet"])
 @pytest.mark.parametrize("folder", [False, True])
-def test_what_is_no_file_is_named(name, folder, tmp_path):
+def test_what_is_no_file_is_named(name: str, folder: bool, tmp_path: Path) -> None:
     if folder:
         (tmp_path / name).mkdir()
     with pytest.raises(MissingData, match=f"{name} is not a file"):
         list(inputs.batches(str(tmp_path / name)))
 
 
-def test_rows_before_a_broken_one_are_given_first(tmp_path):
+def test_rows_before_a_broken_one_are_given_first(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(jsonl({"text": "x"}) * (inputs.BATCH + 1) + b"{")
     batches = inputs.batches(str(path))
@@ -156,7 +159,7 @@ LINES = st.lists(st.text(st.characters(exclude_categories=["Cs"])))
 
 
 @given(LINES)
-def test_every_text_survives_each_format(tmp_path_factory, texts):
+def test_every_text_survives_each_format(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     folder = tmp_path_factory.getbasetemp()
     pq.write_table(pa.table({"text": pa.array(texts, pa.string())}), folder / "any.parquet")
     (folder / "any.jsonl").write_bytes(jsonl(*({"text": one} for one in texts)))
@@ -164,12 +167,12 @@ def test_every_text_survives_each_format(tmp_path_factory, texts):
         assert [text for batch in inputs.batches(str(folder / name)) for text in batch] == texts
 
 
-def picture(value: int = 0) -> bytes:
+def picture(value: int = 0) -> Any:
     return image.png(Image.new("L", (4, 4), value))
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def pictures(tmp_path: Path) -> Path:
     """A folder of images, in folders of their own, among other files."""
     folder = tmp_path / "in"
     for place, name in enumerate(("b.png", "a/z.JPG", "a/c/d.jpeg", "a.png", "ä/x.png")):
@@ -181,29 +184,29 @@ def pictures(tmp_path):
     return folder
 
 
-def names(source):
+def names(source: Any) -> Any:
     return [name for batch in inputs.images(str(source)) for name, _ in batch]
 
 
-def test_a_folder_gives_its_images_in_order_of_name(pictures):
+def test_a_folder_gives_its_images_in_order_of_name(pictures: Path) -> None:
     expected = ["a/c/d.jpeg", "a/z.JPG", "a.png", "b.png", "ä/x.png"]
     assert names(pictures) == [str(pictures / name) for name in expected]
     assert next(inputs.images(str(pictures)))[0][1] == (pictures / "a/c/d.jpeg").read_bytes()
 
 
-def test_one_file_is_read_whatever_its_suffix(tmp_path):
+def test_one_file_is_read_whatever_its_suffix(tmp_path: Path) -> None:
     (tmp_path / "scan").write_bytes(b"x")
     assert list(inputs.images(str(tmp_path / "scan"))) == [[(str(tmp_path / "scan"), b"x")]]
 
 
-def test_batches_of_images_are_bounded(pictures, monkeypatch):
+def test_batches_of_images_are_bounded(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "IMAGES", 2)
     assert [len(batch) for batch in inputs.images(str(pictures))] == [2, 2, 1]
     monkeypatch.setattr(inputs, "BYTES", 1)
     assert [len(batch) for batch in inputs.images(str(pictures))] == [1] * 5
 
 
-def test_links_inside_the_folder_are_read_once(pictures):
+def test_links_inside_the_folder_are_read_once(pictures: Path) -> None:
     (pictures / "c.png").symlink_to(pictures / "b.png")
     (pictures / "d").symlink_to(pictures / "a")
     assert [name.removeprefix(f"{pictures}/") for name in names(pictures)] == [
@@ -211,7 +214,7 @@ def test_links_inside_the_folder_are_read_once(pictures):
     ]  # fmt: skip
 
 
-def test_the_folder_itself_may_be_a_link(pictures, tmp_path):
+def test_the_folder_itself_may_be_a_link(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(pictures)
     assert len(names(tmp_path / "link")) == 5
 
@@ -229,7 +232,9 @@ def test_the_folder_itself_may_be_a_link(pictures, tmp_path):
     ],
     ids=["file", "folder", "parent", "gone", "loop", "pipe", "large"],
 )
-def test_what_is_no_file_of_the_folder_is_refused_and_named(pictures, monkeypatch, name, make, message):
+def test_what_is_no_file_of_the_folder_is_refused_and_named(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, name: str, make: Callable[..., Any], message: str
+) -> None:
     monkeypatch.setattr(image_files, "LARGEST", 100)
     make(pictures / name)
     with pytest.raises(BrokenData, match=f"{name} is {message}"):
@@ -237,7 +242,9 @@ def test_what_is_no_file_of_the_folder_is_refused_and_named(pictures, monkeypatc
 
 
 @pytest.mark.parametrize("source", ["gone", "gone.png", "-", "empty", "pipe.png"])
-def test_no_image_is_an_error_that_names_the_source(tmp_path, monkeypatch, source):
+def test_no_image_is_an_error_that_names_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe.png")
@@ -250,16 +257,15 @@ class Reader:
 
     labels, version = ("dark", "light"), "m@v1.0.0"
 
-    def probabilities(self, files):
+    def probabilities(self, files: list[bytes]) -> np.ndarray | None:
         light = [np.asarray(image.open_image(data, 10)).mean() / 255 for data in files]
         return np.array([[1 - value, value] for value in light])
 
 
-def test_predictions_of_images_name_the_file(pictures, capsys):
+def test_predictions_of_images_name_the_file(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = next(inputs.images(str(pictures)))
-    prediction.write_predictions(
-        "file", [name for name, _ in files], prediction.score_images(files, Reader()), Reader()
-    )
+    reader: Any = Reader()
+    prediction.write_predictions("file", [name for name, _ in files], prediction.score_images(files, reader), reader)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["file"] for line in lines] == [name for name, _ in files]
     assert set(lines[0]) == {"file", "label", "probability", "version"}
@@ -271,9 +277,10 @@ def test_predictions_of_images_name_the_file(pictures, capsys):
     [(b"text", "image cannot be decoded"), (b"", "image is missing"), (picture()[:60], "image cannot be decoded")],
     ids=["text", "empty", "cut"],
 )
-def test_an_image_that_cannot_be_used_is_named(content, reason):
+def test_an_image_that_cannot_be_used_is_named(content: Any, reason: str) -> None:
+    reader: Any = Reader()
     with pytest.raises(BrokenData, match=f"^bad.png: {reason}") as caught:
-        prediction.score_images([("good.png", picture()), ("bad.png", content)], Reader())
+        prediction.score_images([("good.png", picture()), ("bad.png", content)], reader)
     assert caught.value.exit_code == BrokenData.exit_code
 
 
@@ -282,19 +289,22 @@ class Answers:
 
     labels, version = ("short", "long"), "m@v1.0.0"
 
-    def probabilities(self, texts):
+    def probabilities(self, texts: list[str]) -> np.ndarray | None:
         encoded = Encoder(("a", "b"), "char", 3, 9, (), ("好",)).encode(texts)
         long = (encoded != 0).sum(axis=1) > 1
         return np.stack([~long, long], axis=1).astype(np.float32)
 
 
-def test_a_row_that_holds_nothing_to_classify_gets_a_null_and_the_others_their_answers(capsys):
+def test_a_row_that_holds_nothing_to_classify_gets_a_null_and_the_others_their_answers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     texts = ["很好", "", "好", "<br/>", "\ufeff"]
-    prediction.write_predictions("text", texts, prediction.score_texts(texts, Answers()), Answers())
+    answers: Any = Answers()
+    prediction.write_predictions("text", texts, prediction.score_texts(texts, answers), answers)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["text"] for line in lines] == texts
     assert [line["label"] for line in lines] == ["long", None, "short", None, None]
     assert lines[1] == {
         "text": "", "label": None, "probability": None, "version": "m@v1.0.0", "reason": "nothing to classify"
     }  # fmt: skip
-    assert prediction.score_texts([""], Answers()).shape == (1, 2)
+    assert prediction.score_texts([""], answers).shape == (1, 2)

@@ -1,6 +1,7 @@
 """Folders of images with what else lies in them."""
 
 from pathlib import Path
+from typing import Any
 
 import images
 import pytest
@@ -15,16 +16,16 @@ PETS = {f"{label}/{number}.png": images.png(number) for label in ("cat", "dog") 
 FILES = "file(s) that are no image of a class"
 
 
-def folder(root: Path, files: dict[str, bytes]) -> Path:
+def folder(root: Path, files: Any) -> Path:
     for name, content in files.items():
         (root / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "in" / name).write_bytes(content)
     return root / "in"
 
 
-def brought(root: Path, files: dict[str, bytes], labels: Labels | None = None):
+def brought(root: Path, files: Any, labels: Any = None) -> Any:
     (root / "room").mkdir()
-    given = {"given": tables.PLAIN, "wanted": NOTHING, "labels": labels or Labels()}
+    given: dict[str, Any] = {"given": tables.PLAIN, "wanted": NOTHING, "labels": labels or Labels()}
     found, told = pictures.pictures(folder(root, files), None, root / "room", **given)
     return [(one.origin, one.label, one.source) for one in found], told
 
@@ -46,14 +47,14 @@ def plain(under: str = "", source: str = "in") -> list[tuple[str, str, str]]:
         ({"notes/a.txt": b"x"}, f"1 {FILES} (notes/a.txt), 1 folder(s) without an image (notes)"),
     ],
 )  # fmt: skip
-def test_what_is_no_image_of_a_class_is_passed_over_and_told(tmp_path, strays, said):
+def test_what_is_no_image_of_a_class_is_passed_over_and_told(tmp_path: Path, strays: Any, said: Any) -> None:
     found, told = brought(tmp_path, PETS | strays)
     assert found == plain()
     assert (told == []) if said is None else (len(told) == 1 and told[0].startswith(f"passed over: {said}"))
 
 
 @pytest.mark.parametrize("strays", [{"README.txt": b"x"}, {"train/README.txt": b"x"}, {"docs/a.md": b"x"}])
-def test_strays_beside_splits_do_not_make_classes_of_them(tmp_path, strays):
+def test_strays_beside_splits_do_not_make_classes_of_them(tmp_path: Path, strays: Any) -> None:
     files = {f"{part}/{name}": one for part in ("train", "dev", "test") for name, one in PETS.items()}
     found, told = brought(tmp_path, files | strays)
     assert {(label, source) for _, label, source in found} == {
@@ -62,17 +63,17 @@ def test_strays_beside_splits_do_not_make_classes_of_them(tmp_path, strays):
     assert told[0].startswith("passed over: 1 f")
 
 
-def test_a_folder_around_all_may_have_a_readme_beside_it(tmp_path):
+def test_a_folder_around_all_may_have_a_readme_beside_it(tmp_path: Path) -> None:
     assert brought(tmp_path, {"README.md": b"x"} | {f"pets/{name}": one for name, one in PETS.items()})[0] == plain()
 
 
 @pytest.mark.parametrize("files", [{"a.png": images.png(1)}, {"cat/a.txt": b"x", "dog/b.txt": b"x"}, {"README": b""}])
-def test_where_nothing_is_left_it_is_refused(tmp_path, files):
+def test_where_nothing_is_left_it_is_refused(tmp_path: Path, files: Any) -> None:
     with pytest.raises(MissingData, match="holds no folder with an image: expected one of images for each class"):
         brought(tmp_path, files)
 
 
-def test_folders_are_read_as_labels_are(tmp_path):
+def test_folders_are_read_as_labels_are(tmp_path: Path) -> None:
     files = {"1/a.png": images.png(1), "1.0/b.png": images.png(2), "NA/c.png": images.png(3), "2/d.png": images.png(4)}
     labels = Labels({"NA": None, "2": "two"})
     found, _ = brought(tmp_path, files, labels)
@@ -80,6 +81,6 @@ def test_folders_are_read_as_labels_are(tmp_path):
     assert labels.told() == ["labels read as others: '1.0' as 1 (1)"]
 
 
-def test_a_listing_that_is_broken_is_told_where_there_are_no_classes(tmp_path):
+def test_a_listing_that_is_broken_is_told_where_there_are_no_classes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no image gone\.png"):
         brought(tmp_path, {"labels.csv": b"path,label\ngone.png,cat\n", "a.png": images.png(1)})

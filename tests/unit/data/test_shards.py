@@ -1,6 +1,8 @@
 """Raw Parquet shards: read in order, and every way they can be unusable has its own error."""
 
 import io
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,13 +36,13 @@ def buffer(*raw: bytes) -> pa.Array:
 GOOD = parquet(table(1000))
 
 
-def read(folder, **files: bytes) -> pa.Table:
+def read(folder: Path, **files: bytes) -> pa.Table:
     for name, content in files.items():
         (folder / f"{name}.parquet").write_bytes(content)
     return shards.read(folder, "text")
 
 
-def test_shards_are_read_in_order_of_name_with_their_places(tmp_path):
+def test_shards_are_read_in_order_of_name_with_their_places(tmp_path: Path) -> None:
     found = read(tmp_path, b=parquet(table(2)), a=parquet(table(3)), c=parquet(table(0)))
     assert found.column_names == [*COLUMNS, "shard", "row"]
     assert found["shard"].to_pylist() == ["a.parquet"] * 3 + ["b.parquet"] * 2
@@ -48,7 +50,7 @@ def test_shards_are_read_in_order_of_name_with_their_places(tmp_path):
 
 
 @pytest.mark.parametrize("reader", [shards.read, lambda *given: pa.concat_tables(shards.parts(*given))])
-def test_where_rows_stood_is_read_where_a_shard_says_it(tmp_path, reader):
+def test_where_rows_stood_is_read_where_a_shard_says_it(tmp_path: Path, reader: Any) -> None:
     stood = {"a": table(2), "b": table(2, origin=["x.csv, line 2", None]), "c": table(2, origin=[1, 2])}
     for name, content in stood.items():
         (tmp_path / f"{name}.parquet").write_bytes(parquet(content))
@@ -62,13 +64,13 @@ def test_where_rows_stood_is_read_where_a_shard_says_it(tmp_path, reader):
     [pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.dictionary(pa.int32(), pa.string())],
     ids=str,
 )
-def test_every_kind_of_string_is_one(kind, tmp_path):
+def test_every_kind_of_string_is_one(kind: Any, tmp_path: Path) -> None:
     found = read(tmp_path, a=parquet(table(text=pa.array(["好", "坏"]).cast(kind), more=[1, 2])), b=GOOD)
     assert found["text"].to_pylist()[:2] == ["好", "坏"]
     assert found.schema.field("text").type == pa.string()
 
 
-def test_nulls_stay_nulls(tmp_path):
+def test_nulls_stay_nulls(tmp_path: Path) -> None:
     found = read(tmp_path, a=parquet(table(text=pa.nulls(2), source=pa.array([None, "s"]))))
     assert found["text"].to_pylist() == [None, None]
     assert found["source"].null_count == 1
@@ -99,7 +101,7 @@ def test_nulls_stay_nulls(tmp_path):
         (parquet(table(0)), EmptyData, "hold no row"),
     ],
 )
-def test_an_unusable_shard_is_named(content, error, message, tmp_path):
+def test_an_unusable_shard_is_named(content: bytes, error: type, message: str, tmp_path: Path) -> None:
     good = {} if error is EmptyData else {"a": GOOD}
     with pytest.raises(error, match=message) as caught:
         read(tmp_path, **good, b=content)
@@ -109,7 +111,7 @@ def test_an_unusable_shard_is_named(content, error, message, tmp_path):
 
 
 @pytest.mark.parametrize("name", [None, "a.csv", "a.parquet.tmp"])
-def test_no_shard_is_missing_data(name, tmp_path):
+def test_no_shard_is_missing_data(name: str | None, tmp_path: Path) -> None:
     if name:
         (tmp_path / name).write_bytes(GOOD)
     with pytest.raises(MissingData, match=r"no \*\.parquet in .*`luodi fetch"):
@@ -118,7 +120,7 @@ def test_no_shard_is_missing_data(name, tmp_path):
         shards.read(tmp_path / "gone", "text")
 
 
-def test_a_folder_named_as_a_shard_is_named(tmp_path):
+def test_a_folder_named_as_a_shard_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.parquet").mkdir()
     with pytest.raises(BrokenData, match=r"b\.parquet is not a readable Parquet file"):
         read(tmp_path, a=GOOD)
@@ -130,7 +132,7 @@ def images(*files: bytes | str | None, kind: pa.DataType | None = None, **change
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.dictionary(pa.int32(), pa.binary())], ids=str)
-def test_images_are_the_bytes_of_their_files(kind, tmp_path):
+def test_images_are_the_bytes_of_their_files(kind: Any, tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(images(b"\x89PNG\xff", None, b"", kind=kind))
     found = shards.read(tmp_path, "image")
     assert found.column_names == ["image", "label", "source", "shard", "row"]
@@ -148,13 +150,13 @@ def test_images_are_the_bytes_of_their_files(kind, tmp_path):
         (GOOD, MissingColumn, "missing image; found text"),
     ],
 )
-def test_an_unusable_shard_of_images_is_named(content, error, message, tmp_path):
+def test_an_unusable_shard_of_images_is_named(content: bytes, error: type, message: str, tmp_path: Path) -> None:
     (tmp_path / "b.parquet").write_bytes(content)
     with pytest.raises(error, match=rf"b\.parquet.*{message}"):
         shards.read(tmp_path, "image")
 
 
-def pictures(folder, *sizes: int, **settings) -> None:
+def pictures(folder: Path, *sizes: int, **settings: Any) -> None:
     """Shards of rows of image (bytes), label, source; of `sizes` rows."""
     for name, count in zip("abc", sizes, strict=False):
         images = [b"\xff%d" % place * 1000 for place in range(count)]
@@ -167,7 +169,9 @@ def pictures(folder, *sizes: int, **settings) -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"row_group_size": 3}, {"use_dictionary": False}], ids=str)
-def test_parts_together_are_what_read_gives(settings, tmp_path, monkeypatch):
+def test_parts_together_are_what_read_gives(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pictures(tmp_path, 20, 0, 5, **settings)
     monkeypatch.setattr(shards, "PART", 5000)
     parts = list(shards.parts(tmp_path, "image"))
@@ -176,7 +180,7 @@ def test_parts_together_are_what_read_gives(settings, tmp_path, monkeypatch):
     assert parts[0].schema.types == [pa.binary(), pa.string(), pa.string(), pa.string(), pa.int64()]
 
 
-def test_parts_hold_one_row_group_in_memory(tmp_path):
+def test_parts_hold_one_row_group_in_memory(tmp_path: Path) -> None:
     pictures(tmp_path, 20_000, row_group_size=1000, use_dictionary=False, compression="none")
     before, most = pa.total_allocated_bytes(), 0
     for _ in shards.parts(tmp_path, "image"):
@@ -184,7 +188,7 @@ def test_parts_hold_one_row_group_in_memory(tmp_path):
     assert most < (tmp_path / "a.parquet").stat().st_size / 4
 
 
-def test_parts_are_refused_as_read_refuses(tmp_path):
+def test_parts_are_refused_as_read_refuses(tmp_path: Path) -> None:
     with pytest.raises(MissingData):
         list(shards.parts(tmp_path, "image"))
     pictures(tmp_path, 0)

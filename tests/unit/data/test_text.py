@@ -6,7 +6,9 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,23 +36,23 @@ PLAIN = st.text(st.sampled_from("好坏店大小很的住x 7😀\U00020000"), ma
 RATES = st.floats(0, 1)
 
 
-def cleaned(*texts: str) -> list[str]:
+def cleaned(*texts: str) -> Any:
     return text.clean(text.column(texts)).to_pylist()
 
 
-def augmented(texts: list[str], seed: int = 0, **rates: float) -> list[str]:
+def augmented(texts: Any, seed: int = 0, **rates: float) -> Any:
     config = TextAugment(copies=1, **{"swap": 0.0, "delete": 0.0, "mask": 0.0} | rates)
     return text.augment(text.column(texts), config, np.random.default_rng(seed)).to_pylist()
 
 
-def encoder(tokenizer: str = "ngram", **changes) -> Encoder:
-    fields = {"max_length": 6, "buckets": 97, "stop_words": (), "vocabulary": ()} | changes
+def encoder(tokenizer: str = "ngram", **changes: Any) -> Any:
+    fields: dict[str, Any] = {"max_length": 6, "buckets": 97, "stop_words": (), "vocabulary": ()} | changes
     return Encoder(labels=("bad", "good"), tokenizer=tokenizer, **fields)
 
 
-def block(**changes) -> TextPreprocess:
-    fields = {"seed": 0, "shares": Shares(train=0.8, validation=0.1, test=0.1), "tokenizer": "char", "max_length": 6}
-    fields |= {"vocabulary": 5, "buckets": 97, "stop_words": ()}
+def block(**changes: Any) -> Any:
+    fields: dict[str, Any] = {"seed": 0, "shares": Shares(train=0.8, validation=0.1, test=0.1)}
+    fields |= {"tokenizer": "char", "max_length": 6, "vocabulary": 5, "buckets": 97, "stop_words": ()}
     return TextPreprocess(**fields | {"augment": TextAugment(copies=0, swap=0.0, delete=0.0, mask=0.0)} | changes)
 
 
@@ -68,18 +70,18 @@ every_encoder = pytest.mark.parametrize("one", ENCODERS, ids=NAMES)
 
 @settings(max_examples=500)
 @given(st.lists(MESSY, max_size=5))
-def test_cleaning_a_clean_text_changes_nothing(texts):
+def test_cleaning_a_clean_text_changes_nothing(texts: list[str]) -> None:
     once = text.clean(text.column(texts))
     assert text.clean(once).equals(once)
 
 
 @settings(max_examples=300)
 @given(st.lists(MESSY, min_size=1, max_size=6))
-def test_cleaning_a_column_is_cleaning_each_row(texts):
+def test_cleaning_a_column_is_cleaning_each_row(texts: list[str]) -> None:
     assert cleaned(*texts) == [cleaned(one)[0] for one in texts]
 
 
-def by_every_rule(texts: pa.Array) -> list[str]:
+def by_every_rule(texts: Any) -> Any:
     """Clean without a look at which rows the rules touch."""
     while not (after := text._clean_once(texts)).equals(texts):
         texts = after
@@ -88,13 +90,13 @@ def by_every_rule(texts: pa.Array) -> list[str]:
 
 @settings(max_examples=500)
 @given(st.lists(MESSY, max_size=5))
-def test_rows_that_no_rule_is_tried_on_are_those_that_none_changes(texts):
+def test_rows_that_no_rule_is_tried_on_are_those_that_none_changes(texts: list[str]) -> None:
     assert cleaned(*texts) == clean_list(texts) == by_every_rule(column(texts))
 
 
 @pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.proof), 11])
 @pytest.mark.parametrize("around", ["x{}y", "e{}{}\u0301", "138{}00138000", "{}"])
-def test_every_code_point_is_cleaned_as_by_every_rule(around, step):
+def test_every_code_point_is_cleaned_as_by_every_rule(around: str, step: int) -> None:
     points = [chr(point) for point in range(step - 1, 0x110000, step) if not 0xD800 <= point < 0xE000]
     texts = [around.format(point, point) for point in points]
     expected = by_every_rule(column(texts))
@@ -104,7 +106,7 @@ def test_every_code_point_is_cleaned_as_by_every_rule(around, step):
     assert [clean_list([texts[place]])[0] for place in alone] == [expected[place] for place in alone]
 
 
-def quickest(step, *items) -> float:
+def quickest(step: Callable[..., Any], *items: Any) -> float:
     """The seconds of the quickest of many calls: what else the machine does is left out."""
     times = []
     for item in items * 200:
@@ -114,26 +116,26 @@ def quickest(step, *items) -> float:
     return min(times)
 
 
-def test_a_text_that_no_rule_touches_is_encoded_without_arrow():
+def test_a_text_that_no_rule_touches_is_encoded_without_arrow() -> None:
     one = encoder(max_length=200, buckets=2**20)
     assert 3 * quickest(one.encode, ["很好的酒店，下次还住！"]) < quickest(one.encode, ["很好的酒店，下次&还住！"])
 
 
-def test_rows_that_no_rule_touches_cost_a_column_little():
+def test_rows_that_no_rule_touches_cost_a_column_little() -> None:
     plain = column([f"很好的酒店，下次还住{number}！" for number in range(200)])
     assert 2 * quickest(clean, plain) < quickest(text._clean_once, plain)
 
 
 @settings(max_examples=300)
 @given(MESSY)
-def test_a_clean_text_has_single_spaces_and_nothing_invisible(raw):
+def test_a_clean_text_has_single_spaces_and_nothing_invisible(raw: str) -> None:
     (after,) = cleaned(raw)
     assert after == " ".join(after.split())
     assert not set(after) & {"\x00", "\x1f", "\u200b", "\ufeff", "\ufffd", "\u3000", "\u2028"}
 
 
 @pytest.mark.parametrize("array", [text.column([]), text.column(["<b>", "x", "&amp;", ""]).slice(1, 2)])
-def test_an_empty_and_a_sliced_column_are_cleaned(array):
+def test_an_empty_and_a_sliced_column_are_cleaned(array: Any) -> None:
     assert text.clean(array).to_pylist() == ["x", "&"][: len(array)]
 
 
@@ -156,7 +158,7 @@ def test_an_empty_and_a_sliced_column_are_cleaned(array):
         ("\ud800", "?"),
     ],
 )
-def test_clean(raw, expected):
+def test_clean(raw: str, expected: str) -> None:
     assert cleaned(raw) == [expected]
 
 
@@ -193,7 +195,7 @@ def test_clean(raw, expected):
         ("378282246310005", "[CARD]"),
     ],
 )
-def test_personal_data_is_masked(raw, expected):
+def test_personal_data_is_masked(raw: str, expected: str) -> None:
     assert cleaned(raw) == [expected]
 
 
@@ -207,12 +209,12 @@ def test_personal_data_is_masked(raw, expected):
         "x@y", "@某人", "3.14159265358979", "[PHONE]", "V1.3.8", "5000000", "IP 192.168.100.100",
     ],
 )  # fmt: skip
-def test_other_numbers_are_kept(raw):
+def test_other_numbers_are_kept(raw: str) -> None:
     assert cleaned(raw) == [raw.replace("￥", "¥")]
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))))
-def test_code_points_round_trip(texts):
+def test_code_points_round_trip(texts: list[str]) -> None:
     points, lengths = text.code_points(texts)
     assert points.dtype == np.uint32
     assert lengths.tolist() == [len(one) for one in texts]
@@ -220,32 +222,32 @@ def test_code_points_round_trip(texts):
 
 
 @given(st.lists(PLAIN))
-def test_augment_by_no_rate_changes_nothing(texts):
+def test_augment_by_no_rate_changes_nothing(texts: list[str]) -> None:
     assert augmented(texts) == texts
 
 
 @given(st.lists(PLAIN), RATES, st.integers(0, 9))
-def test_swap_keeps_each_rows_characters(texts, rate, seed):
+def test_swap_keeps_each_rows_characters(texts: list[str], rate: float, seed: int) -> None:
     after = augmented(texts, seed, swap=rate)
     assert [sorted(one) for one in after] == [sorted(one) for one in texts]
 
 
 @given(st.lists(PLAIN))
-def test_swap_of_every_pair(texts):
+def test_swap_of_every_pair(texts: list[str]) -> None:
     swapped = ["".join(one[i + 1 : i + 2] + one[i] for i in range(0, len(one), 2)) for one in texts]
     assert augmented(texts, swap=1.0) == swapped
 
 
 @given(st.lists(PLAIN), RATES, st.integers(0, 9))
-def test_mask_touches_single_characters_in_place(texts, rate, seed):
+def test_mask_touches_single_characters_in_place(texts: list[str], rate: float, seed: int) -> None:
     after = augmented(texts, seed, mask=rate)
     assert all(new in (old, MASK) for a, b in zip(after, texts, strict=True) for new, old in zip(a, b, strict=True))
     assert augmented(texts, mask=1.0) == [MASK * len(one) for one in texts]
 
 
 @given(st.lists(PLAIN), RATES, st.integers(0, 9))
-def test_delete_leaves_a_subsequence_and_no_row_empty(texts, rate, seed):
-    def within(part, whole):
+def test_delete_leaves_a_subsequence_and_no_row_empty(texts: list[str], rate: float, seed: int) -> None:
+    def within(part: str, whole: str) -> bool:
         rest = iter(whole)
         return all(char in rest for char in part)
 
@@ -256,7 +258,9 @@ def test_delete_leaves_a_subsequence_and_no_row_empty(texts, rate, seed):
 
 
 @given(st.lists(PLAIN, min_size=1), RATES, RATES, RATES, st.integers(0, 9))
-def test_augment_is_determined_by_its_seed_and_row_bound(texts, swap, delete, mask, seed):
+def test_augment_is_determined_by_its_seed_and_row_bound(
+    texts: list[str], swap: float, delete: float, mask: float, seed: int
+) -> None:
     # Each row has letters of its own: one found in another row leaked.
     own = ["".join(chr(0x4E00 + 100 * row + place) for place in range(len(one))) for row, one in enumerate(texts)]
     first, second = (augmented(own, seed, swap=swap, delete=delete, mask=mask) for _ in range(2))
@@ -265,9 +269,10 @@ def test_augment_is_determined_by_its_seed_and_row_bound(texts, swap, delete, ma
 
 
 @pytest.mark.parametrize("kind", ["swap", "delete", "mask"])
-def test_a_rate_is_the_share_of_characters_touched(kind):
+def test_a_rate_is_the_share_of_characters_touched(kind: str) -> None:
     before = "".join(map(chr, range(0x4E00, 0x4E00 + 20000)))
-    (after,) = augmented([before], **{kind: 0.3})
+    rate: dict[str, Any] = {kind: 0.3}
+    (after,) = augmented([before], **rate)
     touched = len(before) - len(after) if kind == "delete" else sum(a != b for a, b in zip(before, after, strict=True))
     assert touched / len(before) == pytest.approx(0.3, abs=0.02)
 
@@ -275,7 +280,7 @@ def test_a_rate_is_the_share_of_characters_touched(kind):
 @every_encoder
 @settings(max_examples=60)
 @given(texts=st.lists(st.one_of(PLAIN, MESSY), max_size=6))
-def test_ids_are_in_range_and_padded_at_the_end(one, texts):
+def test_ids_are_in_range_and_padded_at_the_end(one: Encoder, texts: list[str]) -> None:
     ids = one.encode_clean(clean(column(texts)))
     assert ids.dtype == np.int32
     assert ids.shape == (len(texts), one.length)
@@ -287,14 +292,14 @@ def test_ids_are_in_range_and_padded_at_the_end(one, texts):
 @every_encoder
 @settings(max_examples=60)
 @given(texts=st.lists(st.one_of(PLAIN, MESSY), min_size=1, max_size=6))
-def test_a_row_is_encoded_as_in_its_column(one, texts):
+def test_a_row_is_encoded_as_in_its_column(one: Encoder, texts: list[str]) -> None:
     texts = [text for text in texts if cleaned(text) != [""]]
     assert all((one.encode(texts)[place] == one.encode([text])).all() for place, text in enumerate(texts))
 
 
 @every_encoder
 @pytest.mark.parametrize("raw", ["", " \t\n", "<br/>", "\ufeff", "\u200b\u200d", "&nbsp;", "<!-- x -->", "\x00"])
-def test_a_text_of_which_nothing_is_left_is_an_error(one, raw):
+def test_a_text_of_which_nothing_is_left_is_an_error(one: Encoder, raw: str) -> None:
     assert cleaned(raw) == [""]
     with pytest.raises(Nothing, match=r"there is nothing to classify in .*: nothing is left without tags") as caught:
         one.encode(["好", raw])
@@ -303,7 +308,7 @@ def test_a_text_of_which_nothing_is_left_is_an_error(one, raw):
 
 
 @every_encoder
-def test_json_round_trip(one, tmp_path):
+def test_json_round_trip(one: Encoder, tmp_path: Path) -> None:
     path = tmp_path / "encoder.json"
     path.write_text(json.dumps(one.as_json(), ensure_ascii=False), encoding="utf-8")
     assert encoders.load(path) == one
@@ -314,7 +319,7 @@ def test_json_round_trip(one, tmp_path):
     "content",
     [None, b"", b"{", b"[]", b"null", b"\xff\xfe", b"{}", b'{"modality": "image"}', b'{"modality": "text"}'],
 )
-def test_a_broken_encoder_is_named(content, tmp_path):
+def test_a_broken_encoder_is_named(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "encoder.json"
     if content is not None:
         path.write_bytes(content)
@@ -338,7 +343,7 @@ def test_a_broken_encoder_is_named(content, tmp_path):
         (encoder("word", vocabulary=("酒店",), stop_words=("酒",), max_length=2), "酒店", [2, 0]),
     ],
 )
-def test_ids(one, raw, expected):
+def test_ids(one: Encoder, raw: str, expected: list[int]) -> None:
     assert one.encode([raw]).tolist() == [expected]
 
 
@@ -352,14 +357,14 @@ def test_ids(one, raw, expected):
         ("ngram", (), ()),
     ],
 )
-def test_fit_takes_the_most_frequent(tokenizer, stop_words, expected):
+def test_fit_takes_the_most_frequent(tokenizer: str, stop_words: tuple[str, ...], expected: tuple[str, ...]) -> None:
     config = block(tokenizer=tokenizer, stop_words=stop_words)
     space = " " if tokenizer == "word" else ""
     texts = [space.join(words) for words in (["酒店", "大", "好"], ["好", "酒店"], ["好", "住", "的"])]
     assert Encoder.fit(text.column(texts), config, ["bad", "good"]).vocabulary == expected
 
 
-def test_fit_depends_on_counts_alone():
+def test_fit_depends_on_counts_alone() -> None:
     texts = ["好店大", "住好", "店小", "的"]
     one, other = (Encoder.fit(text.column(rows), block(), ["a", "b"]) for rows in (texts, texts[::-1]))
     assert one == other
@@ -406,7 +411,7 @@ TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=9))
 @given(TEXTS, BUCKETS)
 @example(["好店" * 3] * 4, 2**30)  # the keys fill 32 bits
 @example(["好店" * 3] * 5, 2**30)
-def test_hashed_ngrams_are_those_of_a_slow_reference(texts, buckets):
+def test_hashed_ngrams_are_those_of_a_slow_reference(texts: list[str], buckets: int) -> None:
     one = encoder(max_length=6, buckets=buckets)
     expected = [sorted({mixed(value) % buckets + 1 for value in slow_ngrams(raw[:6])}) for raw in texts]
     found = one.encode_clean(pa.array(texts, pa.string()))
@@ -417,7 +422,7 @@ def test_hashed_ngrams_are_those_of_a_slow_reference(texts, buckets):
 @given(st.lists(st.text(alphabet="abZ 7.中", max_size=9)), BUCKETS)
 @example(["a b c a"] * 4, 2**30)
 @example(["a b c a"] * 5, 2**30)
-def test_hashed_words_are_those_of_a_slow_reference(texts, buckets):
+def test_hashed_words_are_those_of_a_slow_reference(texts: list[str], buckets: int) -> None:
     one = encoder(max_length=6, buckets=buckets, words=True)
     slow = [slow_ngrams(raw[:6]) + slow_words(raw[:6]) for raw in texts]
     expected = [sorted({mixed(value) % buckets + 1 for value in hashes}) for hashes in slow]
@@ -426,7 +431,7 @@ def test_hashed_words_are_those_of_a_slow_reference(texts, buckets):
 
 
 @pytest.mark.parametrize(("max_length", "length"), [(1, 1), (2, 3), (3, 6), (4, 9), (200, 597)])
-def test_length_holds_all_ngrams_of_a_full_row(max_length, length):
+def test_length_holds_all_ngrams_of_a_full_row(max_length: int, length: int) -> None:
     one = encoder(max_length=max_length, buckets=2**31 - 1)
     assert one.length == length
     different = "".join(chr(0x4E00 + place) for place in range(max_length))
@@ -434,7 +439,7 @@ def test_length_holds_all_ngrams_of_a_full_row(max_length, length):
     assert (one.encode([different + "好"]) == one.encode([different])).all()
 
 
-def test_ngrams_spread_over_the_buckets():
+def test_ngrams_spread_over_the_buckets() -> None:
     chars = [chr(0x4E00 + place) for place in range(20000)]
     ids = encoder(max_length=1, buckets=100).encode_clean(pa.array(chars))
     counts = np.bincount(ids.ravel(), minlength=101)[1:]
@@ -443,7 +448,7 @@ def test_ngrams_spread_over_the_buckets():
 
 
 @pytest.mark.parametrize("tokenizer", ["char", "ngram", "word"])
-def test_predicting_imports_nothing_heavy(tokenizer):
+def test_predicting_imports_nothing_heavy(tokenizer: str) -> None:
     heavy = {"pandas", "tensorflow", "keras", "sklearn", "great_expectations", "dvc"}
     code = f"""
 import sys
@@ -456,7 +461,7 @@ print(*sorted({heavy} & set(sys.modules)))
     assert done.stderr == ""
 
 
-def test_jieba_leaves_no_file_in_the_shared_temporary_folder(tmp_path):
+def test_jieba_leaves_no_file_in_the_shared_temporary_folder(tmp_path: Path) -> None:
     code = "from luodi.data import text; text._segmenter()('酒店')"
     subprocess.run([sys.executable, "-c", code], check=True, env={"TMPDIR": str(tmp_path), "PATH": ""})
     assert list(Path(tmp_path).iterdir()) == []

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from luodi.data import text, words
 from luodi.data.text import Encoder
 
 
-def hashes(texts):
+def hashes(texts: list[str]) -> list[Any]:
     """Of each text the set of its hashes."""
     points, lengths = text.code_points(texts)
     found, row = words.of_rows(points, np.repeat(np.arange(len(texts)), lengths))
@@ -21,8 +22,8 @@ def hashes(texts):
 
 
 @given(st.lists(st.text(alphabet="abcÄßщ 9,.中-", max_size=12), min_size=1, max_size=6))
-def test_equal_words_and_pairs_are_equal_hashes(texts):
-    def plain(one):
+def test_equal_words_and_pairs_are_equal_hashes(texts: list[str]) -> None:
+    def plain(one: str) -> set[Any]:
         found = re.findall(r"[abcäßщ9]+", one.lower())
         return {*found, *itertools.pairwise(found)}
 
@@ -44,16 +45,16 @@ def test_equal_words_and_pairs_are_equal_hashes(texts):
         ("", "", 0),
     ],
 )
-def test_scripts_with_spaces_have_words(one, other, shared):
+def test_scripts_with_spaces_have_words(one: str, other: str, shared: int) -> None:
     left, right = hashes([one, other])
     assert len(left & right) == shared
 
 
-def test_words_of_one_text_make_no_pair_with_the_next():
+def test_words_of_one_text_make_no_pair_with_the_next() -> None:
     assert sum(map(len, hashes(["one", "two"]))) == 2
 
 
-def test_the_encoder_adds_them_where_asked_and_has_room():
+def test_the_encoder_adds_them_where_asked_and_has_room() -> None:
     plain = Encoder(("a", "b"), "ngram", 9, 2**20, (), ())
     both = Encoder(("a", "b"), "ngram", 9, 2**20, (), (), words=True)
     rows = ["a b c d e", "aaaa aaaa", "a", ""]

@@ -9,8 +9,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
+from email.message import Message
 from http.client import IncompleteRead
+from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.request import Request
 
 import pytest
 from project import ROOT
@@ -21,8 +26,9 @@ DAG = "/api/v2/dags/retrain_reviews"
 
 
 @pytest.fixture
-def tool(monkeypatch):
+def tool(monkeypatch: pytest.MonkeyPatch) -> Any:
     spec = importlib.util.spec_from_file_location("cluster_tool", ROOT / "docker" / "cluster.py")
+    assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "url", lambda: "http://airflow")
@@ -45,10 +51,12 @@ LOST = [
 class Api:
     """Answers POSTs of runs as `script` says, an HTTP status or an exception each, then well."""
 
-    def __init__(self, *script):
-        self.script, self.logins, self.posted = list(script), [], []
+    def __init__(self, *script: Any) -> None:
+        self.script = list(script)
+        self.logins: list[str | None] = []
+        self.posted: list[tuple[Any, str | None]] = []
 
-    def __call__(self, request, timeout):
+    def __call__(self, request: Any, timeout: int) -> Any:
         if request.full_url.endswith("/auth/token"):
             self.logins.append(request.get_header("Authorization"))
             return io.BytesIO(json.dumps({"access_token": f"token {len(self.logins)}"}).encode())
@@ -57,44 +65,46 @@ class Api:
         if isinstance(answer, Exception):
             raise answer
         if answer != 200:
-            raise HTTPError(request.full_url, answer, "said no", {}, io.BytesIO(b"because"))
+            raise HTTPError(request.full_url, answer, "said no", Message(), io.BytesIO(b"because"))
         return io.BytesIO(json.dumps({"dag_run_id": self.posted[-1][0].get("dag_run_id", "of Airflow")}).encode())
 
 
-def serve(tool, monkeypatch, *script):
+def serve(tool: Any, monkeypatch: pytest.MonkeyPatch, *script: Any) -> tuple[Any, Any]:
     api = Api(*script)
     monkeypatch.setattr(tool, "urlopen", api)
     return api, tool.Airflow()
 
 
 @pytest.mark.parametrize("lost", LOST)
-def test_a_trigger_whose_answer_was_lost_starts_one_run(lost, tool, monkeypatch):
+def test_a_trigger_whose_answer_was_lost_starts_one_run(lost: Any, tool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     api, airflow = serve(tool, monkeypatch, lost, lost, 409)
     run = airflow.trigger("reviews")
     assert re.fullmatch(r"manual__[\d-]{10}T[\d:.]+\+00:00", run)
     assert [body for body, _ in api.posted] == [{"logical_date": None, "dag_run_id": run}] * 3
 
 
-def test_a_trigger_that_never_arrived_is_sent_again(tool, monkeypatch):
+def test_a_trigger_that_never_arrived_is_sent_again(tool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     api, airflow = serve(tool, monkeypatch, URLError("refused"))
     assert airflow.trigger("reviews") == api.posted[1][0]["dag_run_id"]
 
 
 @pytest.mark.parametrize("script", [[409], [401, 409], [404], [503, 404]])
-def test_what_no_earlier_try_explains_is_an_error(script, tool, monkeypatch):
+def test_what_no_earlier_try_explains_is_an_error(
+    script: list[int], tool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, airflow = serve(tool, monkeypatch, *script)
     with pytest.raises(SystemExit) as end:
         airflow.trigger("reviews")
     assert f"HTTP Error {script[-1]}" in str(end.value)
 
 
-def test_only_a_trigger_takes_a_conflict_for_done(tool, monkeypatch):
+def test_only_a_trigger_takes_a_conflict_for_done(tool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     _, airflow = serve(tool, monkeypatch, 503, 409)
     with pytest.raises(SystemExit, match="409"):
         airflow.call("somewhere", {})
 
 
-def test_an_expired_token_is_renewed_once(tool, monkeypatch):
+def test_an_expired_token_is_renewed_once(tool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     api, airflow = serve(tool, monkeypatch, 401)
     airflow.token = "of yesterday"
     airflow.trigger("reviews")
@@ -103,19 +113,19 @@ def test_an_expired_token_is_renewed_once(tool, monkeypatch):
     assert len({body["dag_run_id"] for body, _ in api.posted}) == 1
 
 
-def test_a_token_that_is_refused_when_it_is_new_is_an_error(tool, monkeypatch):
+def test_a_token_that_is_refused_when_it_is_new_is_an_error(tool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     api, airflow = serve(tool, monkeypatch, 401, 401, 401)
     with pytest.raises(SystemExit, match="401"):
         airflow.trigger("reviews")
     assert len(api.posted) == 2
 
 
-def test_a_wrong_password_is_an_error_at_once(tool, monkeypatch):
+def test_a_wrong_password_is_an_error_at_once(tool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def refuse(request, timeout):
+    def refuse(request: Request, timeout: int) -> None:
         calls.append(request.full_url)
-        raise HTTPError(request.full_url, 401, "said no", {}, io.BytesIO(b"because"))
+        raise HTTPError(request.full_url, 401, "said no", Message(), io.BytesIO(b"because"))
 
     monkeypatch.setattr(tool, "urlopen", refuse)
     with pytest.raises(SystemExit, match="401"):
@@ -123,20 +133,20 @@ def test_a_wrong_password_is_an_error_at_once(tool, monkeypatch):
     assert calls == ["http://airflow/auth/token"]
 
 
-def decision(verdict, *reasons):
+def decision(verdict: str, *reasons: Any) -> dict[str, Any]:
     return {"verdict": verdict, "reasons": list(reasons), "champion": None}
 
 
-def answer(who="Ann", comment="not today", received=True):
+def answer(who: Any = "Ann", comment: Any = "not today", received: Any = True) -> Any:
     person = {"id": "1", "name": who} if who else None
     return {"response_received": received, "responded_by_user": person, "params_input": {"comment": comment}}
 
 
 @pytest.fixture
-def ends(tool, monkeypatch, capsys):
+def ends(tool: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """Let `run` meet a run that ended well; return its exit code and what it printed last."""
 
-    def meet(states, results, details=()):
+    def meet(states: Any, results: Any, details: Any = ()) -> Any:
         tasks = [{"task_id": task, "state": state, "duration": 1.0} for task, state in states.items()]
         answers = {
             "/auth/token": {"access_token": "a token"},
@@ -147,12 +157,12 @@ def ends(tool, monkeypatch, capsys):
         for task, value in results.items():
             answers[f"{DAG}/taskInstances/{task}/xcomEntries/return_value"] = {"value": value}
 
-        def send(self, path, body, method):
+        def send(self: Any, path: str, body: Any, method: Any) -> Any:
             path = re.sub(r"/dagRuns/[^/]+", "", path.partition("?")[0])
             return answers.get(path, {"state": "success", "dag_run_id": "run"})
 
         monkeypatch.setattr(tool.Airflow, "_send", send)
-        code = 0
+        code: Any = 0
         try:
             tool.run("reviews")
         except SystemExit as end:
@@ -164,7 +174,7 @@ def ends(tool, monkeypatch, capsys):
 
 @pytest.mark.parametrize("verdict", ["promote", "unchanged"])
 @pytest.mark.parametrize("asked", [{}, {"approve": "success"}, {"approve": "skipped"}])
-def test_a_landing_is_told(verdict, asked, ends):
+def test_a_landing_is_told(verdict: str, asked: dict[str, str], ends: Callable[..., Any]) -> None:
     states = {"gate": "success", **asked, "register": "success"}
     results = {"register": decision(verdict) | {"version": "reviews@v1.0.0"}}
     assert ends(states, results) == (0, f"{verdict}\n version  reviews@v1.0.0\n")
@@ -173,7 +183,9 @@ def test_a_landing_is_told(verdict, asked, ends):
 @pytest.mark.parametrize(("verdict", "code"), [("hold", Held.exit_code), ("insufficient evidence", Unproven.exit_code)])
 @pytest.mark.parametrize("register", ["skipped", "success"])
 @pytest.mark.parametrize("asked", [{}, {"approve": "skipped"}])
-def test_what_did_not_land_ends_as_luodi_run_does(verdict, code, register, asked, ends):
+def test_what_did_not_land_ends_as_luodi_run_does(
+    verdict: str, code: int, register: str, asked: dict[str, str], ends: Callable[..., Any]
+) -> None:
     """Register may find, once it is its turn, that the champion has changed."""
     states = {"gate": "success", **asked, "register": register}
     said = decision(verdict, "too slow")
@@ -192,7 +204,9 @@ def test_what_did_not_land_ends_as_luodi_run_does(verdict, code, register, asked
         ([], "nobody approved"),
     ],
 )
-def test_a_rejection_is_told(verdict, details, reason, ends):
+def test_a_rejection_is_told(
+    verdict: str, details: list[dict[str, Any]], reason: str, ends: Callable[..., Any]
+) -> None:
     states = {"gate": "success", "approve": "success", "register": "skipped"}
     results = {"gate": {"decision": decision(verdict)}}
     assert ends(states, results, details) == (Held.exit_code, f"rejected\n version  none\n reason   {reason}\n")
@@ -210,7 +224,7 @@ esac
 """
 
 
-def make_project(root):
+def make_project(root: Any) -> Any:
     """A repository of one commit, and data."""
     (root / "data" / "hotels").mkdir(parents=True)
     (root / "data" / "hotels" / "rows.parquet").write_bytes(b"rows")
@@ -221,7 +235,7 @@ def make_project(root):
     return subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, check=True, capture_output=True, text=True).stdout
 
 
-def up(tmp_path, project):
+def up(tmp_path: Path, project: Any) -> Any:
     """`cluster.py up --project`, with a copy of docker/ so that no secret of a real cluster is touched."""
     shutil.copytree(ROOT / "docker", tmp_path / "luodi" / "docker", ignore=shutil.ignore_patterns("secrets", ".env"))
     (tmp_path / "bin").mkdir()
@@ -232,7 +246,7 @@ def up(tmp_path, project):
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
-def test_a_project_elsewhere_is_what_the_cluster_gets(tmp_path):
+def test_a_project_elsewhere_is_what_the_cluster_gets(tmp_path: Path) -> None:
     head = make_project(tmp_path / "hotels")
     done = up(tmp_path, tmp_path / "hotels")
     assert done.returncode == 0, done.stderr
@@ -242,7 +256,7 @@ def test_a_project_elsewhere_is_what_the_cluster_gets(tmp_path):
         assert "data/hotels/rows.parquet" in archive.getnames()
 
 
-def test_a_folder_that_is_no_project_is_refused_before_anything_is_built(tmp_path):
+def test_a_folder_that_is_no_project_is_refused_before_anything_is_built(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = up(tmp_path, tmp_path / "empty")
     assert done.returncode == 1

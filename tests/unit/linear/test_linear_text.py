@@ -1,5 +1,8 @@
 """The linear model of texts: equal to scikit-learn's own TF-IDF, to the bit from run to run, and as it is exported."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from linear_rows import make
@@ -15,20 +18,20 @@ from luodi.scoring import inference, temperature
 SETTINGS = config.TextBaseline(max_features=5000, regularization=(0.5, 2.0))
 
 
-def encoder(classes, **changes):
+def encoder(classes: int, **changes: Any) -> Any:
     labels = tuple(map(str, range(classes)))
-    return Encoder(**{"labels": labels, "tokenizer": "ngram", "max_length": 20, "buckets": 2**20, "stop_words": (),
-                      "vocabulary": ()} | changes)  # fmt: skip
+    fields: dict[str, Any] = {"labels": labels, "tokenizer": "ngram", "max_length": 20, "buckets": 2**20}
+    return Encoder(**fields | {"stop_words": (), "vocabulary": ()} | changes)
 
 
-def scores(model, encoder, items, folder):
+def scores(model: Any, encoder: Encoder, items: list[str], folder: Path) -> np.ndarray:
     (folder / "model.onnx").write_bytes(model.SerializeToString())
     rows = encoder.encode_clean(text.column(items))
     return inference.run_session(inference.open_session(folder / "model.onnx"), rows)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_it_learns_and_gives_probabilities(tmp_path, classes):
+def test_it_learns_and_gives_probabilities(tmp_path: Path, classes: int) -> None:
     train, test = make(120, classes), make(60, classes, seed=1)
     model = linear.fit(encoder(classes), train, test, SETTINGS)
     found = scores(model, encoder(classes), test.items, tmp_path)
@@ -38,12 +41,12 @@ def test_it_learns_and_gives_probabilities(tmp_path, classes):
     assert (found.argmax(1) == test.label).mean() > 0.9
 
 
-def test_it_repeats_to_the_bit():
+def test_it_repeats_to_the_bit() -> None:
     train, test = make(200, 3), make(50, 3, seed=1)
     assert len({linear.fit(encoder(3), train, test, SETTINGS).SerializeToString() for _ in range(2)}) == 1
 
 
-def test_balanced_rows_of_a_rare_class_count_for_more(tmp_path):
+def test_balanced_rows_of_a_rare_class_count_for_more(tmp_path: Path) -> None:
     """One row in ten is of the second class, two in ten of those that say so much."""
     label = (np.arange(300) % 10 == 0).astype(np.int32)
     train = split_rows.Rows(["好" if row % 2 else "坏" for row in range(300)], label, ["here"] * 300)
@@ -55,7 +58,7 @@ def test_balanced_rows_of_a_rare_class_count_for_more(tmp_path):
     assert weighed.argmax() == 1
 
 
-def test_features_are_those_of_scikit_learn():
+def test_features_are_those_of_scikit_learn() -> None:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     train, other = make(200, 3), make(50, 3, seed=1)
@@ -69,7 +72,7 @@ def test_features_are_those_of_scikit_learn():
         np.testing.assert_allclose((mine @ mine.T).toarray(), (wanted @ wanted.T).toarray(), atol=1e-5)
 
 
-def test_the_export_says_what_was_fitted(tmp_path):
+def test_the_export_says_what_was_fitted(tmp_path: Path) -> None:
     """Float16 weights, an empty text and one of unseen n-grams included."""
     train, other = make(200, 3), make(50, 3, seed=1)
     found = linear.occurrences(encoder(3), train.items)
@@ -86,7 +89,7 @@ def test_the_export_says_what_was_fitted(tmp_path):
     )
 
 
-def test_strengths_are_tried_until_the_validation_loss_rises():
+def test_strengths_are_tried_until_the_validation_loss_rises() -> Any:
     from sklearn.svm import LinearSVC
 
     rng = np.random.default_rng(0)
@@ -95,7 +98,7 @@ def test_strengths_are_tried_until_the_validation_loss_rises():
     seen, judged = (fitting.Rows(noise[part], label[part]) for part in (slice(80), slice(80, 400)))
     tried = []
 
-    def estimator(C):
+    def estimator(C: Any) -> Any:
         tried.append(C)
         return LinearSVC(C=C, random_state=0)
 
@@ -111,7 +114,7 @@ def test_strengths_are_tried_until_the_validation_loss_rises():
     assert len(tried) < len(strengths)
 
 
-def test_features_leave_the_occurrences_as_they_were():
+def test_features_leave_the_occurrences_as_they_were() -> None:
     """They share no array: n-grams that are no feature are dropped."""
     found = linear.occurrences(encoder(3), make(200, 3).items)
     few = linear.weigh(found, 10)
@@ -120,7 +123,7 @@ def test_features_leave_the_occurrences_as_they_were():
     assert (found.indptr == before).all()
 
 
-def test_a_class_without_train_rows_scores_zero(tmp_path):
+def test_a_class_without_train_rows_scores_zero(tmp_path: Path) -> None:
     rows = make(60, 2)
     train = split_rows.Rows(rows.items, rows.label * 2, rows.source)
     strange = split_rows.Rows([*rows.items, "好"], np.append(train.label, 1).astype(np.int32), [*rows.source, "here"])
@@ -129,18 +132,18 @@ def test_a_class_without_train_rows_scores_zero(tmp_path):
     assert found.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_one_class_is_refused():
+def test_one_class_is_refused() -> None:
     with pytest.raises(ArtifactError, match="one class"):
         linear.fit(encoder(2), make(20, 1), make(5, 1), SETTINGS)
 
 
-def test_texts_without_a_character_are_refused():
+def test_texts_without_a_character_are_refused() -> None:
     train = split_rows.Rows(["", ""], np.array([0, 1], np.int32), ["here"] * 2)
     with pytest.raises(ArtifactError, match="no n-gram in the train rows"):
         linear.fit(encoder(2), train, train, SETTINGS)
 
 
-def test_the_most_frequent_features_are_kept_within_the_limit():
+def test_the_most_frequent_features_are_kept_within_the_limit() -> None:
     found = linear.occurrences(encoder(2), ["ab", "ab", "ab", "c", "c", "d"])
     assert len(linear.weigh(found, 10**6).idf) == 1 + 4, "a, b, ab and c; d is in one row alone"
     assert len(linear.weigh(found, 3).idf) == 1 + 3
@@ -149,6 +152,6 @@ def test_the_most_frequent_features_are_kept_within_the_limit():
 
 
 @pytest.mark.parametrize("tokenizer", ["char", "word", "ngram"])
-def test_it_reads_ngrams_whatever_the_network_reads(tokenizer):
+def test_it_reads_ngrams_whatever_the_network_reads(tokenizer: str) -> None:
     own = linear.encoder_for(encoder(2, tokenizer=tokenizer, vocabulary=() if tokenizer == "ngram" else ("好",)))
     assert own == encoder(2)

@@ -1,7 +1,10 @@
 """Where a model may be pulled to: what an earlier pull did not make stays as it is."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +18,7 @@ VERSION = Version("reviews", "v1.0.0", "0" * 40, datetime(2026, 1, 31, tzinfo=UT
 
 
 @pytest.fixture
-def pull(tmp_path):
+def pull(tmp_path: Path) -> Callable[..., Any]:
     origin = Origin(str(tmp_path / "nowhere"), "main", None, tmp_path / "home")
     return lambda folder: delivery.deploy(origin, VERSION, folder, Runner(print))
 
@@ -41,7 +44,7 @@ OURS = '{"version": "reviews@v1.0.0"}'
         {"model.onnx": "mine"},
     ],
 )
-def test_anything_else_is_refused_and_stays(files, pull, tmp_path):
+def test_anything_else_is_refused_and_stays(files: dict[str, Any], pull: Callable[..., Any], tmp_path: Path) -> None:
     folder = tmp_path / "web"
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +55,7 @@ def test_anything_else_is_refused_and_stays(files, pull, tmp_path):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_a_file_in_the_way_is_refused(pull, tmp_path):
+def test_a_file_in_the_way_is_refused(pull: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(LuodiError, match="holds something else"):
         pull(tmp_path / "file")
@@ -60,11 +63,11 @@ def test_a_file_in_the_way_is_refused(pull, tmp_path):
 
 
 @pytest.mark.parametrize(("facts", "found"), [({}, 1), ({"format": 2}, 2), ({"format": "x"}, 1), ({"format": True}, 1)])
-def test_facts_that_name_no_format_are_of_the_first(facts, found):
+def test_facts_that_name_no_format_are_of_the_first(facts: dict[str, Any], found: int) -> None:
     assert replace(VERSION, facts=facts).format == found
 
 
-def test_what_a_newer_luodi_registered_is_left_to_it(tmp_path):
+def test_what_a_newer_luodi_registered_is_left_to_it(tmp_path: Path) -> None:
     origin = Origin(str(tmp_path / "nowhere"), "main", None, tmp_path / "home")
     newer = replace(VERSION, facts={"export": "x", "format": 3})
     with pytest.raises(

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -175,7 +176,7 @@ def test_a_password_goes_to_git_and_is_written_nowhere(
     real["GIT_CONFIG_KEY_0"] = f"url.{origin.git}.insteadOf"  # a folder stands for the server
 
     class Served(Runner):
-        def run(self, *command: str, **more):  # type: ignore[no-untyped-def]
+        def run(self, *command: str, **more: Any) -> Any:
             assert not any(PLANTED in word for word in command), command
             more["env"] = {**more.get("env", {}), **real}
             return super().run(*command, **more)

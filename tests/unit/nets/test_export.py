@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -31,12 +32,12 @@ with quiet():
     from luodi.nets import catalogue, export
 
 ROOT = Path(__file__).parents[3]
-ENCODERS = {
+ENCODERS: dict[str, Any] = {
     "reviews": Encoder(("no", "yes"), "char", 12, 16, (), tuple("好坏书买一二三四")),
     "digits": image.Encoder(("no", "yes"), 7, 5, 3, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)),
 }
 OTHER = Encoder(("no", "yes"), "ngram", 12, 16, (), ())
-TRAIN = {
+TRAIN: dict[str, dict[str, Any]] = {
     "reviews": {"embedding": 4, "units": 6, "filters": 5, "epochs": 2, "batch_size": 16},
     "digits": {"units": 6, "filters": [4, 5], "epochs": 2, "batch_size": 16},
 }
@@ -58,7 +59,7 @@ for root in map(Path, sys.argv[1:]):
 pytestmark = pytest.mark.slow
 
 
-def checkout(root, name="reviews", **changes):
+def checkout(root: Path, name: str = "reviews", **changes: Any) -> Any:
     """A folder with params.yaml and the outputs of preprocess and baseline: 60 train rows, 20 of validation.
 
     The linear model has no validation row right, so that the network is chosen.
@@ -80,7 +81,7 @@ def checkout(root, name="reviews", **changes):
     return paths
 
 
-def give_baseline(paths, scores, encoder=OTHER):
+def give_baseline(paths: Any, scores: Any, encoder: Any = OTHER) -> None:
     """What baseline writes for train: a linear model, here one that knows nothing, and its `scores`."""
     nothing = fitting.Linear(np.zeros((1, 2), np.float32), np.zeros(2, np.float32), 1.0)
     weighing = linear.Weighing(np.zeros(encoder.size, np.int32), np.zeros(1, np.float32))
@@ -91,29 +92,29 @@ def give_baseline(paths, scores, encoder=OTHER):
     folds.write(paths.baseline_out_of_fold, np.zeros(0, np.int64), np.zeros((0, 2), np.float32))
 
 
-def checkout_of(folder, title):
+def checkout_of(folder: Path, title: str) -> Any:
     """A checkout in `folder` / "MODEL-ARCHITECTURE"."""
     name, architecture = title.split("-")
     return checkout(folder / title, name, architecture=architecture)
 
 
-def run(paths):
+def run(paths: ModelPaths) -> None:
     train.run(config.load(paths.params).models[paths.model], paths)
 
 
-def outputs(paths):
+def outputs(paths: ModelPaths) -> dict[str, str]:
     files = sorted(path for path in (paths.artifacts / "train").rglob("*") if path.is_file() and path != paths.cost)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.fixture(scope="module")
-def temporary(tmp_path_factory):
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where temporary files of the processes that train are made."""
     return tmp_path_factory.mktemp("temporary")
 
 
 @pytest.fixture(scope="module")
-def sides(tmp_path_factory, temporary):
+def sides(tmp_path_factory: pytest.TempPathFactory, temporary: Path) -> list[dict[str, ModelPaths]]:
     """Every architecture, trained by two processes, each with its own seed of Python's hashes."""
     sides = []
     for seed in "12":
@@ -125,15 +126,15 @@ def sides(tmp_path_factory, temporary):
 
 
 @pytest.fixture(params=NAMES)
-def trained(request, sides):
+def trained(request: pytest.FixtureRequest, sides: list[dict[str, ModelPaths]]) -> ModelPaths:
     return sides[0][request.param]
 
 
-def test_leaves_no_temporary_file(trained, temporary):
+def test_leaves_no_temporary_file(trained: ModelPaths, temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-def test_writes_these_files_and_no_other(trained):
+def test_writes_these_files_and_no_other(trained: ModelPaths) -> None:
     assert set(outputs(trained)) == {
         "model.keras",
         "model.onnx",
@@ -147,7 +148,7 @@ def test_writes_these_files_and_no_other(trained):
     assert len(trained.history.read_text().splitlines()) == 3
 
 
-def test_onnx_equals_the_saved_keras_model(trained):
+def test_onnx_equals_the_saved_keras_model(trained: ModelPaths) -> None:
     model = keras.models.load_model(trained.keras_model, safe_mode=True)
     x = np.load(trained.array("validation", "x"))
     session = inference.open_session(trained.export / "model.onnx")
@@ -156,7 +157,7 @@ def test_onnx_equals_the_saved_keras_model(trained):
         np.testing.assert_allclose(inference.run_session(session, rows), expected, atol=1e-6)
 
 
-def test_the_onnx_model_has_the_agreed_ports(trained):
+def test_the_onnx_model_has_the_agreed_ports(trained: Any) -> None:
     model, encoder = onnx.load(trained.export / "model.onnx"), ENCODERS[trained.model]
     ports = [
         (
@@ -172,7 +173,7 @@ def test_the_onnx_model_has_the_agreed_ports(trained):
     ]
 
 
-def test_the_export_predicts_raw_items(trained):
+def test_the_export_predicts_raw_items(trained: ModelPaths) -> None:
     items = ["好书", "好", "坏" * 50] if trained.model == "reviews" else [png(1)] * 3
     found = inference.Classifier.load(trained.export).probabilities(items)
     assert found.shape == (3, 2)
@@ -180,7 +181,7 @@ def test_the_export_predicts_raw_items(trained):
 
 
 @pytest.mark.parametrize("name", ["reviews", "digits"])
-def test_mixed_precision_is_exported_in_float32(tmp_path, name):
+def test_mixed_precision_is_exported_in_float32(tmp_path: Path, name: str) -> None:
     paths = checkout(tmp_path, name, precision="mixed_float16")
     run(paths)
     model = onnx.load(paths.export / "model.onnx")
@@ -189,12 +190,12 @@ def test_mixed_precision_is_exported_in_float32(tmp_path, name):
     assert onnx.TensorProto.FLOAT16 not in kinds
 
 
-def test_two_processes_write_the_same_bytes(trained, sides):
+def test_two_processes_write_the_same_bytes(trained: ModelPaths, sides: list[dict[str, ModelPaths]]) -> None:
     assert outputs(trained) == outputs(sides[1][trained.root.name])
 
 
 @pytest.mark.parametrize("name", ["reviews", "digits"])
-def test_training_says_nothing_on_standard_error(tmp_path, name):
+def test_training_says_nothing_on_standard_error(tmp_path: Path, name: str) -> None:
     paths = checkout(tmp_path / name, name)
     command = [sys.executable, "-c", RUN, str(paths.root)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -202,14 +203,14 @@ def test_training_says_nothing_on_standard_error(tmp_path, name):
     assert [line.split()[1] for line in done.stdout.splitlines()] == ["epoch", "epoch", "kept", "exported"]
 
 
-def test_batch_norm_is_exported_as_it_predicts_one_row_at_a_time(sides):
+def test_batch_norm_is_exported_as_it_predicts_one_row_at_a_time(sides: list[dict[str, ModelPaths]]) -> None:
     paths = sides[0]["digits-resnet"]
     session, x = inference.open_session(paths.export / "model.onnx"), np.load(paths.array("validation", "x"))
     alone = np.concatenate([inference.run_session(session, row[None]) for row in x])
     np.testing.assert_allclose(alone, inference.run_session(session, x), atol=1e-6)
 
 
-def test_the_augmentation_of_params_changes_what_is_learned(tmp_path):
+def test_the_augmentation_of_params_changes_what_is_learned(tmp_path: Path) -> None:
     still, turned = (checkout(tmp_path / side, "digits") for side in ("still", "turned"))
     params = yaml.safe_load(still.params.read_text())
     params["models"]["digits"]["preprocess"]["augment"] = {"flip": "none", "rotation": 0, "zoom": 0, "shift": 0}
@@ -219,7 +220,9 @@ def test_the_augmentation_of_params_changes_what_is_learned(tmp_path):
     assert still.history.read_text() != turned.history.read_text()
 
 
-def test_an_export_that_differs_is_refused_and_the_old_one_stays(tmp_path, monkeypatch):
+def test_an_export_that_differs_is_refused_and_the_old_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     paths = checkout(tmp_path)
     run(paths)
     before = outputs(paths)
@@ -229,14 +232,16 @@ def test_an_export_that_differs_is_refused_and_the_old_one_stays(tmp_path, monke
     assert outputs(paths) == before
 
 
-def test_without_preprocess_the_stage_to_run_is_named(tmp_path):
+def test_without_preprocess_the_stage_to_run_is_named(tmp_path: Path) -> None:
     paths = checkout(tmp_path)
     paths.array("validation", "y").unlink()
     with pytest.raises(ArtifactError, match=r"validation_y.npy does not exist: run `(luodi preprocess \w+|dvc repro)`"):
         run(paths)
 
 
-def test_a_network_that_is_not_better_leaves_the_linear_model_to_land(tmp_path, capsys):
+def test_a_network_that_is_not_better_leaves_the_linear_model_to_land(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     paths = checkout(tmp_path)
     give_baseline(paths, np.eye(2, dtype=np.float32)[np.load(paths.array("validation", "y"))])
     run(paths)
@@ -252,7 +257,7 @@ def test_a_network_that_is_not_better_leaves_the_linear_model_to_land(tmp_path, 
     )
 
 
-def test_the_metric_of_the_gate_decides():
+def test_the_metric_of_the_gate_decides() -> None:
     better = {"accuracy": 0.9, "macro_f1": 0.5, "log_loss": 0.3}
     other = {"accuracy": 0.8, "macro_f1": 0.6, "log_loss": 0.2}
     assert choice.choose({"linear": better, "net": other}, "accuracy") == "linear"
@@ -261,7 +266,7 @@ def test_the_metric_of_the_gate_decides():
     assert choice.choose({"linear": better, "net": better}, "accuracy") == "linear"
 
 
-def test_without_a_network_keras_is_not_imported(tmp_path):
+def test_without_a_network_keras_is_not_imported(tmp_path: Path) -> None:
     paths = checkout(tmp_path / "reviews", architecture="linear")
     code = RUN + "assert not {'keras', 'tensorflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code, str(paths.root)], check=True)
@@ -272,7 +277,7 @@ def test_without_a_network_keras_is_not_imported(tmp_path):
     assert read_json(paths.cost)["epochs"] == 0
 
 
-def test_both_are_exported_as_one_model(tmp_path):
+def test_both_are_exported_as_one_model(tmp_path: Path) -> None:
     """Half of the validation rows are right by one, half by the other."""
     paths = checkout(tmp_path, architecture="mlp", epochs=40)
     encoder = ENCODERS["reviews"]
@@ -284,7 +289,7 @@ def test_both_are_exported_as_one_model(tmp_path):
     inference.Classifier.load(paths.export)
 
 
-def test_probabilities_are_as_sure_as_the_validation_rows_warrant(tmp_path):
+def test_probabilities_are_as_sure_as_the_validation_rows_warrant(tmp_path: Path) -> None:
     """Labels at random: a network that learned the train rows by heart must not be sure of the others."""
     paths = checkout(tmp_path, architecture="mlp", epochs=60, patience=60, learning_rate=0.05)
     for split, count in (("train", 60), ("validation", 20)):
@@ -299,7 +304,9 @@ def test_probabilities_are_as_sure_as_the_validation_rows_warrant(tmp_path):
 
 
 @pytest.mark.parametrize("least", [0, 70])
-def test_networks_score_the_rows_that_they_were_not_fitted_on(tmp_path, monkeypatch, least):
+def test_networks_score_the_rows_that_they_were_not_fitted_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int
+) -> None:
     """All 80 rows, or none where they are too many."""
     monkeypatch.setattr(train, "MOST", 80 - least)
     paths = checkout(tmp_path, "digits", architecture="mlp")

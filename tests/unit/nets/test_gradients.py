@@ -4,6 +4,8 @@ Rumelhart, Hinton, Williams, "Learning representations by back-propagating error
 Nielsen, "Neural Networks and Deep Learning", chapter 2.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ with quiet():
     import tensorflow as tf
 
 
-def backward(x, y, weights):
+def backward(x: Any, y: Any, weights: Any) -> Any:
     """Gradients of the mean cross-entropy of ReLU layers and a softmax: [dW1, db1, dW2, db2, ...].
 
     delta_L = (p - y) / n;  delta_l = (delta_{l+1} W_{l+1}^T) * [z_l > 0];  dW_l = a_{l-1}^T delta_l;
@@ -27,7 +29,7 @@ def backward(x, y, weights):
         activations.append(np.maximum(inputs[-1], 0))
     e = np.exp(inputs[-1] - inputs[-1].max(axis=1, keepdims=True))
     delta = (e / e.sum(axis=1, keepdims=True) - y) / len(x)
-    gradients = []
+    gradients: list[Any] = []
     for layer in reversed(range(len(pairs))):
         gradients = [activations[layer].T @ delta, delta.sum(axis=0), *gradients]
         if layer:
@@ -37,7 +39,7 @@ def backward(x, y, weights):
 
 @pytest.mark.parametrize("widths", [(6, 3), (6, 5, 3), (6, 8, 5, 2)])
 @pytest.mark.parametrize("rows", [1, 17])
-def test_gradients_are_those_of_the_textbook(widths, rows):
+def test_gradients_are_those_of_the_textbook(widths: tuple[int, ...], rows: int) -> None:
     rng = np.random.default_rng(5)
     hidden = [keras.layers.Dense(width, "relu", dtype="float64") for width in widths[1:-1]]
     last = keras.layers.Dense(widths[-1], "softmax", dtype="float64")

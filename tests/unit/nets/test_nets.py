@@ -1,6 +1,8 @@
 """Every architecture for text: shapes, layers, learning, invariance; the training loop, its metric and its input."""
 
 from itertools import cycle
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,20 +44,20 @@ SMALL = config.TextTrain(
 NAMES = [one.name for one in catalogue.ARCHITECTURES if one.modality == "text" and one.name != catalogue.LINEAR]
 
 
-def encoder(length=LENGTH):
+def encoder(length: int = LENGTH) -> Encoder:
     """An encoder of SIZE ids, `length` of them a row, CLASSES labels."""
     return Encoder(("a", "b", "c"), "char", length, 16, (), tuple(map(chr, range(0x4E00, 0x4E00 + SIZE - 2))))
 
 
-def setting(**changes):
+def setting(**changes: Any) -> Any:
     return SMALL.model_copy(update=changes)
 
 
-def build(settings, length=LENGTH):
+def build(settings: Any, length: int = LENGTH) -> Any:
     return catalogue.find("text", settings.architecture).build(settings, encoder(length))
 
 
-def rows(count=20, seed=0):
+def rows(count: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Rows whose class is told by the ids they hold: class c draws from its own third of the ids."""
     rng = np.random.default_rng(seed)
     y = np.arange(count, dtype=np.int32) % CLASSES
@@ -63,12 +65,13 @@ def rows(count=20, seed=0):
     return x.astype(np.int32), y
 
 
-def block(train):
+def block(train: Any) -> Any:
     """The block of a model, as far as building a network reads it."""
-    return config.TextSettings.model_construct(modality="text", train=train)
+    settings: Any = config.TextSettings
+    return settings.model_construct(modality="text", train=train)
 
 
-def trained(settings, count=20):
+def trained(settings: Any, count: int = 20) -> Any:
     training.make_deterministic(settings.seed)
     model = build(settings)
     data = batches.Batches(*rows(count), CLASSES, settings.batch_size, settings.seed)
@@ -76,14 +79,14 @@ def trained(settings, count=20):
     return model, training.fit(model, settings, data, data)
 
 
-def test_balanced_classes_count_alike():
+def test_balanced_classes_count_alike() -> None:
     label = np.array([0, 0, 0, 2], np.int32)
     weights = training.balanced(label)
     assert weights == pytest.approx({0: 2 / 3, 2: 2.0})
     assert sum(weights[one] for one in label.tolist()) == pytest.approx(len(label))
 
 
-def test_a_balanced_network_answers_a_rare_class_more_often():
+def test_a_balanced_network_answers_a_rare_class_more_often() -> None:
     """Rows that tell nothing, nine of ten of the first class."""
     x, y = np.ones((40, LENGTH), np.int32), (np.arange(40) % 10 == 0).astype(np.int32)
     found = {}
@@ -100,7 +103,7 @@ def test_a_balanced_network_answers_a_rare_class_more_often():
 
 @pytest.mark.parametrize("architecture", NAMES)
 class TestEveryArchitecture:
-    def test_gives_probabilities_for_any_batch_and_for_padding_alone(self, architecture):
+    def test_gives_probabilities_for_any_batch_and_for_padding_alone(self, architecture: str) -> None:
         model = build(setting(architecture=architecture))
         x = np.concatenate([rows(4)[0], np.zeros((1, LENGTH), np.int32)])
         y = model.predict(x, verbose=0)
@@ -109,19 +112,19 @@ class TestEveryArchitecture:
         np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-5)
 
     @pytest.mark.slow
-    def test_overfits_twenty_rows(self, architecture):
+    def test_overfits_twenty_rows(self, architecture: str) -> None:
         settings = setting(architecture=architecture, dropout=0.0, units=16)
         model, history = trained(settings)
         x, y = rows()
         assert np.array_equal(model.predict(x, verbose=0).argmax(axis=1), y)
         assert history[-1]["loss"] < 0.2 * history[0]["loss"]
 
-    def test_stands_texts_shorter_than_kernel_and_pool(self, architecture):
+    def test_stands_texts_shorter_than_kernel_and_pool(self, architecture: str) -> None:
         model = build(setting(architecture=architecture, kernel=7, pool=9), 2)
         assert model.output_shape == (None, CLASSES)
 
     @pytest.mark.slow
-    def test_mixed_precision_ends_in_float32(self, architecture):
+    def test_mixed_precision_ends_in_float32(self, architecture: str) -> None:
         mixed = setting(architecture=architecture, precision="mixed_bfloat16", epochs=1)
         model, _ = trained(mixed)
         assert model.get_layer("embedding").compute_dtype == "bfloat16"
@@ -130,7 +133,7 @@ class TestEveryArchitecture:
         np.testing.assert_allclose(final.predict(rows()[0], verbose=0), model.predict(rows()[0], verbose=0), atol=0.05)
 
 
-def test_cnn_lstm_is_exactly_these_layers():
+def test_cnn_lstm_is_exactly_these_layers() -> None:
     model = build(setting(architecture="cnn_lstm"))
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds == ["Embedding", "Conv1D", "MaxPooling1D", "LSTM", "Dense"]
@@ -140,7 +143,7 @@ def test_cnn_lstm_is_exactly_these_layers():
 
 @pytest.mark.parametrize("architecture", ["mlp", "ngram"])
 @pytest.mark.parametrize("more", [1, 30])
-def test_padding_and_order_make_no_difference_to_a_bag(architecture, more):
+def test_padding_and_order_make_no_difference_to_a_bag(architecture: str, more: int) -> None:
     settings = setting(architecture=architecture)
     short = build(settings)
     wide = build(settings, LENGTH + more)
@@ -150,8 +153,9 @@ def test_padding_and_order_make_no_difference_to_a_bag(architecture, more):
     np.testing.assert_allclose(wide.predict(padded, verbose=0), short.predict(x, verbose=0), atol=1e-6)
 
 
-def choices(field):
-    return config.TextTrain.model_fields[field].annotation.__args__
+def choices(field: Any) -> Any:
+    annotation: Any = config.TextTrain.model_fields[field].annotation
+    return annotation.__args__
 
 
 CHOICES = [
@@ -168,13 +172,13 @@ CHOICES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", CHOICES, ids=lambda changes: "-".join(changes.values()))
-def test_every_choice_trains(changes):
+def test_every_choice_trains(changes: Any) -> None:
     _, history = trained(setting(epochs=2, **changes))
     assert [row["epoch"] for row in history] == [1, 2]
     assert all(np.isfinite(list(row.values())).all() for row in history)
 
 
-def test_stops_early_and_keeps_the_best_weights():
+def test_stops_early_and_keeps_the_best_weights() -> None:
     settings = setting(epochs=40, patience=1, learning_rate=1.0)
     model, history = trained(settings)
     assert len(history) < 40
@@ -185,7 +189,7 @@ def test_stops_early_and_keeps_the_best_weights():
 
 
 @pytest.mark.parametrize(("decay", "rates"), [("none", [0.2, 0.2, 0.2]), ("cosine", [0.2, 0.1, 0.0])])
-def test_the_learning_rate_falls_along_half_a_cosine(decay, rates):
+def test_the_learning_rate_falls_along_half_a_cosine(decay: str, rates: list[float]) -> None:
     settings = setting(decay=decay, learning_rate=0.2, epochs=6)
     model = build(settings)
     training.compile_model(model, settings, CLASSES, steps=5)
@@ -196,21 +200,21 @@ def test_the_learning_rate_falls_along_half_a_cosine(decay, rates):
     assert found == pytest.approx(rates, abs=1e-6)
 
 
-def test_a_loss_that_is_not_finite_says_to_lower_the_learning_rate():
+def test_a_loss_that_is_not_finite_says_to_lower_the_learning_rate() -> None:
     with pytest.raises(LuodiError, match=r"loss is (nan|inf).*lower train.learning_rate"):
         trained(setting(optimizer="sgd", loss="mean_squared_error", learning_rate=1e38, activation="elu"))
 
 
-def test_tells_one_line_an_epoch(capsys):
+def test_tells_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     trained(setting(epochs=2))
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[1] for line in lines] == [" epoch 1/2", " epoch 2/2"]
     assert all("val_recall" in line and line.endswith(" s)") for line in lines)
 
 
-def test_history_is_csv_without_time():
-    row = dict.fromkeys(training.COLUMNS, 0.5) | {"epoch": 1}
-    assert history.as_csv([row]) == ",".join(training.COLUMNS) + "\n1" + ",0.500000" * 6 + "\n"
+def test_history_is_csv_without_time() -> None:
+    row = dict.fromkeys(history.COLUMNS, 0.5) | {"epoch": 1}
+    assert history.as_csv([row]) == ",".join(history.COLUMNS) + "\n1" + ",0.500000" * 6 + "\n"
 
 
 truths = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40)
@@ -218,7 +222,7 @@ truths = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, m
 
 @settings(max_examples=40, deadline=None)
 @given(pairs=truths, cut=st.integers(0, 40))
-def test_macro_recall_equals_its_formula_over_two_batches(pairs, cut):
+def test_macro_recall_equals_its_formula_over_two_batches(pairs: list[tuple[int, ...]], cut: int) -> None:
     truth, guess = np.array(pairs).T
     metric = MacroRecall(4)
     for part in (slice(0, cut), slice(cut, None)):
@@ -227,11 +231,11 @@ def test_macro_recall_equals_its_formula_over_two_batches(pairs, cut):
     assert float(metric.result()) == pytest.approx(np.mean(recalls), abs=1e-6)
 
 
-def test_macro_recall_of_no_row_is_zero():
+def test_macro_recall_of_no_row_is_zero() -> None:
     assert float(MacroRecall(2).result()) == 0
 
 
-def test_batches_hold_every_row_once_an_epoch_in_a_new_order_that_the_seed_decides():
+def test_batches_hold_every_row_once_an_epoch_in_a_new_order_that_the_seed_decides() -> None:
     x = np.arange(25, dtype=np.int32)[:, None]
     first, second = (batches.Batches(x, np.zeros(25, np.int32), 2, 10, seed=3) for _ in range(2))
     orders = []
@@ -257,7 +261,9 @@ def test_batches_hold_every_row_once_an_epoch_in_a_new_order_that_the_seed_decid
         ([[1, 2, 3]], [-1], r"expected int32 in \[0, 2\]"),
     ],
 )
-def test_arrays_that_do_not_fit_are_refused(tmp_path, x, y, message):
+def test_arrays_that_do_not_fit_are_refused(
+    tmp_path: Path, x: list[list[int]] | np.ndarray | None, y: list[int], message: str
+) -> None:
     if x is not None:
         np.save(tmp_path / "x.npy", np.array(x, np.int32))
     np.save(tmp_path / "y.npy", np.array(y, np.int32))
@@ -266,7 +272,7 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path, x, y, message):
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"\x93NUMPY\x01\x00v\x00"])
-def test_a_broken_array_is_refused(tmp_path, content):
+def test_a_broken_array_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.npy").write_bytes(content)
     with pytest.raises(ArtifactError, match="run `dvc repro` again"):
         arrays.load(tmp_path / "x.npy", tmp_path / "x.npy", encoder(3))

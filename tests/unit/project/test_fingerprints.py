@@ -5,12 +5,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luodi import syntax
+from luodi import __version__, syntax
+from luodi.config import MODALITIES
 from luodi.errors import StaleProject
 from luodi.project import fingerprints
 
@@ -81,7 +83,7 @@ def test_texts_that_differ_are_other_code(one: str, other: str) -> None:
 
 def interpreter(version: str) -> str:
     """A Python of that version, wherever it is installed."""
-    found = [shutil.which(f"python{version}"), *Path.home().glob(f".pyenv/versions/{version}.*/bin/python")]
+    found: list[Any] = [shutil.which(f"python{version}"), *Path.home().glob(f".pyenv/versions/{version}.*/bin/python")]
     for one in filter(None, found):
         done = subprocess.run(
             [one, "-c", "import sys; print(sys.version)"], capture_output=True, text=True, check=False
@@ -120,7 +122,7 @@ def test_a_modality_counts_its_own_files_alone() -> None:
 def test_every_library_that_a_stage_imports_counts() -> None:
     """Those that decide no byte are named here, so that a new one is thought of."""
     beside = {"luodi", "pydantic", "threadpoolctl", "jinja2", "yaml", "psutil", "torch"}
-    for modality in fingerprints.MODALITIES:
+    for modality in MODALITIES:
         for stage in fingerprints.STAGES:
             for name in fingerprints.closure(f"luodi.stages.{stage}", modality):
                 imported = {one.partition(".")[0] for one in fingerprints.imports(name)}
@@ -155,7 +157,7 @@ def test_another_library_is_named(project: Path) -> None:
 def test_other_code_names_both_versions(project: Path) -> None:
     code = fingerprints.stage("train", "text")["code"]
     change(project, code, "0" * 32)
-    change(project, f"luodi: '{fingerprints.__version__}'", "luodi: '0.0.9'")
+    change(project, f"luodi: '{__version__}'", "luodi: '0.0.9'")
     with pytest.raises(
         StaleProject, match=r"other code; written by luodi 0\.0\.9, running 0\.2\.0\): .* `luodi upgrade`"
     ):

@@ -3,7 +3,9 @@
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from configobj import ConfigObj
@@ -25,12 +27,12 @@ ALL = "a,b #c % %(d $e 'f' \"g\""
 
 
 @pytest.fixture
-def runner():
+def runner() -> Runner:
     return Runner(print)
 
 
 @pytest.fixture(autouse=True)
-def _settings_of_its_own(tmp_path, monkeypatch):
+def _settings_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for key in [key for key in os.environ if key.startswith(("GIT_", "DVC_"))]:
         monkeypatch.delenv(key)
     (tmp_path / "gitconfig").write_text("[user]\nname = Tester\nemail = tester@localhost\n")
@@ -46,7 +48,7 @@ def commit(root: Path) -> None:
     git(root, "commit", "--quiet", "--allow-empty", "--message", f"In {root.name}")
 
 
-def make_origin(home: Path, remote: Path) -> Origin:
+def make_origin(home: Path, remote: Path) -> Any:
     """A bare repository of one commit, an empty DVC project."""
     home.mkdir(parents=True)
     git(home, "init", "--quiet", "--bare", "-b", "main", "origin.git")
@@ -62,7 +64,9 @@ def make_origin(home: Path, remote: Path) -> Origin:
 
 @pytest.mark.parametrize("own_cache", [True, False])
 @pytest.mark.parametrize("name", AWKWARD)
-def test_dvc_reads_the_settings_of_a_clone_as_they_were_meant(name, own_cache, runner, tmp_path):
+def test_dvc_reads_the_settings_of_a_clone_as_they_were_meant(
+    name: str, own_cache: bool, runner: Runner, tmp_path: Path
+) -> None:
     origin = make_origin(tmp_path / name / "home", tmp_path / name / "remote")
     with workspace.clone(origin, workspace.head(origin, runner), runner, own_cache) as clone:
         found = Config(str(clone.root / ".dvc"))
@@ -72,13 +76,13 @@ def test_dvc_reads_the_settings_of_a_clone_as_they_were_meant(name, own_cache, r
 
 
 @pytest.mark.parametrize("name", AWKWARD)
-def test_dvc_uses_the_cache_that_a_clone_is_given(name, runner, tmp_path):
+def test_dvc_uses_the_cache_that_a_clone_is_given(name: str, runner: Runner, tmp_path: Path) -> None:
     origin, cache = make_origin(tmp_path / "home", tmp_path / "remote"), tmp_path / name / "cache"
     with workspace.clone(origin, workspace.head(origin, runner), runner, cache=cache) as clone:
         assert Config(str(clone.root / ".dvc"))["cache"]["dir"] == str(cache)
 
 
-def test_what_a_killed_clone_left_is_swept_and_a_living_one_is_not(runner, tmp_path):
+def test_what_a_killed_clone_left_is_swept_and_a_living_one_is_not(runner: Runner, tmp_path: Path) -> None:
     origin = make_origin(tmp_path / "home", tmp_path / "remote")
     left, commit = origin.home / "work" / "left" / "artifacts", workspace.head(origin, runner)
     left.mkdir(parents=True)
@@ -88,7 +92,7 @@ def test_what_a_killed_clone_left_is_swept_and_a_living_one_is_not(runner, tmp_p
     assert list((origin.home / "work").iterdir()) == []
 
 
-def test_dvc_pushes_to_an_awkward_path_and_pulls_from_there(runner, tmp_path):
+def test_dvc_pushes_to_an_awkward_path_and_pulls_from_there(runner: Any, tmp_path: Path) -> None:
     origin = make_origin(tmp_path / ALL / "home", tmp_path / ALL / "remote")
     with workspace.clone(origin, workspace.head(origin, runner), runner, own_cache=True) as clone:
         assert " ".join(clone.dvc("remote", "list").split()) == f"luodi {origin.remote} (default)"  # it folds the line
@@ -106,7 +110,7 @@ def test_dvc_pushes_to_an_awkward_path_and_pulls_from_there(runner, tmp_path):
 
 
 @pytest.mark.parametrize("name", AWKWARD)
-def test_dvc_reads_the_settings_of_a_checkout_as_they_were_meant(name, tmp_path):
+def test_dvc_reads_the_settings_of_a_checkout_as_they_were_meant(name: str, tmp_path: Path) -> None:
     root = tmp_path / name
     (root / ".dvc").mkdir(parents=True)
     origin = Origin.embedded(root)
@@ -118,7 +122,7 @@ def test_dvc_reads_the_settings_of_a_checkout_as_they_were_meant(name, tmp_path)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("'\"#,%()s \n"), min_size=1))
-def test_quoted_comes_back_or_is_refused(text):
+def test_quoted_comes_back_or_is_refused(text: str) -> None:
     try:
         line = f"key = {workspace.quoted(text)}\n"
     except LuodiError:
@@ -127,7 +131,7 @@ def test_quoted_comes_back_or_is_refused(text):
 
 
 @pytest.mark.parametrize("text", ["/a/%(b)s/c", "/a\nb", "/a\u2028b", "/a'''b\"\"\"", ""])
-def test_what_no_quotes_save_is_refused(text):
+def test_what_no_quotes_save_is_refused(text: str) -> None:
     with pytest.raises(LuodiError, match="DVC's settings cannot hold"):
         workspace.quoted(text)
 
@@ -135,7 +139,9 @@ def test_what_no_quotes_save_is_refused(text):
 # Answers
 
 
-def test_what_git_warns_of_is_no_part_of_its_answer(runner, tmp_path, monkeypatch):
+def test_what_git_warns_of_is_no_part_of_its_answer(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As on a redirect, or with a banner of an SSH server."""
     origin = make_origin(tmp_path / "home", tmp_path / "remote")
     real = subprocess.check_output(["sh", "-c", "command -v git"], text=True).strip()
@@ -146,9 +152,9 @@ def test_what_git_warns_of_is_no_part_of_its_answer(runner, tmp_path, monkeypatc
     assert workspace.head(origin, runner) == git(tmp_path / "home" / "seed", "rev-parse", "HEAD")
 
 
-def test_what_dvc_warns_of_is_no_part_of_its_answer(tmp_path):
+def test_what_dvc_warns_of_is_no_part_of_its_answer(tmp_path: Path) -> None:
     class Warning(Runner):
-        def run(self, *command, **more):
+        def run(self, *command: Any, **more: Any) -> str:
             script = 'echo "warning: old" >&2; echo \'{"not_in_remote": ["x"]}\''
             return super().run("sh", "-c", script, **more)
 
@@ -161,15 +167,16 @@ def test_what_dvc_warns_of_is_no_part_of_its_answer(tmp_path):
 class Counting(Runner):
     """Tells what it runs."""
 
-    def run(self, *command, **more):
+    def run(self, *command: Any, **more: Any) -> str:
         self.log(" ".join(command))
         return super().run(*command, **more)
 
 
 @pytest.fixture
-def pulling(tmp_path):
+def pulling(tmp_path: Path) -> Any:
     """A clone whose outputs, a file and a folder, are in its cache and in no remote; and the commands that it runs."""
-    origin, commands = make_origin(tmp_path / "home", tmp_path / "remote"), []
+    origin = make_origin(tmp_path / "home", tmp_path / "remote")
+    commands: list[str] = []
     kept = {"one": b"1", "folder/two": b"2", "folder/deep/three": b"3"}
     for name, data in kept.items():
         (tmp_path / "made" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -190,7 +197,7 @@ def pulling(tmp_path):
         yield clone, md5s, commands
 
 
-def test_what_the_cache_holds_whole_is_copied_without_dvc(pulling):
+def test_what_the_cache_holds_whole_is_copied_without_dvc(pulling: Any) -> None:
     clone, md5s, commands = pulling
     clone.pull("one", "folder")
     assert checksum(clone.root / "one") == md5s["one"]
@@ -201,7 +208,7 @@ def test_what_the_cache_holds_whole_is_copied_without_dvc(pulling):
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_text("x")], ids=["gone", "changed"])
-def test_what_the_cache_lacks_or_holds_damaged_is_for_dvc_to_bring(pulling, harm):
+def test_what_the_cache_lacks_or_holds_damaged_is_for_dvc_to_bring(pulling: Any, harm: Any) -> None:
     clone, _, commands = pulling
     harm(Path(workspace._place(clone.cache, checksum(clone.root.parents[1].parent / "made" / "folder" / "two"))))
     with pytest.raises(LuodiError):  # of the remote, which is not there, or of DVC, which knows no such stage
@@ -214,7 +221,7 @@ def test_what_the_cache_lacks_or_holds_damaged_is_for_dvc_to_bring(pulling, harm
 
 
 @pytest.fixture
-def clone(runner, tmp_path):
+def clone(runner: Any, tmp_path: Path) -> Any:
     """A clone with a commit and a tag to push."""
     origin = make_origin(tmp_path / "home", tmp_path / "remote")
     git(tmp_path, "clone", "--quiet", origin.git, "clone")
@@ -223,7 +230,7 @@ def clone(runner, tmp_path):
     return Workspace(tmp_path / "clone", origin, runner, tmp_path / "cache")
 
 
-def push(clone: Workspace) -> bool:
+def push(clone: Any) -> bool:
     return promotion._push(clone, ["HEAD:refs/heads/main", "refs/tags/m@v1.0.0"])
 
 
@@ -238,9 +245,14 @@ def pushed(clone: Workspace) -> None:
     git(clone.origin.home / "seed", "push", "--quiet", clone.origin.git, "main")
 
 
-RACES = {
+def pushed_and_fetched(clone: Workspace) -> None:
+    pushed(clone)
+    git(clone.root, "fetch", "--quiet", "origin", "main")
+
+
+RACES: dict[str, Callable[[Workspace], object]] = {
     "fetch first": pushed,
-    "non-fast-forward": lambda clone: (pushed(clone), git(clone.root, "fetch", "--quiet", "origin", "main")),
+    "non-fast-forward": pushed_and_fetched,
     "tag there": lambda clone: git(Path(clone.origin.git), "update-ref", "refs/tags/m@v1.0.0", "main"),
     "branch moved under it": lambda clone: hook(
         clone, "pre-receive", "git update-ref refs/heads/main $(git commit-tree main^{tree} -p main -m x)"
@@ -251,14 +263,14 @@ RACES = {
 
 
 @pytest.mark.parametrize("race", RACES)
-def test_a_push_that_others_overtook_may_be_tried_again(race, clone):
+def test_a_push_that_others_overtook_may_be_tried_again(race: str, clone: Any) -> None:
     RACES[race](clone)
     assert push(clone) is False
     assert git(clone.root, "tag") == ""
 
 
 DECLINED = 'echo "main is protected: a rule already exists (fetch first), cannot lock ref" >&2; exit 1'
-REFUSALS = {
+REFUSALS: dict[str, tuple[Callable[[Workspace], object], str]] = {
     "pre-receive": (lambda clone: hook(clone, "pre-receive", DECLINED), "pre-receive hook declined; main is protected"),
     "update": (lambda clone: hook(clone, "update", DECLINED), "hook declined; atomic push failure; main is protected"),
     "hidden": (
@@ -277,7 +289,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_a_push_that_was_refused_tells_the_reason(refusal, clone):
+def test_a_push_that_was_refused_tells_the_reason(refusal: str, clone: Any) -> None:
     prepare, reason = REFUSALS[refusal]
     prepare(clone)
     with pytest.raises(PushRejected) as caught:
@@ -287,12 +299,12 @@ def test_a_push_that_was_refused_tells_the_reason(refusal, clone):
     assert "\n" not in str(caught.value)
 
 
-def test_a_push_that_git_never_tried_is_told_as_it_is(clone):
+def test_a_push_that_git_never_tried_is_told_as_it_is(clone: Workspace) -> None:
     with pytest.raises(CommandFailed, match="does not match any"):
         promotion._push(clone, ["refs/tags/none"])
 
 
-def test_an_empty_folder_in_the_cache_of_runs_is_swept(tmp_path):
+def test_an_empty_folder_in_the_cache_of_runs_is_swept(tmp_path: Path) -> None:
     old, new, filled = folders = [tmp_path / "runs" / "ab" / name for name in ("old", "new", "filled")]
     for folder in folders:
         folder.mkdir(parents=True)

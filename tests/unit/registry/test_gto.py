@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import gto.api
 import pytest
@@ -22,7 +23,7 @@ MODELS = ("reviews", "books")
 NUMBERS = ("v0.1.0", "v1.0.0", "v1.10.0", "v2.0.0-rc.1")
 
 
-def by_gto(path, model):
+def by_gto(path: Path, model: str) -> tuple[list[tuple[Any, ...]], ...]:
     """Number, commit, time, author and message of versions, and place, number, time and author of moves."""
     try:
         known = gto.api.show(str(path), model)
@@ -46,20 +47,19 @@ def by_gto(path, model):
     return sorted(versions), sorted(moves, key=lambda move: move[0])
 
 
-def put(event):
+def put(event: dict[str, str]) -> str:
     """What was put in production: to luodi, a pre-release is no version of its commit."""
     return event["commit"] if "-" in event["version"] else event["version"]
 
 
-def by_luodi(path, model):
+def by_luodi(path: Path, model: str) -> Any:
     """The same."""
-    versions = [
-        (one.number, one.commit, one.registered, one.author, one.facts.message) for one in tags.versions(path, model)
-    ]
+    known: list[Any] = tags.versions(path, model)
+    versions = [(one.number, one.commit, one.registered, one.author, one.facts.message) for one in known]
     return sorted(versions), [(one.place, one.number, one.at, one.by) for one in tags.moves(path, model)]
 
 
-def require_the_same(path):
+def require_the_same(path: Path) -> None:
     for model in MODELS:
         assert by_luodi(path, model) == by_gto(path, model)
 
@@ -76,7 +76,7 @@ STEPS = st.one_of(
 )  # fmt: skip
 
 
-def take(path, step):
+def take(path: str, step: tuple[Any, ...]) -> None:
     """Let GTO do one thing."""
     what, model, *rest = step
     message = f'{what} of {model}\n\n{{"export": "{rest}"}}'
@@ -99,7 +99,7 @@ def take(path, step):
 @settings(max_examples=12)
 @example([("register", "reviews", "v2.0.0-rc.1", 1), ("assign", "reviews", "v2.0.0-rc.1", "production")])
 @given(st.lists(STEPS, min_size=4, max_size=10))
-def test_luodi_reads_whatever_gto_did(tmp_path_factory, steps):
+def test_luodi_reads_whatever_gto_did(tmp_path_factory: pytest.TempPathFactory, steps: list[Any]) -> None:
     repository = Repository(tmp_path_factory.mktemp("gto") / "repository")
     for _ in range(2):
         repository.commit()
@@ -111,14 +111,14 @@ def test_luodi_reads_whatever_gto_did(tmp_path_factory, steps):
     require_the_same(repository.path)
 
 
-def written(repository):
+def written(repository: Any) -> Workspace:
     clone = Workspace(repository.path, Origin("", "main", None, Path()), Runner(print), Path())
     for name, value in (("user.name", "Tester"), ("user.email", "t@localhost")):
         repository.git("config", name, value)
     return clone
 
 
-def test_gto_reads_what_luodi_wrote(tmp_path):
+def test_gto_reads_what_luodi_wrote(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "repository")
     clone = written(repository)
     for place, number in enumerate(("v1.0.0", "v1.0.1", "v2.0.0"), start=1):
@@ -136,7 +136,7 @@ def test_gto_reads_what_luodi_wrote(tmp_path):
     assert tags.next_place(repository.path, "reviews") == 5
 
 
-def test_luodi_writes_what_gto_writes(tmp_path):
+def test_luodi_writes_what_gto_writes(tmp_path: Path) -> None:
     ours, theirs = Repository(tmp_path / "ours"), Repository(tmp_path / "theirs")
     for place in (1, 2):
         title = f"reviews v{place}.0.0 to production"
@@ -152,7 +152,7 @@ def test_luodi_writes_what_gto_writes(tmp_path):
         )
         ours.commit(), theirs.commit()
 
-    def tags(repository):
+    def tags(repository: Any) -> Any:
         form = "--format=%(refname)%(objecttype)%(type)%(tag)%(taggername)%(taggeremail)%00%(contents)%00"
         return repository.git("for-each-ref", form, "refs/tags")
 
@@ -160,7 +160,7 @@ def test_luodi_writes_what_gto_writes(tmp_path):
 
 
 @pytest.mark.slow
-def test_gto_at_the_command_line(tmp_path):
+def test_gto_at_the_command_line(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "repository")
     written(repository)
     gto_ = Path(sys.executable).with_name("gto")
@@ -175,7 +175,7 @@ def test_gto_at_the_command_line(tmp_path):
 
 
 @pytest.mark.parametrize("command", [["models"], ["predict", "reviews", "x"], ["rollback", "reviews"]])
-def test_luodi_imports_it_nowhere(command, tmp_path):
+def test_luodi_imports_it_nowhere(command: list[str], tmp_path: Path) -> None:
     """It would be a second of every command."""
     Repository(tmp_path / "origin").tag("reviews@v1.0.0")
     (tmp_path / "params.yaml").touch()

@@ -6,6 +6,9 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from test_tags import FACTS, Repository
@@ -24,7 +27,7 @@ GONE = "2" * 40
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """v1.0.0 and v1.1.0, which is in production and came after it."""
     repository = Repository(tmp_path_factory.mktemp("made") / "repository")
     for place, number in enumerate(("v1.0.0", "v1.1.0"), start=1):
@@ -41,7 +44,7 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def there(made, tmp_path):
+def there(made: Any, tmp_path: Path) -> Any:
     """The same in a repository of one's own, as the embedded one is."""
     repository = copy.copy(made)
     repository.path = tmp_path / "home" / "origin.git"
@@ -50,32 +53,34 @@ def there(made, tmp_path):
 
 
 @pytest.fixture
-def somebody(monkeypatch):
+def somebody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody who commits."""
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "Tester")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "t@localhost")
 
 
-def raw(repository, name, content):
+def raw(repository: Any, name: str, content: bytes) -> None:
     """Write an object of type tag, whatever it holds, and a ref to it."""
     command = ["git", "hash-object", "-t", "tag", "-w", "--stdin", "--literally"]
     oid = subprocess.run(command, cwd=repository.path, input=content, capture_output=True, check=True).stdout
     ref(repository, name, oid.decode().strip())
 
 
-def ref(repository, name, content=GONE):
+def ref(repository: Any, name: str, content: str = GONE) -> None:
     (repository.path / "refs" / "tags").mkdir(parents=True, exist_ok=True)
     (repository.path / "refs" / "tags" / name).write_text(f"{content}\n")
 
 
-def tagged(repository, who="A <a@b> 1700000000 +0000", target="main", message=b"Title\n"):
+def tagged(
+    repository: Any, who: str = "A <a@b> 1700000000 +0000", target: str = "main", message: bytes = b"Title\n"
+) -> bytes:
     """The content of a tag."""
     oid = target if target == GONE else repository.git("rev-parse", target)
     return f"object {oid}\ntype commit\ntag x\ntagger {who}\n\n".encode() + message
 
 
-def corrupt(repository, name):
+def corrupt(repository: Any, name: str) -> None:
     annotated(repository, name, "main")
     oid = repository.git("rev-parse", name)
     loose = repository.path / "objects" / oid[:2] / oid[2:]
@@ -83,7 +88,7 @@ def corrupt(repository, name):
     loose.write_bytes(b"junk")
 
 
-def truncated(repository, name):
+def truncated(repository: Any, name: str) -> None:
     """An object of which a power cut left the first half: git learns its size, and dies at its end."""
     noise = "".join(hashlib.sha256(bytes([part])).hexdigest() for part in range(64))
     repository.git("tag", "--annotate", "--message", noise, name, "main")
@@ -93,11 +98,11 @@ def truncated(repository, name):
     loose.write_bytes(loose.read_bytes()[:1000])
 
 
-def annotated(repository, name, target):
+def annotated(repository: Any, name: str, target: str) -> None:
     repository.git("tag", "--annotate", "--message", "x", name, target)
 
 
-def blob(repository, name):
+def blob(repository: Any, name: str) -> None:
     oid = subprocess.check_output(["git", "hash-object", "-w", "--stdin"], cwd=repository.path, input=b"x")
     annotated(repository, name, oid.decode().strip())
 
@@ -129,7 +134,9 @@ LEFT_OUT = (
 
 
 @pytest.mark.parametrize("plant", LEFT_OUT.values(), ids=LEFT_OUT)
-def test_a_damaged_tag_is_left_out_and_told_with_what_to_do(there, plant, capfd):
+def test_a_damaged_tag_is_left_out_and_told_with_what_to_do(
+    there: Any, plant: Callable[..., Any], capfd: pytest.CaptureFixture[str]
+) -> None:
     plant(there, ODD)
     found = tags.versions(there.path, "reviews")
     assert [(version.number, version.stage) for version in found] == [("v1.1.0", "production"), ("v1.0.0", None)]
@@ -150,7 +157,9 @@ def test_a_damaged_tag_is_left_out_and_told_with_what_to_do(there, plant, capfd)
 
 @pytest.mark.parametrize("plant", LEFT_OUT.values(), ids=LEFT_OUT)
 @pytest.mark.parametrize("name", ["reviews#production#2", "reviews@v1.1.0"])
-def test_a_damaged_tag_of_production_leaves_the_others(there, plant, name, capfd):
+def test_a_damaged_tag_of_production_leaves_the_others(
+    there: Any, plant: Callable[..., Any], name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     """The move to v1.1.0, or v1.1.0 itself."""
     there.git("tag", "--delete", name)
     plant(there, name)
@@ -164,21 +173,25 @@ def test_a_damaged_tag_of_production_leaves_the_others(there, plant, name, capfd
 
 
 @pytest.mark.parametrize("plant", (BROKEN | HALF).values(), ids=BROKEN | HALF)
-def test_what_git_cannot_read_is_set_aside_so_that_others_can_push(there, plant, tmp_path, capfd):
+def test_what_git_cannot_read_is_set_aside_so_that_others_can_push(
+    there: Any, plant: Callable[..., Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     origin = Origin(str(there.path), "main", None, tmp_path / "home")
     plant(there, ODD)
     require_set_aside(there, origin, capfd)
 
 
 @pytest.mark.parametrize("content", ["", "garbage"])
-def test_a_ref_that_a_power_cut_left_empty_is_set_aside(there, content, tmp_path, capfd):
+def test_a_ref_that_a_power_cut_left_empty_is_set_aside(
+    there: Any, content: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     origin = Origin(str(there.path), "main", None, tmp_path / "home")
     ref(there, ODD, content)
     assert [version.number for version in tags.versions(there.path, "reviews")] == ["v1.1.0", "v1.0.0"]
     require_set_aside(there, origin, capfd)
 
 
-def require_set_aside(there, origin, capfd):
+def require_set_aside(there: Any, origin: Origin, capfd: pytest.CaptureFixture[str]) -> None:
     before = there.git("rev-parse", "main", "reviews@v1.0.0", "reviews@v1.1.0", "reviews#production#2")
     capfd.readouterr()
     tags.set_aside(origin)
@@ -195,7 +208,9 @@ def require_set_aside(there, origin, capfd):
 
 
 @pytest.mark.parametrize("plant", BROKEN.values(), ids=BROKEN)
-def test_a_tag_that_the_origin_cannot_give_is_left_out(there, plant, tmp_path, capfd):
+def test_a_tag_that_the_origin_cannot_give_is_left_out(
+    there: Any, plant: Callable[..., Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Where the origin is not a folder of this host, all tags come together, or none."""
     origin = Origin(f"file://{there.path}", "main", None, tmp_path / "elsewhere")
     for place, name in enumerate([ODD, "reviews#production#3"]):
@@ -215,7 +230,7 @@ def test_a_tag_that_the_origin_cannot_give_is_left_out(there, plant, tmp_path, c
     assert capfd.readouterr().err == ""
 
 
-def test_an_origin_that_ends_at_a_tag_is_named_with_what_finds_it(there, tmp_path):
+def test_an_origin_that_ends_at_a_tag_is_named_with_what_finds_it(there: Any, tmp_path: Path) -> None:
     origin = Origin(f"file://{there.path}", "main", None, tmp_path / "elsewhere")
     truncated(there, ODD)
     told = "git origin .* cannot be read: run `git fsck` there, and mend it"
@@ -230,7 +245,9 @@ def test_an_origin_that_ends_at_a_tag_is_named_with_what_finds_it(there, tmp_pat
 
 @pytest.mark.parametrize("plant", [ref, BROKEN["no tag at all"]], ids=["no object", "no tag at all"])
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_elsewhere_a_person_is_told_to_remove_it(there, plant, scheme, tmp_path, somebody):
+def test_elsewhere_a_person_is_told_to_remove_it(
+    there: Any, plant: Callable[..., Any], scheme: str, tmp_path: Path, somebody: None
+) -> None:
     origin = Origin(f"{scheme}{there.path}", "main", None, tmp_path / "elsewhere")
     plant(there, ODD)
     with workspace.clone(origin, "main", Runner(print)) as clone:
@@ -242,7 +259,7 @@ def test_elsewhere_a_person_is_told_to_remove_it(there, plant, scheme, tmp_path,
         assert promotion._push(clone, refs)
 
 
-def test_the_reason_that_a_server_gives_is_told_whole(there, tmp_path):
+def test_the_reason_that_a_server_gives_is_told_whole(there: Any, tmp_path: Path) -> None:
     origin = Origin(str(there.path), "main", None, tmp_path / "home")
     said = " ! [remote rejected] main -> main (not permitted: update (on refs/heads/main))\nerror: failed to push"
     with workspace.clone(origin, "main", Runner(print)) as clone:
@@ -252,13 +269,15 @@ def test_the_reason_that_a_server_gives_is_told_whole(there, tmp_path):
     assert "refuses the push of refs/heads/main: not permitted: update (on refs/heads/main): let this user" in str(told)
 
 
-def test_names_in_no_encoding_keep_no_damaged_tag_from_being_set_aside(there, tmp_path, capfd):
+def test_names_in_no_encoding_keep_no_damaged_tag_from_being_set_aside(
+    there: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     there.tag("reviews\udcff@v9.0.0")
     ref(there, ODD)
     require_set_aside(there, Origin(str(there.path), "main", None, tmp_path / "home"), capfd)
 
 
-def test_packed_tags_are_set_aside_too(there, tmp_path):
+def test_packed_tags_are_set_aside_too(there: Any, tmp_path: Path) -> None:
     origin = Origin(str(there.path), "main", None, tmp_path / "home")
     corrupt(there, ODD)
     there.git("pack-refs", "--all")
@@ -269,7 +288,7 @@ def test_packed_tags_are_set_aside_too(there, tmp_path):
 
 
 @pytest.mark.timeout(60)  # it would go on for ever
-def test_a_tag_that_git_cannot_remove_is_told_with_what_tells_why(there, tmp_path):
+def test_a_tag_that_git_cannot_remove_is_told_with_what_tells_why(there: Any, tmp_path: Path) -> None:
     """A git that was killed left its lock."""
     corrupt(there, ODD)
     there.git("pack-refs", "--all")
@@ -288,7 +307,7 @@ def test_a_tag_that_git_cannot_remove_is_told_with_what_tells_why(there, tmp_pat
     assert ODD not in there.git("for-each-ref")
 
 
-def test_only_tags_are_set_aside_and_only_in_the_embedded_origin(there, tmp_path):
+def test_only_tags_are_set_aside_and_only_in_the_embedded_origin(there: Any, tmp_path: Path) -> None:
     ref(there, ODD)
     tags.set_aside(Origin(str(there.path), "main", None, tmp_path / "elsewhere"))
     assert (there.path / "refs" / "tags" / ODD).exists()
@@ -305,7 +324,7 @@ def test_only_tags_are_set_aside_and_only_in_the_embedded_origin(there, tmp_path
      f"reviews#production#{'9' * 200}", f"reviews@v{'9' * 200}.0.0", "reviews@", "reviews@created",
      "Reviews@v9.0.0", "reviews-@v9.0.0", "x/reviews@v9.0.0", "reviews\udcff@v9.0.0"],
 )  # fmt: skip
-def test_odd_names_are_of_no_version(there, name):
+def test_odd_names_are_of_no_version(there: Any, name: str) -> None:
     there.tag(name)
     assert [version.number for version in tags.versions(there.path, "reviews")] == ["v1.1.0", "v1.0.0"]
     assert tags.find(there.path, "reviews").number == "v1.1.0"
@@ -329,7 +348,9 @@ MESSAGES = {
 
 
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)
-def test_a_version_with_odd_facts_is_a_version_that_may_be_refused(there, message, tmp_path, capsys):
+def test_a_version_with_odd_facts_is_a_version_that_may_be_refused(
+    there: Any, message: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     raw(there, ODD, tagged(there, message=message))
     odd, production, _ = tags.versions(there.path, "reviews")
     assert (odd.number, production.stage) == ("v1.5.0", "production")
@@ -343,19 +364,19 @@ def test_a_version_with_odd_facts_is_a_version_that_may_be_refused(there, messag
 
 
 @pytest.mark.parametrize(("levels", "read"), [(50, True), (51, False)])
-def test_facts_within_facts_are_read_to_the_fiftieth(levels, read):
+def test_facts_within_facts_are_read_to_the_fiftieth(levels: int, read: bool) -> None:
     """The rest would be too deep for what shows them."""
     assert bool(tags.Facts("T\n\n" + '{"a": ' * levels + "1" + "}" * levels)) is read
 
 
 @pytest.mark.parametrize("zone", ["+0000", "+0530", "-0330", "-0030", "+1400"])
-def test_who_made_a_tag_may_be_anywhere(there, zone):
+def test_who_made_a_tag_may_be_anywhere(there: Any, zone: str) -> None:
     raw(there, ODD, tagged(there, f"A <a@b> 1700000000 {zone}"))
     made = tags.find(there.path, "reviews", "v1.5.0").registered
     assert (made.timestamp(), made.strftime("%z")) == (1700000000, zone)
 
 
-def second(there, number="v1.5.0", of="v1.1.0", facts=None):
+def second(there: Any, number: str = "v1.5.0", of: str = "v1.1.0", facts: Any = None) -> None:
     """A second version on the commit of another, by hand."""
     later = {"GIT_COMMITTER_DATE": "2036-01-01T00:00:00Z"}
     message = f"x\n\n{facts or '{}'}"
@@ -364,7 +385,7 @@ def second(there, number="v1.5.0", of="v1.1.0", facts=None):
 
 @pytest.mark.parametrize("of", ["v1.0.0", "v1.1.0"])
 @pytest.mark.parametrize("number", ["v0.9.0", "v1.0.5", "v1.5.0"])
-def test_a_second_version_on_a_commit_changes_nothing_that_was_moved(there, number, of):
+def test_a_second_version_on_a_commit_changes_nothing_that_was_moved(there: Any, number: str, of: str) -> None:
     before = tags.moves(there.path, "reviews")
     second(there, number, of)
     assert tags.moves(there.path, "reviews") == before
@@ -376,7 +397,7 @@ def test_a_second_version_on_a_commit_changes_nothing_that_was_moved(there, numb
 @pytest.mark.parametrize(
     "title", ["reviews {} to production", "Assigning stage production to artifact reviews version {}"]
 )
-def test_of_two_versions_on_a_commit_that_is_in_production_which_the_move_names(there, title):
+def test_of_two_versions_on_a_commit_that_is_in_production_which_the_move_names(there: Any, title: str) -> None:
     second(there)
     for place, number in enumerate(("v1.5.0", "v1.1.0", "v1.5.0"), start=3):
         there.git(
@@ -388,7 +409,7 @@ def test_of_two_versions_on_a_commit_that_is_in_production_which_the_move_names(
         assert tags.moves(there.path, "reviews")[-1].number == number
 
 
-def test_of_two_versions_on_a_commit_a_move_is_to_that_of_its_title_not_to_the_one_it_came_from(there):
+def test_of_two_versions_on_a_commit_a_move_is_to_that_of_its_title_not_to_the_one_it_came_from(there: Any) -> None:
     second(there)
     message = 'reviews v1.5.0 to production\n\n{"from": "reviews@v1.1.0"}'
     there.git("tag", "--annotate", "--message", message, "reviews#production#3", "reviews@v1.1.0^{}")
@@ -396,15 +417,16 @@ def test_of_two_versions_on_a_commit_a_move_is_to_that_of_its_title_not_to_the_o
     assert [move.number for move in tags.moves(there.path, "reviews")] == ["v1.0.0", "v1.1.0", "v1.5.0"]
 
 
-def test_of_two_versions_that_are_one_model_the_one_in_production_is_it(there):
+def test_of_two_versions_that_are_one_model_the_one_in_production_is_it(there: Any) -> None:
     second(there, facts='{"export": "v1.1.0"}')
     known = tags.versions(there.path, "reviews")
-    assert tags.same(known, "v1.1.0").number == "v1.1.0"
-    assert tags.same(known, "v1.0.0").number == "v1.0.0"
+    for number in ("v1.1.0", "v1.0.0"):
+        found = tags.same(known, number)
+        assert found is not None and found.number == number
     assert tags.same(known, "x") is None
 
 
-def test_a_deprecated_model_has_no_version_until_there_is_a_new_one(there):
+def test_a_deprecated_model_has_no_version_until_there_is_a_new_one(there: Any) -> None:
     later = {"GIT_COMMITTER_DATE": "2036-01-01T00:00:00Z"}
     there.git("tag", "books@deprecated")
     assert tags.versions(there.path, "books") == []
@@ -416,7 +438,9 @@ def test_a_deprecated_model_has_no_version_until_there_is_a_new_one(there):
     assert [version.number for version in tags.versions(there.path, "reviews")] == ["v1.2.0", "v1.1.0", "v1.0.0"]
 
 
-def test_a_model_without_any_version_left_is_no_reason_not_to_list_the_others(there, capsys):
+def test_a_model_without_any_version_left_is_no_reason_not_to_list_the_others(
+    there: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     there.git("tag", "books@v1.0.0")
     there.git("tag", "--annotate", "--message", "x", "films@v1.0.0", "main")
     there.git("tag", "--annotate", "--message", "x", "films@deprecated", "main", GIT_COMMITTER_DATE="2037-01-01T00:00Z")
@@ -430,27 +454,27 @@ def test_a_model_without_any_version_left_is_no_reason_not_to_list_the_others(th
     assert capsys.readouterr().out.count("reviews@v1.") == 2
 
 
-def test_two_models_on_one_commit(there):
+def test_two_models_on_one_commit(there: Any) -> None:
     there.git("tag", "--annotate", "--message", "x", "books@v3.0.0", "reviews@v1.1.0^{}")
     there.git("tag", "--annotate", "--message", "x", "books#production#1", "reviews@v1.1.0^{}")
     assert tags.find(there.path, "books").number == "v3.0.0"
     assert tags.find(there.path, "reviews").number == "v1.1.0"
 
 
-def test_a_colon_in_a_name_is_an_equals_sign_in_its_tags(there):
+def test_a_colon_in_a_name_is_an_equals_sign_in_its_tags(there: Any) -> None:
     """GTO writes them so: git lets no tag have a colon."""
     there.git("tag", "--annotate", "--message", "x", "shop=reviews@v4.0.0", "main")
     assert tags.models(there.path) == ["reviews", "shop:reviews"]
     assert [version.name for version in tags.versions(there.path, "shop:reviews")] == ["shop:reviews@v4.0.0"]
 
 
-def test_a_tag_of_a_tag_is_of_its_commit(there):
+def test_a_tag_of_a_tag_is_of_its_commit(there: Any) -> None:
     """What `git tag reviews#production#3 reviews@v1.0.0` makes, where a commit is meant."""
     there.git("tag", "--annotate", "--message", "x", "reviews#production#3", "reviews@v1.0.0")
     assert tags.find(there.path, "reviews").number == "v1.0.0"
 
 
-def test_what_cannot_be_served_is_not_gone_back_to(there):
+def test_what_cannot_be_served_is_not_gone_back_to(there: Any) -> None:
     """v1.2.0 was tagged by hand, and was in production between those that landed."""
     there.git("tag", "--annotate", "--message", "by hand", "reviews@v1.2.0", "main")
     there.git("tag", "--annotate", "--message", "by hand", "reviews#production#3", "main")
@@ -458,7 +482,7 @@ def test_what_cannot_be_served_is_not_gone_back_to(there):
     assert promotion.previous(there.path, "reviews") == "v1.0.0"
 
 
-def test_nothing_is_read_that_is_not_needed(there, capfd):
+def test_nothing_is_read_that_is_not_needed(there: Any, capfd: pytest.CaptureFixture[str]) -> None:
     """Old versions are not looked at to list new ones, nor any other to serve the one in production."""
     for number in range(5):
         ref(there, f"reviews@v0.{number}.0")

@@ -1,6 +1,7 @@
 """What crosses the package: typed inside, the same JSON at the edge; which verdicts land; what no retry mends."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ DECISION = Decision(
     checks=(Check(name="latency", expected="at most 1 ms", found="2.00 ms", passed=False),),
     metrics={"rows": 3}, latency_ms=2,
 )  # fmt: skip
-JSON = {
+JSON: dict[str, Any] = {
     "verdict": "hold", "reasons": ["too slow"], "champion": None, "rule": {"margin": 0.0}, "comparison": None,
     "checks": [{
         "name": "latency", "expected": "at most 1 ms", "found": "2.00 ms", "passed": False, "undecided": False
@@ -22,7 +23,7 @@ JSON = {
 }  # fmt: skip
 
 
-def test_a_decision_is_this_json_and_comes_back():
+def test_a_decision_is_this_json_and_comes_back() -> None:
     assert DECISION.to_json() == JSON
     assert type(DECISION.to_json()["verdict"]) is str  # what keeps JSON may know no other kind
     assert Decision.from_json(JSON) == DECISION
@@ -39,12 +40,12 @@ def test_a_decision_is_this_json_and_comes_back():
         (None, "its top: Input should be"),
     ],
 )
-def test_a_decision_that_was_changed_by_hand_is_refused_by_name(found, at):
+def test_a_decision_that_was_changed_by_hand_is_refused_by_name(found: dict[str, Any] | None, at: str) -> None:
     with pytest.raises(RegistryError, match=f"changed by hand: at {at}.*; trigger a new run"):
         Decision.from_json(found)
 
 
-def test_an_approval_is_this_json():
+def test_an_approval_is_this_json() -> None:
     assert AUTO.to_json() == {"mode": "auto"}
     when = datetime(2026, 1, 31, 12, 30, 15, 999_999, tzinfo=UTC)
     assert Approval(mode="human", by="Li", at=when, comment="").to_json() == {
@@ -52,9 +53,10 @@ def test_an_approval_is_this_json():
     }  # fmt: skip
 
 
-def test_records_do_not_change():
+def test_records_do_not_change() -> None:
+    record: Any = DECISION
     with pytest.raises(ValueError, match="frozen"):
-        DECISION.verdict = Verdict.PROMOTE
+        record.verdict = Verdict.PROMOTE
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def test_records_do_not_change():
         ("unchanged", True, True),
     ],
 )
-def test_which_verdicts_land(verdict, auto, human):
+def test_which_verdicts_land(verdict: str, auto: bool, human: bool) -> None:
     assert [lands(verdict, mode) for mode in ("auto", "human")] == [auto, human]
     assert verdict in set(Verdict)
 
@@ -75,7 +77,7 @@ FINAL = {3, 4, 5, 6, 10, 11, 12, 13, 20, 21, 22, 23, 24, 25}
 """Exit codes of what the same commit and the same data would end with again."""
 
 
-def test_what_no_retry_can_mend():
+def test_what_no_retry_can_mend() -> None:
     kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, LuodiError)}
     assert {kind.exit_code for kind in kinds if not kind.retryable} == FINAL
     assert {code for code in range(-64, 256) if not StageFailed("it failed", code=code).retryable} == FINAL

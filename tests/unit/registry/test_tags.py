@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,12 +31,12 @@ FACTS = {"export": "abc.dir", "metrics": {"rows": 1}}
         ("v9.99.999", "major", "v10.0.0"),
     ],
 )
-def test_next_number(previous, change, expected):
+def test_next_number(previous: str | None, change: str, expected: str) -> None:
     assert tags.next_number(previous, change) == expected
 
 
 @given(st.lists(st.sampled_from(["major", "minor", "patch"]), min_size=1, max_size=20))
-def test_numbers_only_rise(changes):
+def test_numbers_only_rise(changes: list[str]) -> None:
     number, seen = None, []
     for change in changes:
         number = tags.next_number(number, change)
@@ -43,7 +44,9 @@ def test_numbers_only_rise(changes):
     assert seen == sorted(set(seen))
 
 
-def entries(labels=("a", "b"), epochs=3, code="1", data="1", model="reviews"):
+def entries(
+    labels: tuple[str, ...] = ("a", "b"), epochs: int = 3, code: str = "1", data: str = "1", model: str = "reviews"
+) -> dict[str, dict[str, Any]]:
     """The lock entries of a run."""
     params = {f"models.{model}.labels": list(labels), f"models.{model}.train.epochs": epochs}
     fingerprint = {"stages.text.train": {"code": code, "keras": "3.15.1"}}
@@ -58,7 +61,9 @@ def entries(labels=("a", "b"), epochs=3, code="1", data="1", model="reviews"):
     }
 
 
-def older(labels=("a", "b"), epochs=3, code="1", data="1", model="reviews"):
+def older(
+    labels: tuple[str, ...] = ("a", "b"), epochs: int = 3, code: str = "1", data: str = "1", model: str = "reviews"
+) -> dict[str, dict[str, Any]]:
     """The lock entries of a run before there were lock files of settings and code."""
     params = {f"models.{model}.labels": list(labels), f"models.{model}.train.epochs": epochs}
     return {
@@ -87,7 +92,7 @@ def older(labels=("a", "b"), epochs=3, code="1", data="1", model="reviews"):
         (entries() | entries(model="other", labels=("x", "y"), code="7"), "patch"),
     ],
 )
-def test_change(after, expected):
+def test_change(after: dict[str, dict[str, Any]], expected: str) -> None:
     assert tags.change(entries(), after, "reviews") == expected
 
 
@@ -103,17 +108,17 @@ def test_change(after, expected):
         (entries(labels=("b", "a")), "major"),
     ],
 )
-def test_change_since_a_version_of_an_older_luodi(after, expected):
+def test_change_since_a_version_of_an_older_luodi(after: dict[str, dict[str, Any]], expected: str) -> None:
     assert tags.change(older(), after, "reviews") == expected
 
 
-def test_export_hash():
+def test_export_hash() -> None:
     assert tags.export_hash(entries(), "reviews") == "11.dir"
     with pytest.raises(KeyError):
         tags.export_hash({}, "reviews")
 
 
-def test_entries_of_a_checkout_are_those_of_the_model(tmp_path):
+def test_entries_of_a_checkout_are_those_of_the_model(tmp_path: Path) -> None:
     locks.write(tmp_path / "dvc.lock", entries() | entries(model="other"))
     assert promotion.checkout_entries(tmp_path, "reviews") == entries()
 
@@ -142,16 +147,16 @@ class Repository:
 
 
 @pytest.fixture
-def repository(tmp_path):
+def repository(tmp_path: Path) -> Any:
     return Repository(tmp_path / "repository")
 
 
-def elsewhere(repository, tmp_path):
+def elsewhere(repository: Any, tmp_path: Path) -> Origin:
     """The repository as one that is reached by a URL."""
     return Origin(f"file://{repository.path}", "main", None, tmp_path / "home")
 
 
-def test_no_tags_no_versions(repository):
+def test_no_tags_no_versions(repository: Any) -> None:
     assert tags.versions(repository.path, "reviews") == []
     assert tags.versions(repository.path, "") == []
     assert tags.models(repository.path) == []
@@ -162,12 +167,12 @@ def test_no_tags_no_versions(repository):
     assert len(str(caught.value)) < 700
 
 
-def test_tags_that_cannot_be_listed(tmp_path):
+def test_tags_that_cannot_be_listed(tmp_path: Path) -> None:
     with pytest.raises(GitError, match=r"the tags in .* cannot be read: see `git -C .* fsck` \(fatal: not a git rep"):
         tags.versions(tmp_path, "reviews")
 
 
-def test_versions_of_two_models(repository):
+def test_versions_of_two_models(repository: Any) -> None:
     commits = []
     for number in ("v1.0.0", "v1.0.2", "v1.0.10", "v2.0.0"):
         repository.tag(f"reviews@{number}", FACTS | {"number": number})
@@ -188,7 +193,7 @@ def test_versions_of_two_models(repository):
 
 
 @pytest.mark.parametrize("number", ["v1.0.0", "v1.1.0", "production"])
-def test_find(repository, number):
+def test_find(repository: Any, number: str) -> None:
     repository.tag("reviews@v1.0.0")
     repository.tag("reviews#production#1")
     repository.commit()
@@ -197,13 +202,13 @@ def test_find(repository, number):
 
 
 @pytest.mark.parametrize(("model", "number"), [("reviews", "v9.0.0"), ("reviews", "staging"), ("reviews", "1.0.0")])
-def test_what_is_not_there_is_named_with_what_is(repository, model, number):
+def test_what_is_not_there_is_named_with_what_is(repository: Any, model: str, number: str) -> None:
     repository.tag("reviews@v1.0.0")
     with pytest.raises(NoVersion, match=rf"no {model}@{number} in the registry; there is: reviews@v1\.0\.0$"):
         tags.find(repository.path, model, number)
 
 
-def test_an_unassigned_version_is_not_in_production(repository):
+def test_an_unassigned_version_is_not_in_production(repository: Any) -> None:
     repository.tag("reviews@v1.0.0")
     repository.tag("reviews#production#1")
     repository.tag("reviews#production!#2")
@@ -211,7 +216,7 @@ def test_an_unassigned_version_is_not_in_production(repository):
         tags.find(repository.path, "reviews")
 
 
-def test_of_many_versions_the_newest_five_are_named(repository):
+def test_of_many_versions_the_newest_five_are_named(repository: Any) -> None:
     for minor in range(7):
         repository.tag(f"reviews@v1.{minor}.0")
         repository.commit()
@@ -227,7 +232,7 @@ def test_of_many_versions_the_newest_five_are_named(repository):
     "name", ["v9.9.9", "release", "reviews@v1", "reviews@v3.0.0-rc.1", "reviews@v3.0.0+x", "x@y@v1.0.0"]
 )
 @pytest.mark.parametrize("annotated", [True, False])
-def test_foreign_tags_are_ignored(repository, name, annotated):
+def test_foreign_tags_are_ignored(repository: Any, name: str, annotated: bool) -> None:
     repository.tag("reviews@v1.0.0")
     repository.tag("reviews#production#1")
     repository.commit()
@@ -240,7 +245,9 @@ def test_foreign_tags_are_ignored(repository, name, annotated):
 
 
 @pytest.mark.parametrize("message", ["by hand", "by hand\n\nnot JSON", "by hand\n\n[1]", "by hand\n\n3"])
-def test_a_version_tagged_by_hand_has_no_facts_and_cannot_be_served(repository, message, tmp_path):
+def test_a_version_tagged_by_hand_has_no_facts_and_cannot_be_served(
+    repository: Any, message: str, tmp_path: Path
+) -> None:
     repository.git("tag", "--annotate", "reviews@v1.0.0", "--message", message)
     (version,) = tags.versions(repository.path, "reviews")
     assert version.facts == {}
@@ -249,12 +256,12 @@ def test_a_version_tagged_by_hand_has_no_facts_and_cannot_be_served(repository, 
         tags.fetch(origin, version, Runner(print))
 
 
-def test_what_lies_on_this_host_is_not_mirrored(repository, tmp_path):
+def test_what_lies_on_this_host_is_not_mirrored(repository: Any, tmp_path: Path) -> None:
     origin = Origin(str(repository.path), "main", None, tmp_path / "home")
     assert tags.mirror(origin, Runner(print)) == repository.path
 
 
-def test_an_origin_that_git_cannot_read_is_named(repository, tmp_path):
+def test_an_origin_that_git_cannot_read_is_named(repository: Any, tmp_path: Path) -> None:
     (repository.path / ".git" / "refs" / "heads" / "main").write_text("2" * 40)
     with pytest.raises(
         GitError, match=r"git origin file://.* cannot be read: run `git fsck` there, and mend it \(fatal"
@@ -262,7 +269,7 @@ def test_an_origin_that_git_cannot_read_is_named(repository, tmp_path):
         tags.mirror(elsewhere(repository, tmp_path), Runner(print))
 
 
-def test_a_mirror_gets_over_a_git_that_was_killed_in_it(repository, tmp_path):
+def test_a_mirror_gets_over_a_git_that_was_killed_in_it(repository: Any, tmp_path: Path) -> None:
     origin = elsewhere(repository, tmp_path)
     mirror = tags.mirror(origin, Runner(print))
     repository.commit()
@@ -274,7 +281,7 @@ def test_a_mirror_gets_over_a_git_that_was_killed_in_it(repository, tmp_path):
     assert any(repository.git("rev-parse", "main").strip() in path.read_text() for path in here if path.exists())
 
 
-def test_a_mirror_follows_the_address_of_today(repository, tmp_path):
+def test_a_mirror_follows_the_address_of_today(repository: Any, tmp_path: Path) -> None:
     """The project moved to another server; what the mirror was cloned from is there still."""
     repository.tag("reviews@v1.0.0")
     old = Origin(f"file://{repository.path}", "main", None, tmp_path / "home")
@@ -286,7 +293,7 @@ def test_a_mirror_follows_the_address_of_today(repository, tmp_path):
     assert [version.number for version in found] == ["v2.0.0", "v1.0.0"]
 
 
-def test_a_mirror_follows_its_origin(repository, tmp_path):
+def test_a_mirror_follows_its_origin(repository: Any, tmp_path: Path) -> None:
     origin = elsewhere(repository, tmp_path)
     repository.tag("reviews@v1.0.0")
     mirror = tags.mirror(origin, Runner(print))
@@ -298,7 +305,7 @@ def test_a_mirror_follows_its_origin(repository, tmp_path):
     assert [version.number for version in tags.versions(mirror, "reviews")] == ["v1.1.0"]
 
 
-def test_production_is_what_the_highest_counter_says_whatever_the_clocks_said(repository):
+def test_production_is_what_the_highest_counter_says_whatever_the_clocks_said(repository: Any) -> None:
     repository.tag("reviews@v1.0.0")
     repository.commit()
     repository.tag("reviews@v1.1.0")
@@ -328,7 +335,7 @@ def test_production_is_what_the_highest_counter_says_whatever_the_clocks_said(re
         ([1], None),
     ],
 )
-def test_what_a_rollback_goes_back_to(repository, moves, expected):
+def test_what_a_rollback_goes_back_to(repository: Any, moves: list[int], expected: int | None) -> None:
     for number in (1, 2, 3, 4):
         repository.tag(f"reviews@v{number}.0.0")
         repository.commit()
@@ -343,7 +350,7 @@ def test_what_a_rollback_goes_back_to(repository, moves, expected):
         assert promotion.previous(repository.path, "reviews") == f"v{expected}.0.0"
 
 
-def test_params_that_differ():
+def test_params_that_differ() -> None:
     before = {"train": {"epochs": 3, "units": 8}, "labels": ["a"], "gone": 1}
     after = {"train": {"epochs": 4, "units": 8}, "labels": ["a", "b"], "new": {"x": None}}
     assert tags.differences(before, after) == [

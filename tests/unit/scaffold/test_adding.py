@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tempfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,6 +42,7 @@ from luodi.terminal import visible
 
 ROOT = Path(__file__).resolve().parents[3]
 PARAMS = (ROOT / "params.yaml").read_bytes()
+NOBODY: Any = None  # runs no command: `dvc` is faked
 GRAPH = (ROOT / "dvc.yaml").read_bytes()
 
 
@@ -48,14 +51,14 @@ class Pointer(Exception):
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout without data; `dvc add data` is faked: it writes the pointer."""
     folder = tmp_path / "checkout"
     folder.mkdir()
     (folder / "params.yaml").write_bytes(PARAMS)
     (folder / "dvc.yaml").write_bytes(GRAPH)
 
-    def dvc(runner, where, *arguments):
+    def dvc(runner: Any, where: Path, *arguments: Any) -> None:
         assert arguments == ("add", "data")
         found = folder_checksum(where / "data")
         (where / "data.dvc").write_text(f"outs:\n- md5: {found}\n  path: data\n")
@@ -65,10 +68,10 @@ def root(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def write(tmp_path):
+def write(tmp_path: Path) -> Any:
     """Write a file beside the checkout and return its path."""
 
-    def writer(name, content):
+    def writer(name: str, content: bytes | str) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -78,7 +81,7 @@ def write(tmp_path):
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def pictures(tmp_path: Path) -> Path:
     """A folder with two classes of ten images of 20 x 10 pixels."""
     for label, value in (("猫", 40), ("dog", 200)):
         for number in range(10):
@@ -88,7 +91,7 @@ def pictures(tmp_path):
     return tmp_path / "pets"
 
 
-def everything(root):
+def everything(root: Path) -> Any:
     return {
         str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
         for path in root.rglob("*")
@@ -96,27 +99,35 @@ def everything(root):
     }
 
 
-def add(root, source, name="new", *, encoding=None, text=None, label=None):
+def add(
+    root: Path,
+    source: Path,
+    name: str = "new",
+    *,
+    encoding: Any = None,
+    text: Any = None,
+    label: Any = None,
+) -> Any:
     if source.is_dir():
-        return adding.add_images(root, name, source, None)
+        return adding.add_images(root, name, source, NOBODY)
     given, wanted = tables.Given(encoding), columns.Wanted(text, label)
-    return adding.add_texts(root, name, source, None, given=given, wanted=wanted)
+    return adding.add_texts(root, name, source, NOBODY, given=given, wanted=wanted)
 
 
-def csv(*rows, header="text,label"):
+def csv(*rows: Any, header: str = "text,label") -> str:
     return "\n".join([header, *rows]) + "\n"
 
 
 GOOD = csv(*(f"房间{number}很{'差好'[number % 2]},{'差好'[number % 2]}评" for number in range(100)))
 
 
-def parquet(**columns):
+def parquet(**columns: Any) -> bytes:
     sink = io.BytesIO()
     pq.write_table(pa.table(columns), sink)
     return sink.getvalue()
 
 
-def read(root, modality="text", name="new"):
+def read(root: Path, modality: str = "text", name: str = "new") -> Any:
     table = shards.read(root / "data" / name, modality)
     return list(zip(table[modality].to_pylist(), table["label"].to_pylist(), strict=True))
 
@@ -124,7 +135,7 @@ def read(root, modality="text", name="new"):
 # What it writes
 
 
-def test_luodis_own_folder_may_lie_on_another_disk(root, write, tmp_path):
+def test_luodis_own_folder_may_lie_on_another_disk(root: Path, write: Callable[..., Any], tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
         if Path(other).stat().st_dev == tmp_path.stat().st_dev:
             pytest.skip("/dev/shm is no other disk here")
@@ -133,7 +144,7 @@ def test_luodis_own_folder_may_lie_on_another_disk(root, write, tmp_path):
         assert len(read(root)) == 100 and not list(Path(other).glob("adding"))
 
 
-def test_where_a_class_is_rare_the_metric_is_chosen_for_it_and_it_is_said_why(root, write):
+def test_where_a_class_is_rare_the_metric_is_chosen_for_it_and_it_is_said_why(root: Path, write: Any) -> None:
     told = add(root, write("rare.csv", csv(*(f"text {row},{'rare' if row < 9 else 'common'}" for row in range(100)))))
     rule = config.load(root / "params.yaml").models["new"].gate
     assert (rule.metric, rule.minimum, rule.baseline_margin) == ("macro_f1", 0.477, 0.01)
@@ -142,14 +153,14 @@ def test_where_a_class_is_rare_the_metric_is_chosen_for_it_and_it_is_said_why(ro
 
 
 @pytest.mark.parametrize(("rare", "weight"), [(9, "none"), (4, "balanced")])
-def test_where_a_class_is_very_rare_its_rows_count_for_more(root, write, rare, weight):
+def test_where_a_class_is_very_rare_its_rows_count_for_more(root: Any, write: Any, rare: Any, weight: Any) -> None:
     rows = (f"text {row},{'rare' if row < rare else 'common'}" for row in range(100))
     told = add(root, write("rare.csv", csv(*rows)))
     assert config.load(root / "params.yaml").models["new"].train.class_weight == weight
     assert ("rows of rare classes count for more (train.class_weight)" in told) == (weight == "balanced")
 
 
-def test_rows_that_will_not_be_learned_from_are_told_and_do_not_stop_the_first_run(root, write):
+def test_rows_that_will_not_be_learned_from_are_told_and_do_not_stop_the_first_run(root: Path, write: Any) -> None:
     rows = [f"text {row},{'ab'[row % 2]}" for row in range(100)]
     told = add(root, write("some.csv", csv(*rows, *rows[:50], *(f"left {row}," for row in range(10)), "text 1,a")))
     assert "10 rows lack a label or what it is of: validation holds them back" in told
@@ -165,16 +176,18 @@ def test_rows_that_will_not_be_learned_from_are_told_and_do_not_stop_the_first_r
         ([f"the same,{'ab'[row % 2]}" for row in range(100)], "each of the 1 distinct rows carries several labels"),
     ],
 )
-def test_what_nothing_can_be_learned_from_is_refused(root, write, rows, said):
+def test_what_nothing_can_be_learned_from_is_refused(
+    root: Path, write: Callable[..., Any], rows: list[str], said: str
+) -> None:
     with pytest.raises(BrokenData, match=said):
         add(root, write("none.csv", csv(*rows)))
     assert not (root / "data" / "new").exists()
 
 
-def test_a_table_becomes_a_model(root, write):
+def test_a_table_becomes_a_model(root: Path, write: Any) -> None:
     told = add(root, write("hotels.csv", GOOD))
     assert read(root)[:2] == [("房间0很差", "差评"), ("房间1很好", "好评")]
-    block = config.load(root / "params.yaml").models["new"]
+    block: Any = config.load(root / "params.yaml").models["new"]
     assert block.labels == ("好评", "差评")
     assert (block.validate_.min_rows, block.validate_.min_class_share) == (50, 0.25)
     assert block.validate_.min_chinese_share == 0.5
@@ -185,12 +198,12 @@ def test_a_table_becomes_a_model(root, write):
     assert set(shards.read(root / "data/new", "text")["source"].to_pylist()) == {"hotels.csv"}
 
 
-def test_a_folder_becomes_a_model(root, pictures):
+def test_a_folder_becomes_a_model(root: Path, pictures: Path) -> None:
     told = add(root, pictures)
     rows = read(root, "image")
     assert [label for _, label in rows] == ["dog"] * 10 + ["猫"] * 10
     assert rows[3][0] == (pictures / "dog" / "3.png").read_bytes()
-    block = config.load(root / "params.yaml").models["new"]
+    block: Any = config.load(root / "params.yaml").models["new"]
     assert block.labels == ("dog", "猫")
     assert (block.preprocess.height, block.preprocess.width, block.preprocess.channels) == (10, 20, 1)
     assert (block.validate_.min_side, block.validate_.max_side) == (5, 4096)
@@ -198,11 +211,11 @@ def test_a_folder_becomes_a_model(root, pictures):
     assert "20 rows, images, brought to 10 x 20 x 1" in told
 
 
-def test_what_was_found_is_told(root, write):
+def test_what_was_found_is_told(root: Path, write: Any) -> None:
     rows = (f"房间{number}的空调不太好用;{['0', '1.0', ' 1 '][number % 3]}" for number in range(90))
     table = write("hotels.csv", csv(*rows, header="text;label").encode("gb18030"))
     named = Labels({"0": "bad"})
-    told = adding.add_texts(root, "new", table, None, labels=named)
+    told = adding.add_texts(root, "new", table, NOBODY, labels=named)
     assert "\n  read hotels.csv as .csv in GB18030, semicolons between columns\n" in told
     assert "\n  labels read as others: '1.0' as 1 (30), ' 1 ' as 1 (30)\n" in told
     assert config.load(root / "params.yaml").models["new"].labels == ("1", "bad")
@@ -210,14 +223,14 @@ def test_what_was_found_is_told(root, write):
     assert kept["origin"].to_pylist()[:2] == ["hotels.csv, line 2", "hotels.csv, line 3"]
     before = everything(root)
     with pytest.raises(BrokenData, match="--label-map names zero"):
-        adding.add_texts(root, "other", table, None, labels=Labels({"zero": "bad"}))
+        adding.add_texts(root, "other", table, NOBODY, labels=Labels({"zero": "bad"}))
     assert everything(root) == before
 
 
-def test_a_text_longer_than_a_limit_is_held_back_and_stops_no_file(root, write):
+def test_a_text_longer_than_a_limit_is_held_back_and_stops_no_file(root: Path, write: Any) -> None:
     long = "很" * 140_000
     add(root, write("a.csv", csv(*GOOD.splitlines()[1:] * 20, f"{long},好评")))
-    limits = config.load(root / "params.yaml").models["new"]
+    limits: Any = config.load(root / "params.yaml").models["new"]
     assert (long, "好评") in read(root)
     assert limits.validate_.max_length == 5000
     marks = measures.flags(
@@ -229,7 +242,7 @@ def test_a_text_longer_than_a_limit_is_held_back_and_stops_no_file(root, write):
     assert marks["text is too long"].to_pylist() == [False] * 2000 + [True]
 
 
-def test_a_folder_called_test_is_the_test_split(root, pictures, tmp_path):
+def test_a_folder_called_test_is_the_test_split(root: Path, pictures: Path, tmp_path: Path) -> None:
     shutil.copytree(pictures, tmp_path / "split" / "train")
     for path in pictures.rglob("1.png"):
         other = tmp_path / "split" / "test" / path.parent.name / "x.png"
@@ -252,25 +265,26 @@ def test_a_folder_called_test_is_the_test_split(root, pictures, tmp_path):
         ((28, 28), "1", (28, 28, 1)),
     ],
 )
-def test_what_images_are_brought_to(root, tmp_path, size, mode, expected):
+def test_what_images_are_brought_to(root: Path, tmp_path: Path, size: Any, mode: str, expected: Any) -> None:
     for label in "ab":
         (tmp_path / "in" / label).mkdir(parents=True)
         Image.new(mode, size, (200, 40, 40) if mode == "RGB" else 1).save(tmp_path / "in" / label / "x.png")
     add(root, tmp_path / "in")
-    found = config.load(root / "params.yaml").models["new"].preprocess
+    found: Any = config.load(root / "params.yaml").models["new"].preprocess
     assert (found.height, found.width, found.channels) == expected
 
 
-def test_grey_images_saved_in_colour_are_grey(root, pictures):
+def test_grey_images_saved_in_colour_are_grey(root: Path, pictures: Path) -> None:
     for path in pictures.rglob("*.png"):
         Image.open(path).convert("RGB").save(path)
     add(root, pictures)
-    assert config.load(root / "params.yaml").models["new"].preprocess.channels == 1
+    found: Any = config.load(root / "params.yaml").models["new"].preprocess
+    assert found.channels == 1
 
 
 @pytest.mark.parametrize("before", [PARAMS, PARAMS.rstrip(b"\n"), PARAMS + b"\n# the end\n", b"\xef\xbb\xbf" + PARAMS],
                          ids=["as it is", "no newline", "comment", "byte order mark"])  # fmt: skip
-def test_the_params_keep_every_byte_and_gain_a_block(root, write, before):
+def test_the_params_keep_every_byte_and_gain_a_block(root: Path, write: Callable[..., Any], before: bytes) -> None:
     (root / "params.yaml").write_bytes(before)
     old = config.load(root / "params.yaml").models
     add(root, write("a.csv", GOOD))
@@ -281,7 +295,7 @@ def test_the_params_keep_every_byte_and_gain_a_block(root, write, before):
     assert set(models) == {*old, "new"}
 
 
-def test_a_wider_indent_is_kept(root, write):
+def test_a_wider_indent_is_kept(root: Path, write: Callable[..., Any]) -> None:
     lines = PARAMS.decode().split("\n")
     wide = [" " * (len(line) - len(line.lstrip())) + line for line in lines]
     (root / "params.yaml").write_text("\n".join(wide))
@@ -289,7 +303,7 @@ def test_a_wider_indent_is_kept(root, write):
     assert "\n    new:\n" in (root / "params.yaml").read_text()
 
 
-def test_the_same_data_give_the_same_bytes(root, write, pictures):
+def test_the_same_data_give_the_same_bytes(root: Path, write: Callable[..., Any], pictures: Path) -> None:
     for source, name in ((write("a.csv", GOOD), "texts"), (pictures, "images")):
         add(root, source, name)
     first = everything(root)
@@ -306,7 +320,9 @@ def test_the_same_data_give_the_same_bytes(root, write, pictures):
     assert everything(root) == first
 
 
-def test_shards_and_row_groups_are_bounded(root, write, monkeypatch):
+def test_shards_and_row_groups_are_bounded(
+    root: Path, write: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(importing, "ROWS", 30)
     monkeypatch.setattr(importing, "BYTES", 100)
     add(root, write("a.csv", GOOD))
@@ -324,7 +340,7 @@ def test_shards_and_row_groups_are_bounded(root, write, monkeypatch):
      ["#x", "好 评"], ["{a}", "[b]"], ["\\n", "~"], ["a b", "é"]],
     ids="|".join,
 )  # fmt: skip
-def test_labels_survive_yaml(root, write, labels):
+def test_labels_survive_yaml(root: Path, write: Callable[..., Any], labels: list[str]) -> None:
     rows = [{"text": f"好{number}", "label": labels[number % 2]} for number in range(10)]
     add(root, write("a.jsonl", "\n".join(json.dumps(row) for row in rows)))
     assert config.load(root / "params.yaml").models["new"].labels == tuple(sorted(labels))
@@ -356,7 +372,9 @@ ROWS = [("好", "a"), ("坏", "b")]
         ("a.parquet", parquet(label=["a", "b"], text=pa.array(["好", "坏"]).dictionary_encode(), id=[1, 2]), {}),
     ],
 )  # fmt: skip
-def test_every_kind_of_table_is_read(root, write, name, content, options):
+def test_every_kind_of_table_is_read(
+    root: Path, write: Callable[..., Any], name: str, content: bytes | str, options: dict[str, str]
+) -> None:
     add(root, write(name, content), **options)
     assert read(root) == ROWS
 
@@ -370,28 +388,30 @@ def test_every_kind_of_table_is_read(root, write, name, content, options):
         (b'{"text": "x", "label": true}\n{"text": "y", "label": false}', ["true", "false"]),
     ],
 )
-def test_labels_that_are_no_strings_become_strings(root, write, content, labels):
+def test_labels_that_are_no_strings_become_strings(
+    root: Path, write: Callable[..., Any], content: bytes, labels: list[str]
+) -> None:
     add(root, write("a.parquet" if content.startswith(b"PAR1") else "a.jsonl", content))
     assert [label for _, label in read(root)] == labels
 
 
-def test_rows_without_a_text_or_label_are_kept_for_validation(root, write):
+def test_rows_without_a_text_or_label_are_kept_for_validation(root: Path, write: Callable[..., Any]) -> None:
     lines = ['{"text": null, "label": "a"}', '{"label": "b"}', '{"text": "x"}', '{"text": "\\ud800", "label": " "}']
     add(root, write("a.jsonl", "\n".join(lines)))
     assert read(root) == [(None, "a"), (None, "b"), ("x", None), ("\ufffd", None)]
 
 
-def chunk(kind, content):
+def chunk(kind: bytes, content: bytes) -> bytes:
     return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
 
 
-def bomb():
+def bomb() -> bytes:
     """A PNG that says it has 50,000 x 50,000 pixels."""
     header = (50000).to_bytes(4, "big") * 2 + b"\x08\x00\x00\x00\x00"
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"x")) + chunk(b"IEND", b"")
 
 
-def odd(kind):
+def odd(kind: str) -> bytes:
     sink = io.BytesIO()
     frames = [Image.new("L", (8, 8), value) for value in (0, 255)]
     {
@@ -403,7 +423,7 @@ def odd(kind):
     return sink.getvalue()
 
 
-def test_images_that_cannot_be_used_are_kept_for_validation(root, pictures):
+def test_images_that_cannot_be_used_are_kept_for_validation(root: Path, pictures: Path) -> None:
     bad = {kind: odd(kind) for kind in ("cmyk.jpg", "deep.png", "moving.png", "gif.png")}
     bad |= {"text.png": b"words", "empty.png": b"", "bomb.png": bomb(), "cut.png": odd("deep.png")[:-20]}
     for name, content in bad.items():
@@ -414,7 +434,7 @@ def test_images_that_cannot_be_used_are_kept_for_validation(root, pictures):
     assert set(bad.values()) <= set(kept)
 
 
-def test_hidden_files_and_clutter_are_passed_over(root, pictures):
+def test_hidden_files_and_clutter_are_passed_over(root: Path, pictures: Path) -> None:
     for name in (".DS_Store", "dog/.x.png", ".git/config", "dog/Thumbs.db", "desktop.ini"):
         (pictures / name).parent.mkdir(exist_ok=True)
         (pictures / name).write_bytes(b"x")
@@ -422,10 +442,10 @@ def test_hidden_files_and_clutter_are_passed_over(root, pictures):
     assert len(read(root, "image")) == 20
 
 
-def test_limits_leave_room_for_the_data_they_come_from(root, write):
+def test_limits_leave_room_for_the_data_they_come_from(root: Path, write: Any) -> None:
     rows = [f"{'长' * (number % 300 + 1)},{'ab'[number % 5 == 0]}" for number in range(1000)]
     add(root, write("a.csv", csv(*rows)))
-    limits = config.load(root / "params.yaml").models["new"].validate_
+    limits: Any = config.load(root / "params.yaml").models["new"].validate_
     repeated, contradicting = 0.7, 0
     assert limits.max_duplicate_share > repeated
     assert limits.max_contradictions > contradicting
@@ -448,7 +468,7 @@ def test_limits_leave_room_for_the_data_they_come_from(root, write):
         ("a\n", WrongValue, "cannot name"),
     ],
 )
-def test_names(root, write, name, error, message):
+def test_names(root: Path, write: Callable[..., Any], name: str, error: type, message: str) -> None:
     before = everything(root)
     with pytest.raises(error, match=message):
         add(root, write("a.csv", GOOD), name)
@@ -483,7 +503,9 @@ def test_names(root, write, name, error, message):
         ("a.xlsx", "x", {}, BrokenData, "is not a readable workbook"),
     ],
 )  # fmt: skip
-def test_a_table_that_cannot_be_used_changes_nothing(root, write, case):
+def test_a_table_that_cannot_be_used_changes_nothing(
+    root: Path, write: Callable[..., Any], case: tuple[Any, ...]
+) -> None:
     name, content, options, error, message = case
     if isinstance(content, str):
         content = content.encode("utf-8", "surrogateescape")
@@ -508,7 +530,9 @@ def test_a_table_that_cannot_be_used_changes_nothing(root, write, case):
         (os.fsdecode(b"\xff") + "/x.png", lambda path: path.write_bytes(b"x"), BrokenData, "not UTF-8"),
     ],
 )
-def test_a_folder_that_cannot_be_used_changes_nothing(root, pictures, monkeypatch, case):
+def test_a_folder_that_cannot_be_used_changes_nothing(
+    root: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, case: tuple[str, Callable[..., Any], type, str]
+) -> None:
     name, make, error, message = case
     monkeypatch.setattr(image_files, "LARGEST", 1500)
     (pictures / name).parent.mkdir(exist_ok=True, parents=True)
@@ -520,7 +544,7 @@ def test_a_folder_that_cannot_be_used_changes_nothing(root, pictures, monkeypatc
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_fewer_than_two_classes_are_refused(root, tmp_path, count):
+def test_fewer_than_two_classes_are_refused(root: Path, tmp_path: Path, count: int) -> None:
     (tmp_path / "in").mkdir()
     for number in range(count):
         (tmp_path / "in" / str(number)).mkdir()
@@ -531,7 +555,7 @@ def test_fewer_than_two_classes_are_refused(root, tmp_path, count):
         add(root, tmp_path / "in")
 
 
-def test_a_folder_of_nothing_that_decodes_is_refused(root, pictures):
+def test_a_folder_of_nothing_that_decodes_is_refused(root: Path, pictures: Path) -> None:
     for path in pictures.rglob("*.png"):
         path.write_bytes(b"words")
     with pytest.raises(BrokenData, match="no image looked at can be decoded"):
@@ -543,7 +567,7 @@ def test_a_folder_of_nothing_that_decodes_is_refused(root, pictures):
     [b"...\n", b"---\n", json.dumps(yaml.safe_load(PARAMS)).encode()],
     ids=["document end", "second document", "flow style"],
 )
-def test_params_that_cannot_be_extended_are_left_alone(root, write, before):
+def test_params_that_cannot_be_extended_are_left_alone(root: Path, write: Callable[..., Any], before: bytes) -> None:
     (root / "params.yaml").write_bytes(before if before.startswith(b"{") else PARAMS + before)
     kept = everything(root)
     with pytest.raises(ParamsError, match=r"no block can be appended|is not YAML"):
@@ -551,14 +575,16 @@ def test_params_that_cannot_be_extended_are_left_alone(root, write, before):
     assert everything(root) == kept
 
 
-def test_a_project_without_a_model_gains_its_first(root, write):
+def test_a_project_without_a_model_gains_its_first(root: Path, write: Callable[..., Any]) -> None:
     (root / "params.yaml").write_text("# mine\nmodels: {}\n")
     add(root, write("a.csv", GOOD))
     assert (root / "params.yaml").read_text().startswith("# mine\nmodels:\n\n  new:\n    modality: text\n")
     assert list(config.load(root / "params.yaml").models) == ["new"]
 
 
-def test_the_block_holds_what_differs_from_the_defaults_alone(root, write, pictures):
+def test_the_block_holds_what_differs_from_the_defaults_alone(
+    root: Path, write: Callable[..., Any], pictures: Path
+) -> None:
     add(root, write("a.csv", GOOD))
     add(root, pictures, "pets")
     models = yaml.safe_load((root / "params.yaml").read_text())["models"]
@@ -573,14 +599,14 @@ def test_the_block_holds_what_differs_from_the_defaults_alone(root, write, pictu
     assert len((root / "params.yaml").read_text().splitlines()) < len(PARAMS.splitlines()) + 40
 
 
-def test_the_model_is_in_the_plots_and_the_settings_in_effect(root, write):
+def test_the_model_is_in_the_plots_and_the_settings_in_effect(root: Path, write: Callable[..., Any]) -> None:
     add(root, write("a.csv", GOOD))
     plots = yaml.safe_load((root / "dvc.yaml").read_text())["plots"]
     assert all(any("/new/" in path for path in body["y"]) for plot in plots for body in plot.values())
     assert yaml.safe_load((root / "params.lock").read_text())["models"]["new"]["train"]["epochs"] == 12
 
 
-def test_data_that_is_away_would_be_dropped_from_the_pointer(root, write):
+def test_data_that_is_away_would_be_dropped_from_the_pointer(root: Path, write: Callable[..., Any]) -> None:
     (root / "data.dvc").write_text("outs:\n- md5: 0123.dir\n  path: data\n")
     with pytest.raises(MissingData, match=r"is away, though data\.dvc records it"):
         add(root, write("a.csv", GOOD))
@@ -589,7 +615,7 @@ def test_data_that_is_away_would_be_dropped_from_the_pointer(root, write):
         add(root, write("a.csv", GOOD))
 
 
-def test_a_folder_that_is_there_already_is_kept(root, write):
+def test_a_folder_that_is_there_already_is_kept(root: Path, write: Callable[..., Any]) -> None:
     (root / "data" / "new").mkdir(parents=True)
     (root / "data" / "new" / "mine").write_text("x")
     with pytest.raises(DataError, match=r"exists, though params\.yaml has no model new"):
@@ -597,13 +623,13 @@ def test_a_folder_that_is_there_already_is_kept(root, write):
     assert (root / "data" / "new" / "mine").read_text() == "x"
 
 
-def test_two_at_a_time_are_refused(root, write, monkeypatch):
+def test_two_at_a_time_are_refused(root: Path, write: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     inner = {}
     whole = importing.texts
 
-    def texts(*arguments):
+    def texts(*arguments: Any) -> Any:
         with pytest.raises(DataError, match="another `luodi add`, `luodi retire`") as inner["error"]:
-            adding.add_images(root, "other", root, None)
+            adding.add_images(root, "other", root, NOBODY)
         return whole(*arguments)
 
     monkeypatch.setattr(importing, "texts", texts)
@@ -614,12 +640,14 @@ def test_two_at_a_time_are_refused(root, write, monkeypatch):
 
 @pytest.mark.parametrize("error", [Pointer, KeyboardInterrupt, SystemExit, OSError])
 @pytest.mark.parametrize("recorded", [False, True])
-def test_whatever_breaks_at_the_end_everything_is_taken_back(root, write, monkeypatch, error, recorded):
+def test_whatever_breaks_at_the_end_everything_is_taken_back(
+    root: Path, write: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, error: type, recorded: bool
+) -> None:
     if recorded:
         add(root, write("first.csv", GOOD), "first")
     before = everything(root)
 
-    def dvc(runner, where, *arguments):
+    def dvc(runner: Any, where: Path, *arguments: Any) -> None:
         assert (where / "data" / "new").is_dir()
         assert b"\n  new:\n" in (where / "params.yaml").read_bytes()
         (where / "data.dvc").write_text("half")
@@ -632,7 +660,7 @@ def test_whatever_breaks_at_the_end_everything_is_taken_back(root, write, monkey
     assert everything(root) == before
 
 
-def test_what_a_killed_one_left_is_swept(root, write):
+def test_what_a_killed_one_left_is_swept(root: Path, write: Callable[..., Any]) -> None:
     left = root / ".luodi" / "adding" / "data"
     left.mkdir(parents=True)
     (left / "part-00000.parquet").write_bytes(b"half")
@@ -656,7 +684,7 @@ print(seen.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 @pytest.mark.slow
-def test_memory_is_bounded_by_a_row_group(tmp_path):
+def test_memory_is_bounded_by_a_row_group(tmp_path: Path) -> None:
     """600 MiB go through in row groups of 64 MiB: a batch, its column and its compressed page are held."""
     done = subprocess.run([sys.executable, "-c", MEMORY, tmp_path], capture_output=True, text=True, check=True)
     rows, grown = map(int, done.stdout.split())
@@ -664,7 +692,7 @@ def test_memory_is_bounded_by_a_row_group(tmp_path):
     assert grown < 350 * 1024, f"{grown:,} KiB"
 
 
-def test_columns_of_each_kind(write):
+def test_columns_of_each_kind(write: Callable[..., Any]) -> None:
     assert tables.look(write("a.csv", "a,b\n")).columns == ["a", "b"]
     assert tables.look(write("a.csv", "a,b\n1,2\n")).columns == ["a", "b"]
     assert tables.look(write("a.jsonl", '{"x": 1, "y": 2}\n')).columns == ["x", "y"]
@@ -677,7 +705,7 @@ def test_columns_of_each_kind(write):
 @pytest.mark.parametrize(
     "name", ["a" * 101, "a" * 245, "on", "null", "a.lock", "a..b", "a@{b", "-a", ".a", "A", "a\x1b[31m"]
 )
-def test_a_name_that_something_cannot_carry_is_one_line(root, write, name):
+def test_a_name_that_something_cannot_carry_is_one_line(root: Path, write: Callable[..., Any], name: str) -> None:
     before = everything(root)
     with pytest.raises(WrongValue, match=r"cannot name a model: expected lower-case letters, .* at most 100") as caught:
         add(root, write("a.csv", GOOD), name)
@@ -690,7 +718,7 @@ LABELS = ["yes", "no", "on", "null", "09", "1e3", "1:30", "2024-01-01", "1_000",
           '"', "\\x41", "~", "全角　空格", "\ufeffx", "-", "a: b", "#x", "\U000e0041", "x" * 255]  # fmt: skip
 
 
-def test_odd_labels_are_the_same_in_params_for_us_and_for_dvc(root, write):
+def test_odd_labels_are_the_same_in_params_for_us_and_for_dvc(root: Path, write: Any) -> None:
     rows = [json.dumps({"text": f"房间{number}", "label": LABELS[number % len(LABELS)]}) for number in range(220)]
     told = add(root, write("a.jsonl", "\n".join(rows)))
     expected = sorted(label.strip() for label in LABELS)
@@ -700,7 +728,7 @@ def test_odd_labels_are_the_same_in_params_for_us_and_for_dvc(root, write):
 
 
 @pytest.mark.parametrize("label", ["a" * 256, "b" * 5000])
-def test_a_label_that_is_none_is_told_in_short(root, write, label):
+def test_a_label_that_is_none_is_told_in_short(root: Path, write: Callable[..., Any], label: str) -> None:
     before = everything(root)
     rows = [json.dumps({"text": f"房间{number}", "label": ["good", label][number % 2]}) for number in range(100)]
     with pytest.raises(LuodiError, match="labels") as caught:
@@ -711,7 +739,7 @@ def test_a_label_that_is_none_is_told_in_short(root, write, label):
 
 
 @pytest.mark.parametrize("folder", ["猫" * 85, "a" * 255, "a\nb", "\x1b[2J", "\u202e", "a'b\"", " x "])
-def test_folders_of_odd_names_are_classes(root, pictures, folder):
+def test_folders_of_odd_names_are_classes(root: Path, pictures: Path, folder: str) -> None:
     (pictures / "dog").rename(pictures / folder)
     told = add(root, pictures)
     assert folder.strip().replace("\n", " ") in config.load(root / "params.yaml").models["new"].labels
@@ -720,13 +748,13 @@ def test_folders_of_odd_names_are_classes(root, pictures, folder):
 
 
 @pytest.mark.parametrize("name", [os.fsdecode(b"\xff.csv"), "\x1b]0;x\x07.csv", "a\nb\u202e.csv", "评论.csv"])
-def test_files_of_odd_names_are_sources(root, write, name):
+def test_files_of_odd_names_are_sources(root: Path, write: Callable[..., Any], name: str) -> None:
     add(root, write(name, GOOD))
     assert len(read(root)) == 100
 
 
 @pytest.mark.parametrize("column", ["\x1b[31m", "\u202etext", "x" * 5000, "a\nb"])
-def test_odd_columns_are_told_in_short(root, write, column):
+def test_odd_columns_are_told_in_short(root: Path, write: Any, column: str) -> None:
     source = write("a.jsonl", "\n".join(json.dumps({column: f"房间{n}", "label": "ab"[n % 2]}) for n in range(100)))
     told = add(root, source, text=column)
     with pytest.raises(MissingColumn) as caught:
@@ -741,7 +769,7 @@ def test_odd_columns_are_told_in_short(root, write, column):
 
 
 @pytest.mark.slow
-def test_the_command_records_the_data_with_dvc(make_project, write):
+def test_the_command_records_the_data_with_dvc(make_project: Callable[..., Any], write: Callable[..., Any]) -> None:
     project = make_project("adds")
     told = project.run("luodi", "add", "hotels", "--modality", "text", "--from", str(write("hotels.csv", GOOD)))
     assert "luodi run hotels" in told
@@ -769,7 +797,7 @@ def test_the_command_records_the_data_with_dvc(make_project, write):
         (["--modality", "text"], "Missing option"),
     ],
 )
-def test_a_wrong_use_shows_the_usage(tmp_path, arguments, said):
+def test_a_wrong_use_shows_the_usage(tmp_path: Path, arguments: list[str], said: str) -> None:
     done = subprocess.run(
         [Path(sys.executable).parent / "luodi", "add", "new", *arguments],
         capture_output=True, check=False, text=True, cwd=tmp_path,

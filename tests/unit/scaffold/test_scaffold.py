@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from project import ROOT, full_params
 
+from luodi import config
 from luodi.config import locked
 from luodi.errors import LuodiError, ParamsError
 from luodi.project import fingerprints, graph
@@ -179,7 +180,7 @@ def test_a_new_project_holds_no_source(tmp_path: Path) -> None:
         "luodi.lock",
     }
     assert upgrade.upgrade(root).diff == []
-    assert locked.text(root, locked.load(root / "params.yaml")) == (root / "params.lock").read_text(encoding="utf-8")
+    assert locked.text(root, config.load(root / "params.yaml")) == (root / "params.lock").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "luodi.lock", "dags/retrain.py"])

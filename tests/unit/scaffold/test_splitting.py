@@ -1,6 +1,7 @@
 """The splits that data name themselves."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from luodi.errors import BrokenData
 from luodi.scaffold import splitting
 
 
-def seen(**parts: str) -> Traits:
+def seen(**parts: str) -> Any:
     """Rows of each source: a letter is a row of that class, a digit behind it its text; else every text is its own."""
     found, rows = Traits(), []
     for source, letters in parts.items():
@@ -38,8 +39,9 @@ def seen(**parts: str) -> Traits:
         ({"train": "a1 a2 b3 b4", "test": "b1 b3 a6"}, (0.9, 0.1, 0), {"a": 1, "b": 1}, "`test` is the te"),
     ],
 )  # fmt: skip
-def test_what_the_data_say_of_their_splits(parts, shares, tests, said):
+def test_what_the_data_say_of_their_splits(parts: Any, shares: Any, tests: Any, said: Any) -> None:
     found = splitting.of(seen(**parts), Path("x"))
+    settings: dict[str, Any]
     settings = {} if shares is None else {"shares": dict(zip(("train", "validation", "test"), shares, strict=True))}
     settings |= {"test_source": "test"} if shares and not shares[2] else {}
     settings |= {"validation_source": "val"} if shares and not shares[1] else {}
@@ -48,12 +50,12 @@ def test_what_the_data_say_of_their_splits(parts, shares, tests, said):
     assert (found.told == []) if said is None else found.told[0].startswith(said)
 
 
-def test_rows_that_will_be_learned_from_are_counted():
+def test_rows_that_will_be_learned_from_are_counted() -> None:
     found = splitting.of(seen(x="a1 a1 a2 b3 b3 b3 b4 a5 b5 c6 ?"), Path("x"))
     assert dict(found.learned) == {"a": 2, "b": 2, "c": 1}
 
 
 @pytest.mark.parametrize("part", ["test", "val"])
-def test_a_class_that_only_an_official_split_has_is_refused(part):
+def test_a_class_that_only_an_official_split_has_is_refused(part: Any) -> None:
     with pytest.raises(BrokenData, match=f"x: c is a class that only the rows of {part} have: add rows to learn it"):
         splitting.of(seen(train="a b", **{part: "a c"}), Path("x"))

@@ -1,5 +1,8 @@
 """Out-of-fold scores: every row once, by a fit that has not seen it; only where a class has few test rows."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,18 +10,18 @@ from luodi.errors import ArtifactError
 from luodi.scoring import folds
 
 
-def test_every_row_is_scored_by_a_fit_that_has_not_seen_it():
+def test_every_row_is_scored_by_a_fit_that_has_not_seen_it() -> None:
     label = np.random.default_rng(1).integers(0, 4, 200).astype(np.int32)
     label[:5] = 4  # a rare class
     seen = []
 
-    def fit(fitted, judged, held):
+    def fit(fitted: Any, judged: Any, held: Any) -> Any:
         assert not set(held) & (set(fitted) | set(judged))
         assert not set(fitted) & set(judged)
         assert len(fitted) + len(judged) + len(held) == 200
         assert set(label[fitted]) == set(range(5)), "every class is learned"
         seen.extend(held)
-        return np.tile(np.float32([0, 0, 0, 0, 1]), (len(held), 1))
+        return np.tile(np.array([0, 0, 0, 0, 1], np.float32), (len(held), 1))
 
     found = folds.scores(label, 5, fit)
     assert sorted(seen) == list(range(200))
@@ -35,11 +38,11 @@ def test_every_row_is_scored_by_a_fit_that_has_not_seen_it():
         ([0] * 50 + [1, 1], [0] * 30, True),
     ],
 )
-def test_it_is_wanted_where_a_class_has_few_test_rows_and_can_be_learned(label, test, wanted):
-    assert folds.wanted(np.int32(label), np.int32(test), 2) is wanted
+def test_it_is_wanted_where_a_class_has_few_test_rows_and_can_be_learned(label: Any, test: Any, wanted: bool) -> None:
+    assert folds.wanted(np.array(label, np.int32), np.array(test, np.int32), 2) is wanted
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_what_is_written_is_read(tmp_path: Path) -> None:
     scores = np.random.default_rng(1).dirichlet(np.ones(3), 7).astype(np.float32)
     folds.write(tmp_path / "some.parquet", np.arange(7), scores)
     places, found = folds.read(tmp_path / "some.parquet", 3)

@@ -6,6 +6,8 @@ import itertools
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from luodi.scoring.scored import scored as pair
 
 
 @st.composite
-def scored(draw, most=5):
+def scored(draw: Callable[..., Any], most: int = 5) -> Scored | None:
     """Rows whose scores tie often: small integers, made to sum to 1."""
     k, n = draw(st.integers(2, most)), draw(st.integers(1, 60))
     cells = draw(st.lists(st.integers(0, 4), min_size=n * k, max_size=n * k))
@@ -30,11 +32,11 @@ def scored(draw, most=5):
     return pair(truth, scores, "model", k)
 
 
-def one(figure, data):
+def one(figure: Callable[..., Any], data: Scored) -> float:
     return float(figure(data, np.ones((1, data.rows)))[0])
 
 
-def noisy(rows, classes, seed, skill=1.0):
+def noisy(rows: int, classes: int, seed: int, skill: float = 1.0) -> Scored:
     """A classifier that sees the truth through noise; its scores are calibrated by no one."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(classes, size=rows)
@@ -43,7 +45,7 @@ def noisy(rows, classes, seed, skill=1.0):
     return pair(truth, scores, "model", classes)
 
 
-def test_the_most_probable_class_is_predicted_of_equal_ones_the_first():
+def test_the_most_probable_class_is_predicted_of_equal_ones_the_first() -> None:
     scores = np.array([[0.4, 0.4, 0.2], [0.1, 0.2, 0.7], [0.3, 0.5, 0.2]])
     data = pair(np.array([1, 2, 1]), scores, "model", 3)
     assert data.predicted.tolist() == [0, 2, 1]
@@ -52,7 +54,7 @@ def test_the_most_probable_class_is_predicted_of_equal_ones_the_first():
 
 
 @given(scored())
-def test_accuracies_and_f1_equal_sklearn(data):
+def test_accuracies_and_f1_equal_sklearn(data: Scored) -> None:
     assert one(metrics.accuracy, data) == pytest.approx(reference.accuracy_score(data.truth, data.predicted))
     expected = reference.f1_score(data.truth, data.predicted, average="macro", zero_division=0)
     assert one(metrics.macro_f1, data) == pytest.approx(expected)
@@ -62,7 +64,7 @@ def test_accuracies_and_f1_equal_sklearn(data):
 
 
 @given(scored())
-def test_average_precision_equals_sklearn(data):
+def test_average_precision_equals_sklearn(data: Scored) -> None:
     areas = [
         reference.average_precision_score(data.truth == index, data.scores[:, index]) for index in np.unique(data.truth)
     ]
@@ -70,7 +72,7 @@ def test_average_precision_equals_sklearn(data):
 
 
 @given(scored())
-def test_roc_auc_equals_sklearn_and_is_nan_where_it_has_none(data):
+def test_roc_auc_equals_sklearn_and_is_nan_where_it_has_none(data: Scored) -> None:
     areas = [
         reference.roc_auc_score(data.truth == index, data.scores[:, index])
         for index in ([1] if data.classes == 2 else range(data.classes))
@@ -79,20 +81,20 @@ def test_roc_auc_equals_sklearn_and_is_nan_where_it_has_none(data):
     assert one(metrics.roc_auc, data) == pytest.approx(np.mean(areas) if areas else np.nan, nan_ok=True)
 
 
-def test_of_two_classes_the_second_alone_has_a_curve():
+def test_of_two_classes_the_second_alone_has_a_curve() -> None:
     """The other one's need not mirror it: rows sum to 1 but for rounding."""
     data = pair(np.array([0, 1]), np.array([[0.5, 0.5], [0.5, 0.5005]]), "model", 2)
     assert one(metrics.roc_auc, data) == 1
 
 
-def test_no_probability_is_above_one():
+def test_no_probability_is_above_one() -> None:
     """Rows sum to 1 but for rounding: what is surer than sure is sure."""
     data = pair(np.array([0]), np.array([[1.0005, 0]]), "model", 2)
     assert one(metrics.log_loss, data) == 0
     assert one(metrics.calibration_error, data) == pytest.approx(0.0005)
 
 
-def test_bins_hold_their_upper_edge():
+def test_bins_hold_their_upper_edge() -> None:
     """Bin b is (b / 15, (b + 1) / 15]; the first holds 0, the last what is above 1 by rounding."""
     edges = np.arange(16) / 15
     assert bin_of(edges).tolist() == [0, *range(15)]
@@ -101,14 +103,14 @@ def test_bins_hold_their_upper_edge():
 
 
 @given(scored())
-def test_log_loss_equals_sklearn(data):
+def test_log_loss_equals_sklearn(data: Scored) -> None:
     scores = data.scores / data.scores.sum(1, keepdims=True)
     expected = reference.log_loss(data.truth, scores, labels=range(data.classes))
     assert one(metrics.log_loss, data) == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 @given(scored())
-def test_classes_and_confusion_equal_sklearn(data):
+def test_classes_and_confusion_equal_sklearn(data: Scored) -> None:
     labels = list(range(data.classes))
     expected = reference.precision_recall_fscore_support(data.truth, data.predicted, labels=labels, zero_division=0)
     got = [[part[name] or 0 for part in figures.per_class(data)] for name in ("precision", "recall", "f1", "support")]
@@ -117,7 +119,7 @@ def test_classes_and_confusion_equal_sklearn(data):
 
 
 @given(scored())
-def test_calibration_error_equals_the_definition(data):
+def test_calibration_error_equals_the_definition(data: Scored) -> None:
     """Guo et al. 2017, equation 3, bin by bin; and the bins of the plot give the same sum."""
     total = 0.0
     for index in range(15):
@@ -132,7 +134,7 @@ def test_calibration_error_equals_the_definition(data):
 
 
 @pytest.mark.parametrize("rows", [60, 276, 2000])
-def test_chance_gives_a_calibrated_classifier_the_error_that_is_told(rows):
+def test_chance_gives_a_calibrated_classifier_the_error_that_is_told(rows: int) -> None:
     rng = np.random.default_rng(rows)
     errors, told = [], []
     for _ in range(300):
@@ -144,7 +146,7 @@ def test_chance_gives_a_calibrated_classifier_the_error_that_is_told(rows):
 
 
 @given(scored(), st.randoms(use_true_random=False))
-def test_weights_mean_repeated_rows(data, random):
+def test_weights_mean_repeated_rows(data: Scored, random: Any) -> None:
     """A figure under weights is the figure of the rows written out that often."""
     weights = np.array([[random.randint(0, 3) for _ in range(data.rows)] for _ in range(3)], float)
     weights[:, 0] = weights[:, 0].clip(1)
@@ -157,7 +159,7 @@ def test_weights_mean_repeated_rows(data, random):
 
 
 @given(scored(), st.randoms(use_true_random=False))
-def test_order_of_rows_changes_nothing(data, random):
+def test_order_of_rows_changes_nothing(data: Scored, random: Any) -> None:
     order = list(range(data.rows))
     random.shuffle(order)
     shuffled = Scored(data.truth[order], data.scores[order])
@@ -165,7 +167,7 @@ def test_order_of_rows_changes_nothing(data, random):
 
 
 @given(scored(most=2))
-def test_roc_and_precision_recall_lie_on_sklearn_curves(data):
+def test_roc_and_precision_recall_lie_on_sklearn_curves(data: Scored) -> None:
     positive, scores = data.truth == 1, data.scores[:, 1]
     if positive.any() and not positive.all():
         x, y, _ = reference.roc_curve(positive, scores, drop_intermediate=False)
@@ -181,14 +183,14 @@ def test_roc_and_precision_recall_lie_on_sklearn_curves(data):
         assert plots.precision_recall(data) == []
 
 
-def test_pooled_roc_equals_sklearn_micro_average():
+def test_pooled_roc_equals_sklearn_micro_average() -> None:
     data = noisy(300, 4, 1)
     area = reference.auc(*np.array(plots.roc(data)).T)
     hot = np.eye(4)[data.truth]
     assert area == pytest.approx(reference.roc_auc_score(hot, data.scores, average="micro"), abs=1e-3)
 
 
-def test_curves_are_bounded_and_keep_their_ends():
+def test_curves_are_bounded_and_keep_their_ends() -> None:
     data = noisy(5000, 2, 2)
     for points in (plots.roc(data), plots.precision_recall(data)):
         assert len(points) == plots.POINTS
@@ -198,7 +200,7 @@ def test_curves_are_bounded_and_keep_their_ends():
 
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "roc_auc", "log_loss"])
-def test_intervals_cover_the_true_value(name):
+def test_intervals_cover_the_true_value(name: str) -> None:
     """Of 60 samples, at least 85% have a 95% interval that holds the value of the population."""
     truth = figures.point(noisy(200_000, 3, 0))[name]
     samples = [noisy(250, 3, seed) for seed in range(1, 61)]
@@ -207,14 +209,14 @@ def test_intervals_cover_the_true_value(name):
     assert all(figure["low"] <= figure["value"] <= figure["high"] for figure in found)
 
 
-def test_an_interval_leaves_half_of_the_rest_out_at_either_end():
+def test_an_interval_leaves_half_of_the_rest_out_at_either_end() -> None:
     drawn = np.array([*range(101), np.nan, np.nan])
     assert figures.interval(7.0, drawn, 0.9) == pytest.approx({"value": 7, "low": 5, "high": 95})
     assert figures.interval(7.0, drawn, 0.5) == pytest.approx({"value": 7, "low": 25, "high": 75})
     assert figures.interval(7.0, drawn[-2:], 0.9) == {"value": 7, "low": 7, "high": 7}
 
 
-def test_difference_is_paired():
+def test_difference_is_paired() -> None:
     """Two classifiers that err on the same rows differ by less than their own intervals are wide."""
     model = noisy(1000, 2, 3, skill=2)
     worse = model.scores.copy()
@@ -227,13 +229,13 @@ def test_difference_is_paired():
     assert found["model"]["accuracy"]["high"] - found["model"]["accuracy"]["low"] > gap["high"] - gap["low"]
 
 
-def test_equal_classifiers_differ_by_nothing():
+def test_equal_classifiers_differ_by_nothing() -> None:
     found = figures.compare(noisy(50, 3, 4), noisy(50, 3, 4), 50, 0.95)
     for figure in found["difference"].values():
         assert figure == {"value": 0, "low": 0, "high": 0}
 
 
-def test_compare_repeats_to_the_bit_and_widens_with_confidence():
+def test_compare_repeats_to_the_bit_and_widens_with_confidence() -> None:
     data, other = noisy(300, 3, 5), noisy(300, 3, 6)
     assert figures.compare(data, other, 100, 0.9) == figures.compare(data, other, 100, 0.9)
     narrow = figures.compare(data, other, 300, 0.8)["model"]["accuracy"]
@@ -241,7 +243,7 @@ def test_compare_repeats_to_the_bit_and_widens_with_confidence():
     assert wide["low"] < narrow["low"] < narrow["high"] < wide["high"]
 
 
-def test_draws_fill_the_number_asked_for_in_bounded_chunks(monkeypatch):
+def test_draws_fill_the_number_asked_for_in_bounded_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "CELLS", 70)
     chunks = list(figures.draws(10, 25))
     assert [len(chunk) for chunk in chunks] == [7, 7, 7, 4]
@@ -272,7 +274,7 @@ def test_draws_fill_the_number_asked_for_in_bounded_chunks(monkeypatch):
     ],
     ids=["one row right", "one row wrong", "perfect", "all wrong", "undecided"],
 )
-def test_degenerate_rows(truth, scores, expected):
+def test_degenerate_rows(truth: Any, scores: Any, expected: Any) -> None:
     expected = {name: value for name, value in zip(metrics.METRICS, expected, strict=True) if value is not None}
     data = pair(np.array(truth), np.array(scores), "model", 2)
     assert figures.point(data) == pytest.approx(expected, abs=1e-4)
@@ -281,16 +283,17 @@ def test_degenerate_rows(truth, scores, expected):
     assert np.isfinite([end for who in found.values() for part in who.values() for end in part.values()]).all()
 
 
-def test_the_precision_of_each_class_has_wilsons_interval_over_its_predictions():
+def test_the_precision_of_each_class_has_wilsons_interval_over_its_predictions() -> None:
     scores = np.eye(3)[[0, 0, 0, 0, 1]]
     found = figures.predictions(pair(np.array([0, 0, 0, 1, 1]), scores, "model", 3), 0.95)
     assert found[0] == {**figures.wilson(3, 4, 0.95), "rows": 4}
     assert found[1] == {**figures.wilson(1, 1, 0.95), "rows": 1}
-    assert found[1]["low"] < 0.3  # one prediction that is right proves little
+    low = found[1]["low"]
+    assert low is not None and low < 0.3  # one prediction that is right proves little
     assert found[2] == {"value": None, "low": None, "high": None, "rows": 0}
 
 
-def test_a_class_absent_from_the_test_rows_has_no_figures_and_no_nan():
+def test_a_class_absent_from_the_test_rows_has_no_figures_and_no_nan() -> None:
     data = pair(np.array([0, 0, 1]), np.full((3, 3), 1 / 3), "model", 3)
     assert figures.per_class(data)[2] == {"precision": None, "recall": None, "f1": None, "support": 0}
     with warnings.catch_warnings(action="error"):
@@ -308,12 +311,12 @@ def test_a_class_absent_from_the_test_rows_has_no_figures_and_no_nan():
         ([0.5, 0.5], r"found \(2,\)"),
     ],
 )
-def test_scores_that_are_no_probabilities_are_refused(scores, message):
+def test_scores_that_are_no_probabilities_are_refused(scores: list[Any], message: str) -> None:
     with pytest.raises(ArtifactError, match=message):
         pair(np.array([0, 1]), np.array(scores), "model", 2)
 
 
-def test_the_first_row_that_is_no_distribution_is_shown_to_five_places():
+def test_the_first_row_that_is_no_distribution_is_shown_to_five_places() -> None:
     scores = np.full((3, 7), 1 / 7)
     scores[1:] = [2, 0, 0, 0, 0, 0, 0]
     with pytest.raises(ArtifactError) as caught:
@@ -332,19 +335,19 @@ def test_the_first_row_that_is_no_distribution_is_shown_to_five_places():
 
 
 @given(st.integers(1, 2000), st.data())
-def test_wilson_holds_its_value_and_stays_in_range(rows, data):
+def test_wilson_holds_its_value_and_stays_in_range(rows: int, data: Any) -> None:
     hits = data.draw(st.integers(0, rows))
     figure = figures.wilson(hits, rows, 0.95)
     assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
 
 
-def test_wilson_equals_the_published_example():
+def test_wilson_equals_the_published_example() -> None:
     """Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662; 0 of 20 gives 0 to 0.1611."""
     assert figures.wilson(81, 263, 0.95) == pytest.approx({"value": 81 / 263, "low": 0.2553, "high": 0.3662}, abs=1e-4)
     assert figures.wilson(0, 20, 0.95) == pytest.approx({"value": 0, "low": 0, "high": 0.1611}, abs=1e-4)
 
 
-def test_digits_read_as_wilson_has_them():
+def test_digits_read_as_wilson_has_them() -> None:
     """274 of 276 rows: 0.9928 [0.9819, 1.0000] by a bootstrap."""
     data = noisy(276, 3, 1, skill=9)
     right = np.eye(3)[data.truth]
@@ -355,14 +358,14 @@ def test_digits_read_as_wilson_has_them():
     assert found["macro_f1"]["low"] < 0.975
 
 
-def test_the_mean_of_shares_reaches_as_its_parts_do():
+def test_the_mean_of_shares_reaches_as_its_parts_do() -> None:
     """20 of 20 and 0 of 20: Wilson's reach 0.1611 each (Newcombe 1998), so their mean 0.1611 / sqrt(2) / 2."""
     found = figures.mean_share(np.array([20, 0]), np.array([20, 20]), 0.95)
     assert found == pytest.approx({"value": 0.5, "low": 0.5 - 0.0806, "high": 0.5 + 0.0806}, abs=1e-4)
 
 
 @given(scored(), st.data())
-def test_quartile_slices_share_out_all_rows(data, draw):
+def test_quartile_slices_share_out_all_rows(data: Scored, draw: Any) -> None:
     lengths = np.array(draw.draw(st.lists(st.integers(1, 9), min_size=data.rows, max_size=data.rows)))
     parts = figures.quartile_slices(lengths, data, 0.95)
     assert sum(part["rows"] for part in parts.values()) == data.rows
@@ -372,7 +375,7 @@ def test_quartile_slices_share_out_all_rows(data, draw):
     assert right == pytest.approx(data.correct.sum())
 
 
-def test_quartiles_are_named_from_the_lowest():
+def test_quartiles_are_named_from_the_lowest() -> None:
     parts = figures.quartiles(np.array([8, 1, 2, 7, 3, 6, 5, 4]))
     assert {name: np.flatnonzero(part).tolist() for name, part in parts.items()} == {
         "q1": [1, 2], "q2": [4, 7], "q3": [5, 6], "q4": [0, 3]
@@ -380,17 +383,17 @@ def test_quartiles_are_named_from_the_lowest():
     assert list(figures.quartiles(np.array([3, 3, 3, 9]))) == ["q1", "q4"]
 
 
-def test_of_equally_large_sources_the_first_by_name_are_shown():
+def test_of_equally_large_sources_the_first_by_name_are_shown() -> None:
     names = [f"s{number:02}" for number in range(60)]
     assert list(figures.largest([*reversed(names), *names[::2]])) == names[:40:2]
 
 
-def test_sources_are_told_apart_to_the_last_byte():
+def test_sources_are_told_apart_to_the_last_byte() -> None:
     parts = figures.largest(["a", "a\0", "a", "b"])
     assert {name: part.sum() for name, part in parts.items()} == {"a": 2, "a\0": 1, "b": 1}
 
 
-def test_source_slices_are_bounded_and_ordered_by_rows():
+def test_source_slices_are_bounded_and_ordered_by_rows() -> None:
     data = noisy(465, 2, 7)
     sources = [f"s{index}" for index in range(30) for _ in range(index + 1)]
     parts = figures.source_slices(sources, data, 0.95)
@@ -399,11 +402,11 @@ def test_source_slices_are_bounded_and_ordered_by_rows():
 
 
 @given(st.recursive(st.floats(-1e3, 1e3) | st.integers(), lambda part: st.dictionaries(st.text(max_size=3), part)))
-def test_rounding_is_idempotent(value):
+def test_rounding_is_idempotent(value: dict[str, Any] | float) -> None:
     assert figures.rounded(figures.rounded(value)) == figures.rounded(value)
 
 
-def test_six_digits_are_kept_of_floats_and_all_else_as_it_is():
+def test_six_digits_are_kept_of_floats_and_all_else_as_it_is() -> None:
     value = {
         "deep": {"x": 0.12345649},
         "up": 0.1234565001,
@@ -416,20 +419,20 @@ def test_six_digits_are_kept_of_floats_and_all_else_as_it_is():
     assert repr(figures.rounded(value)) == repr(expected)
 
 
-def test_rounding_leaves_no_negative_zero():
+def test_rounding_leaves_no_negative_zero() -> None:
     assert str(figures.rounded({"a": -1e-9})) == "{'a': 0.0}"
 
 
 @settings(max_examples=30)
 @given(scored(), st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\x00")), min_size=5, max_size=5))
-def test_csv_can_be_read_back(data, labels):
+def test_csv_can_be_read_back(data: Scored, labels: list[str]) -> None:
     files = plots.tables(data, labels)
     lines = list(csv.DictReader(io.StringIO(files["confusion.csv"], newline="")))
     assert [line["actual"] for line in lines] == [labels[index] for index in data.truth]
     assert set(files) == {"confusion.csv", "calibration.csv", "roc.csv", "precision_recall.csv"}
 
 
-def test_pages_name_metrics_without_numpy():
+def test_pages_name_metrics_without_numpy() -> None:
     """The server of Airflow shows cards and comparisons; none of the stages' libraries is installed there."""
     code = "import sys; sys.modules['numpy'] = None; from luodi.registry import card; card.comparison('m', {})"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,6 +1,9 @@
 """The stage baseline: what it writes, and what it says of rows that cannot be used."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +20,9 @@ from luodi.scoring import folds, inference
 from luodi.stages import baseline
 
 
-def write(paths, parts, modality="text"):
+def write(paths: Any, parts: Any, modality: str = "text") -> None:
     """`parts` maps a split to Rows."""
-    columns = {modality: [], "label": [], "source": [], "split": []}
+    columns: dict[str, list[Any]] = {modality: [], "label": [], "source": [], "split": []}
     for split, part in parts.items():
         columns[modality] += part.items
         columns["label"] += part.label.tolist()
@@ -29,7 +32,7 @@ def write(paths, parts, modality="text"):
     pq.write_table(pa.table(columns | {"label": pa.array(columns["label"], pa.int32())}), paths.rows)
 
 
-def run(tmp_path, name, parts, encoder, **train):
+def run(tmp_path: Path, name: str, parts: Any, encoder: Any, **train: Any) -> Any:
     """The stage on `parts`; the folder's paths."""
     block = config.load(find_root() / "params.yaml").models[name]
     block = block.model_copy(update={"train": block.train.model_copy(update=train)})
@@ -41,11 +44,14 @@ def run(tmp_path, name, parts, encoder, **train):
 
 
 @pytest.mark.parametrize("tokenizer", ["ngram", "char"])
-def test_the_stage_writes_the_model_and_its_scores_in_the_order_of_the_rows(tmp_path, capsys, tokenizer):
+def test_the_stage_writes_the_model_and_its_scores_in_the_order_of_the_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tokenizer: str
+) -> None:
     encoder = text.Encoder(("negative", "positive"), tokenizer, 20, 1000, (), ())
     parts = {"test": make(40, 2, seed=1), "train": make(120, 2), "validation": make(30, 2, seed=2)}
     paths = run(tmp_path, "reviews", parts, encoder)
     classifier = inference.Classifier.load(paths.baseline_export)
+    assert isinstance(classifier.encoder, text.Encoder)
     assert classifier.encoder.tokenizer == "ngram"
     for split, path in (("validation", paths.baseline_validation), ("test", paths.baseline_scores)):
         scores = np.load(path, allow_pickle=False)
@@ -64,7 +70,7 @@ def test_the_stage_writes_the_model_and_its_scores_in_the_order_of_the_rows(tmp_
     assert (found.argmax(1) == truth).mean() > 0.9
 
 
-def test_the_stage_scores_images(tmp_path):
+def test_the_stage_scores_images(tmp_path: Path) -> None:
     splits = {"test": 40, "train": 120, "validation": 20}
     parts = {split: make_images(rows, 10, seed, (10, 8)) for seed, (split, rows) in enumerate(splits.items())}
     encoder = image.Encoder.fit(pa.array(parts["train"].items), Size(10, 8, 1), tuple("0123456789"))
@@ -75,7 +81,7 @@ def test_the_stage_scores_images(tmp_path):
 
 
 @pytest.mark.parametrize("weight", ["none", "balanced"])
-def test_the_baseline_weighs_classes_as_the_network_does(tmp_path, weight):
+def test_the_baseline_weighs_classes_as_the_network_does(tmp_path: Path, weight: Any) -> None:
     """A fifth of the dark images are of the second class, and none of the others."""
     dark, light = (make_images(100, 2, shape=(8, 8)).items[place] for place in (0, 1))
     rows = split_rows.Rows([dark] * 50 + [light] * 50, (np.arange(100) < 10).astype(np.int32), ["here"] * 100)
@@ -84,7 +90,7 @@ def test_the_baseline_weighs_classes_as_the_network_does(tmp_path, weight):
     assert np.load(paths.baseline_scores, allow_pickle=False)[0].argmax() == (weight == "balanced")
 
 
-def test_rows_are_read_in_order(tmp_path):
+def test_rows_are_read_in_order(tmp_path: Path) -> None:
     paths = ModelPaths(tmp_path, "reviews")
     test = make(9, 3)
     write(paths, {"train": make(5, 2), "test": test})
@@ -108,7 +114,7 @@ def test_rows_are_read_in_order(tmp_path):
     ],
     ids=["missing", "broken", "column", "empty split", "label"],
 )
-def test_rows_that_cannot_be_used_say_why(tmp_path, make_file, message):
+def test_rows_that_cannot_be_used_say_why(tmp_path: Path, make_file: Callable[..., Any], message: str) -> None:
     path = ModelPaths(tmp_path, "m").rows
     path.parent.mkdir(parents=True)
     make_file(path)
@@ -116,7 +122,7 @@ def test_rows_that_cannot_be_used_say_why(tmp_path, make_file, message):
         split_rows.read(path, "text", "test", 2)
 
 
-def test_rows_of_another_modality_are_refused(tmp_path):
+def test_rows_of_another_modality_are_refused(tmp_path: Path) -> None:
     paths = ModelPaths(tmp_path, "m")
     write(paths, {"test": make(5, 2)})
     with pytest.raises(ArtifactError, match="run `luodi preprocess m` again"):

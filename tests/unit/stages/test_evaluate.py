@@ -5,7 +5,10 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +19,16 @@ from scipy import stats
 
 from luodi import config
 from luodi.config import user_code
-from luodi.data import image
+from luodi.config.image import ImageSettings
+from luodi.config.text import TextSettings
+from luodi.data import image, split_rows
 from luodi.errors import ArtifactError
 from luodi.files import write_json
 from luodi.project.paths import ModelPaths, find_root
 from luodi.registry import gate, rules
+from luodi.scoring import inference
 from luodi.scoring.metrics import METRICS
+from luodi.scoring.scored import scored
 from luodi.stages import evaluate
 
 HOSTILE = "<script>alert('x')</script> & \" <img src=x onerror=y>"
@@ -36,24 +43,33 @@ VOID = {"meta", "link", "br", "img", "input"}
 class Table:
     """Stands for the exported model: the scores it gives are known."""
 
-    def __init__(self, labels, scores):
+    def __init__(self, labels: Any, scores: Any) -> None:
         self.labels = labels
         self.scores = dict(scores)
 
-    def probabilities(self, texts):
+    def probabilities(self, texts: list[Any]) -> np.ndarray:
         return np.array([self.scores[text] for text in texts], np.float32)
 
 
-def random_scores(rows, classes, seed):
+def random_scores(rows: int, classes: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     return rng.dirichlet(np.ones(classes), rows).astype(np.float32)
 
 
 @pytest.fixture
-def lay(tmp_path, monkeypatch):
+def lay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that lays a model's artifacts for given labels and scores, and its config and paths."""
 
-    def lay_out(items, truth, scores, baseline, *, labels=("negative", "positive"), mistakes=20, model="reviews"):
+    def lay_out(
+        items: Any,
+        truth: Any,
+        scores: Any,
+        baseline: Any,
+        *,
+        labels: Any = ("negative", "positive"),
+        mistakes: int = 20,
+        model: str = "reviews",
+    ) -> Any:
         paths = ModelPaths(tmp_path, model)
         paths.rows.parent.mkdir(parents=True)
         label = pa.array(truth, pa.int32())
@@ -66,15 +82,15 @@ def lay(tmp_path, monkeypatch):
         np.save(paths.baseline_scores, np.asarray(baseline, np.float32))
         write_json(paths.choice, CHOICE)
         table = Table(labels, zip(items, scores, strict=True))
-        monkeypatch.setattr(evaluate.inference.Classifier, "load", lambda folder: table)
-        monkeypatch.setattr(evaluate.inference, "latency", lambda classifier, item, repeats: 0.25)
+        monkeypatch.setattr(inference.Classifier, "load", lambda folder: table)
+        monkeypatch.setattr(inference, "latency", lambda classifier, item, repeats: 0.25)
         small = config.Evaluate(bootstrap=50, confidence=0.9, mistakes=mistakes)
         return block.model_copy(update={"labels": labels, "evaluate": small}), paths
 
     return lay_out
 
 
-def random_model(lay, rows=40, classes=2, **more):
+def random_model(lay: Any, rows: int = 40, classes: int = 2, **more: Any) -> Any:
     labels = tuple(f"class {index}" for index in range(classes))
     truth = np.arange(rows) % classes
     texts = [f"text {'x' * (row % 7)} {row}" for row in range(rows)]
@@ -82,7 +98,9 @@ def random_model(lay, rows=40, classes=2, **more):
     return lay(texts, truth, scores, baseline, labels=labels, **more)
 
 
-def image_model(lay, rows=40, channels=1, **more):
+def image_model(
+    lay: Callable[..., Any], rows: int = 40, channels: int = 1, **more: Any
+) -> tuple[ImageSettings, ModelPaths, list[bytes]]:
     """Images of growing brightness, all but one of the first class; every second one is taken for the second."""
     items = [
         image.png(Image.new("L", (6, 4), row) if channels == 1 else Image.new("RGB", (6, 4), (row, 0, row)))
@@ -92,7 +110,7 @@ def image_model(lay, rows=40, channels=1, **more):
     return (*lay(items, [0, 1, *[0] * (rows - 2)], scores, scores, model="digits", **more), items)
 
 
-def outputs(paths):
+def outputs(paths: Any) -> Any:
     files = [path for path in paths.metrics.parent.rglob("*") if path.is_file() and path != paths.latency]
     return {str(path.relative_to(paths.artifacts)): path.read_bytes() for path in files}
 
@@ -100,30 +118,32 @@ def outputs(paths):
 class Page(HTMLParser):
     """Reads a page as a browser would: its tags, its text, and whether they nest."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.tags, self.text, self.open = [], [], []
-        self.attributes = []
+        self.tags: list[str] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, Any]] = []
         self.feed(text)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.tags.append(tag)
         self.attributes += attrs
         if tag not in VOID:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag, attrs):
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
         self.tags.append(tag)
         self.attributes += attrs
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text.append(data)
 
 
-def test_metrics_hold_what_later_stages_read(lay, capsys):
+def test_metrics_hold_what_later_stages_read(lay: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
     block, paths = random_model(lay)
     evaluate.run(block, paths)
     figures = json.loads(paths.metrics.read_text())
@@ -141,7 +161,7 @@ def test_metrics_hold_what_later_stages_read(lay, capsys):
     assert "Accuracy" in capsys.readouterr().out
 
 
-def test_two_runs_write_the_same_bytes(lay):
+def test_two_runs_write_the_same_bytes(lay: Callable[..., Any]) -> None:
     block, paths = random_model(lay, classes=3)
     evaluate.run(block, paths)
     first = outputs(paths)
@@ -153,7 +173,7 @@ def test_two_runs_write_the_same_bytes(lay):
     }  # fmt: skip
 
 
-def test_a_text_cannot_become_markup(lay):
+def test_a_text_cannot_become_markup(lay: Callable[..., Any]) -> None:
     texts = [HOSTILE, "fine"]
     scores = [[0.1, 0.9], [0.2, 0.8]]
     block, paths = lay(texts, [0, 1], scores, scores, labels=("<i>no</i>", "</style>yes"))
@@ -167,7 +187,7 @@ def test_a_text_cannot_become_markup(lay):
 
 
 @pytest.mark.parametrize("classes", [2, 5])
-def test_the_page_asks_nothing_of_anyone(lay, classes):
+def test_the_page_asks_nothing_of_anyone(lay: Callable[..., Any], classes: int) -> None:
     block, paths = random_model(lay, classes=classes)
     evaluate.run(block, paths)
     text = paths.evaluation_report.read_text()
@@ -186,11 +206,13 @@ def test_the_page_asks_nothing_of_anyone(lay, classes):
         ([0.1, 0.9], [0.2, 0.8], "No clear difference"),
     ],
 )
-def test_the_headline_says_how_the_model_stands(lay, model, baseline, word):
+def test_the_headline_says_how_the_model_stands(
+    lay: Callable[..., Any], model: list[float], baseline: list[float], word: str
+) -> None:
     texts = [f"text {row}" for row in range(20)]
     truth = [0, 1] * 10
 
-    def towards(scores):
+    def towards(scores: list[float]) -> list[list[float]]:
         return [scores if label else scores[::-1] for label in truth]
 
     block, paths = lay(texts, truth, towards(model), towards(baseline))
@@ -212,16 +234,18 @@ def test_the_headline_says_how_the_model_stands(lay, model, baseline, word):
         (0.0, 0.0, 1, "level"),
     ],
 )
-def test_verdict_is_level_unless_the_interval_leaves_out_zero(low, high, better, expected):
+def test_verdict_is_level_unless_the_interval_leaves_out_zero(
+    low: float, high: float, better: int, expected: str
+) -> None:
     assert evaluate.verdict({"value": (low + high) / 2, "low": low, "high": high}, better) == expected
 
 
-def test_mistakes_are_the_most_confident_ones_and_bounded(lay):
+def test_mistakes_are_the_most_confident_ones_and_bounded(lay: Any) -> None:
     texts = [f"text {row}" for row in range(6)]
     scores = [[0.4, 0.6], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1], [0.3, 0.7], [0.2, 0.8]]
     block, paths = lay(texts, [0] * 5 + [1], scores, scores, mistakes=3)
-    test = evaluate.split_rows.read(paths.rows, "text", "test", 2)
-    model = evaluate.scored(test.label, np.array(scores), "model", 2)
+    test = split_rows.read(paths.rows, "text", "test", 2)
+    model = scored(test.label, np.array(scores), "model", 2)
     worst = evaluate.mistakes(test, model, model, block)
     assert [row["item"] for row in worst] == ["text 1", "text 2", "text 4"]
     assert worst[0]["predicted"] == "positive"
@@ -229,7 +253,7 @@ def test_mistakes_are_the_most_confident_ones_and_bounded(lay):
     assert worst[0]["where"] == "<b>web</b>", "its source, where nobody knows more"
 
 
-def test_mistakes_are_named_by_where_they_stood(lay):
+def test_mistakes_are_named_by_where_they_stood(lay: Any) -> None:
     block, paths = random_model(lay, rows=40)
     rows = pq.read_table(paths.rows)
     pq.write_table(rows.append_column("origin", pa.array([f"hotels.csv, line {row}" for row in range(40)])), paths.rows)
@@ -249,18 +273,20 @@ def test_mistakes_are_named_by_where_they_stood(lay):
     ],
     ids=["one row, right", "no positive", "no negative"],
 )
-def test_a_test_split_too_poor_for_a_figure_still_has_a_report(lay, truth, scores, expected):
+def test_a_test_split_too_poor_for_a_figure_still_has_a_report(
+    lay: Callable[..., Any], truth: list[int], scores: list[list[float]], expected: str
+) -> None:
     block, paths = lay([f"text {row}" for row in range(len(truth))], truth, scores, scores)
     evaluate.run(block, paths)
     assert expected in paths.evaluation_report.read_text()
     assert "roc_auc" not in json.loads(paths.metrics.read_text())["model"]
 
 
-def test_a_model_that_gives_nan_is_refused_and_leaves_the_old_files(lay):
+def test_a_model_that_gives_nan_is_refused_and_leaves_the_old_files(lay: Any) -> None:
     block, paths = random_model(lay)
     evaluate.run(block, paths)
     before = outputs(paths)
-    classifier = evaluate.inference.Classifier.load(paths.export)
+    classifier: Any = inference.Classifier.load(paths.export)
     classifier.scores = {text: [np.nan, np.nan] for text in classifier.scores}
     with pytest.raises(ArtifactError, match="NaN has diverged"):
         evaluate.run(block, paths)
@@ -278,7 +304,9 @@ def test_a_model_that_gives_nan_is_refused_and_leaves_the_old_files(lay):
     ],
     ids=["no baseline", "empty baseline", "cut baseline", "other rows", "no rows"],
 )
-def test_a_missing_or_broken_input_names_the_stage_to_run(lay, spoil, message):
+def test_a_missing_or_broken_input_names_the_stage_to_run(
+    lay: Callable[..., Any], spoil: Callable[..., Any], message: str
+) -> None:
     block, paths = random_model(lay)
     spoil(paths)
     with pytest.raises(ArtifactError, match=message):
@@ -286,14 +314,14 @@ def test_a_missing_or_broken_input_names_the_stage_to_run(lay, spoil, message):
     assert not paths.metrics.exists()
 
 
-def test_an_export_of_other_labels_is_refused(lay):
+def test_an_export_of_other_labels_is_refused(lay: Callable[..., Any]) -> None:
     block, paths = random_model(lay)
     other = block.model_copy(update={"labels": ("class 1", "class 0")})
     with pytest.raises(ArtifactError, match="run `dvc repro`"):
         evaluate.run(other, paths)
 
 
-def test_evaluate_imports_nothing_heavy():
+def test_evaluate_imports_nothing_heavy() -> None:
     code = (
         "import sys; import luodi.stages.evaluate; "
         "heavy = {'tensorflow', 'keras', 'sklearn', 'pandas', 'dvc', 'great_expectations', 'airflow'}; "
@@ -304,7 +332,7 @@ def test_evaluate_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_mistakes_of_an_image_model_are_pictures(lay, channels):
+def test_mistakes_of_an_image_model_are_pictures(lay: Callable[..., Any], channels: int) -> None:
     block, paths, items = image_model(lay, channels=channels, mistakes=3, labels=("<i>no</i>", "yes"))
     evaluate.run(block, paths)
     page = Page(paths.evaluation_report.read_text())
@@ -321,7 +349,7 @@ def test_mistakes_of_an_image_model_are_pictures(lay, channels):
     assert "characters" not in text
 
 
-def test_image_models_are_sliced_by_intensity(lay):
+def test_image_models_are_sliced_by_intensity(lay: Callable[..., Any]) -> None:
     block, paths, _ = image_model(lay)
     evaluate.run(block, paths)
     slices = json.loads(paths.metrics.read_text())["slices"]
@@ -332,7 +360,9 @@ def test_image_models_are_sliced_by_intensity(lay):
     assert "mean intensity 0.000 – 0.035" in paths.evaluation_report.read_text()
 
 
-def test_a_metric_of_ones_own_is_measured_and_shown_with_its_title(lay, tmp_path, capsys):
+def test_a_metric_of_ones_own_is_measured_and_shown_with_its_title(
+    lay: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "ours.py").write_text(
         "def half_right(truth, predicted, weights):\n    return weights @ (truth == predicted) / weights.sum(1) / 2\n"
     )
@@ -352,7 +382,7 @@ def test_a_metric_of_ones_own_is_measured_and_shown_with_its_title(lay, tmp_path
     assert "Half right" in capsys.readouterr().out
 
 
-def test_two_runs_on_images_write_the_same_bytes(lay):
+def test_two_runs_on_images_write_the_same_bytes(lay: Callable[..., Any]) -> None:
     block, paths, _ = image_model(lay)
     evaluate.run(block, paths)
     first = outputs(paths)
@@ -360,21 +390,22 @@ def test_two_runs_on_images_write_the_same_bytes(lay):
     assert outputs(paths) == first
 
 
-def test_the_page_says_which_model_it_is(lay):
+def test_the_page_says_which_model_it_is(lay: Any) -> None:
     settings, paths = random_model(lay)
     evaluate.run(settings, paths)
     words = (
         "the mean of the linear model and the network; accuracy on validation rows: linear 0.8000, net 0.7000, both 0.9"
     )
-    found = re.search(r"The model is (the [^<]*)", paths.evaluation_report.read_text())[1]
-    assert found == f"{words}000."
+    found = re.search(r"The model is (the [^<]*)", paths.evaluation_report.read_text())
+    assert found is not None
+    assert found[1] == f"{words}000."
     assert json.loads(paths.metrics.read_text())["choice"] == CHOICE
     paths.choice.unlink()
     with pytest.raises(ArtifactError, match=r"choice.json does not exist: run `luodi train reviews` first"):
         evaluate.run(settings, paths)
 
 
-def answered(lay, counts, labels):
+def answered(lay: Any, counts: Any, labels: Any) -> Any:
     """Two classes and how many test rows both, the model alone, the baseline alone, or neither gets right."""
     truth = np.arange(sum(counts)) % 2
     right = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], counts, axis=0).T
@@ -383,7 +414,9 @@ def answered(lay, counts, labels):
 
 
 @pytest.mark.parametrize(("wins", "losses", "standing"), [(44, 27, "level"), (50, 27, "better"), (20, 60, "worse")])
-def test_the_evaluation_says_of_the_baseline_what_the_gate_finds(lay, wins, losses, standing, capsys):
+def test_the_evaluation_says_of_the_baseline_what_the_gate_finds(
+    lay: Callable[..., Any], wins: int, losses: int, standing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """44 against 27: a bootstrap of [0.0011, 0.0183] called it better, the gate's exact test has p = 0.057."""
     block, paths = answered(lay, (1400, wins, losses, 280), ("no", "yes"))
     block = block.model_copy(update={"evaluate": config.Evaluate(bootstrap=200)})
@@ -400,7 +433,7 @@ def test_the_evaluation_says_of_the_baseline_what_the_gate_finds(lay, wins, loss
     assert (beside.kept, beside.broken) == (low > -0.01, standing == "worse")
 
 
-def test_the_linear_model_is_not_compared_with_itself(lay, capsys):
+def test_the_linear_model_is_not_compared_with_itself(lay: Any, capsys: pytest.CaptureFixture[str]) -> None:
     block, paths = answered(lay, (300, 0, 0, 30), ("no", "yes"))
     write_json(paths.choice, CHOICE | {"chosen": "linear"})
     evaluate.run(block.model_copy(update={"evaluate": config.Evaluate(bootstrap=200)}), paths)
@@ -411,7 +444,7 @@ def test_the_linear_model_is_not_compared_with_itself(lay, capsys):
     assert "lear difference" not in page
 
 
-def test_all_rows_right_is_no_proof_of_perfection(lay):
+def test_all_rows_right_is_no_proof_of_perfection(lay: Callable[..., Any]) -> None:
     """51 of 51 had the interval 1.0000 - 1.0000."""
     block, paths = answered(lay, (51, 0, 0, 0), ("no", "yes"))
     evaluate.run(block, paths)
@@ -422,7 +455,7 @@ def test_all_rows_right_is_no_proof_of_perfection(lay):
     assert figures["classes"]["no"]["judged"]["low"] < 0.95
 
 
-def rare(lay, counts, extra=0):
+def rare(lay: Callable[..., Any], counts: tuple[int, ...], extra: int = 0) -> tuple[TextSettings, ModelPaths]:
     """All test rows right, `counts` of them of each class; `extra` rows of the last one are scored out of fold."""
     labels = tuple(f"class {index}" for index in range(len(counts)))
     truth = np.repeat(np.arange(len(counts)), counts)
@@ -442,7 +475,7 @@ def rare(lay, counts, extra=0):
 
 
 @pytest.mark.parametrize("counts", [(500, 0), (500, 1), (30, 30, 0), (30, 31, 0)])
-def test_a_class_without_test_rows_is_not_landed(lay, counts):
+def test_a_class_without_test_rows_is_not_landed(lay: Callable[..., Any], counts: tuple[int, ...]) -> None:
     """5,000 rows `ok` and 5 `fraud`; 300, 300 and 1 row: both landed, with no test row of the last class."""
     block, paths = rare(lay, counts)
     evaluate.run(block, paths)
@@ -458,7 +491,7 @@ def test_a_class_without_test_rows_is_not_landed(lay, counts):
     assert gate.judge(json.loads(paths.metrics.read_text()), 1, accepted, None, None).verdict == "promote"
 
 
-def test_a_figure_that_does_not_exist_says_so(lay):
+def test_a_figure_that_does_not_exist_says_so(lay: Callable[..., Any]) -> None:
     block, paths = rare(lay, (500, 0))
     evaluate.run(block, paths)
     classes = json.loads(paths.metrics.read_text())["classes"]
@@ -471,7 +504,7 @@ def test_a_figure_that_does_not_exist_says_so(lay):
     assert '<td class="number">none</td>' in paths.evaluation_report.read_text()
 
 
-def test_a_class_is_judged_by_all_that_it_has(lay):
+def test_a_class_is_judged_by_all_that_it_has(lay: Callable[..., Any]) -> None:
     block, paths = rare(lay, (500, 2), extra=10)
     evaluate.run(block, paths)
     figures = json.loads(paths.metrics.read_text())
@@ -490,7 +523,9 @@ def test_a_class_is_judged_by_all_that_it_has(lay):
     [([0], [[0.5, 0.5]]), ([502, 502], [[0.5, 0.5]] * 2), ([99999], [[0.5, 0.5]]), ([502], [[1.0]])],
     ids=["a test row", "twice", "no such row", "other classes"],
 )
-def test_out_of_fold_rows_that_do_not_fit_name_the_stage_to_run(lay, rows, scores):
+def test_out_of_fold_rows_that_do_not_fit_name_the_stage_to_run(
+    lay: Callable[..., Any], rows: list[int], scores: list[list[float]]
+) -> None:
     block, paths = rare(lay, (500, 2), extra=10)
     found = pa.array(scores, pa.list_(pa.float32()))
     pq.write_table(pa.table({"row": pa.array(rows, pa.int64()), "probabilities": found}), paths.out_of_fold)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -66,13 +67,13 @@ def outputs(paths: ModelPaths) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module", params=["text", "image"])
-def done(request, tmp_path_factory):
+def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
     """The settings of a modality and the paths of what preprocess wrote. Do not change it."""
     block = settings(request.param)
     return block, run(tmp_path_factory.mktemp(request.param), block, items(request.param))
 
 
-def test_arrays_are_the_encoded_rows(done):
+def test_arrays_are_the_encoded_rows(done: tuple[Any, ...]) -> None:
     block, paths = done
     rows, encoder = pq.read_table(paths.rows), encoders.load(paths.encoder)
     assert rows.column_names == [block.modality, "label", "source", "split"]
@@ -85,10 +86,10 @@ def test_arrays_are_the_encoded_rows(done):
         assert y.tolist() == picked["label"].to_pylist()
 
 
-def test_the_encoder_is_fitted_on_train_alone(done):
+def test_the_encoder_is_fitted_on_train_alone(done: Any) -> None:
     block, paths = done
     train = pq.read_table(paths.rows).filter(pa.compute.equal(pq.read_table(paths.rows)["split"], "train"))
-    fitted = modality.of(block.modality).fit_encoder(
+    fitted: Any = modality.of(block.modality).fit_encoder(
         train[block.modality].combine_chunks(), block.preprocess, block.labels
     )
     assert encoders.load(paths.encoder) == fitted
@@ -98,7 +99,7 @@ def test_the_encoder_is_fitted_on_train_alone(done):
         assert fitted.std == pytest.approx((pixels.std(),))
 
 
-def test_the_split_is_that_of_the_content(done):
+def test_the_split_is_that_of_the_content(done: tuple[Any, ...]) -> None:
     block, paths = done
     rows = pq.read_table(paths.rows)
     column = rows[block.modality].combine_chunks()
@@ -106,7 +107,7 @@ def test_the_split_is_that_of_the_content(done):
     assert rows["split"].to_pylist() == [splits.NAMES[number] for number in expected]
 
 
-def test_the_summary_counts_every_row(done):
+def test_the_summary_counts_every_row(done: tuple[Any, ...]) -> None:
     _, paths = done
     summary = json.loads(paths.preprocess_summary.read_text())
     kept = sum(count for split in summary["kept"].values() for count in split.values())
@@ -114,14 +115,16 @@ def test_the_summary_counts_every_row(done):
     assert set(summary["dropped"].values()) == {0}
 
 
-def test_again_is_byte_for_byte_the_same(done, tmp_path, monkeypatch):
+def test_again_is_byte_for_byte_the_same(
+    done: tuple[Any, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     block, paths = done
     monkeypatch.setattr(modality.of(block.modality), "CHUNK", 7)
     assert outputs(run(tmp_path, block, items(block.modality))) == outputs(paths)
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
-def test_duplicates_and_contradictions_are_dropped(modality, tmp_path):
+def test_duplicates_and_contradictions_are_dropped(modality: str, tmp_path: Path) -> None:
     block, content = settings(modality), items(modality)
     classes = len(block.labels)
     content[classes] = content[0]  # the same label
@@ -133,7 +136,7 @@ def test_duplicates_and_contradictions_are_dropped(modality, tmp_path):
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
-def test_the_rows_of_the_test_source_are_the_test_split(modality, tmp_path):
+def test_the_rows_of_the_test_source_are_the_test_split(modality: str, tmp_path: Path) -> None:
     shares = config.Shares(train=0.8, validation=0.2, test=0.0)
     block = settings(modality, shares=shares, test_source="official")
     content = items(modality)
@@ -147,7 +150,7 @@ def test_the_rows_of_the_test_source_are_the_test_split(modality, tmp_path):
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
-def test_the_rows_of_the_validation_source_are_the_validation_split(modality, tmp_path):
+def test_the_rows_of_the_validation_source_are_the_validation_split(modality: Any, tmp_path: Path) -> None:
     shares = config.Shares(train=1.0, validation=0.0, test=0.0)
     block = settings(modality, shares=shares, test_source="test", validation_source="val")
     content, labels = items(modality), len(block.labels)
@@ -160,7 +163,7 @@ def test_the_rows_of_the_validation_source_are_the_validation_split(modality, tm
     assert rows["source"].to_pylist().count("test") == 30
 
 
-def test_rows_keep_where_they_stood(tmp_path):
+def test_rows_keep_where_they_stood(tmp_path: Path) -> None:
     paths = run(tmp_path, settings("text"), items("text"))
     clean = pq.read_table(paths.clean)
     stood = [f"a.csv, line {row}" for row in range(clean.num_rows)]
@@ -176,13 +179,13 @@ def test_rows_keep_where_they_stood(tmp_path):
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
-def test_a_split_without_a_row_is_an_error(modality, tmp_path):
+def test_a_split_without_a_row_is_an_error(modality: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no row falls into split \w+"):
         run(tmp_path, settings(modality), items(modality, 2))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no parquet"])
-def test_what_validate_left_must_be_there(content, tmp_path):
+def test_what_validate_left_must_be_there(content: bytes | None, tmp_path: Path) -> None:
     paths = ModelPaths(tmp_path, "some")
     if content is not None:
         paths.clean.parent.mkdir(parents=True)
@@ -191,7 +194,7 @@ def test_what_validate_left_must_be_there(content, tmp_path):
         preprocess.run(settings("image"), paths)
 
 
-def test_texts_are_augmented_in_train_alone(tmp_path):
+def test_texts_are_augmented_in_train_alone(tmp_path: Path) -> None:
     noise = config.TextAugment(copies=2, swap=0.2, delete=0.0, mask=0.2)
     block = settings("text", augment=noise)
     paths = run(tmp_path, block, items("text"))
@@ -203,7 +206,7 @@ def test_texts_are_augmented_in_train_alone(tmp_path):
     assert "□" in page
 
 
-def test_the_report_is_one_file_and_counts(done):
+def test_the_report_is_one_file_and_counts(done: tuple[Any, ...]) -> None:
     block, paths = done
     page = paths.preprocess_report.read_text(encoding="utf-8")
     assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
@@ -214,7 +217,7 @@ def test_the_report_is_one_file_and_counts(done):
         assert "Off: rows are trained on as they are." in page
 
 
-def test_the_contact_sheet_shows_each_label_as_it_is_and_augmented(tmp_path):
+def test_the_contact_sheet_shows_each_label_as_it_is_and_augmented(tmp_path: Path) -> None:
     block = settings("image")
     paths = run(tmp_path, block, items("image"))
     page = paths.preprocess_report.read_text(encoding="utf-8")
@@ -230,14 +233,14 @@ def test_the_contact_sheet_shows_each_label_as_it_is_and_augmented(tmp_path):
         assert not any((cell == cells[0]).all() for cell in cells[1:])
 
 
-def test_without_augmentation_there_is_no_sheet(tmp_path):
+def test_without_augmentation_there_is_no_sheet(tmp_path: Path) -> None:
     still = config.ImageAugment(flip="none", rotation=0.0, zoom=0.0, shift=0.0)
     page = run(tmp_path, settings("image", augment=still), items("image")).preprocess_report.read_text()
     assert "data:image" not in page
     assert "Off" in page
 
 
-def test_labels_in_the_report_are_data(tmp_path):
+def test_labels_in_the_report_are_data(tmp_path: Path) -> None:
     block = settings("image").model_copy(update={"labels": ("<script>", "b")})
     page = run(tmp_path, block, items("image")).preprocess_report.read_text()
     assert "<script>" not in page
@@ -246,7 +249,7 @@ def test_labels_in_the_report_are_data(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rows", [20_000, pytest.param(100_000, marks=pytest.mark.proof)])
-def test_memory_for_many_images_is_bounded(tmp_path, rows):
+def test_memory_for_many_images_is_bounded(tmp_path: Path, rows: int) -> None:
     """256 MiB for the libraries, and 7.5 KiB for each image of 28x28; measured 0.54 GiB for 100,000."""
     pixels = np.random.default_rng(0).integers(0, 256, (rows, 28, 28), np.uint8)
     files = [image.png(Image.fromarray(one)) for one in pixels]

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import images
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 from PIL import Image
 
 from luodi import config
-from luodi.errors import BrokenData, NothingLeft
+from luodi.errors import BrokenData, NothingLeft, ValidationFailed
 from luodi.project.paths import ModelPaths
 from luodi.stages import validate
 
@@ -42,7 +43,7 @@ HOSTILE = {
 }
 
 
-def good(count: int = 1000) -> list[Row]:
+def good(count: int = 1000) -> Any:
     return [(images.png(seed), str(seed % 10), "s") for seed in range(count)]
 
 
@@ -52,7 +53,7 @@ def settle(root: Path) -> None:
         shutil.copy(ROOT / name, root / name)
 
 
-def lay(root: Path, *rows: Row) -> ModelPaths:
+def lay(root: Path, *rows: Row) -> Any:
     """Write `rows` of image, label and source as the one shard of a model, beside the repository's params.yaml."""
     paths = ModelPaths(root, "digits")
     paths.data.mkdir(parents=True)
@@ -116,7 +117,7 @@ def test_many_parts_are_written_whole_and_in_order(tmp_path: Path, monkeypatch: 
     rows = [row for seed, row in enumerate(good(100)) for row in (row, (b"x", "1", str(seed)))]
     paths = lay(tmp_path, *rows)
     monkeypatch.setattr("luodi.data.shards.PART", 2048)
-    with pytest.raises(validate.ValidationFailed):
+    with pytest.raises(ValidationFailed):
         validate.run(MODEL, paths)
     assert pq.ParquetFile(paths.clean).num_row_groups > 5
     assert pq.read_table(paths.clean)["image"].to_pylist() == [row[0] for row in rows[::2]]
@@ -128,7 +129,7 @@ def test_many_parts_are_written_whole_and_in_order(tmp_path: Path, monkeypatch: 
 def test_thumbnails_are_pictures_few_and_small(tmp_path: Path) -> None:
     odd = [(images.encoded(images.colour(seed).resize((400, 300))), "nine", "large") for seed in range(80)]
     paths = lay(tmp_path, *good(200), *odd)
-    with pytest.raises(validate.ValidationFailed):
+    with pytest.raises(ValidationFailed):
         validate.run(MODEL, paths)
     page = paths.validation_report.read_text(encoding="utf-8")
     shown = re.findall(r'src="([^"]*)"', page)
@@ -143,7 +144,7 @@ def test_thumbnails_are_pictures_few_and_small(tmp_path: Path) -> None:
 
 def test_evil_names_are_text(tmp_path: Path) -> None:
     paths = lay(tmp_path, *good(100), (images.png(1), EVIL, EVIL))
-    with pytest.raises(validate.ValidationFailed):
+    with pytest.raises(ValidationFailed):
         validate.run(MODEL, paths)
     page = paths.validation_report.read_text(encoding="utf-8")
     assert "<script" not in page

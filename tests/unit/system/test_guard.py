@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -58,7 +59,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         process.kill()
 
 
-def start(folder: Path, end: str = "time.sleep(1000)", **options: object) -> "subprocess.Popen[bytes]":
+def start(folder: Path, end: str = "time.sleep(1000)", **options: object) -> Any:
     # A suite that runs in the background ignores SIGINT, and so would all it starts.
     command = ["env", "--default-signal=INT,HUP", sys.executable, "-c", COMMAND % end]
     process = subprocess.Popen(command, cwd=folder, **{"start_new_session": True, **options})  # type: ignore[call-overload]

@@ -5,6 +5,8 @@ import html
 import json
 import re
 import time
+from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -70,13 +72,13 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("text", PLANTED.values(), ids=PLANTED)
-def test_what_has_the_form_of_a_secret_is_masked(text):
+def test_what_has_the_form_of_a_secret_is_masked(text: str) -> None:
     shown = redact(text)
     assert S not in shown
     assert redact(shown) == shown
 
 
-def test_what_stands_around_a_secret_stays():
+def test_what_stands_around_a_secret_stays() -> None:
     assert redact(PLANTED["account key"]) == "AccountName=a;AccountKey=***;EndpointSuffix=core"
     assert redact(PLANTED["query"]) == "GET https://host/x?a=1&token=***&b=2"
     assert redact(PLANTED["scp"]) == "ssh: host:path"
@@ -104,7 +106,7 @@ PLAIN = [
 
 
 @pytest.mark.parametrize("text", PLAIN)
-def test_what_is_no_secret_passes(text):
+def test_what_is_no_secret_passes(text: str) -> None:
     assert redact(text) == text
 
 
@@ -121,17 +123,17 @@ WORDS = st.sampled_from(VOCABULARY.split())
 
 
 @given(st.lists(WORDS, max_size=12).map(" ".join))
-def test_plain_messages_pass_unchanged(text):
+def test_plain_messages_pass_unchanged(text: str) -> None:
     assert redact(text) == text
 
 
 @given(st.text())
-def test_to_redact_twice_is_to_redact_once(text):
+def test_to_redact_twice_is_to_redact_once(text: str) -> None:
     assert redact(redact(text)) == redact(text)
 
 
 AWKWARD = ["Zx9!a/b c'd\"e", "p@ss#w?rd%41", "a+b=c/d==", "密码密码1234", "&<tag>&", "back\\slash\nline"]
-WRITTEN = {
+WRITTEN: dict[str, Callable[[str], str]] = {
     "raw": str,
     "quoted": lambda value: quote(value, safe=""),
     "lower": lambda value: re.sub("%..", lambda found: found[0].lower(), quote(value, safe="")),
@@ -144,7 +146,7 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("name", ["DB_PASSWORD", "MY_SECRET", "HF_TOKEN", "SERVICE_API_KEY", "X_KEY_2", "SSHPASS"])
-def test_the_value_of_a_variable_that_names_a_secret_is_masked(name, monkeypatch):
+def test_the_value_of_a_variable_that_names_a_secret_is_masked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "zebra9")
     assert redact("on zebra9: https://host/zebra9 %3Azebra9%40 but xzebra9x") == (
         "on ***: https://host/*** %3A***%40 but xzebra9x"
@@ -153,13 +155,15 @@ def test_the_value_of_a_variable_that_names_a_secret_is_masked(name, monkeypatch
 
 @pytest.mark.parametrize("written", WRITTEN)
 @pytest.mark.parametrize("value", AWKWARD)
-def test_a_known_value_is_masked_however_it_is_written(value, written, monkeypatch):
+def test_a_known_value_is_masked_however_it_is_written(
+    value: str, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MY_SECRET", value)
     assert redact(f"before {WRITTEN[written](value)} after") == "before *** after"
 
 
 @pytest.mark.parametrize("value", ["5", "1234", "true", "auto", "/etc/hosts", ""])
-def test_a_switch_a_number_and_a_path_are_no_secrets(value, monkeypatch):
+def test_a_switch_a_number_and_a_path_are_no_secrets(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_KEY", value)
     assert redact(f"see {value}, 5 of 1234 is true") == f"see {value}, 5 of 1234 is true"
 
@@ -170,14 +174,16 @@ ADDRESSES = ["https://me:{}@host/x", "https://me:p/{}@host/x", "https://me:a b{}
 
 @pytest.mark.parametrize("variable", ["LUODI_GIT_URL", "LUODI_DVC_REMOTE"])
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_what_an_address_holds_is_masked_without_it(address, variable, monkeypatch):
+def test_what_an_address_holds_is_masked_without_it(
+    address: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(variable, address.format("pl%41nted99"))
     assert any("nted99" in value for value in masking.in_address(address.format("pl%41nted99")))
     bare = "pl%41nted99" if "p/" not in address and "a b" not in address else address.format("pl%41nted99")
     assert "nted99" not in redact(f"asked with {bare}")
 
 
-def test_the_secrets_of_dvcs_settings_are_masked(tmp_path):
+def test_the_secrets_of_dvcs_settings_are_masked(tmp_path: Path) -> None:
     settings = tmp_path / "config.local"
     settings.write_text(
         "['remote \"r\"']\n    url = https://me:plantedUrl@host\n    secret_access_key = 'plantedKey'\n"
@@ -186,7 +192,7 @@ def test_the_secrets_of_dvcs_settings_are_masked(tmp_path):
     assert redact("plantedUrl plantedKey") == "*** ***"
 
 
-def test_a_private_key_that_comes_line_by_line_is_masked(tmp_path):
+def test_a_private_key_that_comes_line_by_line_is_masked(tmp_path: Path) -> None:
     lines: list[str] = []
     (tmp_path / "key").write_text(f"before\n{KEY}\nafter it\n")
     output = Runner(lines.append).run("cat", "key", cwd=tmp_path, stream=True)
@@ -194,12 +200,12 @@ def test_a_private_key_that_comes_line_by_line_is_masked(tmp_path):
     assert lines[0] == "before" and lines[-1] == "after it"
 
 
-def test_values_in_facts_are_masked_and_all_else_stays():
+def test_values_in_facts_are_masked_and_all_else_stays() -> None:
     facts = {"by": "Ann <ann@example.com>", "reasons": ["password=x9y8z7", 1, None], "size": [8, 8, 1]}
     assert redacted(facts) == {**facts, "reasons": ["password=***", 1, None]}
 
 
-def test_labels_stay_in_the_facts_of_a_version_whatever_they_look_like():
+def test_labels_stay_in_the_facts_of_a_version_whatever_they_look_like() -> None:
     """They are in params.yaml, which git has; and a card finds the figures of a class by its label."""
     facts = {"params": {"labels": ["token: lost", "password=forgotten"]}, "reason": "password=x9y8z7"}
     message = promotion._message("Title", facts)
@@ -216,7 +222,7 @@ def test_labels_stay_in_the_facts_of_a_version_whatever_they_look_like():
         ("/srv/a:b@c/x.git", "/srv/a:b@c/x.git"),
     ],
 )
-def test_an_origin_is_written_down_without_its_password(url, address, tmp_path):
+def test_an_origin_is_written_down_without_its_password(url: str, address: str, tmp_path: Path) -> None:
     origin = Origin(url, "main", None, tmp_path)
     assert origin.address == address
     assert bool(origin.credentials()) == (url != address)
@@ -227,7 +233,7 @@ def test_an_origin_is_written_down_without_its_password(url, address, tmp_path):
     ["a", "a.", "a-", "a:", "a@", "a:@", "://a:b", "://u:p ", "%3A%2F%2F", "token ", "token=\\", "&amp;", "?a", "abcd ",
      "-----BEGIN PRIVATE KEY-----\nabcd efgh ", 'token="'],
 )  # fmt: skip
-def test_it_takes_no_time_to_speak_of(part):
+def test_it_takes_no_time_to_speak_of(part: str) -> None:
     start = time.process_time()
     redact(part * (100_000 // len(part)))
     assert time.process_time() - start < 5
@@ -248,7 +254,9 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_an_address_that_git_cannot_reach_is_told_and_kept_without_its_secret(address, tmp_path, monkeypatch):
+def test_an_address_that_git_cannot_reach_is_told_and_kept_without_its_secret(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LUODI_GIT_URL", address)
     monkeypatch.setenv("LUODI_HOME", str(tmp_path))
     monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=2")
