@@ -134,7 +134,7 @@ def test_a_metric_of_a_users_own_decides(one: World, tmp_path: Path, factor: flo
     assert sides.challenger.value == pytest.approx(factor * QUALITY["best"], abs=0.01)
     assert sides.champion.value == pytest.approx(factor * QUALITY["weak"], abs=0.01)
     assert sides.difference == decision.comparison.difference
-    assert decision.verdict == ("promote" if factor == 1 else "insufficient evidence")
+    assert decision.verdict == ("promote" if factor == 1 else "hold")
     assert not {"ours", "factor"} & sys.modules.keys()
     page = card.comparison("quick", decision.to_json())
     assert "Right" in page

@@ -252,7 +252,7 @@ def test_odd_tags_hide_nothing_and_stop_nothing(pair: Project, tmp_path: Path) -
     pair.bare("tag", "--annotate", "--message", odd, "reviews@v1.6.0", "main")
     Path(pair.origin.git, "refs", "tags", "reviews@v1.8.0").write_text("2" * 40 + "\n")
     listed = pair.run("luodi", "models")
-    assert re.findall(r"reviews@(v\S+)(?: +│ (production))?", re.sub("warning.*", "", listed)) == [
+    assert re.findall(r"reviews@(v\S+)(?: +(production))?", re.sub("warning.*", "", listed)) == [
         ("v1.6.0", ""), ("v1.1.0", "production"), ("v1.0.7", ""), ("v1.0.0", ""),
     ]  # fmt: skip
     for name in ("v1.4.0", "v1.8.0"):

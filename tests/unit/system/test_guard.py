@@ -61,7 +61,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 def start(folder: Path, end: str = "time.sleep(1000)", **options: object) -> Any:
     # A suite that runs in the background ignores SIGINT, and so would all it starts.
-    command = ["env", "--default-signal=INT,HUP", sys.executable, "-c", COMMAND % end]
+    command = ["env", "--default-signal=INT,HUP,QUIT", sys.executable, "-c", COMMAND % end]
     process = subprocess.Popen(command, cwd=folder, **{"start_new_session": True, **options})  # type: ignore[call-overload]
     wait_for((folder / "pid").exists)
     assert len(living(folder)) >= 6
@@ -213,7 +213,7 @@ cli.main()
 )
 def test_a_signal_is_not_mistaken_for_an_error_nor_forgotten(tmp_path: Path, number: signal.Signals, then: str) -> None:
     code = MET % (number.name, then)
-    command = ["env", "--default-signal=INT,HUP", sys.executable, "-c", code]
+    command = ["env", "--default-signal=INT,HUP,QUIT", sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
     assert list(tmp_path.iterdir()) == []
