@@ -61,8 +61,7 @@ def choose_columns(table: Table, wanted: Wanted, usual: Sequence[str] = TEXT) ->
         )
     item, label = _guessed(table, wanted, usual)
     if item is None or label is None or item == label:
-        what = "texts: name it with --text-column" if usual is TEXT else "images: name it with --image-column"
-        raise _untold(table, "labels: name it with --label-column" if item is not None else what, usual)
+        raise _untold(table, "labels: name it with --label-column" if item is not None else _asked(usual), usual)
     split = wanted.split or _named([name for name in table.columns if name not in (item, label)], SPLIT, None)
     return replace(wanted, item=item, label=label, split=split)
 
@@ -79,9 +78,12 @@ def choose_item(table: Table, item: str | None, usual: Sequence[str] = TEXT) -> 
     if found is None and table.keyed and not table.columns:
         return usual[0]  # of no row at all
     if found is None:
-        what = "texts: name it with --text-column" if usual is TEXT else "images: name it with --image-column"
-        raise _untold(table, what, usual, labelled=False)
+        raise _untold(table, _asked(usual), usual, labelled=False)
     return found
+
+
+def _asked(usual: Sequence[str]) -> str:
+    return "texts: name it with --text-column" if usual is TEXT else "images: name it with --image-column"
 
 
 def _untold(table: Table, what: str, usual: Sequence[str], *, labelled: bool = True) -> MissingColumn:
