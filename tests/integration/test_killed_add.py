@@ -86,6 +86,21 @@ def test_an_add_that_was_killed_is_done_by_the_same_command(make_project: Any, a
     killed(make_project, added, max(1, round(share * added[1])), "slice")
 
 
+@pytest.mark.slow
+def test_what_was_committed_after_a_kill_is_not_taken_back(make_project: Any, added: Any) -> None:
+    """The user went on: whoever commits takes the change for done."""
+    project = make_project("committed")
+    assert add(project, round(0.75 * added[1])).returncode == -signal.SIGKILL
+    undo = project.root / ".luodi" / "undo"
+    assert undo.exists()
+    project.run("git", "add", "--all")
+    project.run("git", "commit", "--quiet", "--message", "Add new")
+    before = contents(project.root)
+    assert "has a model new already" in add(project).stderr
+    assert contents(project.root) == before
+    assert not undo.exists()
+
+
 @pytest.mark.proof
 def test_an_add_that_was_killed_at_any_change_is_done_by_the_same_command(make_project: Any, added: Any) -> None:
     for moment in range(1, 1 + added[1]):

@@ -1,14 +1,15 @@
 """Changes of a project's models: one at a time, and all of each or nothing of it, whatever ends it.
 
 What a change will touch is put aside first. Where it fails, that is put back; where it was killed, the next change puts
-it back before anything else, so that doing the same again does it.
+it back before anything else, so that doing the same again does it. After a commit it is not put back any more: whoever
+made that took the change for done.
 """
 
 import contextlib
 import fcntl
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,10 +20,13 @@ from luodi.files import private, private_folder, replacing, replacing_folder
 from luodi.project import locks, workspace
 from luodi.project.origin import EMBEDDED
 from luodi.project.paths import PARAMS
-from luodi.system.processes import Runner
+from luodi.system.processes import CommandFailed, Runner
 
 GRAPH = "dvc.yaml"
 LOCK = "dvc.lock"
+FILES = (GRAPH, locked.NAME, "data.dvc", ".gitignore", PARAMS)
+"""What every change writes; dvc.lock too where it drops entries."""
+PLAN = "plan.json"
 
 
 @contextmanager
@@ -74,7 +78,8 @@ def make(
         forget: A model whose entries leave dvc.lock.
     """
     entries = locks.read(root / LOCK)
-    _put_aside(root, params, move)
+    leaving = locks.of_model(entries, forget)
+    _put_aside(root, (*FILES, LOCK) if leaving else FILES, params, move)
     try:
         if move:
             (root / "data").mkdir(exist_ok=True)
@@ -83,7 +88,7 @@ def make(
             with replacing(path) as temporary:
                 temporary.write_bytes(text)
         locked.write(root)
-        if locks.of_model(entries, forget):
+        if leaving:
             locks.write(root / LOCK, locks.merge(entries, forget, {}))
         if move:
             workspace.dvc(runner, root, "add", "data")
@@ -93,19 +98,20 @@ def make(
     _forget(root)
 
 
-FILES = (PARAMS, GRAPH, locked.NAME, LOCK, "data.dvc", ".gitignore")
-PLAN = "plan.json"
-
-
 def _aside(root: Path) -> Path:
     return private_folder(root / EMBEDDED) / "undo"
 
 
-def _put_aside(root: Path, params: bytes, move: tuple[Path, Path] | None) -> None:
+def _put_aside(root: Path, files: Sequence[str], params: bytes, move: tuple[Path, Path] | None) -> None:
     """Keep what is to be changed, whole or not at all: the folder has its name when everything is in it."""
-    plan = {"move": [str(path) for path in move or ()], "made_data": not (root / "data").exists()}
+    plan = {
+        "files": files,
+        "head": _head(root),
+        "move": [str(path) for path in move or ()],
+        "made_data": not (root / "data").exists(),
+    }
     with private(), replacing_folder(_aside(root)) as folder:
-        for name in FILES:
+        for name in files:
             if (root / name).exists():
                 shutil.copyfile(root / name, folder / name)
         (folder / "after").write_bytes(params)
@@ -118,6 +124,9 @@ def _take_back(root: Path) -> None:
     if not aside.exists():
         return
     plan = json.loads((aside / PLAN).read_text(encoding="utf-8"))
+    if plan["head"] != _head(root):
+        _forget(root)
+        return
     if plan["move"]:
         source, target = map(Path, plan["move"])
         if source.exists():
@@ -128,12 +137,20 @@ def _take_back(root: Path) -> None:
         with contextlib.suppress(OSError):  # it is not there, or not empty any more
             (root / "data").rmdir()
     edited = (root / PARAMS).read_bytes() not in ((aside / PARAMS).read_bytes(), (aside / "after").read_bytes())
-    for name in FILES:  # half-written ones, under the names that `files.replacing` gives
-        for left in root.glob(f".{name}.[0-9]*"):
+    for name in plan["files"]:
+        for left in root.glob(f".{name}.[0-9]*"):  # half-written, under the names that `files.replacing` gives
             left.unlink()
-    for name in FILES[edited:]:  # what a person wrote since stays
-        _put_back(root / name, (aside / name).read_bytes() if (aside / name).exists() else None)
+        if name != PARAMS or not edited:  # what a person wrote since stays
+            _put_back(root / name, (aside / name).read_bytes() if (aside / name).exists() else None)
     _forget(root)
+
+
+def _head(root: Path) -> str:
+    """The commit that is checked out; empty before the first one."""
+    try:
+        return Runner(lambda line: None).run("git", "rev-parse", "--verify", "--quiet", "HEAD", cwd=root).strip()
+    except CommandFailed:
+        return ""
 
 
 def _forget(root: Path) -> None:
