@@ -20,11 +20,13 @@ from typing import Any
 
 import yaml
 
+from luodi import config
 from luodi.config import locked
 from luodi.errors import ArtifactError, DiskFull, GitError, LuodiError, RegistryError, RemoteError, StageFailed
 from luodi.files import checksum, close, folder_checksum, private, private_folder, read_json, users_umask, write_text
-from luodi.project import locks
+from luodi.project import graph, locks
 from luodi.project.origin import Origin
+from luodi.project.paths import PARAMS
 from luodi.system import disk, masking
 from luodi.system.masking import redact
 from luodi.system.processes import MARK, CommandFailed, Runner
@@ -141,9 +143,24 @@ def _bad(cache: Path, md5: str) -> list[str]:
     path = Path(_place(cache, md5))
     if not path.exists() or checksum(path) != md5.removesuffix(".dir"):
         return [md5]
-    files = {file["md5"] for file in read_json(path)} if md5.endswith(".dir") else set()
+    files = {file for file, _ in _files(cache, md5)} - {md5}
     bad = [file for file in sorted(files) if _bad(cache, file)]
     return [*bad, md5] if bad else []
+
+
+def _files(store: Path, md5: str) -> list[tuple[str, str]]:
+    """(MD5, path below it) of the files of an output whose list, if it is a folder, a DVC cache or remote holds."""
+    if not md5.endswith(".dir"):
+        return [(md5, "")]
+    return [(file["md5"], file["relpath"]) for file in read_json(Path(_place(store, md5)))]
+
+
+def _held(store: Path, md5: str) -> bool:
+    """Whether a DVC cache or remote has all files of an output, by their names; a folder's list is read."""
+    path = Path(_place(store, md5))
+    if not path.exists() or (md5.endswith(".dir") and checksum(path) != md5.removesuffix(".dir")):
+        return False
+    return all(Path(_place(store, file)).exists() for file, _ in _files(store, md5))
 
 
 def head(origin: Origin, runner: Runner) -> str:
@@ -207,6 +224,7 @@ class Workspace:
         """
         locked.write(self.root)  # the commit may have another params.yaml than the one that it was last written from
         self._show_what_changed(stage)
+        self._copy_dependencies(stage)
         repro, push = ("repro", "--single-item", "--pull", "--allow-missing", stage), ("push", "--quiet", stage)
         if _umask(self.origin, self.origin.remote, *push) == -1:
             self.dvc(*repro, ";", *push, stream=True)
@@ -231,6 +249,16 @@ class Workspace:
         if raw := [path for path in read if path not in made and not (self.root / path).exists()]:
             self.pull(*raw)
 
+    def _copy_dependencies(self, stage: str) -> None:
+        """Copy what `stage` reads from the DVC cache, unless DVC may find that nothing changed and it is not needed."""
+        if stage in locks.read(self.lock):
+            return
+        name, _, model = stage.partition("@")
+        modality = config.settings_of(config.load(self.root / PARAMS), model).modality
+        known = self._outputs()
+        for path in graph.stages(self.root / "dvc.yaml", model, modality)[name]["deps"]:
+            self._copied(path, known.get(path), self.cache)
+
     def pull(self, *paths: str, mend: str = MEND) -> None:
         """Bring outputs named in dvc.lock or data.dvc, each checked against its hash.
 
@@ -239,7 +267,7 @@ class Workspace:
             RegistryError: The DVC cache holds something else.
         """
         known = self._outputs()
-        if away := [path for path in paths if not self._copied(path, known.get(path))]:
+        if away := [path for path in paths if not self._copied(path, known.get(path), self.cache)]:
             self.dvc("pull", *away, mend=mend)
             self._check(*away)
 
@@ -248,6 +276,8 @@ class Workspace:
         entries = locks.read(self.lock)
         # Paths, though dvc says that it takes stages: of those it would find nothing missing.
         outs = [path for stage in stages for path in locks.outputs(entries, stage)]
+        if self._proven(outs, paths):
+            return []
         status = ("data", "status", "--not-in-remote", "--granular", "--json", *outs)
         answer = self.dvc("pull", *paths, ";", *status).splitlines()[-1]
         self._check(*paths)
@@ -266,18 +296,22 @@ class Workspace:
                 )
                 raise RegistryError(f"{path} does not match its hash {md5} in dvc.lock: {why} run it again")
 
-    def _copied(self, path: str, md5: str | None) -> bool:
-        """Copy an output from the DVC cache if all of it is there, unharmed: to start DVC for that takes far longer."""
-        target = self.root / path
-        if md5 is None or target.exists() or _bad(self.cache, md5):
+    def _proven(self, outs: Sequence[str], paths: Sequence[str]) -> bool:
+        """Whether the remote is a folder here that holds `outs`, of which `paths` were copied; else DVC tells more."""
+        store, known = Path(self.origin.remote or ""), self._outputs()
+        if not (self.origin.remote and store.is_dir() and all(_held(store, known[path]) for path in outs)):
             return False
-        if md5.endswith(".dir"):
-            target.mkdir(parents=True)
-        files = read_json(Path(_place(self.cache, md5))) if md5.endswith(".dir") else [{"md5": md5, "relpath": ""}]
-        for file in files:
-            to = target / file["relpath"]
+        return all(self._copied(path, known.get(path), store) for path in paths)
+
+    def _copied(self, path: str, md5: str | None, store: Path) -> bool:
+        """Copy an output from a cache, or folder remote, that holds it unharmed: to start DVC for that takes longer."""
+        target = self.root / path
+        if md5 is None or target.exists() or _bad(store, md5):
+            return False
+        for file, relative in _files(store, md5):
+            to = target / relative
             to.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(_place(self.cache, file["md5"]), to)
+            shutil.copyfile(_place(store, file), to)
         return True
 
     def _outputs(self) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from configobj import ConfigObj
 from dvc.config import Config
 from hypothesis import given
@@ -215,6 +217,38 @@ def test_what_the_cache_lacks_or_holds_damaged_is_for_dvc_to_bring(pulling: Any,
         clone.pull("one", "folder")
     (asked,) = [command for command in commands if "strict_dvc" in command]
     assert asked.endswith("pull folder")
+
+
+def test_what_a_folder_remote_holds_is_proven_and_copied_without_dvc(pulling: Any) -> None:
+    clone, md5s, commands = pulling
+    shutil.copytree(clone.cache, clone.origin.remote, dirs_exist_ok=True)
+    (clone.root / "stray").write_text("of another stage")
+    assert clone.prove("stage@m", paths=["folder"]) == []
+    assert folder_checksum(clone.root / "folder") == md5s["folder"] and not (clone.root / "one").exists()
+    assert not [command for command in commands if "strict_dvc" in command]
+
+
+@pytest.mark.parametrize("lost", ["one", "folder/deep/three"])
+def test_what_a_folder_remote_lacks_is_for_dvc_to_tell(pulling: Any, lost: str) -> None:
+    clone, _, commands = pulling
+    shutil.copytree(clone.cache, clone.origin.remote, dirs_exist_ok=True)
+    Path(workspace._place(clone.origin.remote, checksum(clone.origin.home.parent / "made" / lost))).unlink()
+    with pytest.raises(LuodiError):  # DVC knows no such stage: dvc.yaml has none
+        clone.prove("stage@m", paths=["folder"])
+    assert [command for command in commands if "strict_dvc" in command]
+
+
+def test_what_a_stage_reads_is_copied_unless_it_may_be_unchanged(pulling: Any) -> None:
+    clone, md5s, _ = pulling
+    do = {"cmd": "luodi next ${key}", "deps": ["one", "folder", "elsewhere"]}
+    (clone.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"next": {"foreach": "${models}", "do": do}}}))
+    (clone.root / "params.yaml").write_text("models: {m: {modality: text, labels: [a, b]}}")
+    locks.write(clone.lock, {**locks.read(clone.lock), "next@m": {"deps": []}})
+    clone._copy_dependencies("next@m")
+    assert not (clone.root / "one").exists()
+    locks.write(clone.lock, {name: entry for name, entry in locks.read(clone.lock).items() if name != "next@m"})
+    clone._copy_dependencies("next@m")
+    assert checksum(clone.root / "one") == md5s["one"] and folder_checksum(clone.root / "folder") == md5s["folder"]
 
 
 # Pushes
