@@ -38,6 +38,8 @@ def show_result(result: Mapping[str, Any], reports: Path) -> None:
     _row(table, "one row", f"{_figure(at(result, 'latency_ms'), '{:.2f}')} ms on this machine")
     for report in sorted(reports.iterdir()):
         _row(table, "report", near(report))
+    if result["version"]:
+        _row(table, "next", f"`luodi sync {result['version'].partition('@')[0]}` brings it into this checkout")
     _print(table)
 
 

@@ -68,6 +68,34 @@ def connect() -> None:
     checkout.connect(root, Origin.embedded(root))
 
 
+@app.command(epilog="Examples: luodi sync | luodi sync reviews && git commit --message 'Land reviews' dvc.lock")
+def sync(model: Annotated[str | None, typer.Argument(help="A model; without one, all of params.yaml.")] = None) -> None:
+    """Bring what is in production into this checkout: entries of dvc.lock, files of all stages, tags of versions."""
+    from luodi import config
+    from luodi.errors import NoVersion
+    from luodi.local import checkout
+    from luodi.project.origin import Origin
+    from luodi.project.paths import PARAMS, find_root
+    from luodi.registry import tags
+    from luodi.system.processes import Runner
+
+    root, runner = find_root(), Runner(print)
+    params, origin = config.load(root / PARAMS), Origin.find(root)
+    if model:
+        config.settings_of(params, model)
+    names = [model] if model else list(params.models)
+    mirror = tags.mirror(origin, runner)
+    found = [version for name in names if (version := tags.in_production(tags.versions(mirror, name, newest=0)))]
+    if not found:
+        raise NoVersion(f"no version of {', '.join(names)} is in production: `luodi run {names[0]}` lands one")
+    if origin == Origin.embedded(root):
+        checkout.connect(root, origin)
+    for version in found:
+        with Heartbeat(f"bringing {version.name}"):
+            stages = checkout.sync(root, origin, version, runner)
+        print(f"{version.name}: dvc.lock has it, and the files of {', '.join(stages)} are here", flush=True)
+
+
 @app.command(epilog="Example: luodi up")
 def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Airflow's pages on this machine.")] = 8080,

@@ -13,6 +13,7 @@ from luodi.project import commits, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.registry import tags
+from luodi.registry.tags import Version
 from luodi.system.processes import CommandFailed, Runner
 
 CONFIG = """\
@@ -145,6 +146,46 @@ def require_reproduced(root: Path, stages: list[str], runner: Runner) -> None:
         if error.code != 1:  # of `dvc status --quiet`: something changed
             raise
         raise DirtyCheckout("dvc.lock is not of this commit and its data: run `dvc repro` first") from None
+
+
+def sync(root: Path, origin: Origin, version: Version, runner: Runner) -> list[str]:
+    """Bring the lock entries, the files and the tags of a version of `origin` into the checkout; return the stages.
+
+    Raises:
+        DirtyCheckout: dvc.lock holds entries of the model that no commit has: they would be lost.
+        GitError: A tag of this name is here, and is another one.
+        RemoteError: The DVC remote does not hold the files, or cannot be reached.
+    """
+    theirs = partial(workspace.git, origin, runner, tags.mirror(origin, runner))
+    landed = locks.of_model(commits.entries(theirs, version.commit), version.model)
+    path, mine = root / commits.LOCK, partial(runner.run, "git", cwd=root)
+    here = locks.read(path)
+    if has_history(root, runner):
+        known = locks.of_model(commits.entries(mine, "HEAD"), version.model)
+        if locks.of_model(here, version.model) not in (known, landed):
+            raise DirtyCheckout(
+                f"{commits.LOCK} has entries of {version.model} that no commit holds: commit it, or drop them with "
+                f"`git checkout HEAD -- {commits.LOCK}`, and run it again"
+            )
+        _fetch_tags(root, origin, version.model, runner)
+    if (merged := locks.merge(here, version.model, landed)) != here:
+        locks.write(path, merged)
+    workspace.dvc(runner, root, "pull", "--quiet", *landed)
+    return sorted(landed)
+
+
+def _fetch_tags(root: Path, origin: Origin, model: str, runner: Runner) -> None:
+    refs = [f"refs/tags/{model}{mark}*" for mark in "@#"]
+    try:
+        workspace.git(origin, runner, root, "fetch", "--quiet", "--no-tags", origin.address,
+                      *(f"{ref}:{ref}" for ref in refs))  # fmt: skip
+    except CommandFailed as error:
+        if found := re.search(r"! \[rejected\] +(\S+) .*would clobber existing tag", error.output):
+            raise GitError(
+                f"the tag {found[1]} of this checkout is not that of {origin.address}: remove it with "
+                f"`git tag -d {shlex.quote(found[1])}`, and run it again"
+            ) from None
+        raise
 
 
 def who(root: Path, runner: Runner) -> str:

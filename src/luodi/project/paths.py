@@ -72,7 +72,7 @@ class ModelPaths:
 
     @property
     def validation_summary(self) -> Path:
-        """Counts of rows: rows, clean, quarantined, duplicates: JSON, a DVC metric."""
+        """Counts of rows: rows, clean, quarantined, duplicates: JSON."""
         return self.artifacts / "validate" / "summary.json"
 
     @property
@@ -104,7 +104,7 @@ class ModelPaths:
 
     @property
     def preprocess_summary(self) -> Path:
-        """Counts of rows kept, by split, label and source, and dropped: JSON, a DVC metric."""
+        """Counts of rows kept, by split, label and source, and dropped: JSON."""
         return self.artifacts / "preprocess" / "summary.json"
 
     @property
@@ -159,7 +159,7 @@ class ModelPaths:
 
     @property
     def choice(self) -> Path:
-        """What `train` exports, and the validation figures behind it: JSON, a DVC metric."""
+        """What `train` exports, and the validation figures behind it: JSON."""
         return self.artifacts / "train" / "choice.json"
 
     @property
@@ -178,7 +178,13 @@ class ModelPaths:
 
     # evaluate
     @property
+    def headline(self) -> Path:
+        """The dozen figures that `dvc metrics` and `dvc exp show` have a column for: JSON, the DVC metric."""
+        return self.artifacts / "evaluate" / "headline.json"
+
+    @property
     def metrics(self) -> Path:
+        """All that was measured: JSON."""
         return self.artifacts / "evaluate" / "metrics.json"
 
     @property

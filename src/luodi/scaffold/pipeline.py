@@ -189,14 +189,22 @@ def _curves(item: Any) -> list[Any]:
 def _update(stage: Any, fresh: Any) -> None:
     """Bring one stage of a project to what luodi has; a user's own dependencies and outputs stay."""
     stage["cmd"] = fresh["cmd"]
-    for key in fresh.keys() & {"deps", "params", "outs", "metrics"}:
-        wanted, items = list(fresh[key]), stage.setdefault(key, CommentedSeq())
-        for place in reversed(range(len(items))):  # in place: comments stand by the items
-            if items[place] not in wanted and _older(key, items[place]):
-                del items[place]
-        for place, item in enumerate(wanted):
-            if item not in items:
-                items.insert(place, item)
+    for key in ("deps", "params", "outs", "metrics"):
+        if key in fresh or key in stage:
+            _update_items(stage.setdefault(key, CommentedSeq()), key, fresh)
+        if key not in fresh and stage.get(key) == []:
+            del stage[key]
+
+
+def _update_items(items: Any, key: str, fresh: Any) -> None:
+    wanted = list(fresh.get(key, ()))
+    moved = fresh.get({"outs": "metrics", "metrics": "outs"}.get(key), ())  # an output stands in one of the two
+    for place in reversed(range(len(items))):  # in place: comments stand by the items
+        if items[place] not in wanted and (_older(key, items[place]) or items[place] in moved):
+            del items[place]
+    for place, item in enumerate(wanted):
+        if item not in items:
+            items.insert(place, item)
 
 
 def _older(key: str, item: Any) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from luodi import config
 from luodi.data import modality, split_rows
 from luodi.errors import ArtifactError
-from luodi.files import read_facts, replacing_folder, write_facts, write_text
+from luodi.files import read_facts, replacing_folder, write_facts, write_json, write_text
 from luodi.project.paths import ModelPaths, maker
 from luodi.registry import evidence, rules
 from luodi.report import page
@@ -38,6 +38,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     measured = figures.rounded(measure(test, model, baseline, others, settings) | of_files)
     measured["choice"] = _choice(paths.choice)
     write_facts(paths.metrics, measured)
+    write_json(paths.headline, headline(measured))
     with replacing_folder(paths.plots) as folder:
         for name, text in plots.tables(model, settings.labels).items():
             write_text(folder / name, text)
@@ -86,6 +87,17 @@ def measure(
         "slices": slices | {"source": figures.source_slices(test.source, model, confidence)},
         "calibration_by_chance": figures.calibration_by_chance(model),
         "rows": len(test),
+    }
+
+
+def headline(measured: dict[str, Any]) -> dict[str, float | None]:
+    """Return what a line of `dvc metrics show` has room for: the figures of the model, the first with its interval."""
+    first, *others = in_order(measured["model"])
+    own, baseline = measured["model"][first], measured["baseline"][first]
+    found = {first: own["value"], f"{first}_low": own["low"], f"{first}_high": own["high"]}
+    found |= {f"{first}_baseline": baseline["value"]} | {name: measured["model"][name]["value"] for name in others}
+    return {name: value if value is None else round(value, 4) for name, value in found.items()} | {
+        "test_rows": measured["rows"]
     }
 
 

@@ -84,6 +84,8 @@ def test_an_older_project_is_taken_along(project: Path) -> None:
     stages = yaml.safe_load(text)["stages"]
     assert next(iter(stages)) == "settings"
     assert {"mine.yaml": ["level"]} in stages["validate"]["do"]["params"]
+    assert "metrics" not in stages["validate"]["do"]  # what DVC compares is one short file
+    assert stages["evaluate"]["do"]["metrics"] == ["artifacts/${key}/evaluate/headline.json"]
     found = graph.stages(project / "dvc.yaml", "digits", "image")
     fresh = graph.stages(ROOT / "dvc.yaml", "digits", "image")
     assert {name: stage["outs"] for name, stage in found.items()} == {name: one["outs"] for name, one in fresh.items()}

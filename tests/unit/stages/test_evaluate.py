@@ -168,9 +168,21 @@ def test_two_runs_write_the_same_bytes(lay: Callable[..., Any]) -> None:
     evaluate.run(block, paths)
     assert outputs(paths) == first
     assert {name.rsplit("/", 1)[1] for name in first} == {
-        "metrics.json", "report.html", "sample.json",
+        "headline.json", "metrics.json", "report.html", "sample.json",
         "confusion.csv", "calibration.csv", "roc.csv", "precision_recall.csv",
     }  # fmt: skip
+
+
+def test_the_headline_is_a_line_of_the_figures_measured(lay: Callable[..., Any]) -> None:
+    block, paths = random_model(lay, classes=3)
+    evaluate.run(block, paths)
+    headline, measured = json.loads(paths.headline.read_text()), json.loads(paths.metrics.read_text())
+    assert len(headline) <= 12 and not [value for value in headline.values() if isinstance(value, dict | list)]
+    accuracy = measured["model"]["accuracy"]
+    shown = [headline[name] for name in ("accuracy", "accuracy_low", "accuracy_high")]
+    assert shown == pytest.approx([accuracy["value"], accuracy["low"], accuracy["high"]], abs=5e-5)
+    assert headline["accuracy_baseline"] == pytest.approx(measured["baseline"]["accuracy"]["value"], abs=5e-5)
+    assert headline["test_rows"] == measured["rows"]
 
 
 def test_a_text_cannot_become_markup(lay: Callable[..., Any]) -> None:
