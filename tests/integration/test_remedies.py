@@ -1211,6 +1211,9 @@ YAML = "it names the line; tests/unit/test_yaml12.py has it"
 OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each"
 RACE = "a race: what failed is done again"
 WHY_NOT = {
+    "that no commit holds: commit it, or restore it": "tests/integration/test_sync.py",
+    "of this checkout is not that of": "tests/integration/test_sync.py runs the command",
+    "is in production: `luodi run": "tests/integration/test_sync.py",
     "dvc.yaml: expected a mapping `artifacts:`": "tests/unit/scaffold/test_scaffold.py",
     "holds no pulled model: `luodi pull": "tests/unit/registry/test_classifier.py",
     "are not those that were registered as": "tests/unit/registry/test_classifier.py",

@@ -35,6 +35,7 @@ FIRST = [
     *(f"luodi {stage} reviews" for stage in ("validate", "preprocess", "baseline", "train", "evaluate")),
     "luodi gate reviews",
     "luodi register reviews",
+    "luodi sync reviews",
     "luodi models",
     "luodi models list",
     "luodi models show reviews",

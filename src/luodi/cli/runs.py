@@ -92,8 +92,8 @@ def sync(model: Annotated[str | None, typer.Argument(help="A model; without one,
         checkout.connect(root, origin)
     for version in found:
         with Heartbeat(f"bringing {version.name}"):
-            stages = checkout.sync(root, origin, version, runner)
-        print(f"{version.name}: dvc.lock has it, and the files of {', '.join(stages)} are here", flush=True)
+            paths = checkout.sync(root, origin, version, params.models[version.model].modality, runner)
+        print(f"{version.name}: in dvc.lock, with its tags and {len(paths)} outputs in artifacts/", flush=True)
 
 
 @app.command(epilog="Example: luodi up")

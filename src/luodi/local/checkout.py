@@ -9,7 +9,7 @@ from typing import Any
 
 from luodi.errors import DirtyCheckout, GitError, LuodiError, NotARepository
 from luodi.files import close, private, read_facts, replacing, write_text
-from luodi.project import commits, locks, workspace
+from luodi.project import commits, graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.registry import tags
@@ -148,36 +148,54 @@ def require_reproduced(root: Path, stages: list[str], runner: Runner) -> None:
         raise DirtyCheckout("dvc.lock is not of this commit and its data: run `dvc repro` first") from None
 
 
-def sync(root: Path, origin: Origin, version: Version, runner: Runner) -> list[str]:
-    """Bring the lock entries, the files and the tags of a version of `origin` into the checkout; return the stages.
+def sync(root: Path, origin: Origin, version: Version, modality: str, runner: Runner) -> list[str]:
+    """Bring the lock entries, files and tags of the version in production into the checkout; return the files' paths.
+
+    The entries are the last that landed of it: the same model may have been evaluated again.
 
     Raises:
         DirtyCheckout: dvc.lock holds entries of the model that no commit has: they would be lost.
         GitError: A tag of this name is here, and is another one.
         RemoteError: The DVC remote does not hold the files, or cannot be reached.
     """
-    theirs = partial(workspace.git, origin, runner, tags.mirror(origin, runner))
-    landed = locks.of_model(commits.entries(theirs, version.commit), version.model)
-    path, mine = root / commits.LOCK, partial(runner.run, "git", cwd=root)
-    here = locks.read(path)
+    model, path = version.model, root / commits.LOCK
+    landed, here = _landed(origin, version, runner), locks.read(path)
     if has_history(root, runner):
-        known = locks.of_model(commits.entries(mine, "HEAD"), version.model)
-        if locks.of_model(here, version.model) not in (known, landed):
-            raise DirtyCheckout(
-                f"{commits.LOCK} has entries of {version.model} that no commit holds: commit it, or drop them with "
-                f"`git checkout HEAD -- {commits.LOCK}`, and run it again"
-            )
-        _fetch_tags(root, origin, version.model, runner)
-    if (merged := locks.merge(here, version.model, landed)) != here:
-        locks.write(path, merged)
-    workspace.dvc(runner, root, "pull", "--quiet", *landed)
-    return sorted(landed)
+        _require_kept(root, origin, locks.of_model(here, model), model, runner)
+        _fetch_tags(root, origin, model, runner)
+    locks.write(path, locks.merge(here, model, landed))
+    graphed = graph.stages(root / "dvc.yaml", model, modality)
+    known = {out for stage in graphed.values() for out in stage["outs"]}
+    paths = [out for stage in landed for out in locks.outputs(landed, stage) if out in known]
+    workspace.dvc(runner, root, "pull", *paths)
+    return paths
+
+
+def _require_kept(root: Path, origin: Origin, here: locks.Entries, model: str, runner: Runner) -> None:
+    """Raise DirtyCheckout if dvc.lock has entries that neither a commit here nor the registry has."""
+    committed = locks.of_model(commits.entries(partial(runner.run, "git", cwd=root), "HEAD"), model)
+    if not here or here == committed:
+        return
+    export = locks.outputs(here, f"train@{model}").get(ModelPaths(Path(), model).export.as_posix())
+    if export is None or not tags.same(tags.versions(tags.mirror(origin, runner), model), export):
+        raise DirtyCheckout(
+            f"{commits.LOCK} has entries of {model} that no commit holds: commit it, or restore it with `git checkout "
+            f"HEAD -- {commits.LOCK}`, or remove it if no commit has it; and run it again"
+        )
+
+
+def _landed(origin: Origin, version: Version, runner: Runner) -> locks.Entries:
+    git = partial(workspace.git, origin, runner, tags.mirror(origin, runner))
+    newest = locks.of_model(commits.entries(git, f"refs/heads/{origin.branch}"), version.model)
+    if newest and tags.export_hash(newest, version.model) == version.export:
+        return newest
+    return locks.of_model(commits.entries(git, version.commit), version.model)
 
 
 def _fetch_tags(root: Path, origin: Origin, model: str, runner: Runner) -> None:
     refs = [f"refs/tags/{model}{mark}*" for mark in "@#"]
     try:
-        workspace.git(origin, runner, root, "fetch", "--quiet", "--no-tags", origin.address,
+        workspace.git(origin, runner, root, "fetch", "--no-tags", "--no-write-fetch-head", origin.address,
                       *(f"{ref}:{ref}" for ref in refs))  # fmt: skip
     except CommandFailed as error:
         if found := re.search(r"! \[rejected\] +(\S+) .*would clobber existing tag", error.output):

@@ -1,0 +1,69 @@
+"""`luodi sync`: what landed comes into a checkout, and nothing that is only there is lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from actors import World, git
+
+from luodi.project import locks
+
+
+@pytest.fixture
+def checkout(one: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone of the commit that the first version was trained on, with the DVC remote of the team."""
+    for name, value in one.origin.environment().items():
+        monkeypatch.setenv(name, value)
+    root = tmp_path / "checkout"
+    git(tmp_path, "clone", "--quiet", "--no-tags", one.origin.git, str(root))
+    git(root, "reset", "--quiet", "--hard", one.commit)
+    (root / ".dvc" / "config.local").write_text(
+        f"[core]\n    remote = team\n['remote \"team\"']\n    url = {one.origin.remote}\n"
+    )
+    return root
+
+
+def test_entries_files_and_tags_of_the_version_in_production_come(
+    checkout: Path, one: World, luodi: Callable[..., Any]
+) -> None:
+    done = luodi(checkout, "sync", "quick")
+    assert done.returncode == 0, done.stderr
+    assert "quick@v1.0.0: in dvc.lock" in done.stdout
+    assert locks.read(checkout / "dvc.lock") == one.entries("quick", "weak")
+    assert (checkout / "artifacts" / "quick" / "evaluate" / "report.html").read_text() == "The report of weak.\n"
+    assert git(checkout, "tag").split() == ["quick#production#1", "quick@v1.0.0"]
+    assert not (checkout / "artifacts" / "careful").exists()
+
+
+def test_what_was_synced_gives_way_to_what_landed_since(checkout: Path, one: World, luodi: Callable[..., Any]) -> None:
+    assert luodi(checkout, "sync").returncode == 0
+    one.land("quick", "best")
+    done = luodi(checkout, "sync")
+    assert done.returncode == 0, done.stderr
+    assert locks.of_model(locks.read(checkout / "dvc.lock"), "quick") == one.entries("quick", "best")
+    assert locks.of_model(locks.read(checkout / "dvc.lock"), "careful") == one.entries("careful", "weak")
+
+
+def test_entries_that_are_only_here_are_not_lost(checkout: Path, one: World, luodi: Callable[..., Any]) -> None:
+    mine = one.entries("quick", "hopeless")
+    locks.write(checkout / "dvc.lock", mine)
+    done = luodi(checkout, "sync", "quick")
+    assert (done.returncode, locks.read(checkout / "dvc.lock")) == (42, mine)
+    assert "dvc.lock has entries of quick that no commit holds" in done.stderr
+    git(checkout, "commit", "--quiet", "--all", "--message", "Mine")
+    assert luodi(checkout, "sync", "quick").returncode == 0
+
+
+def test_another_tag_of_that_name_is_not_moved(checkout: Path, luodi: Callable[..., Any]) -> None:
+    git(checkout, "tag", "quick@v1.0.0")
+    done = luodi(checkout, "sync", "quick")
+    assert done.returncode == 40 and "the tag quick@v1.0.0 of this checkout is not that of" in done.stderr
+    git(checkout, *done.stderr.partition("`git ")[2].partition("`")[0].split())
+    assert luodi(checkout, "sync", "quick").returncode == 0
+
+
+def test_where_nothing_landed_it_says_so(nothing: World, tmp_path: Path, luodi: Callable[..., Any]) -> None:
+    git(tmp_path, "clone", "--quiet", nothing.origin.git, "checkout")
+    done = luodi(tmp_path / "checkout", "sync", **nothing.origin.environment())
+    assert done.returncode == 61 and "`luodi run quick` lands one" in done.stderr
