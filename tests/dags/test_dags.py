@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from airflow.sdk.exceptions import AirflowFailException
 from project import Project
 
 from luodi import config
-from luodi.airflow.operators import _final, to_skip
+from luodi.airflow.operators import _final, _require_known, to_skip
 from luodi.errors import DiskFull, LuodiError, RemoteError, StageFailed
 from luodi.project import graph
 from luodi.project.origin import Origin
@@ -47,6 +48,10 @@ def tell(dag):
         "delay": [task.retry_delay.total_seconds() for task in dag.tasks],
         "longest": [task.max_retry_delay.total_seconds() for task in dag.tasks],
         "timeout": [task.execution_timeout.total_seconds() for task in dag.tasks if task.execution_timeout],
+        "form": {name: [dag.params.get_param(name).schema["type"], dag.params[name]] for name in dag.params},
+        "docs": {task.task_id: task.doc_md for task in dag.tasks},
+        "links": {task.task_id: [link.name for link in task.operator_extra_links] for task in dag.tasks},
+        "outlets": {task.task_id: [outlet.name for outlet in task.outlets] for task in dag.tasks if task.outlets},
         "rules": {task.task_id: task.trigger_rule for task in dag.tasks},
         "wait": {
             task.task_id: [task.response_timeout.total_seconds(), task.defaults, task.execution_timeout]
@@ -154,6 +159,7 @@ def test_no_answer_in_time_is_a_rejection_and_only_the_wait_is_limited(asking: d
 def test_what_each_verdict_skips(verdict: str, auto: set[str], human: set[str]) -> None:
     assert to_skip(Verdict(verdict), {"register"}) == auto
     assert to_skip(Verdict(verdict), {"approve", "register"}) == human
+    assert to_skip(Verdict(verdict), {"approve", "register"}, dry=True) == {"approve", "register"}
 
 
 def test_a_run_a_week_one_at_a_time(dag: dict[str, Any]) -> None:
@@ -175,6 +181,26 @@ def test_it_says_whose_and_what_it_is(parsed: dict[str, Any], dag: dict[str, Any
     assert {"luodi", "retrain", "text"} <= set(dag["tags"])
     assert "register" in dag["doc"]
     assert all(stage in dag["doc"] for stage in dag["tasks"])
+
+
+def test_the_form_has_what_a_run_may_be_triggered_with(dag: dict[str, Any]) -> None:
+    assert dag["form"] == {"commit": [["null", "string"], None], "dry_run": ["boolean", False]}
+
+
+@pytest.mark.parametrize("conf", [{}, {"commit": None}, {"dry_run": True}])
+def test_a_run_takes_what_the_form_has(conf: dict[str, Any]) -> None:
+    _require_known(conf)
+
+
+def test_a_run_that_is_told_of_something_else_fails_at_once() -> None:
+    with pytest.raises(AirflowFailException, match=r"conf says learning_rate: expected commit and dry_run alone"):
+        _require_known({"learning_rate": 0.5, "dry_run": True})
+
+
+def test_tasks_say_what_they_do_and_lead_to_their_pages(dag: dict[str, Any], asking: dict[str, Any]) -> None:
+    assert all(dag["docs"].values()) and all(asking["docs"].values())
+    assert {task for task, links in dag["links"].items() if links} == {"validate", "preprocess", "evaluate", "gate"}
+    assert dag["outlets"] == {"register": ["landed_reviews"]}
 
 
 def test_parsing_imports_no_ml_library(parsed: dict[str, Any]) -> None:

@@ -1,10 +1,12 @@
 """`luodi run` on a real Airflow: what it computes, what it lands, and what it does when there is nothing to do."""
 
+import contextlib
 import csv
 import json
 import math
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,31 @@ def test_each_task_leaves_its_log_where_airflow_looks_for_it(ran: Done) -> None:
     for stage in STAGES:
         assert f"> luodi {stage} reviews" in (folder / f"task_id={stage}" / "attempt=1.log").read_text()
     assert "promote" in (folder / "task_id=gate" / "attempt=1.log").read_text()
+
+
+def stored_in_airflow(project: Project, query: str) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(project.origin.home / "airflow" / "airflow.db")) as database:
+        return database.execute(query).fetchall()
+
+
+def test_tasks_left_links_to_their_pages(ran: Done) -> None:
+    found = stored_in_airflow(ran.project, "SELECT task_id, value FROM xcom WHERE key = '_link_ReportLink'")
+    assert {task: str(link).rstrip('"').rpartition("/")[2] for task, link in found} == {
+        "validate": "validation", "preprocess": "preprocess", "evaluate": "evaluation", "gate": "comparison",
+    }  # fmt: skip
+    assert all("/luodi/retrain_reviews/" in str(link) for _, link in found)
+
+
+def test_what_landed_is_an_event_of_an_asset(ran: Done) -> None:
+    events = stored_in_airflow(
+        ran.project,
+        "SELECT asset.uri, asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_event.asset_id",
+    )
+    ((uri, extra),) = events
+    facts = json.loads(extra)
+    assert (uri, facts["version"]) == ("luodi://production/reviews", "reviews@v1.0.0")
+    (version,) = ran.project.versions()
+    assert facts["accuracy"] == version.facts["metrics"]["model"]["accuracy"]["value"]
 
 
 def test_the_log_of_the_run_is_its_own(ran: Done) -> None:

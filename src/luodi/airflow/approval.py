@@ -22,6 +22,7 @@ class ApproveOperator(ApprovalOperator):
     template_fields = ()  # the texts hold what data say: they are put together, never rendered
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
+        kwargs.pop("params", None)  # those of the DAG, by which a run is triggered: no part of the question
         comment = Param("", type="string", title="Comment", description="Kept with the version.")
         super().__init__(
             subject=f"Land {model}?",
@@ -57,7 +58,7 @@ def body(decision: Decision, dag_id: str, run_id: str) -> str:
     """Return, in Markdown, what the gate found and links to the pages of the run."""
     from luodi.registry import card
 
-    links = " | ".join(f"[{page}]({pages.link(dag_id, run_id, page)})" for page in pages.PAGES)
+    links = " | ".join(f"[{page}]({pages.link(dag_id, run_id, page)})" for page in pages.TASKS)
     return f"{card.summary(decision.to_json())}\n\nReports: {links}\n"
 
 

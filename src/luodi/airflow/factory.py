@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from airflow import settings
-from airflow.sdk import DAG, BaseOperator, TriggerRule
+from airflow.sdk import DAG, BaseOperator, Param, TriggerRule
 
 from luodi import config
 from luodi.airflow.approval import TASK, ApproveOperator
-from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator
+from luodi.airflow.operators import COMMIT, DRY_RUN, GateOperator, RegisterOperator, StageOperator
 from luodi.airflow.timetable import NextTick
 from luodi.project import graph
 from luodi.project.paths import PARAMS
@@ -22,7 +22,23 @@ DOC = """\
 Each stage clones the repository at the run's commit, pulls what it needs from the DVC remote, runs
 `dvc repro --single-item STAGE@{model}` and hands its entry of `dvc.lock` to the next. Nothing is shared but the
 git origin and the DVC remote. Settings: block `{model}` of `params.yaml`.
+
+A run whose **register** is skipped landed nothing: production is what it was, and the report of **gate** says why. One
+whose **register** ended well landed, or found that what is in production is this very model. The asset
+`{model}_production` has an event for each version that landed.
 """
+
+TASKS = {
+    "validate": "Checks the raw rows by Great Expectations, and holds back bad ones with their reasons.",
+    "preprocess": "Cleans, drops duplicates, splits by content, and encodes.",
+    "baseline": "Fits the linear model that every version is compared with.",
+    "train": "Trains, and exports what validation rows favour.",
+    "evaluate": "Scores the exported model on the test rows, beside the baseline.",
+    "gate": "Compares the model with the one in production on the same test rows, and says whether it may land.",
+    TASK: "Waits for a person's answer.",
+    "register": "Lands the model: lock entries, a tag, and production, in one push. Skipped where nothing may land.",
+}
+"""What each task does, for its page."""
 
 DEFAULTS = {
     "retries": 2,
@@ -31,6 +47,17 @@ DEFAULTS = {
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(hours=6),
 }
+
+
+def form() -> dict[str, Param]:
+    """Return what a run may be triggered with."""
+    return {
+        COMMIT: Param(
+            None, type=["null", "string"], pattern="^([0-9a-f]{40}|[0-9a-f]{64})$",
+            description="the whole id of the commit to run; without one, the head of the branch",
+        ),
+        DRY_RUN: Param(default=False, type="boolean", description="judge the model, and land nothing"),
+    }  # fmt: skip
 
 
 def retrain_dags(root: Path) -> dict[str, DAG]:
@@ -51,6 +78,7 @@ def retrain_dag(root: Path, name: str, block: config.ModelSettings) -> DAG:
         max_active_runs=1,
         default_args=DEFAULTS | {"owner": block.owner},
         tags=["luodi", "retrain", block.modality],
+        params=form(),
         doc_md=DOC.format(
             model=name,
             stages=", ".join(f"**{stage}**" for stage in stages),
@@ -58,7 +86,7 @@ def retrain_dag(root: Path, name: str, block: config.ModelSettings) -> DAG:
         ),
     ) as dag:
         tasks: dict[str, BaseOperator] = {
-            stage: StageOperator(task_id=stage, stage=stage, model=name) for stage in stages
+            stage: StageOperator(task_id=stage, stage=stage, model=name, doc_md=TASKS.get(stage)) for stage in stages
         }
         for before, after in sorted(graph.edges(stages)):
             tasks[before] >> tasks[after]
@@ -73,13 +101,15 @@ def timetable(schedule: str) -> str | NextTick:
 
 def _land(tasks: Mapping[str, BaseOperator], name: str, rule: config.Register) -> None:
     """Follow the stages with what decides on their model, and lands it."""
-    gate = GateOperator(task_id="gate", model=name)
+    gate = GateOperator(task_id="gate", model=name, doc_md=TASKS["gate"])
     [task for task in tasks.values() if not task.downstream_task_ids] >> gate
     if rule.approval == "auto":
-        gate >> RegisterOperator(task_id="register", model=name)
+        gate >> RegisterOperator(task_id="register", model=name, doc_md=TASKS["register"])
         return
     wait = timedelta(hours=rule.timeout_hours)
-    approve = ApproveOperator(task_id=TASK, model=name, response_timeout=wait)
+    approve = ApproveOperator(task_id=TASK, model=name, response_timeout=wait, doc_md=TASKS[TASK])
     # The gate may skip the question alone; where it skips both, or the answer is no, they say so themselves.
-    register = RegisterOperator(task_id="register", model=name, trigger_rule=TriggerRule.NONE_FAILED)
+    register = RegisterOperator(
+        task_id="register", model=name, trigger_rule=TriggerRule.NONE_FAILED, doc_md=TASKS["register"]
+    )
     gate >> approve >> register

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import Asset, AssetAlias, BaseOperator, BaseOperatorLink
 from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.log import mask_secret
 
-from luodi.airflow import approval
+from luodi.airflow import approval, pages
 from luodi.errors import DiskFull, LuodiError
 from luodi.files import read_facts
 from luodi.project import locks, workspace
@@ -24,10 +24,14 @@ from luodi.system.processes import Runner
 from luodi.terminal import shown
 
 if TYPE_CHECKING:
+    from airflow.models.taskinstancekey import TaskInstanceKey
     from airflow.sdk import Context
 
 COMMIT = "commit"
 """In the conf of a run: the id of the commit to run, in place of the head of the branch."""
+
+DRY_RUN = "dry_run"
+"""In the conf of a run: judge the model, and land nothing."""
 
 EXACT = {"commit", "entries", "version"}
 
@@ -50,6 +54,16 @@ class Job:
         return {name: entry for result in self.before.values() for name, entry in result.get("entries", {}).items()}
 
 
+class ReportLink(BaseOperatorLink):
+    """A button on the page of a task that leads to what it found."""
+
+    name = "Report"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: "TaskInstanceKey") -> str:  # type: ignore[override]
+        found = (page for page, task in pages.TASKS.items() if task == ti_key.task_id)
+        return pages.link(ti_key.dag_id, ti_key.run_id, next(found))
+
+
 class WorkspaceOperator(BaseOperator):
     """A task with a subprocess: its output streams into the task's log, and it dies with the task."""
 
@@ -58,6 +72,8 @@ class WorkspaceOperator(BaseOperator):
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.model = model
+        if self.task_id in pages.TASKS.values():
+            self.operator_extra_links = (ReportLink(),)
         self._runner: Runner | None = None
 
     def execute(self, context: "Context") -> dict[str, Any]:
@@ -65,8 +81,9 @@ class WorkspaceOperator(BaseOperator):
         for value in masking.secrets():
             mask_secret(value)  # in what Airflow itself logs, tracebacks among it
         before = self._before(context)
-        origin = Origin.from_environment()
-        commit = _commit(before, context["dag_run"].conf or {}) or workspace.head(origin, self._runner)
+        origin, conf = Origin.from_environment(), context["dag_run"].conf or {}
+        _require_known(conf)
+        commit = _commit(before, conf) or workspace.head(origin, self._runner)
         return self.attempt(Job(origin, commit, before, self._runner))
 
     def attempt(self, job: Job) -> dict[str, Any]:
@@ -99,6 +116,15 @@ class WorkspaceOperator(BaseOperator):
 def _final(error: LuodiError, origin: Origin) -> bool:
     """Whether no retry mends an error. A disk that is full here is full for all tasks, unless there are other hosts."""
     return not error.retryable or (isinstance(error, DiskFull) and Path(origin.git).is_relative_to(origin.home))
+
+
+def _require_known(conf: Mapping[str, Any]) -> None:
+    """Raise unless a run was triggered with what it knows: whoever wrote more there expects that it does something."""
+    if unknown := sorted(conf.keys() - {COMMIT, DRY_RUN}):
+        raise AirflowFailException(
+            f"the run's conf says {', '.join(map(shown, unknown))}: expected {COMMIT} and {DRY_RUN} alone; a setting "
+            "is changed in params.yaml, and committed"
+        )
 
 
 def _commit(before: Results, conf: Mapping[str, Any]) -> str | None:
@@ -137,7 +163,8 @@ class GateOperator(WorkspaceOperator, SkipMixin):
     def execute(self, context: "Context") -> dict[str, Any]:
         result = super().execute(context)
         after = self.get_flat_relatives(upstream=False)
-        skipped = to_skip(Verdict(result["decision"]["verdict"]), {task.task_id for task in after})
+        dry = bool((context["dag_run"].conf or {}).get(DRY_RUN))
+        skipped = to_skip(Verdict(result["decision"]["verdict"]), {task.task_id for task in after}, dry=dry)
         # To skip ends the task by an exception, which would lose what it returns.
         context["ti"].xcom_push(key="return_value", value=result)
         self.skip(context["ti"], [task for task in after if task.task_id in skipped])
@@ -151,11 +178,13 @@ class GateOperator(WorkspaceOperator, SkipMixin):
         return {"commit": job.commit, "entries": {}, "decision": decision.to_json()}
 
 
-def to_skip(verdict: Verdict, after: set[str]) -> set[str]:
-    """Return which of the tasks after the gate a verdict leaves nothing to do.
+def to_skip(verdict: Verdict, after: set[str], *, dry: bool = False) -> set[str]:
+    """Return which of the tasks after the gate a verdict leaves nothing to do: all of them in a dry run.
 
     A person decides what the figures leave open; the same model again needs nobody, yet its lock entries may be new.
     """
+    if dry:
+        return after
     if verdict is Verdict.UNCHANGED:
         return after & {approval.TASK}
     return set() if lands(verdict, "human" if approval.TASK in after else "auto") else after
@@ -168,8 +197,26 @@ def outcome(decision: Decision, version: str | None = None, new: bool = False) -
     return {**said, "version": version, "new": new, "decision": found}
 
 
+def production_of(model: str) -> Asset:
+    """Return the asset that a landing changes: what other DAGs wait for."""
+    return Asset(name=f"{model}_production", uri=f"luodi://production/{model}", group="luodi")
+
+
 class RegisterOperator(WorkspaceOperator):
-    """Land the run's model; return what came of it."""
+    """Land the run's model; return what came of it. A new version is an event of the asset `production_of`."""
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        super().__init__(model=model, outlets=[AssetAlias(f"landed_{model}")], **kwargs)
+
+    def execute(self, context: "Context") -> dict[str, Any]:
+        result = super().execute(context)
+        if result["new"]:
+            (alias,) = self.outlets
+            figures = {name: figure["value"] for name, figure in result["metrics"]["model"].items()}
+            context["outlet_events"][alias].add(
+                production_of(self.model), extra={"version": result["version"], **figures}
+            )
+        return result
 
     def work(self, job: Job) -> dict[str, Any]:
         from luodi.registry import promotion

@@ -27,7 +27,8 @@ PREFIX = "/luodi"
 STAGES = {"validation": "validate", "preprocess": "preprocess", "evaluation": "evaluate"}
 """Page -> the stage whose report it is."""
 
-PAGES = (*STAGES, "comparison")
+TASKS = {**STAGES, "comparison": "gate"}
+"""Page -> the task that must have ended."""
 
 # A page shows what came with the data: whatever that may be, it runs nothing and loads nothing.
 HEADERS = {
@@ -101,11 +102,10 @@ def content(dag_id: str, run_id: str, page: str) -> str:
         Busy: Other pages are being brought for too long.
         RemoteError: The git origin or the DVC remote cannot be used.
     """
-    if page not in PAGES:
-        raise NoPage(f"no page {page}: there are {', '.join(PAGES)}")
-    task = STAGES.get(page, "gate")
-    if not (result := returned(dag_id, run_id, task)):
-        raise NoPage(f"no page {page} of run {run_id} of {dag_id}: its task {task} has not ended well yet")
+    if page not in TASKS:
+        raise NoPage(f"no page {page}: there are {', '.join(TASKS)}")
+    if not (result := returned(dag_id, run_id, TASKS[page])):
+        raise NoPage(f"no page {page} of run {run_id} of {dag_id}: its task {TASKS[page]} has not ended well yet")
     model = dag_id.removeprefix("retrain_")
     if page == "comparison":
         from luodi.registry import card
