@@ -107,6 +107,12 @@ def test_a_second_run_changes_nothing(asked: Project) -> None:
     assert refs(asked) == before
 
 
+def test_airflows_own_commands_find_the_dags(asked: Project) -> None:
+    found = json.loads(asked.run("luodi", "airflow", "dags", "list", "--output", "json").splitlines()[-1])
+    assert [dag["dag_id"] for dag in found] == ["retrain_reviews"]
+    assert "invalid choice" in asked.run("luodi", "airflow", "dogs", code=2)
+
+
 def test_each_task_leaves_its_log_where_airflow_looks_for_it(ran: Done) -> None:
     (folder,) = (ran.project.origin.home / "airflow" / "logs" / "dag_id=retrain_reviews").iterdir()
     for stage in STAGES:

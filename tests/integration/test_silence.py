@@ -47,6 +47,7 @@ FIRST = [
 ]
 AGAIN = [
     "luodi run reviews",
+    "luodi airflow dags list",
     "luodi rollback reviews",
     "luodi promote reviews@v1.1.0",
     UP,

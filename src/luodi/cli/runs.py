@@ -112,3 +112,17 @@ def up(
         origin, commit = embedded.prepare(root, runner)
         embedded.advance(origin, commit, runner)
     standalone.stand(root, origin, port)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    epilog="Examples: luodi airflow dags list | luodi airflow tasks test retrain_reviews validate",
+)
+def airflow(context: typer.Context) -> None:
+    """Run Airflow's own command line on this project's DAGs, database and origin: luodi airflow COMMAND..."""
+    from luodi.local import standalone
+    from luodi.project.origin import Origin
+    from luodi.project.paths import find_root
+
+    root = find_root()
+    raise typer.Exit(standalone.command(root, Origin.find(root), context.args))

@@ -124,6 +124,20 @@ def run_dag(root: Path, origin: Origin, ready: Callable[[], str], model: str, lo
     return outcome
 
 
+@private()
+def command(root: Path, origin: Origin, arguments: Sequence[str]) -> int:
+    """Run `airflow ARGUMENTS` in the environment of the embedded Airflow; return its exit code.
+
+    Raises:
+        LuodiError: Airflow's database could not be made.
+    """
+    variables = {**os.environ, **environment(root, origin)}
+    _settle(origin)
+    _airflow(["luodi.airflow.local"], variables, new_log(origin, "airflow"))
+    return subprocess.run([*dies_too("KILL"), sys.executable, "-m", "airflow", *arguments], check=False,
+                          env=variables).returncode  # fmt: skip
+
+
 def _settle(origin: Origin) -> None:
     """Write the settings of the embedded Airflow, once."""
     home = origin.home / "airflow"
