@@ -11,7 +11,7 @@ import yaml
 
 import luodi
 from luodi import config, errors
-from luodi.cli import app
+from luodi.cli.commands import app
 from luodi.config import described
 
 ROOT = Path(__file__).resolve().parent.parent

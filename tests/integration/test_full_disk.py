@@ -15,6 +15,7 @@ import pytest
 from actors import GITCONFIG, Local, Plan, Template, do, forked, git, make
 
 from luodi import cli
+from luodi.cli import commands
 from luodi.files import checksum, read_json
 from luodi.local import delivery
 from luodi.project.origin import Origin
@@ -146,7 +147,7 @@ def main(template: Path, folder: Path, action: str, limit: int) -> None:
     entries = {(model, name): found for model, name, found in read_json(template / "entries.json")}
     world = World(Template(template, git(template / "origin.git", "rev-parse", "main"), entries), folder)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    cli.app = lambda: ACTIONS[action](world, Runner(print))  # type: ignore[assignment]
+    commands.app = lambda: ACTIONS[action](world, Runner(print))  # type: ignore[assignment]
     cli.main()
 
 

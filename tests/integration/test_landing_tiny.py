@@ -13,7 +13,8 @@ from actors import HUMAN, SPLITS, Meddler, World, record, stored, with_params
 from typer.testing import CliRunner
 
 import luodi
-from luodi import __version__, cli
+from luodi import __version__
+from luodi.cli import commands
 from luodi.errors import ArtifactError, Held, NoIdentity, NoVersion, PushRejected, RegistryError, RemoteError
 from luodi.files import read_json, write_json
 from luodi.local import delivery
@@ -484,10 +485,10 @@ def test_what_does_not_predict_as_it_did_is_neither_served_nor_pulled(
         monkeypatch.setenv(name, value)
     text = read_json(folder / "sample.json")["texts"][0]
     assert luodi.load("quick").probabilities([text]).shape == luodi.load("quick@v1.0.0").probabilities([text]).shape
-    answer = CliRunner().invoke(cli.app, ["predict", "quick", text])
+    answer = CliRunner().invoke(commands.app, ["predict", "quick", text])
     assert '"version": "quick@v1.0.1"' in answer.output, answer
     spoil_sample(folder)
-    answer = CliRunner().invoke(cli.app, ["predict", "quick", text])
+    answer = CliRunner().invoke(commands.app, ["predict", "quick", text])
     assert isinstance(answer.exception, RegistryError), answer
     with pytest.raises(RegistryError, match="does not predict its sample as it did"):
         luodi.load("quick@v1.0.1")

@@ -49,7 +49,7 @@ from luodi.project.origin import Origin
 from luodi.project.paths import find_root
 from luodi.project.workspace import Workspace
 from luodi.registry import promotion, tags
-from luodi.scaffold import adding, init, pipeline, removing, splitting
+from luodi.scaffold import adding, appending, init, pipeline, removing, splitting, telling
 from luodi.scoring import scored as rows
 from luodi.system import processes
 from luodi.system.processes import Runner
@@ -124,7 +124,7 @@ def luodi(*arguments: str) -> Act:
     """A command of luodi, in this process."""
 
     def run(scene: Scene) -> None:
-        from luodi.cli import app
+        from luodi.cli.commands import app
 
         app(list(arguments), standalone_mode=False)
 
@@ -498,7 +498,7 @@ DATA = [
     Case(
         "expected 2 to",
         both(write(ONE, picture())),
-        lambda scene: adding._require_labels(seen(scene), "scans, folders", "make a folder for each class"),
+        lambda scene: telling.require_labels(seen(scene), "scans, folders", "make a folder for each class"),
         write(ZERO, picture()),
     ),
     Case(
@@ -574,7 +574,7 @@ def extended(scene: Scene) -> bytes:
         scene.write("params.yaml", in_flow_style())
     block = config.read(scene.root / "params.yaml")["models"]["digits"]
     scene.write("staging/x")
-    return adding._extended(scene.root / "params.yaml", "more", block, scene.root / "staging")
+    return appending.extended(scene.root / "params.yaml", "more", block, scene.root / "staging")
 
 
 def current(scene: Any) -> None:

@@ -13,7 +13,7 @@ import silence
 import typer
 from project import Project
 
-from luodi.cli import app
+from luodi.cli.commands import app
 
 pytestmark = silence.needs_strace
 

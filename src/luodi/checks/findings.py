@@ -66,23 +66,25 @@ def read(result: dict[str, Any], measured: pa.Table, item: str) -> list[Finding]
     return by_gravity(_finding(one, measured, item) for one in result["results"])
 
 
-def of_classes(counts: Mapping[str, int], share: float, least: int) -> Finding:
+def of_classes(counts: Mapping[str, int], share: float, least: int, source: str | None = None) -> Finding:
     """Tell of classes that the test split will hardly prove anything of; a warning.
 
     Args:
-        counts: Clean rows of each class.
+        counts: Clean rows of each class, of `source` alone where that is named.
         share: Part of them that will be test rows, above 0.
         least: Test rows of a class that the gate asks for.
+        source: All rows of which are the test split, an official one.
     """
     few = [(label, rows) for label, rows in sorted(counts.items(), key=lambda one: one[1]) if share * rows < least]
-    told = [f"class {shown(label, 40)} has {rows:,} rows: about {share * rows:.0f} in the test split"
+    of, needed = "" if source is None else f" of source {shown(source, 40)}", math.ceil(least / share)
+    told = [f"class {shown(label, 40)} has {rows:,} rows{of}: about {share * rows:.0f} in the test split"
             for label, rows in few[:EXAMPLES]]  # fmt: skip
     more = [f"and {len(few) - EXAMPLES} more classes"] if len(few) > EXAMPLES else []
     return Finding(
         title="Each class has rows enough to be proven",
         severity="warning",
         passed=not few,
-        expected=f"about {math.ceil(least / share):,} rows of each class or more: {least} of them in the test split",
+        expected=f"about {needed:,} rows of each class{of} or more: {least} of them in the test split",
         found="; ".join(told + more) or "all of them have",
         examples=(),
     )

@@ -23,6 +23,7 @@ from luodi.cli.arguments import (
 from luodi.errors import BrokenData
 from luodi.system import progress
 from luodi.system.progress import Heartbeat
+from luodi.terminal import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,6 +105,8 @@ def _load(wanted: Reference, version: str | None) -> "Registered":
     from luodi.registry import classifier
 
     if "/" in wanted.model:
+        if version is not None:
+            raise typer.BadParameter(f"{shown(wanted)} is a folder, and holds one version: leave --version out")
         return classifier.pulled(Path(wanted.model))
     from luodi.project.origin import Origin
     from luodi.project.paths import find_root

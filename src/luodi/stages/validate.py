@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from luodi import files
@@ -38,7 +39,7 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     with files.replacing_folder(paths.data_docs) as docs:
         result = engine.validate(paths.model, checked.table, modality.expectations(settings), docs)
     found = findings.read(result, checked.table, kind.SHOWN)
-    if settings.preprocess.shares.test > 0:  # it is 0 where the test rows are those of an official split
+    if settings.preprocess.test_source is not None or settings.preprocess.shares.test > 0:
         found = findings.by_gravity([*found, _of_classes(checked.table, settings)])
     _separate(parts(), checked.marks, paths, kind.ITEM)
     files.write_json(paths.validation_result, result)
@@ -49,11 +50,14 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
 
 
 def _of_classes(measured: pa.Table, settings: ModelSettings) -> Finding:
-    held = measured[quarantine.HELD].to_pylist()
-    clean = Counter(label for label, out in zip(measured["label"].to_pylist(), held, strict=True) if not out)
-    judged = [label for label in settings.labels if label not in settings.gate.unproven]
-    counts = {label: clean[label] for label in judged}
-    return findings.of_classes(counts, settings.preprocess.shares.test, settings.gate.min_class_rows)
+    official = settings.preprocess.test_source
+    out = measured[quarantine.HELD]
+    if official is not None:
+        out = pc.or_(out, pc.not_equal(measured["source"], official))
+    clean = Counter(measured["label"].filter(pc.invert(out)).to_pylist())
+    counts = {label: clean[label] for label in settings.labels if label not in settings.gate.unproven}
+    share = settings.preprocess.shares.test if official is None else 1
+    return findings.of_classes(counts, share, settings.gate.min_class_rows, official)
 
 
 def report(

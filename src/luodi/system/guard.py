@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 GRACE = 10.0  # seconds in which the worker may end in its own way after a signal
@@ -71,6 +71,16 @@ def end_in_order() -> None:
     ]
     for number in caught:
         signal.signal(number, unwind)
+
+
+@contextlib.contextmanager
+def ending() -> Iterator[None]:
+    """Whatever is raised here: if a signal came, end by it."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        end_if_signalled()
+        raise
 
 
 def end_if_signalled() -> None:

@@ -346,3 +346,10 @@ def test_classes_that_a_test_split_proves_nothing_of_are_a_warning(counts: dict[
     assert finding.found.endswith(found)
     assert finding.expected == "about 100 rows of each class or more: 10 of them in the test split"
     assert finding.verdict == ("passed" if found.startswith("all") else "passed with warnings")
+
+
+def test_the_rows_of_an_official_test_split_are_counted_whole() -> None:
+    finding = findings.of_classes({"a": 9, "b": 10}, 1, 10, "test")
+    assert finding.found == "class a has 9 rows of source test: about 9 in the test split"
+    assert finding.expected == "about 10 rows of each class of source test or more: 10 of them in the test split"
+    assert finding.verdict == "passed with warnings"

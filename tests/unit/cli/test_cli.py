@@ -15,8 +15,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 import luodi
-from luodi.cli import app
 from luodi.cli.arguments import Reference, by_option, reference
+from luodi.cli.commands import app
 from luodi.errors import DirtyCheckout, NoVersion
 from luodi.system import progress
 
@@ -151,6 +151,12 @@ def test_the_stage_by_the_old_option(capsys: pytest.CaptureFixture[str]) -> None
 )
 def test_an_old_option_that_does_not_fit_is_a_wrong_use(arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2
+
+
+def test_a_folder_holds_one_version_which_no_option_chooses(tmp_path: Path) -> None:
+    done = run("predict", f"{tmp_path}/", "x", "--version", "v9.0.0")
+    assert done.exit_code == 2
+    assert "is a folder, and holds one version: leave --version out" in " ".join(done.stderr.split())
 
 
 def test_the_old_options_are_not_in_the_help() -> None:

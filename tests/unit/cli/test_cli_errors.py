@@ -380,7 +380,7 @@ def test_help_shows_an_example(command: str, luodi: Callable[..., Any], tmp_path
 def test_the_commands_are_those_tested_here() -> None:
     import typer
 
-    from luodi.cli import app
+    from luodi.cli.commands import app
 
     group: Any = typer.main.get_command(app)
     known = group.commands
@@ -404,7 +404,7 @@ def test_a_wrong_use_shows_the_usage(line: str, luodi: Callable[..., Any], tmp_p
 def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     code = f"""
 import sys
-from luodi.cli import app
+from luodi.cli.commands import app
 try:
     app({arguments!r})
 except SystemExit as end:

@@ -11,6 +11,7 @@ import yaml
 from project import full_params
 
 from luodi import config
+from luodi.config import described
 from luodi.errors import ParamsError, UnknownKey, WrongValue
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -50,7 +51,13 @@ def test_the_parameters_of_the_project_are_read() -> None:
 
 def test_the_block_of_fashion_is_ready_to_paste() -> None:
     pasted = (ROOT / "params.yaml").read_text(encoding="utf-8") + (ROOT / "docs" / "fashion.yaml").read_text("utf-8")
-    assert list(config.parse(yaml.safe_load(pasted), "params.yaml").models) == [*PARAMS["models"], "fashion"]
+    read = config.parse(yaml.safe_load(pasted), "params.yaml").models
+    assert list(read) == [*PARAMS["models"], "fashion"]
+    bare = config.MODALITIES["image"].model_validate({"modality": "image", "labels": read["fashion"].labels})
+    default = {one.name: one.value for one in described.settings(bare, {})}
+    settings = described.settings(read["fashion"], yaml.safe_load(pasted)["models"]["fashion"])
+    named = [one for one in settings if one.source != "default"]
+    assert [one.name for one in named if one.value == default.get(one.name)] == ["modality", "labels"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from project import ROOT
 from typer.testing import CliRunner
 
 from luodi import config
-from luodi.cli import app
+from luodi.cli.commands import app
 from luodi.config import locked, user_code
 from luodi.errors import ParamsError, StaleProject, UserCodeFailed, WrongValue
 from luodi.project.paths import ModelPaths

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from luodi.cli import app
+from luodi.cli.commands import app
 from luodi.data import builtin_datasets, image
 from luodi.errors import BrokenData, MissingData, SourceMismatch
 

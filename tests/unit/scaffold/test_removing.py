@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from luodi import config
-from luodi.cli import app
+from luodi.cli.commands import app
 from luodi.config import locked
 from luodi.errors import DataError, LuodiError, MissingData, ParamsError, SourceMismatch, UnknownKey, WrongValue
 from luodi.files import folder_checksum
@@ -82,7 +82,7 @@ def test_the_block_goes_and_every_other_byte_stays(before: str, after: str, root
 
 
 def test_a_model_can_be_added_where_the_last_one_went() -> None:
-    from luodi.scaffold.adding import EMPTY
+    from luodi.scaffold.appending import EMPTY
 
     assert EMPTY.sub("models:", "models: {}  # all\n") == "models:  # all\n"
 

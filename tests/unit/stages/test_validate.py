@@ -102,6 +102,20 @@ def test_a_row_is_named_by_where_it_stood_before_it_was_added(tmp_path: Path) ->
     assert "Negative · hotels.csv, line 202" in page and '<td class="soft">hotels.csv, line 202</td>' in page
 
 
+def test_classes_with_few_rows_of_an_official_test_split_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    official = MODEL.preprocess.model_copy(
+        update={"test_source": "test", "shares": config.Shares(train=0.9, validation=0.1, test=0.0)}
+    )
+    rows = [*good(), *((f"位置很好{place}", MODEL.labels[place > 8], "test") for place in range(30))]
+    paths = lay(tmp_path, *rows, (" ", MODEL.labels[0], "test"))
+    validate.run(MODEL.model_copy(update={"preprocess": official}), paths)
+    assert "reviews: passed with warnings" in capsys.readouterr().out
+    few = f"class {MODEL.labels[0]} has 9 rows of source test: about 9 in the test split"
+    assert few in paths.validation_report.read_text(encoding="utf-8")
+
+
 def test_nothing_left(tmp_path: Path) -> None:
     paths = lay(tmp_path, *[(" ", "positive", "s")] * 20)
     with pytest.raises(NothingLeft):

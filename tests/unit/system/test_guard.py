@@ -187,9 +187,10 @@ MET = """
 import os, signal, sys, time
 from pathlib import Path
 from luodi import cli
+from luodi.cli.commands import app
 from luodi.errors import BrokenData
 from luodi.system.processes import Runner
-@cli.app.command()
+@app.command()
 def meet():
     try:
         os.kill(os.getpid(), signal.%s)
@@ -217,3 +218,23 @@ def test_a_signal_is_not_mistaken_for_an_error_nor_forgotten(tmp_path: Path, num
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
     assert list(tmp_path.iterdir()) == []
+
+
+# Ctrl-C while the command line is imported, which takes a third of a second.
+EARLY = """
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from luodi.cli import main
+sys.argv[1:] = ["--version"]
+main()
+"""
+
+
+def test_a_signal_before_the_commands_are_there_is_heard_too(tmp_path: Path) -> None:
+    command = ["env", "--default-signal=INT", sys.executable, "-c", EARLY]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, "", "")

@@ -1,0 +1,72 @@
+"""What a person is told of data that become a model: what was seen, what is left out, and what they are refused for."""
+
+from collections.abc import Iterable
+
+from luodi.config import CLASSES
+from luodi.data import statistics
+from luodi.errors import BrokenData
+from luodi.project.paths import PARAMS
+from luodi.scaffold import blocks
+from luodi.scaffold.recipe import Recipe
+from luodi.scaffold.splitting import Split
+from luodi.terminal import shown
+
+LABEL = 255  # characters, as params.yaml allows: what is longer is no label
+NUMBERS = 20  # rows, or labels, of which nothing is said: too few to look like anything
+REPEATED = 0.05  # of all rows; fewer are usual
+
+
+def held_back(seen: statistics.Traits, split: Split) -> list[str]:
+    """What a person is to know of rows that will not be trained on, a sentence for each kind."""
+    repeated, contradicting = seen.repeats()
+    found = []
+    if seen.unlabelled:
+        found.append(f"{seen.unlabelled:,} rows lack a label or what it is of: validation holds them back")
+    if repeated > REPEATED:
+        found.append(
+            f"{repeated:.0%} of the rows repeat an earlier one: {split.learned.total():,} are left to learn from"
+        )
+    if contradicting:
+        found.append(f"{contradicting:,} of these carry several labels, and will be left out")
+    return found
+
+
+def require_labels(seen: statistics.Traits, where: str, remedy: str) -> None:
+    """Raise BrokenData where the labels are not those of classes."""
+    found = seen.labels
+    if not 2 <= len(found) <= CLASSES:
+        some = ", ".join(shown(label, 40) for label in found[:5]) or "none"
+        raise BrokenData(f"{where}: expected 2 to {CLASSES:,} labels, found {len(found):,} ({some}); {remedy}")
+    if len(found) > max(NUMBERS, seen.rows / 2):
+        some = ", ".join(shown(label, 40) for label in found[:5])
+        raise BrokenData(
+            f"{where}: expected classes, found {len(found):,} labels on {seen.rows:,} rows ({some}), as a number or an "
+            f"id has; {remedy}"
+        )
+    if seen.rows > NUMBERS and seen.repeats()[1] == seen.distinct:
+        raise BrokenData(f"{where}: each of the {seen.distinct:,} distinct rows carries several labels; {remedy}")
+    if len(longest := max(found, key=len)) > LABEL:
+        raise BrokenData(
+            f"{where}: expected labels of at most {LABEL} characters, found one of {len(longest):,} "
+            f"({shown(longest, 60)}); {remedy}"
+        )
+
+
+def message(
+    name: str, seen: statistics.Traits, advice: Recipe, split: Split, *, shards: int, what: str, notes: Iterable[str]
+) -> str:
+    """What was added, what of it is known, and the commands that come next."""
+    counts = ", ".join(f"{shown(label, 40)} {count:,}" for label, count in seen.counts.most_common(8))
+    more = f", and {len(seen.counts) - 8} more" if len(seen.counts) > 8 else ""
+    why = "".join(f"  {reason}\n" for reason in blocks.gate(advice, split)[1])
+    return (
+        f"added {name}: {seen.rows:,} rows, {what}\n"
+        + "".join(f"  {note}\n" for note in notes)
+        + f"  {len(seen.counts)} classes: {counts}{more}\n"
+        f"  data/{name}: {shards} shard(s), recorded in data.dvc\n"
+        f"  {PARAMS}: block {name}, with limits from the data; `luodi params {name}` prints all settings in effect\n"
+        f"{why}"
+        "next:\n"
+        f"  git add . && git commit -m 'Add {name}'\n"
+        f"  luodi run {name}"
+    )
