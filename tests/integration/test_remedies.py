@@ -1235,6 +1235,7 @@ WHY_NOT = {
     "holds a text that is not UTF-8: write": "as a file that is not readable Parquet",
     "there is nothing to classify in": "tests/unit/data/test_text.py has it",
     "name a version, such as": USAGE,
+    "is a folder, and holds one version: leave --version out": USAGE,
     "give texts, or --input PATH, not both": USAGE,
     "classifies images: give --input": USAGE,
     "unknown modality {name}": INNER,

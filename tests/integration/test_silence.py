@@ -33,6 +33,7 @@ FIRST = [
     "luodi params reviews",
     "dvc repro",
     *(f"luodi {stage} reviews" for stage in ("validate", "preprocess", "baseline", "train", "evaluate")),
+    "luodi quarantine reviews",
     "luodi gate reviews",
     "luodi register reviews",
     "luodi sync reviews",

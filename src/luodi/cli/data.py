@@ -11,6 +11,7 @@ from luodi.cli.arguments import (
     Encoding,
     ImageColumn,
     Images,
+    JsonOption,
     ModelArgument,
     NoHeader,
     Sheet,
@@ -18,6 +19,7 @@ from luodi.cli.arguments import (
     typed,
 )
 from luodi.system.progress import Heartbeat
+from luodi.terminal import shown
 
 app = typer.Typer()
 
@@ -115,6 +117,38 @@ def add(
                 root, name, source, runner, given=given, wanted=wanted, labels=labels, images=images
             )
     print(added)
+
+
+@app.command(epilog="Examples: luodi quarantine reviews | luodi quarantine reviews --csv held.csv")
+def quarantine(
+    model: ModelArgument,
+    *,
+    table: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write every row there, a line each.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the rows that validation held back: each reason with its number of rows, and where some of them stand."""
+    from luodi.checks import held
+    from luodi.cli import documents
+    from luodi.cli.arguments import known_model
+    from luodi.project.paths import ModelPaths, find_root
+
+    root = find_root()
+    known_model(root, model)
+    rows = held.read(ModelPaths(root, model).quarantine)
+    reasons = held.by_reason(rows)
+    if table:
+        held.write_csv(rows, table)
+    if as_json:
+        found = {one.name: {"rows": one.rows, "examples": list(map(str, one.examples))} for one in reasons}
+        documents.print_json({"rows": len(rows), "reasons": found})
+        return
+    print(f"{model}: {len(rows):,} rows are held back")
+    for one in reasons:
+        print("\n    ".join([f"  {one.name}: {one.rows:,}", *map(str, one.examples)]))
+    if table:
+        print(f"all of them are in {shown(table)}")
 
 
 @app.command(epilog="Examples: luodi retire hotels | luodi retire hotels --data")

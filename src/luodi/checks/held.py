@@ -1,0 +1,70 @@
+"""The rows that validation held back, as a person reads them who corrects them where they come from."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from luodi import files
+from luodi.checks import findings
+from luodi.checks.findings import EXAMPLES, Example
+from luodi.errors import ArtifactError
+from luodi.project.paths import maker
+
+ACTING = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes for a formula what begins so
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why rows are held back; `examples` are the first of them."""
+
+    name: str
+    rows: int
+    examples: tuple[Example, ...]
+
+
+def read(path: Path) -> pa.Table:
+    """Return the rows of quarantine.parquet, images without their bytes.
+
+    Raises:
+        ArtifactError: It is missing or broken.
+    """
+    try:
+        file = pq.ParquetFile(path)
+        return file.read(columns=[name for name in file.schema_arrow.names if name != "image"])
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
+    except pa.ArrowInvalid as error:
+        raise ArtifactError(f"{path} cannot be read ({error}): run `{maker(path)}` again") from None
+
+
+def by_reason(held: pa.Table) -> list[Reason]:
+    """Return every reason, that of most rows first; a row with several is counted for each."""
+    lists = held["reasons"].combine_chunks()
+    names, places = pc.list_flatten(lists), pc.list_parent_indices(lists)
+    item = "text" if "text" in held.column_names else "source"
+    found = []
+    for name in pc.unique(names).to_pylist():
+        rows = places.filter(pc.equal(names, name)).to_pylist()
+        found.append(Reason(name, len(rows), findings.examples(held, rows[:EXAMPLES], item)))
+    return sorted(found, key=lambda reason: (-reason.rows, reason.name))
+
+
+def write_csv(held: pa.Table, path: Path) -> None:
+    """Write a line a row, its place first and its reasons last, for a spreadsheet, in which no cell is a formula."""
+    known = [name for name in ("label", "text", "source") if name in held.column_names]
+    with files.replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["place", *known, "reasons"])
+        for row in held.to_pylist():
+            place = row.get("origin") or f"{row['shard']} row {row['row']}"
+            writer.writerow(map(_cell, [place, *(row[name] for name in known), "; ".join(row["reasons"])]))
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(ACTING) else text
