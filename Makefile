@@ -10,8 +10,9 @@ export PYTHONDONTWRITEBYTECODE := # empty: what starts hundreds of times is comp
 
 # By files, for the sake of what the tests of one share; in the order of tests/conftest.py, the longest first.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+QUICK := -m 'not slow and not cluster and not proof' --hypothesis-profile quick
 
-.PHONY: help install data run repro check test coverage proofs up lock lint clean cluster-up cluster-run cluster-down test-cluster
+.PHONY: help install data run repro check quick test coverage proofs up lock lint clean cluster-up cluster-run cluster-down test-cluster
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -58,14 +59,17 @@ test-cluster: $(VENV)/.dev data ## the cluster for real, and faults in its parts
 	@tests/cluster/engine
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m cluster --verbose --capture=no --durations=0 tests/cluster
 
-check: lint ## style, types, imports and the quick tests, in a minute or two
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) --quiet -m 'not slow and not cluster and not proof' --hypothesis-profile quick tests/unit tests/test_architecture.py tests/test_docs.py
+check: $(VENV)/.dev ## style, types, imports and the quick tests, side by side, in a minute or two
+	@$(MAKE) --no-print-directory --jobs 2 lint quick
+
+quick: $(VENV)/.dev ## the tests that need no seconds each
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) --quiet $(QUICK) tests/unit tests/test_architecture.py tests/test_docs.py
 
 test: $(VENV)/.dev data ## every test but the cluster's and the long proofs
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST)
 
 coverage: $(VENV)/.dev ## the quick tests again, and no less of the code run by them than pyproject.toml says
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) --quiet --cov --cov-report term:skip-covered -m 'not slow and not cluster and not proof' --hypothesis-profile quick tests/unit
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) --quiet --cov --cov-report term:skip-covered $(QUICK) tests/unit
 
 proofs: $(VENV)/.dev data ## long proofs, of which `test` runs a slice: hundreds of kills, histories, full disks
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m proof

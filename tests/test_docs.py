@@ -122,6 +122,7 @@ def test_every_setting_has_a_description() -> None:
         assert not [one.name for one in described.fields(kind) if not one.description]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (DATA / "reviews").is_dir() or not (DATA / "digits").is_dir(), reason="needs `luodi fetch`")
 def test_figures_of_the_data() -> None:
     import numpy as np

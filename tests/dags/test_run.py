@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import silence
-from project import Done, Project
+from project import Done, Ended, Project
 
 from luodi.errors import Held, StageFailed, Unproven
 from luodi.files import read_facts
@@ -175,11 +175,11 @@ def test_dvc_lists_opens_and_imports_a_version_from_the_origin(moved: Project, t
     assert (moved.root / "imported" / "model.onnx").stat().st_size > 0
 
 
-def test_models_lists_the_version(asked: Project) -> None:
-    output = asked.run("luodi", "models")
-    assert "reviews@v1.0.0" in output
-    assert "production" in output
-    assert "reviews@v1.0.0" in asked.run("luodi", "models", "list", "reviews")
+def test_models_lists_the_version(asked: Project, luodi: Callable[..., Ended]) -> None:
+    listed = luodi(asked, "models").stdout
+    assert "reviews@v1.0.0" in listed
+    assert "production" in listed
+    assert "reviews@v1.0.0" in luodi(asked, "models", "list", "reviews").stdout
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_predict_serves_the_model_that_dvc_repro_trained(told: list[dict[str, An
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "lines"])
 def test_every_kind_of_input_gives_the_same_answers(
-    suffix: str, told: list[dict[str, Any]], asked: Project, tmp_path: Path
+    suffix: str, told: list[dict[str, Any]], asked: Project, luodi: Callable[..., Ended], tmp_path: Path
 ) -> None:
     path, rows = tmp_path / f"texts.{suffix}", [{"id": index, "text": text} for index, text in enumerate(TEXTS)]
     if suffix == "csv":
@@ -218,7 +218,7 @@ def test_every_kind_of_input_gives_the_same_answers(
     if suffix == "lines":
         output = asked.run("luodi", "predict", "reviews", "--input", "-", stdin="\n".join(TEXTS) + "\n")
     else:
-        output = asked.run("luodi", "-q", "predict", "reviews", "--input", str(path))
+        output = luodi(asked, "predict", "reviews", "--input", str(path)).stdout
     assert answers(output) == told
 
 
@@ -231,10 +231,13 @@ def test_every_kind_of_input_gives_the_same_answers(
         (["run", "review"], 11, "did you mean 'reviews'?"),
     ],
 )
-def test_mistakes_are_told_in_one_message(asked: Project, arguments: list[str], code: int, said: str) -> None:
-    output = asked.run("luodi", *arguments, code=code)
-    assert said in output
-    assert "Traceback" not in output
+def test_mistakes_are_told_in_one_message(
+    asked: Project, luodi: Callable[..., Ended], arguments: list[str], code: int, said: str
+) -> None:
+    done = luodi(asked, *arguments)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.usefixtures("told")

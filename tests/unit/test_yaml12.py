@@ -238,6 +238,7 @@ except LuodiError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPLODING)
 def test_time_and_memory_are_bounded(tmp_path: Path, name: str) -> None:
     path = tmp_path / "params.yaml"

@@ -44,6 +44,15 @@ def validate(name: str, table: pa.Table, expectations: list[Expectation], docs: 
         ArtifactError: A page of Data Docs cannot be made.
     """
     context = _context(docs)
+    result = _run(context, name, table, expectations)
+    _build_docs(context)
+    for page in docs.rglob("*.html"):
+        text = _still(page.read_text(encoding="utf-8"))
+        page.write_text(text.replace("<head>", HEAD, 1), encoding="utf-8")
+    return result
+
+
+def _run(context: Any, name: str, table: pa.Table, expectations: list[Expectation]) -> dict[str, Any]:
     table = table.select(
         [name for name in table.column_names if name != "origin"]
     )  # it costs memory, and tells nothing
@@ -57,10 +66,6 @@ def validate(name: str, table: pa.Table, expectations: list[Expectation], docs: 
         batch_parameters={"dataframe": table.to_pandas()},
         run_id=RunIdentifier(run_name=name, run_time=NO_TIME),
     )
-    _build_docs(context)
-    for page in docs.rglob("*.html"):
-        text = _still(page.read_text(encoding="utf-8"))
-        page.write_text(text.replace("<head>", HEAD, 1), encoding="utf-8")
     still: dict[str, Any] = _without_volatile(result.to_json_dict())
     return still
 

@@ -135,7 +135,7 @@ def test_no_expectation_calls_a_function_of_python_for_each_row(tmp_path: Path) 
     def calls(rows: int) -> Any:
         measured = measure(batch(*good(rows)))
         with cProfile.Profile() as profile:
-            engine.validate("m", measured, expectations.build(MODEL), tmp_path / str(rows))
+            validated(measured, tmp_path / str(rows))
         return Counter({str(one.code): one.callcount for one in profile.getstats()})
 
     calls(20)  # what is imported and cached
@@ -177,8 +177,13 @@ def test_duplicates_are_rows_less_distinct_texts(pairs: list[tuple[str | None, s
     assert sum(measured[quarantine.duplicate("text")].to_pylist()) == len(known) - len(set(known))
 
 
+def validated(measured: Any, docs: Path) -> Any:
+    """The result, without Data Docs: tests/unit/checks/test_engine.py looks at them."""
+    return engine._run(engine._context(docs), "m", measured, expectations.build(MODEL))
+
+
 def check(measured: Any, docs: Path) -> Any:
-    return findings.read(engine.validate("m", measured, expectations.build(MODEL), docs / "docs"), measured, "text")
+    return findings.read(validated(measured, docs), measured, "text")
 
 
 def test_good_batch_passes(tmp_path: Path) -> None:
@@ -232,8 +237,7 @@ def cast(name: str) -> Callable[[pa.Table], pa.Table]:
 def test_expectation_fails(title: str, verdict: str, table: Any, spoil: Any, tmp_path: Path) -> None:
     measured = measure(table)
     spoiled = spoil(measured) if spoil else measured
-    result = engine.validate("m", spoiled, expectations.build(MODEL), tmp_path / "docs")
-    found = {finding.title: finding for finding in findings.read(result, measured, "text")}
+    found = {finding.title: finding for finding in findings.read(validated(spoiled, tmp_path), measured, "text")}
     assert found[title].verdict == verdict
 
 

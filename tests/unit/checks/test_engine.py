@@ -78,6 +78,7 @@ def pages(root: Path, name: str, labels: tuple[str, ...]) -> dict[str, Page]:
     return {str(path.relative_to(paths.data_docs)): Page(path) for path in paths.data_docs.rglob("*.html")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["reviews", "digits"])
 def test_what_the_data_say_is_text_and_nothing_else(name: str, tmp_path: Path) -> None:
     plain, hostile = (pages(tmp_path / str(place), name, labels) for place, labels in enumerate((PLAIN, HOSTILE)))

@@ -86,7 +86,7 @@ def test_figures_that_are_not_defined_are_left_out(absent: list[str], capsys: py
     assert {key for key, metric in KNOWN.items() if metric.title in out} == there.keys()
 
 
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(st.sampled_from(PATHS), st.sampled_from([changed, *JUNK])), min_size=1, max_size=12))
 @example([(path, changed) for path in facts()])
 @example([(path, "text") for path in facts()])

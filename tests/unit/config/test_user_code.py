@@ -140,6 +140,7 @@ def test_what_readme_shows_works(root: Path) -> None:
     assert figures.point(data, found)["costs:cost_saved"] == pytest.approx(1 - 6 / 4 / 5)
 
 
+@pytest.mark.slow
 def test_the_stage_settings_depends_on_the_files(root: Path) -> None:
     """Or `dvc repro` would not notice that they changed."""
     write(root, train={"architecture": "nets:wide"}, validate={"expectations": ["ourchecks:ours"]})

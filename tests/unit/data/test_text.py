@@ -68,14 +68,19 @@ NAMES = [f"{one.tokenizer}{'-stop' if one.stop_words else ''}" for one in ENCODE
 every_encoder = pytest.mark.parametrize("one", ENCODERS, ids=NAMES)
 
 
-@settings(max_examples=500)
+def times(factor: float) -> settings:
+    """So many times the examples of a run, which `make check` has few of."""
+    return settings(max_examples=int(factor * settings().max_examples))
+
+
+@times(5)
 @given(st.lists(MESSY, max_size=5))
 def test_cleaning_a_clean_text_changes_nothing(texts: list[str]) -> None:
     once = text.clean(text.column(texts))
     assert text.clean(once).equals(once)
 
 
-@settings(max_examples=300)
+@times(3)
 @given(st.lists(MESSY, min_size=1, max_size=6))
 def test_cleaning_a_column_is_cleaning_each_row(texts: list[str]) -> None:
     assert cleaned(*texts) == [cleaned(one)[0] for one in texts]
@@ -88,7 +93,7 @@ def by_every_rule(texts: Any) -> Any:
     return texts.to_pylist()
 
 
-@settings(max_examples=500)
+@times(5)
 @given(st.lists(MESSY, max_size=5))
 def test_rows_that_no_rule_is_tried_on_are_those_that_none_changes(texts: list[str]) -> None:
     assert cleaned(*texts) == clean_list(texts) == by_every_rule(column(texts))
@@ -126,7 +131,7 @@ def test_rows_that_no_rule_touches_cost_a_column_little() -> None:
     assert 2 * quickest(clean, plain) < quickest(text._clean_once, plain)
 
 
-@settings(max_examples=300)
+@times(3)
 @given(MESSY)
 def test_a_clean_text_has_single_spaces_and_nothing_invisible(raw: str) -> None:
     (after,) = cleaned(raw)
@@ -278,7 +283,7 @@ def test_a_rate_is_the_share_of_characters_touched(kind: str) -> None:
 
 
 @every_encoder
-@settings(max_examples=60)
+@times(0.6)
 @given(texts=st.lists(st.one_of(PLAIN, MESSY), max_size=6))
 def test_ids_are_in_range_and_padded_at_the_end(one: Encoder, texts: list[str]) -> None:
     ids = one.encode_clean(clean(column(texts)))
@@ -290,7 +295,7 @@ def test_ids_are_in_range_and_padded_at_the_end(one: Encoder, texts: list[str]) 
 
 
 @every_encoder
-@settings(max_examples=60)
+@times(0.6)
 @given(texts=st.lists(st.one_of(PLAIN, MESSY), min_size=1, max_size=6))
 def test_a_row_is_encoded_as_in_its_column(one: Encoder, texts: list[str]) -> None:
     texts = [text for text in texts if cleaned(text) != [""]]
@@ -407,7 +412,7 @@ BUCKETS = st.one_of(st.integers(1, 2**31 - 1), st.integers(0, 30).map(lambda pow
 TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=9))
 
 
-@settings(max_examples=300)
+@times(3)
 @given(TEXTS, BUCKETS)
 @example(["好店" * 3] * 4, 2**30)  # the keys fill 32 bits
 @example(["好店" * 3] * 5, 2**30)
@@ -418,7 +423,7 @@ def test_hashed_ngrams_are_those_of_a_slow_reference(texts: list[str], buckets: 
     assert found.tolist() == [ids + [PAD] * (one.length - len(ids)) for ids in expected]
 
 
-@settings(max_examples=200)
+@times(2)
 @given(st.lists(st.text(alphabet="abZ 7.中", max_size=9)), BUCKETS)
 @example(["a b c a"] * 4, 2**30)
 @example(["a b c a"] * 5, 2**30)

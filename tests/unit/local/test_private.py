@@ -73,6 +73,7 @@ def git(cwd: Path, *arguments: str) -> str:
     return subprocess.check_output(["git", *arguments], cwd=cwd, text=True, stderr=subprocess.STDOUT)
 
 
+@pytest.mark.slow
 def test_all_that_a_task_writes_is_private_and_what_it_pushes_is_not(
     umask: int, origin: Origin, runner: Runner, tmp_path: Path
 ) -> None:

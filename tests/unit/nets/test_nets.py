@@ -86,6 +86,7 @@ def test_balanced_classes_count_alike() -> None:
     assert sum(weights[one] for one in label.tolist()) == pytest.approx(len(label))
 
 
+@pytest.mark.slow
 def test_a_balanced_network_answers_a_rare_class_more_often() -> None:
     """Rows that tell nothing, nine of ten of the first class."""
     x, y = np.ones((40, LENGTH), np.int32), (np.arange(40) % 10 == 0).astype(np.int32)
@@ -178,6 +179,7 @@ def test_every_choice_trains(changes: Any) -> None:
     assert all(np.isfinite(list(row.values())).all() for row in history)
 
 
+@pytest.mark.slow
 def test_stops_early_and_keeps_the_best_weights() -> None:
     settings = setting(epochs=40, patience=1, learning_rate=1.0)
     model, history = trained(settings)

@@ -93,6 +93,7 @@ def interpreter(version: str) -> str:
     pytest.skip(f"there is no Python {version} here")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
 def test_it_is_the_same_in_every_python(version: str, tmp_path: Path) -> None:
     """A laptop and a worker may have another one. It reads the same files, and needs no library for that."""

@@ -41,7 +41,7 @@ stages:
 """
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(ENTRIES, ENTRIES, NAMES)
 def test_merge_replaces_one_models_entries(
     mine: dict[str, dict[str, Any]], theirs: dict[str, dict[str, Any]], model: str
@@ -52,7 +52,7 @@ def test_merge_replaces_one_models_entries(
         assert locks.of_model(merged, other) == locks.of_model(theirs, other)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(ENTRIES, ENTRIES, NAMES)
 def test_merging_again_changes_nothing(
     mine: dict[str, dict[str, Any]], theirs: dict[str, dict[str, Any]], model: str
@@ -62,7 +62,7 @@ def test_merging_again_changes_nothing(
     assert locks.merge(theirs, model, theirs) == theirs
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(ENTRIES, ENTRIES, ENTRIES)
 def test_two_models_merge_in_either_order(
     base: dict[str, dict[str, Any]], one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]
@@ -72,7 +72,7 @@ def test_two_models_merge_in_either_order(
     assert forth == back
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(ENTRIES)
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, entries: dict[str, dict[str, Any]]) -> None:
     path = tmp_path_factory.getbasetemp() / "dvc.lock"

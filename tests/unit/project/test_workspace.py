@@ -94,6 +94,7 @@ def test_what_a_killed_clone_left_is_swept_and_a_living_one_is_not(runner: Runne
     assert list((origin.home / "work").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_dvc_pushes_to_an_awkward_path_and_pulls_from_there(runner: Any, tmp_path: Path) -> None:
     origin = make_origin(tmp_path / ALL / "home", tmp_path / ALL / "remote")
     with workspace.clone(origin, workspace.head(origin, runner), runner, own_cache=True) as clone:

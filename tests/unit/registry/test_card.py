@@ -465,7 +465,7 @@ def test_a_first_version_is_shown_beside_the_linear_baseline() -> None:
 # Facts that are missing, odd or hostile
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.sampled_from(PATHS), st.sampled_from([changed, *JUNK])), min_size=1, max_size=12))
 @example([(path, changed) for path in facts()])
 @example([("decision/verdict", [1])])

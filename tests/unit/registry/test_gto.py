@@ -174,6 +174,7 @@ def test_gto_at_the_command_line(tmp_path: Path) -> None:
     assert [move.number for move in tags.moves(repository.path, "reviews")] == ["v1.0.0", None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["models"], ["predict", "reviews", "x"], ["rollback", "reviews"]])
 def test_luodi_imports_it_nowhere(command: list[str], tmp_path: Path) -> None:
     """It would be a second of every command."""

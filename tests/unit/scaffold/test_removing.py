@@ -318,6 +318,7 @@ def test_the_commands_take_the_data_along(recorded: Path) -> None:
     assert folder_checksum(recorded / "data") in (recorded / "data.dvc").read_text()
 
 
+@pytest.mark.slow
 def test_what_is_retired_with_its_data_can_be_brought_back(recorded: Path) -> None:
     told = command("retire", "reviews", "--data")
     assert "data/reviews is removed; `git checkout COMMIT -- data.dvc && dvc checkout data.dvc` brings it back" in told

@@ -199,12 +199,18 @@ def test_curves_are_bounded_and_keep_their_ends() -> None:
     assert plots.precision_recall(data)[-1][0] == 1
 
 
+@pytest.fixture(scope="module")
+def compared() -> list[Any]:
+    """The figures of 60 samples, with their 95% intervals."""
+    samples = [noisy(250, 3, seed) for seed in range(1, 61)]
+    return [figures.compare(sample, sample, 200, 0.95)["model"] for sample in samples]
+
+
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "roc_auc", "log_loss"])
-def test_intervals_cover_the_true_value(name: str) -> None:
+def test_intervals_cover_the_true_value(name: str, compared: list[Any]) -> None:
     """Of 60 samples, at least 85% have a 95% interval that holds the value of the population."""
     truth = figures.point(noisy(200_000, 3, 0))[name]
-    samples = [noisy(250, 3, seed) for seed in range(1, 61)]
-    found = [figures.compare(sample, sample, 200, 0.95)["model"][name] for sample in samples]
+    found = [of_sample[name] for of_sample in compared]
     assert np.mean([figure["low"] <= truth <= figure["high"] for figure in found]) >= 0.85
     assert all(figure["low"] <= figure["value"] <= figure["high"] for figure in found)
 

@@ -92,8 +92,8 @@ def two(rows: int = 300, classes: int = 2) -> tuple[Scored, Scored]:
     return one, other
 
 
-def rule(metric: str) -> config.Gate:
-    return config.Gate(metric=metric, resamples=1000)
+def rule(metric: str, resamples: int = 1000) -> config.Gate:
+    return config.Gate(metric=metric).model_copy(update={"resamples": resamples})
 
 
 def test_it_decides_as_the_same_metric_of_luodi_does() -> None:
@@ -128,7 +128,7 @@ def test_what_it_takes_says_what_it_sees(name: str, answers: bool) -> None:
 
 def test_a_metric_of_scikit_learn_takes_the_weights() -> None:
     one, other = two()
-    found = evidence.decisive(one, other, rule("ours:f2")).difference
+    found = evidence.decisive(one, other, rule("ours:f2", 100)).difference
     expected = [fbeta_score(data.truth, data.predicted, beta=2) for data in (one, other)]
     assert found.value == pytest.approx(expected[0] - expected[1], abs=1e-6)
     assert found.low < found.value < found.high

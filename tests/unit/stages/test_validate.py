@@ -151,6 +151,7 @@ def test_long_quarantine_is_cut_and_the_rest_counted(tmp_path: Path, capsys: pyt
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (ROOT / "data" / "reviews").is_dir(), reason="needs the corpus: luodi fetch reviews")
 def test_embedded_corpus(tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to(ROOT / "data")

@@ -126,6 +126,7 @@ def test_many_parts_are_written_whole_and_in_order(tmp_path: Path, monkeypatch: 
     assert held["row"].to_pylist() == list(range(1, 200, 2))
 
 
+@pytest.mark.slow
 def test_thumbnails_are_pictures_few_and_small(tmp_path: Path) -> None:
     odd = [(images.encoded(images.colour(seed).resize((400, 300))), "nine", "large") for seed in range(80)]
     paths = lay(tmp_path, *good(200), *odd)
