@@ -109,6 +109,7 @@ def test_what_is_proven_worse_is_held(rivals: Project) -> None:
     output = rivals.run("luodi", "gate", "reviews", code=5)
     assert "verdict: hold" in output
     assert (rivals.root / "artifacts" / "reviews" / "gate" / "report.html").exists()
+    assert "## reviews: hold\n\n**Hold.** " in rivals.run("luodi", "gate", "reviews", "--markdown", code=5)
     assert rivals.git("status", "--porcelain") == "?? dvc.lock"
     rivals.run("luodi", "register", "reviews", code=5)
     assert refs(rivals) == before

@@ -59,7 +59,7 @@ def _alone(text: str) -> str:
     return text
 
 
-def _silence(as_json: bool) -> bool:
+def silence(as_json: bool) -> bool:
     if as_json:
         progress.silence(True)
     return as_json
@@ -80,9 +80,7 @@ VersionArgument = Annotated[
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", parser=_alone, help="A key of `models:` in params.yaml.")
 ]
-JsonOption = Annotated[
-    bool, typer.Option("--json", callback=_silence, help="Print one JSON document, and no progress.")
-]
+JsonOption = Annotated[bool, typer.Option("--json", callback=silence, help="Print one JSON document, and no progress.")]
 
 
 def by_option(given: Reference, option: str, value: str | None, command: str) -> Reference:

@@ -1,4 +1,4 @@
-"""Answers for programs: one JSON document on standard output."""
+"""Answers for programs: one document on standard output, JSON or Markdown."""
 
 import math
 import sys
@@ -11,9 +11,14 @@ from luodi import terminal
 
 
 def print_json(value: Any) -> None:
-    """Print `value` as JSON on one line, in UTF-8 whatever the locale; a number that JSON lacks is null."""
+    """Print `value` as JSON on one line; a number that JSON lacks is null."""
+    print_text(terminal.json_line(_plain(value)))
+
+
+def print_text(text: str) -> None:
+    """Print it in UTF-8 whatever the locale."""
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-    print(terminal.json_line(_plain(value)))
+    print(text)
 
 
 def _plain(value: Any) -> Any:

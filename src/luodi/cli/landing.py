@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luodi.cli.arguments import JsonOption, ModelArgument, Reference, VersionArgument, by_option, known_model, reference
+from luodi.cli.arguments import (
+    JsonOption,
+    ModelArgument,
+    Reference,
+    VersionArgument,
+    by_option,
+    known_model,
+    reference,
+    silence,
+)
 from luodi.errors import Held, Unproven
 from luodi.system import progress
 from luodi.system.progress import Heartbeat
@@ -17,9 +26,20 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(epilog="Examples: dvc repro && luodi gate reviews | luodi gate reviews --json")
-def gate(model: ModelArgument, *, as_json: JsonOption = False) -> None:
+@app.command(
+    epilog="Examples: dvc repro && luodi gate reviews | luodi gate reviews --json | luodi gate reviews --markdown"
+)
+def gate(
+    model: ModelArgument,
+    *,
+    as_json: JsonOption = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", callback=silence, help="Print Markdown for a pull request, and no progress.")
+    ] = False,
+) -> None:
     """Judge the model that `dvc repro` made against the version in production; land nothing, write the comparison."""
+    if as_json and as_markdown:
+        raise typer.BadParameter("give --json or --markdown, not both")
     from luodi.cli import console, documents
     from luodi.files import write_text
     from luodi.local import embedded
@@ -39,6 +59,8 @@ def gate(model: ModelArgument, *, as_json: JsonOption = False) -> None:
     write_text(report, card.comparison(model, decision.to_json()))
     if as_json:
         documents.print_json({**decision.to_json(), "report": report})
+    elif as_markdown:
+        documents.print_text(f"## {model}: {decision.verdict}\n\n{card.summary(decision.to_json())}")
     else:
         console.show_decision(decision, report)
     refuse(model, decision.verdict)
