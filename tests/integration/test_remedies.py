@@ -1237,6 +1237,7 @@ WHY_NOT = {
     "name a version, such as": USAGE,
     "is a folder, and holds one version: leave --version out": USAGE,
     "give texts, or --input PATH, not both": USAGE,
+    "give --json or --markdown, not both": USAGE,
     "classifies images: give --input": USAGE,
     "unknown modality {name}": INNER,
     "and there is no module {module}": OWN_CODE,
