@@ -56,7 +56,7 @@ def whole_stage(root: Path, table: pa.Table) -> None:
     """Time `luodi preprocess`, and beside it the least that Arrow does to the same file, as processes of their own."""
     paths = ModelPaths(root, "reviews")
     paths.clean.parent.mkdir(parents=True)
-    pq.write_table(table, paths.clean)
+    pq.write_table(table, paths.clean, row_group_size=4096)  # as validate does
     luodi = Path(sys.executable).with_name("luodi")
     timed("pyarrow reads, normalises, writes", [sys.executable, "-c", BARE, paths.clean], root, table.num_rows)
     timed("luodi preprocess", [luodi, "preprocess", "reviews"], root, table.num_rows)
@@ -146,7 +146,7 @@ def main() -> None:
         whole_stage(root, table)
     sample = table["text"].combine_chunks().slice(0, 8192)
     cleaned = text.clean(sample)
-    encoder = text.Encoder.fit(cleaned, settings.preprocess, settings.labels)
+    encoder = text.Encoder.fit([cleaned], settings.preprocess, settings.labels)
     listed, listed_clean = sample.to_pylist(), cleaned.to_pylist()
     ratio("clean", len(sample), lambda: text.clean(sample), lambda: clean_by_row(listed))
     ratio(

@@ -835,8 +835,9 @@ def select(scene: Any) -> Any:
     from luodi.stages import preprocess
 
     block = config.settings_of(load(scene), "reviews")
-    texts = pa.array([str(number) for number in range(100)])
-    return preprocess.select(texts, pa.table({"label": ["negative"] * 100, "source": ["s"] * 100}), block)
+    content = np.arange(100, dtype=np.uint64) * np.uint64(2**64 // 100)
+    marks = preprocess.Marks(content, np.zeros(100, np.int32), np.full(100, 2, np.int8))
+    return preprocess.select(marks, block)
 
 
 def linear(scene: Any) -> Any:

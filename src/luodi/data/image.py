@@ -8,7 +8,7 @@ import contextlib
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -279,12 +279,12 @@ class Encoder:
     """Number of distinct values."""
 
     @classmethod
-    def fit(cls, images: pa.Array, settings: ImagePreprocess, labels: Sequence[str]) -> Self:
-        """Measure canonical train images. A channel that never changes has `std` 1."""
+    def fit(cls, images: Iterable[pa.Array], settings: ImagePreprocess, labels: Sequence[str]) -> Self:
+        """Measure columns of canonical train images. A channel that never changes has `std` 1."""
         count, total, squares = 0, 0, 0
-        for start in range(0, len(images), DECODED):
+        for column in images:
             # Whole numbers: the result depends on the pixels alone, not on the order of a sum.
-            values = pixels(images.slice(start, DECODED)).reshape(-1, settings.channels)
+            values = pixels(column).reshape(-1, settings.channels)
             count += len(values)
             total = total + values.sum(axis=0, dtype=np.int64)
             squares = squares + np.square(values, dtype=np.uint32).sum(axis=0, dtype=np.int64)
@@ -343,7 +343,7 @@ def cleaner(settings: ImagePreprocess) -> Callable[[pa.Array], pa.Array]:
     return partial(clean, settings=settings)
 
 
-def fit_encoder(train: pa.Array, settings: ImagePreprocess, labels: Sequence[str]) -> Encoder:
+def fit_encoder(train: Iterable[pa.Array], settings: ImagePreprocess, labels: Sequence[str]) -> Encoder:
     return Encoder.fit(train, settings, labels)
 
 
@@ -351,7 +351,7 @@ def read_encoder(raw: dict[str, Any]) -> Encoder:
     return Encoder.from_json(raw)
 
 
-def copies(train: pa.Array, settings: ImagePreprocess) -> list[pa.Array]:
+def copies(train: Callable[[], Iterable[pa.Array]], settings: ImagePreprocess) -> list[Iterator[pa.Array]]:
     """None: images are augmented as they are trained on, by `augmenter`."""
     return []
 

@@ -4,7 +4,7 @@ Nobody else asks which modality it is. `luodi.checks.modality` is the same for v
 `luodi.nets.catalogue`, settings in `luodi.config`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -63,14 +63,14 @@ class Modality(Protocol):
     def cleaner(self, settings: Any) -> Callable[[pa.Array], pa.Array]:
         """Return what cleans a column [n] of raw items; `settings` is the block preprocess."""
 
-    def fit_encoder(self, train: pa.Array, settings: Any, labels: Sequence[str]) -> Encoder:
-        """Fit the encoder on clean train items."""
+    def fit_encoder(self, train: Iterable[pa.Array], settings: Any, labels: Sequence[str]) -> Encoder:
+        """Fit the encoder on columns of clean train items."""
 
     def read_encoder(self, raw: dict[str, Any]) -> Encoder:
         """Return the encoder of that JSON. Raises ValueError, TypeError or KeyError if it is none."""
 
-    def copies(self, train: pa.Array, settings: Any) -> list[pa.Array]:
-        """Return the augmented copies of clean train items that are trained on beside them."""
+    def copies(self, train: Callable[[], Iterable[pa.Array]], settings: Any) -> list[Iterator[pa.Array]]:
+        """Return the augmented copies that are trained on beside clean train items, column by column."""
 
     def augmenter(self, settings: Any) -> Augment | None:
         """Return what changes encoded train rows anew in each epoch; None if nothing does."""

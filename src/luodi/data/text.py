@@ -8,9 +8,10 @@ import html
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import count, islice
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -41,6 +42,7 @@ TAG = r"(?s)<!--.*?-->|</?[A-Za-z][^<>]*>"
 INVISIBLE = r"\p{Cf}+"
 CONTROL = r"[\p{Cc}\x{FFFD}]+"
 BLANK = r"[\s\p{Z}\p{Cc}]+"
+UNFOLDED = r"\p{Cc}|[^\P{Z} ]|  |\A | \z"  # where blanks are more than single spaces between words
 # Found in whatever holds an entity, a tag, U+FFFD or personal data, its blanks folded; RE2 and Python read it alike.
 SUSPECT = "[&<@\ufffd]|[0-9]{3}[ -]?[0-9]{4}"
 FEW = 8  # texts; more are cleaned faster as a column
@@ -77,10 +79,7 @@ def clean(texts: pa.Array) -> pa.Array:
     go; mainland mobile numbers, e-mail addresses, ID and card numbers masked by `[PHONE]`, `[EMAIL]`, `[ID]` and
     `[CARD]`; white space folded to single spaces and trimmed. Cleaning a clean text changes nothing.
     """
-    folded = _fold(pc.utf8_normalize(texts, form="NFKC"))
-    touched = pc.match_substring_regex(folded, rf"{SUSPECT}|\p{{Cf}}")
-    # Rules run on the rows as they were: to fold blanks first may change what a rule finds.
-    return _put(folded, np.flatnonzero(_booleans(touched)), _apply_rules(texts.filter(touched)))
+    return _few(texts, lambda plain: plain, rf"{UNFOLDED}|{SUSPECT}|\p{{Cf}}", _clean_unfolded)
 
 
 def clean_list(texts: Sequence[str]) -> list[str]:
@@ -92,6 +91,20 @@ def clean_list(texts: Sequence[str]) -> list[str]:
             return plain
     cleaned: list[str] = clean(column(texts)).to_pylist()
     return cleaned
+
+
+def _clean_unfolded(texts: pa.Array) -> pa.Array:
+    # Rules run on the rows as they were: to fold blanks first may change what a rule finds.
+    return _few(texts, _fold, rf"{SUSPECT}|\p{{Cf}}", _apply_rules)
+
+
+def _few(
+    texts: pa.Array, plainly: Callable[[pa.Array], pa.Array], pattern: str, rules: Callable[[pa.Array], pa.Array]
+) -> pa.Array:
+    """Bring texts to NFKC and do `plainly` to them; those where `pattern` is found then get `rules` instead."""
+    done = plainly(pc.utf8_normalize(texts, form="NFKC"))
+    found = pc.match_substring_regex(done, pattern)
+    return _put(done, np.flatnonzero(_booleans(found)), rules(texts.filter(found)))
 
 
 def _fold(texts: pa.Array) -> pa.Array:
@@ -160,15 +173,17 @@ def from_code_points(points: NDArray[np.uint32], lengths: NDArray[np.int64]) -> 
     return _strings(points.astype("<u4").tobytes().decode("utf-32-le").encode(), ends)
 
 
-def augment(texts: pa.Array, rates: TextAugment, rng: np.random.Generator) -> pa.Array:
-    """Return one noisy copy of each text: neighbours swapped, characters deleted, characters masked.
+def augment(texts: pa.Array, rates: TextAugment, draws: Sequence[np.random.Generator]) -> pa.Array:
+    """Return one noisy copy of each text: neighbours swapped, characters masked, characters deleted.
 
-    Each rate is the share of characters touched. A text that would lose every character is kept as it was.
+    Each rate is the share of characters touched; `draws` decide, one for each of the three. A text that would lose
+    every character is kept as it was.
     """
+    swap, mask, delete = draws
     points, lengths = code_points(texts.to_pylist())
-    points = _swap(points.copy(), lengths, rates.swap, rng)
-    points[rng.random(len(points)) < rates.mask] = ord(MASK)
-    keep = rng.random(len(points)) >= rates.delete
+    points = _swap(points.copy(), lengths, rates.swap, swap)
+    points[mask.random(len(points)) < rates.mask] = ord(MASK)
+    keep = delete.random(len(points)) >= rates.delete
     row = np.repeat(np.arange(len(lengths)), lengths)
     left = np.bincount(row[keep], minlength=len(lengths))
     keep |= left[row] == 0
@@ -206,8 +221,8 @@ class Encoder:
     dtype: ClassVar[str] = "int32"
 
     @classmethod
-    def fit(cls, texts: pa.Array, settings: TextPreprocess, labels: Sequence[str]) -> Self:
-        """Learn the vocabulary from clean train texts; `ngram` hashes and has nothing to learn."""
+    def fit(cls, texts: Iterable[pa.Array], settings: TextPreprocess, labels: Sequence[str]) -> Self:
+        """Learn the vocabulary from columns of clean train texts; `ngram` hashes and has nothing to learn."""
         blank = cls(
             tuple(labels),
             settings.tokenizer,
@@ -220,7 +235,7 @@ class Encoder:
         if settings.tokenizer == "ngram":
             return blank
         counts: Counter[str] = Counter()
-        for chunk in _chunks(texts):
+        for chunk in texts:
             counts.update(blank._count(chunk.to_pylist()))
         # Ties fall in code point order, so that the vocabulary depends on the counts alone.
         ranked = sorted(counts, key=lambda token: (-counts[token], token))[: settings.vocabulary]
@@ -336,22 +351,34 @@ def _hash_ngrams(
     whole: type[np.unsignedinteger[Any]] = np.uint32 if len(lengths) * buckets <= 2**32 else np.uint64
     first = np.arange(len(lengths), dtype=whole) * whole(buckets)  # of the keys of each row
     owner = np.repeat(first, lengths)
-    hashed = np.zeros(len(points), np.uint64)
-    hashes, owners = [], []
-    for n in (1, 2, 3):
-        hashed = hashed[: max(len(points) - n + 1, 0)] * words.MULTIPLIER + (points[n - 1 :] + np.uint64(n))
-        fits = owner[: len(hashed)] == owner[n - 1 :]
-        hashes.append(hashed[fits])
-        owners.append(owner[: len(hashed)][fits])
+    keys = _bucket(_ngrams(points, np.cumsum(lengths[lengths > 0]) - 1), buckets).astype(whole) + owner
     if with_words:
         hashed, owner = words.of_rows(points, owner)
-        hashes.append(hashed)
-        owners.append(owner)
-    joined = np.concatenate(owners) + _bucket(np.concatenate(hashes), buckets).astype(whole)
-    joined.sort()  # np.unique hashes instead, at a tenth of the speed
-    joined = joined[np.concatenate([[True], joined[1:] != joined[:-1]])[: len(joined)]]
+        keys = np.concatenate([keys.ravel(), _bucket(hashed, buckets).astype(whole) + owner])
+    joined = np.sort(keys, axis=None)  # np.unique hashes instead, at a tenth of the speed
+    joined = joined[np.flatnonzero(np.concatenate([[True], joined[1:] != joined[:-1]])[: len(joined)])]
     counts = np.diff(np.searchsorted(joined, first), append=len(joined))
     return (joined - np.repeat(first, counts)).astype(np.int32) + np.int32(1), counts
+
+
+def _ngrams(points: NDArray[np.uint32], last: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Hashes of the 1-, 2- and 3-grams that begin at each character, uint64 [3, total]; `last` are the places where
+    texts end.
+
+    What would reach into the next text is the character alone once more: to set a few is less than to pick out the
+    others.
+    """
+    hashed = np.empty((3, len(points)), np.uint64)
+    hashed[0] = points
+    hashed[0] += np.uint64(1)
+    for n in (1, 2):
+        grams = hashed[n, : max(len(points) - n, 0)]
+        np.multiply(hashed[n - 1, : len(grams)], words.MULTIPLIER, out=grams)
+        grams += points[n:]
+        grams += np.uint64(n + 1)
+    for n, places in ((1, last), (2, last), (2, last - 1)):
+        hashed[n, places] = hashed[0, places]
+    return hashed
 
 
 def _bucket(hashed: NDArray[np.uint64], buckets: int) -> NDArray[np.uint64]:
@@ -378,10 +405,6 @@ def _pad(flat: NDArray[np.int32], lengths: NDArray[np.int64], width: int) -> NDA
     return matrix.reshape(-1, width)
 
 
-def _chunks(texts: pa.Array, rows: int = 65536) -> Iterable[pa.Array]:
-    return (texts.slice(start, rows) for start in range(0, len(texts), rows))
-
-
 # What `luodi.data.modality.Modality` asks for.
 
 
@@ -389,7 +412,7 @@ def cleaner(settings: TextPreprocess) -> Callable[[pa.Array], pa.Array]:
     return clean
 
 
-def fit_encoder(train: pa.Array, settings: TextPreprocess, labels: Sequence[str]) -> Encoder:
+def fit_encoder(train: Iterable[pa.Array], settings: TextPreprocess, labels: Sequence[str]) -> Encoder:
     return Encoder.fit(train, settings, labels)
 
 
@@ -397,9 +420,17 @@ def read_encoder(raw: dict[str, Any]) -> Encoder:
     return Encoder.from_json(raw)
 
 
-def copies(train: pa.Array, settings: TextPreprocess) -> list[pa.Array]:
-    rng = np.random.default_rng(settings.seed)
-    return [augment(train, settings.augment, rng) for _ in range(settings.augment.copies)]
+def copies(train: Callable[[], Iterable[pa.Array]], settings: TextPreprocess) -> list[Iterator[pa.Array]]:
+    if not settings.augment.copies:
+        return []
+    total = sum(pc.sum(pc.utf8_length(texts)).as_py() for texts in train())
+    # The draws of one generator for all texts of a copy at once, and for one copy after the other.
+    draws = (np.random.Generator(np.random.PCG64(settings.seed).advance(place * total)) for place in count())
+    return [_copy(train(), settings.augment, list(islice(draws, 3))) for _ in range(settings.augment.copies)]
+
+
+def _copy(train: Iterable[pa.Array], rates: TextAugment, draws: Sequence[np.random.Generator]) -> Iterator[pa.Array]:
+    return (augment(texts, rates, draws) for texts in train)
 
 
 def augmenter(settings: TextPreprocess) -> Augment | None:
@@ -411,7 +442,7 @@ def samples(items: pa.Array, settings: TextPreprocess, rng: np.random.Generator)
     """Return {"pairs": [(text, noisy copy)]}."""
     if not settings.augment.copies:
         return {}
-    noisy = augment(items, settings.augment, rng)
+    noisy = augment(items, settings.augment, [rng] * 3)
     return {"pairs": list(zip(items.to_pylist(), noisy.to_pylist(), strict=True))}
 
 

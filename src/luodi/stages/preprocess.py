@@ -1,11 +1,16 @@
-"""preprocess: clean, drop duplicates and contradictions, split by content hash, encode."""
+"""preprocess: clean, drop duplicates and contradictions, split by content hash, encode.
+
+What is clean goes to a file, which is read again for all that is made of it: memory holds a few bytes a row.
+"""
 
 import math
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,11 +29,63 @@ from luodi.project.paths import ModelPaths, maker
 from luodi.report import page
 
 WAITING = min(8, 1 + (os.cpu_count() or 1))  # chunks read ahead of the one that is asked for
-CACHE = 2**20  # bytes of rows encoded at a time: of more, most of the time goes into getting memory
+CACHE = 2**18  # bytes of rows encoded at a time: what is larger comes fresh from the system each time, page by page
+CHUNK = 2**24  # bytes of rows cleaned at a time, if they come to them before the rows that their modality says
+GROUP = 2**17, 2**27  # rows and bytes of a row group of rows.parquet, which memory holds
 SOURCES = 20  # counted by name in the summary
 SHOWN = 10  # rows of the samples in the report
-FACTS = ("label", "source", "origin")
+DROPPED = -1
+Taken = TypeVar("Taken")
 Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What memory holds of the rows [n]."""
+
+    content: NDArray[np.uint64]
+    """See `luodi.data.splits.digests`."""
+    label: NDArray[np.int32]
+    rank: NDArray[np.int8]
+    """0 of the test source, 1 of the validation source, else 2: of equal rows the lowest is kept."""
+
+
+@dataclass(frozen=True)
+class Clean:
+    """Clean rows, text or image, label, source and, if it is known, origin, in a file of Arrow's."""
+
+    path: Path
+    label: NDArray[np.int32]
+    split: NDArray[np.int8]
+    """A place in `splits.NAMES`, or `DROPPED` [n]."""
+
+    def labels(self, split: str) -> NDArray[np.int32]:
+        """Return the labels of a split."""
+        found: NDArray[np.int32] = self.label[self.split == splits.NAMES.index(split)]
+        return found
+
+    def kept(self) -> Iterator[pa.Table]:
+        """Yield the rows kept, some at a time, with "split" behind their source."""
+        for batch, split in self._batches():
+            rows = pa.table(_filter(batch, split != DROPPED))
+            yield rows.add_column(3, "split", pa.array(splits.NAMES).take(pa.array(split[split != DROPPED])))
+
+    def items(self, split: str) -> Iterator[pa.Array]:
+        """Yield the texts or images of a split, some at a time and never none."""
+        for batch, found in self._batches():
+            if items := _filter(batch.select([0]), found == splits.NAMES.index(split)):
+                yield items.column(0)
+
+    def _batches(self) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int8]]]:
+        start = 0
+        with pa.OSFile(str(self.path)) as file:
+            for batch in pa.ipc.open_stream(file):
+                yield batch, self.split[start : start + len(batch)]
+                start += len(batch)
+
+
+def _filter(batch: pa.RecordBatch, mask: NDArray[np.bool_]) -> pa.RecordBatch:
+    return batch if mask.all() else batch.filter(pa.array(mask))
 
 
 def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
@@ -38,38 +95,72 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         ArtifactError: validate has not run.
         DataError: A split would be empty.
     """
-    with _opened(paths.clean) as file:
-        facts = file.read(columns=[name for name in FACTS if name in file.schema_arrow.names])
-        items = clean(file, settings)
-    rows, dropped = select(items, facts, settings)
-    del items  # the rows hold a copy
-    train = _column(rows, "train", settings.modality)
-    encoder = modality.of(settings.modality).fit_encoder(train, settings.preprocess, settings.labels)
-    with replacing(paths.rows) as temporary:
-        pq.write_table(rows, temporary, compression="zstd", store_schema=False)
+    kind = modality.of(settings.modality)
     with replacing_folder(paths.arrays) as folder:
-        for split in splits.NAMES:
-            _write_arrays(folder, split, rows, encoder, settings)
+        path = folder / "clean.arrow"
+        with _opened(paths.clean) as file:
+            marks = clean(file, path, settings)
+        split, dropped = select(marks, settings)
+        rows = Clean(path, marks.label, split)
+        encoder = kind.fit_encoder(rows.items("train"), settings.preprocess, settings.labels)
+        with ThreadPoolExecutor(1) as beside:  # Parquet compresses while others encode
+            sources = beside.submit(_write_rows, paths.rows, rows)
+            for name in splits.NAMES:
+                _write_arrays(folder, name, rows, encoder, settings)
+        shown = _samples(rows)
+        path.unlink()
     write_json(paths.encoder, encoder.as_json())
-    summary = summarise(rows, dropped, settings.labels)
+    summary = summarise(rows, sources.result(), dropped, settings.labels)
     write_facts(paths.preprocess_summary, summary)
-    write_text(paths.preprocess_report, report(paths.model, rows, summary, encoder, settings))
+    write_text(paths.preprocess_report, report(paths.model, shown, summary, encoder, settings))
     print(
-        f"preprocess: {facts.num_rows:,} rows in, {rows.num_rows:,} kept; dropped "
+        f"preprocess: {len(split):,} rows in, {summary['rows']:,} kept; dropped "
         + ", ".join(f"{count:,} {reason}" for reason, count in dropped.items()),
         flush=True,
     )
 
 
-def clean(file: pq.ParquetFile, settings: config.ModelSettings) -> pa.Array:
-    """Clean the texts or images of a file [n]; what is not clean yet is never in memory as a whole."""
+def clean(file: pq.ParquetFile, path: Path, settings: config.ModelSettings) -> Marks:
+    """Clean the texts or images of a file, and write its rows to another, see `Clean`."""
     kind = modality.of(settings.modality)
-    step = kind.cleaner(settings.preprocess)
-    batches = (batch.column(0) for batch in file.iter_batches(kind.CHUNK, columns=[settings.modality]))
-    return pa.chunked_array(list(_in_threads(step, batches)), kind.CLEAN).combine_chunks()
+    names = [settings.modality, "label", "source", *(["origin"] if "origin" in file.schema_arrow.names else [])]
+    cleaner, labels, seed = kind.cleaner(settings.preprocess), pa.array(settings.labels), settings.preprocess.seed
+
+    def made(raw: pa.RecordBatch) -> tuple[pa.RecordBatch, list[NDArray[Any]]]:
+        items, label = cleaner(raw[settings.modality]), pc.index_in(raw["label"], labels)
+        columns = [items, label, *(raw[name] for name in names[2:])]
+        marks = [splits.digests(items, seed), label.to_numpy(), _rank(raw["source"], settings.preprocess)]
+        return pa.record_batch(columns, names), marks
+
+    found: list[list[NDArray[Any]]] = [[np.zeros(0, np.uint64), np.zeros(0, np.int32), np.zeros(0, np.int8)]]
+    with pa.OSFile(str(path), "wb") as sink:
+        writer = None
+        for batch, marks in _in_threads(made, _read(file, kind.CHUNK, names)):
+            writer = writer or pa.ipc.new_stream(sink, batch.schema)
+            writer.write_batch(batch)
+            found.append(marks)
+        if writer:
+            writer.close()
+    return Marks(*map(np.concatenate, zip(*found, strict=True)))
 
 
-def _in_threads(step: Callable[[pa.Array], Made], chunks: Iterable[pa.Array]) -> Iterator[Made]:
+def _read(file: pq.ParquetFile, rows: int, names: list[str]) -> Iterator[pa.RecordBatch]:
+    # One row group at a time: until it has read all that it was asked for, Arrow keeps every page.
+    groups = (file.iter_batches(rows, row_groups=[group], columns=names) for group in range(file.num_row_groups))
+    for table in _joined(map(pa.table, chain.from_iterable(groups)), rows, CHUNK):
+        yield from table.to_batches()
+
+
+def _rank(source: pa.Array, settings: Any) -> NDArray[np.int8]:
+    named = [settings.test_source, settings.validation_source]
+    rank = np.full(len(source), len(named), np.int8)
+    for place, name in reversed(list(enumerate(named))):  # a row of both is a test row
+        if name is not None:
+            rank[pc.fill_null(pc.equal(source, name), False).to_numpy(zero_copy_only=False)] = place
+    return rank
+
+
+def _in_threads(step: Callable[[Taken], Made], chunks: Iterable[Taken]) -> Iterator[Made]:
     """Yield what `step` makes of each chunk, in their order, and read but a few ahead: all may be more than memory."""
     pending: deque[Future[Made]] = deque()
     with ThreadPoolExecutor() as pool:  # Arrow, NumPy and Pillow release the GIL
@@ -81,63 +172,47 @@ def _in_threads(step: Callable[[pa.Array], Made], chunks: Iterable[pa.Array]) ->
             yield pending.popleft().result()
 
 
-def select(items: pa.Array, facts: pa.Table, settings: config.ModelSettings) -> tuple[pa.Table, dict[str, int]]:
-    """Drop and split rows of clean items, of which `facts` has label, source and, if it is known, origin.
+def select(marks: Marks, settings: config.ModelSettings) -> tuple[NDArray[np.int8], dict[str, int]]:
+    """Drop and split rows: return the split of each, see `Clean`, and the rows dropped by reason.
 
-    Returns:
-        Table of text or image, label (int32), source, split, and the origin if `facts` has it, in the order of the
-        input; and rows dropped by reason.
+    Raises:
+        DataError: A split would be empty.
     """
-    source = facts["source"]
-    labels = pc.index_in(facts["label"], pa.array(settings.labels)).to_numpy().astype(np.int32)
     split_by = settings.preprocess
-    named = [split_by.test_source, split_by.validation_source]  # a row of both is a test row
-    rank = np.full(len(labels), len(named), np.int8)
-    for place, name in enumerate(named):
-        if name is not None:
-            rank[pc.fill_null(pc.equal(source, name), False).to_numpy()] = place
-    kept, dropped = splits.keep_unique(items, labels, rank)
-    items = items.take(pa.array(kept))
-    split = splits.assign(items, split_by.seed, split_by.shares)
+    empty = marks.content == splits.digests(pa.array([""]), split_by.seed)
+    kept, dropped = splits.keep_unique(marks.content, empty, marks.label, marks.rank)
+    found = splits.assign(marks.content[kept], split_by.shares)
     for place, name in enumerate(("test", "validation")):
-        split[rank[kept] == place] = splits.NAMES.index(name)
-    columns = {
-        settings.modality: items,
-        "label": pa.array(labels[kept], pa.int32()),
-        "source": source.take(pa.array(kept)),
-        "split": pa.array(np.array(splits.NAMES)[split].tolist(), pa.string()),
-    }
-    if "origin" in facts.column_names:
-        columns["origin"] = facts["origin"].take(pa.array(kept))
-    empty = [name for index, name in enumerate(splits.NAMES) if not (split == index).any()]
-    if empty:
+        found[marks.rank[kept] == place] = splits.NAMES.index(name)
+    if missing := [name for index, name in enumerate(splits.NAMES) if not (found == index).any()]:
         raise DataError(
-            f"no row falls into split {', '.join(empty)}: {len(kept)} rows are left after cleaning; "
+            f"no row falls into split {', '.join(missing)}: {len(kept)} rows are left after cleaning; "
             "add data, or change preprocess.shares in params.yaml"
         )
-    return pa.table(columns), dropped
+    split = np.full(len(marks.content), DROPPED, np.int8)
+    split[kept] = found
+    return split, dropped
 
 
-def summarise(rows: pa.Table, dropped: dict[str, int], labels: tuple[str, ...]) -> dict[str, Any]:
+def summarise(rows: Clean, sources: Counter[str], dropped: dict[str, int], labels: tuple[str, ...]) -> dict[str, Any]:
     """Counts of rows kept by split and label, of rows kept by source (the largest), and of rows dropped by reason."""
-    counts = {
-        split: np.bincount(_column(rows, split, "label").to_numpy(), minlength=len(labels)).tolist()
-        for split in splits.NAMES
-    }
-    kept = {split: dict(zip(labels, count, strict=True)) for split, count in counts.items()}
-    sources = Counter(rows["source"].to_pylist()).most_common(SOURCES)
-    return {"kept": kept, "sources": dict(sources), "dropped": dropped, "rows": rows.num_rows}
+    counts = {name: np.bincount(rows.labels(name), minlength=len(labels)).tolist() for name in splits.NAMES}
+    kept = {name: dict(zip(labels, count, strict=True)) for name, count in counts.items()}
+    largest = dict(sources.most_common(SOURCES))
+    return {"kept": kept, "sources": largest, "dropped": dropped, "rows": int((rows.split != DROPPED).sum())}
 
 
 def report(
-    model: str, rows: pa.Table, summary: dict[str, Any], encoder: Encoder, settings: config.ModelSettings
+    model: str,
+    shown: tuple[pa.Array, NDArray[np.int32]],
+    summary: dict[str, Any],
+    encoder: Encoder,
+    settings: config.ModelSettings,
 ) -> str:
-    """Return the report page."""
-    label = _column(rows, "train", "label").to_numpy()
-    chosen = _turns(label)
-    shown = _column(rows, "train", settings.modality).take(pa.array(chosen))
+    """Return the report page; `shown` are a few train rows, clean, and their labels."""
+    items, label = shown
     rng = np.random.default_rng(settings.preprocess.seed)
-    samples = modality.of(settings.modality).samples(shown, settings.preprocess, rng)
+    samples = modality.of(settings.modality).samples(items, settings.preprocess, rng)
     return page.render(
         f"preprocess_{settings.modality}",
         model=model,
@@ -145,9 +220,22 @@ def report(
         encoder=encoder.as_json() | {"shape": encoder.shape, "dtype": encoder.dtype},
         config=settings,
         labels=settings.labels,
-        names=[settings.labels[one] for one in label[chosen]],
+        names=[settings.labels[one] for one in label],
         samples={name: page.data_uri(one) if isinstance(one, bytes) else one for name, one in samples.items()},
     )
+
+
+def _samples(rows: Clean) -> tuple[pa.Array, NDArray[np.int32]]:
+    """A few train rows, and their labels."""
+    label = rows.labels("train")
+    chosen, found, start = _turns(label), {}, 0
+    for items in rows.items("train"):
+        inside = chosen[(chosen >= start) & (chosen < start + len(items))]
+        found.update({place: items[place - start] for place in inside.tolist()})
+        start += len(items)
+        if len(found) == len(chosen):
+            break
+    return pa.array([found[place] for place in chosen.tolist()]), label[chosen]
 
 
 def _turns(label: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -169,28 +257,57 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
         raise ArtifactError(f"{path} cannot be read ({error}): run `{maker(path)}` again") from None
 
 
-def _column(rows: pa.Table, split: str, name: str) -> pa.Array:
-    return rows[name].filter(pc.equal(rows["split"], split)).combine_chunks()
+def _write_rows(path: Path, rows: Clean) -> Counter[str]:
+    """Write the rows kept, and count them by source."""
+    sources: Counter[str] = Counter()
+    with replacing(path) as temporary, ExitStack() as stack:
+        writer = None
+        for table in _joined(rows.kept(), *GROUP):
+            writer = writer or stack.enter_context(
+                pq.ParquetWriter(temporary, table.schema, compression="zstd", store_schema=False)
+            )
+            writer.write_table(table)
+            sources.update(table["source"].to_pylist())
+    return sources
 
 
-def _write_arrays(folder: Path, split: str, rows: pa.Table, encoder: Encoder, settings: config.ModelSettings) -> None:
-    items, labels = _column(rows, split, settings.modality), _column(rows, split, "label").to_numpy()
+def _joined(tables: Iterable[pa.Table], rows: int, size: int) -> Iterator[pa.Table]:
+    """Join tables until they have so many rows, or bytes."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= rows or sum(one.nbytes for one in waiting) >= size:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+def _write_arrays(
+    folder: Path,
+    split: str,
+    rows: Clean,
+    encoder: Encoder,
+    settings: config.ModelSettings,
+) -> None:
     kind = modality.of(settings.modality)
-    columns = [items, *(kind.copies(items, settings.preprocess) if split == "train" else ())]
-    _write_rows(folder / f"{split}_x.npy", columns, encoder, kind.CHUNK)
-    write_array(folder / f"{split}_y.npy", np.tile(labels, len(columns)).astype(np.int32))
+    copies = kind.copies(lambda: rows.items(split), settings.preprocess) if split == "train" else []
+    label = np.tile(rows.labels(split), 1 + len(copies))
+    items = chain(rows.items(split), *copies)
+    _write_encoded(folder / f"{split}_x.npy", items, len(label), encoder, kind.CHUNK)
+    write_array(folder / f"{split}_y.npy", label)
 
 
-def _write_rows(path: Path, columns: list[pa.Array], encoder: Encoder, chunk: int) -> None:
+def _write_encoded(path: Path, columns: Iterable[pa.Array], rows: int, encoder: Encoder, chunk: int) -> None:
     """Encode and write chunk by chunk: the array may be larger than memory.
 
     Not through a memory map: there a full disk is no error but the end of the process.
     """
-    shape = (sum(len(column) for column in columns), *encoder.shape)
+    shape = (rows, *encoder.shape)
     chunk = min(chunk, max(1, CACHE // (math.prod(encoder.shape) * np.dtype(encoder.dtype).itemsize)))
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(encoder.dtype)), "fortran_order": False, "shape": shape}
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         chunks = (column.slice(start, chunk) for column in columns for start in range(0, len(column), chunk))
-        for rows in _in_threads(encoder.encode_clean, chunks):
-            file.write(np.ascontiguousarray(rows).data)
+        for encoded in _in_threads(encoder.encode_clean, chunks):
+            file.write(np.ascontiguousarray(encoded).data)

@@ -290,14 +290,14 @@ def test_zoom_enlarges_about_the_centre() -> None:
 def test_statistics_are_those_of_the_pixels() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (image.DECODED + 3, 4, 5, 3), np.uint8)
     files = pa.array([image.png(picture(one)) for one in pixels], pa.large_binary())
-    found = Encoder.fit(files, block(channels=3), ["a"])
+    found = Encoder.fit([files], block(channels=3), ["a"])
     assert found.mean == pytest.approx(tuple((pixels / 255).mean((0, 1, 2))))
     assert found.std == pytest.approx(tuple((pixels / 255).std((0, 1, 2))))
 
 
 def test_a_constant_channel_is_not_divided_by_zero() -> None:
     pixels = np.full((2, 4, 5, 1), 77, np.uint8)
-    found: Any = Encoder.fit(pa.array([image.png(picture(one)) for one in pixels]), block(), ["a"])
+    found: Any = Encoder.fit([pa.array([image.png(picture(one)) for one in pixels])], block(), ["a"])
     assert (found.mean, found.std) == (pytest.approx((77 / 255,)), (1.0,))
 
 

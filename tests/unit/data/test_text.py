@@ -42,7 +42,7 @@ def cleaned(*texts: str) -> Any:
 
 def augmented(texts: Any, seed: int = 0, **rates: float) -> Any:
     config = TextAugment(copies=1, **{"swap": 0.0, "delete": 0.0, "mask": 0.0} | rates)
-    return text.augment(text.column(texts), config, np.random.default_rng(seed)).to_pylist()
+    return text.augment(text.column(texts), config, [np.random.default_rng(seed)] * 3).to_pylist()
 
 
 def encoder(tokenizer: str = "ngram", **changes: Any) -> Any:
@@ -366,12 +366,12 @@ def test_fit_takes_the_most_frequent(tokenizer: str, stop_words: tuple[str, ...]
     config = block(tokenizer=tokenizer, stop_words=stop_words)
     space = " " if tokenizer == "word" else ""
     texts = [space.join(words) for words in (["酒店", "大", "好"], ["好", "酒店"], ["好", "住", "的"])]
-    assert Encoder.fit(text.column(texts), config, ["bad", "good"]).vocabulary == expected
+    assert Encoder.fit([text.column(texts)], config, ["bad", "good"]).vocabulary == expected
 
 
 def test_fit_depends_on_counts_alone() -> None:
     texts = ["好店大", "住好", "店小", "的"]
-    one, other = (Encoder.fit(text.column(rows), block(), ["a", "b"]) for rows in (texts, texts[::-1]))
+    one, other = (Encoder.fit([text.column(rows)], block(), ["a", "b"]) for rows in (texts, texts[::-1]))
     assert one == other
 
 

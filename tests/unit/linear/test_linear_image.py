@@ -24,7 +24,7 @@ def fitted(
     shape: Any = (8, 8),
     channels: int = 1,
 ) -> Any:
-    encoder = image.Encoder.fit(pa.array(train.items), Size(*shape, channels), tuple(map(str, range(classes))))
+    encoder = image.Encoder.fit([pa.array(train.items)], Size(*shape, channels), tuple(map(str, range(classes))))
     return encoder, linear.fit(encoder, train, validation, SETTINGS)
 
 

@@ -73,7 +73,7 @@ def test_the_stage_writes_the_model_and_its_scores_in_the_order_of_the_rows(
 def test_the_stage_scores_images(tmp_path: Path) -> None:
     splits = {"test": 40, "train": 120, "validation": 20}
     parts = {split: make_images(rows, 10, seed, (10, 8)) for seed, (split, rows) in enumerate(splits.items())}
-    encoder = image.Encoder.fit(pa.array(parts["train"].items), Size(10, 8, 1), tuple("0123456789"))
+    encoder = image.Encoder.fit([pa.array(parts["train"].items)], Size(10, 8, 1), tuple("0123456789"))
     paths = run(tmp_path, "digits", parts, encoder)
     scores = np.load(paths.baseline_scores, allow_pickle=False)
     assert (scores == inference.Classifier.load(paths.baseline_export).probabilities(parts["test"].items)).all()
@@ -85,7 +85,7 @@ def test_the_baseline_weighs_classes_as_the_network_does(tmp_path: Path, weight:
     """A fifth of the dark images are of the second class, and none of the others."""
     dark, light = (make_images(100, 2, shape=(8, 8)).items[place] for place in (0, 1))
     rows = split_rows.Rows([dark] * 50 + [light] * 50, (np.arange(100) < 10).astype(np.int32), ["here"] * 100)
-    encoder = image.Encoder.fit(pa.array(rows.items), Size(8, 8, 1), tuple("0123456789"))
+    encoder = image.Encoder.fit([pa.array(rows.items)], Size(8, 8, 1), tuple("0123456789"))
     paths = run(tmp_path, "digits", dict.fromkeys(("train", "validation", "test"), rows), encoder, class_weight=weight)
     assert np.load(paths.baseline_scores, allow_pickle=False)[0].argmax() == (weight == "balanced")
 
