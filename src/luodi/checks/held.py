@@ -35,7 +35,7 @@ def read(path: Path) -> pa.Table:
     """
     try:
         file = pq.ParquetFile(path)
-        return file.read(columns=[name for name in file.schema_arrow.names if name != "image"])
+        return file.read(columns=[one.name for one in file.schema_arrow if not pa.types.is_binary(one.type)])
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
     except pa.ArrowInvalid as error:
@@ -46,7 +46,7 @@ def by_reason(held: pa.Table) -> list[Reason]:
     """Return every reason, that of most rows first; a row with several is counted for each."""
     lists = held["reasons"].combine_chunks()
     names, places = pc.list_flatten(lists), pc.list_parent_indices(lists)
-    item = "text" if "text" in held.column_names else "source"
+    item = next(name for name in held.column_names if name not in ("shard", "row", "label"))  # of images, the source
     found = []
     for name in pc.unique(names).to_pylist():
         rows = places.filter(pc.equal(names, name)).to_pylist()
@@ -56,7 +56,7 @@ def by_reason(held: pa.Table) -> list[Reason]:
 
 def write_csv(held: pa.Table, path: Path) -> None:
     """Write a line a row, its place first and its reasons last, for a spreadsheet, in which no cell is a formula."""
-    known = [name for name in ("label", "text", "source") if name in held.column_names]
+    known = [name for name in held.column_names if name not in ("shard", "row", "origin", "reasons")]
     with files.replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["place", *known, "reasons"])

@@ -85,11 +85,11 @@ def test_a_table_has_every_row_and_no_cell_that_is_a_formula(paths: ModelPaths) 
     assert table.read_bytes().startswith(b"\xef\xbb\xbf"), "by which Excel knows UTF-8"
     with table.open(encoding="utf-8-sig", newline="") as file:
         first, *rows = csv.reader(file)
-    assert first == ["place", "label", "text", "source", "reasons"]
+    assert first == ["place", "text", "label", "source", "reasons"]
     assert len(rows) == len(ROWS)
-    assert rows[0] == ["b.csv, line 5", "good", "'=HYPERLINK(1)", "'+s", "label is unknown; text holds U+FFFD"]
+    assert rows[0] == ["b.csv, line 5", "'=HYPERLINK(1)", "good", "'+s", "label is unknown; text holds U+FFFD"]
     assert rows[1] == ["None.parquet row 4", "", "", "", "label is unknown"]
-    assert rows[2] == ["c.csv, line 0", "'-", "好\n0", "'@s", "text carries several labels"]
+    assert rows[2] == ["c.csv, line 0", "好\n0", "'-", "'@s", "text carries several labels"]
 
 
 @pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@a", "\t=1", "\r=1"])
