@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 export PYTHONDONTWRITEBYTECODE := # empty: what starts hundreds of times is compiled once
 
 # By files, for the sake of what the tests of one share; in the order of tests/conftest.py, the longest first.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --numprocesses
 QUICK := -m 'not slow and not cluster and not proof' --hypothesis-profile quick
 
 .PHONY: help install data run repro check quick test coverage proofs up lock lint clean cluster-up cluster-run cluster-down test-cluster
@@ -63,16 +63,17 @@ check: $(VENV)/.dev ## style, types, imports and the quick tests, side by side, 
 	@$(MAKE) --no-print-directory --jobs 2 lint quick
 
 quick: $(VENV)/.dev ## the tests that need no seconds each
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) --quiet $(QUICK) tests/unit tests/test_architecture.py tests/test_docs.py
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) 2 --quiet $(QUICK) tests/unit tests/test_architecture.py tests/test_docs.py
 
 test: $(VENV)/.dev data ## every test but the cluster's and the long proofs
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST)
+	@# One process more than two cores: each waits a fifth of its time, for Airflow or for what was killed to end.
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) 3
 
 coverage: $(VENV)/.dev ## the quick tests again, and no less of the code run by them than pyproject.toml says
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) --quiet --cov --cov-report term:skip-covered $(QUICK) tests/unit
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) 2 --quiet --cov --cov-report term:skip-covered $(QUICK) tests/unit
 
 proofs: $(VENV)/.dev data ## long proofs, of which `test` runs a slice: hundreds of kills, histories, full disks
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m proof
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) 2 -m proof
 
 lint: $(VENV)/.dev ## style, types and the import contract
 	@$(BIN)/ruff format --check src dags docker docs tests benchmarks

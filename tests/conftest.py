@@ -29,7 +29,7 @@ Make = Callable[[Project], tuple[str, dict[str, Any]]]
 """Makes a project; returns what was printed and its lock entries."""
 
 LONGEST = (
-    "test_interleavings.py", "test_run.py", "test_kill_task.py", "test_approval.py", "test_succession.py",
+    "test_interleavings.py", "test_run.py", "test_approval.py", "test_kill_task.py", "test_succession.py",
     "test_export.py", "test_cli_errors.py", "test_kills.py", "test_landing.py", "test_repro.py", "test_images.py",
     "test_commits.py", "test_scaffold.py", "test_remedies.py", "test_landing_tiny.py", "test_nets.py",
 )  # fmt: skip
