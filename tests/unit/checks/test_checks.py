@@ -131,6 +131,7 @@ def test_measures() -> None:
     assert measured["share of Chinese"].to_pylist() == [3 / 5] * 4
 
 
+@pytest.mark.slow
 def test_no_expectation_calls_a_function_of_python_for_each_row(tmp_path: Path) -> None:
     def calls(rows: int) -> Any:
         measured = measure(batch(*good(rows)))

@@ -291,6 +291,7 @@ def test_another_fact_changes_the_card_where_it_belongs_and_nowhere_else(
     assert as_html(facts()) != as_html(changed(facts(), path, value))
 
 
+@pytest.mark.slow
 def test_every_fact_is_shown() -> None:
     """Each leaf, replaced, changes a page; what judges or orders slices shows only there."""
     unread = {"params/gate/min_slice_rows", "decision/comparison/more_rows"}
@@ -473,6 +474,7 @@ def test_missing_and_odd_facts_are_never_an_error(changes: list[Any]) -> None:
     require_sound(*pages(all_changed(changes)))
 
 
+@pytest.mark.slow
 def test_a_fact_that_is_dropped_is_not_recorded() -> None:
     """Names that are not there, such as a slice, a source or a setting, are not missed; figures and hashes are."""
     unnamed = (

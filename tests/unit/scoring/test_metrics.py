@@ -133,7 +133,7 @@ def test_calibration_error_equals_the_definition(data: Scored) -> None:
     assert sum(part["rows"] for part in bins) == data.rows
 
 
-@pytest.mark.parametrize("rows", [60, 276, 2000])
+@pytest.mark.parametrize("rows", [60, 276, pytest.param(2000, marks=pytest.mark.slow)])
 def test_chance_gives_a_calibrated_classifier_the_error_that_is_told(rows: int) -> None:
     rng = np.random.default_rng(rows)
     errors, told = [], []
