@@ -18,6 +18,7 @@ import pytest
 import yaml
 from dvc.utils.serialize import loads_yaml
 from PIL import Image
+from project import Ended
 
 from luodi import config
 from luodi.checks import quarantine
@@ -797,10 +798,9 @@ def test_the_command_records_the_data_with_dvc(make_project: Callable[..., Any],
         (["--modality", "text"], "Missing option"),
     ],
 )
-def test_a_wrong_use_shows_the_usage(tmp_path: Path, arguments: list[str], said: str) -> None:
-    done = subprocess.run(
-        [Path(sys.executable).parent / "luodi", "add", "new", *arguments],
-        capture_output=True, check=False, text=True, cwd=tmp_path,
-    )  # fmt: skip
+def test_a_wrong_use_shows_the_usage(
+    tmp_path: Path, luodi: Callable[..., Ended], arguments: list[str], said: str
+) -> None:
+    done = luodi(tmp_path, "add", "new", *arguments)
     assert done.returncode == 2
     assert said in " ".join(done.stderr.replace("│", " ").split())
