@@ -16,6 +16,7 @@ import pytest
 import yaml
 from project import Project
 
+from luodi.config import locked
 from luodi.terminal import visible
 
 EVIL = "\x1b]0;evil\x07\x1b[2J\r\n\u202e\u2066\u200b\x9b31m\x7fx"  # a title, a blank screen, a new line, a mirror
@@ -45,6 +46,7 @@ def hostile(make_project: Callable[[str], Project]) -> Project:
     block["gate"]["min_slice_rows"] = 20
     block["register"]["approval"] = "human"
     path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    locked.write(project.root)
     author = f'"{EVIL}"'.replace("\n", "").replace("\r", "")
     (project.home / "gitconfig").write_text(f"[user]\nname = {author}\nemail = x@localhost\n", encoding="utf-8")
     project.run("dvc", "add", "--quiet", "data")
