@@ -135,10 +135,12 @@ def test_luodi_run_beside_luodi_up_is_its_own_and_over_when_it_is_killed(project
         run = project.start("luodi", "run", "reviews")
         assert wait_for(lambda: works(project), 120)
         run.kill()
+        run.wait(30)
         assert wait_for(lambda: not works(project), 5)
         assert wait_for(lambda: states(project) == {"success": 2, "failed": 1}, 60)
         assert up.is_running()
         up.kill()
+        up.wait(30)
         assert wait_for(lambda: commands(project) == [], 5)
     finally:
         for process in project.alive():
