@@ -196,6 +196,11 @@ def counted(scene: Scene) -> statistics.Traits:
     return seen
 
 
+def unpacked_by(group: str) -> Act:
+    given: dict[str, Any] = {"given": tables.PLAIN, "wanted": columns.Wanted(groups=(group,)), "labels": Labels()}
+    return lambda scene: pictures.pictures(scene.root / "scans", None, scene.root, **given)
+
+
 def unpacked(scene: Any) -> Any:
     room = scene.root / "room"
     shutil.rmtree(room, ignore_errors=True)
@@ -458,6 +463,21 @@ DATA = [
         ),
         digits,
         write("data/digits/b.parquet", parquet(image=[b"1"], label=["1"], source=["s"])),
+    ),
+    Case(
+        "preprocess.split.by in params.yaml, or write",
+        both(
+            write("data/digits/a.parquet", parquet(image=[b"1"], label=["1"], source=["s"])),
+            write("data/digits/b.parquet", parquet(image=[b"1"], label=["1"], source=["s"], writer=["w"])),
+        ),
+        lambda scene: shards.read(scene.root / "data" / "digits", "image", [scene.other or "writr"]),
+        instead("writer"),
+    ),
+    Case(
+        "of the folders below those of the classes",
+        CLASSES,
+        lambda scene: unpacked_by(scene.other or "writer")(scene),
+        instead("folder"),
     ),
     Case(
         "; write it again with them",
@@ -754,8 +774,7 @@ GIT = [
         both(
             write("dvc.lock", "stages: {}\n"),
             shell("git add -f dvc.lock; git commit -qm Lock"),
-            write("dvc.lock", "<<<<<<< HEAD\nstages:\n=======\n"),
-        ),
+            write("dvc.lock", "        ),
         lambda scene: locks.read(scene.root / "dvc.lock"),
         lambda scene: scene.do(scene.commands[0]),
     ),
@@ -1212,9 +1231,12 @@ YAML = "it names the line; tests/unit/test_yaml12.py has it"
 OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each"
 RACE = "a race: what failed is done again"
 WHY_NOT = {
+<<<<<<< HEAD
     "that no commit holds: commit it, or restore it": "tests/integration/test_sync.py",
     "of this checkout is not that of": "tests/integration/test_sync.py runs the command",
     "is in production: `luodi run": "tests/integration/test_sync.py",
+    "preprocess.split.pattern looks at the path": "tests/unit/checks/test_together.py has it",
+    "expected a regular expression": "it says what is wrong with it; tests/unit/checks/test_together.py",
     "dvc.yaml: expected a mapping `artifacts:`": "tests/unit/scaffold/test_scaffold.py",
     "holds no pulled model: `luodi pull": "tests/unit/registry/test_classifier.py",
     "are not those that were registered as": "tests/unit/registry/test_classifier.py",
@@ -1248,6 +1270,7 @@ WHY_NOT = {
     "is not Python ({error})": OWN_CODE,
     "names code in": OWN_CODE,
     "expected columns of {kind}, found": INNER,
+    "two columns {twice[0]}": INNER,
     "is a word of YAML": "as one that cannot name a model",
     "{where} cannot be used": YAML,
     "is not a regular file: put one in its place": YAML,

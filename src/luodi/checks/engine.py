@@ -14,6 +14,7 @@ from great_expectations.core.run_identifier import RunIdentifier
 from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 from great_expectations.expectations import Expectation
 
+from luodi.data.shards import OF_GROUP, ORIGIN
 from luodi.errors import ArtifactError
 
 BUILDER = logging.getLogger("great_expectations.render.renderer.site_builder")
@@ -53,9 +54,8 @@ def validate(name: str, table: pa.Table, expectations: list[Expectation], docs: 
 
 
 def _run(context: Any, name: str, table: pa.Table, expectations: list[Expectation]) -> dict[str, Any]:
-    table = table.select(
-        [name for name in table.column_names if name != "origin"]
-    )  # it costs memory, and tells nothing
+    told = [name for name in table.column_names if name != ORIGIN and not name.startswith(OF_GROUP)]
+    table = table.select(told)  # the others cost memory, and tell nothing
     batches = context.data_sources.add_pandas("pandas").add_dataframe_asset(name)
     definition = gx.ValidationDefinition(
         name=name,

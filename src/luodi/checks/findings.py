@@ -153,7 +153,7 @@ def _finding(one: dict[str, Any], measured: pa.Table, item: str) -> Finding:
 
 def _found(result: dict[str, Any], unit: str) -> str:
     if "unexpected_count" in result:
-        return _rows(result["unexpected_count"], result["element_count"])
+        return in_rows(result["unexpected_count"], result["element_count"])
     value = result.get("observed_value")
     if unit == "names":
         missing = result.get("partial_missing_list") or _missing_columns(result)
@@ -172,7 +172,8 @@ def _missing_columns(result: dict[str, Any]) -> list[str]:
     return names
 
 
-def _rows(count: int, total: int) -> str:
+def in_rows(count: int, total: int) -> str:
+    """Write a number of rows, and which share of all it is."""
     if count == 0:
         return "none"
     return f"{count:,} row{'' if count == 1 else 's'} ({percent(count / total)})"

@@ -3,7 +3,7 @@
 `item` stands for what a row holds, "text" or "image": it names the column, and the reasons that speak of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from luodi.data.groups import Groups
+
 HELD = "row is held back"
+PLACED = ("group", "split")
+"""Columns that say which rows stand together and where, if any do."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """All rows with their marks and measures, see `measure`; `reasons` names the marks."""
+    """All rows with their marks and measures, see `measure`.
+
+    Attributes:
+        reasons: Names of the marks.
+        content: The text of each row, or a digest of the pixels of its image; null where it has none.
+        groups: Which rows stand together; None where rows are split by what they hold alone.
+    """
 
     table: pa.Table
     reasons: tuple[str, ...]
+    content: pa.ChunkedArray
+    groups: Groups | None = None
 
     @property
     def marks(self) -> pa.Table:
@@ -94,17 +106,25 @@ def measure(
     return table
 
 
+def also_held(checked: Checked, reason: str, marked: NDArray[np.bool_]) -> Checked:
+    """Return the rows, of which those that are `marked` [rows] are held back too, for `reason`."""
+    table, mark = checked.table, pa.array(marked)
+    place = table.column_names.index(HELD)
+    table = table.set_column(place, HELD, pc.or_(table[HELD], mark)).append_column(reason, _chunked(mark))
+    return replace(checked, table=table, reasons=(*checked.reasons, reason))
+
+
 def split(table: pa.Table, marks: pa.Table, item: str) -> tuple[pa.Table, pa.Table]:
     """Split into (clean, quarantine), each in the order of `table`; every row is in exactly one of them.
 
     Returns:
-        clean: text or image, label, source, none of them null.
+        clean: text or image, label, source, none of them null; group and split, if `table` has them.
         quarantine: shard, row, text or image, label, source, reasons (list of all the row's reasons, never empty).
         Both with the origin behind the source, if `table` has it.
     """
     known = [item, "label", "source", *(["origin"] if "origin" in table.column_names else [])]
     out = pa.array(held(marks))
-    clean = table.filter(pc.invert(out)).select(known)
+    clean = table.filter(pc.invert(out)).select([*known, *(name for name in PLACED if name in table.column_names)])
     quarantine = table.filter(out).select(["shard", "row", *known])
     return clean, quarantine.append_column("reasons", reasons(marks.filter(out)))
 

@@ -85,6 +85,14 @@ def add(
         str | None, typer.Option(metavar="JSON", help="""Labels by other names: '{"0": "negative", "NA": null}'.""")
     ] = None,
     keep: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Stored beside; may be repeated.")] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Stored beside; rows that share a value never stand in two splits; may be repeated. Of images without "
+            "a table: folder, those below the class.",
+        ),
+    ] = None,
     id_column: Annotated[str | None, typer.Option(help="Column of what names a row for good.")] = None,
     revision_column: Annotated[str | None, typer.Option(help="Column of what tells versions of a row apart.")] = None,
     split_column: Annotated[
@@ -106,7 +114,7 @@ def add(
         raise typer.BadParameter("--text-column is for --modality text, --image-column and --images for image")
     given = Given(encoding, delimiter, not no_header, sheet)
     item, kept = text_column or image_column, tuple(keep or ())
-    wanted = Wanted(item, label_column, id_column, revision_column, kept, split_column)
+    wanted = Wanted(item, label_column, id_column, revision_column, kept, split_column, tuple(group or ()))
     labels = Labels(_label_map(label_map))
     root, runner = _made_ready(), Runner(print)
     with Heartbeat("adding it"), typed():

@@ -1,11 +1,22 @@
 """The settings of an image model, with defaults that train in minutes on two cores."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from luodi.config.shared import AnySettings, Positive, Preprocess, SettingsBase, Share, Strengths, Training
+from luodi.config.shared import AnySettings, Line, Positive, Preprocess, SettingsBase, Share, Split, Strengths, Training
 from luodi.config.user_code import ObjectName
+
+
+def _one_group(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from None
+    if groups != 1:
+        raise ValueError(f"expected a regular expression with one group in parentheses, found {groups}")
+    return pattern
 
 
 class ImageValidate(SettingsBase):
@@ -44,7 +55,16 @@ class ImageAugment(SettingsBase):
     shift: Annotated[float, Field(ge=0, lt=1)] = Field(0.05, description="largest move, a share of each side")
 
 
+class ImageSplit(Split):
+    pattern: Annotated[Line, AfterValidator(_one_group)] | None = Field(
+        None,
+        description="a regular expression with one group, searched in the path of an image as it was added: images of "
+        "which the group is the same stand in one split",
+    )
+
+
 class ImagePreprocess(Preprocess):
+    split: ImageSplit = Field(ImageSplit(), description="which images stand together")
     height: Positive = Field(32, description="pixels that images are brought to")
     width: Positive = Field(32, description="pixels that images are brought to")
     channels: Literal[1, 3] = Field(3, description="1 grey, 3 colour")

@@ -36,6 +36,11 @@ def _same_to_all(text: str) -> str:
 
 
 Line = Annotated[str, Field(max_length=255), AfterValidator(_same_to_all)]  # as long as the name of a file
+Columns = Annotated[
+    tuple[Line, ...],
+    Field(max_length=10),
+    BeforeValidator(lambda value: _several([value] if isinstance(value, str) else value)),
+]
 Prose = Annotated[str, Field(max_length=5000)]
 CLASSES = 1000
 YAML_WORDS = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
@@ -89,11 +94,18 @@ class Shares(SettingsBase):
         return self
 
 
+class Split(SettingsBase):
+    """Which rows stand together, so that none is judged by what it resembles."""
+
+    by: Columns = Field((), description="columns of the shards: rows that share a value of one stand in one split")
+
+
 class Preprocess(SettingsBase):
     """How any rows are split."""
 
     seed: Seed = Field(20240501, description="of the hash that splits rows, and of augmentation")
     shares: Shares = Field(Shares(), description="what each split owns of the rows of other sources than those two")
+    split: Split = Field(Split(), description="which rows stand together")
     test_source: Line | None = Field(
         None,
         description="the source whose rows are the test split, for data with an official one; shares.test is 0 then",

@@ -28,6 +28,7 @@ class Wanted:
     Attributes:
         item: Of the texts, or of the paths of images.
         keep: Stored beside, under their own names.
+        groups: Stored beside too; rows that share a value of one are to stand in one split.
         split: Of what says train, val or test; guessed too.
     """
 
@@ -37,12 +38,13 @@ class Wanted:
     revision: str | None = None
     keep: tuple[str, ...] = ()
     split: str | None = None
+    groups: tuple[str, ...] = ()
 
     @property
     def stored(self) -> dict[str, str]:
         """Columns of shards -> columns of the table."""
         named = {"id": self.id, "revision": self.revision}
-        return {own: name for own, name in named.items() if name} | {name: name for name in self.keep}
+        return {own: name for own, name in named.items() if name} | {name: name for name in (*self.keep, *self.groups)}
 
 
 NOTHING = Wanted()
@@ -55,10 +57,9 @@ def choose_columns(table: Table, wanted: Wanted, usual: Sequence[str] = TEXT) ->
         MissingColumn: One is not there, or cannot be guessed.
         BrokenData: One that is to be kept has a name that luodi uses itself.
     """
-    if own := [name for name in wanted.keep if name in OWN]:
-        raise BrokenData(
-            f"--keep {own[0]}: shards have a column of that name for another use; rename it in {table.path}"
-        )
+    if own := [f"--{option} {name}" for option, names in (("keep", wanted.keep), ("group", wanted.groups))
+               for name in names if name in OWN]:  # fmt: skip
+        raise BrokenData(f"{own[0]}: shards have a column of that name for another use; rename it in {table.path}")
     item, label = _guessed(table, wanted, usual)
     if item is None or label is None or item == label:
         raise _untold(table, "labels: name it with --label-column" if item is not None else _asked(usual), usual)

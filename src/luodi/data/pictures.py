@@ -9,9 +9,11 @@ from luodi.data.columns import SPLITS, Wanted
 from luodi.data.importing import Row
 from luodi.data.labels import Labels
 from luodi.data.tables import Table
-from luodi.errors import BrokenData, DataError, MissingData
+from luodi.errors import BrokenData, DataError, MissingColumn, MissingData
 from luodi.terminal import shown
 
+FOLDER = "folder"
+"""Column of the folders that an image lies in below that of its class, for images that no table lists."""
 NAMED = 5  # files passed over that are named
 
 
@@ -23,6 +25,8 @@ class Picture(NamedTuple):
     source: str
     origin: str
     kept: tuple[str | None, ...] = ()
+    below: str | None = None
+    """The folders that it lies in below that of its class."""
 
 
 def pictures(
@@ -67,7 +71,12 @@ def _in_folder(
         except DataError:
             if (wanted, given) != (columns.NOTHING, tables.PLAIN) or not _folders(top):
                 raise
-    return labelled_images(folder, source, labels)
+    if other := [name for name in wanted.stored.values() if name != FOLDER]:
+        raise MissingColumn(
+            f"{folder} has no column `{shown(other[0], 60)}`, for no table lists its images: give one, or name the "
+            f"column {FOLDER}, of the folders below those of the classes"
+        )
+    return labelled_images(folder, source, labels, by_folder=bool(wanted.stored))
 
 
 def _listed_images(
@@ -116,12 +125,15 @@ def _listed(name: str, folder: Path, where: str) -> Path:
 
 
 def labelled_images(
-    folder: Path, source: str | None = None, labels: Labels | None = None
+    folder: Path, source: str | None = None, labels: Labels | None = None, *, by_folder: bool = False
 ) -> tuple[list[Picture], list[str]]:
     """Return the images of `folder`, laid out as CLASS/**/IMAGE, each with its class, in order of name.
 
     Above the classes may lie `train`, `val` and `test`, which become the sources of their images, and one folder
     around all.
+
+    Args:
+        by_folder: Whether column `FOLDER` is kept.
 
     Returns:
         The images, and a line that says what was passed over, if anything was.
@@ -140,6 +152,8 @@ def labelled_images(
         passed.folders += [path for path in _folders(top) if path not in splits.values()]
     parts = splits or {source: top}
     found = [one for name, part in parts.items() for one in _classes(part, root, name, passed, labels)]
+    if by_folder:
+        found = [one._replace(kept=(one.below,)) for one in found]
     if not found:
         raise MissingData(
             f"{folder} holds no folder with an image: expected one of images for each class, named after it; "
@@ -206,7 +220,9 @@ def _classes(folder: Path, root: Path, source: str, passed: _Passed, labels: Lab
             continue
         label = labels.read(_class_name(entry), str(entry))
         for path in files:
-            yield Picture(path, label, source, path.relative_to(passed.top).as_posix())
+            below = path.parent.relative_to(entry).as_posix()
+            origin = path.relative_to(passed.top).as_posix()
+            yield Picture(path, label, source, origin, below=None if below == "." else below)
 
 
 def _class_files(folder: Path, root: Path, passed: _Passed) -> Iterator[Path]:

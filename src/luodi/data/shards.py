@@ -1,6 +1,7 @@
 """Read the raw Parquet shards of a model; every way they can be unusable has its own error."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,34 +16,39 @@ COLUMNS = {
     "image": {"image": pa.binary(), "label": pa.string(), "source": pa.string()},
 }
 ORIGIN = "origin"  # a column that shards may have: where a row stood before it came here, "hotels.csv, line 3"
+OF_GROUP = "of group "  # in front of the name of a column whose equal values keep rows together
 PART = 2**24  # bytes of a part that `parts` gives, about
 
 
-def read(folder: Path, modality: str) -> pa.Table:
+def read(folder: Path, modality: str, by: Sequence[str] = ()) -> pa.Table:
     """Read all shards of `folder`, in order of name.
 
+    Args:
+        by: Columns kept beside that are read too: each must be in some shard.
+
     Returns:
-        The modality's columns, strings but for the bytes of an image, `origin` if any shard has it, and `shard`
-        (file name) and `row` (int64, place in the file).
+        The modality's columns, strings but for the bytes of an image, `origin` if any shard has it, those of `by`
+        behind `OF_GROUP`, strings, null where a shard has none, and `shard` (file name) and `row` (int64, place in the
+        file).
 
     Raises:
         MissingData: No folder, or no shard in it.
         EmptyData: The shards hold no row.
         BrokenData: A shard is not Parquet, is cut short, or holds a column that is not text (or bytes).
-        MissingColumn: A shard lacks a column.
+        MissingColumn: A shard lacks a column, or every shard one of `by`.
     """
     shards = _shards(folder)
-    columns = _columns(shards, modality)
+    columns = _columns(shards, modality, by)
     table = pa.concat_tables([_read_shard(shard, columns) for shard in shards])
     if table.num_rows == 0:
         raise _empty(folder, shards)
     return table
 
 
-def parts(folder: Path, modality: str) -> Iterator[pa.Table]:
+def parts(folder: Path, modality: str, by: Sequence[str] = ()) -> Iterator[pa.Table]:
     """Read what `read` does a few rows at a time, raising as it does: memory holds one row group of a shard."""
     shards = _shards(folder)
-    columns, rows = _columns(shards, modality), 0
+    columns, rows = _columns(shards, modality, by), 0
     for shard in shards:
         for part in _parts_of_shard(shard, columns):
             rows += part.num_rows
@@ -75,13 +81,21 @@ def _shards(folder: Path) -> list[Path]:
     return shards
 
 
-def _columns(shards: list[Path], modality: str) -> dict[str, pa.DataType]:
-    columns = COLUMNS[modality]
+def _columns(shards: list[Path], modality: str, by: Sequence[str]) -> dict[str, pa.DataType]:
+    """The columns that are read of all shards; of those that a shard may lack, the ones that some shard has."""
+    found: dict[str, None] = {}
     for path in shards:
         with _readable(path), pq.ParquetFile(path) as file:
-            if ORIGIN in file.schema_arrow.names and is_text(file.schema_arrow.field(ORIGIN).type):
-                return columns | {ORIGIN: pa.string()}
-    return columns
+            schema = file.schema_arrow
+            found |= dict.fromkeys(name for name in schema.names if name != ORIGIN or is_text(schema.field(name).type))
+    if missing := [name for name in by if name not in found]:
+        raise MissingColumn(
+            f"{shards[0].parent}: no shard has the column `{shown(missing[0], 60)}` that preprocess.split.by names; "
+            f"found {', '.join(shown(name, 60) for name in [*found][:9])}; correct preprocess.split.by in params.yaml, "
+            "or write the shards with that column"
+        )
+    origin = {ORIGIN: pa.string()} if ORIGIN in found else {}
+    return COLUMNS[modality] | origin | {OF_GROUP + name: pa.string() for name in by}
 
 
 def _empty(folder: Path, shards: list[Path]) -> EmptyData:
@@ -93,7 +107,7 @@ def _empty(folder: Path, shards: list[Path]) -> EmptyData:
 def _read_shard(path: Path, columns: dict[str, pa.DataType]) -> pa.Table:
     with _readable(path):
         file, here = _open(path, columns)
-        table = _cast(file.read(columns=list(here)), here, columns)
+        table = _cast(file.read(columns=_stored_names(here)), here, columns)
     return _placed(table, path, 0)
 
 
@@ -105,7 +119,7 @@ def _parts_of_shard(path: Path, columns: dict[str, pa.DataType]) -> Iterator[pa.
         rows = min(4096, max(1, file.metadata.num_rows * PART // max(1, size)))
         # One row group at a time: until it has read all that it was asked for, Arrow keeps every page.
         for group in range(file.num_row_groups):
-            for batch in file.iter_batches(rows, row_groups=[group], columns=list(here)):
+            for batch in file.iter_batches(rows, row_groups=[group], columns=_stored_names(here)):
                 yield _placed(_cast(pa.Table.from_batches([batch]), here, columns), path, start)
                 start += batch.num_rows
 
@@ -126,10 +140,10 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _open(path: Path, columns: dict[str, pa.DataType]) -> tuple[pq.ParquetFile, dict[str, pa.DataType]]:
-    """Open a shard, and tell which of the columns it has: all, or all but the origin."""
+    """Open a shard, and tell which of the columns it has: all, but for the origin and those of groups."""
     file = pq.ParquetFile(path, buffer_size=2**20)  # else a whole column of a row group is read at once
     schema = file.schema_arrow
-    known = {name: kind for name, kind in columns.items() if name != ORIGIN}
+    known = [name for name in columns if not _may_lack(name)]
     missing = [name for name in known if name not in schema.names]
     if missing:
         raise MissingColumn(
@@ -137,22 +151,43 @@ def _open(path: Path, columns: dict[str, pa.DataType]) -> tuple[pq.ParquetFile, 
             f"found {', '.join(shown(name, 60) for name in file.schema_arrow.names[:9]) or 'none'}; "
             "write it again with them"
         )
-    if ORIGIN in columns and ORIGIN in schema.names and is_text(schema.field(ORIGIN).type):
-        return file, columns
-    return file, known
+    lacks = [] if ORIGIN in schema.names and is_text(schema.field(ORIGIN).type) else [ORIGIN]
+    lacks += [name for name in columns if _stored(name) not in schema.names]
+    return file, {name: kind for name, kind in columns.items() if name not in lacks}
+
+
+def _may_lack(name: str) -> bool:
+    return name == ORIGIN or name.startswith(OF_GROUP)
+
+
+def _stored_names(columns: dict[str, pa.DataType]) -> list[str]:
+    return list(dict.fromkeys(map(_stored, columns)))
+
+
+def _stored(name: str) -> str:
+    """The name of a column in a shard."""
+    return name.removeprefix(OF_GROUP)
 
 
 def _cast(table: pa.Table, here: dict[str, pa.DataType], columns: dict[str, pa.DataType]) -> pa.Table:
-    """Bring what a shard has to its types; the origin is null where it has none."""
+    """Bring what a shard has to its types, numbers of a group too; what it may lack is null where it does."""
+    if twice := [name for name, count in Counter(table.column_names).items() if count > 1]:
+        raise pa.ArrowInvalid(f"two columns {twice[0]}")
+    table = pa.Table.from_arrays([table[_stored(name)] for name in here], list(here))
     fits = {name: is_bytes if kind == pa.binary() else is_text for name, kind in here.items()}
+    fits |= {name: _is_plain for name in here if name.startswith(OF_GROUP)}
     if strange := [f"{field.name} is {field.type}" for field in table.schema if not fits[field.name](field.type)]:
         kind = "strings" if pa.binary() not in here.values() else "strings, and of bytes for an image"
         raise pa.ArrowInvalid(f"expected columns of {kind}, found {', '.join(strange)}")
     table = table.cast(pa.schema(list(here.items())))
     table.validate(full=True)
-    if len(here) < len(columns):
-        table = table.append_column(ORIGIN, pa.nulls(table.num_rows, pa.string()))
-    return table
+    for name in [name for name in columns if name not in here]:
+        table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
+    return table.select(list(columns))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return is_text(kind) or not (pa.types.is_nested(kind) or pa.types.is_dictionary(kind))
 
 
 def _placed(table: pa.Table, path: Path, start: int) -> pa.Table:

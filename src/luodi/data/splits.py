@@ -4,11 +4,15 @@ import hashlib
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from luodi.config import Shares
+from luodi.config.shared import Preprocess
 
 NAMES = ("train", "validation", "test")
+OFFICIAL = ("test", "validation")
+"""Splits that may be the rows of a source; a row of both is a test row."""
 
 
 def digests(items: pa.Array, seed: int) -> NDArray[np.uint64]:
@@ -23,6 +27,15 @@ def digests(items: pa.Array, seed: int) -> NDArray[np.uint64]:
         one.update(content)
         found.append(one.digest())
     return np.frombuffer(b"".join(found), ">u8").astype(np.uint64)
+
+
+def rank(source: pa.Array, settings: Preprocess) -> NDArray[np.int8]:
+    """Return the place in `OFFICIAL` of the split that each source is, len(OFFICIAL) where it is none, int8 [n]."""
+    found = np.full(len(source), len(OFFICIAL), np.int8)
+    for place, name in reversed([*enumerate((settings.test_source, settings.validation_source))]):
+        if name is not None:
+            found[pc.fill_null(pc.equal(source, name), False).to_numpy(zero_copy_only=False)] = place
+    return found
 
 
 def keep_unique(

@@ -25,7 +25,7 @@ from luodi.system.processes import Runner
 
 REPEATS = 200
 GEOMETRY = ("height", "width", "channels")
-SPLIT = ("seed", "shares", "test_source", "validation_source", *GEOMETRY)
+SPLIT = ("seed", "shares", "split", "test_source", "validation_source", *GEOMETRY)
 """Settings of preprocess that decide which rows a model was trained on."""
 
 
@@ -165,4 +165,13 @@ def _changed(ours: locks.Entries, theirs: locks.Entries, model: str) -> list[str
 
     stage = f"preprocess@{model}"
     mine, other = (locks.params(entries, stage)[f"models.{model}.preprocess"] for entries in (ours, theirs))
-    return [name for name in SPLIT if mine.get(name) != other.get(name)]
+    return [name for name in SPLIT if _in_effect(mine.get(name)) != _in_effect(other.get(name))]
+
+
+def _in_effect(value: Any) -> Any:
+    """A block without what is off: a lock of before there was such a block says the same."""
+    return (
+        {key: one for key, one in value.items() if one not in (None, [], "off")}
+        if isinstance(value, dict)
+        else value or {}
+    )

@@ -1,6 +1,7 @@
 """Which rows of a new model are the test and validation rows: those that its data call so, else a part by content."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ class Split:
     """What is known of the splits before any row is cleaned.
 
     Attributes:
-        settings: Of block preprocess, where the data names its splits.
+        settings: Of block preprocess, where the data names its splits or what stands together.
         learned: Rows of each class that will be used, in any split.
         tests: About how many of them will be test rows.
         told: What a person is to know, a line each.
@@ -31,8 +32,11 @@ class Split:
     told: list[str]
 
 
-def of(seen: Traits, where: Path) -> Split:
+def of(seen: Traits, where: Path, groups: Sequence[str] = ()) -> Split:
     """Return what the rows seen say of their splits; rows of `test` and `val` count where others are left to train on.
+
+    Args:
+        groups: Columns whose equal values keep rows together.
 
     Raises:
         BrokenData: A class has no row to learn from.
@@ -53,9 +57,11 @@ def of(seen: Traits, where: Path) -> Split:
     settings: dict[str, Any] = {"shares": shares} if given else {}
     settings |= {"test_source": TEST} if TEST in given else {}
     settings |= {"validation_source": VALIDATION} if VALIDATION in given else {}
+    settings |= {"split": {"by": list(groups)}} if groups else {}
     counts = {name: by_source[name].total() for name in given}
     of_each = Counter({label: learned[label] for label in seen.labels})
-    return Split(settings, of_each, dict(tests), _told(counts, seen.sources, rest.total()))
+    told = [f"rows that share a value of `{shown(name, 60)}` stand in one split" for name in groups]
+    return Split(settings, of_each, dict(tests), told + _told(counts, seen.sources, rest.total()))
 
 
 def _shares(given: list[str]) -> dict[str, float]:

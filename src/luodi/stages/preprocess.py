@@ -47,12 +47,14 @@ class Marks:
     """See `luodi.data.splits.digests`."""
     label: NDArray[np.int32]
     rank: NDArray[np.int8]
-    """0 of the test source, 1 of the validation source, else 2: of equal rows the lowest is kept."""
+    """See `luodi.data.splits.rank`: of equal rows the lowest is kept."""
+    placed: NDArray[np.int8]
+    """Where validate put it, as `Clean.split` has it; -1 where what a row holds alone says that."""
 
 
 @dataclass(frozen=True)
 class Clean:
-    """Clean rows, text or image, label, source and, if it is known, origin, in a file of Arrow's."""
+    """Clean rows, text or image, label, source and, if they are known, origin and group, in a file of Arrow's."""
 
     path: Path
     label: NDArray[np.int32]
@@ -123,19 +125,22 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
 def clean(file: pq.ParquetFile, path: Path, settings: config.ModelSettings) -> Marks:
     """Clean the texts or images of a file, and write its rows to another, see `Clean`."""
     kind = modality.of(settings.modality)
-    names = [settings.modality, "label", "source", *(["origin"] if "origin" in file.schema_arrow.names else [])]
+    names = [settings.modality, "label", "source"]
+    names += [name for name in ("origin", "group") if name in file.schema_arrow.names]
+    placed = ["split"] if "split" in file.schema_arrow.names else []
     cleaner, labels, seed = kind.cleaner(settings.preprocess), pa.array(settings.labels), settings.preprocess.seed
 
     def made(raw: pa.RecordBatch) -> tuple[pa.RecordBatch, list[NDArray[Any]]]:
         items, label = cleaner(raw[settings.modality]), pc.index_in(raw["label"], labels)
         columns = [items, label, *(raw[name] for name in names[2:])]
-        marks = [splits.digests(items, seed), label.to_numpy(), _rank(raw["source"], settings.preprocess)]
-        return pa.record_batch(columns, names), marks
+        split = pc.index_in(raw["split"], pa.array(splits.NAMES)) if placed else pa.nulls(len(raw), pa.int32())
+        marks = [splits.digests(items, seed), label.to_numpy(), splits.rank(raw["source"], settings.preprocess)]
+        return pa.record_batch(columns, names), [*marks, split.fill_null(-1).to_numpy().astype(np.int8)]
 
-    found: list[list[NDArray[Any]]] = [[np.zeros(0, np.uint64), np.zeros(0, np.int32), np.zeros(0, np.int8)]]
+    found: list[list[NDArray[Any]]] = [[np.zeros(0, kind) for kind in (np.uint64, np.int32, np.int8, np.int8)]]
     with pa.OSFile(str(path), "wb") as sink:
         writer = None
-        for batch, marks in _in_threads(made, _read(file, kind.CHUNK, names)):
+        for batch, marks in _in_threads(made, _read(file, kind.CHUNK, names + placed)):
             writer = writer or pa.ipc.new_stream(sink, batch.schema)
             writer.write_batch(batch)
             found.append(marks)
@@ -149,15 +154,6 @@ def _read(file: pq.ParquetFile, rows: int, names: list[str]) -> Iterator[pa.Reco
     groups = (file.iter_batches(rows, row_groups=[group], columns=names) for group in range(file.num_row_groups))
     for table in _joined(map(pa.table, chain.from_iterable(groups)), rows, CHUNK):
         yield from table.to_batches()
-
-
-def _rank(source: pa.Array, settings: Any) -> NDArray[np.int8]:
-    named = [settings.test_source, settings.validation_source]
-    rank = np.full(len(source), len(named), np.int8)
-    for place, name in reversed(list(enumerate(named))):  # a row of both is a test row
-        if name is not None:
-            rank[pc.fill_null(pc.equal(source, name), False).to_numpy(zero_copy_only=False)] = place
-    return rank
 
 
 def _in_threads(step: Callable[[Taken], Made], chunks: Iterable[Taken]) -> Iterator[Made]:
@@ -182,8 +178,9 @@ def select(marks: Marks, settings: config.ModelSettings) -> tuple[NDArray[np.int
     empty = marks.content == splits.digests(pa.array([""]), split_by.seed)
     kept, dropped = splits.keep_unique(marks.content, empty, marks.label, marks.rank)
     found = splits.assign(marks.content[kept], split_by.shares)
-    for place, name in enumerate(("test", "validation")):
+    for place, name in enumerate(splits.OFFICIAL):
         found[marks.rank[kept] == place] = splits.NAMES.index(name)
+    found = np.where(marks.placed[kept] >= 0, marks.placed[kept], found)
     if missing := [name for index, name in enumerate(splits.NAMES) if not (found == index).any()]:
         raise DataError(
             f"no row falls into split {', '.join(missing)}: {len(kept)} rows are left after cleaning; "

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from luodi import files
-from luodi.checks import findings, modality, profile, quarantine
+from luodi.checks import findings, modality, profile, quarantine, together
 from luodi.checks.findings import Example, Finding
 from luodi.checks.modality import Measures
 from luodi.config import ModelSettings
@@ -39,11 +39,14 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     with files.replacing_folder(paths.data_docs) as docs:
         result = engine.validate(paths.model, checked.table, modality.expectations(settings), docs)
     found = findings.read(result, checked.table, kind.SHOWN)
+    if joined := together.groups_of(checked, settings, kind.ITEM):
+        checked = together.hold_back(checked, joined)
+        found = findings.by_gravity([*found, together.finding(checked, kind.SHOWN)])
     if settings.preprocess.test_source is not None or settings.preprocess.shares.test > 0:
         found = findings.by_gravity([*found, _of_classes(checked.table, settings)])
-    _separate(parts(), checked.marks, paths, kind.ITEM)
+    _separate(parts(), checked, paths, kind.ITEM)
     files.write_json(paths.validation_result, result)
-    files.write_facts(paths.validation_summary, _counts(checked.table, kind.ITEM))
+    files.write_facts(paths.validation_summary, _counts(checked.table, kind.ITEM) | together.counts(checked))
     files.write_text(paths.validation_report, report(paths, settings, parts, checked, found))
     print(f"{paths.model}: {summary(checked.table, kind.ITEM, found)}")
     _judge(paths, checked.table, found)
@@ -74,6 +77,8 @@ def report(
         verdict=findings.verdict(found),
         findings=found,
         counts=_counts(measured, kind.ITEM),
+        together=together.counts(checked),
+        split=settings.preprocess.split,
         profile=profile.profile(measured, kind.charts(measured), settings.labels),
         facts=kind.facts(measured),
         reasons=sorted((-count, reason) for reason, count in counts.items() if count),
@@ -91,9 +96,9 @@ def summary(measured: pa.Table, item: str, found: list[Finding]) -> str:
 
 def _parts(kind: Measures, settings: ModelSettings, folder: Path) -> Parts:
     if kind.WHOLE:
-        whole = [shards.read(folder, settings.modality)]
+        whole = [shards.read(folder, settings.modality, settings.preprocess.split.by)]
         return lambda: whole
-    return lambda: shards.parts(folder, settings.modality)
+    return lambda: shards.parts(folder, settings.modality, settings.preprocess.split.by)
 
 
 def _counts(measured: pa.Table, item: str) -> dict[str, int]:
@@ -115,12 +120,15 @@ def _shown(found: list[Finding], held: Iterable[Example]) -> set[tuple[str, int]
     return {(one.shard, one.row) for example in shown for one in (example, example.beside) if one}
 
 
-def _separate(parts: Iterable[pa.Table], marks: pa.Table, paths: ModelPaths, item: str) -> None:
+def _separate(parts: Iterable[pa.Table], checked: quarantine.Checked, paths: ModelPaths, item: str) -> None:
     """Write the clean rows and the quarantine, part by part."""
-    start = 0
+    start, marks, placed = 0, checked.marks, together.columns(checked)
     with ExitStack() as stack:
         write = [_writer(stack, path) for path in (paths.clean, paths.quarantine)]
-        for part in parts:
+        for rows in parts:
+            part = rows
+            for name, column in placed.items():
+                part = part.append_column(name, column.slice(start, rows.num_rows))
             for one, table in zip(write, quarantine.split(part, marks.slice(start, part.num_rows), item), strict=True):
                 one(table)
             start += part.num_rows

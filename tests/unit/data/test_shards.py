@@ -50,6 +50,19 @@ def test_shards_are_read_in_order_of_name_with_their_places(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("reader", [shards.read, lambda *given: pa.concat_tables(shards.parts(*given))])
+def test_columns_of_groups_are_read_where_a_shard_has_them(tmp_path: Path, reader: Any) -> None:
+    for name, content in {"a": table(2), "b": table(2, author=["x", None], day=[1, 2])}.items():
+        (tmp_path / f"{name}.parquet").write_bytes(parquet(content))
+    found = reader(tmp_path, "text", ["day", "author", "source"])
+    assert found.column_names == [*COLUMNS, "of group day", "of group author", "of group source", "shard", "row"]
+    assert found["of group day"].to_pylist() == [None, None, "1", "2"]
+    assert found["of group author"].to_pylist() == [None, None, "x", None]
+    assert found["of group source"].to_pylist() == ["s"] * 4
+    with pytest.raises(MissingColumn, match="no shard has the column `writer`"):
+        reader(tmp_path, "text", ["writer"])
+
+
+@pytest.mark.parametrize("reader", [shards.read, lambda *given: pa.concat_tables(shards.parts(*given))])
 def test_where_rows_stood_is_read_where_a_shard_says_it(tmp_path: Path, reader: Any) -> None:
     stood = {"a": table(2), "b": table(2, origin=["x.csv, line 2", None]), "c": table(2, origin=[1, 2])}
     for name, content in stood.items():

@@ -145,6 +145,32 @@ def test_luodis_own_folder_may_lie_on_another_disk(root: Path, write: Callable[.
         assert len(read(root)) == 100 and not list(Path(other).glob("adding"))
 
 
+def test_rows_of_a_group_are_to_stand_in_one_split(root: Path, write: Callable[..., Any]) -> None:
+    rows = (f"房间{number}很{'差好'[number % 2]},{'差好'[number % 2]}评,guest {number % 9}" for number in range(100))
+    source = write("hotels.csv", csv(*rows, header="text,label,guest"))
+    wanted = columns.Wanted(groups=("guest",))
+    told = adding.add_texts(root, "new", source, NOBODY, wanted=wanted)
+    assert "rows that share a value of `guest` stand in one split" in told
+    assert config.load(root / "params.yaml").models["new"].preprocess.split.by == ("guest",)
+    found = shards.read(root / "data" / "new", "text", ["guest"])
+    assert found[shards.OF_GROUP + "guest"].to_pylist()[:2] == ["guest 0", "guest 1"]
+    with pytest.raises(BrokenData, match="--group split: shards have"):
+        adding.add_texts(root, "more", source, NOBODY, wanted=columns.Wanted(groups=("split",)))
+
+
+def test_images_of_a_folder_below_their_class_are_to_stand_in_one_split(root: Path, pictures: Path) -> None:
+    for path in sorted((pictures / "dog").iterdir())[:4]:
+        (pictures / "dog" / "rex").mkdir(exist_ok=True)
+        path.rename(pictures / "dog" / "rex" / path.name)
+    adding.add_images(root, "new", pictures, NOBODY, wanted=columns.Wanted(groups=("folder",)))
+    assert config.load(root / "params.yaml").models["new"].preprocess.split.by == ("folder",)
+    found = shards.read(root / "data" / "new", "image", ["folder"])
+    assert found[shards.OF_GROUP + "folder"].to_pylist().count("rex") == 4
+    assert found[shards.OF_GROUP + "folder"].null_count == 16
+    with pytest.raises(MissingColumn, match="name the column folder"):
+        adding.add_images(root, "more", pictures, NOBODY, wanted=columns.Wanted(groups=("owner",)))
+
+
 def test_where_a_class_is_rare_the_metric_is_chosen_for_it_and_it_is_said_why(root: Path, write: Any) -> None:
     told = add(root, write("rare.csv", csv(*(f"text {row},{'rare' if row < 9 else 'common'}" for row in range(100)))))
     rule = config.load(root / "params.yaml").models["new"].gate

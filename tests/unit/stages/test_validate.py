@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from luodi import config
+from luodi.checks import together
 from luodi.errors import NothingLeft, ValidationFailed
+from luodi.files import read_facts
 from luodi.project.paths import ModelPaths
 from luodi.stages import validate
 
@@ -149,6 +151,28 @@ def test_long_quarantine_is_cut_and_the_rest_counted(tmp_path: Path, capsys: pyt
     assert capsys.readouterr().out == (
         "reviews: passed with warnings; 6,060 rows, 6,000 clean, 60 quarantined, 0 duplicates\n"
     )
+
+
+def test_rows_of_a_group_go_on_together_and_one_that_ties_two_splits_is_held_back(tmp_path: Path) -> None:
+    paths = ModelPaths(tmp_path, "reviews")
+    paths.data.mkdir(parents=True)
+    rows = [(text, label, source, place % 40) for place, (text, label, source) in enumerate(good())]
+    for name, some in {"a": rows, "b": [*rows, ("房间很好0", MODEL.labels[0], "s", 1)]}.items():
+        columns = dict(zip(("text", "label", "source", "guest"), zip(*some, strict=True), strict=True))
+        pq.write_table(pa.table({key: pa.array(values) for key, values in columns.items()}), paths.data / "a.parquet")
+        split = MODEL.preprocess.split.model_copy(update={"by": ("guest",)})
+        block = MODEL.model_copy(update={"preprocess": MODEL.preprocess.model_copy(update={"split": split, "seed": 3})})
+        validate.run(block, paths)
+        clean = pq.read_table(paths.clean)
+        assert clean.column_names == ["text", "label", "source", "group", "split"]
+        assert clean["group"].to_pylist() == [place % 40 for place in range(200)]
+        assert all(len(set(clean["split"].to_pylist()[guest::40])) == 1 for guest in range(40)), name
+    assert clean["split"][0] != clean["split"][1]  # so that the last row ties two
+    assert [row["reasons"] for row in pq.read_table(paths.quarantine).to_pylist()] == [[together.APART]]
+    assert read_facts(paths.validation_summary)["tying_splits"] == 1
+    page = paths.validation_report.read_text(encoding="utf-8")
+    assert "40 groups; the largest has 5 of the 200 clean rows (2.5%)." in page
+    assert "and rows of the same “guest”." in page
 
 
 @pytest.mark.slow

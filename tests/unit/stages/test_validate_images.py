@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from luodi import config
+from luodi.checks.quarantine import Checked
 from luodi.errors import BrokenData, NothingLeft, ValidationFailed
 from luodi.project.paths import ModelPaths
 from luodi.stages import validate
@@ -163,7 +164,10 @@ def test_data_that_changes_meanwhile_is_an_error(tmp_path: Path) -> None:
     paths = lay(tmp_path, *good(20))
     parts = [pa.table({"image": [b""], "label": ["1"], "source": ["s"], "shard": ["a"], "row": [0]})]
     with pytest.raises(BrokenData, match="changed while it was read"):
-        validate._separate(parts, pa.table({"image is missing": [True, False]}), paths, "image")
+        marks = pa.table({"image is missing": [True, False]})
+        validate._separate(
+            parts, Checked(marks, tuple(marks.column_names), pa.chunked_array([], pa.string())), paths, "image"
+        )
     assert not paths.clean.exists()
 
 

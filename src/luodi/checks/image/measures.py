@@ -74,7 +74,7 @@ def measure(parts: Iterable[pa.Table], settings: ModelSettings) -> quarantine.Ch
     own = {name: seen[name] for name in ("width", "height", "kind", SHOWN, "intensity", "contrast")}
     own |= {NEAR: pc.is_valid(earlier), EARLIER: earlier}
     measured = quarantine.measure(table, marks, content, own, item=ITEM, labels=settings.labels)
-    return quarantine.Checked(measured, tuple(marks.column_names))
+    return quarantine.Checked(measured, tuple(marks.column_names), seen["pixels"])
 
 
 def charts(measured: pa.Table) -> tuple[Chart, ...]:

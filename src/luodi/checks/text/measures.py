@@ -55,7 +55,7 @@ def measure(parts: Iterable[pa.Table], settings: ModelSettings) -> quarantine.Ch
     measured = quarantine.measure(table, marks, content, own, item=ITEM, labels=settings.labels)
     chinese = pa.repeat(_chinese_share(table["text"]), table.num_rows)
     measured = measured.append_column("share of Chinese", chinese)
-    return quarantine.Checked(measured, tuple(marks.column_names))
+    return quarantine.Checked(measured, tuple(marks.column_names), table["text"])
 
 
 def charts(measured: pa.Table) -> tuple[Chart, ...]:

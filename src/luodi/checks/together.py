@@ -1,0 +1,123 @@
+"""Which rows of a batch stand together, as `preprocess.split` has it: none is judged by what resembles it."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from luodi.checks import quarantine
+from luodi.checks.findings import EXAMPLES, Finding, examples, in_rows
+from luodi.checks.quarantine import Checked
+from luodi.config import ModelSettings
+from luodi.data import groups, splits
+from luodi.data.groups import Groups
+from luodi.data.shards import OF_GROUP, ORIGIN
+from luodi.errors import MissingColumn
+
+CHUNK = 8192  # keys that are Python's own at a time
+APART = "row ties groups of different splits"
+
+
+def groups_of(checked: Checked, settings: ModelSettings, item: str) -> Groups | None:
+    """Return the groups of all rows, and the split of each; None where rows are split by what they hold alone.
+
+    A row that is held back, for whatever but its label's disagreement with another row, is in none: it was in none
+    when it came, and will be.
+
+    Raises:
+        MissingColumn: No row has a path, for `preprocess.split.pattern`.
+    """
+    columns = [_value(checked.table[name]) for name in checked.table.column_names if name.startswith(OF_GROUP)]
+    if pattern := getattr(settings.preprocess.split, "pattern", None):
+        columns.append(_matches(checked.table, pattern))
+    if not columns:
+        return None
+    lone = [reason for reason in checked.reasons if reason != quarantine.contradiction(item)]
+    looked_at = ~quarantine.held(checked.table.select(lone))
+    rank, allowed = _official(checked.table["source"], settings)
+    home = _home([*columns, checked.content], settings)
+    chosen = rank < len(splits.OFFICIAL)
+    home[chosen] = allowed[chosen].argmax(axis=1)
+    home[~looked_at] = -1
+    ties = [quarantine.codes(column) for column in (*columns, checked.content)]
+    return groups.join(ties, home, allowed, rank)
+
+
+def hold_back(checked: Checked, found: Groups) -> Checked:
+    """Return the rows with those held back too that tie groups of different splits."""
+    apart = (found.split < 0) & ~checked.table[quarantine.HELD].to_numpy()
+    return replace(quarantine.also_held(checked, APART, apart), groups=found)
+
+
+def finding(checked: Checked, shown: str) -> Finding:
+    """Tell of the rows that tie groups of different splits; a warning."""
+    places = np.flatnonzero(checked.table[APART].to_numpy())
+    return Finding(
+        title="Groups stay in their splits",
+        severity="warning",
+        passed=not len(places),
+        expected="no row ties rows that stand in different splits already",
+        found=in_rows(len(places), checked.table.num_rows) + ", held back" * bool(len(places)),
+        examples=examples(checked.table, places[:EXAMPLES], shown),
+    )
+
+
+def counts(checked: Checked) -> dict[str, int]:
+    """Return the number of groups of clean rows, the rows of the largest, and how many rows were held back for them.
+
+    Nothing where rows are split by what they hold alone.
+    """
+    if checked.groups is None:
+        return {}
+    clean = checked.groups.first[~checked.table[quarantine.HELD].to_numpy()]
+    sizes = np.bincount(clean)
+    return {
+        "groups": int((sizes > 0).sum()),
+        "largest_group": int(sizes.max(initial=0)),
+        "tying_splits": int(checked.table[APART].to_numpy().sum()),
+    }
+
+
+def columns(checked: Checked) -> dict[str, pa.Array]:
+    """Return the columns that say which rows stand together, and where; none where what a row holds alone says it."""
+    if checked.groups is None:
+        return {}
+    split = np.array([*splits.NAMES, ""])[checked.groups.split]
+    return dict(zip(quarantine.PLACED, (pa.array(checked.groups.first), pa.array(split.tolist())), strict=True))
+
+
+def _value(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values of a column that tie; an empty one is none."""
+    return pc.if_else(pc.equal(column, ""), None, column)
+
+
+def _matches(table: pa.Table, pattern: str) -> pa.ChunkedArray:
+    if ORIGIN not in table.column_names:
+        raise MissingColumn(
+            "preprocess.split.pattern looks at the path that an image had when it was added, and no shard has the "
+            f"column `{ORIGIN}` that holds it: add the images with `luodi add`, or take preprocess.split.pattern out"
+        )
+    found = [re.search(pattern, path or "") for path in table[ORIGIN].to_pylist()]
+    return pa.chunked_array([pa.array([one and (one[1] or None) for one in found], pa.string())])
+
+
+def _official(source: pa.ChunkedArray, settings: ModelSettings) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
+    """The rank of each row, as `splits.rank` has it, and the splits that it may stand in, bool [rows, splits]."""
+    split_by = settings.preprocess
+    rank = splits.rank(source, split_by)
+    shares = [split_by.shares.train, split_by.shares.validation, split_by.shares.test]
+    allowed = np.tile(np.array(shares) > 0, (len(rank), 1))
+    for place, name in enumerate(splits.OFFICIAL):
+        allowed[rank == place] = [one == name for one in splits.NAMES]
+    return rank, allowed
+
+
+def _home(keys: list[pa.ChunkedArray], settings: ModelSettings) -> NDArray[np.int8]:
+    """The split of each row by the hash of the first of its keys that it has."""
+    key = pc.coalesce(*(column.cast(pa.large_binary()) for column in keys))
+    parts = [part.slice(start, CHUNK) for part in pc.fill_null(key, b"").chunks for start in range(0, len(part), CHUNK)]
+    found = [splits.digests(part, settings.preprocess.seed) for part in parts]
+    return splits.assign(np.concatenate([np.empty(0, np.uint64), *found]), settings.preprocess.shares)

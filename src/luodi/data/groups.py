@@ -1,0 +1,100 @@
+"""Which rows stand together: those that share an author, a patient, a content, or nearly that; and in which split.
+
+Rows come one after the other, and the first of a group settles its split for good. A row that ties two groups of
+different splits would move rows from one to the other: it is left out itself, and ties nothing. So no row that stands
+ever moves as others come behind it, and each group lies in one split.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Of each row: the place of the first row of its group, int64 [n]; the index of its split, int8 [n].
+
+    Both are -1 of a row that is in none: it ties groups of different splits, or was not to be looked at.
+    """
+
+    first: Places
+    split: NDArray[np.int8]
+
+
+def join(
+    ties: Iterable[NDArray[Any]], home: NDArray[np.int8], allowed: NDArray[np.bool_], rank: NDArray[np.int8]
+) -> Groups:
+    """Put rows into groups and groups into splits.
+
+    Args:
+        ties: Arrays [n] of numbers, of which equal ones tie rows together; those below 0 tie nothing.
+        home: The split of each row if it is the first of its group, int8 [n]; a row of -1 is not looked at.
+        allowed: Which splits a row may stand in, bool [n, splits].
+        rank: Rows of a lower one count as earlier, int8 [n]; within a rank they come in their order.
+    """
+    order = np.argsort(rank, kind="stable")
+    rows, tokens, ends = _tied(np.where(home >= 0, codes, -1)[order] for codes in ties)
+    first, split, sets = np.where(home[order] >= 0, np.arange(len(home)), -1), home[order], _Sets()
+    start, found = 0, []
+    for row, end, own, fits in zip(rows.tolist(), ends.tolist(), split[rows].tolist(), allowed[order][rows].tolist(),
+                                   strict=True):  # fmt: skip
+        found.append(sets.add(row, tokens[start:end], own, fits))
+        start = end
+    split[rows] = found
+    first[rows] = [sets.find(row) if one >= 0 else -1 for row, one in zip(rows.tolist(), found, strict=True)]
+    answer = Groups(np.empty_like(first), np.empty_like(split))
+    answer.first[order] = np.where(first >= 0, order[first], -1)
+    answer.split[order] = split
+    return answer
+
+
+def _tied(ties: Iterable[NDArray[Any]]) -> tuple[Places, list[int], Places]:
+    """The rows that are tied to another, ascending; the ties of each, end to end; and where those of each row end."""
+    rows, tokens, above = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
+    for codes in ties:
+        there = np.flatnonzero(codes >= 0)
+        values, numbers, counts = np.unique(codes[there], return_inverse=True, return_counts=True)
+        several = counts[numbers] > 1
+        rows.append(there[several])
+        tokens.append(numbers[several] + above)
+        above += len(values)
+    row = np.concatenate(rows)
+    order = np.argsort(row, kind="stable")
+    distinct, starts = np.unique(row[order], return_index=True)
+    return distinct, np.concatenate(tokens)[order].tolist(), np.append(starts[1:], len(row))[: len(distinct)]
+
+
+class _Sets:
+    """Sets of rows, each named after its first row; the split of each, and the set that each token belongs to."""
+
+    def __init__(self) -> None:
+        self._above: dict[int, int] = {}
+        self._split: dict[int, int] = {}
+        self._of_token: dict[int, int] = {}
+
+    def find(self, row: int) -> int:
+        """Return the first row of the set of a row."""
+        top = row
+        while (above := self._above[top]) != top:
+            top = above
+        while row != top:  # the next walk is short
+            self._above[row], row = top, self._above[row]
+        return top
+
+    def add(self, row: int, tokens: list[int], home: int, fits: list[bool]) -> int:
+        """Add a row to the one set of all its tokens and return its split; -1 if that cannot be."""
+        tops = {self.find(self._of_token[token]) for token in tokens if token in self._of_token}
+        splits = {self._split[top] for top in tops} or {home}
+        split = splits.pop()
+        if splits or not fits[split]:
+            return -1
+        eldest = min(tops, default=row)
+        self._above |= dict.fromkeys([*tops, row], eldest)
+        self._split.setdefault(eldest, split)
+        self._of_token |= dict.fromkeys(tokens, eldest)
+        return split
