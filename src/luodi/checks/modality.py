@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from luodi.checks.profile import Chart
 from luodi.checks.quarantine import Checked
@@ -23,6 +25,9 @@ class Measures(Protocol):
 
     def measure(self, parts: Iterable[pa.Table], settings: Any) -> Checked:
         """Measure and mark all rows; `parts` are some rows each."""
+
+    def alike(self, checked: Checked) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
+        """Return what ties rows that are nearly alike: `ties` and `links` of `luodi.data.groups.join`."""
 
     def charts(self, measured: pa.Table) -> tuple[Chart, ...]:
         """Return the histograms that the page shows."""

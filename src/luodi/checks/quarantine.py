@@ -25,12 +25,14 @@ class Checked:
     Attributes:
         reasons: Names of the marks.
         content: The text of each row, or a digest of the pixels of its image; null where it has none.
+        looks: The perceptual hash of each image, uint64 [rows]; None of texts.
         groups: Which rows stand together; None where rows are split by what they hold alone.
     """
 
     table: pa.Table
     reasons: tuple[str, ...]
     content: pa.ChunkedArray
+    looks: NDArray[np.uint64] | None = None
     groups: Groups | None = None
 
     @property

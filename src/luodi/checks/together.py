@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from luodi.checks import quarantine
 from luodi.checks.findings import EXAMPLES, Finding, examples, in_rows
+from luodi.checks.modality import Measures
 from luodi.checks.quarantine import Checked
 from luodi.config import ModelSettings
 from luodi.data import groups, splits
@@ -21,7 +22,7 @@ CHUNK = 8192  # keys that are Python's own at a time
 APART = "row ties groups of different splits"
 
 
-def groups_of(checked: Checked, settings: ModelSettings, item: str) -> Groups | None:
+def groups_of(checked: Checked, settings: ModelSettings, kind: Measures) -> Groups | None:
     """Return the groups of all rows, and the split of each; None where rows are split by what they hold alone.
 
     A row that is held back, for whatever but its label's disagreement with another row, is in none: it was in none
@@ -30,12 +31,14 @@ def groups_of(checked: Checked, settings: ModelSettings, item: str) -> Groups | 
     Raises:
         MissingColumn: No row has a path, for `preprocess.split.pattern`.
     """
-    columns = [_value(checked.table[name]) for name in checked.table.column_names if name.startswith(OF_GROUP)]
-    if pattern := getattr(settings.preprocess.split, "pattern", None):
+    split_by = settings.preprocess.split
+    columns = [_value(checked.table[OF_GROUP + name]) for name in split_by.by]
+    if pattern := getattr(split_by, "pattern", None):
         columns.append(_matches(checked.table, pattern))
-    if not columns:
+    near = split_by.near_copies == "join"
+    if not columns and not near:
         return None
-    lone = [reason for reason in checked.reasons if reason != quarantine.contradiction(item)]
+    lone = [reason for reason in checked.reasons if reason != quarantine.contradiction(kind.ITEM)]
     looked_at = ~quarantine.held(checked.table.select(lone))
     rank, allowed = _official(checked.table["source"], settings)
     home = _home([*columns, checked.content], settings)
@@ -43,7 +46,8 @@ def groups_of(checked: Checked, settings: ModelSettings, item: str) -> Groups | 
     home[chosen] = allowed[chosen].argmax(axis=1)
     home[~looked_at] = -1
     ties = [quarantine.codes(column) for column in (*columns, checked.content)]
-    return groups.join(ties, home, allowed, rank)
+    alike, links = kind.alike(checked) if near else ([], np.empty((0, 2), np.int64))
+    return groups.join([*ties, *alike], links, home, allowed, rank)
 
 
 def hold_back(checked: Checked, found: Groups) -> Checked:

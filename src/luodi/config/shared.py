@@ -98,6 +98,9 @@ class Split(SettingsBase):
     """Which rows stand together, so that none is judged by what it resembles."""
 
     by: Columns = Field((), description="columns of the shards: rows that share a value of one stand in one split")
+    near_copies: Literal["join", "none"] = Field(
+        "none", description="join: texts of nearly the same words, and images that look alike, stand in one split"
+    )
 
 
 class Preprocess(SettingsBase):

@@ -27,18 +27,27 @@ class Groups:
 
 
 def join(
-    ties: Iterable[NDArray[Any]], home: NDArray[np.int8], allowed: NDArray[np.bool_], rank: NDArray[np.int8]
+    ties: Iterable[NDArray[Any]],
+    links: Places,
+    home: NDArray[np.int8],
+    allowed: NDArray[np.bool_],
+    rank: NDArray[np.int8],
 ) -> Groups:
     """Put rows into groups and groups into splits.
 
     Args:
         ties: Arrays [n] of numbers, of which equal ones tie rows together; those below 0 tie nothing.
+        links: Rows and numbers, int64 [m, 2], of which equal ones tie rows too; a row may be there more than once.
         home: The split of each row if it is the first of its group, int8 [n]; a row of -1 is not looked at.
         allowed: Which splits a row may stand in, bool [n, splits].
         rank: Rows of a lower one count as earlier, int8 [n]; within a rank they come in their order.
     """
     order = np.argsort(rank, kind="stable")
-    rows, tokens, ends = _tied(np.where(home >= 0, codes, -1)[order] for codes in ties)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    looked_at = home[links[:, 0]] >= 0
+    linked = place[links[looked_at, 0]], links[looked_at, 1]
+    rows, tokens, ends = _tied((np.where(home >= 0, codes, -1)[order] for codes in ties), linked)
     first, split, sets = np.where(home[order] >= 0, np.arange(len(home)), -1), home[order], _Sets()
     start, found = 0, []
     for row, end, own, fits in zip(rows.tolist(), ends.tolist(), split[rows].tolist(), allowed[order][rows].tolist(),
@@ -53,16 +62,17 @@ def join(
     return answer
 
 
-def _tied(ties: Iterable[NDArray[Any]]) -> tuple[Places, list[int], Places]:
+def _tied(ties: Iterable[NDArray[Any]], linked: tuple[Places, Places]) -> tuple[Places, list[int], Places]:
     """The rows that are tied to another, ascending; the ties of each, end to end; and where those of each row end."""
-    rows, tokens, above = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
-    for codes in ties:
-        there = np.flatnonzero(codes >= 0)
-        values, numbers, counts = np.unique(codes[there], return_inverse=True, return_counts=True)
-        several = counts[numbers] > 1
-        rows.append(there[several])
-        tokens.append(numbers[several] + above)
-        above += len(values)
+    rows, tokens, above = [], [], 0
+    for there, codes in (*((np.flatnonzero(codes >= 0), codes[codes >= 0]) for codes in ties), linked):
+        ordered = np.sort(codes)
+        several = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+        number = np.searchsorted(several, codes)
+        found = np.flatnonzero(np.append(several, -1)[number] == codes)
+        rows.append(there[found])
+        tokens.append(number[found] + above)
+        above += len(several)
     row = np.concatenate(rows)
     order = np.argsort(row, kind="stable")
     distinct, starts = np.unique(row[order], return_index=True)

@@ -171,7 +171,7 @@ def _changed(ours: locks.Entries, theirs: locks.Entries, model: str) -> list[str
 def _in_effect(value: Any) -> Any:
     """A block without what is off: a lock of before there was such a block says the same."""
     return (
-        {key: one for key, one in value.items() if one not in (None, [], "off")}
+        {key: one for key, one in value.items() if one not in (None, [], "none")}
         if isinstance(value, dict)
         else value or {}
     )

@@ -20,7 +20,7 @@ class Split:
     """What is known of the splits before any row is cleaned.
 
     Attributes:
-        settings: Of block preprocess, where the data names its splits or what stands together.
+        settings: Of block preprocess, where the data names its splits; and what stands together.
         learned: Rows of each class that will be used, in any split.
         tests: About how many of them will be test rows.
         told: What a person is to know, a line each.
@@ -57,7 +57,7 @@ def of(seen: Traits, where: Path, groups: Sequence[str] = ()) -> Split:
     settings: dict[str, Any] = {"shares": shares} if given else {}
     settings |= {"test_source": TEST} if TEST in given else {}
     settings |= {"validation_source": VALIDATION} if VALIDATION in given else {}
-    settings |= {"split": {"by": list(groups)}} if groups else {}
+    settings["split"] = {**({"by": list(groups)} if groups else {}), "near_copies": "join"}
     counts = {name: by_source[name].total() for name in given}
     of_each = Counter({label: learned[label] for label in seen.labels})
     told = [f"rows that share a value of `{shown(name, 60)}` stand in one split" for name in groups]

@@ -39,7 +39,7 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     with files.replacing_folder(paths.data_docs) as docs:
         result = engine.validate(paths.model, checked.table, modality.expectations(settings), docs)
     found = findings.read(result, checked.table, kind.SHOWN)
-    if joined := together.groups_of(checked, settings, kind.ITEM):
+    if joined := together.groups_of(checked, settings, kind):
         checked = together.hold_back(checked, joined)
         found = findings.by_gravity([*found, together.finding(checked, kind.SHOWN)])
     if settings.preprocess.test_source is not None or settings.preprocess.shares.test > 0:

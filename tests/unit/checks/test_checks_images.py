@@ -1,5 +1,7 @@
 """Which images are held back and why, which look alike, and what the suite makes of a batch."""
 
+import io
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +236,38 @@ def test_every_pair_within_the_distance_is_found_and_no_other(
         assert (twin >= 0) == bool((distances <= near_duplicates.DISTANCE).any())
         assert twin < place
         assert twin < 0 or distances[twin] <= near_duplicates.DISTANCE
+
+
+def tied(found: Any) -> list[set[int]]:
+    """The numbers that each picture has."""
+    numbers: list[set[int]] = [set() for _ in found]
+    for place, number in near_duplicates.links(found).tolist():
+        numbers[place].add(number)
+    return numbers
+
+
+@settings(max_examples=50)
+@given(st.lists(bits, max_size=4), st.lists(st.tuples(st.integers(0, 3), st.sets(st.integers(0, 63), max_size=6))))
+def test_pictures_are_tied_to_every_near_one_and_to_no_other(
+    centres: list[int], changes: list[tuple[int, set[int]]]
+) -> None:
+    around = [centres[which % len(centres)] ^ sum(1 << bit for bit in flips) for which, flips in changes if centres]
+    found = np.array(centres + around, np.uint64)
+    numbers = tied(found)
+    distinct = np.unique(found).tolist()
+    for one, other in combinations(range(len(found)), 2):
+        near = int(np.bitwise_count(found[one] ^ found[other])) <= near_duplicates.ALIKE
+        own = distinct.index(found[one]), distinct.index(found[other])
+        assert near == (own[0] in numbers[other] or own[1] in numbers[one])
+
+
+def test_scaled_and_encoded_pictures_are_tied_and_others_are_not() -> None:
+    originals = [images.drawing(seed, 128) for seed in range(150)]
+    changed = [image.resize((side, side), Image.Resampling.BICUBIC) for side in (64, 200) for image in originals]
+    again = [Image.open(io.BytesIO(images.encoded(image, "JPEG", quality=75))) for image in changed]
+    links = near_duplicates.links(hashes([*originals, *changed, *again]))
+    home, allowed = np.zeros(750, np.int8), np.ones((750, 3), bool)
+    assert groups.join([], links, home, allowed, home).first.tolist() == [*range(150)] * 5
 
 
 def test_many_hashes_that_share_most_bits_take_no_square_of_time() -> None:

@@ -13,7 +13,7 @@ from luodi import config
 from luodi.checks import modality, quarantine, together
 from luodi.checks.quarantine import Checked
 from luodi.config import ModelSettings, Shares
-from luodi.data import shards
+from luodi.data import near_copies, shards
 from luodi.errors import DataError, MissingColumn, WrongValue
 from luodi.stages import preprocess
 
@@ -35,7 +35,7 @@ def checked(rows: Sequence[Row], settings: ModelSettings, source: Sequence[str] 
     table = pa.table({name: pa.array(columns[name], pa.string()) for name in kept})
     table = table.append_column("shard", pa.array(["a"] * len(rows))).append_column("row", pa.array(range(len(rows))))
     found = modality.measures("text").measure([table], settings)
-    joined = together.groups_of(found, settings, "text")
+    joined = together.groups_of(found, settings, modality.measures("text"))
     return together.hold_back(found, joined) if joined else found
 
 
@@ -52,43 +52,68 @@ def placed(found: Checked, settings: ModelSettings) -> dict[int, str]:
     return dict(zip(map(int, rows["origin"].to_pylist()), rows["split"].to_pylist(), strict=True))
 
 
+SENTENCES = ["".join(map(chr, np.random.default_rng(seed).integers(0x4E00, 0x5E00, 40))) for seed in range(300)]
+
+
 def arrival(rng: np.random.Generator) -> list[Row]:
-    """Some rows of a few texts, authors and days, which merge groups time and again."""
-    return [
-        (
-            f"房间{rng.integers(400)}很好",
+    """Some rows of a few texts, a character of some changed, of a few authors and days: groups merge time and again."""
+    rows = []
+    for _ in range(rng.integers(1, 30)):
+        text = SENTENCES[rng.integers(len(SENTENCES))]
+        place = int(rng.integers(len(text)))
+        rows.append((
+            text if rng.random() < 0.6 else text[:place] + "好" + text[place + 1 :],
             LABELS[int(rng.random() < 0.01)],
-            None if rng.random() < 0.1 else f"author {rng.integers(80)}",
-            None if rng.random() < 0.1 else f"day {rng.integers(80)}",
-        )
-        for _ in range(rng.integers(1, 30))
-    ]
+            None if rng.random() < 0.2 else f"author {rng.integers(80)}",
+            None if rng.random() < 0.2 else f"day {rng.integers(80)}",
+        ))  # fmt: skip
+    return rows
 
 
-@settings(max_examples=5, deadline=None)
-@given(st.integers(0, 2**32), st.sampled_from([["author"], ["author", "day"]]))
-def test_50_arrivals_move_no_row_and_groups_stand_in_one_split(seed: int, by: list[str]) -> None:
-    rng = np.random.default_rng(seed)
-    arrivals = [arrival(rng) for _ in range(50)]
-    block, rows, before = model(by=by), list[Row](), dict[int, str]()
-    for more in arrivals:
-        rows += more
+def ties(rows: Sequence[Row], block: ModelSettings) -> list[list[Any]]:
+    """What ties the rows, a list for each kind of tie; None ties nothing."""
+    text, _, author, day = zip(*rows, strict=True)
+    near = near_copies.bands(pa.array(text)) if block.preprocess.split.near_copies == "join" else ()
+    named = {"author": author, "day": day}
+    return [list(text), *(list(named[name]) for name in block.preprocess.split.by), *(band.tolist() for band in near)]
+
+
+@settings(max_examples=1, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_50_arrivals_move_no_row_and_groups_stand_in_one_split(seed: int) -> None:
+    grow(seed, by=["author", "day"], near_copies="join")
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize(
+    "split",
+    [{"by": ["author"]}, {"by": ["author", "day"]}, {"near_copies": "join"}, {"by": ["day"], "near_copies": "join"}],
+)
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_no_arrivals_move_a_row(seed: int, split: dict[str, Any]) -> None:
+    grow(seed, **split)
+
+
+def grow(seed: int, **split: Any) -> None:
+    """Let 50 batches arrive, and look at all rows after each."""
+    rng, block, rows, before = np.random.default_rng(seed), model(**split), list[Row](), dict[int, str]()
+    told = 0
+    for _ in range(50):
+        rows += arrival(rng)
         found = checked(rows, block)
         now = placed(found, block)
-        assert {row: now[row] for row in before if row in now} == {
-            row: old for row, old in before.items() if row in now
-        }
-        gone = [row for row in before if row not in now]
+        assert all(now[row] == old for row, old in before.items() if row in now)
         contradicting = found.table[quarantine.contradiction("text")].to_pylist()
-        assert all(contradicting[row] for row in gone)  # it is told, and held back
-        for place in (0, *(2 + ["author", "day"].index(name) for name in by)):
+        assert all(contradicting[row] for row in before if row not in now)  # it is told, and held back
+        for codes in ties(rows, block):
             splits: dict[Any, set[str]] = {}
-            for row, split in now.items():
-                if rows[row][place] is not None:
-                    splits.setdefault(rows[row][place], set()).add(split)
-            assert all(len(one) == 1 for one in splits.values())
+            for row, one in now.items():
+                splits.setdefault(codes[row], set()).add(one)
+            assert all(len(there) == 1 for code, there in splits.items() if code is not None)
         before |= now
-    assert before
+        told = together.counts(found)["tying_splits"]
+    assert before and told
 
 
 def test_a_row_without_a_value_stands_where_its_text_alone_puts_it() -> None:
@@ -149,12 +174,12 @@ def test_images_stand_together_by_a_part_of_their_path() -> None:
         quarantine.HELD: [False] * 6,
     })  # fmt: skip
     content = pa.chunked_array([pa.array([str(place).encode() for place in range(6)])])
-    found = together.groups_of(Checked(table, (quarantine.HELD,), content), block, "image")
+    found = together.groups_of(Checked(table, (quarantine.HELD,), content), block, modality.measures("image"))
     assert found is not None
     assert found.first.tolist() == [0, 0, 0, 3, 4, 5]
     bare = Checked(table.drop_columns(["origin"]), (quarantine.HELD,), content)
     with pytest.raises(MissingColumn, match="no shard has the column `origin`"):
-        together.groups_of(bare, block, "image")
+        together.groups_of(bare, block, modality.measures("image"))
 
 
 @pytest.mark.parametrize("pattern", ["(", "p", "(a)(b)"])

@@ -11,6 +11,7 @@ from luodi.data import groups
 from luodi.data.groups import Groups
 
 TIES = 3
+NO_LINKS = np.empty((0, 2), np.int64)
 ROWS = st.lists(st.tuples(*[st.integers(-1, 4)] * TIES, st.integers(-1, 2), st.integers(0, 1), st.integers(1, 7)))
 """Rows: their ties, home, rank, and the splits that they may stand in beside their home, as bits."""
 
@@ -21,7 +22,7 @@ def arrays(rows: Any) -> tuple[Any, ...]:
     allowed = (bits[:, None] >> np.arange(3) & 1).astype(bool)
     there = np.flatnonzero(home >= 0)
     allowed[there, home[there]] = True
-    return [table[:, tie] for tie in range(TIES)], home, allowed, rank
+    return [table[:, tie] for tie in range(TIES)], NO_LINKS, home, allowed, rank
 
 
 def join(rows: Any) -> Groups:
@@ -30,7 +31,7 @@ def join(rows: Any) -> Groups:
 
 def slow(rows: Any) -> list[tuple[int, int]]:
     """The rule as it is told: a list of groups, each of places and tokens, gone through for every row."""
-    ties, home, allowed, rank = arrays(rows)
+    ties, _, home, allowed, rank = arrays(rows)
     found: list[dict[str, Any]] = []
     for row in sorted(range(len(home)), key=lambda row: rank[row]):
         if home[row] < 0:
@@ -76,7 +77,7 @@ def test_rows_that_stand_stay_as_others_of_no_lower_rank_come_behind_them(old: A
 
 @given(ROWS)
 def test_no_row_stands_where_it_may_not(rows: Any) -> None:
-    found, (_, _, allowed, _) = join(rows), arrays(rows)
+    found, (_, _, _, allowed, _) = join(rows), arrays(rows)
     placed = np.flatnonzero(found.split >= 0)
     assert allowed[placed, found.split[placed]].all()
 
@@ -84,13 +85,15 @@ def test_no_row_stands_where_it_may_not(rows: Any) -> None:
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_rows_without_a_tie_are_groups_of_their_own(count: int) -> None:
     home = np.arange(count, dtype=np.int8) % 3
-    found = groups.join([np.full(count, -1)], home, np.ones((count, 3), bool), np.zeros(count, np.int8))
+    found = groups.join([np.full(count, -1)], NO_LINKS, home, np.ones((count, 3), bool), np.zeros(count, np.int8))
     assert (found.first.tolist(), found.split.tolist()) == ([*range(count)], home.tolist())
 
 
 def test_the_row_that_ties_two_splits_is_left_out_and_ties_nothing() -> None:
     """Author 0 stands in train, author 1 in test; the third row is of day 0 of the first and of author 1."""
     author, day = np.array([0, 1, 1, 2]), np.array([0, 1, 0, 0])
-    found = groups.join([author, day], np.array([0, 2, 1, 1], np.int8), np.ones((4, 3), bool), np.zeros(4, np.int8))
+    found = groups.join(
+        [author, day], NO_LINKS, np.array([0, 2, 1, 1], np.int8), np.ones((4, 3), bool), np.zeros(4, np.int8)
+    )
     assert found.split.tolist() == [0, 2, -1, 0]
     assert found.first.tolist() == [0, 1, -1, 0]

@@ -74,7 +74,13 @@ def measure(parts: Iterable[pa.Table], settings: ModelSettings) -> quarantine.Ch
     own = {name: seen[name] for name in ("width", "height", "kind", SHOWN, "intensity", "contrast")}
     own |= {NEAR: pc.is_valid(earlier), EARLIER: earlier}
     measured = quarantine.measure(table, marks, content, own, item=ITEM, labels=settings.labels)
-    return quarantine.Checked(measured, tuple(marks.column_names), seen["pixels"])
+    return quarantine.Checked(measured, tuple(marks.column_names), seen["pixels"], seen["hash"].to_numpy())
+
+
+def alike(checked: quarantine.Checked) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
+    """Return what ties images that look alike, see `near_duplicates.links`."""
+    assert checked.looks is not None
+    return [], near_duplicates.links(checked.looks)
 
 
 def charts(measured: pa.Table) -> tuple[Chart, ...]:

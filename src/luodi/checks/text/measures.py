@@ -13,6 +13,7 @@ from luodi.checks import quarantine
 from luodi.checks.profile import Chart, up_to
 from luodi.config import TextSettings as ModelSettings
 from luodi.config import TextValidate
+from luodi.data import near_copies
 
 ITEM = SHOWN = "text"
 SHORT, LONG, OUT_OF_BOUNDS = "text is too short", "text is too long", "length is out of bounds"
@@ -56,6 +57,11 @@ def measure(parts: Iterable[pa.Table], settings: ModelSettings) -> quarantine.Ch
     chinese = pa.repeat(_chinese_share(table["text"]), table.num_rows)
     measured = measured.append_column("share of Chinese", chinese)
     return quarantine.Checked(measured, tuple(marks.column_names), table["text"])
+
+
+def alike(checked: quarantine.Checked) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
+    """Return what ties texts that are nearly alike, see `near_copies.bands`."""
+    return list(near_copies.bands(checked.content.combine_chunks())), np.empty((0, 2), np.int64)
 
 
 def charts(measured: pa.Table) -> tuple[Chart, ...]:
