@@ -774,7 +774,8 @@ GIT = [
         both(
             write("dvc.lock", "stages: {}\n"),
             shell("git add -f dvc.lock; git commit -qm Lock"),
-            write("dvc.lock", "        ),
+            write("dvc.lock", "<<<<<<< HEAD\nstages:\n=======\n"),
+        ),
         lambda scene: locks.read(scene.root / "dvc.lock"),
         lambda scene: scene.do(scene.commands[0]),
     ),
@@ -1231,7 +1232,6 @@ YAML = "it names the line; tests/unit/test_yaml12.py has it"
 OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each"
 RACE = "a race: what failed is done again"
 WHY_NOT = {
-<<<<<<< HEAD
     "that no commit holds: commit it, or restore it": "tests/integration/test_sync.py",
     "of this checkout is not that of": "tests/integration/test_sync.py runs the command",
     "is in production: `luodi run": "tests/integration/test_sync.py",

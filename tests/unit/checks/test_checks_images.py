@@ -17,6 +17,7 @@ from luodi import config
 from luodi.checks import engine, findings, profile, quarantine
 from luodi.checks.findings import FAILED, PASSED, WARNED
 from luodi.checks.image import expectations, measures, near_duplicates
+from luodi.data import groups
 
 LABELS = ("cat", "dog")
 LIMITS = config.ImageValidate(
