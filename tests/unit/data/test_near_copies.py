@@ -31,19 +31,21 @@ def test_numbers_of_a_template_tell_no_texts_apart() -> None:
     assert all(len(set(band.tolist())) == 1 for band in near_copies.bands(pa.array(found)))
 
 
-@pytest.mark.parametrize("text", [LONG, CHINESE * 2])
-@pytest.mark.parametrize("seed", range(20))
-def test_a_word_that_changes_leaves_a_long_text_alike(text: str, seed: int) -> None:
-    start = int(np.random.default_rng(seed).integers(len(text) - 4))
-    assert alike(text, text[:start] + "xyz" + text[start + 3 :])
+def test_a_word_that_changes_leaves_a_long_text_alike() -> None:
+    rng = np.random.default_rng(0)
+    texts = ["".join(map(chr, rng.integers(0x4E00, 0x5E00, 150))) for _ in range(100)]
+    starts = rng.integers(0, 140, 100).tolist()
+    changed = [text[:start] + "xyz" + text[start + 3 :] for text, start in zip(texts, starts, strict=True)]
+    found = np.stack([*near_copies.bands(pa.array([*texts, *changed]))]).reshape(-1, 2, 100)
+    assert (found[:, 0] == found[:, 1]).any(axis=0).mean() > 0.95
 
 
 def test_texts_that_share_a_subject_are_not_alike() -> None:
     rng = np.random.default_rng(0)
-    words = ["room", "clean", "staff", "friendly", "breakfast", "price", "night", "street", "noise", "bed", "towel"]
-    texts = [" ".join(rng.choice(words, 12)) for _ in range(2000)]
+    words = ["".join(map(chr, rng.integers(97, 123, 6))) for _ in range(60)]
+    texts = [" ".join(rng.choice(words, 12)) for _ in range(1000)]
     for band in near_copies.bands(pa.array(texts)):
-        assert len(np.unique(band)) > 1990
+        assert len(np.unique(band)) > 995
 
 
 @given(TEXTS, TEXTS)
@@ -58,11 +60,12 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = pa.array([f"{LONG}{number}" * (number % 3) for number in range(50)])
     whole = np.stack([*near_copies.bands(texts)])
     monkeypatch.setattr(near_copies, "CHUNK", 7)
-    monkeypatch.setattr(near_copies, "PLAIN", 20)
     assert (np.stack([*near_copies.bands(texts)]) == whole).all()
 
 
-@pytest.mark.parametrize(("share", "least", "most"), [(0.9, 0.99, 1), (0.8, 0.8, 1), (0.5, 0, 0.08), (0.25, 0, 0.005)])
+@pytest.mark.parametrize(
+    ("share", "least", "most"), [(0.95, 0.99, 1), (0.9, 0.94, 1), (0.8, 0.55, 0.75), (0.5, 0, 0.04), (0.25, 0, 0.005)]
+)
 def test_the_chance_to_be_found_is_that_of_the_formula(share: float, least: float, most: float) -> None:
     """Sets of 100 grams of which two have this share of all in common."""
     rng, both = np.random.default_rng(1), round(200 * share / (1 + share))
