@@ -856,7 +856,7 @@ def select(scene: Any) -> Any:
 
     block = config.settings_of(load(scene), "reviews")
     content = np.arange(100, dtype=np.uint64) * np.uint64(2**64 // 100)
-    marks = preprocess.Marks(content, np.zeros(100, np.int32), np.full(100, 2, np.int8))
+    marks = preprocess.Marks(content, np.zeros(100, np.int32), np.full(100, 2, np.int8), np.full(100, -1, np.int8))
     return preprocess.select(marks, block)
 
 

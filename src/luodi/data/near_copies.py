@@ -18,8 +18,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from luodi.data.text import code_points
-
 GRAM = 4  # letters
 BANDS, ROWS = 7, 9
 PLACES = 64  # of a signature, a power of 2; BANDS * ROWS of them are used
@@ -54,7 +52,9 @@ def _letters(texts: pa.Array) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """
     plain = pc.utf8_lower(pc.utf8_normalize(texts.fill_null(""), form="NFKC"))
     plain = pc.if_else(pc.match_substring(plain, "<"), pc.replace_substring_regex(plain, "<[^<>]*>", " "), plain)
-    points, lengths = code_points(plain.to_pylist())
+    whole = plain.to_pylist()
+    lengths = np.fromiter(map(len, whole), np.int64, len(whole))
+    points = np.frombuffer("".join(whole).encode("utf-32-le"), "<u4")
     owner, found = np.repeat(np.arange(len(lengths)), lengths), _table()[np.minimum(points, 0xFFFF)]
     found = np.where(points > 0xFFFF, points, found)
     kept = (found > 0) & ~(

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from luodi import config
 from luodi.checks import modality, quarantine, together
 from luodi.checks.quarantine import Checked
 from luodi.config import ModelSettings, Shares
-from luodi.data import near_copies, shards
+from luodi.data import near_copies, shards, splits
 from luodi.errors import DataError, MissingColumn, WrongValue
 from luodi.stages import preprocess
 
@@ -45,11 +46,19 @@ def placed(found: Checked, settings: ModelSettings) -> dict[int, str]:
     for name, column in together.columns(found).items():
         part = part.append_column(name, column)
     clean = quarantine.split(part.append_column("origin", part["row"].cast(pa.string())), found.marks, "text")[0]
+    split = pc.index_in(clean["split"], pa.array(splits.NAMES)).to_numpy() if found.groups else np.full(len(clean), -1)
+    marks = preprocess.Marks(
+        splits.digests(clean["text"].combine_chunks(), settings.preprocess.seed),
+        pc.index_in(clean["label"], pa.array(LABELS)).to_numpy(),
+        splits.rank(clean["source"], settings.preprocess),
+        split.astype(np.int8),
+    )
     try:
-        rows = preprocess.select(clean["text"].combine_chunks(), clean, settings)[0]
+        kept = preprocess.select(marks, settings)[0].tolist()
     except DataError:  # a split is empty yet
         return {}
-    return dict(zip(map(int, rows["origin"].to_pylist()), rows["split"].to_pylist(), strict=True))
+    rows = map(int, clean["origin"].to_pylist())
+    return {row: splits.NAMES[one] for row, one in zip(rows, kept, strict=True) if one >= 0}
 
 
 SENTENCES = ["".join(map(chr, np.random.default_rng(seed).integers(0x4E00, 0x5E00, 40))) for seed in range(300)]
@@ -107,10 +116,10 @@ def grow(seed: int, **split: Any) -> None:
         contradicting = found.table[quarantine.contradiction("text")].to_pylist()
         assert all(contradicting[row] for row in before if row not in now)  # it is told, and held back
         for codes in ties(rows, block):
-            splits: dict[Any, set[str]] = {}
+            stood: dict[Any, set[str]] = {}
             for row, one in now.items():
-                splits.setdefault(codes[row], set()).add(one)
-            assert all(len(there) == 1 for code, there in splits.items() if code is not None)
+                stood.setdefault(codes[row], set()).add(one)
+            assert all(len(there) == 1 for code, there in stood.items() if code is not None)
         before |= now
         told = together.counts(found)["tying_splits"]
     assert before and told
