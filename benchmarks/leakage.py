@@ -11,7 +11,8 @@ import argparse
 import csv
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from luodi.data import groups, near_copies, splits
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAIN, TEST = 0.8, 0.1
-SEEDS = range(6)
+DRAWS, SEEDS = 4, range(5)
 WORDS = [f"word{number}" for number in range(2000)]
 STYLE = [
     f"style{chr(97 + number // 26 % 26)}{chr(97 + number % 26)}{chr(97 + number // 676)}" for number in range(4000)
@@ -113,13 +114,13 @@ def accuracy(
     ]
 
 
-def planted(name: str, data: Data, new: Data, **how: bool) -> None:
-    """Print the mean accuracy over splits of either kind, beside that on what is truly new."""
-    every = np.arange(len(new.texts))
-    plain = Data(data.texts, data.label)
-    for kind, of, settings in (("by content", plain, {}), ("by group", data, how)):
+def planted(name: str, make: Callable[[int, int], Data], count: int, **how: bool) -> None:
+    """Print the mean accuracy over data and splits of either kind, beside that on what is truly new."""
+    for kind, grouped, settings in (("by content", False, {}), ("by group", True, how)):
         found = []
-        for seed in SEEDS:
+        for drawn_, seed in product(range(DRAWS), SEEDS):
+            data, new = make(count, 2 * drawn_), make(count, 2 * drawn_ + 1)
+            every, of = np.arange(len(new.texts)), data if grouped else Data(data.texts, data.label)
             split = of.split(seed, **settings)
             test, truth = accuracy(
                 data, np.flatnonzero(split == 0), [(data, np.flatnonzero(split == 2)), (new, every)], "word"
@@ -166,8 +167,8 @@ def main() -> None:
         print(f"{len(texts):,} rows, {len(texts) - len(counts):,} repeat an earlier one")
         print(f"test rows whose text is in train at {TRAIN:.0%} train: expected {expected(counts):.1%}")
         print(f"five random splits: {', '.join(f'{drawn(texts, seed):.1%}' for seed in range(5))}")
-    planted("authors", by_authors(12_000, 0), by_authors(12_000, 1))
-    planted("templates", by_templates(12_000, 0), by_templates(10_000, 1), near=True)
+    planted("authors", by_authors, 6000)
+    planted("templates", by_templates, 6000, near=True)
     if folder and (folder / "online_shopping_10_cats.zip").exists():
         shopping(folder)
 

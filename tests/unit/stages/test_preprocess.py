@@ -73,6 +73,26 @@ def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return block, run(tmp_path_factory.mktemp(request.param), block, items(request.param))
 
 
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_rows_that_validate_put_together_stay_where_they_are(modality: str, tmp_path: Path) -> None:
+    """Their number and their split come with them; what they hold alone says neither."""
+    block, content = (
+        settings(modality, split=PARAMS[MODEL[modality]].preprocess.split.model_copy(update={"by": ("x",)})),
+        items(modality),
+    )
+    paths = run(tmp_path, block, content)
+    placed = [splits.NAMES[number % 3] for number in range(ROWS)]
+    table = pq.read_table(paths.clean)
+    table = table.append_column("group", pa.array(range(ROWS))).append_column("split", pa.array(placed))
+    pq.write_table(table, paths.clean, row_group_size=77)
+    preprocess.run(block, paths)
+    rows = pq.read_table(paths.rows)
+    assert rows.column_names == [block.modality, "label", "source", "split", "group"]
+    assert rows["split"].to_pylist() == [placed[group] for group in rows["group"].to_pylist()]
+    assert len(rows) == ROWS
+    assert "by a hash of what the first row of their group holds" in paths.preprocess_report.read_text(encoding="utf-8")
+
+
 def test_arrays_are_the_encoded_rows(done: tuple[Any, ...]) -> None:
     block, paths = done
     rows, encoder = pq.read_table(paths.rows), encoders.load(paths.encoder)
