@@ -20,7 +20,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from multiprocessing import Pipe
@@ -175,6 +175,7 @@ def _params() -> dict[str, Any]:
     block["gate"] |= {
         "minimum": 0.5, "resamples": 1000, "max_slice_loss": 1.0, "max_latency_ms": 10000.0,
         "max_calibration_error": 1.0, "baseline_margin": 1.0,
+        "false_landings": {"rate": 0.2, "per": "year", "looks": 20},  # 160 rows prove little
     }  # fmt: skip
     approval = {name: {"register": {"approval": mode, "timeout_hours": 1}} for name, mode in MODELS.items()}
     return {"models": {name: block | approval[name] for name in MODELS}}
@@ -320,11 +321,11 @@ class World:
         entries = self.entries(model, what) if isinstance(what, str) else what
         return promotion.register(self.origin, self.commit, model, entries, self.runner, **more)
 
-    def judge(self, model: str, what: str | Mapping[str, Any]) -> Decision:
+    def judge(self, model: str, what: str | Mapping[str, Any], **more: Any) -> Decision:
         from luodi.registry import champion
 
         entries = self.entries(model, what) if isinstance(what, str) else what
-        return champion.decide(self.origin, self.commit, model, entries, self.runner)
+        return champion.decide(self.origin, self.commit, model, entries, self.runner, **more)
 
     def move(self, model: str, number: str | None, action: str = "promote") -> Any:
         from luodi.registry import promotion
@@ -335,7 +336,11 @@ class World:
         return git(Path(self.origin.git), *arguments)
 
     def refs(self) -> str:
-        return self.git("for-each-ref")
+        """All refs but the looks, which every judgement leaves."""
+        return self.git("for-each-ref", "refs/heads", "refs/tags")
+
+    def looks(self) -> list[str]:
+        return self.git("for-each-ref", "--format=%(refname)", "refs/luodi/looks").splitlines()
 
     def stages(self, model: str) -> dict[str, str | None]:
         """Number -> stage of its versions, newest first."""
@@ -481,6 +486,14 @@ def _as_another(cwd: Path, env: Any) -> Iterator[io.StringIO]:
             handler.stream = stream
 
 
+def called(command: Sequence[str]) -> tuple[str, ...]:
+    """What a command is: ("dvc", "pull"), ("git", "push"), or ("git", "look") where what is pushed is one."""
+    if command[0] != "git":
+        return "dvc", command[3]
+    look = command[1] == "push" and any("refs/luodi/looks" in one for one in command)
+    return "git", "look" if look else command[1]
+
+
 class Meddler(Local):
     """Lets something happen in the instant before a command, or after it, the first time that it is run.
 
@@ -495,8 +508,7 @@ class Meddler(Local):
         self.happened = 0
 
     def run(self, *command: str, cwd: Path, env: Any = None, stream: bool = False, umask: int = -1) -> str:
-        program = command[:2] if command[0] == "git" else ("dvc", command[3])
-        due = program == self.when and not self.happened
+        due = called(command) == self.when and not self.happened
         self.happened += due
         if due and not self.after:
             self.what(cwd)
@@ -533,7 +545,7 @@ def preload(work: Callable[[Local], object], path: Path) -> None:
             importlib.import_module(name)
 
 
-STOPS = {"clone", "fetch", "push", "commit-tree", "ls-remote"}
+STOPS = {"clone", "fetch", "push", "look", "commit-tree", "ls-remote"}
 """Commands of git that others see, or that see others."""
 
 
@@ -545,8 +557,8 @@ class Stepped(Local):
         self._link = link
 
     def run(self, *command: str, cwd: Path, env: Any = None, stream: bool = False, umask: int = -1) -> str:
-        program = command if command[0] == "git" else ("dvc", *command[3:])
-        lost = self.ask(*program[:2]) if program[0] == "dvc" or program[1] in STOPS else False
+        program = called(command)
+        lost = self.ask(*program) if program[0] == "dvc" or program[1] in STOPS else False
         output = super().run(*command, cwd=cwd, env=env, stream=stream, umask=umask)
         if lost:
             raise CommandFailed(command, 128, "fatal: Could not read from remote repository.")

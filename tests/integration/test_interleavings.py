@@ -138,10 +138,11 @@ class Tag:
 
 @dataclass(frozen=True)
 class Picture:
-    """The git origin at one moment."""
+    """The git origin at one moment; `looks` is MODEL/PERIOD/NUMBER -> what was judged."""
 
     main: str
     tags: Mapping[str, Tag]
+    looks: Mapping[str, str]
 
     def versions(self, model: str) -> dict[str, Tag]:
         """Number -> its tag, ascending."""
@@ -181,7 +182,7 @@ class Witness:
         self._locks: dict[str, Mapping[str, Any]] = {}
         self._whole: set[Path] = set()
         self.notes: set[str] = set()
-        self.picture = Picture(self._git("rev-list", "--max-parents=0", "main"), {})
+        self.picture = Picture(self._git("rev-list", "--max-parents=0", "main"), {}, {})
         self._read_lock(self.picture.main)
         self._trained = self._files(self.picture.main)
         self.look()
@@ -192,6 +193,7 @@ class Witness:
         if self.picture != before:
             self._require_history(before)
             for model in MODELS:
+                self._require_looks(before, model)
                 self._require_moves(model)
                 self._require_versions(model, before.versions(model))
         return self.picture
@@ -208,10 +210,23 @@ class Witness:
         listed = self._git("for-each-ref", f"--format={form}").split("\x01")
         refs = {name.strip(): rest for name, *rest in (line.split("\x00") for line in listed if line.strip())}
         main = refs.pop("refs/heads/main")[0]
+        place = "refs/luodi/looks/"
+        looks = {name.removeprefix(place): refs.pop(name)[0] for name in list(refs) if name.startswith(place)}
         tags = {
             name.removeprefix("refs/tags/"): Tag(own, to, json.loads(body)) for name, (own, to, body) in refs.items()
         }
-        return Picture(main, tags)
+        return Picture(main, tags, looks)
+
+    def _require_looks(self, before: Picture, model: str) -> None:
+        """Looks are only added, none is left out, and the same judgement is counted once."""
+        assert before.looks.items() <= self.picture.looks.items(), "looks were changed or lost"
+        mine = {name: judged for name, judged in self.picture.looks.items() if name.startswith(f"{model}/")}
+        assert sorted(int(name.rpartition("/")[2]) for name in mine) == list(range(1, len(mine) + 1)), mine
+        assert len(set(mine.values())) == len(mine), f"the same was counted twice: {mine}"
+        for number, version in self.picture.versions(model).items():
+            if compared := version.facts["decision"]["comparison"]:
+                assert compared["look"]["taken"], f"{model}@{number} landed by a look that was not counted"
+                assert compared["look"]["number"] <= len(mine)
 
     def _require_history(self, before: Picture) -> None:
         lost = [name for name, tag in before.tags.items() if self.picture.tags.get(name) != tag]

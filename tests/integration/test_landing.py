@@ -14,7 +14,7 @@ from project import Done, Project
 from luodi.errors import ArtifactError, NoIdentity, PushRejected, RemoteError
 from luodi.project import locks
 from luodi.project.origin import Origin
-from luodi.registry import promotion, tags
+from luodi.registry import promotion, pushing, tags
 from luodi.system.processes import Runner
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("in_process")]
@@ -168,8 +168,8 @@ def test_it_gives_up_after_some_pushes_and_leaves_no_tag(ready: Done, quiet: Run
     with pytest.raises(PushRejected, match="others pushed first"):
         land(ready, quiet)
     assert ready.project.bare("tag") == ""
-    assert ready.project.bare("log", "--format=%s", f"-{promotion.ATTEMPTS}", "main") == "\n".join(
-        ["A colleague was faster"] * promotion.ATTEMPTS
+    assert ready.project.bare("log", "--format=%s", f"-{pushing.ATTEMPTS}", "main") == "\n".join(
+        ["A colleague was faster"] * pushing.ATTEMPTS
     )
 
 

@@ -324,7 +324,8 @@ def test_nobody_to_sign_the_commit(one: World, monkeypatch: pytest.MonkeyPatch) 
 def test_a_refusal_of_the_server_is_told_in_its_words(one: World) -> None:
     hook = Path(one.origin.git) / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\necho 'main is protected' >&2\nexit 1\n")
+    refuse = "#!/bin/sh\nif grep -q refs/heads/main; then echo 'main is protected' >&2; exit 1; fi\n"
+    hook.write_text(refuse)
     hook.chmod(0o755)
     before = one.refs()
     with pytest.raises(PushRejected) as caught:
@@ -335,6 +336,19 @@ def test_a_refusal_of_the_server_is_told_in_its_words(one: World) -> None:
         "it again"
     )
     assert one.refs() == before
+
+
+def test_nothing_is_judged_where_the_look_cannot_be_counted(one: World) -> None:
+    hook = Path(one.origin.git) / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\ncase $1 in refs/heads/*|refs/tags/*) ;; *) echo 'no such place' >&2; exit 1;; esac\n")
+    hook.chmod(0o755)
+    with pytest.raises(PushRejected, match=r"refuses the push of refs/luodi/looks/quick/\d+/1: .*no such place"):
+        one.land("quick", "good")
+    with pytest.raises(PushRejected):
+        one.judge("quick", "good")
+    assert one.looks() == []
+    assert one.judge("quick", "good", counted=False).verdict == "promote"
 
 
 # Others push at the same time

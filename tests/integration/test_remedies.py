@@ -48,7 +48,7 @@ from luodi.project import fingerprints, graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import find_root
 from luodi.project.workspace import Workspace
-from luodi.registry import promotion, tags
+from luodi.registry import promotion, pushing, tags
 from luodi.scaffold import adding, appending, init, pipeline, removing, splitting, telling
 from luodi.scoring import scored as rows
 from luodi.system import processes
@@ -821,7 +821,7 @@ GIT = [
     Case(
         "refuses the push of",
         declining,
-        lambda scene: promotion._push(clone(scene), ["HEAD:refs/heads/main"]),
+        lambda scene: pushing.push(clone(scene), ["HEAD:refs/heads/main"]),
         shell("rm ../origin.git/hooks/pre-receive"),
     ),
     Case(

@@ -41,12 +41,16 @@ Results = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Job:
-    """What a task works with: where the project lives, the run's commit, and what the tasks before it left."""
+    """What a task works with: where the project lives, the run's commit, and what the tasks before it left.
+
+    A `dry` run lands nothing.
+    """
 
     origin: Origin
     commit: str
     before: Results
     runner: Runner
+    dry: bool = False
 
     @property
     def entries(self) -> locks.Entries:
@@ -84,7 +88,7 @@ class WorkspaceOperator(BaseOperator):
         origin, conf = Origin.from_environment(), context["dag_run"].conf or {}
         _require_known(conf)
         commit = _commit(before, conf) or workspace.head(origin, self._runner)
-        return self.attempt(Job(origin, commit, before, self._runner))
+        return self.attempt(Job(origin, commit, before, self._runner, bool(conf.get(DRY_RUN))))
 
     def attempt(self, job: Job) -> dict[str, Any]:
         """Do the task once; what no retry can mend ends it for good."""
@@ -173,7 +177,7 @@ class GateOperator(WorkspaceOperator, SkipMixin):
     def work(self, job: Job) -> dict[str, Any]:
         from luodi.registry import champion
 
-        decision = champion.decide(job.origin, job.commit, self.model, job.entries, job.runner)
+        decision = champion.decide(job.origin, job.commit, self.model, job.entries, job.runner, counted=not job.dry)
         self.log.info("%s: %s", self.model, "; ".join(map(shown, [decision.verdict, *decision.reasons])))
         return {"commit": job.commit, "entries": {}, "decision": decision.to_json()}
 

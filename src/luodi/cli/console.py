@@ -14,7 +14,7 @@ from luodi import terminal
 from luodi.config.described import Setting
 from luodi.nets.catalogue import Architecture
 from luodi.registry import tags
-from luodi.registry.records import Decision
+from luodi.registry.records import Decision, Look
 from luodi.registry.tags import Move, Version
 from luodi.report.formatting import MISSING, at, environment, known, part, text
 from luodi.scoring.metrics import described, in_order
@@ -113,8 +113,20 @@ def show_decision(decision: Decision, report: Path | None = None) -> None:
             _row(table, described(key).title, *(_interval(one.to_json()) for one in figures))
         _print(table)
     print("\n  ".join([f"verdict: {decision.verdict}", *(shown(one, CELL) for one in decision.reasons)]))
+    if decision.comparison and (look := decision.comparison.look):
+        print(_look(look))
     if report:
         print(f"report: {near(report)}")
+
+
+def _look(look: Look) -> str:
+    """What a judgement spent of the error budget."""
+    if look.taken:
+        return f"look {look.number} of {look.period} at these test rows: {look.left:.1%} of the error budget is left"
+    return (
+        f"judged as look {look.number} of {look.period} at these test rows would be; not counted, it spends nothing of "
+        "the error budget, which does not cover what is chosen by such looks"
+    )
 
 
 def show_settings(settings: Sequence[Setting]) -> None:

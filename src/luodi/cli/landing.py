@@ -54,7 +54,8 @@ def gate(
         origin, commit = embedded.publish(root, model, runner, landing=False)
     progress.tell("judging it")
     with Heartbeat("judging it"):
-        decision = champion.decide(origin, commit, model, promotion.checkout_entries(root, model), runner)
+        entries = promotion.checkout_entries(root, model)
+        decision = champion.decide(origin, commit, model, entries, runner, counted=False)
     report = ModelPaths(root, model).comparison
     write_text(report, card.comparison(model, decision.to_json()))
     if as_json:

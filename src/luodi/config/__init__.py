@@ -2,7 +2,7 @@
 
 from luodi.config.image import ImageAugment, ImageBaseline, ImagePreprocess, ImageSettings, ImageTrain, ImageValidate
 from luodi.config.loading import MODALITIES, ModelSettings, Params, load, parse, read, require_name, settings_of
-from luodi.config.shared import CLASSES, YAML_WORDS, Evaluate, Gate, Register, Shares, Training
+from luodi.config.shared import CLASSES, YAML_WORDS, Evaluate, FalseLandings, Gate, Register, Shares, Training
 from luodi.config.text import TextAugment, TextBaseline, TextPreprocess, TextSettings, TextTrain, TextValidate
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "MODALITIES",
     "YAML_WORDS",
     "Evaluate",
+    "FalseLandings",
     "Gate",
     "ImageAugment",
     "ImageBaseline",

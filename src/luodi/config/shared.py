@@ -163,11 +163,28 @@ class Evaluate(SettingsBase):
     mistakes: Positive = Field(20, description="most confident mistakes that the report shows")
 
 
+class FalseLandings(SettingsBase):
+    """The error budget: how often a version may land that is not better, however many challengers there are."""
+
+    rate: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.025, description="the chance that any version lands in a period which is not better is at most this"
+    )
+    per: Literal["year", "month", "look"] = Field(
+        "year",
+        description="the period, of the calendar in UTC; look: no budget, each one errs as gate.confidence allows",
+    )
+    looks: Annotated[int, Field(ge=2, lt=2**31)] = Field(
+        52,
+        description="challengers expected in a period: each spends one part in so many of what is left of the rate; "
+        "change it, and rate, at the turn of a period",
+    )
+
+
 class Gate(SettingsBase):
     """What a challenger must prove to land, on the test rows that both models can be judged by.
 
     A challenger that is no better than the margin allows is promoted by chance at most (1 - confidence) / 2 of the
-    time.
+    time, and any of a whole period at most `false_landings.rate`.
     """
 
     metric: Literal["accuracy", "macro_f1", "balanced_accuracy", "average_precision"] | ObjectName = Field(
@@ -180,6 +197,7 @@ class Gate(SettingsBase):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         0.95, description="of the two-sided interval that proves it"
     )
+    false_landings: FalseLandings = FalseLandings()
     resamples: Annotated[int, Field(ge=1000, lt=2**31)] = Field(
         10_000, description="bootstrap draws behind the interval of the difference"
     )

@@ -72,22 +72,14 @@ def comparison(model: str, decision: Facts) -> str:
         plot=gate_sections.plot(decision),
         mcnemar=gate_sections.mcnemar(decision),
         metric=gate_sections.metric(decision),
-        sections=[
-            section(decision)
-            for section in (
-                gate_sections.rules,
-                gate_sections.compared,
-                gate_sections.slices,
-                gate_sections.notes,
-                gate_sections.rule,
-            )
-        ],
+        sections=[section(decision) for section in gate_sections.ALL],
     )
 
 
 def summary(decision: Facts) -> str:
     """Return the decision as short Markdown for the form of an approval: verdict, reasons, figures, rules, notes."""
-    sections = [gate_sections.compared(decision), gate_sections.rules(decision), gate_sections.notes(decision)]
+    parts = (gate_sections.compared, gate_sections.rules, gate_sections.looks, gate_sections.notes)
+    sections = [section(decision) for section in parts]
     return md.render(
         "summary",
         verdict=gate_sections.verdict(decision),
@@ -100,13 +92,15 @@ def summary(decision: Facts) -> str:
 
 
 def _card(name: str, registered: datetime, author: str, facts: Facts) -> dict[str, Any]:
-    sections = (_about, _landing, _data, _splits, _metrics, _classes, _slices, _calibration, _against, _limits)
+    sections = (_about, _landing, _data, _splits, _metrics, _classes, _slices, _calibration, _against, _looks, _limits)
     return {
         "name": text(name),
         "registered": moment(registered.isoformat()),
         "author": text(author),
         "verdict": gate_sections.verdict(part(facts, "decision")),
-        "sections": [section(facts) for section in (*sections, _cost, _serving, _lineage, _settings)],
+        "sections": [
+            found for section in (*sections, _cost, _serving, _lineage, _settings) if (found := section(facts))
+        ],
     }
 
 
@@ -326,6 +320,10 @@ def _against(facts: Facts) -> Section:
         ("Exact McNemar test", f"p {chance(at(compared, 'mcnemar', 'p'))}"),
     ]
     return Section(title, items=notes, tables=[pairs(rows), *(metrics.tables if metrics else ())])
+
+
+def _looks(facts: Facts) -> Section | None:
+    return gate_sections.looks(part(facts, "decision"))
 
 
 def _limits(facts: Facts) -> Section:

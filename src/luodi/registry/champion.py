@@ -1,5 +1,7 @@
 """Bring champion and challenger before the gate: the same code, the same test rows, on which neither was trained."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,10 @@ from luodi.project import graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import evidence, gate, tags
+from luodi.registry import evidence, gate, looks, picked, tags
 from luodi.registry.records import Comparison, Decision, Verdict
 from luodi.registry.tags import Version
+from luodi.report.formatting import at
 from luodi.scoring import figures, inference, sample
 from luodi.scoring.inference import Classifier
 from luodi.scoring.scored import scored
@@ -29,8 +32,12 @@ SPLIT = ("seed", "shares", "split", "test_source", "validation_source", *GEOMETR
 """Settings of preprocess that decide which rows a model was trained on."""
 
 
-def decide(origin: Origin, commit: str, model: str, entries: locks.Entries, runner: Runner) -> Decision:
+def decide(
+    origin: Origin, commit: str, model: str, entries: locks.Entries, runner: Runner, *, counted: bool = True
+) -> Decision:
     """Judge the model whose stages left `entries` at `commit` against the version in production.
+
+    It is a look at the test rows, and spends of the error budget unless it is not `counted`.
 
     Returns:
         The decision of `luodi.registry.gate.judge`, or the verdict "unchanged" if the two are one.
@@ -39,13 +46,14 @@ def decide(origin: Origin, commit: str, model: str, entries: locks.Entries, runn
         ArtifactError: The entries are not those of a whole run, or the files of the challenger are not theirs.
         RegistryError: The files of the champion are not those that were registered.
         RemoteError: The git origin or the DVC remote cannot be used.
+        PushRejected: The git origin does not take the look.
         UserCodeFailed: The metric of the gate is a user's own, and fails.
     """
     with workspace.clone(origin, commit, runner) as clone, user_code.importable(clone.root):
         block = config.settings_of(config.load(ModelPaths(clone.root, model).params), model)
         require_whole(clone, block, model, entries)
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
-        return _judge(clone, block, model)
+        return _judge(clone, block, model, counted)
 
 
 def require_whole(clone: Workspace, block: config.ModelSettings, model: str, entries: locks.Entries) -> None:
@@ -55,7 +63,7 @@ def require_whole(clone: Workspace, block: config.ModelSettings, model: str, ent
         raise ArtifactError(f"dvc.lock has no entry of {model} for {', '.join(missing)}: run `dvc repro` first")
 
 
-def _judge(clone: Workspace, block: config.ModelSettings, model: str) -> Decision:
+def _judge(clone: Workspace, block: config.ModelSettings, model: str, counted: bool) -> Decision:
     paths = ModelPaths(clone.root, model)
     clone.pull(*(str(path.relative_to(clone.root)) for path in (paths.export, paths.metrics, paths.rows)))
     export = tags.export_hash(locks.read(clone.lock), model)
@@ -73,9 +81,12 @@ def _judge(clone: Workspace, block: config.ModelSettings, model: str) -> Decisio
         notes = [f"{name} cannot be compared: it was tagged by hand, and its tag does not say which files it is"]
     elif current:
         try:
-            comparison, notes = _compare(clone, block, challenger, test, current)
+            comparison, notes = _compare(clone, block, challenger, test, current, counted)
         except ArtifactError as error:
             notes = [f"{name} cannot be compared: this code cannot read it as it was registered ({error})"]
+    if comparison and comparison.look:
+        people = looks.approved(known, block.gate, comparison.look.period)
+        comparison = comparison.model_copy(update={"look": comparison.look.model_copy(update={"approved": people})})
     return gate.judge(measured, latency_ms, block.gate, name, comparison, notes=notes)
 
 
@@ -96,8 +107,8 @@ def _known(
     )
 
 
-def _compare(
-    clone: Workspace, block: config.ModelSettings, challenger: Classifier, test: Rows, current: Version
+def _compare(  # noqa: PLR0917, each is another thing
+    clone: Workspace, block: config.ModelSettings, challenger: Classifier, test: Rows, current: Version, counted: bool
 ) -> tuple[Comparison | None, list[str]]:
     """Score both on the test rows that the champion was not trained on; None, and why, if that cannot be done."""
     with tags.opened(clone.origin, current, clone.runner, "export", "rows", "sample") as theirs:
@@ -118,6 +129,7 @@ def _compare(
             why = "its images have another size, so that rows cannot be told to be those it was trained on"
             return None, [*notes, f"{current.name} cannot be compared: {why}"]
         fresh = unseen(test, kept, block, len(old.labels))
+        since = unseen(test, kept, block, len(old.labels), ("test",))[fresh]
     if not fresh.any():
         return None, [*notes, f"{current.name} cannot be compared: it was trained on every test row"]
     items = [item for item, new in zip(test.items, fresh, strict=True) if new]
@@ -130,15 +142,34 @@ def _compare(
         notes.append(f"{current.name} knows other labels: {', '.join(old.labels)}; what it lacks it gets wrong")
     scores = scored(truth, given, current.name, classes)
     excluded = int((~fresh).sum())
-    return evidence.compare(mine, scores, block.labels, slices, block.gate, notes, excluded), notes
+    look = looks.take(clone, current.model, _judged(ours, current, block.gate), block.gate, counted=counted)
+    found = evidence.compare(mine, scores, block.labels, slices, block.gate, notes, excluded, look=look, since=since)
+    return found.model_copy(update={"honest": picked.honest(found, block.gate, at(current.facts, "decision"))}), notes
 
 
-def unseen(test: Rows, paths: ModelPaths, block: config.ModelSettings, classes: int) -> NDArray[np.bool_]:
-    """Tell of each test row whether no row of that content is in the train or validation split of `paths`, bool [n].
+def _judged(entries: locks.Entries, current: Version, rule: config.Gate) -> dict[str, Any]:
+    """What tells a judgement from any other: who is compared, on which rows, by what."""
+    rows = ModelPaths(Path(), current.model).rows.as_posix()
+    return {
+        "challenger": tags.export_hash(entries, current.model),
+        "champion": current.name,
+        "rows": locks.outputs(entries, f"preprocess@{current.model}")[rows],
+        "metric": rule.metric,
+        "margin": rule.margin,
+    }
+
+
+def unseen(
+    test: Rows,
+    paths: ModelPaths,
+    block: config.ModelSettings,
+    classes: int,
+    splits: Sequence[str] = ("train", "validation"),
+) -> NDArray[np.bool_]:
+    """Tell of each test row whether no row of that content is in the `splits` of `paths`, bool [n].
 
     The rows of `paths` are cleaned as rows are now: another code may have cleaned them.
     """
-    splits = ("train", "validation")
     seen = [item for split in splits for item in split_rows.read(paths.rows, block.modality, split, classes).items]
     kind = modality.of(block.modality)
     again = set(kind.cleaner(block.preprocess)(kind.column(seen)).to_pylist())

@@ -14,7 +14,7 @@ from statistics import NormalDist
 import numpy as np
 
 from luodi import config
-from luodi.registry.records import Agreement, Comparison, Estimate, Evidence, Sides, Slice
+from luodi.registry.records import Agreement, Comparison, Estimate, Evidence, Fresh, Look, Sides, Slice
 from luodi.scoring import figures, metrics, own_metric
 from luodi.scoring.figures import CELLS, SEED, Figure
 from luodi.scoring.metrics import METRICS, Metric
@@ -23,6 +23,7 @@ from luodi.scoring.scored import Floats, Ints, Mask, Scored, one_hot
 DRAWS = 1000  # behind intervals that are shown and decide nothing
 POWER = 0.8  # of the test rows that would decide
 AFFORDABLE = 10_000_000  # test rows; beyond it their number tells nobody anything
+IN_TAIL, MOST_DRAWS = 10, 100_000  # draws beyond a quantile that tell it; all draws, at most
 GROUPS = 400  # of rows whose influence on a difference is measured at once
 STEP = 1e-4  # by which rows are counted more often to measure it
 
@@ -69,6 +70,9 @@ def compare(  # noqa: PLR0917, the last two have defaults
     rule: config.Gate,
     notes: Sequence[str] = (),
     excluded: int = 0,
+    *,
+    look: Look | None = None,
+    since: Mask | None = None,
 ) -> Comparison:
     """Measure two classifiers on the same test rows, at least one.
 
@@ -79,10 +83,12 @@ def compare(  # noqa: PLR0917, the last two have defaults
         rule: What metric decides, with how many draws and what confidence; what slices are judged.
         notes: What a reader has to know of the comparison.
         excluded: Test rows that were left out, because the champion was trained on them.
+        look: What this judgement has to prove; None where that is what `rule.confidence` says.
+        since: Rows that came after the champion was chosen, bool [rows].
 
     The figures are those of paired draws; that of `rule.metric` has the difference that decides.
     """
-    decided = decisive(challenger, champion, rule)
+    decided, *asked = _decisive(challenger, champion, rule, [rule.confidence, *([look.confidence] if look else [])])
     known = metrics.beside(rule.metric)
     found = figures.rounded(beside(challenger, champion, DRAWS, rule.confidence, known))
     shown = {
@@ -101,7 +107,15 @@ def compare(  # noqa: PLR0917, the last two have defaults
         if part.any()
     )
     classes = _classes(labels, challenger, champion, rule)
-    return Comparison(**dict(decided), excluded=excluded, notes=tuple(notes), metrics=shown, slices=(*parts, *classes))
+    return Comparison(
+        **dict(decided),
+        look=look.model_copy(update={"low": asked[0].difference.low}) if look else None,
+        fresh=None if since is None else _fresh(challenger, champion, since, rule),
+        excluded=excluded,
+        notes=tuple(notes),
+        metrics=shown,
+        slices=(*parts, *classes),
+    )
 
 
 def beside(
@@ -127,11 +141,15 @@ def decisive(challenger: Scored, champion: Scored, rule: config.Gate) -> Evidenc
         ValueError: They were not scored on the same rows.
         UserCodeFailed: The metric is a user's own, and fails, or gives what is no figure.
     """
+    return _decisive(challenger, champion, rule, [rule.confidence])[0]
+
+
+def _decisive(challenger: Scored, champion: Scored, rule: config.Gate, confidences: Sequence[float]) -> list[Evidence]:
     metric = metrics.beside(rule.metric)[rule.metric]
     if metric.name not in METRICS:
         for data in (challenger, champion):
             own_metric.require_fit(metric, data)
-    return proof(challenger, champion, metric, rule.confidence, rule.resamples)
+    return proofs(challenger, champion, metric, confidences, rule.resamples)
 
 
 def proof(challenger: Scored, champion: Scored, metric: Metric, confidence: float, resamples: int) -> Evidence:
@@ -142,19 +160,44 @@ def proof(challenger: Scored, champion: Scored, metric: Metric, confidence: floa
     Raises:
         ValueError: They were not scored on the same rows.
     """
+    return proofs(challenger, champion, metric, [confidence], resamples)[0]
+
+
+def proofs(
+    challenger: Scored, champion: Scored, metric: Metric, confidences: Sequence[float], resamples: int
+) -> list[Evidence]:
+    """Return what `proof` does for each confidence, by the same draws.
+
+    There are more of them than `resamples` where the tail of the greatest confidence would hold less than ten, up to
+    the 100,000 that can be afforded.
+    """
     if not np.array_equal(challenger.truth, champion.truth):
         raise ValueError("expected challenger and champion scored on the same rows, found others: align them first")
     pairs = Pairs.of(challenger, champion, metric)
     agreement = _agreement(challenger, champion)
-    p = agreement.p if metric.name == "accuracy" else swap_test(pairs, metric, resamples)
-    found = difference(pairs, metric, confidence, resamples)
-    if p >= round(1 - confidence, 12):  # 0.05, not 0.05 + 4e-17
-        found |= {"low": min(found["low"], 0.0), "high": max(found["high"], 0.0)}
-    return Evidence(rows=challenger.rows, difference=Estimate(**figures.rounded(found)), mcnemar=agreement, p=p)
+    draws = max(resamples, min(MOST_DRAWS, math.ceil(IN_TAIL / (1 - max(confidences)))))
+    p = agreement.p if metric.name == "accuracy" else swap_test(pairs, metric, draws)
+    found = []
+    for confidence, figure in zip(confidences, differences(pairs, metric, confidences, draws), strict=True):
+        if p >= error_of(confidence):
+            figure |= {"low": min(figure["low"], 0.0), "high": max(figure["high"], 0.0)}
+        shown = Estimate(**figures.rounded(figure))
+        found.append(Evidence(rows=challenger.rows, difference=shown, mcnemar=agreement, p=p))
+    return found
+
+
+def error_of(confidence: float) -> float:
+    """Return 1 - confidence: 0.05, not 0.05 + 4e-17."""
+    return round(1 - confidence, 12)
 
 
 def difference(pairs: Pairs, metric: Metric, confidence: float, resamples: int) -> Figure:
-    """Return challenger minus champion in `metric`, and the interval that decides where the exact test agrees.
+    """Return the one of `differences` at this confidence."""
+    return differences(pairs, metric, [confidence], resamples)[0]
+
+
+def differences(pairs: Pairs, metric: Metric, confidences: Sequence[float], resamples: int) -> list[Figure]:
+    """Return challenger minus champion in `metric`, and the intervals that decide where the exact test agrees.
 
     The interval is that of a paired bootstrap, corrected for bias and skewness (BCa: Efron 1987; Efron & Tibshirani
     1993, chapter 14) and, by Student's t, for the few rows that a rare class has: its degrees of freedom are those of
@@ -166,17 +209,22 @@ def difference(pairs: Pairs, metric: Metric, confidence: float, resamples: int) 
     Args:
         pairs: The test rows.
         metric: What is compared.
-        confidence: Probability that the interval is to cover.
+        confidences: Probabilities that the intervals are to cover, one each.
         resamples: Bootstrap draws.
     """
     counts = pairs.counts.astype(np.float64)
     value = float(pairs.difference(metric, counts[None])[0])
     drawn = np.concatenate([pairs.difference(metric, weights) for weights in _draws(pairs, resamples)])
-    low, high = _corrected(value, drawn[~np.isnan(drawn)], pairs, metric, confidence)
+    drawn = drawn[~np.isnan(drawn)]
     truth = np.zeros_like(pairs.challenger.truth) if metric.name == "accuracy" else pairs.challenger.truth
     shares = None if metric.name in METRICS else stakes(pairs, metric)
-    below, lead, above = score_interval(*_lead(pairs, truth), confidence, shares)
-    return {"value": value, "low": min(low, value - (lead - below)), "high": max(high, value + (above - lead))}
+    found = []
+    for confidence in confidences:
+        low, high = _corrected(value, drawn, pairs, metric, confidence)
+        below, lead, above = score_interval(*_lead(pairs, truth), confidence, shares)
+        ends = {"low": min(low, value - (lead - below)), "high": max(high, value + (above - lead))}
+        found.append({"value": value, **ends})
+    return found
 
 
 def score_interval(
@@ -249,11 +297,14 @@ def swap_test(pairs: Pairs, metric: Metric, resamples: int) -> float:
     return float(f"{(1 + as_far) / (1 + resamples):.6g}")
 
 
-def more_rows(difference: Estimate, rows: int, margin: float, confidence: float) -> int | None:
+def more_rows(
+    difference: Estimate, rows: int, margin: float, confidence: float, asked: float | None = None
+) -> int | None:
     """Return how many more test rows would prove it with a power of 0.8, if the difference and its spread stay.
 
     n = ((z_confidence + z_power) sd / (difference - margin))^2 in all (Lachin 1981, Controlled Clinical Trials 2,
     93-113); the deviation of one row, sd, follows from the half width of the interval, z_confidence sd / sqrt(rows).
+    `asked` is the confidence at which it has to be proven, where that is another one.
 
     Returns:
         Rows, two digits, rounded up; None if the difference is not above the margin, or they are more than 10^7.
@@ -263,13 +314,24 @@ def more_rows(difference: Estimate, rows: int, margin: float, confidence: float)
     if distance < 1e-9:
         return None
     half = (difference.high - difference.low) / 2
-    excess = 1 + normal.inv_cdf(POWER) / normal.inv_cdf((1 + confidence) / 2)
+    proven = normal.inv_cdf((1 + (asked or confidence)) / 2)
+    excess = (proven + normal.inv_cdf(POWER)) / normal.inv_cdf((1 + confidence) / 2)
     total = rows * (excess * half / distance) ** 2
     if total > AFFORDABLE:
         return None
     more = max(1, math.ceil(total) - rows)
     unit = int(10 ** max(0, len(str(more)) - 2))
     return math.ceil(more / unit) * unit
+
+
+def _fresh(challenger: Scored, champion: Scored, since: Mask, rule: config.Gate) -> Fresh | None:
+    """The metric of the gate on the rows that are `since`; None if they are fewer than a slice that is judged."""
+    if since.sum() < rule.min_slice_rows:
+        return None
+    one, other = (Scored(data.truth[since], data.scores[since]) for data in (challenger, champion))
+    found = figures.rounded(beside(one, other, DRAWS, rule.confidence, metrics.beside(rule.metric)))
+    sides = {"challenger": found["model"], "champion": found["baseline"], "difference": found["difference"]}
+    return Fresh(rows=int(since.sum()), **{who: Estimate(**of[rule.metric]) for who, of in sides.items()})
 
 
 def _agreement(challenger: Scored, champion: Scored) -> Agreement:

@@ -25,8 +25,9 @@ def judge(
     be worse than the linear baseline by more than a margin, each class must have rows enough to be judged by, and none
     may be missed altogether. If there is a champion, the lower bound of the difference must lie above the margin; where
     the margin is 0 or more, the exact test must find the challenger ahead too, and no class may be proven to lose more
-    recall than is allowed. McNemar's test never promotes more than its share. Nor does the swap test, if on each row
-    either could have said what the other did; of models that err in other ways it may.
+    recall than is allowed. With a look, both proofs are at its confidence, see `luodi.registry.budget`; what holds a
+    challenger is proven at that of the rule. McNemar's test never promotes more than its share. Nor does the swap test,
+    if on each row either could have said what the other did; of models that err in other ways it may.
 
     Args:
         metrics: The content of metrics.json.
@@ -49,7 +50,8 @@ def judge(
     verdict = _verdict(rulings)
     reasons = [reason for ruling in rulings for reason in ruling.reasons]
     if comparison is not None and verdict is Verdict.INSUFFICIENT and _unproven(comparison, rule):
-        more = more_rows(comparison.difference, comparison.rows, rule.margin, rule.confidence)
+        asked = comparison.look.confidence if comparison.look else None
+        more = more_rows(comparison.difference, comparison.rows, rule.margin, rule.confidence, asked)
         comparison = comparison.model_copy(update={"more_rows": more})
         reasons.append(rules.outlook(more))
     wanting = [ruling for ruling in rulings if not ruling.kept and (ruling.broken or verdict is Verdict.INSUFFICIENT)]

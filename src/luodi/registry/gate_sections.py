@@ -1,12 +1,15 @@
 """What the gate decided of a challenger, in sections for the model card, the comparison page and the approval."""
 
+import json
 import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from luodi import config
+from luodi.registry import budget
 from luodi.registry.records import Verdict
-from luodi.report.document import Cell, Drawing, Section, Table, Tone, change, gap, pairs, span
+from luodi.report.document import Cell, Drawing, Pair, Section, Table, Tone, change, gap, pairs, span
 from luodi.report.formatting import (
     MISSING,
     at,
@@ -116,11 +119,20 @@ def _evidence(decision: Facts) -> str:
         f"of {_points(difference)}, at confidence {level(at(rule, 'confidence'))}."
     )
     side, margin = _side(difference, at(rule, "margin")), number(at(rule, "margin"), "{:g}", 100)
-    return f"{said} The interval {side} the margin of {margin} points." if side else said
+    said = f"{said} The interval {side} the margin of {margin} points." if side else said
+    asked, low = at(compared, "look", "confidence"), at(compared, "look", "low")
+    return f"{said} At {level(asked)}, which this look takes, it begins at {points(low)}." if known(low) else said
 
 
 def _points(difference: object) -> str:
     return f"{points(at(difference, 'value'))} points ({between(difference, '{:+.2f}', 100, ' to ')})"
+
+
+def _reaching(decision: Facts) -> Facts:
+    """The difference with the lower end that decides: at the confidence that a look takes, where it is one."""
+    compared = part(decision, "comparison")
+    low = at(compared, "look", "low")
+    return {**part(compared, "difference"), **({"low": low} if known(low) else {})}
 
 
 def _side(difference: object, margin: object) -> str:
@@ -142,6 +154,85 @@ def tiles(decision: Facts) -> list[tuple[str, str]]:
         (f"p {chance(at(found, 'mcnemar', 'p'))}", "Exact McNemar test"),
     ]
     return tiles if found else []
+
+
+def looks(decision: Facts) -> Section | None:
+    """What this judgement spent of the error budget, what it takes to land, and what the figures are worth."""
+    found = part(decision, "comparison")
+    if not (look := part(found, "look")):
+        return None
+    rule, period = part(decision, "rule"), text(at(look, "period"))
+    counted = (
+        "counted"
+        if at(look, "taken") is True
+        else "by hand or in a dry run, not counted: it spends nothing, and lands nothing"
+    )
+    rows: list[Pair] = [
+        ("This look", Cell(f"{count(at(look, 'number'))} of {period}", soft=counted)),
+        ("Looks at these test rows, or at those of them that there were", count(at(look, "total"))),
+        ("Confidence that it takes to land", level(at(look, "confidence"))),
+        ("Left of the error budget", percent(at(look, "left"))),
+        (f"Landed in {period} by a person though undecided, outside of the budget", count(at(look, "approved"))),
+    ]
+    rate = level(at(rule, "false_landings", "rate"))
+    lead = (
+        f"The chance that any version lands in {period} which is not better than the margin asks is at most {rate}: "
+        f"each look spends one part in {count(at(rule, 'false_landings', 'looks'))} of what is left."
+    )
+    return Section(
+        "Error budget", lead, tables=[pairs(rows), *_power(decision), *_honest(found, rule), *_since(found, rule)]
+    )
+
+
+def _power(decision: Facts) -> list[Table]:
+    """How much better a challenger has to be to land, at some looks of a period and at a single one."""
+    gap, rule = at(decision, "comparison", "difference"), part(decision, "rule")
+    try:
+        gate = config.Gate.model_validate_json(json.dumps(rule))
+    except ValueError:
+        return []  # of another luodi
+    half = (value(at(gap, "high")) - value(at(gap, "low"))) / 2
+    asked = {"a single one": gate.confidence} | {
+        f"{look} of a {gate.false_landings.per}": budget.confidence(gate, look - 1) for look in (1, 10, 50)
+    }
+    rows = [
+        (
+            Cell(name),
+            Cell(level(one)),
+            Cell(number(budget.needed(half, one, gate.confidence, gate.margin), "{:+.2f}", 100)),
+        )
+        for name, one in asked.items()
+    ]
+    rows_judged = count(at(decision, "comparison", "rows"))
+    head = ("Look", "Confidence", "Points better to land 4 times in 5")
+    return [Table(rows, head, 2, title=f"What it takes on {rows_judged} rows")] if half > 0 else []
+
+
+def _honest(comparison: Facts, rule: Facts) -> list[Table]:
+    found = part(comparison, "honest")
+    rows = [
+        (
+            Cell(who.capitalize()),
+            *(Cell(four(at(one, name))) for name in ("measured", "corrected")),
+            Cell(text(at(one, "by"))),
+        )
+        for who, one in found.items()
+    ]
+    head = ("Who", "Measured", "Corrected for having been picked", "How")
+    return (
+        [Table(rows, head, title=f"{described(text(at(rule, 'metric'))).title}, measured and honest")] if rows else []
+    )
+
+
+def _since(comparison: Facts, rule: Facts) -> list[Table]:
+    fresh = part(comparison, "fresh")
+    rows: list[Pair] = [
+        ("Rows", count(at(fresh, "rows"))),
+        *((who.capitalize(), span(at(fresh, who))) for who in ("challenger", "champion")),
+        ("Difference", change(at(fresh, "difference"))),
+    ]
+    name = described(text(at(rule, "metric"))).title
+    return [pairs(rows, f"{name} on the test rows that came after the champion was chosen")] if fresh else []
 
 
 def compared(decision: Facts) -> Section | None:
@@ -258,7 +349,7 @@ def mcnemar(decision: Facts) -> dict[str, Any] | None:
 
 def plot(decision: Facts) -> dict[str, Any] | None:
     """Return the interval of the difference, zero and the margin as places from 0 to 1 on an axis with ticks."""
-    figure, margin = at(decision, "comparison", "difference"), at(decision, "rule", "margin")
+    figure, margin = _reaching(decision), at(decision, "rule", "margin")
     ends = [at(figure, name) for name in ("low", "value", "high")]
     if not all(map(known, ends)):
         return None
@@ -275,6 +366,9 @@ def plot(decision: Facts) -> dict[str, Any] | None:
         "margin": place(margin) if known(margin) else None,
         "ticks": [(place(one), number(one, "{:+g}", 100) if one else "0") for one in _ticks(start, width)],
         "label": _points(figure),
+        "asked": level(at(decision, "comparison", "look", "confidence"))
+        if part(decision, "comparison", "look")
+        else "",
         "tone": {"lies above": "good", "lies below": "bad"}.get(_side(figure, margin), "warn"),
     }
 
@@ -323,5 +417,5 @@ def _standing(difference: object, better: int) -> Cell:
     return Cell("worse", tone="bad") if ends[1] < 0 else Cell("no clear difference", tone="warn")
 
 
-ALL = (rules, compared, slices, notes, rule)
+ALL = (rules, looks, compared, slices, notes, rule)
 """Of the page of a comparison, in its order."""

@@ -12,8 +12,6 @@ the tagger.
 import contextlib
 import json
 import platform
-import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,28 +19,20 @@ from pathlib import Path
 from typing import Any
 
 from luodi import __version__, config
-from luodi.errors import ArtifactError, Held, LuodiError, NoVersion, PushRejected, RegistryError
+from luodi.errors import ArtifactError, Held, NoVersion, PushRejected, RegistryError
 from luodi.files import FORMAT, read_facts, write_text
 from luodi.project import commits, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import champion, tag_objects, tags
+from luodi.registry import champion, pushing, tags
 from luodi.registry.records import AUTO, Approval, Decision, Verdict, lands
 from luodi.registry.tags import PRODUCTION, Version
 from luodi.system.masking import redacted
 from luodi.system.processes import CommandFailed, Runner
 
-ATTEMPTS = 5  # pushes tried while others land at the same time
 EXACT = {"commit", "export", "data", "action", "from", "params"}
 """Facts that are compared by their letters: they stay, should a password be the name of a model or like a label."""
-RACED = re.compile(
-    r"^ ! \[rejected\] .*\((fetch first|non-fast-forward|already exists|stale info)\)"
-    r"|^( ! \[remote rejected\]|remote: error: cannot lock ref) .*"
-    r"(but expected|reference already exists|incorrect old value|File exists|failed to (lock|update ref))",
-    re.MULTILINE,
-)
-"""What git prints when a ref moved before or under a push. A hook that declines is a rejection too, and no race."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +108,7 @@ def register(
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
         _prove(challenger)
         facts = _facts(challenger, block)
-        for _ in range(ATTEMPTS):
-            if landing := _land(challenger, facts, _head(clone)):
-                return landing
-        raise PushRejected(
-            f"{ATTEMPTS} pushes to {origin.branch} were refused because others pushed first: run it again"
-        )
+        return pushing.until_first(origin, lambda: _land(challenger, facts, _head(clone)))
 
 
 def move(
@@ -159,7 +144,7 @@ def move(
         rows = sample.check(paths.sample, Classifier.load(paths.export), target.name)
         _set_identity(clone)
         moved = {"action": action, "from": before and before.name, "reason": reason}
-        if not _push(clone, [_assign(clone, target.name, target.commit, place, moved)]):
+        if not pushing.push(clone, [_assign(clone, target.name, target.commit, place, moved)]):
             raise PushRejected(f"production of {model} was moved by somebody else just now: look at `luodi models`")
     return target, rows
 
@@ -268,14 +253,16 @@ def _land(challenger: Challenger, facts: Mapping[str, Any], head: str) -> Landin
         refs.append(_tag(challenger, commit, number, {**facts, **measured}))
         moved = {"action": "land", "from": current.name if current else None, "reason": decision.verdict.value}
         refs.append(_assign(clone, f"{model}@{number}", commit, place, moved))
-    if refs and not _push(clone, refs):
+    if refs and not pushing.push(clone, refs):
         return None
     return Landing(same or tags.find(clone.root, model, number), not same, decision)
 
 
 def _decision(challenger: Challenger, current: Version | None, same: Version | None) -> Decision:
-    """The decision that was given, while it holds; else a new one."""
+    """The decision that was given, while it holds; else a new one. One by a look that was not counted holds never."""
     given, name = challenger.decision, current.name if current else None
+    if given and given.comparison and given.comparison.look and not given.comparison.look.taken:
+        given = None
     if given and (same is current if same else given.champion == name):
         return given
     if given and not same and challenger.approval.mode == "human":
@@ -332,45 +319,6 @@ def _annotate(clone: Workspace, name: str, commit: str, title: str, facts: Mappi
 def _message(title: str, facts: Mapping[str, Any]) -> str:
     told = {"format": FORMAT, **redacted(facts), **{name: facts[name] for name in EXACT & facts.keys()}}
     return f"{title}\n\n{json.dumps(told, sort_keys=True, indent=1)}"
-
-
-def _push(clone: Workspace, refs: list[str]) -> bool:
-    """Push all refs or none. Returns False, the tags forgotten, if the origin moved meanwhile.
-
-    Raises:
-        PushRejected: The origin refuses the push, whoever else pushes.
-    """
-    try:
-        clone.git("push", "--quiet", "--atomic", "origin", *refs)
-    except CommandFailed as error:
-        if not RACED.search(error.output):
-            raise _refusal(clone, refs, error) from None
-        if tags := [ref.removeprefix("refs/tags/") for ref in refs if ref.startswith("refs/tags/")]:
-            clone.git("tag", "--delete", *tags)
-        return False
-    return True
-
-
-def _refusal(clone: Workspace, refs: list[str], error: CommandFailed) -> LuodiError:
-    """What the origin said when it refused a push; the error itself if it said nothing."""
-    origin = clone.origin
-    lines = error.output.splitlines()
-    reasons = [line.partition(" (")[2].removesuffix(")") for line in lines if line.startswith(" ! [")]
-    said = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
-    if not reasons:
-        return error
-    if damaged := tag_objects.damaged_tags(clone.git("ls-remote", "--quiet", "--refs", "origin"), error.output):
-        tag, *_ = damaged
-        remove = shlex.join(["git", "update-ref", "-d", f"refs/tags/{tag}"])
-        return PushRejected(
-            f"git origin {origin.address} refuses every push, for its tag {tag} is damaged: "
-            f"remove it there, `{remove}`, and run it again"
-        )
-    names = ", ".join(ref.rpartition(":")[2] for ref in refs)
-    return PushRejected(
-        f"git origin {origin.address} refuses the push of {names}: "
-        f"{'; '.join(dict.fromkeys(filter(None, [*reasons, *said])))}: let this user push them, and run it again"
-    )
 
 
 def checkout_entries(root: Path, model: str) -> locks.Entries:

@@ -101,10 +101,51 @@ class Evidence(Record):
     p: float
 
 
+class Look(Record):
+    """Which judgement on the test rows of a model one is, and what it has to prove: see `luodi.registry.budget`.
+
+    Attributes:
+        period: That whose budget it spends, such as "2026".
+        number: Of the look in its period, from 1.
+        taken: Whether it was counted; False if somebody judged by hand.
+        total: Looks that were ever taken at the test rows of the model, or at fewer of them.
+        confidence: Of the two-sided interval, the lower end of which has to lie above the margin.
+        low: That end.
+        left: Share of the budget of the period that is left after it.
+        approved: Versions of the period that a person let land though it was undecided whether they are better.
+    """
+
+    period: str
+    number: int
+    taken: bool
+    total: int
+    confidence: float
+    low: float = -1.0
+    left: float
+    approved: int = 0
+
+
+class Fresh(Sides):
+    """The metric of the gate on the test rows that came after the champion was chosen."""
+
+    rows: int
+
+
+class Honest(Record):
+    """The metric of the gate as measured, and corrected for having been picked; None, and why, if it is not."""
+
+    measured: float
+    corrected: float | None
+    by: str
+
+
 class Comparison(Evidence):
     """All that was measured of challenger and champion on the same test rows.
 
     Attributes:
+        look: What this judgement spends of the error budget; None where there is none.
+        fresh: The rows that came after the champion was chosen; None if there are too few to judge by.
+        honest: Figures of "challenger" and "champion", each beside what it is worth.
         excluded: Test rows that were left out, because the champion was trained on them.
         notes: What a reader has to know of the comparison.
         metrics: Each by its name.
@@ -112,6 +153,9 @@ class Comparison(Evidence):
         more_rows: How many more test rows would prove it; None if it is decided, or if no number would.
     """
 
+    look: Look | None = None
+    fresh: Fresh | None = None
+    honest: dict[str, Honest] = {}
     excluded: int = 0
     notes: tuple[str, ...] = ()
     metrics: dict[str, Sides] = {}

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from luodi import config
-from luodi.registry.evidence import more_rows
-from luodi.registry.records import Check, Comparison, Evidence
+from luodi.registry.evidence import error_of, more_rows
+from luodi.registry.records import Check, Comparison, Evidence, Look
+from luodi.report.formatting import level
 
 NAMED = 20  # classes, each in a reason of its own
 EVALUATE = "run `luodi evaluate` again"
@@ -205,7 +206,7 @@ def _beyond_test(metrics: Mapping[str, Any]) -> bool:
 def of_comparison(comparison: Comparison, rule: config.Gate, champion: str) -> list[Ruling]:
     """Return the rules for a version that was compared with the champion."""
     losses = [_slices(comparison, rule, champion), _losses(comparison, rule, champion)]
-    return [*losses, *proofs(comparison, rule, champion)]
+    return [*losses, *_since(comparison, rule, champion), *proofs(comparison, rule, champion)]
 
 
 def _slices(comparison: Comparison, rule: config.Gate, champion: str) -> Ruling:
@@ -245,14 +246,16 @@ def _losses(comparison: Comparison, rule: config.Gate, champion: str) -> Ruling:
 
 def proofs(comparison: Comparison, rule: config.Gate, champion: str) -> list[Ruling]:
     """Return what has to be proven of the difference from the champion."""
-    gap, p, alpha = comparison.difference, comparison.p, round(1 - rule.confidence, 12)  # 0.05, not 0.05 + 4e-17
+    gap, p, look = comparison.difference, comparison.p, comparison.look
+    low, alpha = (look.low, error_of(look.confidence)) if look else (gap.low, error_of(rule.confidence))
     found = f"{gap.value:+.4f}, interval {gap.low:+.4f} to {gap.high:+.4f}"
+    found += f", at {level(look.confidence)} from {low:+.4f}" if look else ""
     worse = gap.high < rule.margin
-    side = "lies below the margin" if worse else "does not lie above the margin"
+    side = f"lies below the margin {rule.margin:+.4f}" if worse else f"does not lie above {_bar(rule, look)}"
     wait = "wait for more data, or let a person decide (register.approval: human)"
-    reason = f"the difference in {rule.metric} from {champion}, {found}, {side} {rule.margin:+.4f}"
+    reason = f"the difference in {rule.metric} from {champion}, {found}, {side}"
     interval = Ruling(
-        *_asked(rule, champion), found, () if gap.low > rule.margin else (reason,), undecided=not worse,
+        *_asked(rule, champion, look), found, () if low > rule.margin else (reason,), undecided=not worse,
         remedy=f"{champion} stays: train on more data or with other settings" if worse else wait,
     )  # fmt: skip
     if rule.margin < 0:
@@ -270,17 +273,43 @@ def proofs(comparison: Comparison, rule: config.Gate, champion: str) -> list[Rul
     return [interval, exact]
 
 
+def _bar(rule: config.Gate, look: Look | None) -> str:
+    """What an interval has to lie above: one that does may yet be no proof, for it is one look of many."""
+    bar = f"the margin {rule.margin:+.4f}"
+    if look is None:
+        return bar
+    named = f"look {look.number} of {look.period} at these test rows"
+    return f"{bar} at confidence {level(look.confidence)}, as {named} has to"
+
+
+def _since(comparison: Comparison, rule: config.Gate, champion: str) -> list[Ruling]:
+    """On the rows that came after the champion was chosen, which it owes nothing to, it may not be proven worse."""
+    if (fresh := comparison.fresh) is None:
+        return []
+    gap = fresh.difference
+    found = f"{gap.value:+.4f}, interval {gap.low:+.4f} to {gap.high:+.4f}, {fresh.rows:,} rows"
+    reason = f"on the {fresh.rows:,} test rows that came after {champion}, the difference in {rule.metric}, {found}, "
+    return [
+        _rule_on(
+            "rows since the champion", f"{rule.metric}: not proven to lie below {rule.margin:+.4f}", found,
+            not gap.high < rule.margin, f"{reason}lies below the margin {rule.margin:+.4f}",
+            f"{champion} stays: train on more data like the newest",
+        )
+    ]  # fmt: skip
+
+
 def uncompared(rule: config.Gate, champion: str, notes: Sequence[str]) -> Ruling:
     """Return what is left undecided where a version could not be compared with the champion, `notes` saying why."""
     return Ruling(
-        *_asked(rule, champion), "not compared", tuple(notes) or (f"it was not compared with {champion}",),
+        *_asked(rule, champion, None), "not compared", tuple(notes) or (f"it was not compared with {champion}",),
         undecided=True, remedy="let a person decide (register.approval: human)",
     )  # fmt: skip
 
 
-def _asked(rule: config.Gate, champion: str) -> tuple[str, str]:
+def _asked(rule: config.Gate, champion: str, look: Look | None) -> tuple[str, str]:
     """Name and expectation of the check of the difference."""
-    return f"difference from {champion}", f"{rule.metric}: whole interval above {rule.margin:+.4f}"
+    where = f"the interval at {level(look.confidence)}" if look else "whole interval"
+    return f"difference from {champion}", f"{rule.metric}: {where} above {rule.margin:+.4f}"
 
 
 def outlook(more: int | None) -> str:

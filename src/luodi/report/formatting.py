@@ -1,5 +1,6 @@
 """Facts in words. One that is missing, or is not what it should be, is "not recorded", never guessed."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -87,8 +88,10 @@ def percent(share: object) -> str:
 
 
 def level(confidence: object) -> str:
-    """Return a level of confidence, such as "95%"."""
-    return number(confidence, "{:g}%", 100)
+    """Return a level of confidence, such as "95%", with two digits of what it lacks where that is little: "99.904%"."""
+    lacks = 1 - value(confidence)
+    digits = 1 - math.floor(math.log10(100 * lacks)) if 0 < lacks < 1 else 0
+    return number(round(100 * confidence, max(2, digits)), "{:.12g}%") if known(confidence) else MISSING
 
 
 def share(some: object, whole: object) -> str:

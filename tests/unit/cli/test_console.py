@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from luodi.cli import console
 from luodi.cli.models import compared
-from luodi.registry.records import Check, Decision, Verdict
+from luodi.registry.records import Check, Comparison, Decision, Verdict
 from luodi.registry.tags import Move, Version
 from luodi.scoring.metrics import METRICS as KNOWN
 
@@ -39,6 +39,28 @@ def decision() -> Decision:
         verdict=Verdict.HOLD, reasons=(FREE,), champion=FREE, rule={}, comparison=None, metrics=METRICS, latency_ms=1,
         checks=(Check(name=FREE, expected="x", found="y", passed=False),),
     )  # fmt: skip
+
+
+LOOK = {"period": "2026", "number": 3, "total": 9, "confidence": 0.999, "left": 0.943}
+
+
+@pytest.mark.parametrize(
+    ("taken", "said"),
+    [
+        (True, "look 3 of 2026 at these test rows: 94.3% of the error budget is left"),
+        (
+            False,
+            "judged as look 3 of 2026 at these test rows would be; not counted, it spends nothing of the error budget",
+        ),
+    ],
+)
+def test_the_gate_says_what_a_look_spent(taken: bool, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    agreement = {"both": 1, "challenger": 1, "champion": 1, "neither": 1, "p": 1}
+    found = Comparison.model_validate(
+        {"rows": 4, "difference": FIGURE, "mcnemar": agreement, "p": 1, "look": LOOK | {"taken": taken}}
+    )
+    console.show_decision(decision().model_copy(update={"comparison": found}))
+    assert said in capsys.readouterr().out
 
 
 @pytest.fixture(params=["terminal", "pipe"])

@@ -21,7 +21,7 @@ from luodi.local import checkout
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.workspace import Workspace
-from luodi.registry import promotion
+from luodi.registry import pushing
 from luodi.system.processes import CommandFailed, Runner
 
 AWKWARD = ["a,b", "a#b", "a #b", " a ", "%", "100%(a", "$a${b}", "it's", 'a"b', 'it\'s "#1"', "'", "a;b=c", "[雪]"]
@@ -266,7 +266,7 @@ def clone(runner: Any, tmp_path: Path) -> Any:
 
 
 def push(clone: Any) -> bool:
-    return promotion._push(clone, ["HEAD:refs/heads/main", "refs/tags/m@v1.0.0"])
+    return pushing.push(clone, ["HEAD:refs/heads/main", "refs/tags/m@v1.0.0"])
 
 
 def hook(clone: Workspace, name: str, script: str) -> None:
@@ -336,7 +336,7 @@ def test_a_push_that_was_refused_tells_the_reason(refusal: str, clone: Any) -> N
 
 def test_a_push_that_git_never_tried_is_told_as_it_is(clone: Workspace) -> None:
     with pytest.raises(CommandFailed, match="does not match any"):
-        promotion._push(clone, ["refs/tags/none"])
+        pushing.push(clone, ["refs/tags/none"])
 
 
 def test_an_empty_folder_in_the_cache_of_runs_is_swept(tmp_path: Path) -> None:

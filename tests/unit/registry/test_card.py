@@ -586,3 +586,62 @@ def as_page(judged: Any) -> Any:
     section = gate_sections.slices(judged)
     assert section is not None
     return [" ".join(cell.text for cell in row) for row in section.tables[0].rows]
+
+
+LOOK = {"period": "2026", "number": 3, "taken": True, "total": 17, "confidence": 0.9991, "low": -0.0004, "left": 0.943,
+        "approved": 1}  # fmt: skip
+
+
+def looked(**changes: Any) -> dict[str, Any]:
+    """A decision whose interval lies above the margin, but not where this look asks it to."""
+    found: dict[str, Any] = decision()
+    found["comparison"]["look"] = LOOK | changes
+    found["rule"]["false_landings"] = {"rate": 0.025, "per": "year", "looks": 52}
+    return found
+
+
+def test_a_comparison_says_what_its_look_takes_and_what_is_left() -> None:
+    page, summary = card.comparison("reviews", looked()), card.summary(looked())
+    for said in (
+        "The interval lies above the margin of 0 points. At 99.91%, which this look takes, it begins at −0.04.",
+        "is not better than the margin asks is at most 2.5%: each look spends one part in 52 of what is left",
+        "3 of 2026", "17", "94.3%", "50 of a year",
+    ):  # fmt: skip
+        assert said in page
+        assert said in summary
+    assert "its lower end at confidence 99.91%, which this look takes" in page
+    assert "not counted: it spends nothing" in card.summary(looked(taken=False))
+
+
+def test_the_interval_of_a_look_that_reaches_over_the_margin_is_no_good_sign() -> None:
+    plots = [gate_sections.plot(one) for one in (looked(), looked(low=0.0005), decision())]
+    assert [plot and plot["tone"] for plot in plots] == ["warn", "good", "good"]
+
+
+def test_without_a_look_nothing_is_said_of_a_budget() -> None:
+    assert gate_sections.looks(decision()) is None
+    assert "Error budget" not in card.comparison("reviews", decision())
+
+
+def test_figures_that_were_picked_stand_beside_what_they_are_worth() -> None:
+    found = looked()
+    side = {"value": 0.84, "low": 0.8, "high": 0.88}
+    found["comparison"] |= {
+        "honest": {"champion": {"measured": 0.8468, "corrected": None, "by": "unknown: it was so"}},
+        "fresh": {"rows": 412, "challenger": side, "champion": side, "difference": side},
+    }
+    summary = card.summary(found)
+    assert "| Champion | 0.8468 | not recorded | unknown: it was so |" in summary
+    assert "| Rows | 412 |" in summary
+
+
+@pytest.mark.parametrize("path", [("comparison", "look"), ("comparison", "look", "confidence"), ("rule",)])
+@pytest.mark.parametrize("junk", [None, "odd", -1, 1e300, [], {}])
+def test_odd_looks_are_shown_as_not_recorded(path: tuple[str, ...], junk: Any) -> None:
+    found = looked()
+    inner = found
+    for name in path[:-1]:
+        inner = inner[name]
+    inner[path[-1]] = junk
+    card.comparison("reviews", found)
+    card.summary(found)

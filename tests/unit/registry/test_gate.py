@@ -13,7 +13,7 @@ from scipy import optimize, stats
 from luodi import config
 from luodi.config.shared import Gate
 from luodi.registry import evidence, gate, rules
-from luodi.registry.records import Comparison, Decision, Estimate, Verdict
+from luodi.registry.records import Comparison, Decision, Estimate, Look, Verdict
 from luodi.scoring import figures, metrics
 from luodi.scoring.scored import Scored
 
@@ -39,9 +39,9 @@ def decisive(one: Any, other: Any, block: Any) -> Any:
 
 
 def compare(
-    one: Scored, other: Scored, slices: dict[str, dict[str, np.ndarray]], block: Gate, *more: Any
+    one: Scored, other: Scored, slices: dict[str, dict[str, np.ndarray]], block: Gate, *more: Any, **named: Any
 ) -> dict[str, Any]:
-    return evidence.compare(one, other, ["a", "b", "none"], slices, block, *more).to_json()
+    return evidence.compare(one, other, ["a", "b", "none"], slices, block, *more, **named).to_json()
 
 
 def judge(
@@ -567,6 +567,80 @@ def test_checks_say_what_was_expected_and_what_was_found() -> None:
     ]  # fmt: skip
 
 
+LOOK = {"period": "2026", "number": 3, "taken": True, "total": 7, "confidence": 0.99904, "low": -0.002, "left": 0.94}
+
+
+def test_a_look_has_to_prove_more_than_the_interval_that_is_shown() -> None:
+    """At the confidence of the look: the lower end there, and the exact test."""
+    comparison = compared(p=0.0005) | {"look": LOOK | {"low": 0.002}}
+    assert judge(METRICS, 1.5, RULE, CHAMPION, comparison)["verdict"] == "promote"
+    decision = judge(METRICS, 1.5, RULE, CHAMPION, compared(p=0.0005) | {"look": LOOK})
+    assert decision["verdict"] == "insufficient evidence"
+    assert decision["checks"][-2:] == [
+        check(LAST, "accuracy: the interval at 99.904% above +0.0000",
+              "+0.0200, interval +0.0100 to +0.0300, at 99.904% from -0.0020", False, True),
+        check("exact McNemar test", "p below 0.00096, the challenger ahead", "p 0.0005, difference +0.0200"),
+    ]  # fmt: skip
+    assert decision["reasons"][0] == (
+        f"the difference in accuracy from {CHAMPION}, +0.0200, interval +0.0100 to +0.0300, at 99.904% from -0.0020, "
+        "does not lie above the margin +0.0000 at confidence 99.904%, as look 3 of 2026 at these test rows has to"
+    )
+    assert failed(judge(METRICS, 1.5, RULE, CHAMPION, compared(p=0.001) | {"look": LOOK | {"low": 0.002}})) == [
+        "exact McNemar test"
+    ]
+
+
+def test_what_is_proven_worse_is_held_whatever_the_look() -> None:
+    for look in (None, LOOK | {"low": -0.05}):
+        decision = judge(METRICS, 1.5, RULE, CHAMPION, compared(-0.02, -0.03, -0.01, 0.01) | {"look": look})
+        assert decision["verdict"] == "hold"
+        assert "lies below the margin +0.0000" in decision["reasons"][0]
+        assert "as look" not in decision["reasons"][0]
+
+
+def test_a_later_look_needs_more_rows() -> None:
+    gap = Estimate(value=0.01, low=-0.004, high=0.024)
+    single, look = (evidence.more_rows(gap, 1751, 0.0, 0.95, asked) for asked in (None, 0.99904))
+    assert single and look
+    z = [stats.norm.ppf((1 + asked) / 2) + stats.norm.ppf(0.8) for asked in (0.95, 0.99904)]
+    assert (1751 + look) / (1751 + single) == pytest.approx((z[1] / z[0]) ** 2, rel=0.05)
+
+
+@pytest.mark.parametrize("high", [-0.001, 0.001, float("nan")])
+def test_rows_since_the_champion_may_not_prove_it_worse(high: float) -> None:
+    side = {"value": 0.8, "low": 0.7, "high": 0.9}
+    gap = {"value": -0.03, "low": -0.06, "high": high}
+    fresh = {"rows": 412, "challenger": side, "champion": side, "difference": gap}
+    decision = judge(METRICS, 1.5, RULE, CHAMPION, compared() | {"fresh": fresh})
+    assert decision["verdict"] == ("hold" if high < 0 else "promote")
+    assert failed(decision) == (["rows since the champion"] if high < 0 else [])
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+@given(pair=two(), asked=st.floats(0.951, 0.989))  # beyond it there would be more draws than asked for
+@settings(max_examples=10, deadline=None)
+def test_a_look_reaches_further_than_the_interval_shown(metric: str, pair: Any, asked: float) -> None:
+    block, look = rule(metric=metric), LOOK | {"confidence": asked}
+    found = compare(*pair, {}, block, look=Look.model_validate(look))
+    assert found["difference"] == compare(*pair, {}, block)["difference"]
+    assert found["look"]["low"] <= found["difference"]["low"]
+    assert found["look"] == look | {"low": found["look"]["low"], "approved": 0}
+    sharper = compare(*pair, {}, block.model_copy(update={"confidence": asked}))
+    assert found["look"]["low"] == sharper["difference"]["low"]
+
+
+def test_rows_since_the_champion_are_measured_apart_where_there_are_enough() -> None:
+    one, other = counted(60, 30, 5, 5)
+    since = np.arange(100) >= 40
+    found = compare(one, other, {}, rule(min_slice_rows=60), since=since)["fresh"]
+    mine, theirs = (Scored(data.truth[since], data.scores[since]) for data in (one, other))
+    alone = compare(mine, theirs, {}, rule())
+    assert found["rows"] == 60
+    assert found["champion"]["value"] == alone["metrics"]["accuracy"]["champion"]["value"]
+    assert found["difference"]["value"] == alone["difference"]["value"]
+    assert compare(one, other, {}, rule(min_slice_rows=61), since=since)["fresh"] is None
+
+
 def test_a_decision_is_whole() -> None:
     """Pages, tags and tasks read it by these names."""
     comparison = compared(0.004, -0.004, 0.012, 0.34)
@@ -576,7 +650,8 @@ def test_a_decision_is_whole() -> None:
         }  # fmt: skip
     decision = judge(METRICS, 1, RULE, CHAMPION, comparison)
     assert decision["champion"] == CHAMPION
-    assert decision["comparison"] == comparison | {"more_rows": 13_000}
+    unlooked: dict[str, Any] = {"look": None, "fresh": None, "honest": {}}
+    assert decision["comparison"] == comparison | unlooked | {"more_rows": 13_000}
     assert (decision["metrics"], decision["latency_ms"]) == (METRICS, 1)
     given = Comparison.model_validate(comparison)
     gate.judge(METRICS, 1, RULE, CHAMPION, given)

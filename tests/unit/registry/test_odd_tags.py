@@ -19,7 +19,7 @@ from luodi.errors import GitError, LuodiError, PushRejected
 from luodi.local import delivery
 from luodi.project import workspace
 from luodi.project.origin import Origin
-from luodi.registry import promotion, tags
+from luodi.registry import promotion, pushing, tags
 from luodi.system.processes import CommandFailed, Runner
 
 ODD = "reviews@v1.5.0"
@@ -253,19 +253,19 @@ def test_elsewhere_a_person_is_told_to_remove_it(
     with workspace.clone(origin, "main", Runner(print)) as clone:
         refs = [f"{clone.git('commit-tree', '-m', 'x', 'HEAD^{tree}').strip()}:refs/heads/other"]
         with pytest.raises(PushRejected, match=f"refuses every push, for its tag {ODD} is damaged") as caught:
-            promotion._push(clone, refs)
+            pushing.push(clone, refs)
         (remedy,) = re.findall("`(.*)`", str(caught.value))
         subprocess.run(shlex.split(remedy), cwd=there.path, check=True)
-        assert promotion._push(clone, refs)
+        assert pushing.push(clone, refs)
 
 
 def test_the_reason_that_a_server_gives_is_told_whole(there: Any, tmp_path: Path) -> None:
     origin = Origin(str(there.path), "main", None, tmp_path / "home")
     said = " ! [remote rejected] main -> main (not permitted: update (on refs/heads/main))\nerror: failed to push"
     with workspace.clone(origin, "main", Runner(print)) as clone:
-        told = promotion._refusal(clone, ["HEAD:refs/heads/main"], CommandFailed(("git", "push"), 1, said))
+        told = pushing._refusal(clone, ["HEAD:refs/heads/main"], CommandFailed(("git", "push"), 1, said))
         error = CommandFailed(("git", "push"), 128, "fatal: the remote end hung up unexpectedly")
-        assert promotion._refusal(clone, ["HEAD:refs/heads/main"], error) is error
+        assert pushing._refusal(clone, ["HEAD:refs/heads/main"], error) is error
     assert "refuses the push of refs/heads/main: not permitted: update (on refs/heads/main): let this user" in str(told)
 
 

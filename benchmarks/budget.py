@@ -1,0 +1,347 @@
+"""How many years land a version that is not better than the champion: the gate's error budget, by simulation.
+
+    OPENBLAS_NUM_THREADS=1 nice -n 10 python benchmarks/budget.py --processes 2 > benchmarks/budget.txt
+
+A year has 52 challengers, each judged beside the champion of that week on the same 1,749 test rows. A row has a
+difficulty that all models share and a luck of its own with each model, so that two models as good as reviews' differ
+on some 9% of the rows. What a model is truly worth follows from its skill, so it is known whether what lands is better.
+
+- none better: all are as good as the champion.
+- retrained: so too, but each shares nine tenths of its luck with the one before it.
+- slightly worse: by 0.2 points.
+- rarely better: one of 26 is better than the first champion by 3 points, the others are as good as that.
+- drifting data: every four weeks 100 new test rows, on which a model loses 2 points for each four weeks of its age;
+  half of the challengers are trained on data as old as the champion's, and half a point worse.
+- growing data: 600 test rows at first, 22 more a week; none better.
+- changing champion: challengers' worth scatters by half a point; in one week of ten somebody puts another of the
+  versions that landed into production. In one of ten a person approves what is undecided, which is counted apart.
+
+`not better` is the share of years that land at least one that is not better than the champion of its week, with
+Wilson's 95% interval; `better` the share that land one that is; `approved` the share in which a person let one land
+that is not better. `too high` is by how many points the figure that the last one landed with is above its true one: as
+measured, and as corrected; of ten years at least.
+
+The rules are of one gate, `luodi.registry.evidence` and `rules`, at other levels: `look` is 2.5% for each look,
+`equal` a 52nd of 2.5% for each of 52, `budget` what luodi.registry.budget says, and `e-value` the same as a threshold
+for the mixture martingale of the rows that one of the two alone gets right (uniform over shares above a half), which is
+valid at every look of one pair however many rows come. Metrics of answers and of probabilities are judged as the gate
+does it, with its bootstrap and its swap test, wherever the score interval alone does not refuse already.
+
+With --rare: how often one challenger lands that is truly as good as the champion, at the first look, where the metric
+weighs the classes alike and one of them is rare, as in benchmarks/gate.py: whether the tests keep so small a level.
+
+With --power: how often a challenger of a given true difference lands, at a single look of 2.5% and at the first, tenth
+and fiftieth look of a year; `needed` is the difference that luodi.registry.budget says lands 4 times in 5.
+"""
+
+import argparse
+import math
+import multiprocessing
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import NormalDist
+
+import gate
+import numpy as np
+from scipy.special import betaln
+from scipy.stats import beta
+
+from luodi import config
+from luodi.registry import budget, evidence, picked
+from luodi.scoring import figures, metrics
+from luodi.scoring.scored import Floats, Ints, Scored
+
+ROWS, LOOKS, ACCURACY, SHARED = 1749, 52, 0.856, 0.85
+RULE = config.Gate()
+BUDGET = RULE.false_landings
+METHODS = ("look", "equal", "budget", "e-value")
+SHARES = (
+    0.6,
+    0.3,
+    0.1,
+)  # of the classes; a model knows them equally well, so that worth in any metric follows its skill
+SCENARIOS = (
+    "none better", "retrained", "slightly worse", "rarely better", "drifting data", "growing data", "changing champion",
+)  # fmt: skip
+HEAD = f"{'metric':20}{'scenario':20}{'rule':10}{'not better':>28}{'better':>9}{'approved':>10}{'too high':>18}"
+POWER_LOOKS = (1, 10, 50)
+NAMES = ("single", *(f"look {look}" for look in POWER_LOOKS))
+POWER_HEAD = f"{'rows':>9}{'difference':>12}{''.join(f'{name:>10}' for name in NAMES)}   needed by each, points"
+NORMAL = NormalDist()
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """`skills` and `luck` of a model on all rows of the year, float64 [rows], and what it says where it is `wrong`."""
+
+    skills: Floats
+    luck: Floats
+    wrong: Ints
+
+
+@dataclass
+class Rows:
+    """The test rows of a year: true class and difficulty, in the order in which they arrive."""
+
+    truth: Ints
+    difficulty: Floats
+    known: dict[tuple[Model, int], Scored] = field(default_factory=dict)
+
+    def scored(self, model: Model, rows: int) -> Scored:
+        if (model, rows) not in self.known:
+            self.known[model, rows] = self._scored(model, rows)
+        return self.known[model, rows]
+
+    def _scored(self, model: Model, rows: int) -> Scored:
+        margin = model.skills + SHARED**0.5 * self.difficulty + (1 - SHARED) ** 0.5 * model.luck
+        sure = 1 / (1 + np.exp(-2 * margin[:rows]))
+        scores = np.zeros((rows, len(SHARES)))
+        scores[np.arange(rows), self.truth[:rows]] = sure
+        scores[np.arange(rows), model.wrong[:rows]] = 1 - sure
+        return Scored(self.truth[:rows], scores)
+
+
+def worth(model: Model, rows: int) -> float:
+    """True accuracy on rows of the kinds that there are."""
+    values, counts = np.unique(model.skills[:rows], return_counts=True)
+    return sum(NORMAL.cdf(float(value)) * count for value, count in zip(values, counts, strict=True)) / rows
+
+
+def skill(points: float) -> float:
+    """That of a model which is better than the first champion by so many points of accuracy."""
+    return NORMAL.inv_cdf(ACCURACY + points / 100)
+
+
+@dataclass
+class Year:
+    """What one rule has done in a year."""
+
+    champion: Model
+    landed: list[tuple[Model, float, float]] = field(default_factory=list)
+    """Versions, by how much the accuracy that each landed with is above the true one, and luodi.registry.picked's guess
+    of that."""
+    wrong: int = 0
+    right: int = 0
+    approved: int = 0
+
+
+def challengers(scenario: str, rows: Rows, rng: np.random.Generator) -> Iterator[tuple[int, Model]]:
+    """Yield the number of test rows that there are, and the model of that week; first the champion to begin with."""
+    most = len(rows.truth)
+    luck = rng.normal(size=most)
+    for week in range(-1, LOOKS):
+        batch = max(0, week) // 4
+        seen, points = most, 0.0
+        age: Floats = np.zeros(most)
+        if week >= 0 and scenario == "slightly worse":
+            points = -0.2
+        if week >= 0 and scenario == "rarely better" and rng.random() < 1 / 26:
+            points = 3.0
+        if week >= 0 and scenario == "changing champion":
+            points = rng.normal(0, 0.5)
+        if scenario == "growing data":
+            seen = 600 + 22 * max(0, week)
+        if scenario == "drifting data":
+            seen = most - 100 * (12 - batch)
+            old = week < 0 or rng.random() < 0.5
+            points = -0.5 if old and week >= 0 else 0.0
+            age = np.maximum(0, np.arange(most) - (most - 1200)) // 100 + 1.0
+            age[: most - 1200] = 0
+            age = np.maximum(0, age - (0 if old else batch))
+        kept = 0.9 if scenario == "retrained" else 0.0
+        luck = kept**0.5 * luck + (1 - kept) ** 0.5 * rng.normal(size=most)
+        skills = np.full(most, skill(points)) - 2 * age * (skill(0) - skill(-1))
+        wrong = (rows.truth + rng.integers(1, len(SHARES), most)) % len(SHARES)
+        yield seen, Model(skills, luck, wrong)
+
+
+def hopeless(one: Scored, other: Scored) -> bool:
+    """Whether each of the rules refuses: p of a test is above 0.1."""
+    wins, losses = (one.correct & ~other.correct).sum(), (other.correct & ~one.correct).sum()
+    return bool(wins - losses < 1.5 * (wins + losses) ** 0.5)
+
+
+def refused(one: Scored, other: Scored, metric: metrics.Metric, confidence: float) -> bool:
+    """Whether the cheap ones of the gate's tests refuse: it asks that each of them agrees."""
+    wins, losses = one.correct & ~other.correct, other.correct & ~one.correct
+    if metric.name == "accuracy":
+        counts = np.array([wins.sum()]), np.array([losses.sum()]), np.array([one.rows])
+        value = float((counts[0] - counts[1])[0] / one.rows)
+        if value <= 0 or evidence.mcnemar(int(counts[0][0]), int(counts[1][0])) >= evidence.error_of(confidence):
+            return True
+    else:
+        ones = np.ones((1, one.rows))
+        value = float((metric.function(one, ones) - metric.function(other, ones))[0])
+        wide = [np.bincount(one.truth, part, one.classes).astype(np.int64) for part in (wins, losses, wins | True)]
+        counts = (wide[0], wide[1], wide[2])
+        if value <= 0:
+            return True
+    low, lead, _ = evidence.score_interval(*counts, confidence)
+    return value - (lead - low) <= 0
+
+
+def lands(one: Scored, other: Scored, metric: metrics.Metric, confidence: float) -> float | None:
+    """By how much the figure of a challenger that lands is too high; None if it does not land."""
+    if refused(one, other, metric, confidence):
+        return None
+    draws = 1000 if metric.name == "average_precision" else RULE.resamples  # at least: see `evidence.proofs`
+    found = evidence.proof(one, other, metric, confidence, draws)
+    gap = found.difference
+    if gap.low <= 0 or found.p >= evidence.error_of(confidence):
+        return None
+    return (gap.value - picked.unpicked(gap.value, gap.low, confidence, 0.0)) / 2
+
+
+def betting(one: Scored, other: Scored, level: float) -> float | None:
+    """The same by the mixture martingale of the rows that one of the two alone gets right."""
+    wins, losses = int((one.correct & ~other.correct).sum()), int((other.correct & ~one.correct).sum())
+    if wins <= losses:
+        return None
+    upper = float(beta.logsf(0.5, wins + 1, losses + 1))
+    e = (wins + losses + 1) * math.log(2) + float(betaln(wins + 1, losses + 1)) + upper
+    return 0.0 if e >= -math.log(level) else None
+
+
+def judge(method: str, look: int, one: Scored, other: Scored, metric: metrics.Metric) -> float | None:
+    if metric.name == "accuracy" and hopeless(one, other):
+        return None
+    level = budget.level(BUDGET, look)
+    if method == "e-value":
+        return betting(one, other, level)
+    error = {"look": 0.025, "equal": BUDGET.rate / LOOKS, "budget": level}[method]
+    return lands(one, other, metric, 1 - 2 * error)
+
+
+def simulate(scenario: str, metric: metrics.Metric, methods: tuple[str, ...], seed: int) -> dict[str, Year]:
+    """Return what each rule makes of one year."""
+    rng = np.random.default_rng([SCENARIOS.index(scenario), seed])
+    most = {"growing data": 600 + 22 * (LOOKS - 1)}.get(scenario, ROWS)
+    rows = Rows(rng.choice(len(SHARES), most, p=SHARES), rng.normal(size=most))
+    weeks = challengers(scenario, rows, rng)
+    _, first = next(weeks)
+    years = {method: Year(first) for method in methods}
+    for look, (seen, model) in enumerate(weeks):
+        mine, moved, asked = rows.scored(model, seen), rng.random(), rng.random()
+        for method, year in years.items():
+            _week(method, look, year, model, mine, rows.scored(year.champion, seen), metric)
+            if scenario == "changing champion":
+                _people(year, model, moved, asked)
+    return years
+
+
+def _week(  # noqa: PLR0917, each is another thing
+    method: str, look: int, year: Year, model: Model, mine: Scored, theirs: Scored, metric: metrics.Metric
+) -> None:
+    found = judge(method, look, mine, theirs, metric)
+    if found is None:
+        return
+    if worth(model, mine.rows) <= worth(year.champion, mine.rows) + 1e-9:
+        year.wrong += 1
+    else:
+        year.right += 1
+    year.landed.append((model, float(mine.correct.mean()) - worth(model, mine.rows), found))
+    year.champion = model
+
+
+def _people(year: Year, model: Model, moved: float, asked: float) -> None:
+    """In one week of ten somebody approves what is undecided, in one of ten goes back to a version of before."""
+    if year.champion is not model and asked < 0.1:
+        year.approved += worth(model, ROWS) <= worth(year.champion, ROWS)
+        year.champion = model
+    elif moved < 0.1 and year.landed:
+        year.champion = year.landed[int(moved * 10 * len(year.landed))][0]
+
+
+def table(scenario: str, name: str, years: int, seed: int) -> list[tuple[str, Year]]:
+    metric = metrics.METRICS[name]
+    methods = METHODS if name == "accuracy" else ("look", "budget")
+    return [one for number in range(seed, seed + years) for one in simulate(scenario, metric, methods, number).items()]
+
+
+def lines(name: str, scenario: str, found: list[tuple[str, Year]]) -> Iterator[str]:
+    for method in dict.fromkeys(method for method, _ in found):
+        years = [year for one, year in found if one == method]
+        share = figures.wilson(sum(year.wrong > 0 for year in years), len(years), 0.95)
+        over = [
+            (high, high - guess)
+            for year in years if name == "accuracy" and method != "e-value"
+            for model, high, guess in year.landed if model is year.champion
+        ]  # fmt: skip
+        high = "{:+.2f}, {:+.2f}".format(*(100 * np.mean(over, axis=0))) if len(over) >= 10 else "-"
+        approved = np.mean([year.approved > 0 for year in years])
+        yield (
+            f"{name:20}{scenario:20}{method:10}{share['value']:>10.2%} [{share['low']:6.2%}, {share['high']:6.2%}]"
+            f"{np.mean([year.right > 0 for year in years]):>9.1%}{approved:>10.1%}{high:>18}"
+        )
+
+
+def power(points: float, rows: int, pairs: int) -> str:
+    """Return a line of the curves of power."""
+    rng, metric = np.random.default_rng([rows, int(10 * points)]), metrics.METRICS["accuracy"]
+    asked = [0.95, *(budget.confidence(RULE, look - 1) for look in POWER_LOOKS)]
+    found: Counter[float] = Counter()
+    half = 0.0
+    for _ in range(pairs):
+        test = Rows(rng.choice(len(SHARES), rows, p=SHARES), rng.normal(size=rows))
+        one, other = (
+            test.scored(Model(np.full(rows, skill(gain)), rng.normal(size=rows), (test.truth + 1) % len(SHARES)), rows)
+            for gain in (points, 0.0)
+        )
+        wins, losses = int((one.correct & ~other.correct).sum()), int((other.correct & ~one.correct).sum())
+        low, high = evidence.tango(wins, losses, rows, 0.95)
+        half += (high - low) / 2 / pairs
+        found.update(confidence for confidence in asked if lands(one, other, metric, confidence) is not None)
+    shares = "".join(f"{found[confidence] / pairs:>10.1%}" for confidence in asked)
+    needs = "".join(f"{100 * budget.needed(half, confidence, 0.95, 0.0):>8.2f}" for confidence in asked)
+    return f"{rows:>9,}{points:>+12.1f}{shares}{needs}"
+
+
+def rare(number: int, case: gate.Case, challengers: int) -> str:
+    """Return a line of the challengers with a rare class, at the level of the first look."""
+    metric, confidence = metrics.beside(case.metric)[case.metric], budget.confidence(RULE, 0)
+    pairs = gate.answers(case.kind, case, challengers, np.random.default_rng(200 + number))
+    landed = sum(lands(one, other, metric, confidence) is not None for one, other in pairs)
+    share = figures.wilson(landed, challengers, 0.95)
+    return (
+        f"{case.metric:20}{case.kind:12}{case.rows:>7,}{budget.level(BUDGET, 0):>10.3%}"
+        f"{share['value']:>10.3%} [{share['low']:7.3%}, {share['high']:7.3%}]"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--years", type=int, default=2000)
+    parser.add_argument("--metrics", nargs="*", default=["accuracy"])
+    parser.add_argument("--scenarios", nargs="*", default=list(SCENARIOS))
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--power", action="store_true", help="the curves of power alone")
+    parser.add_argument("--pairs", type=int, default=400, help="challengers behind each of their points")
+    parser.add_argument("--rare", type=int, default=0, metavar="N", help="N challengers with a rare class alone")
+    arguments = parser.parse_args()
+    if arguments.rare:
+        print(f"{'metric':20}{'errs':12}{'rows':>7}{'allowed':>10}{'landed [95% interval]':>29}")
+        for number, case in enumerate(gate.rare_cases()):
+            if case.kind != "alike" and case.metric in ("macro_f1", "balanced_accuracy"):
+                print(rare(number, case, arguments.rare), flush=True)
+        return
+    if arguments.power:
+        print(POWER_HEAD)
+        for rows in (ROWS, 10_000):
+            for points in (0.5, 1, 1.5, 2, 3, 4, 5):
+                print(power(points, rows, arguments.pairs), flush=True)
+        return
+    print(HEAD, flush=True)
+    with multiprocessing.Pool(arguments.processes) as pool:
+        for name in arguments.metrics:
+            for scenario in arguments.scenarios:
+                step = 20
+                parts = [pool.apply_async(table, (scenario, name, min(step, arguments.years - start), start))
+                         for start in range(0, arguments.years, step)]  # fmt: skip
+                found = [one for part in parts for one in part.get()]
+                for line in lines(name, scenario, found):
+                    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
