@@ -98,10 +98,9 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         DataError: A split would be empty.
     """
     kind = modality.of(settings.modality)
-    with replacing_folder(paths.arrays) as folder:
+    with _opened(paths.clean) as file, replacing_folder(paths.arrays) as folder:
         path = folder / "clean.arrow"
-        with _opened(paths.clean) as file:
-            marks = clean(file, path, settings)
+        marks = clean(file, path, settings)
         split, dropped = select(marks, settings)
         rows = Clean(path, marks.label, split)
         encoder = kind.fit_encoder(rows.items("train"), settings.preprocess, settings.labels)
