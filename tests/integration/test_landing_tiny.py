@@ -303,10 +303,14 @@ def another_host(world: World) -> None:
 
 
 def test_a_model_that_did_not_come_whole_is_refused(one: World) -> None:
+    # In DVC's settings: of a folder that luodi is told of, nothing is asked of DVC.
+    config = f"[core]\n    remote = team\n['remote \"team\"']\n    url = {one.origin.remote}\n"
+    theirs = with_params(one, {".dvc/config": config})
     before = one.refs()
     meddler = Meddler(("dvc", "pull"), spoil_export, after=True)
+    team = replace(theirs, origin=replace(one.origin, remote=None), runner=meddler)
     with pytest.raises(RegistryError, match=r"train/export does not match its hash"):
-        replace(one, runner=meddler).land("quick", "good", decision=one.judge("quick", "good"))
+        team.land("quick", "good", decision=theirs.judge("quick", "good"))
     another_host(one)
     with pytest.raises(RegistryError, match=r"train/export does not match its hash"):
         replace(one, runner=Meddler(("dvc", "pull"), spoil_export, after=True)).judge("quick", "good")
