@@ -45,7 +45,7 @@ def test_what_the_data_say_of_their_splits(parts: Any, shares: Any, tests: Any, 
     settings = {} if shares is None else {"shares": dict(zip(("train", "validation", "test"), shares, strict=True))}
     settings |= {"test_source": "test"} if shares and not shares[2] else {}
     settings |= {"validation_source": "val"} if shares and not shares[1] else {}
-    assert found.settings == settings | {"split": {"near_copies": "join"}}
+    assert found.settings == settings
     assert found.tests == pytest.approx(tests)
     assert (found.told == []) if said is None else found.told[0].startswith(said)
 
