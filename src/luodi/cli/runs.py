@@ -115,14 +115,17 @@ def up(
 
 
 @app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+    },  # --help behind it is Airflow's
     epilog="Examples: luodi airflow dags list | luodi airflow tasks test retrain_reviews validate",
 )
-def airflow(context: typer.Context) -> None:
-    """Run Airflow's own command line on this project's DAGs, database and origin: luodi airflow COMMAND..."""
+def airflow(command: Annotated[list[str], typer.Argument(help="As behind `airflow`.")]) -> None:
+    """Run Airflow's own command line on this project's DAGs, database and origin."""
     from luodi.local import standalone
     from luodi.project.origin import Origin
     from luodi.project.paths import find_root
 
     root = find_root()
-    raise typer.Exit(standalone.command(root, Origin.find(root), context.args))
+    raise typer.Exit(standalone.command(root, Origin.find(root), command))
