@@ -308,6 +308,8 @@ class Workspace:
         target = self.root / path
         if md5 is None or target.exists() or _bad(store, md5):
             return False
+        if md5.endswith(".dir"):
+            target.mkdir(parents=True)  # it may be empty
         for file, relative in _files(store, md5):
             to = target / relative
             to.parent.mkdir(parents=True, exist_ok=True)

@@ -210,6 +210,18 @@ def test_what_the_cache_holds_whole_is_copied_without_dvc(pulling: Any) -> None:
     assert not workspace._bad(clone.cache, md5s["folder"])
 
 
+def test_a_folder_without_a_file_is_copied_too(pulling: Any) -> None:
+    clone, _, commands = pulling
+    (clone.root.parent / "empty").mkdir()
+    md5 = folder_checksum(clone.root.parent / "empty")
+    Path(workspace._place(clone.cache, md5)).parent.mkdir(parents=True, exist_ok=True)
+    Path(workspace._place(clone.cache, md5)).write_text("[]")
+    locks.write(clone.lock, {"stage@m": {"outs": [{"path": "net", "md5": md5}]}})
+    clone.pull("net")
+    assert (clone.root / "net").is_dir()
+    assert not [command for command in commands if "strict_dvc" in command]
+
+
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_text("x")], ids=["gone", "changed"])
 def test_what_the_cache_lacks_or_holds_damaged_is_for_dvc_to_bring(pulling: Any, harm: Any) -> None:
     clone, _, commands = pulling
