@@ -67,3 +67,23 @@ def test_where_nothing_landed_it_says_so(nothing: World, tmp_path: Path, luodi: 
     git(tmp_path, "clone", "--quiet", nothing.origin.git, "checkout")
     done = luodi(tmp_path / "checkout", "sync", **nothing.origin.environment())
     assert done.returncode == 61 and "`luodi run quick` lands one" in done.stderr
+
+
+def test_a_project_without_a_model_has_nothing_to_bring(
+    nothing: World, tmp_path: Path, luodi: Callable[..., Any]
+) -> None:
+    git(tmp_path, "clone", "--quiet", nothing.origin.git, "checkout")
+    (tmp_path / "checkout" / "params.yaml").write_text("models: {}\n")
+    done = luodi(tmp_path / "checkout", "sync", **nothing.origin.environment())
+    assert done.returncode == 61 and "no version of any model is in production" in done.stderr
+
+
+def test_a_version_that_was_tagged_by_hand_is_not_taken_for_files(
+    checkout: Path, one: World, luodi: Callable[..., Any]
+) -> None:
+    one.git("tag", "--annotate", "--message", "mine", "quick@v9.0.0", one.commit)
+    one.git("tag", "--annotate", "--message", "quick v9.0.0 to production", "quick#production#2", one.commit)
+    before = (checkout / "dvc.lock").read_bytes()
+    done = luodi(checkout, "sync", "quick")
+    assert done.returncode == 60 and "quick@v9.0.0 was tagged by hand" in done.stderr
+    assert (checkout / "dvc.lock").read_bytes() == before

@@ -87,7 +87,10 @@ def sync(model: Annotated[str | None, typer.Argument(help="A model; without one,
     mirror = tags.mirror(origin, runner)
     found = [version for name in names if (version := tags.in_production(tags.versions(mirror, name, newest=0)))]
     if not found:
-        raise NoVersion(f"no version of {', '.join(names)} is in production: `luodi run {names[0]}` lands one")
+        first = next(iter(names), "MODEL")
+        raise NoVersion(
+            f"no version of {', '.join(names) or 'any model'} is in production: `luodi run {first}` lands one"
+        )
     if origin == Origin.embedded(root):
         checkout.connect(root, origin)
     for version in found:

@@ -156,12 +156,20 @@ def sync(root: Path, origin: Origin, version: Version, modality: str, runner: Ru
     Raises:
         DirtyCheckout: dvc.lock holds entries of the model that no commit has: they would be lost.
         GitError: A tag of this name is here, and is another one.
+        RegistryError: A person or a newer luodi made the tag of the version.
         RemoteError: The DVC remote does not hold the files, or cannot be reached.
     """
-    model, path = version.model, root / commits.LOCK
-    landed, here = _landed(origin, version, runner), locks.read(path)
+    tags.require_readable(version)
+    model, path, mirror = version.model, root / commits.LOCK, tags.mirror(origin, runner)
+    landed, here = _landed(partial(workspace.git, origin, runner, mirror), origin.branch, version), locks.read(path)
     if has_history(root, runner):
-        _require_kept(root, origin, locks.of_model(here, model), model, runner)
+        committed = commits.entries(partial(runner.run, "git", cwd=root), "HEAD")
+        mine = locks.of_model(here, model)
+        if mine != locks.of_model(committed, model) and not _registered(mirror, mine, model):
+            raise DirtyCheckout(
+                f"{commits.LOCK} has entries of {model} that no commit holds: commit it, or restore it with `git "
+                f"checkout HEAD -- {commits.LOCK}`, or remove it if no commit has it; and run it again"
+            )
         _fetch_tags(root, origin, model, runner)
     locks.write(path, locks.merge(here, model, landed))
     graphed = graph.stages(root / "dvc.yaml", model, modality)
@@ -171,22 +179,14 @@ def sync(root: Path, origin: Origin, version: Version, modality: str, runner: Ru
     return paths
 
 
-def _require_kept(root: Path, origin: Origin, here: locks.Entries, model: str, runner: Runner) -> None:
-    """Raise DirtyCheckout if dvc.lock has entries that neither a commit here nor the registry has."""
-    committed = locks.of_model(commits.entries(partial(runner.run, "git", cwd=root), "HEAD"), model)
-    if not here or here == committed:
-        return
-    export = locks.outputs(here, f"train@{model}").get(ModelPaths(Path(), model).export.as_posix())
-    if export is None or not tags.same(tags.versions(tags.mirror(origin, runner), model), export):
-        raise DirtyCheckout(
-            f"{commits.LOCK} has entries of {model} that no commit holds: commit it, or restore it with `git checkout "
-            f"HEAD -- {commits.LOCK}`, or remove it if no commit has it; and run it again"
-        )
+def _registered(mirror: Path, entries: locks.Entries, model: str) -> bool:
+    """Whether lock entries are of a model in the registry, or of none: nothing is lost with them."""
+    export = locks.outputs(entries, f"train@{model}").get(ModelPaths(Path(), model).export.as_posix())
+    return not entries or (export is not None and tags.same(tags.versions(mirror, model), export) is not None)
 
 
-def _landed(origin: Origin, version: Version, runner: Runner) -> locks.Entries:
-    git = partial(workspace.git, origin, runner, tags.mirror(origin, runner))
-    newest = locks.of_model(commits.entries(git, f"refs/heads/{origin.branch}"), version.model)
+def _landed(git: commits.Git, branch: str, version: Version) -> locks.Entries:
+    newest = locks.of_model(commits.entries(git, f"refs/heads/{branch}"), version.model)
     if newest and tags.export_hash(newest, version.model) == version.export:
         return newest
     return locks.of_model(commits.entries(git, version.commit), version.model)

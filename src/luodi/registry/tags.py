@@ -414,6 +414,17 @@ def opened(
         RegistryError: The files do not match their hashes, or a newer luodi registered them.
         RemoteError: The DVC remote cannot be used.
     """
+    require_readable(version)
+    with workspace.clone(origin, version.commit, runner, own_cache) as clone:
+        paths = [getattr(ModelPaths(Path(), version.model), name) for name in names]
+        _require_recorded(clone, version, paths)
+        tags = f"`git fetch --tags {shlex.quote(origin.address)} && dvc push --all-tags`"
+        clone.pull(*map(str, paths), mend=f"{tags} in a checkout whose DVC cache has it")
+        yield clone
+
+
+def require_readable(version: Version) -> None:
+    """Raise RegistryError if a person made its tag, or a newer luodi: it is not known which files it is."""
     if version.export is None:
         raise RegistryError(
             f"{version.name} was tagged by hand: its tag does not say which files it is; "
@@ -424,12 +435,6 @@ def opened(
             f"{version.name} was registered by a newer luodi: the facts in its tag are of format {version.format}, and "
             f"this one reads up to {FORMAT}: install the newer one here"
         )
-    with workspace.clone(origin, version.commit, runner, own_cache) as clone:
-        paths = [getattr(ModelPaths(Path(), version.model), name) for name in names]
-        _require_recorded(clone, version, paths)
-        tags = f"`git fetch --tags {shlex.quote(origin.address)} && dvc push --all-tags`"
-        clone.pull(*map(str, paths), mend=f"{tags} in a checkout whose DVC cache has it")
-        yield clone
 
 
 def _require_recorded(clone: Workspace, version: Version, paths: list[Path]) -> None:

@@ -29,9 +29,9 @@ CODES = {
     if isinstance(kind, type) and issubclass(kind, errors.LuodiError)
 }
 COMMANDS = [
-    "validate", "preprocess", "baseline", "train", "evaluate", "fetch", "run", "connect", "airflow", "up", "gate", "register",
+    "validate", "preprocess", "baseline", "train", "evaluate", "fetch", "run", "connect", "up", "gate", "register",
     "promote", "rollback", "pull", "models", "models list", "models show", "predict", "add", "architectures",
-    "retire", "rename", "init", "upgrade", "params", "settings", "quarantine", "sync",
+    "retire", "rename", "init", "upgrade", "params", "settings", "quarantine", "sync", "airflow",
 ]  # fmt: skip
 STAGES = COMMANDS[:5]
 Break = Callable[[Any], object]
