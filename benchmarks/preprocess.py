@@ -6,7 +6,6 @@ Rows are the reviews corpus with a running number at the end, so that none is a 
 """
 
 import argparse
-import os
 import re
 import subprocess
 import sys
@@ -52,6 +51,15 @@ pq.write_table(table, sys.argv[1] + ".bare", compression="zstd")
 """
 
 
+# A process starts with the memory of the one that it was forked from as its peak: this small one lies between.
+MEASURE = """\
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:])
+_, status, used = os.wait4(process.pid, 0)
+print("\\n", os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss)
+"""
+
+
 def whole_stage(root: Path, table: pa.Table) -> None:
     """Time `luodi preprocess`, and beside it the least that Arrow does to the same file, as processes of their own."""
     paths = ModelPaths(root, "reviews")
@@ -65,15 +73,16 @@ def whole_stage(root: Path, table: pa.Table) -> None:
 def timed(name: str, command: list[str | Path], cwd: Path, rows: int) -> None:
     """Run a command, and print its speed, its processor time and its peak memory."""
     start = time.perf_counter()
-    with subprocess.Popen(command, cwd=cwd) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds, busy = time.perf_counter() - start, used.ru_utime + used.ru_stime
-    if process.returncode:
-        sys.exit(f"{name} ended with {process.returncode}")
+    done = subprocess.run([sys.executable, "-c", MEASURE, *command], cwd=cwd, stdout=subprocess.PIPE, check=True)
+    seconds = time.perf_counter() - start
+    said, _, figures = done.stdout.decode().rstrip().rpartition("\n")
+    code, busy, peak = map(float, figures.split())
+    print(said.strip())
+    if code:
+        sys.exit(f"{name} ended with {code:.0f}")
     print(
         f"{name}: {rows / seconds:,.0f} rows/s, {seconds:.1f} s, {1e6 * busy / rows:.1f} microseconds of processor a "
-        f"row, peak memory {used.ru_maxrss / 2**20:.2f} GiB",
+        f"row, peak memory {peak / 2**20:.2f} GiB",
         flush=True,
     )
 
