@@ -34,6 +34,7 @@ FIRST = [
     "dvc repro",
     *(f"luodi {stage} reviews" for stage in ("validate", "preprocess", "baseline", "train", "evaluate")),
     "luodi quarantine reviews",
+    "luodi report reviews",
     "luodi gate reviews",
     "luodi register reviews",
     "luodi sync reviews",

@@ -10,6 +10,7 @@ import pyarrow as pa
 from luodi.terminal import visible
 
 EXAMPLES = 5
+FACTS = ("title", "severity", "passed", "expected", "found")
 FAILED, WARNED, PASSED = "failed", "passed with warnings", "passed"
 
 
@@ -99,6 +100,11 @@ def verdict(findings: list[Finding]) -> str:
     """Return "failed" on any critical failure, else "passed with warnings" on any failure, else "passed"."""
     verdicts = {finding.verdict for finding in findings}
     return next(one for one in (FAILED, WARNED, PASSED) if one in verdicts or one == PASSED)
+
+
+def facts(findings: list[Finding]) -> list[dict[str, str | bool]]:
+    """Return the findings as JSON has them, without examples: they go into tags, where no row belongs."""
+    return [{name: getattr(one, name) for name in FACTS} for one in findings]
 
 
 def message(findings: list[Finding]) -> list[str]:

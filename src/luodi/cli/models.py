@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -138,6 +138,57 @@ def models_show(wanted: ReferenceArgument, *, as_json: JsonOption = False) -> No
         from luodi.cli import console
 
         console.show_version(chosen, moves, folder)
+
+
+@app.command(
+    epilog="Examples: luodi report reviews | luodi report reviews --compare reviews@production > review.md | "
+    "luodi report reviews@v1.1.0 --compare reviews@v1.0.0 --format html > review.html"
+)
+def report(
+    wanted: Annotated[
+        Reference,
+        typer.Argument(
+            metavar="MODEL[@VERSION]",
+            parser=reference,
+            help="A version; MODEL alone is what `dvc repro` made in this checkout.",
+        ),
+    ],
+    *,
+    compare: Annotated[
+        Reference | None,
+        typer.Option(
+            metavar="MODEL[@VERSION]",
+            parser=reference,
+            help="Say what differs from this version; MODEL alone is that in production.",
+        ),
+    ] = None,
+    form: Annotated[Literal["md", "html", "json"], typer.Option("--format", help="What to print.")] = "md",
+) -> None:
+    """Print what validation and evaluation found, in short: Markdown for a pull request, a page, or JSON."""
+    from luodi.cli import documents
+    from luodi.local import checkout
+    from luodi.project.origin import Origin
+    from luodi.project.paths import find_root
+    from luodi.registry import review, tags
+    from luodi.system.processes import Runner
+
+    root = find_root()
+
+    def version(which: Reference) -> review.Subject:
+        with Heartbeat("reading the registry"):
+            repository = tags.mirror(Origin.find(root), Runner(print))
+        found = tags.find(repository, which.model, which.number or tags.PRODUCTION)
+        return review.Subject(found.name, found.facts)
+
+    if wanted.number:
+        subject = version(wanted)
+    else:
+        subject = review.Subject(f"{wanted.model} in this checkout", checkout.made(root, wanted.model))
+    other = version(compare) if compare else None
+    if form == "json":
+        documents.print_json(review.as_json(subject, other))
+    else:
+        documents.print_text({"md": review.markdown, "html": review.html}[form](subject, other).rstrip())
 
 
 @app.command(epilog="Examples: luodi pull reviews serving/reviews | luodi pull reviews@v1.0.0 old")

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from luodi.errors import DirtyCheckout, GitError, LuodiError, NotARepository
+from luodi import config
+from luodi.errors import ArtifactError, DirtyCheckout, GitError, LuodiError, NotARepository
 from luodi.files import close, private, read_facts, replacing, write_text
 from luodi.project import commits, graph, locks, workspace
 from luodi.project.origin import Origin
@@ -219,3 +220,23 @@ def training(root: Path, model: str) -> dict[str, Any] | None:
         return None
     cost: dict[str, Any] = read_facts(paths.cost)
     return cost if cost.pop("export") == tags.export_hash(entries, model) else None
+
+
+def made(root: Path, model: str) -> dict[str, Any]:
+    """Return what stages found in the checkout, as the tag of a version holds it: metrics, data, params.
+
+    A part that was not made is left out: where validation stops a run there is nothing to evaluate.
+
+    Raises:
+        ArtifactError: Nothing was made yet.
+        UnknownKey: params.yaml has no such model.
+    """
+    paths, block = ModelPaths(root, model), config.settings_of(config.load(root / PARAMS), model)
+    found = {name: read_facts(path) for name, path in
+             {"data": paths.validation_summary, "metrics": paths.metrics}.items() if path.exists()}  # fmt: skip
+    if not found:
+        raise ArtifactError(
+            f"{paths.artifacts} holds neither a validation nor an evaluation: run `dvc repro` first, or name a "
+            f"version, such as {model}@production"
+        )
+    return {**found, "params": block.model_dump(mode="json", by_alias=True)}

@@ -72,7 +72,7 @@ class ModelPaths:
 
     @property
     def validation_summary(self) -> Path:
-        """Counts of rows: rows, clean, quarantined, duplicates: JSON."""
+        """Counts of rows: rows, clean, quarantined, duplicates; and findings, what became of each expectation: JSON."""
         return self.artifacts / "validate" / "summary.json"
 
     @property

@@ -31,7 +31,7 @@ CODES = {
 COMMANDS = [
     "validate", "preprocess", "baseline", "train", "evaluate", "fetch", "run", "connect", "up", "gate", "register",
     "promote", "rollback", "pull", "models", "models list", "models show", "predict", "add", "architectures",
-    "retire", "rename", "init", "upgrade", "params", "settings", "quarantine", "sync", "airflow",
+    "retire", "rename", "init", "upgrade", "params", "settings", "quarantine", "sync", "airflow", "report",
 ]  # fmt: skip
 STAGES = COMMANDS[:5]
 Break = Callable[[Any], object]
