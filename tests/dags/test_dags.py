@@ -13,7 +13,8 @@ from airflow.sdk.exceptions import AirflowFailException
 from project import Project
 
 from luodi import config
-from luodi.airflow.operators import _final, _require_known, to_skip
+from luodi.airflow.operators import _final, to_skip
+from luodi.airflow.trigger import Trigger
 from luodi.errors import DiskFull, LuodiError, RemoteError, StageFailed
 from luodi.project import graph
 from luodi.project.origin import Origin
@@ -184,17 +185,42 @@ def test_it_says_whose_and_what_it_is(parsed: dict[str, Any], dag: dict[str, Any
 
 
 def test_the_form_has_what_a_run_may_be_triggered_with(dag: dict[str, Any]) -> None:
-    assert dag["form"] == {"commit": [["null", "string"], None], "dry_run": ["boolean", False]}
+    assert dag["form"] == {
+        "commit": [["null", "string"], None],
+        "dry_run": ["boolean", False],
+        "learning_rate": [["null", "number"], None],
+        "batch_size": [["null", "integer"], None],
+        "epochs": [["null", "integer"], None],
+        "dropout": [["null", "number"], None],
+        "optimizer": [["null", "string"], None],
+    }
 
 
-@pytest.mark.parametrize("conf", [{}, {"commit": None}, {"dry_run": True}])
-def test_a_run_takes_what_the_form_has(conf: dict[str, Any]) -> None:
-    _require_known(conf)
+@pytest.mark.parametrize(
+    ("conf", "trigger"),
+    [
+        (None, Trigger()),
+        ({"commit": None, "epochs": None, "dry_run": False}, Trigger()),
+        ({"commit": "a" * 40}, Trigger("a" * 40)),
+        ({"dry_run": True}, Trigger(dry_run=True)),
+        ({"epochs": 2, "dropout": 0.0, "commit": None}, Trigger(settings={"epochs": 2, "dropout": 0.0})),
+    ],
+)
+def test_a_run_takes_what_the_form_has(conf: dict[str, Any] | None, trigger: Trigger) -> None:
+    assert Trigger.read(conf) == trigger
+    assert trigger.lands == (not trigger.dry_run and not trigger.settings)
 
 
-def test_a_run_that_is_told_of_something_else_fails_at_once() -> None:
-    with pytest.raises(AirflowFailException, match=r"conf says learning_rate: expected commit and dry_run alone"):
-        _require_known({"learning_rate": 0.5, "dry_run": True})
+@pytest.mark.parametrize(
+    ("conf", "told"),
+    [
+        ({"rate": 0.5, "dry_run": True}, r"conf says rate: expected some of commit, dry_run, learning_rate"),
+        ({"commit": "main"}, "expected the whole id of a commit"),
+    ],
+)
+def test_a_run_that_is_told_of_something_else_fails_at_once(conf: dict[str, Any], told: str) -> None:
+    with pytest.raises(AirflowFailException, match=told):
+        Trigger.read(conf)
 
 
 def test_tasks_say_what_they_do_and_lead_to_their_pages(dag: dict[str, Any], asking: dict[str, Any]) -> None:

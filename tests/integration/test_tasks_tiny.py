@@ -11,11 +11,13 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from luodi import config
 from luodi.airflow import operators
 from luodi.airflow.factory import retrain_dag
+from luodi.airflow.trigger import Trigger
 from luodi.cli import landing
 from luodi.errors import LuodiError
 from luodi.registry import records
 from luodi.registry.records import Mode, Verdict
 
+LANDING = Trigger()
 WHO = {"id": "1", "name": "Li"}
 ANSWER = {
     "chosen_options": ["Approve"],
@@ -30,21 +32,25 @@ def dag_of(world: World, model: str) -> DAG:
     return retrain_dag(root, model, config.load(root / "params.yaml").models[model])
 
 
-def register(world: World, model: str, challenger: str, before: dict[str, Any]) -> dict[str, Any]:
+def register(
+    world: World, model: str, challenger: str, before: dict[str, Any], trigger: Trigger = LANDING
+) -> dict[str, Any]:
     """Do the task `register`, after the tasks before it left `before` and what the stages left."""
     task = dag_of(world, model).get_task("register")
     assert isinstance(task, operators.RegisterOperator)
     stages = {"commit": world.commit, "entries": world.entries(model, challenger), "training": None}
     results = {"evaluate": stages, **before}
-    return task.attempt(operators.Job(world.origin, world.commit, results, world.runner))
+    return task.attempt(operators.Job(world.origin, world.commit, results, world.runner, trigger))
 
 
-def judged(world: World, model: str, challenger: str) -> dict[str, Any]:
+def judged(world: World, model: str, challenger: str, trigger: Trigger = LANDING) -> dict[str, Any]:
     """What the task `gate` leaves."""
     task = dag_of(world, model).get_task("gate")
     assert isinstance(task, operators.GateOperator)
     stages = {"commit": world.commit, "entries": world.entries(model, challenger)}
-    return {"gate": task.attempt(operators.Job(world.origin, world.commit, {"evaluate": stages}, world.runner))}
+    return {
+        "gate": task.attempt(operators.Job(world.origin, world.commit, {"evaluate": stages}, world.runner, trigger))
+    }
 
 
 @pytest.mark.parametrize(
@@ -142,3 +148,16 @@ def test_all_who_know_what_lands_agree(verdict: Verdict, mode: Mode) -> None:
             assert not lands
         else:
             assert lands
+
+
+@pytest.mark.parametrize("trigger", [Trigger(dry_run=True), Trigger(settings={"epochs": 2})], ids=["dry", "tries"])
+def test_register_lands_nothing_of_a_run_that_only_tries(one: World, trigger: Trigger) -> None:
+    """Whatever was cleared by hand: the gate skipped it, and spent nothing of the error budget."""
+    before = one.refs()
+    left = judged(one, "quick", "best", trigger)
+    assert left["gate"]["decision"]["verdict"] == "promote"
+    if trigger.settings:
+        assert left["gate"]["decision"]["reasons"][-1] == "it tries train.epochs 2: it never lands"
+    with pytest.raises(AirflowSkipException, match="lands nothing"):
+        register(one, "quick", "best", left, trigger)
+    assert one.refs() == before

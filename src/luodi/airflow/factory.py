@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from airflow import settings
-from airflow.sdk import DAG, BaseOperator, Param, TriggerRule
+from airflow.sdk import DAG, BaseOperator, TriggerRule
 
 from luodi import config
+from luodi.airflow import trigger
 from luodi.airflow.approval import TASK, ApproveOperator
-from luodi.airflow.operators import COMMIT, DRY_RUN, GateOperator, RegisterOperator, StageOperator
+from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator
 from luodi.airflow.timetable import NextTick
 from luodi.project import graph
 from luodi.project.paths import PARAMS
@@ -49,17 +50,6 @@ DEFAULTS = {
 }
 
 
-def form() -> dict[str, Param]:
-    """Return what a run may be triggered with."""
-    return {
-        COMMIT: Param(
-            None, type=["null", "string"], pattern="^([0-9a-f]{40}|[0-9a-f]{64})$",
-            description="the whole id of the commit to run; without one, the head of the branch",
-        ),
-        DRY_RUN: Param(default=False, type="boolean", description="judge the model, and land nothing"),
-    }  # fmt: skip
-
-
 def retrain_dags(root: Path) -> dict[str, DAG]:
     """Return `retrain_MODEL` -> DAG for every model in the params.yaml of `root`."""
     models = config.load(root / PARAMS).models
@@ -78,7 +68,7 @@ def retrain_dag(root: Path, name: str, block: config.ModelSettings) -> DAG:
         max_active_runs=1,
         default_args=DEFAULTS | {"owner": block.owner},
         tags=["luodi", "retrain", block.modality],
-        params=form(),
+        params=trigger.form(block),
         doc_md=DOC.format(
             model=name,
             stages=", ".join(f"**{stage}**" for stage in stages),

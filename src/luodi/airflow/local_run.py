@@ -25,8 +25,9 @@ from luodi import terminal
 from luodi.airflow import local
 from luodi.airflow.approval import TASK
 from luodi.airflow.factory import retrain_dags
-from luodi.airflow.operators import COMMIT, outcome
+from luodi.airflow.operators import outcome
 from luodi.airflow.terminal_approval import Desk, Unanswered, refusal
+from luodi.airflow.trigger import COMMIT
 from luodi.errors import NO_DATABASE
 from luodi.files import write_json
 from luodi.registry.records import Decision

@@ -1,6 +1,5 @@
 """The tasks that compute. Each works in a private clone, in subprocesses; hashes travel by XCom, bytes by DVC."""
 
-import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +11,14 @@ from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.log import mask_secret
 
+from luodi import config
 from luodi.airflow import approval, pages
+from luodi.airflow.trigger import Trigger
 from luodi.errors import DiskFull, LuodiError
 from luodi.files import read_facts
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
-from luodi.project.paths import ModelPaths
+from luodi.project.paths import PARAMS, ModelPaths
 from luodi.registry.records import AUTO, Approval, Decision, Verdict, lands
 from luodi.system import disk, masking
 from luodi.system.processes import Runner
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
     from airflow.models.taskinstancekey import TaskInstanceKey
     from airflow.sdk import Context
 
-COMMIT = "commit"
-"""In the conf of a run: the id of the commit to run, in place of the head of the branch."""
-
-DRY_RUN = "dry_run"
-"""In the conf of a run: judge the model, and land nothing."""
-
 EXACT = {"commit", "entries", "version"}
 
 Results = Mapping[str, Mapping[str, Any]]
@@ -41,16 +36,13 @@ Results = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Job:
-    """What a task works with: where the project lives, the run's commit, and what the tasks before it left.
-
-    A `dry` run lands nothing.
-    """
+    """What a task works with: where the project lives, the run's commit, and what the tasks before it left."""
 
     origin: Origin
     commit: str
     before: Results
     runner: Runner
-    dry: bool = False
+    trigger: Trigger
 
     @property
     def entries(self) -> locks.Entries:
@@ -85,10 +77,10 @@ class WorkspaceOperator(BaseOperator):
         for value in masking.secrets():
             mask_secret(value)  # in what Airflow itself logs, tracebacks among it
         before = self._before(context)
-        origin, conf = Origin.from_environment(), context["dag_run"].conf or {}
-        _require_known(conf)
-        commit = _commit(before, conf) or workspace.head(origin, self._runner)
-        return self.attempt(Job(origin, commit, before, self._runner, bool(conf.get(DRY_RUN))))
+        origin, trigger = Origin.from_environment(), Trigger.read(context["dag_run"].conf)
+        earlier = next((result["commit"] for result in before.values() if "commit" in result), None)
+        commit = earlier or trigger.commit or workspace.head(origin, self._runner)
+        return self.attempt(Job(origin, commit, before, self._runner, trigger))
 
     def attempt(self, job: Job) -> dict[str, Any]:
         """Do the task once; what no retry can mend ends it for good."""
@@ -122,23 +114,6 @@ def _final(error: LuodiError, origin: Origin) -> bool:
     return not error.retryable or (isinstance(error, DiskFull) and Path(origin.git).is_relative_to(origin.home))
 
 
-def _require_known(conf: Mapping[str, Any]) -> None:
-    """Raise unless a run was triggered with what it knows: whoever wrote more there expects that it does something."""
-    if unknown := sorted(conf.keys() - {COMMIT, DRY_RUN}):
-        raise AirflowFailException(
-            f"the run's conf says {', '.join(map(shown, unknown))}: expected {COMMIT} and {DRY_RUN} alone; a setting "
-            "is changed in params.yaml, and committed"
-        )
-
-
-def _commit(before: Results, conf: Mapping[str, Any]) -> str | None:
-    """The commit of the run: of the tasks before, else the one that the run was triggered with."""
-    given = next((result["commit"] for result in before.values() if "commit" in result), conf.get(COMMIT))
-    if given is not None and not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", str(given)):
-        raise AirflowFailException(f"the run's conf says {COMMIT} {given!r}: expected the whole id of a commit")
-    return given
-
-
 class StageOperator(WorkspaceOperator):
     """Run one stage of dvc.yaml; return the commit, the stage's new lock entry, and what it cost to train."""
 
@@ -149,6 +124,8 @@ class StageOperator(WorkspaceOperator):
     def work(self, job: Job) -> dict[str, Any]:
         with workspace.clone(job.origin, job.commit, job.runner) as clone:
             locks.write(clone.lock, {**locks.read(clone.lock), **job.entries})
+            if job.trigger.settings:
+                config.change(clone.root / PARAMS, self.model, "train", job.trigger.settings)
             entries = clone.reproduce(f"{self.stage}@{self.model}")
             return {"commit": job.commit, "entries": entries, "training": training(clone.root, self.model)}
 
@@ -167,8 +144,8 @@ class GateOperator(WorkspaceOperator, SkipMixin):
     def execute(self, context: "Context") -> dict[str, Any]:
         result = super().execute(context)
         after = self.get_flat_relatives(upstream=False)
-        dry = bool((context["dag_run"].conf or {}).get(DRY_RUN))
-        skipped = to_skip(Verdict(result["decision"]["verdict"]), {task.task_id for task in after}, dry=dry)
+        lands = Trigger.read(context["dag_run"].conf).lands
+        skipped = to_skip(Verdict(result["decision"]["verdict"]), {task.task_id for task in after}, dry=not lands)
         # To skip ends the task by an exception, which would lose what it returns.
         context["ti"].xcom_push(key="return_value", value=result)
         self.skip(context["ti"], [task for task in after if task.task_id in skipped])
@@ -177,7 +154,11 @@ class GateOperator(WorkspaceOperator, SkipMixin):
     def work(self, job: Job) -> dict[str, Any]:
         from luodi.registry import champion
 
-        decision = champion.decide(job.origin, job.commit, self.model, job.entries, job.runner, counted=not job.dry)
+        counted = job.trigger.lands
+        decision = champion.decide(job.origin, job.commit, self.model, job.entries, job.runner, counted=counted)
+        if job.trigger.settings:
+            tried = ", ".join(f"train.{name} {value}" for name, value in job.trigger.settings.items())
+            decision = decision.model_copy(update={"reasons": (*decision.reasons, f"it tries {tried}: it never lands")})
         self.log.info("%s: %s", self.model, "; ".join(map(shown, [decision.verdict, *decision.reasons])))
         return {"commit": job.commit, "entries": {}, "decision": decision.to_json()}
 
@@ -223,6 +204,8 @@ class RegisterOperator(WorkspaceOperator):
         return result
 
     def work(self, job: Job) -> dict[str, Any]:
+        if not job.trigger.lands:  # whatever was cleared or set by hand
+            raise AirflowSkipException("a dry run, and one that tries settings, lands nothing")
         from luodi.registry import promotion
 
         decision = Decision.from_json(job.before["gate"]["decision"])

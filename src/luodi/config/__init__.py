@@ -1,7 +1,17 @@
 """params.yaml as frozen, strict settings."""
 
 from luodi.config.image import ImageAugment, ImageBaseline, ImagePreprocess, ImageSettings, ImageTrain, ImageValidate
-from luodi.config.loading import MODALITIES, ModelSettings, Params, load, parse, read, require_name, settings_of
+from luodi.config.loading import (
+    MODALITIES,
+    ModelSettings,
+    Params,
+    change,
+    load,
+    parse,
+    read,
+    require_name,
+    settings_of,
+)
 from luodi.config.shared import CLASSES, YAML_WORDS, Evaluate, FalseLandings, Gate, Register, Shares, Training
 from luodi.config.text import TextAugment, TextBaseline, TextPreprocess, TextSettings, TextTrain, TextValidate
 
@@ -29,6 +39,7 @@ __all__ = [
     "TextTrain",
     "TextValidate",
     "Training",
+    "change",
     "load",
     "parse",
     "read",

@@ -3,6 +3,7 @@
 import difflib
 import re
 import reprlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from luodi.config.image import ImageSettings
 from luodi.config.shared import Name, SettingsBase
 from luodi.config.text import TextSettings
 from luodi.errors import ParamsError, UnknownKey, WrongValue, did_you_mean
+from luodi.files import write_text
 from luodi.terminal import shown
 
 ModelSettings = TextSettings | ImageSettings
@@ -41,6 +43,18 @@ def load(path: Path) -> Params:
 def read(path: Path) -> Any:
     """Return params.yaml as it stands, unchecked: keys and values in their order. Raises ParamsError as `load` does."""
     return _values(_text(path), path)
+
+
+def change(path: Path, model: str, block: str, values: Mapping[str, Any]) -> None:
+    """Write values into a block of a model in params.yaml, without its comments: for a copy that nobody keeps.
+
+    Raises as `load` does, of what is written too.
+    """
+    settings_of(load(path), model)
+    raw = read(path)
+    raw["models"][model][block] = {**(raw["models"][model].get(block) or {}), **values}
+    write_text(path, yaml12.dump(raw))
+    load(path)
 
 
 def parse(raw: Any, where: str) -> Params:

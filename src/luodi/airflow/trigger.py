@@ -1,0 +1,85 @@
+"""What a run may be triggered with: the form of Airflow's UI, and the conf that it, or a call, makes."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowFailException
+
+from luodi import config
+from luodi.terminal import shown
+
+COMMIT, DRY_RUN = "commit", "dry_run"
+SETTINGS = ("learning_rate", "batch_size", "epochs", "dropout", "optimizer")
+"""Of the block train: what a run may try without a commit. It never lands: a version is what a commit says."""
+
+KEYWORDS = (
+    "enum",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+)  # of JSON Schema, that the form checks
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """How a run was triggered.
+
+    Attributes:
+        commit: The whole id of the commit to run; None is the head of the branch.
+        dry_run: Judge the model, and land nothing.
+        settings: Of the block train, in place of what params.yaml says.
+    """
+
+    commit: str | None = None
+    dry_run: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, conf: Mapping[str, Any] | None) -> Self:
+        """Read the conf of a run; a null is nothing, as the form has it.
+
+        Raises:
+            AirflowFailException: It holds something else: whoever wrote that expects that it does something.
+        """
+        given = {name: value for name, value in (conf or {}).items() if value is not None}
+        if unknown := sorted(given.keys() - {COMMIT, DRY_RUN, *SETTINGS}):
+            raise AirflowFailException(
+                f"the run's conf says {', '.join(map(shown, unknown))}: expected some of {COMMIT}, {DRY_RUN}, "
+                f"{', '.join(SETTINGS)}; any other setting is changed in params.yaml, and committed"
+            )
+        commit = given.pop(COMMIT, None)
+        if commit is not None and not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", str(commit)):
+            raise AirflowFailException(f"the run's conf says {COMMIT} {commit!r}: expected the whole id of a commit")
+        return cls(commit, bool(given.pop(DRY_RUN, False)), given)
+
+    @property
+    def lands(self) -> bool:
+        """Whether the run may land a version."""
+        return not self.dry_run and not self.settings
+
+
+def form(block: config.ModelSettings) -> dict[str, Param]:
+    """Return the form of a model's runs, its fields checked as params.yaml is."""
+    properties = type(block.train).model_json_schema()["properties"]
+    now = block.train.model_dump(mode="json")
+    return {
+        COMMIT: Param(
+            None, type=["null", "string"], pattern="^([0-9a-f]{40}|[0-9a-f]{64})$",
+            description="the whole id of the commit to run; without one, the head of the branch",
+        ),
+        DRY_RUN: Param(default=False, type="boolean", description="judge the model, and land nothing"),
+    } | {name: _setting(properties[name], now[name]) for name in SETTINGS}  # fmt: skip
+
+
+def _setting(schema: Mapping[str, Any], now: object) -> Param:
+    limits = {name: schema[name] for name in KEYWORDS if name in schema}
+    if "enum" in limits:
+        limits["enum"] = [None, *limits["enum"]]
+    told = f"{schema['description']}; empty: {now}. A run that tries another value is judged, and lands nothing."
+    title = f"train.{schema['title'].lower().replace(' ', '_')}"
+    kinds = ["null", schema["type"]]
+    return Param(None, type=kinds, title=title, section="Settings to try", description_md=told, **limits)
