@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from luodi.errors import Held, NoVersion, RegistryError, RemoteError
 from luodi.project import locks
 from luodi.project.paths import ModelPaths
 from luodi.registry import champion, promotion, tags
+from luodi.registry.classifier import pulled
 from luodi.registry.records import Approval, Decision, Verdict
 from luodi.scoring.inference import Classifier
 from luodi.system.processes import Runner
@@ -298,6 +300,11 @@ def test_pulled_for_a_deployment(pair: Project, tmp_path: Path) -> None:
     assert json.loads((there / "version.json").read_text())["version"] == "reviews@v1.0.0"
     pair.run("luodi", "pull", "reviews@production", str(there))
     assert "reviews@v1.1.0" in (there / "card.md").read_text()
+    pair.run("luodi", "pull", "reviews", str(there), "--keras")
+    assert zipfile.is_zipfile(there / "model.keras")
+    assert pulled(there).version == "reviews@v1.1.0"
+    pair.run("luodi", "pull", "reviews", str(there))
+    assert not (there / "model.keras").exists()
 
 
 def test_a_folder_of_something_else_is_not_replaced(pair: Project, tmp_path: Path) -> None:

@@ -191,10 +191,12 @@ def report(
         documents.print_text({"md": review.markdown, "html": review.html}[form](subject, other).rstrip())
 
 
-@app.command(epilog="Examples: luodi pull reviews serving/reviews | luodi pull reviews@v1.0.0 old")
+@app.command(epilog="Examples: luodi pull reviews serving/reviews | luodi pull reviews@v1.0.0 net --keras")
 def pull(
     wanted: ReferenceArgument,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made, or replaced if an earlier pull made it.")],
+    *,
+    keras: Annotated[bool, typer.Option("--keras", help="Bring model.keras too, the network alone.")] = False,
 ) -> None:
     """Bring a registered model into a folder for a deployment: model, encoder, model card and facts, hashes checked."""
     from luodi.local import delivery
@@ -206,7 +208,7 @@ def pull(
     origin, runner = Origin.find(find_root()), Runner(print)
     with Heartbeat("bringing the model"):
         chosen = tags.find(tags.mirror(origin, runner), wanted.model, wanted.number or tags.PRODUCTION)
-        delivery.deploy(origin, chosen, folder, runner)
+        delivery.deploy(origin, chosen, folder, runner, keras=keras)
     print(f"{chosen.name} is in {shown(folder)}")
 
 

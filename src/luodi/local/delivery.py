@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from luodi.errors import LuodiError
+from luodi.errors import ArtifactError, LuodiError
 from luodi.files import private, private_folder, replacing_folder, write_json, write_text
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
 from luodi.registry import card, tags
-from luodi.registry.classifier import BESIDE, FACTS, pulled_facts
+from luodi.registry.classifier import BESIDE, FACTS, KERAS, pulled_facts
 from luodi.registry.tags import Version
 from luodi.report.formatting import part
 from luodi.system.processes import Runner
@@ -35,10 +35,11 @@ def _write_cards(folder: Path, version: Version) -> None:
         write_text(folder / "comparison.html", card.comparison(version.model, decision))
 
 
-def deploy(origin: Origin, version: Version, folder: Path, runner: Runner) -> None:
-    """Copy the exported model of a version, its card and its facts into `folder`.
+def deploy(origin: Origin, version: Version, folder: Path, runner: Runner, *, keras: bool = False) -> None:
+    """Copy the exported model of a version, its card and its facts into `folder`; `keras` asks for its network too.
 
     Raises:
+        ArtifactError: The version has no network.
         LuodiError: The folder holds something else than an earlier pull.
         RegistryError: The files are not those that were registered, or this code reads them otherwise.
         RemoteError: The DVC remote cannot be used.
@@ -53,8 +54,18 @@ def deploy(origin: Origin, version: Version, folder: Path, runner: Runner) -> No
     with replacing_folder(folder.resolve()) as temporary:
         for file in (found / "export").iterdir():  # without its rights: what is deployed is for others too
             shutil.copyfile(file, temporary / file.name)
+        if keras:
+            _bring_network(origin, version, temporary, runner)
         _write_cards(temporary, version)
         write_json(temporary / FACTS, {"version": version.name, "format": version.format, **version.facts})
+
+
+def _bring_network(origin: Origin, version: Version, folder: Path, runner: Runner) -> None:
+    with tags.opened(origin, version, runner, "net") as clone:
+        network = ModelPaths(clone.root, version.model).keras_model
+        if not network.exists():
+            raise ArtifactError(f"{version.name} has no network: it is a linear model; leave --keras out")
+        shutil.copyfile(network, folder / KERAS)
 
 
 def _pulled(folder: Path) -> bool:

@@ -21,7 +21,8 @@ from luodi.terminal import shown
 
 FACTS = "version.json"
 """In a pulled folder: which version it is, and all that its tag says."""
-BESIDE = (FACTS, "card.html", "card.md", "comparison.html")
+KERAS = "model.keras"
+BESIDE = (FACTS, "card.html", "card.md", "comparison.html", KERAS)
 """What a pulled folder holds beside the exported model."""
 
 
