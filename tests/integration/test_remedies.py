@@ -1232,6 +1232,7 @@ YAML = "it names the line; tests/unit/test_yaml12.py has it"
 OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each"
 RACE = "a race: what failed is done again"
 WHY_NOT = {
+    "a dry run, and one that tries settings, lands nothing": "the run was asked to land nothing",
     "has no network: it is a linear model": "to leave an option out needs no proof",
     "holds neither a validation nor an evaluation": "tests/integration/test_report.py",
     "that no commit holds: commit it, or restore it": "tests/integration/test_sync.py",
