@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -291,11 +293,14 @@ def test_pulled_for_a_deployment(pair: Project, tmp_path: Path) -> None:
     there = tmp_path / "serving"
     pair.run("luodi", "pull", "reviews", str(there))
     assert sorted(path.name for path in there.iterdir()) == [
-        "card.html", "card.md", "comparison.html", "encoder.json", "model.onnx", "version.json",
+        "card.html", "card.md", "comparison.html", "encoder.json", "example.py", "model.onnx", "version.json",
     ]  # fmt: skip
     facts = json.loads((there / "version.json").read_text())
     assert (facts["version"], facts["format"]) == ("reviews@v1.1.0", 2)
-    assert Classifier.load(there).probabilities(["质量很好"]).shape == (1, 2)
+    (found,) = Classifier.load(there).probabilities(["质量很好"])
+    alone = [sys.executable, "-I", str(there / "example.py"), "质量很好"]
+    told = json.loads(subprocess.run(alone, check=True, capture_output=True, text=True).stdout)
+    assert told["probability"] == pytest.approx(found.max(), abs=1e-6)
     pair.run("luodi", "pull", "reviews@v1.0.0", str(there))
     assert json.loads((there / "version.json").read_text())["version"] == "reviews@v1.0.0"
     pair.run("luodi", "pull", "reviews@production", str(there))

@@ -12,7 +12,7 @@ from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
 from luodi.registry import card, tags
-from luodi.registry.classifier import BESIDE, FACTS, KERAS, pulled_facts
+from luodi.registry.classifier import BESIDE, EXAMPLE, FACTS, KERAS, pulled_facts
 from luodi.registry.tags import Version
 from luodi.report.formatting import part
 from luodi.system.processes import Runner
@@ -36,7 +36,9 @@ def _write_cards(folder: Path, version: Version) -> None:
 
 
 def deploy(origin: Origin, version: Version, folder: Path, runner: Runner, *, keras: bool = False) -> None:
-    """Copy the exported model of a version, its card and its facts into `folder`; `keras` asks for its network too.
+    """Copy the exported model of a version into `folder`, with its card, its facts, and how to use it without luodi.
+
+    `keras` asks for its network too.
 
     Raises:
         ArtifactError: The version has no network.
@@ -54,6 +56,7 @@ def deploy(origin: Origin, version: Version, folder: Path, runner: Runner, *, ke
     with replacing_folder(folder.resolve()) as temporary:
         for file in (found / "export").iterdir():  # without its rights: what is deployed is for others too
             shutil.copyfile(file, temporary / file.name)
+        shutil.copyfile(Path(__file__).with_name(EXAMPLE), temporary / EXAMPLE)
         if keras:
             _bring_network(origin, version, temporary, runner)
         _write_cards(temporary, version)

@@ -21,8 +21,8 @@ from luodi.terminal import shown
 
 FACTS = "version.json"
 """In a pulled folder: which version it is, and all that its tag says."""
-KERAS = "model.keras"
-BESIDE = (FACTS, "card.html", "card.md", "comparison.html", KERAS)
+KERAS, EXAMPLE = "model.keras", "example.py"
+BESIDE = (FACTS, "card.html", "card.md", "comparison.html", KERAS, EXAMPLE)
 """What a pulled folder holds beside the exported model."""
 
 
