@@ -12,6 +12,7 @@ import pytest
 from actors import QUALITY, SPLITS, World, put, record, stored, with_params, write_export
 from project import full
 
+from luodi import config
 from luodi.files import write_json
 from luodi.registry import card
 
@@ -49,6 +50,19 @@ def test_champion_and_challenger_are_scored_on_the_same_rows(one: World) -> None
     assert [part["rows"] for part in found["slices"]] == [160, 160, 80, 80]
     assert decision["metrics"]["rows"] == SPLITS["test"]
     assert 0 < decision["latency_ms"] < 1000
+
+
+def test_what_changed_since_the_champion_is_told_and_a_rule_that_asks_less(one: World) -> None:
+    assert one.judge("quick", "good").changes == ()
+    gate = {**full("reviews")["gate"], "minimum": 0.0}
+    before = config.load(one.template.folder / "checkout" / "params.yaml").models["quick"].gate
+    world = with_params(one, quick={"gate": {**gate, "margin": before.margin - 0.03}})
+    decision = world.judge("quick", "good")
+    assert decision.changes
+    said = {change.said: change.asks_less for change in decision.changes}
+    assert said[f"gate.margin {before.margin} -> {before.margin - 0.03}"]
+    assert "asks less" in card.comparison("quick", decision.to_json())
+    assert "What changed since quick" in card.summary(decision.to_json())
 
 
 @pytest.mark.parametrize("name", ["seed", "shares", "test_source"])

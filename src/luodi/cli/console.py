@@ -113,6 +113,9 @@ def show_decision(decision: Decision, report: Path | None = None) -> None:
             _row(table, described(key).title, *(_interval(one.to_json()) for one in figures))
         _print(table)
     print("\n  ".join([f"verdict: {decision.verdict}", *(shown(one, CELL) for one in decision.reasons)]))
+    for change in decision.changes or ():
+        if change.asks_less:
+            print(f"asks less than it did of {shown(decision.champion or '')}: {shown(change.said, CELL)}")
     if decision.comparison and (look := decision.comparison.look):
         print(_look(look))
     if report:

@@ -78,7 +78,13 @@ def comparison(model: str, decision: Facts) -> str:
 
 def summary(decision: Facts) -> str:
     """Return the decision as short Markdown for the form of an approval: verdict, reasons, figures, rules, notes."""
-    parts = (gate_sections.compared, gate_sections.rules, gate_sections.looks, gate_sections.notes)
+    parts = (
+        gate_sections.changes,
+        gate_sections.compared,
+        gate_sections.rules,
+        gate_sections.looks,
+        gate_sections.notes,
+    )
     sections = [section(decision) for section in parts]
     return md.render(
         "summary",
@@ -92,7 +98,20 @@ def summary(decision: Facts) -> str:
 
 
 def _card(name: str, registered: datetime, author: str, facts: Facts) -> dict[str, Any]:
-    sections = (_about, _landing, _data, _splits, _metrics, _classes, _slices, _calibration, _against, _looks, _limits)
+    sections = (
+        _about,
+        _landing,
+        _changes,
+        _data,
+        _splits,
+        _metrics,
+        _classes,
+        _slices,
+        _calibration,
+        _against,
+        _looks,
+        _limits,
+    )
     return {
         "name": text(name),
         "registered": moment(registered.isoformat()),
@@ -147,6 +166,10 @@ def _landing(facts: Facts) -> Section:
         tables=[pairs(rows), *rules.tables],
         note=rules.note,
     )
+
+
+def _changes(facts: Facts) -> Section | None:
+    return gate_sections.changes(part(facts, "decision"))
 
 
 def _data(facts: Facts) -> Section:

@@ -1,6 +1,8 @@
 """Bring champion and challenger before the gate: the same code, the same test rows, on which neither was trained."""
 
+import contextlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +15,18 @@ from luodi.data import modality, split_rows
 from luodi.data.split_rows import Rows
 from luodi.errors import ArtifactError, RegistryError
 from luodi.files import read_facts
-from luodi.project import graph, locks, workspace
+from luodi.project import commits, graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import evidence, gate, looks, picked, tags
-from luodi.registry.records import Comparison, Decision, Verdict
+from luodi.registry import changes, evidence, gate, looks, picked, tags
+from luodi.registry.records import Change, Comparison, Decision, Verdict
 from luodi.registry.tags import Version
 from luodi.report.formatting import at
 from luodi.scoring import figures, inference, sample
 from luodi.scoring.inference import Classifier
 from luodi.scoring.scored import scored
-from luodi.system.processes import Runner
+from luodi.system.processes import CommandFailed, Runner
 
 REPEATS = 200
 GEOMETRY = ("height", "width", "channels")
@@ -65,13 +67,19 @@ def require_whole(clone: Workspace, block: config.ModelSettings, model: str, ent
 
 def _judge(clone: Workspace, block: config.ModelSettings, model: str, counted: bool) -> Decision:
     paths = ModelPaths(clone.root, model)
-    clone.pull(*(str(path.relative_to(clone.root)) for path in (paths.export, paths.metrics, paths.rows)))
+    clone.pull(
+        *(
+            str(path.relative_to(clone.root))
+            for path in (paths.export, paths.metrics, paths.rows, paths.validation_summary)
+        )
+    )
     export = tags.export_hash(locks.read(clone.lock), model)
     challenger = Classifier.load(paths.export)
     test = split_rows.read(paths.rows, block.modality, "test", len(block.labels))
     measured = read_facts(paths.metrics)
     latency_ms = round(inference.latency(challenger, inference.typical(test.items), REPEATS), 3)
-    known = tags.versions(tags.mirror(clone.origin, clone.runner), model)
+    mirror = tags.mirror(clone.origin, clone.runner)
+    known = tags.versions(mirror, model)
     current = tags.in_production(known)
     if same := tags.same(known, export):
         return _known(same, current, block.gate, measured, latency_ms)
@@ -87,7 +95,19 @@ def _judge(clone: Workspace, block: config.ModelSettings, model: str, counted: b
     if comparison and comparison.look:
         people = looks.approved(known, block.gate, comparison.look.period)
         comparison = comparison.model_copy(update={"look": comparison.look.model_copy(update={"approved": people})})
-    return gate.judge(measured, latency_ms, block.gate, name, comparison, notes=notes)
+    decision = gate.judge(measured, latency_ms, block.gate, name, comparison, notes=notes)
+    return decision.model_copy(update={"changes": _changes(clone, block, mirror, current)}) if current else decision
+
+
+def _changes(clone: Workspace, block: config.ModelSettings, mirror: Path, current: Version) -> tuple[Change, ...]:
+    """What differs from the version in production; of one whose lock cannot be read, what its tag says."""
+    model, before = current.model, dict[str, Any]()
+    with contextlib.suppress(ArtifactError, CommandFailed):
+        git = partial(workspace.git, clone.origin, clone.runner, mirror)
+        before = locks.of_model(commits.entries(git, current.commit), model)
+    ours, rows = locks.of_model(locks.read(clone.lock), model), ModelPaths(clone.root, model).validation_summary
+    settings = block.model_dump(mode="json", by_alias=True)
+    return changes.since(current.facts, before, settings, ours, read_facts(rows))
 
 
 def _known(

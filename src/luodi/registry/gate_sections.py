@@ -235,6 +235,26 @@ def _since(comparison: Facts, rule: Facts) -> list[Table]:
     return [pairs(rows, f"{name} on the test rows that came after the champion was chosen")] if fresh else []
 
 
+def changes(decision: Facts) -> Section | None:
+    """What differs from the champion, a rule that asks less than it did first of all."""
+    found = at(decision, "changes")
+    if not isinstance(found, list | tuple) or not at(decision, "champion"):
+        return None
+    order = sorted(found, key=lambda one: at(one, "asks_less") is not True)
+    rows = [
+        (Cell(text(at(one, "of"))), Cell(text(at(one, "said"))),
+         Cell("asks less", tone="warn") if at(one, "asks_less") is True else Cell(""))
+        for one in order
+    ]  # fmt: skip
+    less = any(at(one, "asks_less") is True for one in found)
+    lead = (
+        "A rule asks less of this challenger than it asked of the champion: it may land by that alone." if less else ""
+    )
+    tables = [Table(rows, ("What", "Champion -> challenger", ""))] if rows else []
+    note = "" if rows else "Nothing: data, settings, rules, code and libraries are the same."
+    return Section(f"What changed since {champion(decision)}", lead, tables=tables, note=note)
+
+
 def compared(decision: Facts) -> Section | None:
     """Metrics beside the champion's or, where there is none, beside the linear baseline's."""
     found, metrics, rule = (part(decision, name) for name in ("comparison", "metrics", "rule"))
@@ -417,5 +437,5 @@ def _standing(difference: object, better: int) -> Cell:
     return Cell("worse", tone="bad") if ends[1] < 0 else Cell("no clear difference", tone="warn")
 
 
-ALL = (rules, looks, compared, slices, notes, rule)
+ALL = (changes, rules, looks, compared, slices, notes, rule)
 """Of the page of a comparison, in its order."""

@@ -173,10 +173,19 @@ class Check(Record):
     undecided: bool = False
 
 
+class Change(Record):
+    """One thing that differs between challenger and champion; `asks_less` is of a rule that it is judged by."""
+
+    of: Literal["data", "rule", "setting", "code", "library"]
+    said: str
+    asks_less: bool = False
+
+
 class Decision(Record):
     """What the gate decided of a challenger, and by what.
 
     Attributes:
+        changes: What differs from the champion; None if there is none, or an older luodi decided.
         reasons: Why it may not land, sentences, and last what a person may do about it; empty where it may.
         champion: Name of the version in production; None if there is none.
         rule: The settings of the gate.
@@ -193,6 +202,7 @@ class Decision(Record):
     comparison: Comparison | None
     metrics: dict[str, Any]
     latency_ms: float
+    changes: tuple[Change, ...] | None = None
 
     @classmethod
     def from_json(cls, found: object) -> Self:
