@@ -111,8 +111,11 @@ def up(project: Path) -> None:
             branch = settings()["LUODI_GIT_BRANCH"]
             compose("exec", "-T", "git", "sh", "-ec", SEED_GIT, branch, input=bundle.stdout)
         if "s3" in own:
-            archive = subprocess.Popen(["tar", "--create", "data"], cwd=project, stdout=subprocess.PIPE)
-            compose("run", "-T", "--rm", "--no-deps", "worker", "sh", "-ec", SEED_DATA, stdin=archive.stdout)
+            command = ["tar", "--create", "data"]
+            with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE) as archive:
+                compose("run", "-T", "--rm", "--no-deps", "worker", "sh", "-ec", SEED_DATA, stdin=archive.stdout)
+            if archive.returncode:
+                raise subprocess.CalledProcessError(archive.returncode, command)
     with timed("everything healthy"):
         compose("up", "--detach", "--wait", "--wait-timeout", "600")
     print(f"Airflow is ready: {url()}\nlogin: admin\npassword: in {SECRETS / 'admin_password'}")
