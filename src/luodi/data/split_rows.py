@@ -96,6 +96,13 @@ def positions(path: Path, split: str) -> NDArray[np.int64]:
     return np.array([row for row, name in enumerate(names) if name == split], np.int64)
 
 
+def groups(path: Path) -> NDArray[np.int64]:
+    """Return a number for each row of rows.parquet, int64, which rows that stand together share."""
+    table = _load(path, ["split"], maybe="group")
+    found = table["group"].to_pylist() if "group" in table.column_names else range(len(table))
+    return np.array(found, np.int64)
+
+
 def _load(path: Path, columns: list[str], maybe: str = "") -> pa.Table:
     try:
         file = pq.ParquetFile(path)

@@ -21,49 +21,64 @@ Fit: TypeAlias = Callable[[Rows, Rows, Rows], NDArray[np.float32]]
 """From the rows to fit on, those to choose and calibrate by, and those to score: scores [scored, classes]."""
 
 
-def wanted(label: NDArray[np.int32], test: NDArray[np.int32], classes: int) -> bool:
+def wanted(label: NDArray[np.int32], group: Rows, test: NDArray[np.int32], classes: int) -> bool:
     """Whether a class has too few test rows, and every fold leaves two classes to learn."""
     few = bool((np.bincount(test, minlength=classes) < ENOUGH).any())
-    return few and all(len(np.unique(label[fitted])) > 1 for fitted, _, _ in _parts(label))
+    return few and all(len(np.unique(label[fitted])) > 1 for fitted, _, _ in _parts(label, group))
 
 
-def scores(label: NDArray[np.int32], classes: int, fit: Fit) -> NDArray[np.float32]:
-    """Return what `fit` says of every row, each time without its fold: float32 [rows, classes]."""
+def scores(label: NDArray[np.int32], group: Rows, classes: int, fit: Fit) -> NDArray[np.float32]:
+    """Return what `fit` says of every row, each time without its fold: float32 [rows, classes].
+
+    Rows of a group, see `luodi.data.split_rows.groups`, are of one fold: none is judged by what resembles it.
+    """
     found = np.zeros((len(label), classes), np.float32)
-    for fitted, judged, held in _parts(label):
+    for fitted, judged, held in _parts(label, group):
         found[held] = fit(fitted, judged, held)
     return found
 
 
-def _parts(label: NDArray[np.int32]) -> list[tuple[Rows, Rows, Rows]]:
-    """The rows of each fit, of which each class has its share."""
-    order = np.argsort(label, kind="stable")
-    turn = np.empty(len(label), np.int64)
-    turn[order] = np.arange(len(label)) - np.searchsorted(label[order], label[order])
-    judged = (turn // FOLDS) % JUDGED == JUDGED - 1  # not the first ones: a rare class has no others
+def _parts(label: NDArray[np.int32], group: Rows) -> list[tuple[Rows, Rows, Rows]]:
+    """The rows of each fit, of which each class has its share; of few groups some rows choose, not whole groups."""
+    turn, alone = _turns(label, group), _turns(label, np.arange(len(label)))
     parts = []
-    for fold in range(FOLDS):
+    for fold in np.unique(turn % FOLDS):  # of two groups there are two
         held = turn % FOLDS == fold
-        fitted = np.flatnonzero(~held & ~judged)
-        chosen = np.flatnonzero(~held & judged)
-        parts.append((fitted, chosen if len(chosen) else fitted, np.flatnonzero(held)))
+        chosen = next((some for one in (turn, alone) if (some := ~held & _judged(one)).any()), ~held)
+        fitted = ~held & ~chosen if (chosen < ~held).any() else ~held
+        parts.append((np.flatnonzero(fitted), np.flatnonzero(chosen), np.flatnonzero(held)))
     return parts
 
 
-def write(path: Path, row: Rows, found: NDArray[np.float32]) -> None:
-    """Write row, a position in rows.parquet (int64), and its probabilities (list of float32); none where none is."""
+def _turns(label: NDArray[np.int32], group: Rows) -> Rows:
+    """The place of each row's group among those of its class, the largest first; its class is that of its first row."""
+    _, first, of_row, size = np.unique(group, return_index=True, return_inverse=True, return_counts=True)
+    order = np.lexsort((first, -size, label[first]))
+    turn = np.empty(len(first), np.int64)
+    turn[order] = np.arange(len(first)) - np.searchsorted(label[first][order], label[first][order])
+    return turn[of_row]
+
+
+def _judged(turn: Rows) -> NDArray[np.bool_]:
+    """Not the first ones: a rare class has no others."""
+    judged: NDArray[np.bool_] = (turn // FOLDS) % JUDGED == JUDGED - 1
+    return judged
+
+
+def write(path: Path, row: Rows, group: Rows, found: NDArray[np.float32]) -> None:
+    """Write row, a position in rows.parquet (int64), its group, and its probabilities (list of float32)."""
     probabilities = pa.array(list(found), pa.list_(pa.float32()))
-    table = pa.table({"row": pa.array(row, pa.int64()), "probabilities": probabilities})
+    table = pa.table({"row": row, "group": group, "probabilities": probabilities})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", store_schema=False)
 
 
-def read(path: Path, classes: int) -> tuple[Rows, NDArray[np.float32]]:
+def read(path: Path, classes: int) -> tuple[Rows, Rows, NDArray[np.float32]]:
     """Inverse of `write`. Raises ArtifactError if there is no such file, or it is none."""
     try:
-        table: Any = pq.ParquetFile(path).read(columns=["row", "probabilities"])
+        table: Any = pq.ParquetFile(path).read(columns=["row", "group", "probabilities"])
         flat = table["probabilities"].combine_chunks().flatten().to_numpy()
-        return table["row"].to_numpy(), flat.reshape(-1, classes)
+        return table["row"].to_numpy(), table["group"].to_numpy(), flat.reshape(-1, classes)
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
     except (pa.ArrowInvalid, KeyError, ValueError) as error:

@@ -51,6 +51,8 @@ def write_out_of_fold(
     known = [rows[split] for split in ("train", "validation")]
     items = [item for part in known for item in part.items]
     label, classes = np.concatenate([part.label for part in known]), len(settings.labels)
+    row = np.concatenate([split_rows.positions(paths.rows, split) for split in ("train", "validation")])
+    group = split_rows.groups(paths.rows)[row]
 
     def pick(places: folds.Rows) -> Rows:
         return Rows([items[place] for place in places], label[places], [])
@@ -60,12 +62,11 @@ def write_out_of_fold(
         session = inference.session(model.SerializeToString())
         return inference.Classifier(own, session).probabilities(pick(held).items)
 
-    places, found = np.zeros(0, np.int64), np.zeros((0, classes), np.float32)
-    if folds.wanted(label, rows["test"].label, classes):
-        places = np.concatenate([split_rows.positions(paths.rows, split) for split in ("train", "validation")])
+    found = np.zeros((0, classes), np.float32)
+    if folds.wanted(label, group, rows["test"].label, classes):
         with threadpool_limits(1):
-            found = folds.scores(label, classes, score)
-    folds.write(paths.baseline_out_of_fold, places, found)
+            found = folds.scores(label, group, classes, score)
+    folds.write(paths.baseline_out_of_fold, row[: len(found)], group[: len(found)], found)
 
 
 def fit(settings: config.ModelSettings, encoder: Encoder, train: Rows, validation: Rows) -> tuple[ModelProto, Encoder]:

@@ -104,10 +104,12 @@ def fit_rows(settings: config.ModelSettings, encoder: Encoder, train: Rows, vali
     return Net(calibrated, scores, history, np.asarray(judged.x[: inference.batch_rows(encoder)]))
 
 
-def out_of_fold(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, rows: int) -> NDArray[np.float32]:
-    """Score the `rows` train and validation rows by networks that were not fitted on them: float32 [rows, classes]."""
+def out_of_fold(
+    settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, group: folds.Rows
+) -> NDArray[np.float32]:
+    """Score train and validation rows, each of a group, by networks not fitted on these: float32 [rows, classes]."""
     train, validation = (_rows(paths, split, encoder) for split in ("train", "validation"))
-    originals = rows - len(validation[0])  # what follows are changed copies
+    originals = len(group) - len(validation[0])  # what follows are changed copies
     x, y = (np.concatenate([first[:originals], second]) for first, second in zip(train, validation, strict=True))
 
     def score(fitted: folds.Rows, judged: folds.Rows, held: folds.Rows) -> NDArray[np.float32]:
@@ -115,18 +117,18 @@ def out_of_fold(settings: config.ModelSettings, paths: ModelPaths, encoder: Enco
         found: NDArray[np.float32] = net.model.predict(x[held], verbose=0)
         return found
 
-    return folds.scores(y, len(encoder.labels), score)
+    return folds.scores(y, group, len(encoder.labels), score)
 
 
 def _write_out_of_fold(chosen: str, settings: config.ModelSettings, encoder: Encoder, paths: ModelPaths) -> None:
     """What baseline found; where a network is exported, what networks say, or both, of at most `MOST` rows."""
-    places, found = folds.read(paths.baseline_out_of_fold, len(encoder.labels))
-    if chosen != LINEAR and len(places) > MOST:
-        places, found = places[:0], found[:0]
-    if chosen != LINEAR and len(places):
-        own = out_of_fold(settings, paths, encoder, len(places))
+    row, group, found = folds.read(paths.baseline_out_of_fold, len(encoder.labels))
+    if chosen != LINEAR and len(row) > MOST:
+        row, group, found = row[:0], group[:0], found[:0]
+    if chosen != LINEAR and len(row):
+        own = out_of_fold(settings, paths, encoder, group)
         found = own if chosen == NET else np.mean([found, own], axis=0, dtype=np.float32)
-    folds.write(paths.out_of_fold, places, found)
+    folds.write(paths.out_of_fold, row, group, found)
 
 
 def _rows(paths: ModelPaths, split: str, encoder: Encoder) -> Rows:

@@ -93,7 +93,7 @@ def give_baseline(paths: Any, scores: Any, encoder: Any = OTHER) -> None:
     onnx.save(linear.graph(nothing, weighing, encoder), paths.baseline_export / inference.MODEL)
     write_json(paths.baseline_export / inference.ENCODER, encoder.as_json())
     np.save(paths.baseline_validation, scores)
-    folds.write(paths.baseline_out_of_fold, np.zeros(0, np.int64), np.zeros((0, 2), np.float32))
+    folds.write(paths.baseline_out_of_fold, np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2), np.float32))
 
 
 def checkout_of(folder: Path, title: str) -> Any:
@@ -318,9 +318,25 @@ def test_networks_score_the_rows_that_they_were_not_fitted_on(
     """All 80 rows, or none where they are too many."""
     monkeypatch.setattr(train, "MOST", 80 - least)
     paths = checkout(tmp_path, "digits", architecture="mlp")
-    folds.write(paths.baseline_out_of_fold, np.arange(80), np.full((80, 2), 0.5, np.float32))
+    folds.write(paths.baseline_out_of_fold, np.arange(80), np.arange(80), np.full((80, 2), 0.5, np.float32))
     run(paths)
-    places, found = folds.read(paths.out_of_fold, 2)
+    places, _, found = folds.read(paths.out_of_fold, 2)
     assert places.tolist() == ([] if least else list(range(80)))
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
     assert least or not (found == 0.5).all()
+
+
+def test_networks_score_no_row_of_a_group_that_they_learned_from(tmp_path: Path) -> None:
+    """Rows of a group look alike and say nothing of others: three groups, whose labels differ from fold to fold."""
+    paths = checkout(tmp_path, "digits", architecture="mlp", epochs=15, patience=15, units=32, learning_rate=0.01)
+    group = np.random.default_rng(0).integers(0, 6, 80)
+    for split, part in (("train", group[:60]), ("validation", group[60:])):
+        x, y = (np.load(paths.array(split, name)) for name in "xy")
+        x[:] = 0
+        x[np.arange(len(x)), part] = 255  # a line of the picture
+        np.save(paths.array(split, "x"), x)
+        np.save(paths.array(split, "y"), (part % 2).astype(y.dtype))
+    settings, encoder = config.load(paths.params).models["digits"], ENCODERS["digits"]
+    alone, together = (train.out_of_fold(settings, paths, encoder, one) for one in (np.arange(80), group))
+    assert (alone.argmax(1) == group % 2).mean() > 0.95
+    assert (together.argmax(1) == group % 2).mean() < 0.7

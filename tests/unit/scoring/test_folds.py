@@ -9,6 +9,8 @@ import pytest
 from luodi.errors import ArtifactError
 from luodi.scoring import folds
 
+ALONE = np.arange(1000)
+
 
 def test_every_row_is_scored_by_a_fit_that_has_not_seen_it() -> None:
     label = np.random.default_rng(1).integers(0, 4, 200).astype(np.int32)
@@ -23,9 +25,28 @@ def test_every_row_is_scored_by_a_fit_that_has_not_seen_it() -> None:
         seen.extend(held)
         return np.tile(np.array([0, 0, 0, 0, 1], np.float32), (len(held), 1))
 
-    found = folds.scores(label, 5, fit)
+    found = folds.scores(label, ALONE[:200], 5, fit)
     assert sorted(seen) == list(range(200))
     assert (found[:, 4] == 1).all()
+
+
+@pytest.mark.parametrize("count", [4, 13, 60])
+def test_no_group_straddles_two_folds(count: int) -> None:
+    """Neither what is scored nor, where there are enough groups, what chooses is of a group that was learned from."""
+    rng = np.random.default_rng(count)
+    group, seen = rng.integers(0, count, 600), []
+
+    def fit(fitted: Any, judged: Any, held: Any) -> Any:
+        assert not set(group[held]) & {*group[fitted], *group[judged]}
+        assert not set(fitted) & set(judged)
+        assert count < 60 or not set(group[fitted]) & set(group[judged])
+        assert 140 <= len(held) <= 330
+        assert len(judged) < len(fitted) / 2
+        seen.extend(held)
+        return np.zeros((len(held), 2), np.float32)
+
+    folds.scores(np.arange(600, dtype=np.int32) % 2, group, 2, fit)
+    assert sorted(seen) == list(range(600))
 
 
 @pytest.mark.parametrize(
@@ -39,17 +60,18 @@ def test_every_row_is_scored_by_a_fit_that_has_not_seen_it() -> None:
     ],
 )
 def test_it_is_wanted_where_a_class_has_few_test_rows_and_can_be_learned(label: Any, test: Any, wanted: bool) -> None:
-    assert folds.wanted(np.array(label, np.int32), np.array(test, np.int32), 2) is wanted
+    assert folds.wanted(np.array(label, np.int32), ALONE[: len(label)], np.array(test, np.int32), 2) is wanted
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     scores = np.random.default_rng(1).dirichlet(np.ones(3), 7).astype(np.float32)
-    folds.write(tmp_path / "some.parquet", np.arange(7), scores)
-    places, found = folds.read(tmp_path / "some.parquet", 3)
+    folds.write(tmp_path / "some.parquet", np.arange(7), np.arange(7) // 2, scores)
+    places, group, found = folds.read(tmp_path / "some.parquet", 3)
     assert places.tolist() == list(range(7))
+    assert group.tolist() == [0, 0, 1, 1, 2, 2, 3]
     assert (found == scores).all()
-    folds.write(tmp_path / "none.parquet", np.zeros(0, np.int64), np.zeros((0, 3), np.float32))
-    assert folds.read(tmp_path / "none.parquet", 3)[1].shape == (0, 3)
+    folds.write(tmp_path / "none.parquet", ALONE[:0], ALONE[:0], np.zeros((0, 3), np.float32))
+    assert folds.read(tmp_path / "none.parquet", 3)[2].shape == (0, 3)
     (tmp_path / "broken.parquet").write_bytes(b"x")
     for name, said in (("broken", "cannot be read"), ("absent", "does not exist")):
         with pytest.raises(ArtifactError, match=said):

@@ -64,10 +64,33 @@ def test_the_stage_writes_the_model_and_its_scores_in_the_order_of_the_rows(
     assert "accuracy" in capsys.readouterr().out
     written = sorted(path.name for path in paths.baseline_scores.parent.iterdir())
     assert written == ["export", "metrics.json", "out_of_fold.parquet", "scores.npy", "validation.npy"]
-    places, found = folds.read(paths.baseline_out_of_fold, 2)  # 20 test rows of each class are few
+    places, _, found = folds.read(paths.baseline_out_of_fold, 2)  # 20 test rows of each class are few
     assert places.tolist() == list(range(40, 190))
     truth = np.concatenate([parts["train"].label, parts["validation"].label])
     assert (found.argmax(1) == truth).mean() > 0.9
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_rows_that_stand_together_do_not_vouch_for_each_other(tmp_path: Path, together: bool) -> None:
+    """Every author writes of a thing of his own and is of one class: of new authors nobody knows which."""
+    rng = np.random.default_rng(0)
+    things = ["".join(map(chr, rng.integers(0x4E00, 0x9000, 6))) for _ in range(60)]
+    author = np.concatenate([np.arange(50).repeat(6), np.arange(50, 60).repeat(4)])
+    label = rng.permutation(60)[author].astype(np.int32) % 2
+    items = [f"{things[one]}{row}" for row, one in enumerate(author)]
+    parts = {
+        split: split_rows.Rows(items[start:end], label[start:end], ["here"] * (end - start))
+        for split, start, end in (("train", 0, 270), ("validation", 270, 300), ("test", 300, 340))
+    }
+    encoder = text.Encoder(("negative", "positive"), "ngram", 20, 1000, (), ())
+    paths = run(tmp_path, "reviews", parts, encoder)
+    if together:
+        pq.write_table(pq.read_table(paths.rows).append_column("group", pa.array(author)), paths.rows)
+        baseline.run(config.load(find_root() / "params.yaml").models["reviews"], paths)
+    row, group, found = folds.read(paths.baseline_out_of_fold, 2)
+    assert group.tolist() == (author[:300].tolist() if together else row.tolist())
+    right = (found.argmax(1) == label[:300]).mean()
+    assert right < 0.65 if together else right > 0.95
 
 
 def test_the_stage_scores_images(tmp_path: Path) -> None:
