@@ -22,7 +22,7 @@ STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
 # The files of each stage, by the names that ModelPaths gives them.
 OUTPUTS = {
     "validate": {"clean", "quarantine", "validation_result", "data_docs", "validation_summary", "validation_report"},
-    "preprocess": {"rows", "arrays", "encoder", "preprocess_report", "preprocess_summary"},
+    "preprocess": {"rows", "arrays", "encoder", "nearest", "preprocess_report", "preprocess_summary"},
     "baseline": {
         "baseline_export",
         "baseline_validation",

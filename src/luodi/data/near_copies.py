@@ -37,12 +37,21 @@ def bands(texts: pa.Array) -> Iterator[NDArray[np.int64]]:
 
 def _bands(texts: pa.Array) -> NDArray[np.int64]:
     """The numbers of some texts, int64 [BANDS, n]."""
-    signature = _filled(_signatures(*_grams(*_letters(texts)), len(texts)))
-    values = signature[:, : BANDS * ROWS].reshape(-1, BANDS, ROWS).astype(np.uint64)
+    values = signatures(texts)[:, : BANDS * ROWS].reshape(-1, BANDS, ROWS).astype(np.uint64)
     found = np.zeros(values.shape[:2], np.uint64)
     for place in range(ROWS):
-        found = _mix(found + values[:, :, place])
+        found = mix(found + values[:, :, place])
     return (found >> np.uint64(1)).astype(np.int64).T
+
+
+def signatures(texts: pa.Array) -> NDArray[np.uint32]:
+    """Return PLACES numbers for each text, uint32 [n, PLACES]: two texts share as many as they share n-grams, about."""
+    return _filled(_signatures(*grams(texts), len(texts)))
+
+
+def grams(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return numbers for the n-grams of the texts, end to end, and which text each is of."""
+    return _grams(*_letters(texts))
 
 
 def _letters(texts: pa.Array) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
@@ -94,7 +103,7 @@ def _grams(points: NDArray[np.uint32], lengths: NDArray[np.int64]) -> tuple[NDAr
 
 def _signatures(grams: NDArray[np.uint64], owner: NDArray[np.int64], count: int) -> NDArray[np.uint32]:
     """The least hash in each place of each text, NONE where there is none [count, PLACES]; a hash says its place."""
-    hashed = _mix(grams)
+    hashed = mix(grams)
     table = np.full(count * PLACES, NONE, np.uint32)
     place = owner * PLACES + (hashed >> BITS).astype(np.int64)
     np.minimum.at(table, place, hashed.astype(np.uint32))
@@ -115,7 +124,8 @@ def _filled(table: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return filled.reshape(table.shape)
 
 
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Spread near numbers over all 64 bits."""
     mixed = values * ODD[0]
     mixed ^= mixed >> np.uint64(32)
     mixed *= ODD[1]

@@ -103,6 +103,18 @@ def groups(path: Path) -> NDArray[np.int64]:
     return np.array(found, np.int64)
 
 
+def nearest(path: Path) -> tuple[NDArray[np.int64], list[str | None]]:
+    """Return the places of rows in the test split, and how near a train row comes to each, None if none is near.
+
+    Raises:
+        ArtifactError: The file is missing or broken.
+    """
+    table = _load(path, ["test", "similarity", "level"])
+    order = np.argsort([-value for value in table["similarity"].to_pylist()], kind="stable")
+    level = table["level"].to_pylist()
+    return np.array(table["test"].to_pylist(), np.int64)[order], [level[row] for row in order]
+
+
 def _load(path: Path, columns: list[str], maybe: str = "") -> pa.Table:
     try:
         file = pq.ParquetFile(path)

@@ -103,6 +103,11 @@ class ModelPaths:
         return self.artifacts / "preprocess" / "encoder.json"
 
     @property
+    def nearest(self) -> Path:
+        """Test rows and the train row that each comes nearest to, see `luodi.checks.nearest.table`: Parquet."""
+        return self.artifacts / "preprocess" / "nearest.parquet"
+
+    @property
     def preprocess_summary(self) -> Path:
         """Counts of rows kept, by split, label and source, and dropped: JSON."""
         return self.artifacts / "preprocess" / "summary.json"

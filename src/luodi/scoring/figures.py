@@ -201,6 +201,19 @@ def source_slices(sources: Sequence[str], data: Scored, confidence: float) -> di
     return {name: _slice(part, data, confidence) for name, part in largest(sources).items()}
 
 
+def near_slices(places: Ints, level: Sequence[str | None], data: Scored, confidence: float) -> dict[str, Figure]:
+    """Return accuracy on rows with and without a near train row, and by how near: value, low, high, rows.
+
+    Args:
+        places: Rows that were looked at [n].
+        level: How near a train row comes, None where it does not [n]; in the order in which they are to be told.
+    """
+    names = np.array([name or "" for name in level], object)
+    parts = {"near": names != "", "not near": names == ""} | {name: names == name for name in level if name}
+    masks = {name: np.isin(np.arange(data.rows), places[part]) for name, part in parts.items() if part.any()}
+    return {name: _slice(mask, data, confidence) for name, mask in masks.items()}
+
+
 # Parts of the rows: each is a mask, bool [rows], by name; none is empty.
 
 

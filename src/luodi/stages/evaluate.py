@@ -35,7 +35,8 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     others = scored(*split_rows.out_of_fold(paths.out_of_fold, paths.rows, len(settings.labels)), "out-of-fold model",
                     len(settings.labels))  # fmt: skip
     of_files = {"size_bytes": _size(paths.export), "test_share": split_rows.test_share(paths.rows)}
-    measured = figures.rounded(measure(test, model, baseline, others, settings) | of_files)
+    near = figures.near_slices(*split_rows.nearest(paths.nearest), model, settings.evaluate.confidence)
+    measured = figures.rounded(measure(test, model, baseline, others, settings) | of_files | {"nearest": near})
     measured["choice"] = _choice(paths.choice)
     write_facts(paths.metrics, measured)
     write_json(paths.headline, headline(measured))

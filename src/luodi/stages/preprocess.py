@@ -1,4 +1,4 @@
-"""preprocess: clean, drop duplicates and contradictions, split by content hash, encode.
+"""preprocess: clean, drop duplicates and contradictions, split by content hash, encode, measure how near splits are.
 
 What is clean goes to a file, which is read again for all that is made of it: memory holds a few bytes a row.
 """
@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from luodi import config
+from luodi.checks import nearest
+from luodi.checks.nearest import Places
 from luodi.data import modality, splits
 from luodi.data.modality import Encoder
 from luodi.errors import ArtifactError, DataError
@@ -78,6 +80,17 @@ class Clean:
             if items := _filter(batch.select([0]), found == splits.NAMES.index(split)):
                 yield items.column(0)
 
+    def at(self, split: str, places: Places) -> pa.Table:
+        """Return the rows at `places` of a split, in their order."""
+        wanted = np.flatnonzero(self.split == splits.NAMES.index(split))[places]
+        distinct, place = np.unique(wanted, return_inverse=True)
+        found, start = [], 0
+        for batch, _ in self._batches():
+            first, last = np.searchsorted(distinct, (start, start + len(batch)))
+            found.append(pa.table(batch.take(pa.array(distinct[first:last] - start))))
+            start += len(batch)
+        return pa.concat_tables(found).take(pa.array(place))
+
     def _batches(self) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int8]]]:
         start = 0
         with pa.OSFile(str(self.path)) as file:
@@ -104,16 +117,19 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         split, dropped = select(marks, settings)
         rows = Clean(path, marks.label, split)
         encoder = kind.fit_encoder(rows.items("train"), settings.preprocess, settings.labels)
-        with ThreadPoolExecutor(1) as beside:  # Parquet compresses while others encode
+        with ThreadPoolExecutor(2) as beside:  # Parquet compresses while others encode
             sources = beside.submit(_write_rows, paths.rows, rows)
+            near = beside.submit(_nearest, rows, settings.modality)
             for name in splits.NAMES:
                 _write_arrays(folder, name, rows, encoder, settings)
-        shown = _samples(rows)
+        shown, pairs = _samples(rows), _pairs(rows, near.result(), settings)
         path.unlink()
+    _write_table(paths.nearest, near.result())
     write_json(paths.encoder, encoder.as_json())
     summary = summarise(rows, sources.result(), dropped, settings.labels)
+    summary["nearest"] = nearest.counts(near.result(), nearest.of(settings.modality).LEVELS)
     write_facts(paths.preprocess_summary, summary)
-    write_text(paths.preprocess_report, report(paths.model, shown, summary, encoder, settings))
+    write_text(paths.preprocess_report, report(paths.model, shown, summary, encoder, settings, pairs=pairs))
     print(
         f"preprocess: {len(split):,} rows in, {summary['rows']:,} kept; dropped "
         + ", ".join(f"{count:,} {reason}" for reason, count in dropped.items()),
@@ -204,8 +220,10 @@ def report(
     summary: dict[str, Any],
     encoder: Encoder,
     settings: config.ModelSettings,
+    *,
+    pairs: list[dict[str, Any]],
 ) -> str:
-    """Return the report page; `shown` are a few train rows, clean, and their labels."""
+    """Return the report page; `shown` are a few train rows, clean, and their labels, `pairs` see `_pairs`."""
     items, label = shown
     rng = np.random.default_rng(settings.preprocess.seed)
     samples = modality.of(settings.modality).samples(items, settings.preprocess, rng)
@@ -217,21 +235,41 @@ def report(
         config=settings,
         labels=settings.labels,
         names=[settings.labels[one] for one in label],
+        pairs=pairs,
+        meaning=nearest.of(settings.modality).MEANING,
         samples={name: page.data_uri(one) if isinstance(one, bytes) else one for name, one in samples.items()},
     )
 
 
 def _samples(rows: Clean) -> tuple[pa.Array, NDArray[np.int32]]:
     """A few train rows, and their labels."""
-    label = rows.labels("train")
-    chosen, found, start = _turns(label), {}, 0
-    for items in rows.items("train"):
-        inside = chosen[(chosen >= start) & (chosen < start + len(items))]
-        found.update({place: items[place - start] for place in inside.tolist()})
-        start += len(items)
-        if len(found) == len(chosen):
-            break
-    return pa.array([found[place] for place in chosen.tolist()]), label[chosen]
+    chosen = _turns(rows.labels("train"))
+    return rows.at("train", chosen).column(0).combine_chunks(), rows.labels("train")[chosen]
+
+
+def _nearest(rows: Clean, modality: str) -> pa.Table:
+    """See `nearest.table`."""
+    kind, test = nearest.of(modality), nearest.looked_at(len(rows.labels("test")))
+
+    def at(split: str, places: Places) -> pa.Array:
+        return rows.at(split, places).column(0).combine_chunks()
+
+    found = kind.nearest(at("test", test), lambda: rows.items("train"), lambda places: at("train", places))
+    return nearest.table(test, *found, kind.LEVELS)
+
+
+def _pairs(rows: Clean, found: pa.Table, settings: config.ModelSettings) -> list[dict[str, Any]]:
+    """The nearest pairs: similarity, and of the test row and the train row the item, its label and where it is from."""
+    worst = nearest.worst(found)
+    shown = [
+        rows.at(split, np.array([one[split] for one in worst], np.int64)).to_pylist() for split in ("test", "train")
+    ]
+    return [
+        {"similarity": pair["similarity"], "rows": [
+            {"item": page.data_uri(item) if isinstance(item := row[settings.modality], bytes) else item,
+             "label": settings.labels[row["label"]], "where": row.get("origin") or row["source"]} for row in both]}
+        for pair, *both in zip(worst, *shown, strict=True)
+    ]  # fmt: skip
 
 
 def _turns(label: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -265,6 +303,11 @@ def _write_rows(path: Path, rows: Clean) -> Counter[str]:
             writer.write_table(table)
             sources.update(table["source"].to_pylist())
     return sources
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", store_schema=False)
 
 
 def _joined(tables: Iterable[pa.Table], rows: int, size: int) -> Iterator[pa.Table]:

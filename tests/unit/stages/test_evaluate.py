@@ -18,6 +18,7 @@ from PIL import Image
 from scipy import stats
 
 from luodi import config
+from luodi.checks import nearest
 from luodi.config import user_code
 from luodi.config.image import ImageSettings
 from luodi.config.text import TextSettings
@@ -26,7 +27,7 @@ from luodi.errors import ArtifactError
 from luodi.files import write_json
 from luodi.project.paths import ModelPaths, find_root
 from luodi.registry import gate, rules
-from luodi.scoring import inference
+from luodi.scoring import figures, inference
 from luodi.scoring.metrics import METRICS
 from luodi.scoring.scored import scored
 from luodi.stages import evaluate
@@ -37,6 +38,7 @@ CHOICE = {
     "metric": "accuracy",
     "validation": {"linear": {"accuracy": 0.8}, "net": {"accuracy": 0.7}, "both": {"accuracy": 0.9}},
 }
+LEVELS = {"the same": 0.9, "alike": 0.5}
 VOID = {"meta", "link", "br", "img", "input"}
 
 
@@ -76,6 +78,8 @@ def lay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         block = config.load(find_root() / "params.yaml").models[model]
         columns = {block.modality: items, "label": label, "source": ["<b>web</b>"] * len(items)}
         pq.write_table(pa.table(columns | {"split": ["test"] * len(items)}), paths.rows)
+        similar = np.linspace(1, 0, len(items))
+        pq.write_table(nearest.table(np.arange(len(items)), np.arange(len(items)), similar, LEVELS), paths.nearest)
         paths.export.mkdir(parents=True)
         (paths.export / "model.onnx").write_bytes(b"12345")
         paths.baseline_scores.parent.mkdir(parents=True)
@@ -115,6 +119,23 @@ def outputs(paths: Any) -> Any:
     return {str(path.relative_to(paths.artifacts)): path.read_bytes() for path in files}
 
 
+def test_rows_with_a_double_in_train_are_told_from_the_others(lay: Any) -> None:
+    """20 of 40 rows come near to a train row, 4 of them very near, one of these is wrong, and so are all others."""
+    truth = np.arange(40) % 2
+    right = np.arange(40) < 20
+    right[3] = False
+    scores = np.eye(2)[np.where(right, truth, 1 - truth)]
+    settings, paths = lay([f"text {row}" for row in range(40)], truth, scores, scores)
+    evaluate.run(settings, paths)
+    found = json.loads(paths.metrics.read_text())["nearest"]
+    assert {name: (part["rows"], part["value"]) for name, part in found.items()} == {
+        "near": (20, 0.95), "not near": (20, 0.0), "the same": (4, 0.75), "alike": (16, 1.0)
+    }  # fmt: skip
+    assert found["near"]["low"] == pytest.approx(figures.wilson(19, 20, 0.9)["low"], abs=1e-6)
+    text = " ".join(Page(paths.evaluation_report.read_text(encoding="utf-8")).text)
+    assert re.search(r"with a near train row\s+20\s+95.0%.*without one\s+20\s+0.0%.*of these: alike", text, re.DOTALL)
+
+
 class Page(HTMLParser):
     """Reads a page as a browser would: its tags, its text, and whether they nest."""
 
@@ -149,7 +170,7 @@ def test_metrics_hold_what_later_stages_read(lay: Callable[..., Any], capsys: py
     figures = json.loads(paths.metrics.read_text())
     assert set(figures) == {
         "model", "baseline", "difference", "proof", "classes", "slices", "test_share", "size_bytes", "rows", "choice",
-        "calibration_by_chance", "format",
+        "calibration_by_chance", "format", "nearest",
     }  # fmt: skip
     for who in ("model", "baseline", "difference"):
         for name in METRICS:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import json
 import re
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 
 from luodi import config
+from luodi.checks import nearest
 from luodi.config import locked
 from luodi.data import encoders, image, modality, split_rows, splits
 from luodi.errors import ArtifactError, DataError
@@ -106,6 +108,39 @@ def test_arrays_are_the_encoded_rows(done: tuple[Any, ...]) -> None:
         assert y.tolist() == picked["label"].to_pylist()
 
 
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_the_page_shows_test_rows_that_have_a_double_in_train(modality: str, tmp_path: Path) -> None:
+    """Each second row repeats the one before it in all but a sign or a shade."""
+    block = settings(modality)
+    wanted, content = items(modality, 150), list[object]()
+    for number, item in enumerate(wanted):
+        if isinstance(item, str):
+            content += [
+                f"{'甲乙丙丁戊己庚辛壬癸'[number % 10]}楼{chr(0x4E00 + number)}很好很好",
+                f"{'甲乙丙丁戊己庚辛壬癸'[number % 10]}楼{chr(0x4E00 + number)}很好很好!",
+            ]
+        elif isinstance(item, bytes):
+            picture = Image.open(io.BytesIO(item))
+            content += [item, image.png(picture.point(lambda level: min(level + 1, 255)))]
+    paths = run(tmp_path, block, content, [f"row <{row}>" for row in range(300)])
+    rows, found = pq.read_table(paths.rows).to_pylist(), pq.read_table(paths.nearest).to_pylist()
+    split = {name: [row for row in rows if row["split"] == name] for name in splits.NAMES}
+    place = {row["source"]: name for name in splits.NAMES for row in split[name]}
+    doubles = [
+        int(row["source"][5:-1]) for row in split["test"] if place[f"row <{int(row['source'][5:-1]) ^ 1}>"] == "train"
+    ]
+    top = next(iter(nearest.of(modality).LEVELS))
+    near = [row for row in found if row["level"] == top]
+    assert len(found) == len(split["test"])
+    assert {int(split["test"][row["test"]]["source"][5:-1]) for row in near} >= set(doubles) != set()
+    summary = json.loads(paths.preprocess_summary.read_text())
+    assert summary["nearest"]["levels"][top] == len(near)
+    page = paths.preprocess_report.read_text(encoding="utf-8")
+    shown = re.findall(r"· row &lt;(\d+)&gt;", page)
+    assert len(shown) == 2 * min(len([row for row in found if row["level"]]), nearest.PAIRS)
+    assert all(int(one) ^ 1 == int(other) for one, other in zip(shown[:4:2], shown[1:4:2], strict=True))
+
+
 def test_the_encoder_is_fitted_on_train_alone(done: Any) -> None:
     block, paths = done
     train = pq.read_table(paths.rows).filter(pa.compute.equal(pq.read_table(paths.rows)["split"], "train"))
@@ -169,7 +204,7 @@ def test_clean_rows_in_hand_are_not_left_behind(done: tuple[Any, ...]) -> None:
     _, paths = done
     assert {path.name for path in paths.arrays.iterdir()} == {f"{s}_{n}.npy" for s in splits.NAMES for n in "xy"}
     assert {path.name for path in paths.rows.parent.iterdir()} == {
-        "arrays", "encoder.json", "report.html", "rows.parquet", "summary.json"
+        "arrays", "encoder.json", "nearest.parquet", "report.html", "rows.parquet", "summary.json"
     }  # fmt: skip
 
 
