@@ -57,6 +57,28 @@ def parts(folder: Path, modality: str, by: Sequence[str] = ()) -> Iterator[pa.Ta
         raise _empty(folder, shards)
 
 
+def kept(folder: Path, modality: str) -> list[str]:
+    """Return the columns of words, numbers or days that shards have beside the items, labels and origins."""
+    found: dict[str, bool] = {}
+    for path in _shards(folder):
+        with _readable(path), pq.ParquetFile(path) as file:
+            here = [(field.name, _is_told(field.type)) for field in file.schema_arrow]
+        twice = {name for name, count in Counter(name for name, _ in here).items() if count > 1}
+        found |= {name: is_told and name not in twice and found.get(name, True) for name, is_told in here}
+    return [name for name, fits in found.items() if fits and name not in (modality, "label", ORIGIN)]
+
+
+def column(folder: Path, name: str) -> pa.ChunkedArray:
+    """Return a column of all shards as strings, null where a shard has none."""
+    found = []
+    for path in _shards(folder):
+        with _readable(path), pq.ParquetFile(path) as file:
+            there = name in file.schema_arrow.names
+            part = file.read(columns=[name])[name] if there else pa.chunked_array([pa.nulls(file.metadata.num_rows)])
+            found += part.cast(pa.string()).chunks
+    return pa.chunked_array(found, pa.string())
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Tell whether a column of this type holds text: strings, bytes to be read as UTF-8, or nothing but nulls."""
     if pa.types.is_dictionary(kind):
@@ -188,6 +210,14 @@ def _cast(table: pa.Table, here: dict[str, pa.DataType], columns: dict[str, pa.D
 
 def _is_plain(kind: pa.DataType) -> bool:
     return is_text(kind) or not (pa.types.is_nested(kind) or pa.types.is_dictionary(kind))
+
+
+def _is_told(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_told(kind.value_type)
+    is_number = pa.types.is_integer(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind)
+    is_day = pa.types.is_date(kind) or pa.types.is_boolean(kind)
+    return bool(is_number or is_day or (is_text(kind) and not is_bytes(kind)))
 
 
 def _placed(table: pa.Table, path: Path, start: int) -> pa.Table:

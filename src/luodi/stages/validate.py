@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from luodi import files
-from luodi.checks import findings, modality, profile, quarantine, together
+from luodi.checks import findings, modality, profile, quarantine, telling, together
 from luodi.checks.findings import Example, Finding
 from luodi.checks.modality import Measures
 from luodi.config import ModelSettings
@@ -44,6 +44,8 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
         found = findings.by_gravity([*found, together.finding(checked, kind.SHOWN)])
     if settings.preprocess.test_source is not None or settings.preprocess.shares.test > 0:
         found = findings.by_gravity([*found, _of_classes(checked.table, settings)])
+    if told := _told(checked, settings, paths.data, kind.ITEM):
+        found = findings.by_gravity([*found, telling.finding(told)])
     _separate(parts(), checked, paths, kind.ITEM)
     files.write_json(paths.validation_result, result)
     counts = _counts(checked.table, kind.ITEM) | together.counts(checked)
@@ -62,6 +64,17 @@ def _of_classes(measured: pa.Table, settings: ModelSettings) -> Finding:
     counts = {label: clean[label] for label in settings.labels if label not in settings.gate.unproven}
     share = settings.preprocess.shares.test if official is None else 1
     return findings.of_classes(counts, share, settings.gate.min_class_rows, official)
+
+
+def _told(checked: quarantine.Checked, settings: ModelSettings, folder: Path, item: str) -> list[telling.Told]:
+    """How well the other columns of the shards tell the labels: of rows that will be used, equal ones once."""
+    table = checked.table
+    out = pc.or_(table[quarantine.HELD], table[quarantine.duplicate(item)])
+    label = pc.fill_null(pc.index_in(table["label"], pa.array(settings.labels)), -1).to_numpy()
+    used = ~out.to_numpy() & (label >= 0)
+    columns = shards.kept(folder, settings.modality) if used.any() else []
+    found = (telling.told(name, shards.column(folder, name), label, used) for name in columns)
+    return [one for one in found if one]
 
 
 def report(

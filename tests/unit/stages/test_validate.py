@@ -118,6 +118,23 @@ def test_classes_with_few_rows_of_an_official_test_split_are_told(
     assert few in paths.validation_report.read_text(encoding="utf-8")
 
 
+def test_a_column_that_tells_the_label_is_told(tmp_path: Path) -> None:
+    """Whatever else shards hold stops nothing: lists, bytes, a column that one shard lacks."""
+    paths = lay(tmp_path, *good())
+    table = pq.read_table(paths.data / "a.parquet")
+    stars = [5 * (row % 2) for row in range(200)]
+    table = table.append_column("stars", pa.array(stars)).append_column("id", pa.array(range(200)))
+    table = table.append_column("list", pa.array([[1]] * 200)).append_column("bytes", pa.array([b"\xff"] * 200))
+    pq.write_table(table, paths.data / "a.parquet")
+    pq.write_table(
+        pa.table({name: table[name].slice(0, 4) for name in ("text", "label", "source")}), paths.data / "b.parquet"
+    )
+    validate.run(MODEL, paths)
+    page = paths.validation_report.read_text(encoding="utf-8")
+    assert set(re.findall("`([^`]+)` alone tells ([0-9.]+%)", page)) == {("stars", "100.0%")}
+    assert "passed with warnings" in page
+
+
 def test_nothing_left(tmp_path: Path) -> None:
     paths = lay(tmp_path, *[(" ", "positive", "s")] * 20)
     with pytest.raises(NothingLeft):
