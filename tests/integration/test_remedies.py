@@ -465,7 +465,7 @@ DATA = [
         write("data/digits/b.parquet", parquet(image=[b"1"], label=["1"], source=["s"])),
     ),
     Case(
-        "preprocess.split.by in params.yaml, or write",
+        "preprocess.split in params.yaml, or write",
         both(
             write("data/digits/a.parquet", parquet(image=[b"1"], label=["1"], source=["s"])),
             write("data/digits/b.parquet", parquet(image=[b"1"], label=["1"], source=["s"], writer=["w"])),

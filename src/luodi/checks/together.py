@@ -85,12 +85,21 @@ def counts(checked: Checked) -> dict[str, int]:
     }
 
 
-def columns(checked: Checked) -> dict[str, pa.Array]:
-    """Return the columns that say which rows stand together, and where; none where what a row holds alone says it."""
-    if checked.groups is None:
-        return {}
-    split = np.array([*splits.NAMES, ""])[checked.groups.split]
-    return dict(zip(quarantine.PLACED, (pa.array(checked.groups.first), pa.array(split.tolist())), strict=True))
+def columns(checked: Checked, newest: NDArray[np.bool_] | None = None) -> dict[str, pa.Array]:
+    """Return the columns that say which rows stand together, and where; none where what a row holds alone says it.
+
+    Args:
+        newest: Rows that stand in the split of the newest, whatever their group [rows].
+    """
+    group, split = quarantine.PLACED
+    found, place = {}, np.full(checked.table.num_rows, -1)
+    if checked.groups is not None:
+        found, place = {group: pa.array(checked.groups.first)}, checked.groups.split.astype(np.int64)
+    if newest is not None:
+        place = np.where(newest, splits.ALL.index(splits.NEWEST), place)
+    if found or newest is not None:
+        found[split] = pa.array(np.array([*splits.ALL, ""])[place].tolist())
+    return found
 
 
 def _value(column: pa.ChunkedArray) -> pa.ChunkedArray:

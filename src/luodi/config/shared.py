@@ -101,6 +101,28 @@ class Split(SettingsBase):
     near_copies: Literal["join", "none"] = Field(
         "none", description="join: texts of nearly the same words, and images that look alike, stand in one split"
     )
+    newest: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}d$")] | None = Field(
+        None,
+        description="28d: the rows of the last 28 days of the data are a second test set, on which no version may be "
+        "proven worse than the one in production",
+    )
+    column: Line | None = Field(None, description="column of the shards that holds the day of a row, 2026-11-27")
+
+    @property
+    def days(self) -> int | None:
+        """Of the newest rows."""
+        return int(self.newest[:-1]) if self.newest else None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the shards that say where rows stand."""
+        return tuple(dict.fromkeys((*self.by, *([self.column] if self.column else []))))
+
+    @model_validator(mode="after")
+    def _newest_by_a_column(self) -> Self:
+        if (self.newest is None) != (self.column is None):
+            raise ValueError("newest and column go together: newest: 28d, column: the one that holds the day of a row")
+        return self
 
 
 class Preprocess(SettingsBase):

@@ -112,8 +112,8 @@ def _columns(shards: list[Path], modality: str, by: Sequence[str]) -> dict[str, 
             found |= dict.fromkeys(name for name in schema.names if name != ORIGIN or is_text(schema.field(name).type))
     if missing := [name for name in by if name not in found]:
         raise MissingColumn(
-            f"{shards[0].parent}: no shard has the column `{shown(missing[0], 60)}` that preprocess.split.by names; "
-            f"found {', '.join(shown(name, 60) for name in [*found][:9])}; correct preprocess.split.by in params.yaml, "
+            f"{shards[0].parent}: no shard has the column `{shown(missing[0], 60)}` that preprocess.split names; "
+            f"found {', '.join(shown(name, 60) for name in [*found][:9])}; correct preprocess.split in params.yaml, "
             "or write the shards with that column"
         )
     origin = {ORIGIN: pa.string()} if ORIGIN in found else {}

@@ -11,6 +11,9 @@ from luodi.config import Shares
 from luodi.config.shared import Preprocess
 
 NAMES = ("train", "validation", "test")
+NEWEST = "newest"
+"""A second test set, see `luodi.checks.newest`."""
+ALL = (*NAMES, NEWEST)
 OFFICIAL = ("test", "validation")
 """Splits that may be the rows of a source; a row of both is a test row."""
 

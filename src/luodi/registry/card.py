@@ -285,7 +285,7 @@ def _recall(judged: object) -> str:
 
 
 def _slices(facts: Facts) -> Section:
-    slices = list(_sliced(facts))
+    slices = [*_sliced(facts), *_apart(facts)]
     rows = [(Cell(title), Cell(count(at(one, "rows"))), percents(one)) for title, one in slices]
     if not rows:
         return Section("Slices", note=f"Figures by slice: {MISSING}.")
@@ -304,6 +304,13 @@ def _sliced(facts: Facts) -> Iterator[tuple[str, Facts]]:
         rank = {name: -value(at(parts, name, "rows")) if kind == "source" else 0 for name in parts}
         for name in sorted(parts, key=lambda name: (rank[name], name)):
             yield _slice_title(kind, name, parts[name]), part(parts, name)
+
+
+def _apart(facts: Facts) -> Iterator[tuple[str, Facts]]:
+    """Yield what says more of new rows than all test rows do, if it was measured."""
+    metrics = part(facts, "metrics")
+    found = {"newest rows": part(metrics, "newest"), "no near train row": part(metrics, "nearest", "not near")}
+    yield from ((title, figure) for title, figure in found.items() if figure)
 
 
 def _slice_title(kind: str, name: str, figures: object) -> str:

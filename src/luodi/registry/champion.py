@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from luodi import config
 from luodi.config import user_code
-from luodi.data import modality, split_rows
+from luodi.data import modality, split_rows, splits
 from luodi.data.split_rows import Rows
 from luodi.errors import ArtifactError, RegistryError
 from luodi.files import read_facts
@@ -25,7 +25,7 @@ from luodi.registry.tags import Version
 from luodi.report.formatting import at
 from luodi.scoring import figures, inference, sample
 from luodi.scoring.inference import Classifier
-from luodi.scoring.scored import scored
+from luodi.scoring.scored import Scored, scored
 from luodi.system.processes import CommandFailed, Runner
 
 REPEATS = 200
@@ -149,22 +149,42 @@ def _compare(  # noqa: PLR0917, each is another thing
             why = "its images have another size, so that rows cannot be told to be those it was trained on"
             return None, [*notes, f"{current.name} cannot be compared: {why}"]
         fresh = unseen(test, kept, block, len(old.labels))
-        since = unseen(test, kept, block, len(old.labels), ("test",))[fresh]
+        since = unseen(test, kept, block, len(old.labels), ("test", splits.NEWEST))[fresh]
+        newest = _newest(ModelPaths(clone.root, current.model), kept, block, len(old.labels))
     if not fresh.any():
         return None, [*notes, f"{current.name} cannot be compared: it was trained on every test row"]
     items = [item for item, new in zip(test.items, fresh, strict=True) if new]
-    truth, classes = test.label[fresh], len(block.labels)
-    mine = scored(truth, challenger.probabilities(items), "challenger", classes)
-    given = aligned(old.probabilities(items), old.labels, block.labels)
+    mine, scores = _scored(challenger, old, Rows(items, test.label[fresh], []), block, current)
     slices = {name: figures.quartiles(values) for name, values in modality.of(block.modality).slices(items).items()}
     slices["source"] = figures.largest([source for source, new in zip(test.source, fresh, strict=True) if new])
     if set(old.labels) != set(block.labels):
         notes.append(f"{current.name} knows other labels: {', '.join(old.labels)}; what it lacks it gets wrong")
-    scores = scored(truth, given, current.name, classes)
     excluded = int((~fresh).sum())
     look = looks.take(clone, current.model, _judged(ours, current, block.gate), block.gate, counted=counted)
     found = evidence.compare(mine, scores, block.labels, slices, block.gate, notes, excluded, look=look, since=since)
+    if newest:
+        both = _scored(challenger, old, newest, block, current)
+        everything = np.ones(len(newest), bool)
+        found = found.model_copy(update={"newest": evidence.apart(*both, everything, block.gate)})
     return found.model_copy(update={"honest": picked.honest(found, block.gate, at(current.facts, "decision"))}), notes
+
+
+def _scored(
+    challenger: Classifier, old: Classifier, rows: Rows, block: config.ModelSettings, current: Version
+) -> tuple[Scored, Scored]:
+    """The rows as challenger and champion score them."""
+    given = aligned(old.probabilities(rows.items), old.labels, block.labels)
+    mine = scored(rows.label, challenger.probabilities(rows.items), "challenger", len(block.labels))
+    return mine, scored(rows.label, given, current.name, len(block.labels))
+
+
+def _newest(ours: ModelPaths, kept: ModelPaths, block: config.ModelSettings, classes: int) -> Rows | None:
+    """The newest rows that the champion was not trained on, which it was if `preprocess.split.newest` was set since."""
+    if not len(split_rows.positions(ours.rows, splits.NEWEST)):
+        return None
+    rows = split_rows.read(ours.rows, block.modality, splits.NEWEST, len(block.labels))
+    new = np.flatnonzero(unseen(rows, kept, block, classes))
+    return Rows([rows.items[row] for row in new], rows.label[new], []) if len(new) else None
 
 
 def _judged(entries: locks.Entries, current: Version, rule: config.Gate) -> dict[str, Any]:
@@ -184,13 +204,14 @@ def unseen(
     paths: ModelPaths,
     block: config.ModelSettings,
     classes: int,
-    splits: Sequence[str] = ("train", "validation"),
+    of: Sequence[str] = ("train", "validation"),
 ) -> NDArray[np.bool_]:
-    """Tell of each test row whether no row of that content is in the `splits` of `paths`, bool [n].
+    """Tell of each test row whether no row of that content is in the splits `of` `paths`, bool [n].
 
     The rows of `paths` are cleaned as rows are now: another code may have cleaned them.
     """
-    seen = [item for split in splits for item in split_rows.read(paths.rows, block.modality, split, classes).items]
+    there = [split for split in of if split != splits.NEWEST or len(split_rows.positions(paths.rows, split))]
+    seen = [item for split in there for item in split_rows.read(paths.rows, block.modality, split, classes).items]
     kind = modality.of(block.modality)
     again = set(kind.cleaner(block.preprocess)(kind.column(seen)).to_pylist())
     return np.array([item not in again for item in test.items], bool)

@@ -110,7 +110,7 @@ def compare(  # noqa: PLR0917, the last two have defaults
     return Comparison(
         **dict(decided),
         look=look.model_copy(update={"low": asked[0].difference.low}) if look else None,
-        fresh=None if since is None else _fresh(challenger, champion, since, rule),
+        fresh=None if since is None else apart(challenger, champion, since, rule),
         excluded=excluded,
         notes=tuple(notes),
         metrics=shown,
@@ -324,14 +324,14 @@ def more_rows(
     return math.ceil(more / unit) * unit
 
 
-def _fresh(challenger: Scored, champion: Scored, since: Mask, rule: config.Gate) -> Fresh | None:
-    """The metric of the gate on the rows that are `since`; None if they are fewer than a slice that is judged."""
-    if since.sum() < rule.min_slice_rows:
+def apart(challenger: Scored, champion: Scored, part: Mask, rule: config.Gate) -> Fresh | None:
+    """Return the metric of the gate on a `part` of the rows; None if they are fewer than a slice that is judged."""
+    if part.sum() < rule.min_slice_rows:
         return None
-    one, other = (Scored(data.truth[since], data.scores[since]) for data in (challenger, champion))
+    one, other = (Scored(data.truth[part], data.scores[part]) for data in (challenger, champion))
     found = figures.rounded(beside(one, other, DRAWS, rule.confidence, metrics.beside(rule.metric)))
     sides = {"challenger": found["model"], "champion": found["baseline"], "difference": found["difference"]}
-    return Fresh(rows=int(since.sum()), **{who: Estimate(**of[rule.metric]) for who, of in sides.items()})
+    return Fresh(rows=int(part.sum()), **{who: Estimate(**of[rule.metric]) for who, of in sides.items()})
 
 
 def _agreement(challenger: Scored, champion: Scored) -> Agreement:

@@ -180,7 +180,7 @@ def looks(decision: Facts) -> Section | None:
         f"each look spends one part in {count(at(rule, 'false_landings', 'looks'))} of what is left."
     )
     return Section(
-        "Error budget", lead, tables=[pairs(rows), *_power(decision), *_honest(found, rule), *_since(found, rule)]
+        "Error budget", lead, tables=[pairs(rows), *_power(decision), *_honest(found, rule), *_apart(found, rule)]
     )
 
 
@@ -224,15 +224,19 @@ def _honest(comparison: Facts, rule: Facts) -> list[Table]:
     )
 
 
-def _since(comparison: Facts, rule: Facts) -> list[Table]:
-    fresh = part(comparison, "fresh")
+def _apart(comparison: Facts, rule: Facts) -> list[Table]:
+    titles = {"fresh": "test rows that came after the champion was chosen", "newest": "newest rows"}
+    return [table for name, title in titles.items() for table in _on(part(comparison, name), title, rule)]
+
+
+def _on(fresh: Facts, title: str, rule: Facts) -> list[Table]:
     rows: list[Pair] = [
         ("Rows", count(at(fresh, "rows"))),
         *((who.capitalize(), span(at(fresh, who))) for who in ("challenger", "champion")),
         ("Difference", change(at(fresh, "difference"))),
     ]
     name = described(text(at(rule, "metric"))).title
-    return [pairs(rows, f"{name} on the test rows that came after the champion was chosen")] if fresh else []
+    return [pairs(rows, f"{name} on the {title}")] if fresh else []
 
 
 def changes(decision: Facts) -> Section | None:

@@ -145,6 +145,7 @@ class Comparison(Evidence):
     Attributes:
         look: What this judgement spends of the error budget; None where there is none.
         fresh: The rows that came after the champion was chosen; None if there are too few to judge by.
+        newest: The newest rows, which neither was trained on; None likewise, or where the setting is off.
         honest: Figures of "challenger" and "champion", each beside what it is worth.
         excluded: Test rows that were left out, because the champion was trained on them.
         notes: What a reader has to know of the comparison.
@@ -155,6 +156,7 @@ class Comparison(Evidence):
 
     look: Look | None = None
     fresh: Fresh | None = None
+    newest: Fresh | None = None
     honest: dict[str, Honest] = {}
     excluded: int = 0
     notes: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any
 
 from luodi import config
 from luodi.registry.evidence import error_of, more_rows
-from luodi.registry.records import Check, Comparison, Evidence, Look
+from luodi.registry.records import Check, Comparison, Evidence, Fresh, Look
 from luodi.report.formatting import level
 
 NAMED = 20  # classes, each in a reason of its own
@@ -206,7 +206,8 @@ def _beyond_test(metrics: Mapping[str, Any]) -> bool:
 def of_comparison(comparison: Comparison, rule: config.Gate, champion: str) -> list[Ruling]:
     """Return the rules for a version that was compared with the champion."""
     losses = [_slices(comparison, rule, champion), _losses(comparison, rule, champion)]
-    return [*losses, *_since(comparison, rule, champion), *proofs(comparison, rule, champion)]
+    apart = [*_since(comparison, rule, champion), *_newest(comparison, rule, champion)]
+    return [*losses, *apart, *proofs(comparison, rule, champion)]
 
 
 def _slices(comparison: Comparison, rule: config.Gate, champion: str) -> Ruling:
@@ -286,16 +287,25 @@ def _since(comparison: Comparison, rule: config.Gate, champion: str) -> list[Rul
     """On the rows that came after the champion was chosen, which it owes nothing to, it may not be proven worse."""
     if (fresh := comparison.fresh) is None:
         return []
-    gap = fresh.difference
-    found = f"{gap.value:+.4f}, interval {gap.low:+.4f} to {gap.high:+.4f}, {fresh.rows:,} rows"
-    reason = f"on the {fresh.rows:,} test rows that came after {champion}, the difference in {rule.metric}, {found}, "
-    return [
-        _rule_on(
-            "rows since the champion", f"{rule.metric}: not proven to lie below {rule.margin:+.4f}", found,
-            not gap.high < rule.margin, f"{reason}lies below the margin {rule.margin:+.4f}",
-            f"{champion} stays: train on more data like the newest",
-        )
-    ]  # fmt: skip
+    return [_not_worse("rows since the champion", fresh, f"test rows that came after {champion}", rule, champion)]
+
+
+def _newest(comparison: Comparison, rule: config.Gate, champion: str) -> list[Ruling]:
+    """On the newest rows, which are nearest to those that it will meet, it may not be proven worse."""
+    if (newest := comparison.newest) is None:
+        return []
+    return [_not_worse("newest rows", newest, "newest rows", rule, champion)]
+
+
+def _not_worse(name: str, part: Fresh, of: str, rule: config.Gate, champion: str) -> Ruling:
+    gap = part.difference
+    found = f"{gap.value:+.4f}, interval {gap.low:+.4f} to {gap.high:+.4f}, {part.rows:,} rows"
+    return _rule_on(
+        name, f"{rule.metric}: not proven to lie below {rule.margin:+.4f}", found, not gap.high < rule.margin,
+        f"on the {part.rows:,} {of}, the difference in {rule.metric}, {found}, lies below the margin "
+        f"{rule.margin:+.4f}",
+        f"{champion} stays: train on more data like the newest",
+    )  # fmt: skip
 
 
 def uncompared(rule: config.Gate, champion: str, notes: Sequence[str]) -> Ruling:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from luodi import config
-from luodi.data import modality, split_rows
+from luodi.data import modality, split_rows, splits
 from luodi.errors import ArtifactError
 from luodi.files import read_facts, replacing_folder, write_facts, write_json, write_text
 from luodi.project.paths import ModelPaths, maker
@@ -38,6 +38,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     near = figures.near_slices(*split_rows.nearest(paths.nearest), model, settings.evaluate.confidence)
     measured = figures.rounded(measure(test, model, baseline, others, settings) | of_files | {"nearest": near})
     measured["choice"] = _choice(paths.choice)
+    measured |= {"newest": figures.rounded(_newest(classifier, settings, paths))}
     write_facts(paths.metrics, measured)
     write_json(paths.headline, headline(measured))
     with replacing_folder(paths.plots) as folder:
@@ -89,6 +90,15 @@ def measure(
         "calibration_by_chance": figures.calibration_by_chance(model),
         "rows": len(test),
     }
+
+
+def _newest(classifier: inference.Classifier, settings: config.ModelSettings, paths: ModelPaths) -> Figure | None:
+    """Accuracy on the newest rows, see `luodi.checks.newest`: value, low, high, rows; None without any."""
+    if not len(split_rows.positions(paths.rows, splits.NEWEST)):
+        return None
+    rows = split_rows.read(paths.rows, settings.modality, splits.NEWEST, len(settings.labels))
+    data = scored(rows.label, classifier.probabilities(rows.items), "model", len(settings.labels))
+    return figures.wilson(int(data.correct.sum()), data.rows, settings.evaluate.confidence) | {"rows": data.rows}
 
 
 def headline(measured: dict[str, Any]) -> dict[str, float | None]:

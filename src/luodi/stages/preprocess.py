@@ -61,28 +61,28 @@ class Clean:
     path: Path
     label: NDArray[np.int32]
     split: NDArray[np.int8]
-    """A place in `splits.NAMES`, or `DROPPED` [n]."""
+    """A place in `splits.ALL`, or `DROPPED` [n]."""
 
     def labels(self, split: str) -> NDArray[np.int32]:
         """Return the labels of a split."""
-        found: NDArray[np.int32] = self.label[self.split == splits.NAMES.index(split)]
+        found: NDArray[np.int32] = self.label[self.split == splits.ALL.index(split)]
         return found
 
     def kept(self) -> Iterator[pa.Table]:
         """Yield the rows kept, some at a time, with "split" behind their source."""
         for batch, split in self._batches():
             rows = pa.table(_filter(batch, split != DROPPED))
-            yield rows.add_column(3, "split", pa.array(splits.NAMES).take(pa.array(split[split != DROPPED])))
+            yield rows.add_column(3, "split", pa.array(splits.ALL).take(pa.array(split[split != DROPPED])))
 
     def items(self, split: str) -> Iterator[pa.Array]:
         """Yield the texts or images of a split, some at a time and never none."""
         for batch, found in self._batches():
-            if items := _filter(batch.select([0]), found == splits.NAMES.index(split)):
+            if items := _filter(batch.select([0]), found == splits.ALL.index(split)):
                 yield items.column(0)
 
     def at(self, split: str, places: Places) -> pa.Table:
         """Return the rows at `places` of a split, in their order."""
-        wanted = np.flatnonzero(self.split == splits.NAMES.index(split))[places]
+        wanted = np.flatnonzero(self.split == splits.ALL.index(split))[places]
         distinct, place = np.unique(wanted, return_inverse=True)
         found, start = [], 0
         for batch, _ in self._batches():
@@ -148,7 +148,7 @@ def clean(file: pq.ParquetFile, path: Path, settings: config.ModelSettings) -> M
     def made(raw: pa.RecordBatch) -> tuple[pa.RecordBatch, list[NDArray[Any]]]:
         items, label = cleaner(raw[settings.modality]), pc.index_in(raw["label"], labels)
         columns = [items, label, *(raw[name] for name in names[2:])]
-        split = pc.index_in(raw["split"], pa.array(splits.NAMES)) if placed else pa.nulls(len(raw), pa.int32())
+        split = pc.index_in(raw["split"], pa.array(splits.ALL)) if placed else pa.nulls(len(raw), pa.int32())
         marks = [splits.digests(items, seed), label.to_numpy(), splits.rank(raw["source"], settings.preprocess)]
         return pa.record_batch(columns, names), [*marks, split.fill_null(-1).to_numpy().astype(np.int8)]
 
@@ -208,7 +208,9 @@ def select(marks: Marks, settings: config.ModelSettings) -> tuple[NDArray[np.int
 
 def summarise(rows: Clean, sources: Counter[str], dropped: dict[str, int], labels: tuple[str, ...]) -> dict[str, Any]:
     """Counts of rows kept by split and label, of rows kept by source (the largest), and of rows dropped by reason."""
-    counts = {name: np.bincount(rows.labels(name), minlength=len(labels)).tolist() for name in splits.NAMES}
+    counts = {name: np.bincount(rows.labels(name), minlength=len(labels)).tolist() for name in splits.ALL}
+    if not sum(counts[splits.NEWEST]):
+        del counts[splits.NEWEST]
     kept = {name: dict(zip(labels, count, strict=True)) for name, count in counts.items()}
     largest = dict(sources.most_common(SOURCES))
     return {"kept": kept, "sources": largest, "dropped": dropped, "rows": int((rows.split != DROPPED).sum())}

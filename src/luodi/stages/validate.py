@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from luodi import files
-from luodi.checks import findings, modality, profile, quarantine, telling, together
+from luodi.checks import findings, modality, newest, profile, quarantine, telling, together
 from luodi.checks.findings import Example, Finding
 from luodi.checks.modality import Measures
 from luodi.config import ModelSettings
@@ -33,7 +33,7 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     """
     kind = modality.measures(settings.modality)
     parts = _parts(kind, settings, paths.data)
-    checked = kind.measure(parts(), settings)
+    checked = newest.hold_back(kind.measure(parts(), settings), settings)
     from luodi.checks import engine  # here, not above: Great Expectations takes seconds to start
 
     with files.replacing_folder(paths.data_docs) as docs:
@@ -42,11 +42,14 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     if joined := together.groups_of(checked, settings, kind):
         checked = together.hold_back(checked, joined)
         found = findings.by_gravity([*found, together.finding(checked, kind.SHOWN)])
+    latest = newest.marked(checked, settings)
+    if latest is not None:
+        found = findings.by_gravity([*found, newest.finding(checked, latest, settings)])
     if settings.preprocess.test_source is not None or settings.preprocess.shares.test > 0:
         found = findings.by_gravity([*found, _of_classes(checked.table, settings)])
     if told := _told(checked, settings, paths.data, kind.ITEM):
         found = findings.by_gravity([*found, telling.finding(told)])
-    _separate(parts(), checked, paths, kind.ITEM)
+    _separate(parts(), checked, together.columns(checked, latest), paths, kind.ITEM)
     files.write_json(paths.validation_result, result)
     counts = _counts(checked.table, kind.ITEM) | together.counts(checked)
     files.write_facts(paths.validation_summary, counts | {"findings": findings.facts(found)})
@@ -110,9 +113,9 @@ def summary(measured: pa.Table, item: str, found: list[Finding]) -> str:
 
 def _parts(kind: Measures, settings: ModelSettings, folder: Path) -> Parts:
     if kind.WHOLE:
-        whole = [shards.read(folder, settings.modality, settings.preprocess.split.by)]
+        whole = [shards.read(folder, settings.modality, settings.preprocess.split.columns)]
         return lambda: whole
-    return lambda: shards.parts(folder, settings.modality, settings.preprocess.split.by)
+    return lambda: shards.parts(folder, settings.modality, settings.preprocess.split.columns)
 
 
 def _counts(measured: pa.Table, item: str) -> dict[str, int]:
@@ -134,9 +137,15 @@ def _shown(found: list[Finding], held: Iterable[Example]) -> set[tuple[str, int]
     return {(one.shard, one.row) for example in shown for one in (example, example.beside) if one}
 
 
-def _separate(parts: Iterable[pa.Table], checked: quarantine.Checked, paths: ModelPaths, item: str) -> None:
-    """Write the clean rows and the quarantine, part by part."""
-    start, marks, placed = 0, checked.marks, together.columns(checked)
+def _separate(
+    parts: Iterable[pa.Table],
+    checked: quarantine.Checked,
+    placed: dict[str, pa.Array],
+    paths: ModelPaths,
+    item: str,
+) -> None:
+    """Write the clean rows, with the columns of where they are placed, and the quarantine, part by part."""
+    start, marks = 0, checked.marks
     with ExitStack() as stack:
         write = [_writer(stack, path) for path in (paths.clean, paths.quarantine)]
         for rows in parts:

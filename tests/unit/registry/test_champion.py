@@ -79,6 +79,19 @@ def test_a_row_that_another_code_cleaned_is_seen(tmp_path: Path) -> None:
     assert champion.unseen(test, theirs, REVIEWS, 1).tolist() == [False, True]
 
 
+def test_newest_rows_judge_but_those_that_the_champion_learned_from(tmp_path: Path) -> None:
+    """It did if the setting came after it. Rows that were its newest are none that came after it was chosen."""
+    theirs = write(tmp_path / "theirs", [("x", "train"), ("old", "train"), ("y", "validation"), ("t", "test"), ("back", "newest")])
+    ours = write(tmp_path / "ours", [("old", "newest"), ("new", "newest"), ("back", "test"), ("later", "test")])
+    rows = champion._newest(ours, theirs, REVIEWS, 1)
+    assert rows is not None
+    assert rows.items == ["new"]
+    none = write(tmp_path / "none", [("x", "train"), ("y", "validation"), ("z", "test")])
+    assert champion._newest(none, theirs, REVIEWS, 1) is None
+    test = split_rows.read(ours.rows, "text", "test", 1)
+    assert champion.unseen(test, theirs, REVIEWS, 1, ("test", "newest")).tolist() == [False, True]
+
+
 def test_an_image_that_the_champion_learned_from_is_seen_however_it_was_kept(tmp_path: Path) -> None:
     """What it learned from is brought to today's size before it is compared."""
     paths = ModelPaths(tmp_path / "theirs", "digits")

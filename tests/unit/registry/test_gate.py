@@ -609,14 +609,15 @@ def test_a_later_look_needs_more_rows() -> None:
     assert (1751 + look) / (1751 + single) == pytest.approx((z[1] / z[0]) ** 2, rel=0.05)
 
 
+@pytest.mark.parametrize(("name", "title"), [("fresh", "rows since the champion"), ("newest", "newest rows")])
 @pytest.mark.parametrize("high", [-0.001, 0.001, float("nan")])
-def test_rows_since_the_champion_may_not_prove_it_worse(high: float) -> None:
+def test_rows_that_came_late_may_not_prove_it_worse(name: str, title: str, high: float) -> None:
     side = {"value": 0.8, "low": 0.7, "high": 0.9}
     gap = {"value": -0.03, "low": -0.06, "high": high}
     fresh = {"rows": 412, "challenger": side, "champion": side, "difference": gap}
-    decision = judge(METRICS, 1.5, RULE, CHAMPION, compared() | {"fresh": fresh})
+    decision = judge(METRICS, 1.5, RULE, CHAMPION, compared() | {name: fresh})
     assert decision["verdict"] == ("hold" if high < 0 else "promote")
-    assert failed(decision) == (["rows since the champion"] if high < 0 else [])
+    assert failed(decision) == ([title] if high < 0 else [])
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
@@ -653,7 +654,7 @@ def test_a_decision_is_whole() -> None:
         }  # fmt: skip
     decision = judge(METRICS, 1, RULE, CHAMPION, comparison)
     assert decision["champion"] == CHAMPION
-    unlooked: dict[str, Any] = {"look": None, "fresh": None, "honest": {}}
+    unlooked: dict[str, Any] = {"look": None, "fresh": None, "newest": None, "honest": {}}
     assert decision["comparison"] == comparison | unlooked | {"more_rows": 13_000}
     assert (decision["metrics"], decision["latency_ms"]) == (METRICS, 1)
     given = Comparison.model_validate(comparison)

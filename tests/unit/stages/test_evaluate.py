@@ -119,6 +119,21 @@ def outputs(paths: Any) -> Any:
     return {str(path.relative_to(paths.artifacts)): path.read_bytes() for path in files}
 
 
+def test_the_newest_rows_are_told_apart(lay: Any) -> None:
+    truth, scores = np.arange(30) % 2, np.eye(2)[np.where(np.arange(30) < 27, np.arange(30) % 2, 1 - np.arange(30) % 2)]
+    settings, paths = lay([f"text {row}" for row in range(30)], truth, scores, scores[:20])
+    rows = pq.read_table(paths.rows)
+    split = pa.array(["test"] * 20 + ["newest"] * 10)
+    pq.write_table(rows.set_column(rows.column_names.index("split"), "split", split), paths.rows)
+    pq.write_table(pq.read_table(paths.nearest).slice(0, 20), paths.nearest)
+    evaluate.run(settings, paths)
+    found = json.loads(paths.metrics.read_text())
+    assert (found["rows"], found["model"]["accuracy"]["value"]) == (20, 1.0)
+    assert (found["newest"]["rows"], found["newest"]["value"]) == (10, 0.7)
+    text = " ".join(" ".join(Page(paths.evaluation_report.read_text(encoding="utf-8")).text).split())
+    assert "Newest rows, a test set of their own: 70.0% of 10 right" in text
+
+
 def test_rows_with_a_double_in_train_are_told_from_the_others(lay: Any) -> None:
     """20 of 40 rows come near to a train row, 4 of them very near, one of these is wrong, and so are all others."""
     truth = np.arange(40) % 2
@@ -170,7 +185,7 @@ def test_metrics_hold_what_later_stages_read(lay: Callable[..., Any], capsys: py
     figures = json.loads(paths.metrics.read_text())
     assert set(figures) == {
         "model", "baseline", "difference", "proof", "classes", "slices", "test_share", "size_bytes", "rows", "choice",
-        "calibration_by_chance", "format", "nearest",
+        "calibration_by_chance", "format", "nearest", "newest",
     }  # fmt: skip
     for who in ("model", "baseline", "difference"):
         for name in METRICS:

@@ -95,6 +95,23 @@ def test_rows_that_validate_put_together_stay_where_they_are(modality: str, tmp_
     assert "by a hash of what the first row of their group holds" in paths.preprocess_report.read_text(encoding="utf-8")
 
 
+def test_the_newest_rows_are_in_no_array(tmp_path: Path) -> None:
+    """They stand in rows.parquet, to be judged by; the others stand where they always did."""
+    block, content = settings("text"), items("text")
+    paths = run(tmp_path, block, content)
+    before = {row["text"]: row["split"] for row in pq.read_table(paths.rows).to_pylist()}
+    table = pq.read_table(paths.clean)
+    placed = ["newest" if number >= 270 else "" for number in range(ROWS)]
+    pq.write_table(table.append_column("split", pa.array(placed)), paths.clean, row_group_size=77)
+    preprocess.run(block, paths)
+    rows = pq.read_table(paths.rows).to_pylist()
+    newest = {row["text"] for row in rows if row["split"] == "newest"}
+    assert newest == {f"第{number}间房很好" for number in range(270, ROWS)}
+    assert all(row["split"] == before[row["text"]] for row in rows if row["text"] not in newest)
+    assert sum(len(np.load(paths.array(split, "y"))) for split in splits.NAMES) == 270
+    assert sum(json.loads(paths.preprocess_summary.read_text())["kept"]["newest"].values()) == 30
+
+
 def test_arrays_are_the_encoded_rows(done: tuple[Any, ...]) -> None:
     block, paths = done
     rows, encoder = pq.read_table(paths.rows), encoders.load(paths.encoder)

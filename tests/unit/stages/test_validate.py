@@ -13,6 +13,7 @@ import pytest
 
 from luodi import config
 from luodi.checks import together
+from luodi.config.shared import Split
 from luodi.errors import NothingLeft, ValidationFailed
 from luodi.files import read_facts
 from luodi.project.paths import ModelPaths
@@ -190,6 +191,26 @@ def test_rows_of_a_group_go_on_together_and_one_that_ties_two_splits_is_held_bac
     page = paths.validation_report.read_text(encoding="utf-8")
     assert "40 groups; the largest has 5 of the 200 clean rows (2.5%)." in page
     assert "and rows of the same “guest”." in page
+
+
+def test_the_newest_rows_go_on_as_a_split_and_rows_without_a_day_are_held_back(tmp_path: Path) -> None:
+    paths = lay(tmp_path, *good())
+    table = pq.read_table(paths.data / "a.parquet")
+    days = [f"2026-{1 + row // 25:02}-{1 + row % 25:02}" for row in range(200)]  # 25 rows in each of 8 months
+    days[3], days[7], days[11] = "yesterday", "", "20/01/2026"
+    pq.write_table(table.append_column("day", pa.array(days)), paths.data / "a.parquet")
+    split = Split(newest="31d", column="day")
+    gate = MODEL.gate.model_copy(update={"min_slice_rows": 20})
+    block = MODEL.model_copy(update={"gate": gate})
+    block = block.model_copy(update={"preprocess": MODEL.preprocess.model_copy(update={"split": split})})
+    validate.run(block, paths)
+    clean = pq.read_table(paths.clean)
+    assert clean.column_names == ["text", "label", "source", "split"]
+    assert clean["split"].to_pylist() == [""] * 172 + ["newest"] * 25
+    held = pq.read_table(paths.quarantine).to_pylist()
+    assert [(row["row"], row["reasons"]) for row in held] == [(row, ["day is no day"]) for row in (3, 7, 11)]
+    page = paths.validation_report.read_text(encoding="utf-8")
+    assert "25 rows, 2026-08-01 to 2026-08-25" in page
 
 
 @pytest.mark.slow

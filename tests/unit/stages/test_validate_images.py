@@ -166,7 +166,7 @@ def test_data_that_changes_meanwhile_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BrokenData, match="changed while it was read"):
         marks = pa.table({"image is missing": [True, False]})
         validate._separate(
-            parts, Checked(marks, tuple(marks.column_names), pa.chunked_array([], pa.string())), paths, "image"
+            parts, Checked(marks, tuple(marks.column_names), pa.chunked_array([], pa.string())), {}, paths, "image"
         )
     assert not paths.clean.exists()
 
