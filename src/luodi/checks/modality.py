@@ -27,7 +27,7 @@ class Measures(Protocol):
         """Measure and mark all rows; `parts` are some rows each."""
 
     def alike(self, checked: Checked) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
-        """Return what ties rows that are nearly alike: `ties` and `links` of `luodi.data.groups.join`."""
+        """Return what ties rows that are nearly alike: `alike` and `links` of `luodi.data.groups.join`."""
 
     def charts(self, measured: pa.Table) -> tuple[Chart, ...]:
         """Return the histograms that the page shows."""

@@ -47,7 +47,7 @@ def groups_of(checked: Checked, settings: ModelSettings, kind: Measures) -> Grou
     home[~looked_at] = -1
     ties = [quarantine.codes(column) for column in (*columns, checked.content)]
     alike, links = kind.alike(checked) if near else ([], np.empty((0, 2), np.int64))
-    return groups.join([*ties, *alike], links, home, allowed, rank)
+    return groups.join(ties, links, home, allowed, rank, alike=alike)
 
 
 def hold_back(checked: Checked, found: Groups) -> Checked:
@@ -70,7 +70,8 @@ def finding(checked: Checked, shown: str) -> Finding:
 
 
 def counts(checked: Checked) -> dict[str, int]:
-    """Return the number of groups of clean rows, the rows of the largest, and how many rows were held back for them.
+    """Return the number of groups of clean rows, the rows of the largest, how many rows were held back for them, and
+    how many resemble a group that was full.
 
     Nothing where rows are split by what they hold alone.
     """
@@ -82,6 +83,7 @@ def counts(checked: Checked) -> dict[str, int]:
         "groups": int((sizes > 0).sum()),
         "largest_group": int(sizes.max(initial=0)),
         "tying_splits": int(checked.table[APART].to_numpy().sum()),
+        "of_templates": int((checked.groups.loose & ~checked.table[quarantine.HELD].to_numpy()).sum()),
     }
 
 

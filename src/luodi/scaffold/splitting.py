@@ -32,11 +32,13 @@ class Split:
     told: list[str]
 
 
-def of(seen: Traits, where: Path, groups: Sequence[str] = ()) -> Split:
+def of(seen: Traits, where: Path, groups: Sequence[str] = (), *, near_copies: bool = False) -> Split:
     """Return what the rows seen say of their splits; rows of `test` and `val` count where others are left to train on.
 
     Args:
         groups: Columns whose equal values keep rows together.
+        near_copies: Whether rows that are nearly alike stand together; not where the data names a split, which is taken
+            as it is: the leak meter says what it is worth.
 
     Raises:
         BrokenData: A class has no row to learn from.
@@ -57,10 +59,13 @@ def of(seen: Traits, where: Path, groups: Sequence[str] = ()) -> Split:
     settings: dict[str, Any] = {"shares": shares} if given else {}
     settings |= {"test_source": TEST} if TEST in given else {}
     settings |= {"validation_source": VALIDATION} if VALIDATION in given else {}
-    settings |= {"split": {"by": list(groups)}} if groups else {}
+    together: dict[str, Any] = {"by": list(groups)} if groups else {}
+    together |= {"near_copies": "join"} if near_copies and not given else {}
+    settings |= {"split": together} if together else {}
     counts = {name: by_source[name].total() for name in given}
     of_each = Counter({label: learned[label] for label in seen.labels})
-    told = [f"rows that share a value of `{shown(name, 60)}` stand in one split" for name in groups]
+    told = ["rows that are nearly alike stand in one split"] if "near_copies" in together else []
+    told += [f"rows that share a value of `{shown(name, 60)}` stand in one split" for name in groups]
     return Split(settings, of_each, dict(tests), told + _told(counts, seen.sources, rest.total()))
 
 

@@ -14,7 +14,7 @@ from luodi.checks import findings, modality, newest, profile, quarantine, tellin
 from luodi.checks.findings import Example, Finding
 from luodi.checks.modality import Measures
 from luodi.config import ModelSettings
-from luodi.data import shards
+from luodi.data import groups, shards
 from luodi.errors import BrokenData, NothingLeft, ValidationFailed
 from luodi.project.paths import ModelPaths
 from luodi.report import page
@@ -96,6 +96,7 @@ def report(
         counts=_counts(measured, kind.ITEM),
         together=together.counts(checked),
         split=settings.preprocess.split,
+        full=groups.FULL,
         profile=profile.profile(measured, kind.charts(measured), settings.labels),
         facts=kind.facts(measured),
         reasons=sorted((-count, reason) for reason, count in counts.items() if count),

@@ -14,7 +14,7 @@ from luodi import config
 from luodi.checks import modality, quarantine, together
 from luodi.checks.quarantine import Checked
 from luodi.config import ModelSettings, Shares
-from luodi.data import near_copies, shards, splits
+from luodi.data import groups, near_copies, shards, splits
 from luodi.errors import DataError, MissingColumn, WrongValue
 from luodi.stages import preprocess
 
@@ -79,12 +79,13 @@ def arrival(rng: np.random.Generator) -> list[Row]:
     return rows
 
 
-def ties(rows: Sequence[Row], block: ModelSettings) -> list[list[Any]]:
-    """What ties the rows, a list for each kind of tie; None ties nothing."""
+def ties(rows: Sequence[Row], block: ModelSettings) -> list[tuple[bool, list[Any]]]:
+    """What ties the rows, a list for each kind of tie, and whether it is resemblance; None ties nothing."""
     text, _, author, day = zip(*rows, strict=True)
     near = near_copies.bands(pa.array(text)) if block.preprocess.split.near_copies == "join" else ()
     named = {"author": author, "day": day}
-    return [list(text), *(list(named[name]) for name in block.preprocess.split.by), *(band.tolist() for band in near)]
+    sure = [list(text), *(list(named[name]) for name in block.preprocess.split.by)]
+    return [*((False, codes) for codes in sure), *((True, band.tolist()) for band in near)]
 
 
 @settings(max_examples=1, deadline=None)
@@ -115,9 +116,11 @@ def grow(seed: int, **split: Any) -> None:
         assert all(now[row] == old for row, old in before.items() if row in now)
         contradicting = found.table[quarantine.contradiction("text")].to_pylist()
         assert all(contradicting[row] for row in before if row not in now)  # it is told, and held back
-        for codes in ties(rows, block):
+        for near, codes in ties(rows, block):
             stood: dict[Any, set[str]] = {}
             for row, one in now.items():
+                if near and found.groups and found.groups.loose[row]:
+                    continue  # it resembles a template
                 stood.setdefault(codes[row], set()).add(one)
             assert all(len(there) == 1 for code, there in stood.items() if code is not None)
         before |= now
@@ -148,7 +151,36 @@ def test_a_row_that_ties_two_splits_is_held_back_with_its_reason_and_told() -> N
     assert quarantine.reasons(found.marks).to_pylist()[-1] == [together.APART]
     told = together.finding(found, "text")
     assert (told.passed, told.found) == (False, "1 row (1.6%), held back")
-    assert together.counts(found) == {"groups": 60, "largest_group": 1, "tying_splits": 1}
+    assert together.counts(found) == {"groups": 60, "largest_group": 1, "tying_splits": 1, "of_templates": 0}
+
+
+TEMPLATES = ("order {} shipped", "your order {} was delayed", "refund for order {} issued", "invoice {} is due")
+
+
+def test_rows_of_templates_do_not_fall_on_one_side() -> None:
+    """1,600 rows of four templates: each class has the test rows that it would have. Up to 9 copies are together."""
+    rng = np.random.default_rng(0)
+    rows: list[Row] = [
+        (TEMPLATES[row % 4].format(rng.integers(10**6)), LABELS[row % 2], None, None) for row in range(1600)
+    ]
+    for copy, sentence in enumerate(SENTENCES[:100]):
+        rows += [(f"{sentence}{'!' * times}", LABELS[copy % 2], None, None) for times in range(1 + copy % 9)]
+    block = model(near_copies="join")
+    found, plain = checked(rows, block), checked(rows, model())
+    joined, apart = placed(found, block), placed(plain, model())
+    for label in LABELS:
+        tests, usual = (
+            sum(split == "test" and rows[row][1] == label and row < 1600 for row, split in one.items())
+            for one in (joined, apart)
+        )
+        assert 0.8 * usual < tests < 1.2 * usual
+    sides: dict[str, set[str]] = {}
+    for row, split in joined.items():
+        if row >= 1600:
+            sides.setdefault(rows[row][0].strip("!"), set()).add(split)
+    assert {len(one) for one in sides.values()} == {1}
+    assert together.counts(found)["of_templates"] > 1400
+    assert together.counts(found)["largest_group"] <= 2 * groups.FULL
 
 
 def test_official_rows_stand_in_their_split_and_what_ties_to_them_is_left_out() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from luodi.data import groups
 from luodi.data.groups import Groups
 
-TIES = 3
+TIES, FULL = 4, 2  # of the ties the last two tie as near-copies do
 NO_LINKS = np.empty((0, 2), np.int64)
 ROWS = st.lists(st.tuples(*[st.integers(-1, 4)] * TIES, st.integers(-1, 2), st.integers(0, 1), st.integers(1, 7)))
 """Rows: their ties, home, rank, and the splits that they may stand in beside their home, as bits."""
@@ -22,27 +22,34 @@ def arrays(rows: Any) -> tuple[Any, ...]:
     allowed = (bits[:, None] >> np.arange(3) & 1).astype(bool)
     there = np.flatnonzero(home >= 0)
     allowed[there, home[there]] = True
-    return [table[:, tie] for tie in range(TIES)], NO_LINKS, home, allowed, rank
+    ties = [table[:, tie] for tie in range(TIES)]
+    return ties[:2], NO_LINKS, home, allowed, rank, ties[2:]
 
 
 def join(rows: Any) -> Groups:
-    return groups.join(*arrays(rows))
+    *given_, alike = arrays(rows)
+    return groups.join(*given_, alike=alike, full=FULL)
 
 
 def slow(rows: Any) -> list[tuple[int, int]]:
     """The rule as it is told: a list of groups, each of places and tokens, gone through for every row."""
-    ties, _, home, allowed, rank = arrays(rows)
+    firm, _, home, allowed, rank, alike = arrays(rows)
     found: list[dict[str, Any]] = []
     for row in sorted(range(len(home)), key=lambda row: rank[row]):
         if home[row] < 0:
             continue
-        tokens = {(place, int(codes[row])) for place, codes in enumerate(ties) if codes[row] >= 0}
+        tokens = {(place, int(codes[row])) for place, codes in enumerate([*firm, *alike]) if codes[row] >= 0}
+        sure = [one for one in found if one["tokens"] & {token for token in tokens if token[0] < len(firm)}]
+        for one in found:
+            if one not in sure and one["taken"] >= FULL:
+                tokens -= one["tokens"]
         met = [one for one in found if one["tokens"] & tokens]
         splits = {one["split"] for one in met} or {int(home[row])}
         if len(splits) > 1 or not allowed[row, min(splits)]:
             continue
         places = [place for one in met for place in one["rows"]]
-        joined = {"split": min(splits), "rows": [*places, row], "tokens": tokens.union(*(one["tokens"] for one in met))}
+        joined = {"split": min(splits), "rows": [*places, row], "tokens": tokens.union(*(one["tokens"] for one in met)),
+                  "taken": sum(one["taken"] for one in met) + (not sure)}  # fmt: skip
         found = [*(one for one in found if one not in met), joined]
     answer = [(-1, -1)] * len(home)
     for one in found:
@@ -60,8 +67,8 @@ def test_the_groups_are_those_of_the_slow_rule(rows: Any) -> None:
 
 @given(ROWS)
 def test_tied_rows_stand_in_one_split_and_group(rows: Any) -> None:
-    found, (ties, *_) = join(rows), arrays(rows)
-    for codes in ties:
+    found, (ties, *_, alike) = join(rows), arrays(rows)
+    for codes in [*ties, *(np.where(found.loose, -1, codes) for codes in alike)]:
         for code in set(codes.tolist()) - {-1}:
             placed = (codes == code) & (found.split >= 0)
             assert len(set(found.split[placed].tolist())) <= 1
@@ -77,7 +84,7 @@ def test_rows_that_stand_stay_as_others_of_no_lower_rank_come_behind_them(old: A
 
 @given(ROWS)
 def test_no_row_stands_where_it_may_not(rows: Any) -> None:
-    found, (_, _, _, allowed, _) = join(rows), arrays(rows)
+    found, (_, _, _, allowed, _, _) = join(rows), arrays(rows)
     placed = np.flatnonzero(found.split >= 0)
     assert allowed[placed, found.split[placed]].all()
 
@@ -97,3 +104,21 @@ def test_the_row_that_ties_two_splits_is_left_out_and_ties_nothing() -> None:
     )
     assert found.split.tolist() == [0, 2, -1, 0]
     assert found.first.tolist() == [0, 1, -1, 0]
+
+
+def test_of_a_template_some_rows_stand_together_and_the_others_alone() -> None:
+    """A hundred rows alike: the first take each other in, and what holds the same as one of these goes with it."""
+    home = (np.arange(100) * 7 % 3).astype(np.int8)
+    content = np.append(np.arange(99), 0)
+    found = groups.join(
+        [content], NO_LINKS, home, np.ones((100, 3), bool), np.zeros(100, np.int8), alike=[np.zeros(100, int)]
+    )
+    assert found.first.tolist() == [0] * groups.FULL + [*range(groups.FULL, 99), 0]
+    assert found.split.tolist() == [0] * groups.FULL + home[groups.FULL : 99].tolist() + [0]
+    assert found.loose.tolist() == [False] * groups.FULL + [True] * (99 - groups.FULL) + [False]
+
+
+def test_links_tie_to_no_full_group_either() -> None:
+    links = np.stack([np.arange(50), np.zeros(50, np.int64)], axis=1)
+    found = groups.join([], links, np.zeros(50, np.int8), np.ones((50, 3), bool), np.zeros(50, np.int8), full=5)
+    assert found.first.tolist() == [0] * 5 + [*range(5, 50)]

@@ -81,7 +81,9 @@ def test_a_row_that_another_code_cleaned_is_seen(tmp_path: Path) -> None:
 
 def test_newest_rows_judge_but_those_that_the_champion_learned_from(tmp_path: Path) -> None:
     """It did if the setting came after it. Rows that were its newest are none that came after it was chosen."""
-    theirs = write(tmp_path / "theirs", [("x", "train"), ("old", "train"), ("y", "validation"), ("t", "test"), ("back", "newest")])
+    theirs = write(
+        tmp_path / "theirs", [("x", "train"), ("old", "train"), ("y", "validation"), ("t", "test"), ("back", "newest")]
+    )
     ours = write(tmp_path / "ours", [("old", "newest"), ("new", "newest"), ("back", "test"), ("later", "test")])
     rows = champion._newest(ours, theirs, REVIEWS, 1)
     assert rows is not None

@@ -50,6 +50,15 @@ def test_what_the_data_say_of_their_splits(parts: Any, shares: Any, tests: Any, 
     assert (found.told == []) if said is None else found.told[0].startswith(said)
 
 
+def test_near_copies_stand_together_unless_the_data_name_a_split() -> None:
+    """A split that was given is taken as it is."""
+    found = splitting.of(seen(x="a a b b"), Path("x"), ["author"], near_copies=True)
+    assert found.settings == {"split": {"by": ["author"], "near_copies": "join"}}
+    assert found.told[0] == "rows that are nearly alike stand in one split"
+    found = splitting.of(seen(train="a a b b", test="a b"), Path("x"), near_copies=True)
+    assert "split" not in found.settings
+
+
 def test_rows_that_will_be_learned_from_are_counted() -> None:
     found = splitting.of(seen(x="a1 a1 a2 b3 b3 b3 b4 a5 b5 c6 ?"), Path("x"))
     assert dict(found.learned) == {"a": 2, "b": 2, "c": 1}
