@@ -44,10 +44,12 @@ def labels(settings: ModelSettings, item: str) -> list[gx.Expectation]:
                f"at least one row each of {', '.join(known)}", "names", column="label", value_set=known),
         # Critical, for a lopsided batch flatters the accuracy that a version is judged by.
         expect(gx.ExpectColumnMinToBeBetween, CRITICAL, "Classes are balanced",
-               f"the rarest label has at least {percent(limits.min_class_share)} of rows", "share",
+               f"the rarest label has at least {percent(limits.min_class_share)} of rows "
+              "(validate.min_class_share)", "share",
                column="share of the label", min_value=limits.min_class_share),
         expect(gx.ExpectColumnUniqueValueCountToBeBetween, WARNING, "Labels agree",
-               f"at most {limits.max_contradictions:,} {item}s carry several labels", f"{item}s",
+               f"at most {limits.max_contradictions:,} {item}s carry several labels "
+              "(validate.max_contradictions)", f"{item}s",
                flag=quarantine.contradiction(item), column=f"contradicting {item}",
                max_value=limits.max_contradictions),
     ]  # fmt: skip
@@ -58,12 +60,14 @@ def batch(settings: ModelSettings, item: str) -> list[gx.Expectation]:
     limits = settings.validate_
     return [
         expect(gx.ExpectTableRowCountToBeBetween, CRITICAL, "Enough rows",
-               f"at least {limits.min_rows:,} rows", min_value=limits.min_rows),
+               f"at least {limits.min_rows:,} rows (validate.min_rows)", min_value=limits.min_rows),
         never(WARNING, "Few duplicates",
-              f"at most {percent(limits.max_duplicate_share)} of rows repeat {'an' if item == 'image' else 'a'} {item}",
+              f"at most {percent(limits.max_duplicate_share)} of rows repeat {'an' if item == 'image' else 'a'} {item} "
+              "(validate.max_duplicate_share)",
               quarantine.duplicate(item), limits.max_duplicate_share),
         never(CRITICAL, "Few rows are held back",
-              f"at most {percent(limits.max_quarantined_share)} of rows are quarantined",
+              f"at most {percent(limits.max_quarantined_share)} of rows are quarantined "
+              "(validate.max_quarantined_share)",
               quarantine.HELD, limits.max_quarantined_share),
     ]  # fmt: skip
 

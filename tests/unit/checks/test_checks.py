@@ -1,6 +1,8 @@
 """Which rows are held back and why, and what the suite makes of a batch."""
 
 import cProfile
+import importlib
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -358,3 +360,15 @@ def test_the_rows_of_an_official_test_split_are_counted_whole() -> None:
     assert finding.found == "class a has 9 rows of source test: about 9 in the test split"
     assert finding.expected == "about 10 rows of each class of source test or more: 10 of them in the test split"
     assert finding.verdict == "passed with warnings"
+
+
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_each_limit_is_told_by_the_key_that_sets_it(modality: str) -> None:
+    """Who reads that a limit is broken knows what to change, and no limit is left out."""
+    settings = config.load(ROOT / "params.yaml").models[{"text": "reviews", "image": "digits"}[modality]]
+    built = importlib.import_module(f"luodi.checks.{modality}.expectations").build(settings)
+    told = {
+        key for one in built for keys in re.findall(r"\(validate\.([\w, ]+)\)", one.meta["expected"])
+        for key in keys.split(", ")
+    }  # fmt: skip
+    assert told == set(type(settings.validate_).model_fields) - {"expectations"}

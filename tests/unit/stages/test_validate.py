@@ -82,6 +82,10 @@ def test_critical_failure_is_raised_after_everything_is_written(tmp_path: Path) 
     assert "Labels are known: expected every label is one of negative, positive; found 1 row" in str(caught.value)
     assert "a.parquet row 200 [Negative] 房间不好" in str(caught.value)
     assert str(paths.validation_report) in str(caught.value)
+    assert "nothing is trained, and the version in production stays" in str(caught.value)
+    page = paths.validation_report.read_text(encoding="utf-8")
+    assert "The run stops here: nothing is trained, and the version in production stays." in page
+    assert f"<code>luodi quarantine {paths.model} --csv held.csv</code>" in page
     assert not isinstance(caught.value, NothingLeft)
     assert pq.read_table(paths.clean).num_rows == 200
     assert pq.read_table(paths.quarantine).to_pylist() == [

@@ -14,7 +14,8 @@ def build(settings: ModelSettings) -> list[gx.Expectation]:
     allowed = settings.validate_.max_quarantined_share
     return [
         *schema(["label", "source", "shard", "row"], ["label", "source"]),
-        never(CRITICAL, "No image is missing", f"at most {percent(allowed)} of rows lack an image",
+        never(CRITICAL, "No image is missing", f"at most {percent(allowed)} of rows lack an image "
+              "(validate.max_quarantined_share)",
               quarantine.missing(ITEM), allowed),
         *labels(settings, ITEM),
         *_files(),
@@ -35,14 +36,19 @@ def _files() -> list[gx.Expectation]:
 def _pictures(settings: ModelSettings) -> list[gx.Expectation]:
     limits = settings.validate_
     return [
-        never(WARNING, "No image is too small", f"every side has at least {limits.min_side:,} pixels", TOO_SMALL),
-        never(WARNING, "No image is too large", f"every side has at most {limits.max_side:,} pixels", TOO_LARGE),
+        never(WARNING, "No image is too small", f"every side has at least {limits.min_side:,} pixels "
+              "(validate.min_side)", TOO_SMALL),
+        never(WARNING, "No image is too large", f"every side has at most {limits.max_side:,} pixels "
+              "(validate.max_side)", TOO_LARGE),
         never(WARNING, "No image is nearly constant",
-              f"the standard deviation of every image's intensity is at least {limits.min_contrast:g}", CONSTANT),
+              f"the standard deviation of every image's intensity is at least {limits.min_contrast:g} "
+              "(validate.min_contrast)", CONSTANT),
         expect(gx.ExpectColumnMeanToBeBetween, WARNING, "Intensity is in range",
-               f"the mean intensity of all images is {limits.min_intensity:g} to {limits.max_intensity:g}",
+               f"the mean intensity of all images is {limits.min_intensity:g} to {limits.max_intensity:g} "
+               "(validate.min_intensity, max_intensity)",
                "intensity", column="intensity", min_value=limits.min_intensity, max_value=limits.max_intensity),
         never(WARNING, "Few near duplicates",
-              f"at most {percent(limits.max_near_duplicate_share)} of rows look like an earlier one and differ from it",
+              f"at most {percent(limits.max_near_duplicate_share)} of rows look like an earlier one and differ from it "
+              "(validate.max_near_duplicate_share)",
               NEAR, limits.max_near_duplicate_share, beside=EARLIER),
     ]  # fmt: skip

@@ -13,7 +13,8 @@ def build(settings: ModelSettings) -> list[gx.Expectation]:
     return [
         *schema(["text", "label", "source", "shard", "row"], ["text", "label", "source"]),
         expect(gx.ExpectColumnValuesToNotBeNull, CRITICAL, "No text is missing",
-               f"at most {percent(allowed)} of rows lack a text", column="text", mostly=mostly(allowed)),
+               f"at most {percent(allowed)} of rows lack a text "
+              "(validate.max_quarantined_share)", column="text", mostly=mostly(allowed)),
         *labels(settings, ITEM),
         *_texts(settings),
         *batch(settings, ITEM),
@@ -22,7 +23,9 @@ def build(settings: ModelSettings) -> list[gx.Expectation]:
 
 def _texts(settings: ModelSettings) -> list[gx.Expectation]:
     limits = settings.validate_
-    bounds = f"every text has {limits.min_length:,} to {limits.max_length:,} characters"
+    bounds = (
+        f"every text has {limits.min_length:,} to {limits.max_length:,} characters (validate.min_length, max_length)"
+    )
     return [
         never(WARNING, "No text is blank", "every text shows at least one character", "text is blank"),
         # Not ExpectColumnValuesToBeBetween: Great Expectations calls a function of Python for each row of it.
@@ -32,6 +35,7 @@ def _texts(settings: ModelSettings) -> list[gx.Expectation]:
         never(WARNING, "No control characters", "no text holds control characters but tab and line ends",
               "text holds control characters"),
         expect(gx.ExpectColumnMinToBeBetween, WARNING, "Texts are Chinese",
-               f"at least {percent(limits.min_chinese_share)} of all letters are Chinese", "share",
+               f"at least {percent(limits.min_chinese_share)} of all letters are Chinese "
+              "(validate.min_chinese_share)", "share",
                column="share of Chinese", min_value=limits.min_chinese_share),
     ]  # fmt: skip
