@@ -662,6 +662,7 @@ SETTINGS = [
     wrong("is above max_intensity", ("min_intensity: 0.05\n", "min_intensity: 0.99\n")),
     wrong("is no label of this model", ("unproven: []", "unproven: [neutral]")),
     wrong("must sum to 1", ("train: 0.8,", "train: 0.7,")),
+    wrong("newest and column go together", ("split: {by: [], ", "split: {newest: 28d, by: [], ")),
     wrong(
         "must differ, found",
         (
