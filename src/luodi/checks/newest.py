@@ -67,7 +67,7 @@ def finding(checked: Checked, newest: NDArray[np.bool_], settings: ModelSettings
         severity="warning",
         passed=len(of) >= least,
         expected=f"{least:,} rows or more in the last {split.days:,} days by `{split.column}` (gate.min_slice_rows)",
-        found=f"{len(of):,} rows" + f", {' to '.join(days)}" * bool(days),
+        found=f"{len(of):,} row{'s' * (len(of) != 1)}" + f", {' to '.join(days)}" * bool(days),
         examples=(),
     )
 

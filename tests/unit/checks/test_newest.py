@@ -67,7 +67,7 @@ def test_official_test_rows_stay_in_their_split() -> None:
 def test_few_rows_are_told() -> None:
     block, days = model(), ["2026-01-01", "2202-01-01"]
     told = newest.finding(checked([*days]), np.array([False, True]), block)
-    assert (told.passed, told.found) == (False, "1 rows, 2202-01-01 to 2202-01-01")
+    assert (told.passed, told.found) == (False, "1 row, 2202-01-01 to 2202-01-01")
 
 
 @settings(max_examples=30, deadline=None)
