@@ -58,9 +58,11 @@ class Data:
         """The split of each row by the rule of luodi: by its content, by what it is of, or with its near-copies."""
         keys = pa.array(self.owner or self.texts)
         home = splits.assign(splits.digests(keys, seed), Shares(train=TRAIN, validation=1 - TRAIN - TEST, test=TEST))
-        ties = [keys.dictionary_encode().indices.to_numpy(), *(near_copies.bands(pa.array(self.texts)) if near else ())]
+        ties = [keys.dictionary_encode().indices.to_numpy()]
+        alike = near_copies.bands(pa.array(self.texts)) if near else ()
         everywhere, first = np.ones((len(keys), 3), bool), np.zeros(len(keys), np.int8)
-        return groups.join(ties, np.empty((0, 2), np.int64), home, everywhere, first).split
+        links = np.empty((0, 2), np.int64)
+        return groups.join(ties, links, home, everywhere, first, alike=alike, label=self.label).split
 
 
 def by_authors(count: int, seed: int) -> Data:

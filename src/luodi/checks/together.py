@@ -47,7 +47,8 @@ def groups_of(checked: Checked, settings: ModelSettings, kind: Measures) -> Grou
     home[~looked_at] = -1
     ties = [quarantine.codes(column) for column in (*columns, checked.content)]
     alike, links = kind.alike(checked) if near else ([], np.empty((0, 2), np.int64))
-    return groups.join(ties, links, home, allowed, rank, alike=alike)
+    label = quarantine.codes(checked.table["label"]) if near else None
+    return groups.join(ties, links, home, allowed, rank, alike=alike, label=label)
 
 
 def hold_back(checked: Checked, found: Groups) -> Checked:

@@ -101,7 +101,7 @@ class Split(SettingsBase):
     near_copies: Literal["join", "none"] = Field(
         "none",
         description="join: texts of nearly the same words, and images that look alike, stand in one split, but of a "
-        "template 20 rows only; `luodi add` sets it for texts whose splits it makes",
+        "template a part only; `luodi add` sets it for texts whose splits it makes",
     )
     newest: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}d$")] | None = Field(
         None,

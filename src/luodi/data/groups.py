@@ -4,8 +4,9 @@ Rows come one after the other, and the first of a group settles its split for go
 different splits would move rows from one to the other: it is left out itself, and ties nothing. So no row that stands
 ever moves as others come behind it, and each group lies in one split.
 
-Copies are few; what very many rows resemble is a template. So a group takes in `FULL` rows by resemblance alone, and
-what resembles it further is tied to nothing by that, however the data grow: a template does not fall on one side whole.
+Copies are few; what a good part of a class resembles is a template, and a class is not to fall on one side for it. So a
+group takes in `FULL` rows by resemblance alone, or `SHARE` of the rows of its class that came before if they are more,
+and what resembles it further is tied to nothing by that: as all of this, it hangs on earlier rows alone.
 """
 
 from collections import Counter
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FULL = 20  # of four sets of texts three had no larger group of near-copies, and one of two of 21 that say "good, good"
+SHARE = 0.05
 
 Places = NDArray[np.int64]
 
@@ -42,7 +44,9 @@ def join(
     rank: NDArray[np.int8],
     *,
     alike: Iterable[NDArray[Any]] = (),
+    label: NDArray[Any] | None = None,
     full: int = FULL,
+    share: float = SHARE,
 ) -> Groups:
     """Put rows into groups and groups into splits.
 
@@ -54,7 +58,8 @@ def join(
         allowed: Which splits a row may stand in, bool [n, splits].
         rank: Rows of a lower one count as earlier, int8 [n]; within a rank they come in their order.
         alike: Arrays as in `ties`, that tie as `links` do.
-        full: Rows that a group takes in by `alike` and `links` alone.
+        label: A number for the class of each row [n]; None if there are none.
+        full, share: Rows that a group takes in by `alike` and `links` alone, see above.
     """
     order = np.argsort(rank, kind="stable")
     place = np.empty_like(order)
@@ -63,11 +68,13 @@ def join(
     linked = place[links[looked_at, 0]], links[looked_at, 1]
     sure, near = ([np.where(home >= 0, codes, -1)[order] for codes in kind] for kind in (ties, alike))
     rows, tokens, ends, firm = _tied(sure, near, linked)
-    first, split, sets = np.where(home[order] >= 0, np.arange(len(home)), -1), home[order], _Sets(firm, full)
+    first, split, sets = np.where(home[order] >= 0, np.arange(len(home)), -1), home[order], _Sets(firm)
+    some = np.zeros(len(home)) if label is None else share * _before(label[order])
+    room = np.maximum(full, some)[rows]
     start, found = 0, []
-    for row, end, own, fits in zip(rows.tolist(), ends.tolist(), split[rows].tolist(), allowed[order][rows].tolist(),
-                                   strict=True):  # fmt: skip
-        found.append(sets.add(row, tokens[start:end], own, fits))
+    for row, end, own, fits, full_at in zip(rows.tolist(), ends.tolist(), split[rows].tolist(),
+                                            allowed[order][rows].tolist(), room.tolist(), strict=True):  # fmt: skip
+        found.append(sets.add(row, tokens[start:end], own, fits, full_at))
         start = end
     split[rows] = found
     first[rows] = [sets.find(row) if one >= 0 else -1 for row, one in zip(rows.tolist(), found, strict=True)]
@@ -76,6 +83,14 @@ def join(
     answer.split[order] = split
     answer.loose[order[sets.loose]] = True
     return answer
+
+
+def _before(label: NDArray[Any]) -> Places:
+    """How many rows before each are of its class [n]."""
+    order = np.argsort(label, kind="stable")
+    found = np.empty(len(label), np.int64)
+    found[order] = np.arange(len(label)) - np.searchsorted(label[order], label[order])
+    return found
 
 
 def _tied(
@@ -108,8 +123,8 @@ class _Sets:
     Tokens below `firm` tie to full sets too.
     """
 
-    def __init__(self, firm: int, full: int) -> None:
-        self._firm, self._full = firm, full
+    def __init__(self, firm: int) -> None:
+        self._firm = firm
         self._above: dict[int, int] = {}
         self._split: dict[int, int] = {}
         self._of_token: dict[int, int] = {}
@@ -125,11 +140,14 @@ class _Sets:
             self._above[row], row = top, self._above[row]
         return top
 
-    def add(self, row: int, tokens: list[int], home: int, fits: list[bool]) -> int:
-        """Add a row to the one set of all its tokens and return its split; -1 if that cannot be."""
+    def add(self, row: int, tokens: list[int], home: int, fits: list[bool], room: float) -> int:
+        """Add a row to the one set of all its tokens and return its split; -1 if that cannot be.
+
+        Sets that took in as many rows as there is `room` are full.
+        """
         met = {token: self.find(self._of_token[token]) for token in tokens if token in self._of_token}
         firm = {top for token, top in met.items() if token < self._firm}
-        full = {top for top in met.values() if top not in firm and self._taken[top] >= self._full}
+        full = {top for top in met.values() if top not in firm and self._taken[top] >= room}
         if full:
             self.loose.append(row)
         tokens, tops = [token for token in tokens if met.get(token) not in full], {*met.values()} - full

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from luodi.data import groups
 from luodi.data.groups import Groups
 
-TIES, FULL = 4, 2  # of the ties the last two tie as near-copies do
+TIES, FULL, SHARE = 4, 2, 0.4  # of the ties the last two tie as near-copies do
 NO_LINKS = np.empty((0, 2), np.int64)
 ROWS = st.lists(st.tuples(*[st.integers(-1, 4)] * TIES, st.integers(-1, 2), st.integers(0, 1), st.integers(1, 7)))
 """Rows: their ties, home, rank, and the splits that they may stand in beside their home, as bits."""
@@ -28,20 +28,22 @@ def arrays(rows: Any) -> tuple[Any, ...]:
 
 def join(rows: Any) -> Groups:
     *given_, alike = arrays(rows)
-    return groups.join(*given_, alike=alike, full=FULL)
+    return groups.join(*given_, alike=alike, label=np.arange(len(rows)) % 2, full=FULL, share=SHARE)
 
 
 def slow(rows: Any) -> list[tuple[int, int]]:
     """The rule as it is told: a list of groups, each of places and tokens, gone through for every row."""
     firm, _, home, allowed, rank, alike = arrays(rows)
     found: list[dict[str, Any]] = []
-    for row in sorted(range(len(home)), key=lambda row: rank[row]):
+    order = sorted(range(len(home)), key=lambda row: rank[row])
+    for place, row in enumerate(order):
+        came = order[:place]
         if home[row] < 0:
             continue
         tokens = {(place, int(codes[row])) for place, codes in enumerate([*firm, *alike]) if codes[row] >= 0}
         sure = [one for one in found if one["tokens"] & {token for token in tokens if token[0] < len(firm)}]
         for one in found:
-            if one not in sure and one["taken"] >= FULL:
+            if one not in sure and one["taken"] >= max(FULL, SHARE * sum(before % 2 == row % 2 for before in came)):
                 tokens -= one["tokens"]
         met = [one for one in found if one["tokens"] & tokens]
         splits = {one["split"] for one in met} or {int(home[row])}
@@ -122,3 +124,16 @@ def test_links_tie_to_no_full_group_either() -> None:
     links = np.stack([np.arange(50), np.zeros(50, np.int64)], axis=1)
     found = groups.join([], links, np.zeros(50, np.int8), np.ones((50, 3), bool), np.zeros(50, np.int8), full=5)
     assert found.first.tolist() == [0] * 5 + [*range(5, 50)]
+
+
+def test_a_template_that_is_a_small_part_of_its_class_stands_together() -> None:
+    """Fifty templates of 60 rows are joined whole; three of a thousand are not, and leave each class its test rows."""
+    for templates, whole in ((50, True), (3, False)):
+        of = np.random.default_rng(0).permutation(np.arange(3000) % templates)
+        home = (np.random.default_rng(1).random(3000) < 0.1).astype(np.int8)
+        found = groups.join(
+            [], NO_LINKS, home, np.ones((3000, 2), bool), np.zeros(3000, np.int8), alike=[of], label=of * 0
+        )
+        assert found.loose.any() != whole
+        assert whole == all(len({*found.split[of == one].tolist()}) == 1 for one in range(templates))
+        assert 0.05 < found.split.mean() < 0.2
