@@ -125,7 +125,8 @@ def grow(seed: int, **split: Any) -> None:
             assert all(len(there) == 1 for code, there in stood.items() if code is not None)
         before |= now
         told = together.counts(found)["tying_splits"]
-    assert before and told
+    assert before
+    assert told or "by" not in split  # that a row is nearly alike to two that are not to each other is a chance
 
 
 def test_a_row_without_a_value_stands_where_its_text_alone_puts_it() -> None:
