@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
+from luodi.system import resources
+
 GRACE = 10.0  # seconds in which the worker may end in its own way after a signal
 TIDY = 0.2  # seconds for git to remove its locks, which it does at once
 STUCK = 30.0  # seconds after which a process that SIGKILL does not end, on a dead disk say, is left
@@ -39,6 +41,7 @@ def contain() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     passed = {number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN}  # nohup ignores one
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*passed, signal.SIGCHLD, ORPHANED})
+    kills = resources.kills()
     _prctl(SET_CHILD_SUBREAPER, 1)
     front = os.getpid()
     if guard := os.fork():
@@ -50,7 +53,7 @@ def contain() -> None:
     guard = os.getpid()
     if worker := os.fork():
         os.setsid()
-        _attend(worker, passed)
+        _attend(worker, passed, kills)
     _die_with(guard, signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -89,8 +92,12 @@ def end_if_signalled() -> None:
         raise SystemExit(128 + _ended_by[0])
 
 
-def _attend(child: int, passed: Iterable[int]) -> NoReturn:
-    """Pass signals on to `child` until it ends, kill whatever it leaves, and end with its exit code."""
+def _attend(child: int, passed: Iterable[int], kills: int | None = None) -> NoReturn:
+    """Pass signals on to `child` until it ends, kill whatever it leaves, and end with its exit code.
+
+    Args:
+        kills: How often the kernel had ended a process for want of memory before `child` began; None is not to tell.
+    """
     code: int | None = None
     deadline: float | None = None
     while code is None:
@@ -105,8 +112,22 @@ def _attend(child: int, passed: Iterable[int]) -> NoReturn:
         else:  # the one before is gone, or the time is up
             os.kill(child, signal.SIGKILL)
             code = 128 + signal.SIGKILL
+    if code == 128 + signal.SIGKILL and kills is not None and (resources.kills() or 0) > kills:
+        _tell_memory()
     _kill_descendants()
     os._exit(code)
+
+
+def _tell_memory() -> None:
+    """Say what a process cannot say that the kernel ended because memory ran out."""
+    from luodi.system.masking import redact
+    from luodi.terminal import screen, shown
+
+    command, limit = shown(redact(" ".join(["luodi", *sys.argv[1:]]))), resources.memory()[0]
+    may = f", which may use {limit / 2**30:.1f} GiB here" if limit else ""
+    remedy = resources.MORE_MEMORY if "train" in sys.argv else "give it more memory"
+    told = f"error: memory ran out: the kernel ended `{command}`{may}; {remedy}"
+    print(told, file=screen(sys.stderr), flush=True)
 
 
 def _next_signal(awaited: set[int], seconds: float | None) -> tuple[int, bool]:
