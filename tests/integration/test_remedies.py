@@ -1342,6 +1342,8 @@ WHY_NOT = {
     "is not installed: run `pip install": "takes another environment",
     "install luodi's pinned requirements and fetch again": "takes another environment",
     "the exported model differs from the trained one": "no network here does that",
+    "LUODI_CHECKPOINTS is": "tests/unit/nets/test_checkpoints.py has it",
+    "ran out in training": "tests/unit/nets/test_nets.py has it",
     "a model that gives NaN has diverged": "train stops before it saves such a network",
     "every row of {paths.model} was quarantined": "told as a broken expectation is",
     "dvc repro left no entry": "a fault of DVC",

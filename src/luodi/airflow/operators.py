@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAlias, BaseOperator, BaseOperatorLink
 from airflow.sdk.bases.skipmixin import SkipMixin
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 from airflow.sdk.log import mask_secret
 
 from luodi import config
@@ -27,6 +27,11 @@ from luodi.terminal import shown
 if TYPE_CHECKING:
     from airflow.models.taskinstancekey import TaskInstanceKey
     from airflow.sdk import Context
+
+TOO_LONG = (
+    "did not end within its execution_timeout of {}, and was ended; a retry of train goes on from its last checkpoint, "
+    "other stages begin anew"
+)
 
 EXACT = {"commit", "entries", "version"}
 
@@ -126,7 +131,11 @@ class StageOperator(WorkspaceOperator):
             locks.write(clone.lock, {**locks.read(clone.lock), **job.entries})
             if job.trigger.settings:
                 config.change(clone.root / PARAMS, self.model, "train", job.trigger.settings)
-            entries = clone.reproduce(f"{self.stage}@{self.model}")
+            try:
+                entries = clone.reproduce(f"{self.stage}@{self.model}")
+            except AirflowTaskTimeout:
+                self.log.error("%s of %s %s", self.stage, self.model, TOO_LONG.format(self.execution_timeout))
+                raise
             return {"commit": job.commit, "entries": entries, "training": training(clone.root, self.model)}
 
 

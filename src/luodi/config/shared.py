@@ -175,8 +175,20 @@ class Training(SettingsBase):
     batch_size: Positive
     epochs: Positive
     patience: Positive
-    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
-        "float32", description="of the arithmetic; what is saved is float32"
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16", "auto"] = Field(
+        "float32",
+        description="of the arithmetic; auto: mixed_bfloat16 on a GPU that has it, else float32; what is saved is "
+        "float32",
+    )
+    threads: Annotated[int, Field(gt=0, le=1024)] = Field(
+        2,
+        description="of a network with convolutions, or of your own, on processors: its trained bytes depend on their "
+        "number; the others take all cores",
+    )
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = Field(
+        5,
+        description="time between two checkpoints within an epoch, from which a training that was ended goes on; each "
+        "epoch ends with one too",
     )
     seed: Seed = Field(7, description="of the first weights and of the order of the rows")
 

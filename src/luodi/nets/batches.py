@@ -1,7 +1,8 @@
 """Feed arrays to Keras batch by batch; they stay on disk when memory-mapped."""
 
+import copy
 import math
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -30,13 +31,20 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         self.x, self.y, self.classes, self.batch_size, self.seed = x, y, classes, batch_size, seed
         self.augment = augment
-        self.epoch = 0
+        self.epoch = self.first = 0
         self.order = self._order()
 
+    def at(self, epoch: int, batch: int = 0) -> Self:
+        """Return a copy that begins with `epoch`; with `batch` it is the rest of this epoch, from that batch on."""
+        rest = copy.copy(self)
+        rest.epoch, rest.first = epoch, batch
+        return rest
+
     def __len__(self) -> int:
-        return math.ceil(len(self.x) / self.batch_size)
+        return math.ceil(len(self.x) / self.batch_size) - self.first
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        index += self.first
         rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         x = np.asarray(self.x[rows])
         if self.augment and self.seed is not None:

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 class Architecture:
     """A network that `train.architecture` may name; the module luodi.nets.MODALITY.NAME builds it.
 
-    `parameters` are the keys of the train block that shape it; `precision` shapes all of them.
+    `parameters` are the keys of the train block that shape it; `precision` shapes all of them. With `any_threads` its
+    trained bytes are the same on any number of threads: a sum in a convolution is divided among them.
     """
 
     modality: str
     name: str
     parameters: tuple[str, ...]
     description: str
+    any_threads: bool = False
 
     def build(self, settings: Any, encoder: "Encoder") -> "keras.Model":
         """Build it by a train block of its modality, see `catalogue.build`."""
@@ -37,13 +39,18 @@ LINEAR = "linear"
 ARCHITECTURES = (
     Architecture("text", LINEAR, (), "The linear baseline alone: TF-IDF and a support vector machine, in seconds"),
     Architecture(
-        "text", "ngram", ("embedding", "table", "dropout"), "A bag of hashed character n-grams: quick and strong"
+        "text",
+        "ngram",
+        ("embedding", "table", "dropout"),
+        "A bag of hashed character n-grams: quick and strong",
+        any_threads=True,
     ),
     Architecture(
         "text",
         "mlp",
         ("embedding", "table", "units", "activation", "dropout"),
         "A bag of embeddings and one hidden layer",
+        any_threads=True,
     ),
     Architecture(
         "text",
@@ -58,7 +65,9 @@ ARCHITECTURES = (
         "A convolution, max pooling and an LSTM",
     ),
     Architecture("image", LINEAR, (), "The linear baseline alone: logistic regression on pixels"),
-    Architecture("image", "mlp", ("units", "activation", "dropout"), "All pixels into one hidden layer"),
+    Architecture(
+        "image", "mlp", ("units", "activation", "dropout"), "All pixels into one hidden layer", any_threads=True
+    ),
     Architecture(
         "image",
         "cnn",
@@ -77,6 +86,12 @@ ARCHITECTURES = (
 def find(modality: str, name: str) -> Architecture:
     """Return the architecture `name` of `modality`; params.yaml, once read, names no other, or one of a user's own."""
     return next(one for one in ARCHITECTURES if (one.modality, one.name) == (modality, name))
+
+
+def any_threads(settings: "ModelSettings") -> bool:
+    """Whether the trained bytes of the architecture that `settings` names are the same on any number of threads."""
+    name = settings.train.architecture
+    return ":" not in name and find(settings.modality, name).any_threads
 
 
 def _build(modality: str, train: Any, encoder: "Encoder") -> "keras.Model":

@@ -109,14 +109,17 @@ def quoted(value: str | Path) -> str:
     return f"{quotes[0]}{text}{quotes[0]}"
 
 
-def dvc(runner: Runner, root: Path, *arguments: str, stream: bool = False, umask: int = -1) -> str:
-    """Run dvc in the checkout `root`; raise errors of ours."""
+def dvc(
+    runner: Runner, root: Path, *arguments: str, stream: bool = False, umask: int = -1, home: Path | None = None
+) -> str:
+    """Run dvc in the checkout `root`; raise errors of ours. What a stage keeps for its next try goes to `home`."""
     masking.learn_settings(root / ".dvc" / "config", root / ".dvc" / "config.local")
     environment = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
         "DVC_NO_ANALYTICS": "1",
         "DO_NOT_TRACK": "1",
+        **({"LUODI_HOME": str(home)} if home else {}),
     }
     command = (sys.executable, "-P", str(Path(__file__).with_name("strict_dvc.py")))
     try:
@@ -209,7 +212,7 @@ class Workspace:
         """Run dvc in the clone. What it lacks is named, and how to `mend` it."""
         umask = _umask(self.origin, self.origin.remote, *arguments)
         try:
-            return dvc(self.runner, self.root, *arguments, stream=stream, umask=umask)
+            return dvc(self.runner, self.root, *arguments, stream=stream, umask=umask, home=self.origin.home)
         except Absent as error:
             first = takewhile(lambda argument: argument != ";", arguments[1:])
             named = {argument for argument in first if not argument.startswith("-")}

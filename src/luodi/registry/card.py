@@ -413,9 +413,25 @@ def _cost(facts: Facts) -> Section:
         ("Energy", energy),
         ("Device", text(at(training, "device"))),
         ("Epochs", count(at(training, "epochs"))),
+        *(_run_record(training) if at(training, "epochs") != 0 else ()),
     ]
     note = "The energy is what the processors used while it trained, whoever used them."
-    return Section(title, tables=[pairs(rows)], note=note if known(joules) else "")
+    told = [*texts(training, "remarks"), *(f"An earlier try {one}" for one in texts(training, "tries"))]
+    return Section(title, tables=[pairs(rows)], items=told, note=note if known(joules) else "")
+
+
+def _run_record(training: Facts) -> list[Pair]:
+    """What a network was trained on."""
+    versions = [f"{name} {one}" for name, one in part(training, "versions").items()]
+    return [
+        ("Rows a second, validation included", count(at(training, "rows_per_second"))),
+        ("Most memory at once", number(at(training, "peak_memory"), "{:,.2f} GiB", 2**-30)),
+        ("Backend", text(at(training, "backend"))),
+        ("Versions", text(versions)),
+        ("Precision", text(at(training, "precision"))),
+        ("Threads", count(at(training, "threads"))),
+        ("Widest instructions of the processor", text(at(training, "instructions"))),
+    ]
 
 
 def _serving(facts: Facts) -> Section:

@@ -12,7 +12,8 @@ from luodi import config
 from luodi.data import encoders, modality
 from luodi.data.modality import Encoder
 from luodi.files import folder_checksum, replacing_folder, write_facts, write_text
-from luodi.nets import arrays, cost, ensemble, history
+from luodi.nets import arrays, checkpoints, cost, ensemble, history
+from luodi.nets.checkpoints import Checkpoints
 from luodi.nets.stderr import quiet
 from luodi.project.paths import ModelPaths
 from luodi.scoring import choice, folds, inference
@@ -31,14 +32,18 @@ class Net:
     Attributes:
         model: A keras.Model, float32, not compiled.
         scores: Its probabilities on the validation rows, float32 [rows, classes].
-        history: A row an epoch, see `luodi.nets.training.fit`.
+        history: A row an epoch, see `luodi.nets.training.Fit`.
         sample: Some encoded validation rows.
+        facts: JSON: what else the cost of training says.
+        before: Seconds, and seconds of processors, that earlier tries spent on it.
     """
 
     model: Any
     scores: NDArray[np.float32]
     history: list[dict[str, float]]
     sample: NDArray[Any]
+    facts: dict[str, Any]
+    before: tuple[float, float]
 
 
 def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
@@ -48,13 +53,20 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         ArtifactError: preprocess or baseline has not run, their outputs do not fit together, or the exported model
             differs from the trained one.
         UserCodeFailed: The network or the metric of the gate is a user's own, and fails.
-        LuodiError: Training diverged.
+        LuodiError: Training diverged in its first epoch, or memory ran out.
     """
     encoder = encoders.load(paths.encoder)
+    kept = checkpoints.of_stage(settings, paths, encoder)
+    with kept.telling():
+        _run(settings, paths, encoder, kept)
+    kept.remove()
+
+
+def _run(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, kept: Checkpoints) -> None:
     _, truth = arrays.load(paths.array("validation", "x"), paths.array("validation", "y"), encoder)
     scores = {LINEAR: load_scores(paths.baseline_validation)}
     with cost.measured() as spent:
-        net = None if settings.train.architecture == LINEAR else fit(settings, paths, encoder)
+        net = None if settings.train.architecture == LINEAR else fit(settings, paths, encoder, kept)
     if net:
         scores[NET] = net.scores
         if encoders.load(paths.baseline_export / inference.ENCODER) == encoder:  # they read the same rows
@@ -65,47 +77,68 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     facts = {"chosen": chosen, "metric": metric, "validation": figures}
     _save(chosen, net, scores[chosen], encoder, paths)
     _save_net(net, paths)
-    _write_out_of_fold(chosen, settings, encoder, paths)
+    _write_out_of_fold(chosen, settings, encoder, paths, kept)
     write_facts(paths.choice, facts)
-    write_facts(paths.cost, spent | _facts(net) | {"export": folder_checksum(paths.export)})
+    write_facts(paths.cost, _cost(spent, net) | {"export": folder_checksum(paths.export)})
     print(f"train: exported {choice.sentence(facts)}", flush=True)
 
 
-def fit(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder) -> Net:
+def fit(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, kept: Checkpoints | None = None) -> Net:
     """Fit the architecture of `settings` on the train rows, and calibrate it on those of validation.
 
-    Raises as `run` does.
+    With checkpoints it goes on where an earlier try stood. Raises as `run` does.
     """
     train, validation = (_rows(paths, split, encoder) for split in ("train", "validation"))
-    net = fit_rows(settings, encoder, train, validation)
+    net = fit_rows(settings, encoder, train, validation, kept)
     best = min(net.history, key=lambda row: row["val_loss"])
-    kept = f"kept epoch {best['epoch']} of {len(net.history)}, val_accuracy {best['val_accuracy']:.4f}"
-    print(f"train: {kept}", flush=True)
+    epoch = f"kept epoch {best['epoch']} of {len(net.history)}, val_accuracy {best['val_accuracy']:.4f}"
+    print(f"train: {epoch}", flush=True)
     return net
 
 
-def fit_rows(settings: config.ModelSettings, encoder: Encoder, train: Rows, validation: Rows) -> Net:
-    """Fit the architecture of `settings` on encoded rows and their labels. Raises as `run` does."""
+def fit_rows(
+    settings: config.ModelSettings, encoder: Encoder, train: Rows, validation: Rows, kept: Checkpoints | None = None
+) -> Net:
+    """Fit the architecture of `settings` on encoded rows and their labels, as `fit` does."""
     with quiet():  # imported here, not above: Keras starts TensorFlow, which takes seconds and writes notices
-        from luodi.nets import catalogue, training
+        from luodi.nets import catalogue, hardware, training
         from luodi.nets.batches import Batches
 
     def batches(rows: Rows, **changes: Any) -> Batches:
         x, y = rows
         return Batches(x, y, len(encoder.labels), settings.train.batch_size, **changes)
 
+    used = hardware.use(settings.train, catalogue.any_threads(settings))
+    settings = settings.model_copy(update={"train": settings.train.model_copy(update={"precision": used.precision})})
+    print(f"train: on {used}", flush=True)
     augment = modality.of(settings.modality).augmenter(settings.preprocess)
     seen, judged = batches(train, seed=settings.train.seed, augment=augment), batches(validation)
-    training.make_deterministic(settings.train.seed)
-    model = catalogue.build(settings, encoder)
-    training.compile_model(model, settings.train, len(encoder.labels), len(seen))
-    history = training.fit(model, settings.train, seen, judged)
-    calibrated, scores = training.calibrate(catalogue.as_float32(model, settings, encoder), judged)
-    return Net(calibrated, scores, history, np.asarray(judged.x[: inference.batch_rows(encoder)]))
+    checkpoint = kept.of(used.decides, *train, *validation) if kept else None
+    with hardware.enough_memory():
+        training.make_deterministic(settings.train.seed)
+        model = catalogue.build(settings, encoder)
+        training.compile_model(model, settings.train, len(encoder.labels), len(seen))
+        if short := hardware.shortage(model, settings.train):
+            print(f"train: {short}", flush=True)
+        found = training.fit(model, settings.train, seen, judged, checkpoint)
+        calibrated, scores = training.calibrate(catalogue.as_float32(model, settings, encoder), judged)
+    facts = used.facts() | {
+        "epochs": len(found.history),
+        "rows_per_second": round(len(train[1]) * len(found.history) / found.seconds),
+        "peak_memory": hardware.peak_memory(),
+        "remarks": found.remarks + ([short] if short else []),
+        "tries": checkpoint.tries if checkpoint else [],
+    }
+    sample = np.asarray(judged.x[: inference.batch_rows(encoder)])
+    return Net(calibrated, scores, found.history, sample, facts, found.before)
 
 
 def out_of_fold(
-    settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, group: folds.Rows
+    settings: config.ModelSettings,
+    paths: ModelPaths,
+    encoder: Encoder,
+    group: folds.Rows,
+    kept: Checkpoints | None = None,
 ) -> NDArray[np.float32]:
     """Score train and validation rows, each of a group, by networks not fitted on these: float32 [rows, classes]."""
     train, validation = (_rows(paths, split, encoder) for split in ("train", "validation"))
@@ -113,20 +146,22 @@ def out_of_fold(
     x, y = (np.concatenate([first[:originals], second]) for first, second in zip(train, validation, strict=True))
 
     def score(fitted: folds.Rows, judged: folds.Rows, held: folds.Rows) -> NDArray[np.float32]:
-        net = fit_rows(settings, encoder, (x[fitted], y[fitted]), (x[judged], y[judged]))
+        net = fit_rows(settings, encoder, (x[fitted], y[fitted]), (x[judged], y[judged]), kept)
         found: NDArray[np.float32] = net.model.predict(x[held], verbose=0)
         return found
 
     return folds.scores(y, group, len(encoder.labels), score)
 
 
-def _write_out_of_fold(chosen: str, settings: config.ModelSettings, encoder: Encoder, paths: ModelPaths) -> None:
+def _write_out_of_fold(
+    chosen: str, settings: config.ModelSettings, encoder: Encoder, paths: ModelPaths, kept: Checkpoints
+) -> None:
     """What baseline found; where a network is exported, what networks say, or both, of at most `MOST` rows."""
     row, group, found = folds.read(paths.baseline_out_of_fold, len(encoder.labels))
     if chosen != LINEAR and len(row) > MOST:
         row, group, found = row[:0], group[:0], found[:0]
     if chosen != LINEAR and len(row):
-        own = out_of_fold(settings, paths, encoder, group)
+        own = out_of_fold(settings, paths, encoder, group, kept)
         found = own if chosen == NET else np.mean([found, own], axis=0, dtype=np.float32)
     folds.write(paths.out_of_fold, row, group, found)
 
@@ -164,14 +199,17 @@ def _save_net(net: Net | None, paths: ModelPaths) -> None:
     write_text(paths.history, history.as_csv(net.history if net else []))
 
 
-def _facts(net: Net | None) -> dict[str, Any]:
-    """What else the cost of training says: of a graphics processor the energy that was counted is not."""
+def _cost(spent: dict[str, Any], net: Net | None) -> dict[str, Any]:
+    """What training cost, all tries together; energy is that of one try, of processors alone, or not known."""
     if net is None:
-        return {"device": "cpu", "epochs": 0}
-    from luodi.nets import training
-
-    device = training.device()
-    return {"device": device, "epochs": len(net.history)} | ({"joules": None} if device == "gpu" else {})
+        return spent | {"device": "cpu", "epochs": 0}
+    seconds, cpu_seconds = net.before
+    whole = {
+        "seconds": round(spent["seconds"] + seconds, 1),
+        "cpu_seconds": round(spent["cpu_seconds"] + cpu_seconds, 1),
+        "joules": None if seconds or net.facts["device"] == "gpu" else spent["joules"],
+    }
+    return whole | net.facts
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,5 +1,6 @@
 """Every architecture for text: shapes, layers, learning, invariance; the training loop, its metric and its input."""
 
+import re
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from luodi.nets.stderr import quiet
 with quiet():
     import keras
 
-    from luodi.nets import arrays, batches, catalogue, history, training
+    from luodi.nets import arrays, batches, catalogue, hardware, history, training
     from luodi.nets.metrics import MacroRecall
 
 SIZE, LENGTH, CLASSES = 40, 12, 3
@@ -76,7 +77,7 @@ def trained(settings: Any, count: int = 20) -> Any:
     model = build(settings)
     data = batches.Batches(*rows(count), CLASSES, settings.batch_size, settings.seed)
     training.compile_model(model, settings, CLASSES, len(data))
-    return model, training.fit(model, settings, data, data)
+    return model, training.fit(model, settings, data, data).history
 
 
 def test_balanced_classes_count_alike() -> None:
@@ -205,6 +206,71 @@ def test_the_learning_rate_falls_along_half_a_cosine(decay: str, rates: list[flo
 def test_a_loss_that_is_not_finite_says_to_lower_the_learning_rate() -> None:
     with pytest.raises(LuodiError, match=r"loss is (nan|inf).*lower train.learning_rate"):
         trained(setting(optimizer="sgd", loss="mean_squared_error", learning_rate=1e38, activation="elu"))
+
+
+class Poisoned(batches.Batches):
+    """Rows whose labels are no numbers from the third epoch on."""
+
+    def __getitem__(self, index: int) -> Any:
+        x, y = super().__getitem__(index)
+        return x, y * (np.nan if self.epoch > 2 else 1)  # Keras begins at 1
+
+
+def test_a_network_that_diverges_later_keeps_its_best_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = setting(dropout=0.0)
+    found = []
+    for kind, epochs in ((Poisoned, 15), (batches.Batches, 2)):
+        training.make_deterministic(settings.seed)
+        model = build(settings)
+        data = kind(*rows(), CLASSES, settings.batch_size, settings.seed)
+        training.compile_model(model, settings, CLASSES, len(data))
+        judged = batches.Batches(*rows(), CLASSES, 5)
+        fit = training.fit(model, settings.model_copy(update={"epochs": epochs}), data, judged)
+        found.append((fit, [one.tobytes() for one in model.get_weights()]))
+    (poisoned, weights), (sound, expected) = found
+    assert weights == expected
+    assert poisoned.history == sound.history
+    (remark,) = poisoned.remarks
+    assert re.match("training diverged: loss is nan after epoch 3 .*; the best epoch before it is kept; lower", remark)
+    assert f"train: {remark}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("losses", "told"),
+    [
+        ([1.2, 1.1], ["the network learned nothing: its least val_loss, 1.1000, is not below 1.0986"]),
+        ([0.5, 0.6], ["val_loss was least after the first epoch and never fell again"]),
+        ([0.6, 0.5], []),
+        ([0.5], []),
+    ],
+)
+def test_says_what_training_did_not_do(losses: list[float], told: list[str]) -> None:
+    stopping = training.Stopping(setting())
+    stopping.best = min(losses)
+    remarks = stopping.remarks([{"val_loss": loss} for loss in losses], CLASSES)
+    assert len(remarks) == len(told)
+    assert all(remark.startswith(begin) for remark, begin in zip(remarks, told, strict=True))
+
+
+def test_memory_that_cannot_be_had_is_an_error_for_people() -> None:
+    told = "memory of the cpu ran out in training: give it more memory"
+    with pytest.raises(LuodiError, match=told), hardware.enough_memory():
+        keras.ops.zeros((2**20, 2**20, 2**10))
+
+
+def test_says_before_it_begins_that_memory_will_not_do() -> None:
+    model = build(setting(architecture="mlp"))
+    assert hardware.shortage(model, setting(architecture="mlp")) is None
+    told = hardware.shortage(model, setting(architecture="mlp", batch_size=2**30))
+    assert told is not None
+    assert re.match(r"memory will hardly do: training takes about [\d.]+ GiB more, and of [\d.]+ GiB", told)
+
+
+def test_precision_auto_is_float32_where_no_gpu_is() -> None:
+    if hardware.device() == "gpu":
+        pytest.skip("there is a GPU")
+    assert hardware.precision("auto") == "float32"
+    assert hardware.precision("mixed_bfloat16") == "mixed_bfloat16"
 
 
 def test_tells_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:

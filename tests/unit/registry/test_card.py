@@ -271,6 +271,8 @@ def test_each_section_says_what_the_facts_say(section: str, lines: list[str]) ->
         ("training/joules", 36000, "10 Wh (36,000 J)", {"Time and energy of training"}),
         ("training/joules", None, "not measured: no energy counter", {"Time and energy of training"}),
         ("training", None, "Not measured", {"Time and energy of training"}),
+        ("training/peak_memory", 2**31, "| Most memory at once | 2.00 GiB |", {"Time and energy of training"}),
+        ("training/tries", ["failed: no"], "An earlier try failed: no", {"Time and energy of training"}),
         ("approval", {"mode": "auto"}, "the gate alone", {"Verdict and approval"}),
         ("approval/comment", "", "| Comment | none |", {"Verdict and approval"}),
         ("decision/reasons", ["it is slow"], "- it is slow", {"Verdict and approval"}),
@@ -484,8 +486,16 @@ def test_a_fact_that_is_dropped_is_not_recorded() -> None:
         "params/labels/",
         "params/card/limits/",
         "params/gate/",
+        "training/versions/",
     )
-    lists = ("decision/rule/", "decision/comparison/notes/", "decision/comparison/more_rows", "data/summary/dropped/")
+    lists = (
+        "training/remarks/",
+        "training/tries/",
+        "decision/rule/",
+        "decision/comparison/notes/",
+        "decision/comparison/more_rows",
+        "data/summary/dropped/",
+    )
     slices = re.compile("metrics/slices/.*/(from|to)")  # then it goes by its name
     original = "".join(pages(facts())[0]).count("not recorded")
     for path, value in leaves(facts()):

@@ -1,0 +1,163 @@
+"""What training runs on: chosen, told, and recorded beside its cost."""
+
+import importlib.metadata
+import math
+import os
+import platform
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+
+from luodi.config import Training
+from luodi.errors import LuodiError
+from luodi.system import resources
+
+SLOTS = {"adam": 2, "sgd": 1}  # numbers that the optimizer keeps of each weight
+BYTES = 4  # of a float32
+CAPABLE = 8.0  # the compute capability from which on NVIDIA's processors calculate in bfloat16
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What trains: a backend of Keras on a device, in a precision, on threads; the widest instructions there are."""
+
+    backend: str
+    device: str
+    precision: str
+    threads: int
+    instructions: str
+
+    def __str__(self) -> str:
+        by = f"{self.threads} thread{'' if self.threads == 1 else 's'}, {self.instructions}"
+        return f"{self.device} ({by}), {self.precision}, by {self.backend}"
+
+    @property
+    def decides(self) -> str:
+        """What of it decides the trained bytes; the number of threads, where it does, is a setting."""
+        return f"{self.backend} {self.device} {self.precision} {self.instructions if self.device == 'cpu' else ''}"
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON has it, with the versions behind it."""
+        versions = {name: importlib.metadata.version(name) for name in ("keras", "numpy", self.backend)}
+        return asdict(self) | {"versions": {"python": platform.python_version(), **versions}}
+
+
+def use(settings: Training, any_threads: bool) -> Hardware:
+    """Choose what to train on; a process that has begun to calculate keeps its number of threads.
+
+    Args:
+        any_threads: The trained bytes are the same on any number of threads, so all cores may help.
+    """
+    threads = _threads(resources.cores() if any_threads else settings.threads)
+    return Hardware(keras.backend.backend(), device(), precision(settings.precision), threads, resources.instructions())
+
+
+def _threads(count: int) -> int:
+    """Calculate on that many threads; return how many they are."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(count)
+            tf.config.threading.set_inter_op_parallelism_threads(count)
+        except RuntimeError:  # it has begun
+            return tf.config.threading.get_intra_op_parallelism_threads() or resources.cores()
+        return count
+    if keras.backend.backend() == "torch":
+        import torch  # type: ignore[import-not-found, unused-ignore]
+
+        torch.set_num_threads(count)
+        return count
+    return os.cpu_count() or 1  # JAX takes what the machine has
+
+
+def device() -> str:
+    """Return "gpu" if the backend sees one, else "cpu"."""
+    if keras.backend.backend() == "torch":  # for which Keras cannot list devices
+        import torch  # type: ignore[import-not-found, unused-ignore]
+
+        return "gpu" if torch.cuda.is_available() else "cpu"
+    return "gpu" if keras.distribution.list_devices("gpu") else "cpu"
+
+
+def precision(wanted: str) -> str:
+    """Return the precision to train in: for "auto" mixed_bfloat16 where a GPU calculates in it, else float32."""
+    if wanted != "auto":
+        return wanted
+    return "mixed_bfloat16" if device() == "gpu" and _capability() >= CAPABLE else "float32"
+
+
+def _capability() -> float:
+    """The compute capability of the first GPU, as NVIDIA counts it; 0 if it is not one of theirs."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+        major, minor = details.get("compute_capability", (0, 0))
+    elif keras.backend.backend() == "torch":
+        import torch  # type: ignore[import-not-found, unused-ignore]
+
+        major, minor = torch.cuda.get_device_capability()
+    else:
+        import jax  # type: ignore[import-not-found, unused-ignore]
+
+        return float(getattr(jax.devices()[0], "compute_capability", 0))
+    return float(f"{major}.{minor}")
+
+
+def memory_needed(model: keras.Model, settings: Training) -> int:
+    """Return about how many bytes training takes beside the model itself and its data.
+
+    Of each weight: its gradient, what the optimizer keeps of it, the best value so far, and a copy of all of them while
+    a checkpoint is written. Of each row of a batch: what every layer gives, and its gradient.
+    """
+    weights = sum(math.prod(one.shape) for one in model.weights)
+    rows = sum(math.prod(shape[1:]) for layer in model.layers for shape in _shapes(layer.output))
+    slots = SLOTS[settings.optimizer]
+    return int(BYTES * (weights * (1 + slots + 1 + (1 + slots)) + 2 * rows * settings.batch_size))
+
+
+def _shapes(outputs: Any) -> list[tuple[int, ...]]:
+    """The shapes of what a layer gives; a dimension that may be any counts as 1."""
+    return [tuple(side or 1 for side in one.shape) for one in keras.tree.flatten(outputs)]
+
+
+def shortage(model: keras.Model, settings: Training) -> str | None:
+    """Return a sentence if training is about to need more memory than there is here; None where it fits."""
+    needed, (limit, free) = memory_needed(model, settings), resources.memory()
+    if free is None or needed <= free:
+        return None
+    return (
+        f"memory will hardly do: training takes about {_gib(needed)} more, and of {_gib(limit or free)} that this "
+        f"process may use {_gib(free)} are free; {resources.MORE_MEMORY}"
+    )
+
+
+def peak_memory() -> int:
+    """Return the most bytes of main memory that this process has held at once."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Turn what the backends raise where an allocation fails into an error for people; the kernel's kill it is not."""
+    try:
+        yield
+    except Exception as error:
+        exhausted = isinstance(error, MemoryError) or type(error).__name__ in (
+            "ResourceExhaustedError",
+            "OutOfMemoryError",
+        )
+        if not exhausted and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise LuodiError(f"memory of the {device()} ran out in training: {resources.MORE_MEMORY}") from None
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"
