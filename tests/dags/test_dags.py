@@ -246,6 +246,7 @@ def test_parsing_takes_well_under_a_second(parsed: dict[str, Any]) -> None:
         (RemoteError("x"), False, False),
         (StageFailed("x", code=3), True, True),
         (StageFailed("x", code=1), False, False),
+        (StageFailed("x", code=90), True, False),  # another host may have the code that luodi.lock names
     ],
 )
 def test_what_no_retry_mends_is_not_tried_again(error: LuodiError, embedded: bool, team: bool, tmp_path: Path) -> None:

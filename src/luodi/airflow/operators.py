@@ -14,7 +14,7 @@ from airflow.sdk.log import mask_secret
 from luodi import config
 from luodi.airflow import approval, pages
 from luodi.airflow.trigger import Trigger
-from luodi.errors import DiskFull, LuodiError
+from luodi.errors import DiskFull, LuodiError, StageFailed, StaleProject
 from luodi.files import read_facts
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
@@ -115,8 +115,14 @@ class WorkspaceOperator(BaseOperator):
 
 
 def _final(error: LuodiError, origin: Origin) -> bool:
-    """Whether no retry mends an error. A disk that is full here is full for all tasks, unless there are other hosts."""
-    return not error.retryable or (isinstance(error, DiskFull) and Path(origin.git).is_relative_to(origin.home))
+    """Whether no retry mends an error. What is wrong with this host is wrong for all tasks, unless there are others."""
+    alone = Path(origin.git).is_relative_to(origin.home)
+    return not error.retryable or (alone and (isinstance(error, DiskFull) or _code(error) == StaleProject.exit_code))
+
+
+def _code(error: LuodiError) -> int:
+    """The exit code of the stage's command, where it is one that failed."""
+    return error.code if isinstance(error, StageFailed) else error.exit_code
 
 
 class StageOperator(WorkspaceOperator):

@@ -15,7 +15,8 @@ from great_expectations.data_context.types.base import DataContextConfig, InMemo
 from great_expectations.expectations import Expectation
 
 from luodi.data.shards import OF_GROUP, ORIGIN
-from luodi.errors import ArtifactError
+from luodi.errors import ArtifactError, UserCodeFailed
+from luodi.terminal import shown
 
 BUILDER = logging.getLogger("great_expectations.render.renderer.site_builder")
 
@@ -43,6 +44,7 @@ def validate(name: str, table: pa.Table, expectations: list[Expectation], docs: 
     Raises:
         OSError: The disk is full.
         ArtifactError: A page of Data Docs cannot be made.
+        UserCodeFailed: An expectation of a user's own cannot be checked.
     """
     context = _context(docs)
     result = _run(context, name, table, expectations)
@@ -67,7 +69,21 @@ def _run(context: Any, name: str, table: pa.Table, expectations: list[Expectatio
         run_id=RunIdentifier(run_name=name, run_time=NO_TIME),
     )
     still: dict[str, Any] = _without_volatile(result.to_json_dict())
+    for one in still["results"]:
+        _require_checked(one, told)
     return still
+
+
+def _require_checked(result: dict[str, Any], columns: list[str]) -> None:
+    """Raise UserCodeFailed if an expectation of a user's own was not checked at all: it would look like a warning."""
+    config, raised = result["expectation_config"], result.get("exception_info") or {}
+    infos = [raised, *(one for one in raised.values() if isinstance(one, dict))]
+    told = next((str(one.get("exception_message")) for one in infos if one.get("raised_exception")), None)
+    if told is not None and "title" not in (config.get("meta") or {}):
+        raise UserCodeFailed(
+            f"{config['type']}, an expectation of your own, cannot be checked: {shown(told, 200)}; the columns are "
+            f"{', '.join(columns)}: correct it"
+        )
 
 
 def _build_docs(context: Any) -> None:

@@ -42,6 +42,11 @@ def read(path: Path) -> pa.Table:
         raise ArtifactError(f"{path} cannot be read ({error}): run `{maker(path)}` again") from None
 
 
+def rows_checked(summary: Path) -> int | None:
+    """Return how many rows validation looked at, by its summary; None if there is none."""
+    return int(files.read_facts(summary)["rows"]) if summary.exists() else None
+
+
 def by_reason(held: pa.Table) -> list[Reason]:
     """Return every reason, that of most rows first; a row with several is counted for each."""
     lists = held["reasons"].combine_chunks()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from luodi.checks.profile import Chart
 from luodi.checks.quarantine import Checked
 from luodi.config import user_code
+from luodi.terminal import shown
 
 
 class Measures(Protocol):
@@ -49,10 +50,15 @@ def measures(name: str) -> Measures:
 
 def expectations(settings: Any) -> list[Any]:
     """Return the expectations of a model, a user's own last; imports Great Expectations, which takes seconds."""
+    from great_expectations.expectations.expectation import Expectation
+
     built: list[Any] = import_module(f"luodi.checks.{settings.modality}.expectations").build(settings)
     for name in settings.validate_.expectations:
         with user_code.running(name):
-            built += user_code.load(name)(settings)
+            own = user_code.load(name)(settings)
+            if not (isinstance(own, list | tuple) and all(isinstance(one, Expectation) for one in own)):
+                raise TypeError(f"expected a list of Great Expectations' expectations, found {shown(repr(own), 60)}")
+            built += own
     return built
 
 

@@ -34,9 +34,11 @@ def schema(present: list[str], strings: list[str]) -> list[gx.Expectation]:
 def labels(settings: ModelSettings, item: str) -> list[gx.Expectation]:
     """What labels and sources must be."""
     known, limits = list(settings.labels), settings.validate_
+    allowed = limits.max_quarantined_share
     return [
         expect(gx.ExpectColumnValuesToNotBeNull, CRITICAL, "No label is missing",
-               "every row has a label", column="label"),
+               f"at most {percent(allowed)} of rows lack a label (validate.max_quarantined_share)", column="label",
+               mostly=mostly(allowed)),
         expect(gx.ExpectColumnValuesToNotBeNull, WARNING, "No source is missing",
                "every row names its source", column="source"),
         never(CRITICAL, "Labels are known", f"every label is one of {', '.join(known)}", "label is unknown"),

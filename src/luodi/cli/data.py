@@ -140,11 +140,13 @@ def quarantine(
     from luodi.checks import held
     from luodi.cli import documents
     from luodi.cli.arguments import known_model
+    from luodi.data import shards
     from luodi.project.paths import ModelPaths, find_root
 
     root = find_root()
     known_model(root, model)
-    rows = held.read(ModelPaths(root, model).quarantine)
+    paths = ModelPaths(root, model)
+    rows = held.read(paths.quarantine)
     reasons = held.by_reason(rows)
     if table:
         held.write_csv(rows, table)
@@ -153,6 +155,11 @@ def quarantine(
         documents.print_json({"rows": len(rows), "reasons": found})
         return
     print(f"{model}: {len(rows):,} rows are held back")
+    checked = held.rows_checked(paths.validation_summary)
+    if checked is not None and checked != (here := shards.rows(paths.data)):
+        print(
+            f"  of the {checked:,} that were checked; data/{model} has {here:,}: `luodi validate {model}` checks them"
+        )
     for one in reasons:
         print("\n    ".join([f"  {one.name}: {one.rows:,}", *map(str, one.examples)]))
     if table:

@@ -183,7 +183,9 @@ def report(
     if wanted.number:
         subject = version(wanted)
     else:
-        subject = review.Subject(f"{wanted.model} in this checkout", checkout.made(root, wanted.model))
+        made = checkout.made(root, wanted.model)
+        stale = "" if made["current"] else ", not what dvc.lock records: run `dvc repro`"
+        subject = review.Subject(f"{wanted.model} in this checkout{stale}", made)
     other = version(compare) if compare else None
     if form == "json":
         documents.print_json(review.as_json(subject, other))

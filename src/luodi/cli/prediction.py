@@ -78,8 +78,10 @@ def predict(
 
     # JSON is UTF-8 in every locale.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-    if bool(texts) == bool(source):
+    if texts and source:
         raise typer.BadParameter("give texts, or --input PATH, not both")
+    if not texts and not source:
+        raise typer.BadParameter("give texts to classify, or --input PATH")
     classifier = _load(wanted, version)
     given = tables.Given(encoding, delimiter, not no_header, sheet)
     if classifier.encoder.modality == "text":

@@ -67,9 +67,15 @@ def running(name: str) -> Iterator[None]:
     """Turn what a user's own code raises into UserCodeFailed that names its last line there."""
     try:
         yield
+    except UserCodeFailed:
+        raise  # told already
     except Exception as error:
-        module = name.partition(":")[0].replace(".", "/")
-        lines = [one for one in traceback.extract_tb(error.__traceback__) if module in one.filename]
+        module = Path(*name.partition(":")[0].split("."))
+        own = {(*module.parts[:-1], f"{module.name}.py"), (*module.parts, "__init__.py")}
+        lines = [
+            one for one in traceback.extract_tb(error.__traceback__)
+            if any(Path(one.filename).parts[-len(end) :] == end for end in own)
+        ]  # fmt: skip
         where = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
         raise UserCodeFailed(
             f"{name}, which params.yaml names, fails{where}: {type(error).__name__}: {error}"

@@ -9,7 +9,7 @@ from luodi.data import tables
 from luodi.data.tables import Table
 from luodi.errors import BrokenData, DataError, MissingColumn
 
-TEXT = ("text", "review", "content", "sentence", "comment", "title", "文本", "评论", "内容", "标题")
+TEXT = ("text", "review", "content", "sentence", "comment", "message", "title", "文本", "评论", "内容", "标题")
 IMAGE = ("image", "path", "file", "filename", "file_name", "file_path", "image_path", "图片", "路径", "文件")
 LABEL = ("label", "class", "category", "cat", "sentiment", "target", "标签", "类别", "分类")
 SPLIT = ("split", "subset", "partition")

@@ -72,19 +72,24 @@ class Labels:
         return label or None
 
     def told(self) -> list[str]:
-        """Return a line that says which labels are read as others; none if there are none.
+        """Return a line each on labels that are read as others, and on those that no map names; none if there are none.
 
         Raises:
             BrokenData: No row has a label that `names` names.
         """
         if absent := sorted(self.names.keys() - self.found):
             raise BrokenData(f"--label-map names {shown(absent[0], 60)}, which no row has for a label: correct it")
+        kept = sorted(self.same - {name for name in self.names.values() if name}) if any(self.names.values()) else []
+        left = ", ".join(shown(one, 40) for one in kept[:TOLD])
         pairs = [one for one in self.changed.most_common() if one[1]]
         some = ", ".join(
             f"{shown(repr(raw), 40)} as {shown(label, 40)} ({count:,})" for (raw, label), count in pairs[:TOLD]
         )
         more = f", and {len(pairs) - TOLD:,} more" if len(pairs) > TOLD else ""
-        return [f"labels read as others: {some}{more}"] if pairs else []
+        return [
+            *([f"labels read as others: {some}{more}"] if pairs else []),
+            *([f"labels that --label-map does not name stay as they are: {left}"] if kept else []),
+        ]
 
 
 def doubts(counts: Mapping[str, int]) -> list[str]:

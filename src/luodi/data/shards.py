@@ -57,6 +57,15 @@ def parts(folder: Path, modality: str, by: Sequence[str] = ()) -> Iterator[pa.Ta
         raise _empty(folder, shards)
 
 
+def rows(folder: Path) -> int:
+    """Return how many rows the shards hold, by their footers alone."""
+    total = 0
+    for path in _shards(folder):
+        with _readable(path), pq.ParquetFile(path) as file:
+            total += file.metadata.num_rows
+    return total
+
+
 def kept(folder: Path, modality: str) -> list[str]:
     """Return the columns of words, numbers or days that shards have beside the items, labels and origins."""
     found: dict[str, bool] = {}

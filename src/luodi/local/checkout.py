@@ -1,5 +1,6 @@
 """The checkout that a person works in: its git, its DVC, and what was made in it."""
 
+import hashlib
 import re
 import shlex
 from collections.abc import Callable
@@ -53,6 +54,18 @@ def connect(root: Path, origin: Origin) -> None:
     workspace.sweep_runs(origin.home / "cache")
 
 
+def _core(root: Path) -> dict[str, str]:
+    """What DVC's settings in a checkout say of DVC itself, those of the user and of the project together."""
+    from dvc.config import Config, ConfigError
+
+    folder = root / ".dvc"
+    try:
+        core: dict[str, str] = Config(str(folder), validate=False)["core"]
+    except ConfigError as error:
+        raise LuodiError(f"DVC cannot read its settings, {folder / 'config'}*: {error}; mend them") from None
+    return core
+
+
 def keep_state(root: Path) -> None:
     """Let DVC in the checkout keep its state in a folder of its own, unless its settings name one.
 
@@ -61,13 +74,8 @@ def keep_state(root: Path) -> None:
     Raises:
         LuodiError: DVC cannot read its settings.
     """
-    from dvc.config import Config, ConfigError
-
     site, local = str(workspace.own_site(root)), root / ".dvc" / "config.local"
-    try:
-        named = Config(str(local.parent), validate=False)["core"].get("site_cache_dir", "")
-    except ConfigError as error:
-        raise LuodiError(f"DVC cannot read its settings, {local.parent / 'config'}*: {error}; mend them") from None
+    named = _core(root).get("site_cache_dir", "")
     if named == site or (named and not named.endswith(f"/{workspace.SITE}")):
         return
     text = re.sub(r"^[ \t]*site_cache_dir[ \t]*=.*\n?", "", _settings(local), flags=re.MULTILINE)
@@ -152,7 +160,8 @@ def require_reproduced(root: Path, stages: list[str], runner: Runner) -> None:
 def sync(root: Path, origin: Origin, version: Version, modality: str, runner: Runner) -> list[str]:
     """Bring the lock entries, files and tags of the version in production into the checkout; return the files' paths.
 
-    The entries are the last that landed of it: the same model may have been evaluated again.
+    The entries are the last that landed of it: the same model may have been evaluated again. Where DVC in the checkout
+    knows no remote, it is pointed to that of the origin.
 
     Raises:
         DirtyCheckout: dvc.lock holds entries of the model that no commit has: they would be lost.
@@ -176,6 +185,9 @@ def sync(root: Path, origin: Origin, version: Version, modality: str, runner: Ru
     graphed = graph.stages(root / "dvc.yaml", model, modality)
     known = {out for stage in graphed.values() for out in stage["outs"]}
     paths = [out for stage in landed for out in locks.outputs(landed, stage) if out in known]
+    if origin.remote and not _core(root).get("remote"):
+        workspace.dvc(runner, root, "remote", "add", "--quiet", "--local", "--default", "luodi", origin.remote)
+        close(root / ".dvc" / "config.local")
     workspace.dvc(runner, root, "pull", *paths)
     return paths
 
@@ -225,18 +237,26 @@ def training(root: Path, model: str) -> dict[str, Any] | None:
 def made(root: Path, model: str) -> dict[str, Any]:
     """Return what stages found in the checkout, as the tag of a version holds it: metrics, data, params.
 
-    A part that was not made is left out: where validation stops a run there is nothing to evaluate.
+    A part that was not made is left out: where validation stops a run there is nothing to evaluate. "current" says
+    whether all of it is what dvc.lock records.
 
     Raises:
         ArtifactError: Nothing was made yet.
         UnknownKey: params.yaml has no such model.
     """
     paths, block = ModelPaths(root, model), config.settings_of(config.load(root / PARAMS), model)
-    found = {name: read_facts(path) for name, path in
-             {"data": paths.validation_summary, "metrics": paths.metrics}.items() if path.exists()}  # fmt: skip
+    files = {"data": paths.validation_summary, "metrics": paths.metrics}
+    found = {name: read_facts(path) for name, path in files.items() if path.exists()}
     if not found:
         raise ArtifactError(
             f"{paths.artifacts} holds neither a validation nor an evaluation: run `dvc repro` first, or name a "
             f"version, such as {model}@production"
         )
-    return {**found, "params": block.model_dump(mode="json", by_alias=True)}
+    entries = locks.of_model(locks.read(root / commits.LOCK), model)
+    known = {out: md5 for stage in entries for out, md5 in locks.outputs(entries, stage).items()}
+    current = all(known.get(path.relative_to(root).as_posix()) in {None, _md5(path)} for path in files.values())
+    return {**found, "params": block.model_dump(mode="json", by_alias=True), "current": current}
+
+
+def _md5(path: Path) -> str | None:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.exists() else None

@@ -124,6 +124,8 @@ def encode(encoder: dict[str, Any], items: Sequence[str]) -> NDArray[Any]:
 
 
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        sys.exit(__doc__)
     here = Path(__file__).resolve().parent
     encoder = json.loads((here / "encoder.json").read_text(encoding="utf-8"))
     session = onnxruntime.InferenceSession(here / "model.onnx", providers=["CPUExecutionProvider"])

@@ -100,7 +100,17 @@ def _build(modality: str, train: Any, encoder: "Encoder") -> "keras.Model":
         return find(modality, name).build(train, encoder)
     with user_code.running(name):
         own: keras.Model = user_code.load(name)(train, encoder)
+        _require_classifier(own, len(encoder.labels))
     return own
+
+
+def _require_classifier(own: Any, classes: int) -> None:
+    import keras
+
+    if not isinstance(own, keras.Model):
+        raise TypeError(f"expected a keras.Model, found {type(own).__name__}")
+    if own.output_shape != (None, classes):
+        raise ValueError(f"expected an output of shape (None, {classes}), a share a label, found {own.output_shape}")
 
 
 def build(settings: "ModelSettings", encoder: "Encoder") -> "keras.Model":

@@ -59,7 +59,8 @@ class Origin:
         if Path(origin.git).is_dir():
             return origin
         raise NotARepository(
-            f"no git origin: expected LUODI_GIT_URL, or the embedded one in {origin.home}; `luodi run MODEL` makes it"
+            f"no git origin: expected LUODI_GIT_URL, or the embedded one in {origin.home}; `luodi run MODEL` makes "
+            "it; in a clone of a project that others run, set LUODI_GIT_URL to the address of their origin"
         )
 
     @property

@@ -21,7 +21,8 @@ def held_back(seen: statistics.Traits, split: Split) -> list[str]:
     repeated, contradicting = seen.repeats()
     found = []
     if seen.unlabelled:
-        found.append(f"{seen.unlabelled:,} rows lack a label or what it is of: validation holds them back")
+        rows = "1 row lacks" if seen.unlabelled == 1 else f"{seen.unlabelled:,} rows lack"
+        found.append(f"{rows} a label or what it is of: validation holds them back")
     if repeated > REPEATED:
         found.append(
             f"{repeated:.0%} of the rows repeat an earlier one: {split.learned.total():,} are left to learn from"

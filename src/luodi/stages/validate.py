@@ -179,8 +179,9 @@ def _judge(paths: ModelPaths, measured: pa.Table, found: list[Finding]) -> None:
     where = (
         *findings.message(found),
         f"open {paths.validation_report} for the full report; "
-        "nothing is trained, and the version in production stays; correct the data (`luodi quarantine "
-        f"{paths.model}` lists the rows that are held back), or block validate of the model in params.yaml",
+        "nothing is trained, and the version in production stays; correct the data "
+        f"(`luodi validate {paths.model}`, then `luodi quarantine {paths.model}` list the rows that are held back), "
+        "or block validate of the model in params.yaml",
     )
     if _sum(measured[quarantine.HELD]) == measured.num_rows:
         raise NothingLeft(f"every row of {paths.model} was quarantined, none is left to train on:", *where)

@@ -206,7 +206,7 @@ def cast(name: str) -> Callable[[pa.Table], pa.Table]:
         ("Column source is a string", FAILED, batch(*good()), cast("source")),
         ("Enough rows", FAILED, batch(*good(8)), None),
         ("No text is missing", FAILED, batch(*good(), *[(None, "positive")] * 6), None),
-        ("No label is missing", FAILED, batch(*good(), ("房间不好", None)), None),
+        ("No label is missing", FAILED, batch(*good(), *[(f"房间不好{n}", None) for n in range(6)]), None),
         ("No source is missing", WARNED, batch(*good(), source=None), None),
         ("Labels are known", FAILED, batch(*good(), ("房间不好", "Negative")), None),
         ("Every label occurs", FAILED, batch(*[(text, "positive") for text, _ in good()]), None),

@@ -220,7 +220,11 @@ def test_from_a_folder_inside_the_project(make_project: Callable[..., Any], luod
         ),
         (parquet(*["\u200b"] * 600), "NothingLeft", "every row of reviews was quarantined"),
         (parquet(*(f"房间{i}" for i in range(600)), label=pa.nulls(600)), "NothingLeft", "every row"),
-        (parquet("好", "坏"), "ValidationFailed", "Enough rows: expected at least 500 rows; found 2 rows"),
+        (
+            parquet("好", "坏"),
+            "ValidationFailed",
+            "Enough rows: expected at least 500 rows (validate.min_rows); found 2 rows",
+        ),
     ],
     ids=["unknown label", "blank", "no label", "few rows"],
 )

@@ -40,6 +40,15 @@ def wide(settings, encoder):
 
 def broken(settings, encoder):
     raise ValueError("no such width")
+
+
+def narrow(settings, encoder):
+    whole = wide(settings, encoder)
+    return keras.Model(whole.input, whole.layers[-2].output)
+
+
+def nothing(settings, encoder):
+    pass
 '''
 CHECKS = """
 from great_expectations import expectations as gx
@@ -51,6 +60,14 @@ def ours(settings):
         gx.ExpectColumnValuesToNotMatchRegex(column="text", regex="http", severity="critical", description="no links"),
         never(WARNING, "No text is blank", "every text shows a character", "text is blank"),
     ]
+
+
+def astray(settings):
+    return [gx.ExpectColumnValuesToNotMatchRegex(column="txt", regex="http", severity="warning")]
+
+
+def nothing(settings):
+    pass
 """
 
 
@@ -170,6 +187,27 @@ def test_the_own_network_is_built_and_its_failure_names_the_line(root: Path) -> 
     block = write(root, train={"architecture": "nets:broken"})
     with pytest.raises(UserCodeFailed, match=r"nets:broken.* fails \(nets.py, line 14\): ValueError: no such width"):
         catalogue.build(block, encoder)
+    for name, told in {
+        "narrow": r"ValueError: expected an output of shape \(None, 2\), a share a label, found \(None, 7\)",
+        "nothing": "TypeError: expected a keras.Model, found NoneType",
+        "tall": r"nets:tall, which params.yaml names, fails: AttributeError",  # not in luodi's nets/catalogue.py
+    }.items():
+        with pytest.raises(UserCodeFailed, match=told) as caught:
+            catalogue.build(write(root, train={"architecture": f"nets:{name}"}), encoder)
+        assert "catalogue.py" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("astray", r"of your own, cannot be checked: .*txt.*; the columns are text, label"),
+        ("nothing", "expected a list of Great Expectations' expectations, found None"),
+    ],
+)
+def test_expectations_that_check_nothing_are_no_warning(root: Path, name: str, told: str) -> None:
+    block = write(root, validate={"expectations": [f"ourchecks:{name}"], "min_rows": 10})
+    with pytest.raises(UserCodeFailed, match=told):
+        validate.run(block, ModelPaths(root, "hotels"))
 
 
 def test_own_expectations_are_run_and_shown_with_the_rest(root: Path) -> None:

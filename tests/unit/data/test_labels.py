@@ -28,6 +28,12 @@ def test_a_label_is_taken_for_none_where_a_person_says_so() -> None:
     assert labels.told() == []
 
 
+def test_labels_that_a_map_leaves_out_are_told() -> None:
+    labels = Labels({"1": "positiv"})
+    assert [labels.read(one, "x") for one in ("1", "0")] == ["positiv", "0"]
+    assert labels.told() == ["labels that --label-map does not name stay as they are: 0"]
+
+
 def test_classes_that_look_alike_are_told_with_what_joins_them() -> None:
     (said,) = doubts({"Spam": 3, "spam": 40, "ＳＰＡＭ": 2, "ham": 9, "very  good": 1, "very good": 5})
     assert (
