@@ -145,7 +145,7 @@ def test_what_is_added_is_told_as_text(hostile: Any, tmp_path: Path) -> None:
     columns = ["--text-column", f"text{EVIL}", "--label-column", f"label{EVIL}"]
     told = printed(project, "add", "new", "--modality", "text", "--from", str(source), *columns)
     assert r"\x1b]0;evil\x07" in told
-    assert len(told.splitlines()) == 10
+    assert len(told.splitlines()) == 11
     printed(project, "add", "other", "--modality", "text", "--from", str(source), codes=(24,))
 
 
