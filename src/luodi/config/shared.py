@@ -167,7 +167,9 @@ class Training(SettingsBase):
     class_weight: Literal["none", "balanced"] = Field(
         "none", description="balanced: rows of a rare class count for more in training, of the linear model too"
     )
-    optimizer: Literal["adam", "sgd"] = Field("adam", description="how it is made small")
+    optimizer: Literal["adam", "sgd"] = Field(
+        "adam", description="how it is made small; adam moves only the embeddings that a batch looks up (TensorFlow)"
+    )
     learning_rate: Annotated[float, Field(gt=0)]
     decay: Literal["none", "cosine"] = Field(
         "none", description="cosine: the learning rate falls to zero over all epochs, along half a cosine"

@@ -46,7 +46,8 @@ def make_deterministic(seed: int) -> None:
 def compile_model(model: keras.Model, settings: Training, classes: int, steps: int) -> None:
     """Give `model` the optimizer and loss of `settings`; accuracy and macro recall as metrics.
 
-    `sgd` runs with momentum 0.9. With mixed_float16 the loss is scaled, so that small gradients do not vanish.
+    `adam` moves of a table of embeddings what a batch looked up, see `LazyAdam`; `sgd` runs with momentum 0.9. With
+    mixed_float16 the loss is scaled, so that small gradients do not vanish.
 
     Args:
         steps: Batches of an epoch.
@@ -54,14 +55,19 @@ def compile_model(model: keras.Model, settings: Training, classes: int, steps: i
     rate = settings.learning_rate
     if settings.decay == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps * settings.epochs)
-    if settings.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(rate)
-    else:
-        optimizer = keras.optimizers.SGD(rate, momentum=MOMENTUM)
+    optimizer = _adam(rate) if settings.optimizer == "adam" else keras.optimizers.SGD(rate, momentum=MOMENTUM)
     if settings.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     model.compile(optimizer, settings.loss, metrics=[accuracy, MacroRecall(classes)], auto_scale_loss=False)
+
+
+def _adam(rate: Any) -> Any:
+    if keras.backend.backend() != "tensorflow":
+        return keras.optimizers.Adam(rate)
+    from luodi.nets.lazy_adam import LazyAdam
+
+    return LazyAdam(rate)
 
 
 @dataclass(frozen=True)
