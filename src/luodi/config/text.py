@@ -38,7 +38,10 @@ class TextPreprocess(Preprocess):
     words: bool = Field(False, description="words and pairs of them too, of scripts that put spaces between (ngram)")
     max_length: Positive = Field(200, description="characters (or words) kept of a text")
     vocabulary: Positive = Field(6000, description="most frequent characters or words kept (char, word)")
-    buckets: Positive = Field(2**20, description="hash buckets (ngram)")
+    grams: Annotated[int, Field(ge=1, le=8)] = Field(4, description="characters of the longest n-gram (ngram)")
+    buckets: Annotated[int, Field(ge=1, le=2**27)] = Field(
+        2**24, description="hash buckets that tell n-grams apart (ngram)"
+    )
     stop_words: Annotated[tuple[Line, ...], Field(max_length=10_000)] = Field((), description="words left out (word)")
     augment: TextAugment = TextAugment()
 
@@ -46,7 +49,7 @@ class TextPreprocess(Preprocess):
 class TextBaseline(SettingsBase):
     max_features: Positive = Field(500_000, description="n-grams and words kept, the most frequent")
     regularization: Strengths = Field(
-        (0.5, 1.0, 2.0, 4.0, 8.0, 16.0),
+        (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0),
         description="values of C tried, from the least on until the validation loss rises",
     )
 

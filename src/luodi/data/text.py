@@ -4,6 +4,7 @@ The same rules clean a million rows in preprocess and one row in `luodi predict`
 served; a row or two that no rule touches are cleaned without Arrow, whose every call costs as much as a short text.
 """
 
+import base64
 import html
 import re
 import unicodedata
@@ -29,6 +30,9 @@ CHUNK = 8192  # rows cleaned at a time, and encoded at most
 CLEAN = pa.string()
 MASK = "□"
 PAD, UNKNOWN = 0, 1
+START, END = "\x02", "\x03"  # of a text, for n-grams; a clean one holds neither
+LEAST = 2  # train rows that an n-gram is in; one that is in a single row tells of that row alone
+MOST = 2**20  # n-grams kept
 
 # Order matters: an e-mail may hold a number, an ID is longer than a phone number.
 PERSONAL = (
@@ -205,7 +209,7 @@ def _swap(
 class Encoder:
     """Turns texts into rows of ids; fitted on train, saved beside the model.
 
-    Ids: 0 pads, 1 is an unknown token (`char`, `word`), the rest are tokens or hash buckets.
+    Ids: 0 pads, 1 is an unknown token (`char`, `word`), the rest are tokens, or n-grams by what they hash to.
     """
 
     labels: tuple[str, ...]
@@ -216,13 +220,18 @@ class Encoder:
     vocabulary: tuple[str, ...]
     words: bool = False
     """Whether `ngram` hashes words and pairs of words too, see `luodi.data.words`."""
+    grams: int = 3
+    """Characters of the longest n-gram."""
+    kept: str | None = None
+    """The buckets that have an id, ascending: base64 of uint32, little-endian. None, as encoders were before: all have
+    one, and n-grams do not tell where a text starts and ends."""
 
     modality: ClassVar[str] = "text"
     dtype: ClassVar[str] = "int32"
 
     @classmethod
     def fit(cls, texts: Iterable[pa.Array], settings: TextPreprocess, labels: Sequence[str]) -> Self:
-        """Learn the vocabulary from columns of clean train texts; `ngram` hashes and has nothing to learn."""
+        """Learn the tokens of columns of clean train texts; of n-grams those that more than one has."""
         blank = cls(
             tuple(labels),
             settings.tokenizer,
@@ -231,15 +240,30 @@ class Encoder:
             settings.stop_words,
             (),
             settings.words,
+            settings.grams,
         )
         if settings.tokenizer == "ngram":
-            return blank
+            return replace(blank, kept="").keeping(texts)
         counts: Counter[str] = Counter()
         for chunk in texts:
             counts.update(blank._count(chunk.to_pylist()))
         # Ties fall in code point order, so that the vocabulary depends on the counts alone.
         ranked = sorted(counts, key=lambda token: (-counts[token], token))[: settings.vocabulary]
         return replace(blank, vocabulary=tuple(ranked))
+
+    def keeping(self, texts: Iterable[pa.Array]) -> Self:
+        """Return it with ids for the n-grams of two or more of these clean texts, at most `MOST`, the most frequent.
+
+        With ids for those of one if there are no others.
+        """
+        counts = np.zeros(1 + self.buckets, np.int32)
+        for chunk in texts:
+            found, times = np.unique(self._hashed(chunk.to_pylist())[0], return_counts=True)
+            counts[found] += times.astype(np.int32)
+        kept = np.flatnonzero(counts >= max(1, min(LEAST, counts.max())))
+        if len(kept) > MOST:
+            kept = np.sort(kept[np.argsort(-counts[kept], kind="stable")[:MOST]])
+        return replace(self, kept=base64.b64encode(kept.astype("<u4").tobytes()).decode("ascii"))
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
@@ -259,14 +283,17 @@ class Encoder:
     @property
     def size(self) -> int:
         """Number of distinct ids, padding included."""
-        return 1 + self.buckets if self.tokenizer == "ngram" else 2 + len(self.vocabulary)
+        if self.tokenizer != "ngram":
+            return 2 + len(self.vocabulary)
+        return 1 + self.buckets if self.kept is None else len(self._kept)
 
     @property
     def length(self) -> int:
-        """Ids of a row: all 1-, 2- and 3-grams of the characters kept, and as many words and pairs; or one a token."""
+        """Ids of a row: all n-grams of the characters kept, and as many words and pairs; or one a token."""
         if self.tokenizer != "ngram":
             return self.max_length
-        return max(3 * self.max_length - 3, 1) + self.words * self.max_length
+        characters = self.max_length if self.kept is None else self.max_length + len(START + END)
+        return sum(max(characters - n, 0) for n in range(self.grams)) + self.words * self.max_length
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int32]:
         """Clean and encode raw texts: int32 [n, length].
@@ -286,10 +313,33 @@ class Encoder:
     def _encode(self, texts: Sequence[str]) -> NDArray[np.int32]:
         if self.tokenizer == "word":
             return self._encode_words(texts)
-        points, lengths = code_points(self._shorten(texts))
         if self.tokenizer == "ngram":
-            return _pad(*_hash_ngrams(points, lengths, self.buckets, self.words), self.length)
+            return _pad(*self._known(*self._hashed(texts)), self.length)
+        points, lengths = code_points(self._shorten(texts))
         return _pad(self._table[points], lengths, self.length)
+
+    def _hashed(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The buckets, from 1, of each text, ascending, and how many it has."""
+        shortened = self._shorten(texts)
+        if self.kept is not None:
+            shortened = [f"{START}{text}{END}" if text else text for text in shortened]
+        return _hash_ngrams(*code_points(shortened), self.buckets, self.words, self.grams)
+
+    def _known(
+        self, found: NDArray[np.int32], counts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The ids of the buckets `found` that have one, and how many each text has."""
+        if self.kept is None:
+            return found, counts
+        place = np.searchsorted(self._kept[1:], found)
+        known = np.append(self._kept[1:], PAD)[place] == found
+        row = np.repeat(np.arange(len(counts)), counts)
+        return place[known].astype(np.int32) + np.int32(1), np.bincount(row[known], minlength=len(counts))
+
+    @cached_property
+    def _kept(self) -> NDArray[np.int32]:
+        """The bucket of each id."""
+        return np.concatenate([[PAD], np.frombuffer(base64.b64decode(self.kept or ""), "<u4")]).astype(np.int32)
 
     def _shorten(self, texts: Sequence[str]) -> list[str]:
         if self.stop_words:  # by RE2, for Python tries thousands of words one after the other
@@ -340,10 +390,10 @@ def _segmenter() -> Any:
 
 
 def _hash_ngrams(
-    points: NDArray[np.uint32], lengths: NDArray[np.int64], buckets: int, with_words: bool = False
+    points: NDArray[np.uint32], lengths: NDArray[np.int64], buckets: int, with_words: bool, grams: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Distinct ids in [1, buckets] of the 1-, 2- and 3-grams of each row, and of its words and pairs of words if asked
-    for, ascending, and how many each row has.
+    """Distinct buckets, from 1, of the n-grams of up to `grams` characters of each row, and of its words and pairs of
+    words if asked for, ascending, and how many each row has.
 
     Distinct, because whether an n-gram occurs tells more than how often: on the reviews corpus the validation
     loss fell from 0.376 to 0.368.
@@ -351,7 +401,7 @@ def _hash_ngrams(
     whole: type[np.unsignedinteger[Any]] = np.uint32 if len(lengths) * buckets <= 2**32 else np.uint64
     first = np.arange(len(lengths), dtype=whole) * whole(buckets)  # of the keys of each row
     owner = np.repeat(first, lengths)
-    keys = _bucket(_ngrams(points, np.cumsum(lengths[lengths > 0]) - 1), buckets).astype(whole) + owner
+    keys = _bucket(_ngrams(points, np.cumsum(lengths[lengths > 0]) - 1, grams), buckets).astype(whole) + owner
     if with_words:
         hashed, owner = words.of_rows(points, owner)
         keys = np.concatenate([keys.ravel(), _bucket(hashed, buckets).astype(whole) + owner])
@@ -361,23 +411,25 @@ def _hash_ngrams(
     return (joined - np.repeat(first, counts)).astype(np.int32) + np.int32(1), counts
 
 
-def _ngrams(points: NDArray[np.uint32], last: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Hashes of the 1-, 2- and 3-grams that begin at each character, uint64 [3, total]; `last` are the places where
-    texts end.
+def _ngrams(points: NDArray[np.uint32], last: NDArray[np.int64], longest: int) -> NDArray[np.uint64]:
+    """Hashes of the n-grams that begin at each character, uint64 [longest, total]; `last` are the places where texts
+    end.
 
     What would reach into the next text is the character alone once more: to set a few is less than to pick out the
     others.
     """
-    hashed = np.empty((3, len(points)), np.uint64)
+    hashed = np.empty((longest, len(points)), np.uint64)
     hashed[0] = points
     hashed[0] += np.uint64(1)
-    for n in (1, 2):
+    for n in range(1, longest):
         grams = hashed[n, : max(len(points) - n, 0)]
         np.multiply(hashed[n - 1, : len(grams)], words.MULTIPLIER, out=grams)
         grams += points[n:]
         grams += np.uint64(n + 1)
-    for n, places in ((1, last), (2, last), (2, last - 1)):
-        hashed[n, places] = hashed[0, places]
+    for n in range(1, longest):
+        for before in range(n):
+            places = np.maximum(last - before, 0)
+            hashed[n, places] = hashed[0, places]
     return hashed
 
 

@@ -1,6 +1,9 @@
-"""TF-IDF of the n-grams that the encoder hashes, and a linear support vector machine on it.
+"""TF-IDF of the n-grams that the encoder keeps, those that tell classes apart scaled up, and a linear support vector
+machine on it.
 
 An id says that an n-gram occurs, not how often, and a row has length 1: sklearn's TfidfVectorizer with `binary=True`.
+The scale is naive Bayes', after Wang and Manning, "Baselines and Bigrams" (2012): their log-count ratio, here one a
+feature for all classes, and softened, for it is drawn from few rows (benchmarks/texts.md).
 """
 
 from collections.abc import Iterator
@@ -9,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pyarrow as pa
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
@@ -20,7 +24,8 @@ from luodi.errors import ArtifactError
 from luodi.linear import fitting, graphs
 
 CHUNK = 4096  # texts encoded at a time
-LEAST = 2  # train rows that an n-gram is in; one that is in a single row tells of that row alone
+LEAST = 2  # train rows that a feature is in
+SOFT = 0.5  # scale of a feature that says nothing of the class, where that of what says most is several times 1
 VALUES = 2**24  # weights, all classes together: 32 MB as float16
 Matrix = Any  # scipy.sparse.csr_matrix, float32 [rows, features]
 
@@ -36,11 +41,16 @@ class Weighing:
 
     feature: NDArray[np.int32]
     idf: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    """Of each feature, float32 [1 + features]: by how much more it moves a row than another of its idf."""
 
 
-def encoder_for(encoder: Encoder) -> Encoder:
+def encoder_for(encoder: Encoder, train: Rows) -> Encoder:
     """Return the encoder whose ids the linear model reads: n-grams, whatever the network reads."""
-    return replace(encoder, tokenizer="ngram", stop_words=(), vocabulary=())
+    if encoder.tokenizer == "ngram" and not encoder.stop_words:
+        return encoder
+    own = replace(encoder, tokenizer="ngram", stop_words=(), vocabulary=(), kept="")
+    return own.keeping(_columns(train.items))
 
 
 def fit(
@@ -57,7 +67,7 @@ def fit(
 
     classes = len(encoder.labels)
     found = occurrences(encoder, train.items)
-    weighing = weigh(found, min(settings.max_features, VALUES // classes))
+    weighing = weigh(found, train.label, min(settings.max_features, VALUES // classes))
     model = fitting.fit(
         fitting.Rows(features(found, weighing), train.label),
         fitting.Rows(features(occurrences(encoder, validation.items), weighing), validation.label),
@@ -80,12 +90,16 @@ def occurrences(encoder: Encoder, texts: list[str]) -> Matrix:
 
 def _ids(encoder: Encoder, texts: list[str]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
     """The ids of texts end to end, and how many each has, chunk by chunk."""
-    for start in range(0, len(texts), CHUNK):
-        rows = encoder.encode_clean(text.column(texts[start : start + CHUNK]))
+    for chunk in _columns(texts):
+        rows = encoder.encode_clean(chunk)
         yield rows[rows != text.PAD], (rows != text.PAD).sum(1)
 
 
-def weigh(found: Matrix, most: int) -> Weighing:
+def _columns(texts: list[str]) -> Iterator[pa.Array]:
+    return (text.column(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK))
+
+
+def weigh(found: Matrix, label: NDArray[np.int32], most: int) -> Weighing:
     """Keep the `most` frequent ids of train rows, of equal ones the first.
 
     idf = 1 + ln((1 + rows) / (1 + rows with it)), as scikit-learn has it.
@@ -101,17 +115,35 @@ def weigh(found: Matrix, most: int) -> Weighing:
     feature = np.zeros(found.shape[1], np.int32)
     feature[kept] = np.arange(1, len(kept) + 1)
     idf = 1 + np.log((1 + found.shape[0]) / (1 + count[kept]))
-    return Weighing(feature, np.concatenate([[0], idf]).astype(np.float32))
+    scale = scales(found[:, kept], label)
+    return Weighing(feature, *(np.concatenate([[0], part]).astype(np.float32) for part in (idf, scale)))
+
+
+def scales(found: Matrix, label: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return SOFT + r / the root of the mean r squared for each feature of `found` [rows, features].
+
+    r is the root of the mean, over the classes, of the squared log-count ratio of a class to all others: ln(p / q), p
+    and q the feature's shares of what occurs inside and outside of the class, each count one more than it is.
+    """
+    total = 2 + np.asarray(found.sum(0)).ravel()
+    squares = np.zeros(found.shape[1])
+    for one in np.unique(label):
+        inside = 1 + np.asarray(found[label == one].sum(0)).ravel()
+        squares += np.square(np.log(inside / inside.sum()) - np.log((total - inside) / (total - inside).sum()))
+    scaled: NDArray[np.float64] = SOFT + np.sqrt(squares / max(float(squares.mean()), 1e-6))
+    return scaled
 
 
 def features(found: Matrix, weighing: Weighing) -> Matrix:
-    """Return rows of length 1 over the features: sparse float32 [texts, 1 + features]; the first column is empty."""
+    """Return rows of length 1 over the features, each feature then times its scale: sparse float32
+    [texts, 1 + features]; the first column is empty.
+    """
     from scipy import sparse
 
     values = weighing.idf[weighing.feature[found.indices]]
     row = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
     length = np.sqrt(np.bincount(row, values.astype(np.float64) ** 2, found.shape[0]))
-    values /= np.maximum(length, 1e-6)[row]
+    values *= weighing.scale[weighing.feature[found.indices]] / np.maximum(length, 1e-6)[row]
     shape = (found.shape[0], len(weighing.idf))
     result = sparse.csr_matrix((values, weighing.feature[found.indices], found.indptr), shape=shape, copy=True)
     result.eliminate_zeros()  # in a copy: it moves what it shares with `found`
@@ -125,7 +157,7 @@ def graph(model: fitting.Linear, weighing: Weighing, encoder: Encoder) -> onnx.M
         "feature": weighing.feature,
         "squares": np.square(weighing.idf),
         "least": np.float32(1e-12),
-        "weights": (weighing.idf[:, None] * model.weights).astype(np.float16),  # half the file
+        "weights": ((weighing.idf * weighing.scale)[:, None] * model.weights).astype(np.float16),  # half the file
         "bias": model.bias,
         "across": np.array([1], np.int64),
     }

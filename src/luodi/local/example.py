@@ -6,12 +6,14 @@
 server in another language has to do; the output `probabilities` has a column a label, in the order of encoder.json.
 """
 
+import base64
 import html
 import json
 import re
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ PERSONAL = (
     ("[CARD]", r"3[47][0-9]{2}[ -][0-9]{6}[ -][0-9]{5}"),
     ("[PHONE]", r"(?:\+?86[ -]?)?1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}"),
 )
+START, END = 2, 3  # code points that no clean text holds
 M, PAIR, WORD = 0x100000001B3, 0x9E3779B97F4A7C15, 2**64 - 1
 # Scripts without spaces between words have no words of their own.
 SPACED = (range(0x0E00), range(0x0F00, 0x1000), range(0x10A0, 0x1780), range(0x1800, 0x3000), range(0xAC00, 0xD7A4))
@@ -64,17 +67,28 @@ def encode_text(encoder: dict[str, Any], text: str) -> list[int]:
         if encoder["tokenizer"] == "char":
             ids = [known.get(chr(point), 1) for point in points]
         else:
-            hashes = [*_ngrams(points), *(_words(points) if encoder["words"] else ())]
+            kept = encoder.get("kept")  # the buckets that have an id; None in models of before: all have
+            if kept is not None and points:
+                points = [START, *points, END]
+            hashes = [*_ngrams(points, encoder.get("grams", 3)), *(_words(points) if encoder["words"] else ())]
             ids = sorted({_mix(one) % encoder["buckets"] + 1 for one in hashes})
+            if kept is not None:
+                ids = [_kept(kept)[one] for one in ids if one in _kept(kept)]
     return ids + [0] * (encoder["length"] - len(ids))
 
 
-def _ngrams(points: Sequence[int]) -> Iterator[int]:
-    """Hash each character, each two and each three neighbours."""
+@cache
+def _kept(packed: str) -> dict[int, int]:
+    """The id of each bucket that has one."""
+    return {bucket: place for place, bucket in enumerate(np.frombuffer(base64.b64decode(packed), "<u4").tolist(), 1)}
+
+
+def _ngrams(points: Sequence[int], longest: int) -> Iterator[int]:
+    """Hash each character, and each two and more neighbours."""
     for place, point in enumerate(points):
         hashed = point + 1
         yield hashed
-        for more, following in enumerate(points[place + 1 : place + 3], 2):
+        for more, following in enumerate(points[place + 1 : place + longest], 2):
             hashed = (hashed * M + following + more) & WORD
             yield hashed
 

@@ -76,6 +76,6 @@ def fit(settings: config.ModelSettings, encoder: Encoder, train: Rows, validatio
         ArtifactError: The train rows hold one class only, or nothing to learn from.
     """
     linear = of(settings.modality)
-    own = linear.encoder_for(encoder)
+    own = linear.encoder_for(encoder, train)
     weight = None if settings.train.class_weight == "none" else settings.train.class_weight
     return linear.fit(own, train, validation, settings.baseline, weight), own

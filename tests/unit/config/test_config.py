@@ -45,7 +45,7 @@ def test_the_parameters_of_the_project_are_read() -> None:
     params = config.load(ROOT / "params.yaml")
     block: Any = config.settings_of(params, "reviews")
     assert block.preprocess.shares.train == 0.8
-    assert block.baseline.regularization == (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+    assert block.baseline.regularization == (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
     assert block.validate_.max_length == 5000
 
 
@@ -157,8 +157,8 @@ def test_a_wrong_value_of_an_image_model_is_refused(place: str, value: float | l
         ("preprocess.test_source", "official", "must be 0 where test_source names the test rows"),
         ("preprocess.validation_source", "val", "must be 0 where validation_source names the validation rows"),
         ("preprocess.tokenizer", "words", "'char', 'word' or 'ngram', found 'words'"),
-        ("preprocess.buckets", 2**31, "less than 2147483648"),  # ids are int32
-        ("preprocess.buckets", 10**400, "less than 2147483648"),
+        ("preprocess.buckets", 2**31, "less than or equal to 134217728"),  # each is counted
+        ("preprocess.buckets", 10**400, "less than or equal to 134217728"),
         ("preprocess.stop_words", "的", "found '的'"),
         ("preprocess.stop_words", [1], "valid string, found 1"),
         ("preprocess.augment.swap", 2, "less than or equal to 1, found 2"),

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ def block(**changes: Any) -> Any:
 ENCODERS = [
     encoder(),
     encoder(stop_words=("的", "很好"), max_length=3),
+    encoder(grams=4, kept="").keeping([column(["好店", "好店大", "大"])]),
     encoder("char", vocabulary=("好", "店", "😀")),
     encoder("char", vocabulary=("好",), stop_words=("店",)),
     encoder("word", vocabulary=("好", "酒店", "房间")),
@@ -384,10 +386,10 @@ def mixed(value: int) -> int:
     return value ^ (value >> 31)
 
 
-def slow_ngrams(raw: str) -> list[int]:
+def slow_ngrams(raw: str, longest: int = 3) -> list[int]:
     """The hashes of the n-grams of one text, one at a time, in Python's whole numbers."""
     hashes = []
-    for n in (1, 2, 3):
+    for n in range(1, longest + 1):
         for start in range(len(raw) - n + 1):
             value = 0
             for size, char in enumerate(raw[start : start + n], 1):
@@ -413,14 +415,32 @@ TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=9))
 
 
 @times(3)
-@given(TEXTS, BUCKETS)
-@example(["好店" * 3] * 4, 2**30)  # the keys fill 32 bits
-@example(["好店" * 3] * 5, 2**30)
-def test_hashed_ngrams_are_those_of_a_slow_reference(texts: list[str], buckets: int) -> None:
-    one = encoder(max_length=6, buckets=buckets)
-    expected = [sorted({mixed(value) % buckets + 1 for value in slow_ngrams(raw[:6])}) for raw in texts]
+@given(TEXTS, BUCKETS, st.integers(1, 6))
+@example(["好店" * 3] * 4, 2**30, 3)  # the keys fill 32 bits
+@example(["好店" * 3] * 5, 2**30, 3)
+def test_hashed_ngrams_are_those_of_a_slow_reference(texts: list[str], buckets: int, grams: int) -> None:
+    one = encoder(max_length=6, buckets=buckets, grams=grams)
+    expected = [sorted({mixed(value) % buckets + 1 for value in slow_ngrams(raw[:6], grams)}) for raw in texts]
     found = one.encode_clean(pa.array(texts, pa.string()))
     assert found.tolist() == [ids + [PAD] * (one.length - len(ids)) for ids in expected]
+
+
+@times(3)
+@given(TEXTS, TEXTS, st.integers(1, 2**24), st.integers(1, 5))
+def test_ids_are_the_ngrams_of_more_than_one_train_text_with_its_ends(
+    train: list[str], others: list[str], buckets: int, grams: int
+) -> None:
+    def hashed(raw: str) -> set[int]:
+        return {mixed(value) % buckets + 1 for value in slow_ngrams(f"\x02{raw[:6]}\x03", grams)} if raw else set()
+
+    counts = Counter(value for raw in train for value in hashed(raw))
+    least = min(2, max(counts.values(), default=0))
+    ids = {value: place for place, value in enumerate(sorted(one for one in counts if counts[one] >= least), 1)}
+    one = encoder(max_length=6, buckets=buckets, grams=grams, kept="").keeping([pa.array(train, pa.string())])
+    assert one.size == 1 + len(ids)
+    expected = [sorted(ids[value] for value in hashed(raw) & set(ids)) for raw in others]
+    found = one.encode_clean(pa.array(others, pa.string()))
+    assert found.tolist() == [row + [PAD] * (one.length - len(row)) for row in expected]
 
 
 @times(2)

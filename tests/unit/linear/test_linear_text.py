@@ -1,11 +1,13 @@
 """The linear model of texts: equal to scikit-learn's own TF-IDF, to the bit from run to run, and as it is exported."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from linear_rows import make
+from scipy import sparse
 
 from luodi import config
 from luodi.data import split_rows, text
@@ -65,18 +67,31 @@ def test_features_are_those_of_scikit_learn() -> None:
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=2, binary=True, lowercase=False)
     expected = vectorizer.fit_transform(train.items)
     found = linear.occurrences(encoder(3), train.items)
-    weighing = linear.weigh(found, 10**6)
+    weighing = linear.weigh(found, train.label, 10**6)
+    weighing = replace(weighing, scale=np.ones_like(weighing.scale))
     assert weighing.idf[1:].sum() == pytest.approx(vectorizer.idf_.sum(), rel=1e-5)
     for items, wanted in ((train.items, expected), (other.items, vectorizer.transform(other.items))):
         mine = linear.features(linear.occurrences(encoder(3), items), weighing)
         np.testing.assert_allclose((mine @ mine.T).toarray(), (wanted @ wanted.T).toarray(), atol=1e-5)
 
 
+def test_features_that_tell_classes_apart_are_scaled_up() -> None:
+    """As a plain reading of the formula has it; two classes of four rows, three features."""
+    rows = np.array([[1, 1, 0], [1, 1, 0], [1, 0, 1], [1, 0, 0]], np.float32)
+    label = np.array([0, 0, 1, 1], np.int32)
+    first, second = rows[label == 0].sum(0) + 1, rows[label == 1].sum(0) + 1
+    ratio = np.log(first / first.sum()) - np.log(second / second.sum())
+    expected = 0.5 + np.abs(ratio) / np.sqrt(np.mean(ratio**2))
+    np.testing.assert_allclose(linear.scales(sparse.csr_matrix(rows), label), expected, rtol=1e-6)
+    assert expected[1] > expected[2] > expected[0]
+    assert (linear.scales(sparse.csr_matrix(np.ones((4, 2), np.float32)), label) == 0.5).all()
+
+
 def test_the_export_says_what_was_fitted(tmp_path: Path) -> None:
     """Float16 weights, an empty text and one of unseen n-grams included."""
     train, other = make(200, 3), make(50, 3, seed=1)
     found = linear.occurrences(encoder(3), train.items)
-    weighing = linear.weigh(found, 10**6)
+    weighing = linear.weigh(found, train.label, 10**6)
     rows = fitting.Rows(linear.features(found, weighing), train.label)
     from sklearn.svm import LinearSVC
 
@@ -116,8 +131,9 @@ def test_strengths_are_tried_until_the_validation_loss_rises() -> Any:
 
 def test_features_leave_the_occurrences_as_they_were() -> None:
     """They share no array: n-grams that are no feature are dropped."""
-    found = linear.occurrences(encoder(3), make(200, 3).items)
-    few = linear.weigh(found, 10)
+    rows = make(200, 3)
+    found = linear.occurrences(encoder(3), rows.items)
+    few = linear.weigh(found, rows.label, 10)
     before = found.indptr.copy()
     linear.features(found, few)
     assert (found.indptr == before).all()
@@ -145,13 +161,18 @@ def test_texts_without_a_character_are_refused() -> None:
 
 def test_the_most_frequent_features_are_kept_within_the_limit() -> None:
     found = linear.occurrences(encoder(2), ["ab", "ab", "ab", "c", "c", "d"])
-    assert len(linear.weigh(found, 10**6).idf) == 1 + 4, "a, b, ab and c; d is in one row alone"
-    assert len(linear.weigh(found, 3).idf) == 1 + 3
-    single = linear.weigh(linear.occurrences(encoder(2), ["x", "y"]), 10**6)
+    label = np.arange(6, dtype=np.int32) % 2
+    assert len(linear.weigh(found, label, 10**6).idf) == 1 + 4, "a, b, ab and c; d is in one row alone"
+    assert len(linear.weigh(found, label, 3).idf) == 1 + 3
+    single = linear.weigh(linear.occurrences(encoder(2), ["x", "y"]), label[:2], 10**6)
     assert len(single.idf) == 1 + 2, "where no n-gram is in two rows, those of one row are kept"
 
 
 @pytest.mark.parametrize("tokenizer", ["char", "word", "ngram"])
 def test_it_reads_ngrams_whatever_the_network_reads(tokenizer: str) -> None:
-    own = linear.encoder_for(encoder(2, tokenizer=tokenizer, vocabulary=() if tokenizer == "ngram" else ("好",)))
-    assert own == encoder(2)
+    rows = make(60, 2)
+    reads = encoder(2, tokenizer=tokenizer, vocabulary=() if tokenizer == "ngram" else ("好",))
+    own = linear.encoder_for(reads, rows)
+    expected = reads if tokenizer == "ngram" else encoder(2, kept="").keeping([text.column(rows.items)])
+    assert own == expected
+    assert own.size > 10

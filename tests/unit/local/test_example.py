@@ -21,17 +21,33 @@ ODD = [
     "a\u200bb\u00adc", "ab\x00\ufffdc", "4111 1111 1111 1111 and 11010119900307123X", "ไทย 한국어 тест", "x" * 500,
     "&amp;lt;b&amp;gt;bold", "😀 👍🏽 flags 🇨🇳", "don't stop-it", "one", " 1 2\u30003 ", "13812345678 13912345678",
 ]  # fmt: skip
-STYLES: list[dict[str, Any]] = [
-    {"tokenizer": "ngram", "buckets": 4096, "words": False},
-    {"tokenizer": "ngram", "buckets": 999, "words": True},
-    {"tokenizer": "ngram", "buckets": 1000003, "words": True, "stop_words": ("的", "not", "no")},
-    {"tokenizer": "char", "vocabulary": tuple("abcde 的好不")},
-]
 
 
 def encoder(**changes: Any) -> text.Encoder:
     blank: dict[str, Any] = {"max_length": 40, "buckets": 16, "stop_words": (), "vocabulary": ()}
     return text.Encoder(LABELS, **blank | changes)
+
+
+def kept(**changes: Any) -> str | None:
+    """What an encoder fitted on the odd texts, each twice, keeps."""
+    fitted = encoder(tokenizer="ngram", kept="", **changes).keeping([text.column(text.clean_list(2 * ODD[:8]))])
+    return fitted.kept
+
+
+STYLES: list[dict[str, Any]] = [
+    {"tokenizer": "ngram", "buckets": 4096, "words": False},
+    {"tokenizer": "ngram", "buckets": 999, "words": True},
+    {"tokenizer": "ngram", "buckets": 1000003, "words": True, "stop_words": ("的", "not", "no")},
+    {
+        "tokenizer": "ngram",
+        "buckets": 2**24,
+        "words": True,
+        "grams": 4,
+        "kept": kept(grams=4, words=True, buckets=2**24),
+    },
+    {"tokenizer": "ngram", "buckets": 64, "words": False, "grams": 2, "kept": kept(grams=2, buckets=64)},
+    {"tokenizer": "char", "vocabulary": tuple("abcde 的好不")},
+]
 
 
 def same(made: text.Encoder, texts: Sequence[str]) -> None:
@@ -70,5 +86,17 @@ def test_it_needs_numpy_and_onnx_runtime_alone() -> None:
     tree = ast.parse(Path(example.__file__).read_text())
     found = {node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
              for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)}  # fmt: skip
-    standard = {"collections", "html", "itertools", "json", "pathlib", "re", "sys", "typing", "unicodedata"}
+    standard = {
+        "base64",
+        "collections",
+        "functools",
+        "html",
+        "itertools",
+        "json",
+        "pathlib",
+        "re",
+        "sys",
+        "typing",
+        "unicodedata",
+    }
     assert {str(name).split(".")[0] for name in found} - standard == {"numpy", "onnxruntime"}

@@ -88,7 +88,7 @@ def checkout(root: Path, name: str = "reviews", **changes: Any) -> Any:
 def give_baseline(paths: Any, scores: Any, encoder: Any = OTHER) -> None:
     """What baseline writes for train: a linear model, here one that knows nothing, and its `scores`."""
     nothing = fitting.Linear(np.zeros((1, 2), np.float32), np.zeros(2, np.float32), 1.0)
-    weighing = linear.Weighing(np.zeros(encoder.size, np.int32), np.zeros(1, np.float32))
+    weighing = linear.Weighing(np.zeros(encoder.size, np.int32), *np.zeros((2, 1), np.float32))
     paths.baseline_export.mkdir(parents=True, exist_ok=True)
     onnx.save(linear.graph(nothing, weighing, encoder), paths.baseline_export / inference.MODEL)
     write_json(paths.baseline_export / inference.ENCODER, encoder.as_json())
