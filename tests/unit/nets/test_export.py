@@ -208,7 +208,8 @@ def test_training_says_nothing_on_standard_error(side: Side) -> None:
     _, done = side
     assert done.stderr == ""
     said = [line.split()[1] for line in done.stdout.splitlines()]
-    assert said == ["epoch", "epoch", "kept", "exported"] * len(NAMES)
+    remarks = {"the", "val_loss"}  # of a network that learned nothing, or nothing more
+    assert [word for word in said if word not in remarks] == ["on", "epoch", "epoch", "kept", "exported"] * len(NAMES)
 
 
 def test_batch_norm_is_exported_as_it_predicts_one_row_at_a_time(side: Side) -> None:
