@@ -1233,6 +1233,10 @@ YAML = "it names the line; tests/unit/test_yaml12.py has it"
 OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each"
 RACE = "a race: what failed is done again"
 WHY_NOT = {
+    "an expectation of your own, cannot be checked": "a user's own code; tests/unit/config/test_user_code.py",
+    "expected a keras.Model, found": "tests/unit/config/test_user_code.py",
+    "expected an output of shape": "tests/unit/config/test_user_code.py",
+    "expected a list of Great Expectations": "tests/unit/config/test_user_code.py",
     "a dry run, and one that tries settings, lands nothing": "the run was asked to land nothing",
     "has no network: it is a linear model": "to leave an option out needs no proof",
     "holds neither a validation nor an evaluation": "tests/integration/test_report.py",
@@ -1264,6 +1268,7 @@ WHY_NOT = {
     "name a version, such as": USAGE,
     "is a folder, and holds one version: leave --version out": USAGE,
     "give texts, or --input PATH, not both": USAGE,
+    "give texts to classify, or --input PATH": USAGE,
     "give --json or --markdown, not both": USAGE,
     "classifies images: give --input": USAGE,
     "unknown modality {name}": INNER,
