@@ -1234,9 +1234,6 @@ OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each
 RACE = "a race: what failed is done again"
 WHY_NOT = {
     "an expectation of your own, cannot be checked": "a user's own code; tests/unit/config/test_user_code.py",
-    "expected a keras.Model, found": "tests/unit/config/test_user_code.py",
-    "expected an output of shape": "tests/unit/config/test_user_code.py",
-    "expected a list of Great Expectations": "tests/unit/config/test_user_code.py",
     "a dry run, and one that tries settings, lands nothing": "the run was asked to land nothing",
     "has no network: it is a linear model": "to leave an option out needs no proof",
     "holds neither a validation nor an evaluation": "tests/integration/test_report.py",
