@@ -1233,6 +1233,7 @@ YAML = "it names the line; tests/unit/test_yaml12.py has it"
 OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each"
 RACE = "a race: what failed is done again"
 WHY_NOT = {
+    "expected an output of shape": "a user's own code; tests/unit/config/test_user_code.py",
     "an expectation of your own, cannot be checked": "a user's own code; tests/unit/config/test_user_code.py",
     "a dry run, and one that tries settings, lands nothing": "the run was asked to land nothing",
     "has no network: it is a linear model": "to leave an option out needs no proof",
