@@ -290,7 +290,7 @@ def test_data_that_break_an_expectation_stop_the_run_at_once(ran: Done) -> None:
     report = kept / "artifacts" / "reviews" / "validate" / "report.html"
     assert report.exists()
     assert f"open {report} for the full report" in output
-    assert "expected at least 100,000 rows; found" in output
+    assert "expected at least 100,000 rows (validate.min_rows); found" in output
 
 
 @pytest.fixture(scope="module")

@@ -26,12 +26,13 @@ PACKAGE = Path(__file__).resolve().parent.parent
 SETTINGS = "settings"
 STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
 DOORS = {
-    "luodi.data.modality": "luodi.data",
-    "luodi.checks.modality": "luodi.checks",
-    "luodi.nets.catalogue": "luodi.nets",
-    "luodi.linear": "luodi.linear",
+    "luodi.data.modality": "luodi.data.{}",
+    "luodi.checks.modality": "luodi.checks.{}",
+    "luodi.checks.nearest": "luodi.checks.{}.nearest",
+    "luodi.nets.catalogue": "luodi.nets.{}",
+    "luodi.linear": "luodi.linear.{}",
 }
-"""Modules that import those of one modality by its name, and where these lie."""
+"""Modules that import those of one modality by its name, and which these are."""
 
 UNCOUNTED = (
     "luodi.config",  # its values stand in params.lock
@@ -137,7 +138,8 @@ def closure(module: str, modality: str) -> list[str]:
         seen.add(name)
         found = {one for one in imports(name) if one in _modules()}
         if name in DOORS:
-            found |= {one for one in _modules() if _within(one, f"{DOORS[name]}.{modality}")}
+            behind = {one for one in _modules() if _within(one, DOORS[name].format(modality))}
+            found |= behind | {above for one in behind for above in syntax.parents(one)}
         queue |= {one for one in found if not others & set(one.split(".")) and not _uncounted(one)} - seen
     return sorted(seen)
 

@@ -232,7 +232,9 @@ def test_json_of_a_command_is_asked_behind_it() -> None:
 
 
 def test_architectures_and_settings_as_json(project: Path) -> None:
-    assert {"modality", "name", "parameters", "description"} == set(document("architectures", "--json")[0])
+    assert {"modality", "name", "parameters", "description", "any_threads"} == set(
+        document("architectures", "--json")[0]
+    )
     assert document("params", "reviews", "--json")["labels"]["value"] == ["a", "b"]
 
 
