@@ -331,15 +331,15 @@ class Encoder:
         """The ids of the buckets `found` that have one, and how many each text has."""
         if self.kept is None:
             return found, counts
-        place = np.searchsorted(self._kept[1:], found)
-        known = np.append(self._kept[1:], PAD)[place] == found
+        place = np.searchsorted(self._kept[:-1], found)
+        known = self._kept[place] == found
         row = np.repeat(np.arange(len(counts)), counts)
         return place[known].astype(np.int32) + np.int32(1), np.bincount(row[known], minlength=len(counts))
 
     @cached_property
     def _kept(self) -> NDArray[np.int32]:
-        """The bucket of each id."""
-        return np.concatenate([[PAD], np.frombuffer(base64.b64decode(self.kept or ""), "<u4")]).astype(np.int32)
+        """The bucket of each id from 1 on; PAD, which is none, ends them."""
+        return np.append(np.frombuffer(base64.b64decode(self.kept or ""), "<u4"), PAD).astype(np.int32)
 
     def _shorten(self, texts: Sequence[str]) -> list[str]:
         if self.stop_words:  # by RE2, for Python tries thousands of words one after the other
