@@ -61,7 +61,7 @@ def contents(root: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def added(make_project: Any) -> tuple[dict[str, str], int]:
     """What a project holds after an undisturbed add, and how many changes that made."""
-    project = make_project("undisturbed")
+    project = make_project("added-undisturbed")
     done = add(project)
     assert done.returncode == 0, done.stderr
     return contents(project.root), int(done.stdout.split()[-1])

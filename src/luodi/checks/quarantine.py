@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from luodi.data.groups import Groups
 
 HELD = "row is held back"
+FEW = "Few rows are held back"
+"""The title of the expectation on them."""
 PLACED = ("group", "split")
 """Columns that say which rows stand together and where, if any do."""
 

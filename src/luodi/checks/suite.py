@@ -67,7 +67,7 @@ def batch(settings: ModelSettings, item: str) -> list[gx.Expectation]:
               f"at most {percent(limits.max_duplicate_share)} of rows repeat {'an' if item == 'image' else 'a'} {item} "
               "(validate.max_duplicate_share)",
               quarantine.duplicate(item), limits.max_duplicate_share),
-        never(CRITICAL, "Few rows are held back",
+        never(CRITICAL, quarantine.FEW,
               f"at most {percent(limits.max_quarantined_share)} of rows are quarantined "
               "(validate.max_quarantined_share)",
               quarantine.HELD, limits.max_quarantined_share),

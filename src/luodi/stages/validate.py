@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -38,7 +39,7 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
 
     with files.replacing_folder(paths.data_docs) as docs:
         result = engine.validate(paths.model, checked.table, modality.expectations(settings), docs)
-    found = findings.read(result, checked.table, kind.SHOWN)
+    found = _explained(findings.read(result, checked.table, kind.SHOWN), checked, kind.SHOWN)
     if joined := together.groups_of(checked, settings, kind):
         checked = together.hold_back(checked, joined)
         found = findings.by_gravity([*found, together.finding(checked, kind.SHOWN)])
@@ -56,6 +57,24 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     files.write_text(paths.validation_report, report(paths, settings, parts, checked, found))
     print(f"{paths.model}: {summary(checked.table, kind.ITEM, found)}")
     _judge(paths, checked.table, found)
+
+
+def _explained(found: list[Finding], checked: quarantine.Checked, item: str) -> list[Finding]:
+    """Say of the rows that are held back why, and in which shard most of them are; show some of that one."""
+    table = checked.table
+    shards = Counter(table["shard"].filter(table[quarantine.HELD]).to_pylist())
+    if not shards:
+        return found
+    where, most = shards.most_common(1)[0]
+    counts = sorted((-_sum(checked.marks[reason]), reason) for reason in checked.reasons)
+    why = ", ".join(f"{reason} {-count:,}" for count, reason in counts if count)
+    beside = f"; {most:,} of them in {where}" if len(set(table["shard"].to_pylist())) > 1 else ""
+    there = pc.and_(table[quarantine.HELD], pc.equal(table["shard"], where)).to_numpy().nonzero()[0]
+    examples = findings.examples(table, there[: findings.EXAMPLES], item)
+    return [
+        replace(one, found=f"{one.found}: {why}{beside}", examples=examples) if one.title == quarantine.FEW else one
+        for one in found
+    ]
 
 
 def _of_classes(measured: pa.Table, settings: ModelSettings) -> Finding:

@@ -96,6 +96,18 @@ def test_critical_failure_is_raised_after_everything_is_written(tmp_path: Path) 
     assert (paths.data_docs / "index.html").is_file()
 
 
+def test_rows_that_are_held_back_are_told_by_reason_and_by_the_shard_that_most_are_in(tmp_path: Path) -> None:
+    paths = lay(tmp_path, *good(), ("\u3000", "negative", "s"))
+    blank = pa.table({"text": ["\u3000"] * 60, "label": ["negative"] * 60, "source": ["s"] * 60})
+    pq.write_table(blank, paths.data / "march.parquet")
+    with pytest.raises(
+        ValidationFailed, match=r"found 61 rows \(23.4%\): text is blank 61; 60 of them in march.parquet"
+    ) as caught:
+        validate.run(MODEL, paths)
+    assert "march.parquet row 0 [negative]" in str(caught.value)
+    assert "a.parquet row" not in str(caught.value)
+
+
 def test_a_row_is_named_by_where_it_stood_before_it_was_added(tmp_path: Path) -> None:
     added = [(*row, f"hotels.csv, line {number}") for number, row in enumerate(good(), 2)]
     paths = lay(tmp_path, *added, ("房间不好", "Negative", "s", "hotels.csv, line 202"))
