@@ -28,6 +28,7 @@ def grams(text: str) -> set[str]:
     return {text[start : start + 4] for start in range(len(text))}
 
 
+@pytest.mark.slow
 def test_the_nearest_text_is_the_one_that_shares_most(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts of 60 letters, of which copies differ in 0 to 5 places: beside all pairs compared one by one."""
     rng = np.random.default_rng(0)

@@ -100,6 +100,7 @@ def undisturbed() -> Callable[[str], Trained]:
     return cache(lambda name: Trained(name, None))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("name", NETS)
 def test_goes_on_to_the_same_bits_wherever_it_is_ended(

@@ -119,12 +119,14 @@ def test_the_loop_moves_only_what_was_looked_up_at_any_precision(precision: str)
     assert (table[:250] != first[:250]).any(1).mean() > 0.5
 
 
+@pytest.mark.slow
 def test_training_repeats_to_the_bit() -> None:
     one, other = (fitted("float32")[0] for _ in range(2))
     for weights in zip(one.get_weights(), other.get_weights(), strict=True):
         assert weights[0].tobytes() == weights[1].tobytes()
 
 
+@pytest.mark.slow
 def test_it_is_saved_and_read_back_with_its_state(tmp_path: Any) -> None:
     model, _ = fitted("float32")
     model.compile(model.optimizer, "mean_squared_error")  # without luodi's metric, which no file holds

@@ -216,6 +216,7 @@ class Poisoned(batches.Batches):
         return x, y * (np.nan if self.epoch > 2 else 1)  # Keras begins at 1
 
 
+@pytest.mark.slow
 def test_a_network_that_diverges_later_keeps_its_best_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     settings = setting(dropout=0.0)
     found = []
@@ -252,6 +253,7 @@ def test_says_what_training_did_not_do(losses: list[float], told: list[str]) -> 
     assert all(remark.startswith(begin) for remark, begin in zip(remarks, told, strict=True))
 
 
+@pytest.mark.slow
 def test_memory_that_cannot_be_had_is_an_error_for_people() -> None:
     told = "memory of the cpu ran out in training: give it more memory"
     with pytest.raises(LuodiError, match=told), hardware.enough_memory():

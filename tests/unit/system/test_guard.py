@@ -110,6 +110,7 @@ def test_signals_one_after_the_other_do_not_disturb_what_is_undone(folder: Path)
     assert living(folder) == []
 
 
+@pytest.mark.slow
 def test_a_command_that_does_not_end_is_killed_after_a_while(folder: Path) -> None:
     process = start(folder, "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); time.sleep(1000)")
     process.terminate()
