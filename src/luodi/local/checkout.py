@@ -1,6 +1,5 @@
 """The checkout that a person works in: its git, its DVC, and what was made in it."""
 
-import hashlib
 import re
 import shlex
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import Any
 
 from luodi import config
 from luodi.errors import ArtifactError, DirtyCheckout, GitError, LuodiError, NotARepository
-from luodi.files import close, private, read_facts, replacing, write_text
+from luodi.files import checksum, close, private, read_facts, replacing, write_text
 from luodi.project import commits, graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
@@ -254,9 +253,6 @@ def made(root: Path, model: str) -> dict[str, Any]:
         )
     entries = locks.of_model(locks.read(root / commits.LOCK), model)
     known = {out: md5 for stage in entries for out, md5 in locks.outputs(entries, stage).items()}
-    current = all(known.get(path.relative_to(root).as_posix()) in {None, _md5(path)} for path in files.values())
+    made = [path for path in files.values() if path.exists()]
+    current = all(known.get(path.relative_to(root).as_posix()) in {None, checksum(path)} for path in made)
     return {**found, "params": block.model_dump(mode="json", by_alias=True), "current": current}
-
-
-def _md5(path: Path) -> str | None:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.exists() else None

@@ -49,10 +49,9 @@ def _rows(before: Mapping[str, Any], ours: locks.Entries, data: Any) -> Iterator
               for dep in entry["deps"] if dep["path"].startswith("data/")]  # fmt: skip
     if at(before, "hash") in (None, *hashes):
         return
-    for name in ("rows", "clean"):
-        old, new = at(before, name), at(data, name)
-        if known(old) and known(new):
-            yield Change(of="data", said=f"{name} {count(old)} -> {count(new)}")
+    counts = [(name, at(before, name), at(data, name)) for name in ("rows", "clean")]
+    told = [f"{name} {count(old)} -> {count(new)}" for name, old, new in counts if known(old) and known(new)]
+    yield from (Change(of="data", said=one) for one in told or ["other files"])
 
 
 def _settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:

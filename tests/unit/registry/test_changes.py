@@ -78,6 +78,8 @@ def test_data_code_and_libraries() -> None:
         ("data", "rows 1,000 -> 1,200"), ("data", "clean 900 -> 1,000"),
         ("code", "luodi's code of train"), ("library", "keras 3.1 -> 3.2"),
     ]  # fmt: skip
+    (unknown,) = changes.since({"data": {"hash": "old"}}, {}, {}, entries("a", "3.1", "new"), None)
+    assert (unknown.of, unknown.said) == ("data", "other files")
     assert not changes.since(before, entries("a", "3.1", "old"), {}, entries("a", "3.1", "old"), {"rows": 1000})
 
 
