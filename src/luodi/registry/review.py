@@ -10,7 +10,7 @@ from typing import Any
 from luodi.registry import gate_sections, tags
 from luodi.report import markdown as md
 from luodi.report import page
-from luodi.report.document import Cell, Section, Table, Tone, change, counted, pairs, span
+from luodi.report.document import Cell, Section, Table, Tone, counted, pairs, span
 from luodi.report.formatting import MISSING, at, count, part, text, value
 from luodi.scoring import choice
 from luodi.scoring.metrics import METRICS, described
@@ -94,15 +94,9 @@ def _evaluation(facts: Mapping[str, Any]) -> Section:
     metrics = part(facts, "metrics")
     chosen = part(metrics, "choice")
     lead = f"The model is {choice.sentence(chosen) if chosen else MISSING}. Test rows: {count(at(metrics, 'rows'))}."
-    rows = [
-        (Cell(described(name).title), *(span(at(metrics, who, name)) for who in ("model", "baseline")),
-         change(at(metrics, "difference", name)))
-        for name in METRICS if name in part(metrics, "model")
-    ]  # fmt: skip
-    head = ("Figure", "Model", "Linear baseline", "Difference")
     verdict = part(facts, "decision") and gate_sections.verdict(part(facts, "decision"))
     judged = [f"The gate: {verdict['word'].lower()}. {verdict['meaning']}"] if verdict else []
-    return Section("Evaluation", lead, items=judged, tables=[Table(rows, head, 3)] if rows else [])
+    return Section("Evaluation", lead, items=judged, tables=[gate_sections.beside_baseline(metrics)] if metrics else [])
 
 
 def _classes(facts: Mapping[str, Any]) -> Section:

@@ -37,7 +37,7 @@ def test_it_tells_what_validation_found_and_how_the_model_stands_beside_the_base
     assert "| No label is missing | none missing | 3 rows (3.0%) | warns |" in told
     assert "| Quarantined | 3 (3.0%) |" in told
     assert "The model is the linear model. Test rows: 20." in told
-    assert "| Accuracy | 0.9000 (0.8800 – 0.9200) | 0.8000 (0.7800 – 0.8200) | +0.1000 (+0.0800 to +0.1200) |" in told
+    assert "0.9000 (0.8800 – 0.9200) | 0.8000 (0.7800 – 0.8200) | +0.1000 (+0.0800 to +0.1200) | better |" in told
     assert "What differs" not in told
 
 
