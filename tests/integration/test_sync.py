@@ -36,6 +36,16 @@ def test_entries_files_and_tags_of_the_version_in_production_come(
     assert not (checkout / "artifacts" / "careful").exists()
 
 
+def test_where_dvc_knows_no_remote_it_is_pointed_to_that_of_the_origin(
+    checkout: Path, one: World, luodi: Callable[..., Any]
+) -> None:
+    (checkout / ".dvc" / "config.local").unlink()
+    done = luodi(checkout, "sync", "quick")
+    assert done.returncode == 0, done.stderr
+    assert f"url = {one.origin.remote}" in (checkout / ".dvc" / "config.local").read_text()
+    assert (checkout / "artifacts" / "quick" / "evaluate" / "report.html").read_text() == "The report of weak.\n"
+
+
 def test_what_was_synced_gives_way_to_what_landed_since(checkout: Path, one: World, luodi: Callable[..., Any]) -> None:
     assert luodi(checkout, "sync").returncode == 0
     one.land("quick", "best")
