@@ -27,7 +27,9 @@ try:
     subprocess.Popen(["setsid", "sh", "-c", f"({stubborn}) & {stubborn}"], stdin=subprocess.DEVNULL)
     subprocess.Popen(["sh", "-c", "setsid sh -c 'setsid sleep 1000 & exit' & exit"]).wait()  # a daemon
     time.sleep(0.3)
-    open("pid", "w").write(str(os.getpid()))
+    with open("part", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename("part", "pid")
     %s
 finally:
     time.sleep(0.2)
