@@ -1270,6 +1270,8 @@ WHY_NOT = {
     "give --json or --markdown, not both": USAGE,
     "classifies images: give --input": USAGE,
     "unknown modality {name}": INNER,
+    "params.yaml names {name}, and there is no such file in": OWN_CODE,
+    "params.yaml names {name}, and it holds no expectations": OWN_CODE,
     "and there is no module {module}": OWN_CODE,
     "which params.yaml names, fails": OWN_CODE,
     "was written by a newer luodi: it is of format": "by no luodi yet; tests/unit/test_files.py",

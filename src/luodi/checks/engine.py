@@ -14,10 +14,12 @@ from great_expectations.core.run_identifier import RunIdentifier
 from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 from great_expectations.expectations import Expectation
 
+from luodi import files
 from luodi.data.shards import OF_GROUP, ORIGIN
 from luodi.errors import ArtifactError, UserCodeFailed
 from luodi.terminal import shown
 
+SUITE = "suite.json"
 BUILDER = logging.getLogger("great_expectations.render.renderer.site_builder")
 
 # Great Expectations' pages load scripts, styles and pictures from half a dozen hosts, which would hear of every look at
@@ -36,7 +38,7 @@ VOLATILE = {"id", "validation_id", "validation_time", "run_time", "ge_load_time"
 
 
 def validate(name: str, table: pa.Table, expectations: list[Expectation], docs: Path) -> dict[str, Any]:
-    """Validate `table` and build Data Docs in the new folder `docs`.
+    """Validate `table` and build Data Docs in the new folder `docs`, with the suite beside them for Great Expectations.
 
     Returns:
         Great Expectations' result as JSON, without times and random ids.
@@ -47,7 +49,9 @@ def validate(name: str, table: pa.Table, expectations: list[Expectation], docs: 
         UserCodeFailed: An expectation of a user's own cannot be checked.
     """
     context = _context(docs)
-    result = _run(context, name, table, expectations)
+    suite = gx.ExpectationSuite(name=name, expectations=expectations)
+    files.write_json(docs / SUITE, _without_volatile(suite.to_json_dict()))
+    result = _run(context, name, table, suite)
     _build_docs(context)
     for page in docs.rglob("*.html"):
         text = _still(page.read_text(encoding="utf-8"))
@@ -55,14 +59,14 @@ def validate(name: str, table: pa.Table, expectations: list[Expectation], docs: 
     return result
 
 
-def _run(context: Any, name: str, table: pa.Table, expectations: list[Expectation]) -> dict[str, Any]:
+def _run(context: Any, name: str, table: pa.Table, suite: gx.ExpectationSuite) -> dict[str, Any]:
     told = [name for name in table.column_names if name != ORIGIN and not name.startswith(OF_GROUP)]
     table = table.select(told)  # the others cost memory, and tell nothing
     batches = context.data_sources.add_pandas("pandas").add_dataframe_asset(name)
     definition = gx.ValidationDefinition(
         name=name,
         data=batches.add_batch_definition_whole_dataframe("all"),
-        suite=context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations)),
+        suite=context.suites.add(suite),
     )
     result = context.validation_definitions.add(definition).run(
         batch_parameters={"dataframe": table.to_pandas()},

@@ -146,15 +146,19 @@ def _finding(one: dict[str, Any], measured: pa.Table, item: str) -> Finding:
     if beside := meta.get("beside"):
         others = examples(measured, measured[beside].take(pa.array(places, pa.int64())), item)
         shown = tuple(replace(one, beside=other) for one, other in zip(shown, others, strict=True))
-    kind = config["type"].replace("_", " ")
     return Finding(
-        title=meta.get("title", kind.capitalize()),
+        title=meta.get("title", config["type"].replace("_", " ").capitalize()),
         severity=config["severity"],
         passed=one["success"],
-        expected=meta.get("expected") or config.get("description") or kind,
+        expected=meta.get("expected") or config.get("description") or _asked(config["kwargs"]),
         found=_found(result, meta.get("unit", "")),
         examples=shown,
     )
+
+
+def _asked(kwargs: dict[str, Any]) -> str:
+    """What an expectation without a description asks for."""
+    return shown(", ".join(f"{name} {value}" for name, value in kwargs.items() if name != "batch_id"), 200)
 
 
 def _found(result: dict[str, Any], unit: str) -> str:

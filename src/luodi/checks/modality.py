@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -48,18 +49,38 @@ def measures(name: str) -> Measures:
     return module  # type: ignore[no-any-return]  # _known holds both modules to the protocol
 
 
-def expectations(settings: Any) -> list[Any]:
-    """Return the expectations of a model, a user's own last; imports Great Expectations, which takes seconds."""
-    from great_expectations.expectations.expectation import Expectation
+def expectations(settings: Any, root: Path) -> list[Any]:
+    """Return the expectations of a model, a user's own last; imports Great Expectations, which takes seconds.
 
+    Args:
+        settings: Of the model.
+        root: Of the project, where the files lie that settings name.
+
+    Raises:
+        UserCodeFailed: A user's own fail, or are none.
+        ParamsError: A suite of a user's own is not there, or is none.
+    """
     built: list[Any] = import_module(f"luodi.checks.{settings.modality}.expectations").build(settings)
     for name in settings.validate_.expectations:
+        own = user_code.suite(name, root) if user_code.is_suite(name) else None
         with user_code.running(name):
-            own = user_code.load(name)(settings)
-            if not (isinstance(own, list | tuple) and all(isinstance(one, Expectation) for one in own)):
-                raise TypeError(f"expected a list of Great Expectations' expectations, found {shown(repr(own), 60)}")
-            built += own
+            built += _called(name, settings) if own is None else _of_suite(own)
     return built
+
+
+def _called(name: str, settings: Any) -> list[Any]:
+    from great_expectations.expectations.expectation import Expectation
+
+    own = user_code.load(name)(settings)
+    if not (isinstance(own, list | tuple) and all(isinstance(one, Expectation) for one in own)):
+        raise TypeError(f"expected a list of Great Expectations' expectations, found {shown(repr(own), 60)}")
+    return list(own)
+
+
+def _of_suite(own: list[dict[str, Any]]) -> list[Any]:
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    return [ExpectationConfiguration(**one).to_domain_obj() for one in own]
 
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from luodi.config.shared import AnySettings, Line, Positive, Preprocess, SettingsBase, Share, Split, Strengths, Training
-from luodi.config.user_code import ObjectName
+from luodi.config.user_code import ObjectName, SuiteName
 
 
 def _one_group(pattern: str) -> str:
@@ -33,7 +33,9 @@ class ImageValidate(SettingsBase):
     min_intensity: Share = Field(0.05, description="mean over all images, 0 to 1")
     max_intensity: Share = Field(0.95, description="mean over all images, 0 to 1")
     max_quarantined_share: Share = Field(0.02, description="of all rows; more stops the run")
-    expectations: tuple[ObjectName, ...] = Field((), description="of your own, each MODULE:FUNCTION")
+    expectations: tuple[SuiteName, ...] = Field(
+        (), description="of your own, each MODULE:FUNCTION, or FILE.json, a suite of Great Expectations"
+    )
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from luodi.config.shared import AnySettings, Line, Positive, Preprocess, SettingsBase, Share, Strengths, Training
-from luodi.config.user_code import ObjectName
+from luodi.config.user_code import ObjectName, SuiteName
 
 
 class TextValidate(SettingsBase):
@@ -17,7 +17,9 @@ class TextValidate(SettingsBase):
     min_class_share: Share = Field(0.001, description="of all rows that each class has")
     min_chinese_share: Share = Field(0.0, description="of the letters, over all rows")
     max_quarantined_share: Share = Field(0.02, description="of all rows; more stops the run")
-    expectations: tuple[ObjectName, ...] = Field((), description="of your own, each MODULE:FUNCTION")
+    expectations: tuple[SuiteName, ...] = Field(
+        (), description="of your own, each MODULE:FUNCTION, or FILE.json, a suite of Great Expectations"
+    )
 
     @model_validator(mode="after")
     def _lengths_in_order(self) -> Self:

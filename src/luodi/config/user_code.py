@@ -2,9 +2,12 @@
 
 A module lies in the project, tracked by git as params.yaml is, or is installed. Its code counts as a setting:
 params.lock holds a digest of it behind the name, so that a change of it reruns what uses it, and a comment does not.
+Expectations may also be a suite of Great Expectations' own, a file of the project that ends in .json.
 """
 
 import ast
+import hashlib
+import json
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -21,8 +24,12 @@ from luodi.errors import ParamsError, UserCodeFailed
 
 ObjectName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=255)]
 """MODULE:OBJECT."""
+SuiteName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$|^[^:]+\.json$", max_length=255)]
+"""MODULE:OBJECT, or FILE.json below the project."""
 SETTINGS = (("train", "architecture"), ("validate", "expectations"), ("gate", "metric"))
 """Settings that may name one, or several."""
+KEPT = {"severity", "description", "notes", "windows"}
+"""What counts of an expectation in a suite beside its type and what it is asked for."""
 
 
 def effective(block: BaseModel, root: Path) -> dict[str, Any]:
@@ -34,7 +41,7 @@ def effective(block: BaseModel, root: Path) -> dict[str, Any]:
     found = block.model_dump(mode="json", by_alias=True)
     for part, setting in SETTINGS:
         value = found[part][setting]
-        counted = [f"{one} {_digest(one, root)}" if ":" in one else one for one in _several(value)]
+        counted = [f"{one} {_digest(one, root)}" if _is_own(one) else one for one in _several(value)]
         found[part][setting] = counted[0] if isinstance(value, str) else counted
     return found
 
@@ -42,13 +49,46 @@ def effective(block: BaseModel, root: Path) -> dict[str, Any]:
 def files(block: BaseModel, root: Path) -> set[str]:
     """Return the paths, below `root`, of the project's own files that a model's settings name, directly or not."""
     found = block.model_dump(mode="json", by_alias=True)
-    names = [one for part, setting in SETTINGS for one in _several(found[part][setting]) if ":" in one]
-    paths = {path for one in names for path in _sources(one, root).values()}
+    names = [one for part, setting in SETTINGS for one in _several(found[part][setting]) if _is_own(one)]
+    paths = {path for one in names for path in ([root / one] if is_suite(one) else _sources(one, root).values())}
     return {path.relative_to(root).as_posix() for path in paths if path.is_relative_to(root)}
 
 
 def _several(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
+
+
+def is_suite(name: str) -> bool:
+    """Whether a name of expectations is of a file of Great Expectations."""
+    return name.endswith(".json")
+
+
+def _is_own(name: str) -> bool:
+    return ":" in name or is_suite(name)
+
+
+def suite(name: str, root: Path) -> list[dict[str, Any]]:
+    """Return the expectations of a suite as Great Expectations 1 writes it, without its random ids and its `meta`.
+
+    Raises:
+        ParamsError: There is no such file in the project, or it is no such suite.
+    """
+    path = (root / name).resolve()
+    if not (path.is_relative_to(root.resolve()) and path.is_file()):
+        raise ParamsError(
+            f"params.yaml names {name}, and there is no such file in {root}: correct the name, or add the file"
+        )
+    try:
+        found = json.loads(path.read_bytes())["expectations"]
+        own = [{key: one[key] for key in ("type", "kwargs", *KEPT & one.keys())} for one in found]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        own = []
+    if not own:
+        raise ParamsError(
+            f"params.yaml names {name}, and it holds no expectations: expected what `suite.to_json_dict()` of Great "
+            "Expectations 1 gives, as JSON; write it anew"
+        )
+    return own
 
 
 def load(name: str) -> Any:
@@ -101,6 +141,8 @@ def importable(root: Path) -> Iterator[None]:
 
 
 def _digest(name: str, root: Path) -> str:
+    if is_suite(name):
+        return hashlib.sha256(json.dumps(suite(name, root), sort_keys=True).encode()).hexdigest()[:32]
     return syntax.digest({module: _tree(path, name) for module, path in _sources(name, root).items()})
 
 

@@ -38,7 +38,7 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     from luodi.checks import engine  # here, not above: Great Expectations takes seconds to start
 
     with files.replacing_folder(paths.data_docs) as docs:
-        result = engine.validate(paths.model, checked.table, modality.expectations(settings), docs)
+        result = engine.validate(paths.model, checked.table, modality.expectations(settings, paths.root), docs)
     found = _explained(findings.read(result, checked.table, kind.SHOWN), checked, kind.SHOWN)
     if joined := together.groups_of(checked, settings, kind):
         checked = together.hold_back(checked, joined)

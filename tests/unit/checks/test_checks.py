@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from great_expectations import ExpectationSuite
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -182,7 +183,7 @@ def test_duplicates_are_rows_less_distinct_texts(pairs: list[tuple[str | None, s
 
 def validated(measured: Any, docs: Path) -> Any:
     """The result, without Data Docs: tests/unit/checks/test_engine.py looks at them."""
-    return engine._run(engine._context(docs), "m", measured, expectations.build(MODEL))
+    return engine._run(engine._context(docs), "m", measured, ExpectationSuite("m", expectations.build(MODEL)))
 
 
 def check(measured: Any, docs: Path) -> Any:

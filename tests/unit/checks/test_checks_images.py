@@ -9,6 +9,7 @@ import images
 import numpy as np
 import pyarrow as pa
 import pytest
+from great_expectations import ExpectationSuite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -278,7 +279,7 @@ def test_many_hashes_that_share_most_bits_take_no_square_of_time() -> None:
 
 def judge(measured: Any, docs: Path) -> Any:
     """What is found; without Data Docs, at which tests/unit/checks/test_engine.py looks."""
-    result = engine._run(engine._context(docs), "m", measured, expectations.build(MODEL))
+    result = engine._run(engine._context(docs), "m", measured, ExpectationSuite("m", expectations.build(MODEL)))
     return findings.read(result, measured, measures.SHOWN)
 
 

@@ -1,11 +1,13 @@
 """Networks, expectations and metrics of a user's own: found, run, counted as settings, and named where they fail."""
 
+import json
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import great_expectations as gx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +19,7 @@ from typer.testing import CliRunner
 from luodi import config
 from luodi.cli.commands import app
 from luodi.config import locked, user_code
-from luodi.errors import ParamsError, StaleProject, UserCodeFailed, WrongValue
+from luodi.errors import ParamsError, StaleProject, UserCodeFailed, ValidationFailed, WrongValue
 from luodi.project.paths import ModelPaths
 from luodi.scaffold import init, pipeline
 from luodi.scaffold.upgrade import upgrade
@@ -222,6 +224,78 @@ def test_own_expectations_are_run_and_shown_with_the_rest(root: Path) -> None:
     pq.write_table(pa.concat_tables([rows, bad]), shard)
     with pytest.raises(Exception, match="expected no links; found 1 row"):
         validate.run(block, paths)
+
+
+def suite(root: Path, *expectations: gx.expectations.Expectation, name: str = "links") -> str:
+    """Write a suite as Great Expectations' own tools do."""
+    written = gx.ExpectationSuite(name=name, expectations=list(expectations)).to_json_dict()
+    (root / f"{name}.json").write_text(json.dumps(written))
+    return f"{name}.json"
+
+
+def no_links(**more: object) -> gx.expectations.Expectation:
+    return gx.expectations.ExpectColumnValuesToNotMatchRegex(column="text", regex="http", **more)
+
+
+def test_a_suite_of_great_expectations_is_run_and_given_back(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    block = write(root, validate={"expectations": [suite(root, no_links(meta={"title": "of ours"}))], "min_rows": 10})
+    paths = ModelPaths(root, "hotels")
+    validate.run(block, paths)
+    given = json.loads((paths.data_docs / "suite.json").read_text(encoding="utf-8"))
+    result = json.loads(paths.validation_result.read_text(encoding="utf-8"))
+    assert len(gx.ExpectationSuite(**given).expectations) == len(result["results"])
+    assert given["expectations"][-1]["kwargs"] == {"column": "text", "regex": "http"}
+    shard = root / "data" / "hotels" / "part.parquet"
+    bad = pa.table({"text": ["see http://example.org"], "label": ["a"], "source": ["us"]})
+    pq.write_table(pa.concat_tables([pq.read_table(shard), bad]), shard)
+    with pytest.raises(ValidationFailed, match=r"expected column text, regex http; found 1 row"):
+        validate.run(block, paths)
+    suite(root, no_links(severity="warning"))
+    validate.run(block, paths)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("hotels: passed with warnings")
+
+
+def test_what_a_suite_asks_for_counts_as_a_setting(root: Path) -> None:
+    block = write(root, validate={"expectations": [suite(root, no_links())]})
+    first = held(root, "validate", "expectations")
+    assert re.fullmatch(r"\['links.json [0-9a-f]{32}'\]", str(first))
+    suite(root, no_links(meta={"author": "us"}))
+    assert held(root, "validate", "expectations") == first
+    suite(root, no_links(severity="warning"))
+    assert held(root, "validate", "expectations") != first
+    assert user_code.files(block, root) == {"links.json"}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"expectations": []}', '{"expectations": [{"expectation_type": "x"}]}']
+)
+def test_a_file_that_is_no_suite_is_refused(root: Path, content: str) -> None:
+    (root / "links.json").write_text(content)
+    write(root, validate={"expectations": ["links.json"]})
+    with pytest.raises(ParamsError, match=r"links.json, and it holds no expectations: expected what .* gives"):
+        locked.write(root)
+
+
+@pytest.mark.parametrize("name", ["away.json", "../project.json"])
+def test_a_suite_that_is_not_in_the_project_is_refused(root: Path, name: str) -> None:
+    suite(root.parent, no_links(), name="project")
+    write(root, validate={"expectations": [name]})
+    with pytest.raises(ParamsError, match="there is no such file in"):
+        locked.write(root)
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        ("expect_nothing not found", {"type": "expect_nothing", "kwargs": {}}),
+        ("field required", {"type": "expect_column_values_to_not_be_null", "kwargs": {}}),
+    ],
+)
+def test_an_expectation_that_is_none_is_named(root: Path, told: str, wrong: dict[str, object]) -> None:
+    (root / "links.json").write_text(json.dumps({"name": "links", "expectations": [wrong]}))
+    block = write(root, validate={"expectations": ["links.json"], "min_rows": 10})
+    with pytest.raises(UserCodeFailed, match=rf"links.json, which params.yaml names, fails: \w+: (?s:.*){told}"):
+        validate.run(block, ModelPaths(root, "hotels"))
 
 
 @pytest.mark.parametrize(
