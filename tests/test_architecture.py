@@ -31,7 +31,7 @@ OUTPUTS = {
         "baseline_metrics",
     },
     "train": {"net", "export", "history", "choice", "out_of_fold"},
-    "evaluate": {"headline", "metrics", "plots", "sample", "evaluation_report"},
+    "evaluate": {"headline", "metrics", "mistakes", "plots", "sample", "evaluation_report"},
 }
 UNTRACKED = {
     "artifacts",

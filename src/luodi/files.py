@@ -1,6 +1,7 @@
 """Write files so that a reader sees the old bytes or the new ones, never half of them."""
 
 import contextlib
+import csv
 import errno
 import fcntl
 import hashlib
@@ -10,7 +11,7 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ FORMAT = 2
 
 A later luodi reads the form of an earlier one; the number says which it is.
 """
+ACTING = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes for a formula what begins so."""
 OWNER = 0o077
 """The umask under which only this user may read what is made."""
 
@@ -119,6 +122,19 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_sheet(path: Path, head: Iterable[str], lines: Iterable[Iterable[object]]) -> None:
+    """Write CSV atomically for a spreadsheet, in which no cell is a formula; None is an empty cell."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(head)
+        writer.writerows([_cell(value) for value in line] for line in lines)
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(ACTING) else text
 
 
 def in_use(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """Writes are whole or not at all, through errors, kills and a full disk; checksums are DVC's."""
 
+import csv
 import errno
 import hashlib
 import json
@@ -277,3 +278,10 @@ def test_facts_of_a_newer_luodi_are_refused(tmp_path: Path) -> None:
     (tmp_path / "facts.json").write_text("[]")
     with pytest.raises(ValueError, match="expected a JSON object"):
         files.read_facts(tmp_path / "facts.json")
+
+
+@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@a", "\t=1", "\r=1"])
+def test_what_begins_as_a_formula_is_text_in_a_sheet(tmp_path: Path, cell: str) -> None:
+    files.write_sheet(tmp_path / "x.csv", ["one", "two", "three"], [(cell, f"a{cell}", None), (0.5, '好\n"', "")])
+    with (tmp_path / "x.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert list(csv.reader(file))[1:] == [[f"'{cell}", f"a{cell}", ""], ["0.5", '好\n"', ""]]

@@ -1,9 +1,7 @@
 """The rows that validation held back, as a person reads them who corrects them where they come from."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,8 +12,6 @@ from luodi.checks import findings
 from luodi.checks.findings import EXAMPLES, Example
 from luodi.errors import ArtifactError
 from luodi.project.paths import maker
-
-ACTING = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes for a formula what begins so
 
 
 @dataclass(frozen=True)
@@ -60,16 +56,14 @@ def by_reason(held: pa.Table) -> list[Reason]:
 
 
 def write_csv(held: pa.Table, path: Path) -> None:
-    """Write a line a row, its place first and its reasons last, for a spreadsheet, in which no cell is a formula."""
+    """Write a line a row, its place first and its reasons last, for a spreadsheet."""
     known = [name for name in held.column_names if name not in ("shard", "row", "origin", "reasons")]
-    with files.replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["place", *known, "reasons"])
-        for row in held.to_pylist():
-            place = row.get("origin") or f"{row['shard']} row {row['row']}"
-            writer.writerow(map(_cell, [place, *(row[name] for name in known), "; ".join(row["reasons"])]))
-
-
-def _cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(ACTING) else text
+    lines = (
+        [
+            row.get("origin") or f"{row['shard']} row {row['row']}",
+            *(row[name] for name in known),
+            "; ".join(row["reasons"]),
+        ]
+        for row in held.to_pylist()
+    )
+    files.write_sheet(path, ["place", *known, "reasons"], lines)

@@ -107,7 +107,11 @@ def _bring_reports(clone: Workspace, model: str, folder: Path) -> None:
         "validation.html": paths.validation_report,
         "preprocess.html": paths.preprocess_report,
         "evaluation.html": paths.evaluation_report,
+        "mistakes.csv": paths.mistakes,
     }
+    made = locks.of_model(locks.read(clone.lock), model)
+    known = {clone.root / path for stage in made for path in locks.outputs(made, stage)}
+    files = {name: path for name, path in files.items() if path in known}  # an older version has no mistakes.csv
     clone.pull(*(str(path.relative_to(clone.root)) for path in files.values()))
     for name, path in files.items():
         shutil.copyfile(path, folder / name)

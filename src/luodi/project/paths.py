@@ -202,6 +202,11 @@ class ModelPaths:
         return self.artifacts / "evaluate" / "report.html"
 
     @property
+    def mistakes(self) -> Path:
+        """Every test row that the model gets wrong, the surest first: CSV for a spreadsheet."""
+        return self.artifacts / "evaluate" / "mistakes.csv"
+
+    @property
     def comparison(self) -> Path:
         """What `luodi gate` found in this checkout: a page."""
         return self.artifacts / "gate" / "report.html"

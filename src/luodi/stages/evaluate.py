@@ -1,28 +1,29 @@
 """evaluate: score the exported model on the test rows, beside the linear baseline."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from luodi import config
 from luodi.data import modality, split_rows, splits
 from luodi.errors import ArtifactError
-from luodi.files import read_facts, replacing_folder, write_facts, write_json, write_text
+from luodi.files import read_facts, replacing_folder, write_facts, write_json, write_sheet, write_text
 from luodi.project.paths import ModelPaths, maker
 from luodi.registry import evidence, rules
 from luodi.report import page
-from luodi.scoring import choice, figures, inference, plots, sample
+from luodi.scoring import choice, figures, inference, mistakes, plots, sample
 from luodi.scoring.figures import Figure
 from luodi.scoring.metrics import beside, described, in_order
-from luodi.scoring.scored import Scored, load_scores, scored
+from luodi.scoring.scored import Ints, Scored, load_scores, scored
 
 REPEATS = 200
+MISTAKE = ("place", "truth", "predicted", "baseline", "confidence", "text")
+PAIRS = 15  # of classes that are taken for one another, in the report
 
 
 def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
-    """Write metrics, plots, the sample, the report and, outside of what DVC tracks, the latency.
+    """Write metrics, plots, the mistakes, the sample, the report and, outside of what DVC tracks, the latency.
 
     Raises:
         ArtifactError: An earlier stage has not run, scores are not probabilities, or there is no test row.
@@ -44,6 +45,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     with replacing_folder(paths.plots) as folder:
         for name, text in plots.tables(model, settings.labels).items():
             write_text(folder / name, text)
+    write_sheet(paths.mistakes, MISTAKE, sheet(test, model, baseline, settings.labels))
     sample.write(paths.sample, classifier, test.items)
     view = describe(measured, test, model, baseline, settings)
     write_text(paths.evaluation_report, page.render("evaluation", name=paths.model, **view))
@@ -122,6 +124,9 @@ def describe(
         "figures": measured,
         "choice": choice.sentence(measured["choice"]),
         "labels": settings.labels,
+        "ordered": _worst_first(measured["classes"]),
+        "missed_classes": [name for name, found in measured["classes"].items() if found["judged"]["value"] == 0],
+        "each": mistakes.EACH,
         "confidence": settings.evaluate.confidence,
         "resamples": settings.evaluate.bootstrap,
         "metric": metric.title.lower(),
@@ -138,8 +143,20 @@ def describe(
         },
         "sources": len(set(test.source)),
         "wrong": int((~model.correct).sum()),
-        "mistakes": mistakes(test, model, baseline, settings),
+        "mistakes": _shown(mistakes.surest(model, settings.evaluate.mistakes), test, model, baseline, settings.labels),
+        "pairs": [
+            {"truth": settings.labels[pair.truth], "predicted": settings.labels[pair.predicted], "rows": pair.rows}
+            | {"of": int((model.truth == pair.truth).sum())}
+            | {"shown": _shown(pair.places, test, model, baseline, settings.labels)}
+            for pair in mistakes.pairs(model, PAIRS)
+        ],
     }
+
+
+def _worst_first(classes: dict[str, Any]) -> list[str]:
+    """The labels by recall over the rows that judge them, the lowest first; those without such rows last."""
+    recall = {label: found["judged"]["value"] for label, found in classes.items()}
+    return sorted(recall, key=lambda label: (recall[label] is None, recall[label] or 0.0))
 
 
 def verdict(difference: Figure, better: int) -> str:
@@ -166,23 +183,37 @@ def comparison(measured: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def mistakes(
-    test: split_rows.Rows, model: Scored, baseline: Scored, settings: config.ModelSettings
+def sheet(
+    test: split_rows.Rows, model: Scored, baseline: Scored, labels: tuple[str, ...]
+) -> Iterator[tuple[object, ...]]:
+    """Give a line of `MISTAKE` for every mistake, the most confident first; an image is named by its place alone."""
+    for row in mistakes.ranked(model):
+        item = test.items[row]
+        text = item if isinstance(item, str) else None
+        found = (labels[one.predicted[row]] for one in (model, baseline))
+        yield (_where(test, row), labels[model.truth[row]], *found, f"{model.confidence[row]:.4f}", text)
+
+
+def _shown(
+    places: Ints, test: split_rows.Rows, model: Scored, baseline: Scored, labels: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    """Return the most confident mistakes, at most `evaluate.mistakes`; of equal ones the first rows."""
-    wrong = np.flatnonzero(~model.correct)
-    worst = wrong[np.argsort(-model.confidence[wrong], kind="stable")][: settings.evaluate.mistakes]
+    """What the report shows of the rows at `places`."""
     return [
         {
             "item": page.data_uri(item) if isinstance(item := test.items[row], bytes) else item,
-            "where": (test.origin[row] if test.origin else None) or test.source[row],
-            "truth": settings.labels[model.truth[row]],
-            "predicted": settings.labels[model.predicted[row]],
+            "where": _where(test, row),
+            "truth": labels[model.truth[row]],
+            "predicted": labels[model.predicted[row]],
             "confidence": float(model.confidence[row]),
-            "baseline": settings.labels[baseline.predicted[row]],
+            "baseline": labels[baseline.predicted[row]],
         }
-        for row in worst
+        for row in places
     ]
+
+
+def _where(test: split_rows.Rows, row: int) -> str:
+    """Where a row stood before it was added; its source, where nobody knows."""
+    return (test.origin[row] if test.origin else None) or test.source[row]
 
 
 def table(measured: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The evaluate stage with a classifier that is a table of scores: files, report, determinism, refusals."""
 
 import base64
+import csv
 import json
 import re
 import subprocess
@@ -22,14 +23,13 @@ from luodi.checks import nearest
 from luodi.config import user_code
 from luodi.config.image import ImageSettings
 from luodi.config.text import TextSettings
-from luodi.data import image, split_rows
+from luodi.data import image
 from luodi.errors import ArtifactError
 from luodi.files import write_json
 from luodi.project.paths import ModelPaths, find_root
 from luodi.registry import gate, rules
 from luodi.scoring import figures, inference
 from luodi.scoring.metrics import METRICS
-from luodi.scoring.scored import scored
 from luodi.stages import evaluate
 
 HOSTILE = "<script>alert('x')</script> & \" <img src=x onerror=y>"
@@ -204,7 +204,7 @@ def test_two_runs_write_the_same_bytes(lay: Callable[..., Any]) -> None:
     evaluate.run(block, paths)
     assert outputs(paths) == first
     assert {name.rsplit("/", 1)[1] for name in first} == {
-        "headline.json", "metrics.json", "report.html", "sample.json",
+        "headline.json", "metrics.json", "mistakes.csv", "report.html", "sample.json",
         "confusion.csv", "calibration.csv", "roc.csv", "precision_recall.csv",
     }  # fmt: skip
 
@@ -288,17 +288,47 @@ def test_verdict_is_level_unless_the_interval_leaves_out_zero(
     assert evaluate.verdict({"value": (low + high) / 2, "low": low, "high": high}, better) == expected
 
 
-def test_mistakes_are_the_most_confident_ones_and_bounded(lay: Any) -> None:
+def test_every_mistake_is_a_line_of_the_sheet_the_most_confident_first(lay: Any) -> None:
     texts = [f"text {row}" for row in range(6)]
     scores = [[0.4, 0.6], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1], [0.3, 0.7], [0.2, 0.8]]
-    block, paths = lay(texts, [0] * 5 + [1], scores, scores, mistakes=3)
-    test = split_rows.read(paths.rows, "text", "test", 2)
-    model = scored(test.label, np.array(scores), "model", 2)
-    worst = evaluate.mistakes(test, model, model, block)
-    assert [row["item"] for row in worst] == ["text 1", "text 2", "text 4"]
-    assert worst[0]["predicted"] == "positive"
-    assert worst[0]["truth"] == "negative"
-    assert worst[0]["where"] == "<b>web</b>", "its source, where nobody knows more"
+    block, paths = lay(texts, [0] * 5 + [1], scores, scores[::-1], mistakes=3)
+    evaluate.run(block, paths)
+    with paths.mistakes.open(encoding="utf-8-sig", newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["place", "truth", "predicted", "baseline", "confidence", "text"]
+    assert [row[-1] for row in rows] == ["text 1", "text 2", "text 4", "text 0"]
+    assert rows[0] == ["<b>web</b>", "negative", "positive", "positive", "0.9000", "text 1"]
+    shown = Page(paths.evaluation_report.read_text()).text
+    assert [text for text in shown if text.startswith("text ")] == ["text 1", "text 2", "text 4"]
+
+
+def test_many_classes_make_a_page_that_one_can_read(lay: Any) -> None:
+    """Worst first, what is never recognised by name, pairs with their rows, no table of 22,500 cells."""
+    classes, rows = 150, 1500
+    truth = np.arange(rows) % classes
+    labels = tuple(f"intent {index}" for index in range(classes))
+    sure = np.full((rows, classes), 0.001, np.float32)
+    answers = np.where(truth == 7, 8, np.where((truth == 9) & (np.arange(rows) < 900), 8, truth))
+    sure[np.arange(rows), answers] = 1 - 0.001 * (classes - 1)
+    block, paths = lay([f"text {row}" for row in range(rows)], truth, sure, sure, labels=labels, mistakes=1000)
+    evaluate.run(block, paths)
+    html = paths.evaluation_report.read_text()
+    assert len(html) < 400_000
+    assert "1 of 150 classes is never recognised</b>: intent 7." in html
+    shown = "".join(Page(html).text)
+    assert shown.index("intent 7") < shown.index("intent 9") < shown.index("The other 130 classes")
+    pairs = re.findall(
+        r'<td class="text">(intent \d+)</td><td class="text">(intent \d+)</td><td class="number">(\d+)', html
+    )
+    assert pairs == [("intent 7", "intent 8", "10"), ("intent 9", "intent 8", "6")]
+    assert html.count("<rect") < 1000 and html.count("<td") < 3000
+
+
+def test_mistakes_beyond_fifty_are_folded(lay: Any) -> None:
+    block, paths = random_model(lay, rows=400, mistakes=1000)
+    evaluate.run(block, paths)
+    wrong = int(re.findall(r"(\d+) of \1 mistakes", paths.evaluation_report.read_text())[0])
+    assert f"<summary>{wrong - 50} more</summary>" in paths.evaluation_report.read_text()
 
 
 def test_mistakes_are_named_by_where_they_stood(lay: Any) -> None:
