@@ -22,12 +22,12 @@ from luodi import config
 from luodi.data import text
 from luodi.data.split_rows import Rows
 from luodi.linear import text as linear
+from luodi.nets import fitting
 from luodi.project.paths import ModelPaths
 from luodi.registry import evidence
 from luodi.scaffold import recipe
 from luodi.scoring import choice, inference
 from luodi.scoring.choice import BOTH, LINEAR, NET
-from luodi.stages import train
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDS = 6
@@ -59,7 +59,7 @@ def fit(settings: config.TextSettings, seen: Rows, held: Rows, test: Rows) -> Fi
     between = time.process_time()
     scores = [{LINEAR: inference.run_session(session, one)} for one in x[1:]]
     if settings.train.architecture != LINEAR:
-        net = train.fit_rows(settings, encoder, (x[0], seen.label), (x[1], held.label))
+        net = fitting.fit_rows(settings, encoder, (x[0], seen.label), (x[1], held.label))
         for found, one in zip(scores, x[1:], strict=True):
             found[NET] = net.model.predict(one, batch_size=512, verbose=0)
             found[BOTH] = (found[LINEAR] + found[NET]) / 2

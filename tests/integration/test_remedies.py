@@ -853,12 +853,12 @@ def read_rows(split: str = "test", classes: int = 2) -> Act:
 
 
 def select(scene: Any) -> Any:
-    from luodi.stages import preprocess
+    from luodi.data import clean_rows
 
     block = config.settings_of(load(scene), "reviews")
     content = np.arange(100, dtype=np.uint64) * np.uint64(2**64 // 100)
-    marks = preprocess.Marks(content, np.zeros(100, np.int32), np.full(100, 2, np.int8), np.full(100, -1, np.int8))
-    return preprocess.select(marks, block)
+    marks = clean_rows.Marks(content, np.zeros(100, np.int32), np.full(100, 2, np.int8), np.full(100, -1, np.int8))
+    return clean_rows.select(marks, block)
 
 
 def linear(scene: Any) -> Any:

@@ -4,9 +4,9 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -26,6 +26,8 @@ MOMENTUM = 0.9
 SAFE = 0.001  # a learning rate that few diverge at
 SECONDS_BETWEEN_UPDATES = 0.2
 DEAR = 100  # a checkpoint that takes a second is written every 100 seconds at most
+Watch: TypeAlias = Callable[[list[dict[str, float]]], None]
+"""Takes the rows of the history, after each epoch."""
 
 
 def make_deterministic(seed: int) -> None:
@@ -88,17 +90,25 @@ class Fit:
 
 
 def fit(
-    model: keras.Model, settings: Training, train: Batches, validation: Batches, checkpoint: Checkpoint | None = None
+    model: keras.Model,
+    settings: Training,
+    train: Batches,
+    validation: Batches,
+    checkpoint: Checkpoint | None = None,
+    *,
+    watch: Watch | None = None,
 ) -> Fit:
     """Train a compiled model; it ends with the weights of the epoch of least validation loss.
 
-    With a checkpoint it goes on where an earlier try stood, to the same weights.
+    With a checkpoint it goes on where an earlier try stood, to the same weights. `watch` is told of each epoch, and
+    what it raises ends the training.
 
     Raises:
         LuodiError: The loss is not finite after the first epoch.
     """
     stopping = Stopping(settings)
     standing = Standing(settings, stopping, len(train), checkpoint)
+    watching = [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: watch(standing.rows))] if watch else []
     standing.begin()
     if standing.found:
         _make_variables(model, *train[0])
@@ -111,7 +121,7 @@ def fit(
             epochs=last,
             shuffle=False,
             verbose=0,
-            callbacks=[stopping, standing, Progress(standing)],
+            callbacks=[stopping, standing, Progress(standing), *watching],
             class_weight=balanced(train.y) if settings.class_weight == "balanced" else None,
         )
     model.set_weights(stopping.weights)

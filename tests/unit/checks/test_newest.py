@@ -12,9 +12,8 @@ from luodi import config
 from luodi.checks import newest, quarantine
 from luodi.checks.quarantine import Checked
 from luodi.config import ModelSettings
-from luodi.data import shards, splits
+from luodi.data import clean_rows, shards, splits
 from luodi.errors import WrongValue
-from luodi.stages import preprocess
 
 
 def model(preprocess: dict[str, Any] | None = None, **split: Any) -> ModelSettings:
@@ -84,7 +83,7 @@ def test_as_data_grow_a_row_leaves_them_once_for_its_own_split(arrivals: list[tu
         placed = np.where(marks(days, block), splits.ALL.index(splits.NEWEST), -1).astype(np.int8)
         now = np.where(placed >= 0, placed, own)
         if all((now == split).any() for split in range(3)):
-            found = preprocess.select(preprocess.Marks(digests, label, splits.rank(pa.array(["s"] * len(days)),
+            found = clean_rows.select(clean_rows.Marks(digests, label, splits.rank(pa.array(["s"] * len(days)),
                                                        block.preprocess), placed), block)[0]  # fmt: skip
             assert found.tolist() == now.tolist()
         names = [splits.ALL[one] for one in now]

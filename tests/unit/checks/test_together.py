@@ -14,9 +14,8 @@ from luodi import config
 from luodi.checks import modality, quarantine, together
 from luodi.checks.quarantine import Checked
 from luodi.config import ModelSettings, Shares
-from luodi.data import near_copies, shards, splits
+from luodi.data import clean_rows, near_copies, shards, splits
 from luodi.errors import DataError, MissingColumn, WrongValue
-from luodi.stages import preprocess
 
 LABELS = ("a", "b")
 THIRDS = Shares(train=0.34, validation=0.33, test=0.33)
@@ -47,14 +46,14 @@ def placed(found: Checked, settings: ModelSettings) -> dict[int, str]:
         part = part.append_column(name, column)
     clean = quarantine.split(part.append_column("origin", part["row"].cast(pa.string())), found.marks, "text")[0]
     split = pc.index_in(clean["split"], pa.array(splits.NAMES)).to_numpy() if found.groups else np.full(len(clean), -1)
-    marks = preprocess.Marks(
+    marks = clean_rows.Marks(
         splits.digests(clean["text"].combine_chunks(), settings.preprocess.seed),
         pc.index_in(clean["label"], pa.array(LABELS)).to_numpy(),
         splits.rank(clean["source"], settings.preprocess),
         split.astype(np.int8),
     )
     try:
-        kept = preprocess.select(marks, settings)[0].tolist()
+        kept = clean_rows.select(marks, settings)[0].tolist()
     except DataError:  # a split is empty yet
         return {}
     rows = map(int, clean["origin"].to_pylist())

@@ -1,0 +1,75 @@
+"""Fit the network that settings name on encoded rows, and calibrate it. Keras is imported when it is called."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luodi import config
+from luodi.data import modality
+from luodi.data.modality import Encoder
+from luodi.nets.checkpoints import Checkpoints
+from luodi.nets.stderr import quiet
+from luodi.scoring import inference
+
+Rows: TypeAlias = tuple[NDArray[Any], NDArray[np.int32]]
+"""Encoded rows [rows, ...] and their labels."""
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network, fitted and calibrated.
+
+    Attributes:
+        model: A keras.Model, float32, not compiled.
+        scores: Its probabilities on the validation rows, float32 [rows, classes].
+        history: A row an epoch, see `luodi.nets.training.Fit`.
+        sample: Some encoded validation rows.
+        facts: JSON: what else the cost of training says.
+        before: Seconds, and seconds of processors, that earlier tries spent on it.
+    """
+
+    model: Any
+    scores: NDArray[np.float32]
+    history: list[dict[str, float]]
+    sample: NDArray[Any]
+    facts: dict[str, Any]
+    before: tuple[float, float]
+
+
+def fit_rows(
+    settings: config.ModelSettings, encoder: Encoder, train: Rows, validation: Rows, kept: Checkpoints | None = None
+) -> Net:
+    """Fit the architecture of `settings` on encoded rows and their labels, as `fit` does."""
+    with quiet():  # imported here, not above: Keras starts TensorFlow, which takes seconds and writes notices
+        from luodi.nets import catalogue, hardware, training
+        from luodi.nets.batches import Batches
+
+    def batches(rows: Rows, **changes: Any) -> Batches:
+        x, y = rows
+        return Batches(x, y, len(encoder.labels), settings.train.batch_size, **changes)
+
+    used = hardware.use(settings.train, catalogue.any_threads(settings))
+    settings = settings.model_copy(update={"train": settings.train.model_copy(update={"precision": used.precision})})
+    print(f"train: on {used}", flush=True)
+    augment = modality.of(settings.modality).augmenter(settings.preprocess)
+    seen, judged = batches(train, seed=settings.train.seed, augment=augment), batches(validation)
+    checkpoint = kept.of(used.decides, *train, *validation) if kept else None
+    with hardware.enough_memory():
+        training.make_deterministic(settings.train.seed)
+        model = catalogue.build(settings, encoder)
+        training.compile_model(model, settings.train, len(encoder.labels), len(seen))
+        if short := hardware.shortage(model, settings.train):
+            print(f"train: {short}", flush=True)
+        found = training.fit(model, settings.train, seen, judged, checkpoint)
+        calibrated, scores = training.calibrate(catalogue.as_float32(model, settings, encoder), judged)
+    facts = used.facts() | {
+        "epochs": len(found.history),
+        "rows_per_second": round(len(train[1]) * len(found.history) / found.seconds),
+        "peak_memory": hardware.peak_memory(),
+        "remarks": found.remarks + ([short] if short else []),
+        "tries": checkpoint.tries if checkpoint else [],
+    }
+    sample = np.asarray(judged.x[: inference.batch_rows(encoder)])
+    return Net(calibrated, scores, found.history, sample, facts, found.before)
