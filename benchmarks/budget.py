@@ -25,7 +25,8 @@ The rules are of one gate, `luodi.registry.evidence` and `rules`, at other level
 `equal` a 52nd of 2.5% for each of 52, `budget` what luodi.registry.budget says, and `e-value` the same as a threshold
 for the mixture martingale of the rows that one of the two alone gets right (uniform over shares above a half), which is
 valid at every look of one pair however many rows come. Metrics of answers and of probabilities are judged as the gate
-does it, with its bootstrap and its swap test, wherever the score interval alone does not refuse already.
+does it, with its bootstrap and its swap test, wherever the score interval alone does not refuse already. How sure a
+model is has eight degrees, so that rows of one kind are drawn together: that makes average precision cheap.
 
 With --rare: how often one challenger lands that is truly as good as the champion, at the first look, where the metric
 weighs the classes alike and one of them is rare, as in benchmarks/gate.py: whether the tests keep so small a level.
@@ -39,7 +40,8 @@ import math
 import multiprocessing
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from statistics import NormalDist
 
 import gate
@@ -50,7 +52,7 @@ from scipy.stats import beta
 from luodi import config
 from luodi.registry import budget, evidence, picked
 from luodi.scoring import figures, metrics
-from luodi.scoring.scored import Floats, Ints, Scored
+from luodi.scoring.scored import Floats, Ints, Scored, divide, mean_ratio, one_hot
 
 ROWS, LOOKS, ACCURACY, SHARED = 1749, 52, 0.856, 0.85
 RULE = config.Gate()
@@ -61,6 +63,11 @@ SHARES = (
     0.3,
     0.1,
 )  # of the classes; a model knows them equally well, so that worth in any metric follows its skill
+LEAST = 1000  # draws of average precision
+DEGREE = 0.75  # of a margin
+SURE = 1 / (
+    1 + np.exp(-2 * DEGREE * (np.arange(8) - 3.5))
+)  # of the true class, by degree: above a half from the fifth on
 SCENARIOS = (
     "none better", "retrained", "slightly worse", "rarely better", "drifting data", "growing data", "changing champion",
 )  # fmt: skip
@@ -80,26 +87,38 @@ class Model:
     wrong: Ints
 
 
+class Seen(Scored):
+    """Rows as a model scores them, known by what they are and not by what they hold: their figures are kept."""
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+@lru_cache(maxsize=8)
+def value_of(metric: metrics.Metric, data: Seen) -> float:
+    return float(metric.function(data, np.ones((1, data.rows)))[0])
+
+
 @dataclass
 class Rows:
     """The test rows of a year: true class and difficulty, in the order in which they arrive."""
 
     truth: Ints
     difficulty: Floats
-    known: dict[tuple[Model, int], Scored] = field(default_factory=dict)
+    known: dict[tuple[Model, int], Seen] = field(default_factory=dict)
 
-    def scored(self, model: Model, rows: int) -> Scored:
+    def scored(self, model: Model, rows: int) -> Seen:
         if (model, rows) not in self.known:
             self.known[model, rows] = self._scored(model, rows)
         return self.known[model, rows]
 
-    def _scored(self, model: Model, rows: int) -> Scored:
-        margin = model.skills + SHARED**0.5 * self.difficulty + (1 - SHARED) ** 0.5 * model.luck
-        sure = 1 / (1 + np.exp(-2 * margin[:rows]))
+    def _scored(self, model: Model, rows: int) -> Seen:
+        margin = model.skills[:rows] + SHARED**0.5 * self.difficulty[:rows] + (1 - SHARED) ** 0.5 * model.luck[:rows]
+        sure = SURE[(margin / DEGREE + len(SURE) / 2).clip(0, len(SURE) - 1).astype(np.int64)]
         scores = np.zeros((rows, len(SHARES)))
         scores[np.arange(rows), self.truth[:rows]] = sure
         scores[np.arange(rows), model.wrong[:rows]] = 1 - sure
-        return Scored(self.truth[:rows], scores)
+        return Seen(self.truth[:rows], scores)
 
 
 def worth(model: Model, rows: int) -> float:
@@ -156,44 +175,80 @@ def challengers(scenario: str, rows: Rows, rng: np.random.Generator) -> Iterator
         yield seen, Model(skills, luck, wrong)
 
 
-def hopeless(one: Scored, other: Scored) -> bool:
-    """Whether each of the rules refuses: p of a test is above 0.1."""
-    wins, losses = (one.correct & ~other.correct).sum(), (other.correct & ~one.correct).sum()
-    return bool(wins - losses < 1.5 * (wins + losses) ** 0.5)
-
-
-def refused(one: Scored, other: Scored, metric: metrics.Metric, confidence: float) -> bool:
+def refused(one: Seen, other: Seen, metric: metrics.Metric, confidence: float) -> bool:
     """Whether the cheap ones of the gate's tests refuse: it asks that each of them agrees."""
+    value = value_of(metric, one) - value_of(metric, other)
     wins, losses = one.correct & ~other.correct, other.correct & ~one.correct
-    if metric.name == "accuracy":
-        counts = np.array([wins.sum()]), np.array([losses.sum()]), np.array([one.rows])
-        value = float((counts[0] - counts[1])[0] / one.rows)
-        if value <= 0 or evidence.mcnemar(int(counts[0][0]), int(counts[1][0])) >= evidence.error_of(confidence):
-            return True
-    else:
-        ones = np.ones((1, one.rows))
-        value = float((metric.function(one, ones) - metric.function(other, ones))[0])
-        wide = [np.bincount(one.truth, part, one.classes).astype(np.int64) for part in (wins, losses, wins | True)]
-        counts = (wide[0], wide[1], wide[2])
-        if value <= 0:
-            return True
-    low, lead, _ = evidence.score_interval(*counts, confidence)
+    stratum = np.zeros_like(one.truth) if metric.name == "accuracy" else one.truth
+    won, lost, rows = (np.bincount(stratum, part, one.classes).astype(np.int64) for part in (wins, losses, wins | True))
+    won, lost, rows = won[rows > 0], lost[rows > 0], rows[rows > 0]
+    if value <= 1.5 * float(((won + lost) / rows**2).sum() ** 0.5) / len(rows):  # all ask for 1.96 deviations or more
+        return True
+    if metric.name == "accuracy" and evidence.mcnemar(int(won[0]), int(lost[0])) >= evidence.error_of(confidence):
+        return True
+    low, lead, _ = evidence.score_interval(won, lost, rows, confidence)
     return value - (lead - low) <= 0
 
 
-def lands(one: Scored, other: Scored, metric: metrics.Metric, confidence: float) -> float | None:
+def lands(one: Seen, other: Seen, metric: metrics.Metric, confidence: float, *, quick: bool = False) -> float | None:
     """By how much the figure of a challenger that lands is too high; None if it does not land."""
     if refused(one, other, metric, confidence):
         return None
-    draws = 1000 if metric.name == "average_precision" else RULE.resamples  # at least: see `evidence.proofs`
-    found = evidence.proof(one, other, metric, confidence, draws)
-    gap = found.difference
-    if gap.low <= 0 or found.p >= evidence.error_of(confidence):
-        return None
-    return (gap.value - picked.unpicked(gap.value, gap.low, confidence, 0.0)) / 2
+    value, low = (stretched if quick else bounds if metric.answers else probable)(one, other, metric, confidence)
+    return None if low <= 0 else (value - picked.unpicked(value, low, confidence, 0.0)) / 2
 
 
-def betting(one: Scored, other: Scored, level: float) -> float | None:
+def bounds(one: Seen, other: Seen, metric: metrics.Metric, confidence: float) -> tuple[float, float]:
+    """The difference and its lower end, as the gate has them."""
+    gap = evidence.proof(one, other, metric, confidence, RULE.resamples).difference
+    return gap.value, gap.low
+
+
+def stretched(one: Seen, other: Seen, metric: metrics.Metric, confidence: float) -> tuple[float, float]:
+    """The same by few draws: the lower end at 0.95, moved away by as much as the confidence asked is greater."""
+    gap = evidence.difference(alike(one, other), fast(metric), 0.95, LEAST)
+    reach = (gap["value"] - gap["low"]) * budget.quantile(confidence) / budget.quantile(0.95)
+    return gap["value"], gap["value"] - reach
+
+
+def by_degrees(data: Scored, weights: Floats) -> Floats:
+    """Average precision, as luodi.scoring.metrics has it, of scores that take few values."""
+    found = []
+    for index in range(data.classes):
+        degrees, place = np.unique(-data.scores[:, index], return_inverse=True)
+        of_each = one_hot(place, len(degrees))
+        hits, called = weights @ (of_each * (data.truth == index)[:, None]), (weights @ of_each).cumsum(1)
+        found.append((hits * np.nan_to_num(divide(hits.cumsum(1), called))).sum(1))
+    return mean_ratio(np.stack(found, axis=1), data.support(weights))
+
+
+def fast(metric: metrics.Metric) -> metrics.Metric:
+    return metric if metric.answers else replace(metric, function=by_degrees)
+
+
+def alike(one: Scored, other: Scored) -> evidence.Pairs:
+    """Rows that both score alike are of one kind."""
+    rows = np.column_stack([one.truth, one.scores, other.scores])
+    _, first, counts = np.unique(rows, axis=0, return_index=True, return_counts=True)
+    kinds = [Scored(data.truth[first], data.scores[first]) for data in (one, other)]
+    return evidence.Pairs(*kinds, counts, (kinds[0].scores != kinds[1].scores).any(1))
+
+
+def probable(one: Seen, other: Seen, metric: metrics.Metric, confidence: float) -> tuple[float, float]:
+    """The same of a metric of probabilities; 0, 0 where the swap test refuses."""
+    pairs, known = alike(one, other), fast(metric)
+    error = evidence.error_of(confidence)
+    draws = max(LEAST, min(evidence.MOST_DRAWS, math.ceil(evidence.IN_TAIL / error)))
+    # Swapped alike, the first draws often show as many as far off as all of them may.
+    soon = evidence.swap_test(pairs, known, LEAST // 2) * (1 + LEAST // 2) >= error * (1 + draws)
+    if soon or evidence.swap_test(pairs, known, draws) >= error:
+        return 0.0, 0.0
+    found = evidence.difference(pairs, known, confidence, draws)
+    assert abs(found["value"] - (value_of(metric, one) - value_of(metric, other))) < 1e-9
+    return found["value"], found["low"]
+
+
+def betting(one: Seen, other: Seen, level: float) -> float | None:
     """The same by the mixture martingale of the rows that one of the two alone gets right."""
     wins, losses = int((one.correct & ~other.correct).sum()), int((other.correct & ~one.correct).sum())
     if wins <= losses:
@@ -203,14 +258,14 @@ def betting(one: Scored, other: Scored, level: float) -> float | None:
     return 0.0 if e >= -math.log(level) else None
 
 
-def judge(method: str, look: int, one: Scored, other: Scored, metric: metrics.Metric) -> float | None:
-    if metric.name == "accuracy" and hopeless(one, other):
-        return None
+def judge(  # noqa: PLR0917, each is another thing
+    method: str, look: int, one: Seen, other: Seen, metric: metrics.Metric, quick: bool
+) -> float | None:
     level = budget.level(BUDGET, look)
     if method == "e-value":
         return betting(one, other, level)
     error = {"look": 0.025, "equal": BUDGET.rate / LOOKS, "budget": level}[method]
-    return lands(one, other, metric, 1 - 2 * error)
+    return lands(one, other, metric, 1 - 2 * error, quick=quick)
 
 
 def simulate(scenario: str, metric: metrics.Metric, methods: tuple[str, ...], seed: int) -> dict[str, Year]:
@@ -231,15 +286,14 @@ def simulate(scenario: str, metric: metrics.Metric, methods: tuple[str, ...], se
 
 
 def _week(  # noqa: PLR0917, each is another thing
-    method: str, look: int, year: Year, model: Model, mine: Scored, theirs: Scored, metric: metrics.Metric
+    method: str, look: int, year: Year, model: Model, mine: Seen, theirs: Seen, metric: metrics.Metric
 ) -> None:
-    found = judge(method, look, mine, theirs, metric)
+    better = worth(model, mine.rows) > worth(year.champion, mine.rows) + 1e-9
+    found = judge(method, look, mine, theirs, metric, better and metric.name != "accuracy")
     if found is None:
         return
-    if worth(model, mine.rows) <= worth(year.champion, mine.rows) + 1e-9:
-        year.wrong += 1
-    else:
-        year.right += 1
+    year.right += better
+    year.wrong += not better
     year.landed.append((model, float(mine.correct.mean()) - worth(model, mine.rows), found))
     year.champion = model
 
@@ -253,9 +307,8 @@ def _people(year: Year, model: Model, moved: float, asked: float) -> None:
         year.champion = year.landed[int(moved * 10 * len(year.landed))][0]
 
 
-def table(scenario: str, name: str, years: int, seed: int) -> list[tuple[str, Year]]:
+def table(scenario: str, name: str, methods: tuple[str, ...], years: int, seed: int) -> list[tuple[str, Year]]:
     metric = metrics.METRICS[name]
-    methods = METHODS if name == "accuracy" else ("look", "budget")
     return [one for number in range(seed, seed + years) for one in simulate(scenario, metric, methods, number).items()]
 
 
@@ -301,7 +354,8 @@ def rare(number: int, case: gate.Case, challengers: int) -> str:
     """Return a line of the challengers with a rare class, at the level of the first look."""
     metric, confidence = metrics.beside(case.metric)[case.metric], budget.confidence(RULE, 0)
     pairs = gate.answers(case.kind, case, challengers, np.random.default_rng(200 + number))
-    landed = sum(lands(one, other, metric, confidence) is not None for one, other in pairs)
+    scored = (tuple(Seen(data.truth, data.scores) for data in pair) for pair in pairs)
+    landed = sum(lands(one, other, metric, confidence) is not None for one, other in scored)
     share = figures.wilson(landed, challengers, 0.95)
     return (
         f"{case.metric:20}{case.kind:12}{case.rows:>7,}{budget.level(BUDGET, 0):>10.3%}"
@@ -314,6 +368,7 @@ def main() -> None:
     parser.add_argument("--years", type=int, default=2000)
     parser.add_argument("--metrics", nargs="*", default=["accuracy"])
     parser.add_argument("--scenarios", nargs="*", default=list(SCENARIOS))
+    parser.add_argument("--rules", nargs="*", default=list(METHODS))
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--power", action="store_true", help="the curves of power alone")
     parser.add_argument("--pairs", type=int, default=400, help="challengers behind each of their points")
@@ -334,9 +389,11 @@ def main() -> None:
     print(HEAD, flush=True)
     with multiprocessing.Pool(arguments.processes) as pool:
         for name in arguments.metrics:
+            known = METHODS if name == "accuracy" else ("look", "budget")
+            methods = tuple(method for method in known if method in arguments.rules)
             for scenario in arguments.scenarios:
                 step = 20
-                parts = [pool.apply_async(table, (scenario, name, min(step, arguments.years - start), start))
+                parts = [pool.apply_async(table, (scenario, name, methods, min(step, arguments.years - start), start))
                          for start in range(0, arguments.years, step)]  # fmt: skip
                 found = [one for part in parts for one in part.get()]
                 for line in lines(name, scenario, found):
