@@ -26,6 +26,13 @@ class Told:
     largest: float
 
     @property
+    def said(self) -> str:
+        return (
+            f"`{shown(self.column, 60)}` alone tells {percent(self.right)} of the labels, the largest class is "
+            f"{percent(self.largest)}"
+        )
+
+    @property
     def alone(self) -> bool:
         return self.right - self.largest >= ALONE * (1 - self.largest) > 0
 
@@ -42,26 +49,28 @@ def told(column: str, values: pa.ChunkedArray, label: NDArray[np.int32], looked_
         looked_at: Which rows count [rows].
     """
     value, label = codes(values)[looked_at] + 1, label[looked_at]
-    if len(np.unique(value)) < 2:
-        return None
     pair, count = np.unique(np.stack([value, label]), axis=1, return_counts=True)
+    return counted(column, pair, count)
+
+
+def counted(column: str, pair: NDArray[np.int64], count: NDArray[np.int64]) -> Told | None:
+    """Return the same of rows that are counted: `pair` [2, pairs] has the numbers of a value and of a label."""
+    if len(np.unique(pair[0])) < 2:
+        return None
     order = np.lexsort((-count, pair[0]))
     start = np.flatnonzero(np.diff(pair[0][order], prepend=-1))
     first, size = order[start], np.diff(start, append=len(order))
     second = np.where(size > 1, count[order[np.minimum(start + 1, len(order) - 1)]], 0)
     right = count[first][count[first] - 1 > second].sum()
-    return Told(column, float(right / len(label)), float(np.bincount(label).max() / len(label)))
+    rows = count.sum()
+    return Told(column, float(right / rows), float(np.bincount(pair[1], count).max() / rows))
 
 
 def finding(found: Iterable[Told]) -> Finding:
     """Tell of the columns that tell the label alone; a warning."""
     columns = sorted(found, key=lambda one: -one.right)
     alone = [one for one in columns if one.alone]
-    said = [
-        f"`{shown(one.column, 60)}` alone tells {percent(one.right)} of the labels, the largest class is "
-        f"{percent(one.largest)}"
-        for one in (alone or columns)[:EXAMPLES]
-    ]
+    said = [one.said for one in (alone or columns)[:EXAMPLES]]
     return Finding(
         title="No column gives the label away",
         severity="warning",

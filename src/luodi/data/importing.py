@@ -77,9 +77,10 @@ def texts(table: Table, columns: Wanted, labels: Labels | None = None, source: s
     """
     assert columns.item is not None
     stored = tuple(columns.stored.values())
-    others = [columns.label, columns.split, *stored]
     file, path, labels = table.path.name, str(table.path), labels or Labels()
-    for place, row in tables.records(table, (columns.item,), tuple(name for name in others if name)):
+    counted = labels.beside.names(table, columns) if columns.label else []
+    others = [columns.label, columns.split, *stored, *counted]
+    for place, row in tables.records(table, (columns.item,), tuple(name for name in dict.fromkeys(others) if name)):
         where = f"{path}, {place}"
         if None in row:
             raise BrokenData(f"{where}: more fields than the header names: put texts that hold commas in quotes")
@@ -87,6 +88,8 @@ def texts(table: Table, columns: Wanted, labels: Labels | None = None, source: s
         if content is not None and not isinstance(content, str):
             raise BrokenData(f"{where}: expected a text in quotes under `{columns.item}`, found {content!r:.40}")
         label = labels.read(tables.value(row, columns.label), where) if columns.label else None
+        if label is not None:
+            labels.beside.add(row, counted, label)
         part = SPLITS.get(str(tables.value(row, columns.split)).strip().lower()) if columns.split else None
         kept = tuple(_plain(tables.value(row, name)) for name in stored)
         text = None if content is None else encodings.storable(content)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from luodi.data import encodings, tables
+from luodi.data.beside import Beside
 from luodi.errors import BrokenData
 from luodi.terminal import json_line, shown
 
@@ -35,6 +36,8 @@ class Labels:
     names: Mapping[str, str | None] = field(default_factory=dict)
     changed: Counter[tuple[str, str]] = field(default_factory=Counter)
     found: set[str] = field(default_factory=set)
+    beside: Beside = field(default_factory=Beside)
+    """What lies beside them."""
     same: set[str] = field(default_factory=set)
     """Labels that are read as themselves, known so that a million rows are quick."""
 

@@ -149,6 +149,14 @@ def has(table: Table, name: str) -> bool:
     return name in table.columns or inside
 
 
+def plain(table: Table) -> list[str]:
+    """Return the columns that have one value a row; in Parquet those of texts, numbers and yes or no."""
+    if table.kind != ".parquet":
+        return table.columns
+    with packed.opened(table.path) as (file, _), packed.seekable(file, table.path) as whole:
+        return _parquet_columns(whole, table.path, plain=True)
+
+
 def json_object(line: str, where: str) -> Record:
     """Parse one line of JSONL.
 
@@ -412,11 +420,21 @@ def _cell(found: Any) -> str | None:
     return None if found is None or found == "" else str(found)
 
 
-def _parquet_columns(file: BinaryIO, path: Path) -> list[str]:
+def _parquet_columns(file: BinaryIO, path: Path, *, plain: bool = False) -> list[str]:
     import pyarrow.parquet as pq
 
     with _parquet_errors(path), pq.ParquetFile(file) as opened:
-        return list(opened.schema_arrow.names)
+        schema = opened.schema_arrow
+        return [one.name for one in schema if not plain or (_is_plain(one.type) and schema.names.count(one.name) == 1)]
+
+
+def _is_plain(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        return _is_plain(kind.value_type)
+    tests = (types.is_string, types.is_large_string, types.is_integer, types.is_floating, types.is_boolean)
+    return any(test(kind) for test in tests)
 
 
 def _parquet(

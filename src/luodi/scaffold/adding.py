@@ -59,7 +59,7 @@ def add_texts(
         chinese = seen.chinese / max(seen.letters, 1)
         times = max(seen.counts.values()) / min(seen.counts.values())
         advice = recipe.text(split.learned.total(), len(seen.counts), chinese, times=times)
-        notes += [*split.told, *telling.held_back(seen, split)]
+        notes += [*split.told, *telling.held_back(seen, split), *telling.giving_away(labels.beside)]
         _commit(root, name, blocks.build("text", seen, blocks.text_limits(seen), advice, split), staging, runner)
     what = f"texts of column `{shown(chosen[0].item, 60)}`, labels of column `{shown(chosen[0].label, 60)}`"
     return telling.message(name, seen, advice, split, shards=shards, what=what, notes=[*notes, advice.said])
@@ -101,7 +101,7 @@ def add_images(
         telling.require_labels(seen, f"{source}, folders", "make a folder for each class")
         limits, split = blocks.image_limits(look), splitting.of(seen, source, wanted.groups)
         advice = recipe.image(split.learned.total())
-        notes += [*split.told, *telling.held_back(seen, split)]
+        notes += [*split.told, *telling.held_back(seen, split), *telling.giving_away(labels.beside)]
         _commit(root, name, blocks.build("image", seen, limits, advice, split), staging, runner)
     size = "{height} x {width} x {channels}".format_map(limits["preprocess"])
     what = f"images, brought to {size} (height, width, channels)"

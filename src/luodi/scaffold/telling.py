@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
+from luodi.checks import telling
 from luodi.config import CLASSES
 from luodi.data import statistics
+from luodi.data.beside import Beside
 from luodi.errors import BrokenData
 from luodi.project.paths import PARAMS
 from luodi.scaffold import blocks
@@ -30,6 +32,13 @@ def held_back(seen: statistics.Traits, split: Split) -> list[str]:
     if contradicting:
         found.append(f"{contradicting:,} of these carry several labels, and will be left out")
     return found
+
+
+def giving_away(beside: Beside) -> list[str]:
+    """Return a sentence for each column of the table that tells the label alone: see `luodi.checks.telling`."""
+    found = [telling.counted(name, pairs, rows) for name, pairs, rows in beside.counts()]
+    return [f"{one.said}: no model sees it, but see that what it is of does not say it too"
+            for one in found if one and one.alone]  # fmt: skip
 
 
 def require_labels(seen: statistics.Traits, where: str, remedy: str) -> None:

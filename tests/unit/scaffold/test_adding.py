@@ -187,6 +187,34 @@ def test_where_a_class_is_very_rare_its_rows_count_for_more(root: Any, write: An
     assert ("rows of rare classes count for more (train.class_weight)" in told) == (weight == "balanced")
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_column_that_tells_the_label_is_told_though_it_is_not_kept(root: Path, write: Any, kind: str) -> None:
+    rows = [
+        {"text": f"room {row}", "label": "ab"[row % 2], "stars": 1 + 3 * (row % 2) + row % 3 % 2, "row": row}
+        | {"shop": ["north", "south", "east"][row % 3], "tags": [row % 2]}
+        for row in range(300)
+    ]
+    lines = (",".join(map(str, list(row.values())[:5])) for row in rows)
+    content = {
+        "csv": csv(*lines, header="text,label,stars,row,shop"),
+        "jsonl": "\n".join(map(json.dumps, rows)),
+        "parquet": parquet(**{name: [row[name] for row in rows] for name in rows[0]}),
+    }[kind]
+    told = add(root, write(f"hotels.{kind}", content))
+    assert (
+        "`stars` alone tells 100.0% of the labels, the largest class is 50.0%: no model sees it, but see that" in told
+    )
+    assert told.count("alone tells") == 1
+    assert "stars" not in shards.kept(root / "data" / "new", "text")
+
+
+def test_a_column_beside_paths_of_images_that_tells_the_label_is_told(root: Path, pictures: Path, write: Any) -> None:
+    files = sorted(path for path in pictures.rglob("*.png"))
+    rows = (f"{path.relative_to(pictures)},{path.parent.name},{len(path.parent.name)} legs" for path in files)
+    told = adding.add_images(root, "new", write("pets/all.csv", csv(*rows, header="path,label,legs")), NOBODY)
+    assert "`legs` alone tells 100.0% of the labels" in told
+
+
 def test_rows_that_will_not_be_learned_from_are_told_and_do_not_stop_the_first_run(root: Path, write: Any) -> None:
     rows = [f"text {row},{'ab'[row % 2]}" for row in range(100)]
     told = add(root, write("some.csv", csv(*rows, *rows[:50], *(f"left {row}," for row in range(10)), "text 1,a")))
