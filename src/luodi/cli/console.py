@@ -13,7 +13,7 @@ from rich.table import Table
 from luodi import terminal
 from luodi.config.described import Setting
 from luodi.nets.catalogue import Architecture
-from luodi.registry import tags
+from luodi.registry import gate_sections, tags
 from luodi.registry.records import Decision, Look
 from luodi.registry.tags import Move, Version
 from luodi.report.formatting import MISSING, at, environment, known, part, text
@@ -118,6 +118,11 @@ def show_decision(decision: Decision, report: Path | None = None) -> None:
             print(f"asks less than it did of {shown(decision.champion or '')}: {shown(change.said, CELL)}")
     if decision.comparison and (look := decision.comparison.look):
         print(_look(look))
+    facts = decision.to_json()
+    if (worth := gate_sections.corrected(facts)) is not None:
+        title = described(text(at(facts, "rule", "metric"))).title
+        measured = _figure(at(facts, "comparison", "honest", "challenger", "measured"))
+        print(f"{title} {measured} as measured, {_figure(worth)} corrected for having been picked")
     if report:
         print(f"report: {near(report)}")
 
@@ -125,7 +130,8 @@ def show_decision(decision: Decision, report: Path | None = None) -> None:
 def _look(look: Look) -> str:
     """What a judgement spent of the error budget."""
     if look.taken:
-        return f"look {look.number} of {look.period} at these test rows: {look.left:.1%} of the error budget is left"
+        left = gate_sections.left(look.left)
+        return f"look {look.number} of {look.period} at these test rows: {left} of the error budget is left"
     return (
         f"judged as look {look.number} of {look.period} at these test rows would be; not counted, it spends nothing of "
         "the error budget, which does not cover what is chosen by such looks"

@@ -83,6 +83,7 @@ def summary(decision: Facts) -> str:
         gate_sections.compared,
         gate_sections.rules,
         gate_sections.looks,
+        gate_sections.worth,
         gate_sections.notes,
     )
     sections = [section(decision) for section in parts]
@@ -110,6 +111,7 @@ def _card(name: str, registered: datetime, author: str, facts: Facts) -> dict[st
         _calibration,
         _against,
         _looks,
+        _worth,
         _limits,
     )
     return {
@@ -126,8 +128,10 @@ def _card(name: str, registered: datetime, author: str, facts: Facts) -> dict[st
 def _tiles(facts: Facts) -> list[tuple[str, str]]:
     model, decides = part(facts, "metrics", "model"), text(at(facts, "params", "gate", "metric"))
     second = decides if decides in model and decides != "accuracy" else "macro_f1"
+    worth = gate_sections.corrected(part(facts, "decision"))
     return [
         *((four(at(model, name, "value")), text(described(name).title)) for name in ("accuracy", second)),
+        *([(four(worth), f"{text(described(decides).title)}, corrected for having been picked")] if worth else []),
         (four(at(model, "calibration_error", "value")), "Calibration error"),
         (count(at(facts, "metrics", "rows")), "Test rows"),
         (number(at(facts, "latency_ms"), "{:.2f} ms"), "One prediction"),
@@ -354,6 +358,10 @@ def _against(facts: Facts) -> Section:
 
 def _looks(facts: Facts) -> Section | None:
     return gate_sections.looks(part(facts, "decision"))
+
+
+def _worth(facts: Facts) -> Section | None:
+    return gate_sections.worth(part(facts, "decision"))
 
 
 def _limits(facts: Facts) -> Section:

@@ -121,7 +121,17 @@ def _evidence(decision: Facts) -> str:
     side, margin = _side(difference, at(rule, "margin")), number(at(rule, "margin"), "{:g}", 100)
     said = f"{said} The interval {side} the margin of {margin} points." if side else said
     asked, low = at(compared, "look", "confidence"), at(compared, "look", "low")
-    return f"{said} At {level(asked)}, which this look takes, it begins at {points(low)}." if known(low) else said
+    said = f"{said} At {level(asked)}, which this look takes, it begins at {points(low)}." if known(low) else said
+    worth = corrected(decision)
+    return f"{said} Corrected for having been picked, it is {four(worth)}." if worth is not None else said
+
+
+def corrected(decision: Facts) -> float | None:
+    """What the metric of the gate is worth of a challenger that lands by it; None where nothing was picked by it."""
+    honest = part(decision, "comparison", "honest", "challenger")
+    worth = at(honest, "corrected")
+    picked = at(decision, "verdict") == Verdict.PROMOTE and known(worth) and worth != at(honest, "measured")
+    return worth if picked else None
 
 
 def _points(difference: object) -> str:
@@ -171,7 +181,7 @@ def looks(decision: Facts) -> Section | None:
         ("This look", Cell(f"{count(at(look, 'number'))} of {period}", soft=counted)),
         ("Looks at these test rows, or at those of them that there were", count(at(look, "total"))),
         ("Confidence that it takes to land", level(at(look, "confidence"))),
-        ("Left of the error budget", percent(at(look, "left"))),
+        ("Left of the error budget", left(at(look, "left"))),
         (f"Landed in {period} by a person though undecided, outside of the budget", count(at(look, "approved"))),
     ]
     rate = level(at(rule, "false_landings", "rate"))
@@ -179,9 +189,19 @@ def looks(decision: Facts) -> Section | None:
         f"The chance that any version lands in {period} which is not better than the margin asks is at most {rate}: "
         f"each look spends one part in {count(at(rule, 'false_landings', 'looks'))} of what is left."
     )
-    return Section(
-        "Error budget", lead, tables=[pairs(rows), *_power(decision), *_honest(found, rule), *_apart(found, rule)]
-    )
+    return Section("Error budget", lead, tables=[pairs(rows), *_power(decision)])
+
+
+def left(budget: object) -> str:
+    """Say what is left of an error budget: something always is."""
+    return "less than 0.1%" if known(budget) and 0 < budget < 0.0005 else percent(budget)
+
+
+def worth(decision: Facts) -> Section | None:
+    """What the figures are worth: corrected for having been picked, and on rows that none was picked by."""
+    found, rule = part(decision, "comparison"), part(decision, "rule")
+    tables = [*_honest(found, rule), *_apart(found, rule)]
+    return Section("What the figures are worth", tables=tables) if tables else None
 
 
 def _power(decision: Facts) -> list[Table]:
@@ -220,7 +240,9 @@ def _honest(comparison: Facts, rule: Facts) -> list[Table]:
     ]
     head = ("Who", "Measured", "Corrected for having been picked", "How")
     return (
-        [Table(rows, head, title=f"{described(text(at(rule, 'metric'))).title}, measured and honest")] if rows else []
+        [Table(rows, head, title=f"{described(text(at(rule, 'metric'))).title}, measured and corrected")]
+        if rows
+        else []
     )
 
 
@@ -441,5 +463,5 @@ def _standing(difference: object, better: int) -> Cell:
     return Cell("worse", tone="bad") if ends[1] < 0 else Cell("no clear difference", tone="warn")
 
 
-ALL = (changes, rules, looks, compared, slices, notes, rule)
+ALL = (changes, rules, looks, worth, compared, slices, notes, rule)
 """Of the page of a comparison, in its order."""

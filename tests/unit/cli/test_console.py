@@ -63,6 +63,15 @@ def test_the_gate_says_what_a_look_spent(taken: bool, said: str, capsys: pytest.
     assert said in capsys.readouterr().out
 
 
+def test_the_gate_says_what_a_figure_is_worth_that_lands(capsys: pytest.CaptureFixture[str]) -> None:
+    agreement = {"both": 1, "challenger": 1, "champion": 1, "neither": 1, "p": 1}
+    honest = {"challenger": {"measured": 0.86, "corrected": 0.8512, "by": "given that it lands"}}
+    found = Comparison.model_validate({"rows": 4, "difference": FIGURE, "mcnemar": agreement, "p": 1, "honest": honest})
+    rule = {"metric": "macro_f1"}
+    console.show_decision(decision().model_copy(update={"comparison": found, "verdict": Verdict.PROMOTE, "rule": rule}))
+    assert "Macro F1 0.8600 as measured, 0.8512 corrected for having been picked" in capsys.readouterr().out
+
+
 @pytest.fixture(params=["terminal", "pipe"])
 def output(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FORCE_COLOR", raising=False)

@@ -643,6 +643,26 @@ def test_figures_that_were_picked_stand_beside_what_they_are_worth() -> None:
     summary = card.summary(found)
     assert "| Champion | 0.8468 | not recorded | unknown: it was so |" in summary
     assert "| Rows | 412 |" in summary
+    del found["comparison"]["look"]
+    assert "| Champion | 0.8468 | not recorded | unknown: it was so |" in card.summary(found), "of single looks too"
+
+
+def test_a_figure_that_a_version_lands_by_is_corrected_wherever_it_stands() -> None:
+    found = looked() | {"verdict": "promote"}
+    honest = {"challenger": {"measured": 0.8565, "corrected": 0.8512, "by": "given that it lands"}}
+    found["comparison"]["honest"] = honest
+    tiles = [figure for figure, _ in card._tiles(facts() | {"decision": found})]
+    for said in (card.comparison("reviews", found), card.summary(found)):
+        assert "Corrected for having been picked, it is 0.8512." in said
+    assert tiles[2] == "0.8512"
+    unpicked = found | {"verdict": "insufficient evidence"}
+    assert "it is 0.8512" not in card.summary(unpicked), "what does not land is not picked"
+    honest["challenger"]["corrected"] = 0.8565
+    assert "it is 0.8565" not in card.summary(found)
+
+
+def test_of_a_budget_something_is_left() -> None:
+    assert "less than 0.1%" in card.summary(looked(left=0.00001))
 
 
 @pytest.mark.parametrize("path", [("comparison", "look"), ("comparison", "look", "confidence"), ("rule",)])
