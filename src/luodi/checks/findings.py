@@ -120,6 +120,11 @@ def message(findings: list[Finding]) -> list[str]:
     ]
 
 
+def warnings(findings: list[Finding]) -> list[str]:
+    """Name every warning, and what was found, a line each."""
+    return [f"  warning: {finding.title}: found {finding.found}" for finding in findings if finding.verdict == WARNED]
+
+
 def examples(measured: pa.Table, places: Any, item: str, width: int = 120) -> tuple[Example, ...]:
     """Show the rows of `measured` at `places`; `item` is the column that is shown in at most `width` characters."""
     names = ["shard", "row", "label", item, *(["origin"] if "origin" in measured.column_names else [])]

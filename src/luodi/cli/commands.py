@@ -1,5 +1,6 @@
 """All commands, and what becomes of their errors. Stages are imported when they run: start-up dominates small runs."""
 
+import signal
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +41,15 @@ def root(
     progress.silence(quiet)
 
 
+MOVED = "production moved as a whole or not at all: `luodi models list` tells"
+STOPPED = {
+    "run": "production is what it was, unless register ended; what stages made is kept: run it again, and it goes on",
+    "train": "run it again, and it goes on from its last checkpoint",
+    **dict.fromkeys(("register", "promote", "rollback"), MOVED),
+}
+"""What stands when a command was stopped; of the others nothing is left half done."""
+
+
 def run() -> None:
     """Run the command in `sys.argv`: a LuodiError, a full disk or a file in the way becomes a message and a code."""
     terminal.cover()
@@ -47,6 +57,11 @@ def run() -> None:
     try:
         with guard.ending():
             app()
+    except SystemExit as end:
+        if guard.interrupted() and end.code == 128 + signal.SIGINT:
+            command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+            print(f"stopped: {STOPPED.get(command, 'nothing is left half done')}", file=sys.stderr)
+        raise
     except LuodiError as error:
         sys.exit(_tell(_explained(error)))
     except Exception as error:

@@ -55,7 +55,7 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     counts = _counts(checked.table, kind.ITEM) | together.counts(checked)
     files.write_facts(paths.validation_summary, counts | {"findings": findings.facts(found)})
     files.write_text(paths.validation_report, report(paths, settings, parts, checked, found))
-    print(f"{paths.model}: {summary(checked.table, kind.ITEM, found)}")
+    print("\n".join([f"{paths.model}: {summary(checked.table, kind.ITEM, found)}", *findings.warnings(found)]))
     _judge(paths, checked.table, found)
 
 

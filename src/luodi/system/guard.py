@@ -86,6 +86,11 @@ def ending() -> Iterator[None]:
         raise
 
 
+def interrupted() -> bool:
+    """Whether it is Ctrl-C that unwinds this process."""
+    return _ended_by[:1] == [signal.SIGINT]
+
+
 def end_if_signalled() -> None:
     """End by the signal that came: C code that it met, an import say, may swallow it or raise an error of its own."""
     if _ended_by:

@@ -5,7 +5,6 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import great_expectations as gx
 import numpy as np
@@ -19,6 +18,7 @@ from typer.testing import CliRunner
 from luodi import config
 from luodi.cli.commands import app
 from luodi.config import locked, user_code
+from luodi.data import image, text
 from luodi.errors import ParamsError, StaleProject, UserCodeFailed, ValidationFailed, WrongValue
 from luodi.project.paths import ModelPaths
 from luodi.scaffold import init, pipeline
@@ -143,14 +143,19 @@ def test_what_readme_shows_works(root: Path) -> None:
     """Its modules are put into a project; each object does what its setting asks for."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for part in re.split(r"^# (?=\w+\.py$)", readme.partition("```python\n")[2].partition("```")[0], flags=re.M)[1:]:
-        name, _, text = part.partition("\n")
-        (root / name).write_text(text)
+        name, _, code = part.partition("\n")
+        (root / name).write_text(code)
     sys.modules.pop("nets", None)
     lines = re.findall(r"`(\w+: \{\w+: [^`]+\})`", readme.partition("### Use a network")[2])
     block = write(root, **{name: value for line in lines for name, value in yaml.safe_load(line).items()})
     assert (block.train.architecture, block.validate_.expectations) == ("nets:wide", ("rules:links",))
-    model = user_code.load("nets:wide")(block.train, SimpleNamespace(labels=("a", "b"), shape=(8,), dtype="int32"))
-    assert model.output_shape == (None, 2)
+    texts = text.Encoder(("a", "b"), "char", 12, 16, (), tuple("cdef"))
+    for encoder, row in (
+        (texts, texts.encode(["cd"])),
+        (image.Encoder(("a", "b"), 8, 6, 3, (0.5,) * 3, (0.5,) * 3), np.zeros((1, 8, 6, 3))),
+    ):
+        model = user_code.load("nets:wide")(block.train, encoder)
+        assert model.predict(row, verbose=0).shape == (1, 2), encoder.modality
     assert [one.severity for one in user_code.load("rules:links")(block)] == ["warning"]
     found = metrics.beside(block.gate.metric)
     assert list(found) == [*metrics.METRICS, "costs:cost_saved"]
@@ -252,7 +257,9 @@ def test_a_suite_of_great_expectations_is_run_and_given_back(root: Path, capsys:
         validate.run(block, paths)
     suite(root, no_links(severity="warning"))
     validate.run(block, paths)
-    assert capsys.readouterr().out.splitlines()[-1].startswith("hotels: passed with warnings")
+    said, warning = capsys.readouterr().out.splitlines()[-2:]
+    assert said.startswith("hotels: passed with warnings")
+    assert warning == "  warning: Expect column values to not match regex: found 1 row (0.5%)"
 
 
 def test_what_a_suite_asks_for_counts_as_a_setting(root: Path) -> None:

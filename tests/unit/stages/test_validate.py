@@ -184,6 +184,8 @@ def test_long_quarantine_is_cut_and_the_rest_counted(tmp_path: Path, capsys: pyt
     assert "text holds U+FFFD: 60" in text
     assert capsys.readouterr().out == (
         "reviews: passed with warnings; 6,060 rows, 6,000 clean, 60 quarantined, 0 duplicates\n"
+        "  warning: No replacement characters: found 60 rows (1.0%)\n"
+        "  warning: No control characters: found 60 rows (1.0%)\n"
     )
 
 
