@@ -121,6 +121,7 @@ class Rows:
         return Seen(self.truth[:rows], scores)
 
 
+@lru_cache(maxsize=512)
 def worth(model: Model, rows: int) -> float:
     """True accuracy on rows of the kinds that there are."""
     values, counts = np.unique(model.skills[:rows], return_counts=True)
@@ -206,7 +207,8 @@ def bounds(one: Seen, other: Seen, metric: metrics.Metric, confidence: float) ->
 
 def stretched(one: Seen, other: Seen, metric: metrics.Metric, confidence: float) -> tuple[float, float]:
     """The same by few draws: the lower end at 0.95, moved away by as much as the confidence asked is greater."""
-    gap = evidence.difference(alike(one, other), fast(metric), 0.95, LEAST)
+    pairs = evidence.Pairs.of(one, other, metric) if metric.answers else alike(one, other)
+    gap = evidence.difference(pairs, fast(metric), 0.95, LEAST)
     reach = (gap["value"] - gap["low"]) * budget.quantile(confidence) / budget.quantile(0.95)
     return gap["value"], gap["value"] - reach
 

@@ -88,7 +88,8 @@ def predict(
         if texts:
             write_predictions("text", texts, classifier.probabilities(texts), classifier)
             return
-        batches = inputs.batches(source or "-", given, text_column, lambda line: progress.tell(line, sys.stderr))
+        told, known = (lambda line: progress.tell(line, sys.stderr)), classifier.column
+        batches = inputs.batches(source or "-", given, text_column, told, known=known)
         with typed():
             for batch in batches:
                 write_predictions("text", batch, score_texts(batch, classifier), classifier)
@@ -98,7 +99,7 @@ def predict(
         )
     else:
         with typed():
-            for files in inputs.images(source, images, given, image_column):
+            for files in inputs.images(source, images, given, image_column, known=classifier.column):
                 names = [name for name, _ in files]
                 write_predictions("file", names, score_images(files, classifier), classifier)
 

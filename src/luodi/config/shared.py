@@ -293,6 +293,9 @@ class AnySettings(SettingsBase):
         "@weekly", description="when Airflow retrains it: a cron expression, or a name such as @daily"
     )
     owner: Line = Field("luodi", description="whom Airflow and the model card name")
+    column: Line | None = Field(
+        None, description="of a table that `luodi predict` reads: what the texts, or the paths of images, stand in"
+    )
     card: Card = Card()
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()

@@ -16,6 +16,7 @@ SPLIT = ("split", "subset", "partition")
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
           "test": "test", "testing": "test"}  # fmt: skip
 """Names of folders, files and values of a column -> the part of the data that they say it is."""
+NAME = 256  # characters of a column that is remembered, less than
 LOOKED_AT = 100  # rows that tell which column may hold what
 OWN = ("text", "image", "label", "source", "origin", "id", "revision", "shard", "row", "split", "reasons")
 """Columns of luodi's own, in shards and in what is made of them."""
@@ -67,12 +68,17 @@ def choose_columns(table: Table, wanted: Wanted, usual: Sequence[str] = TEXT) ->
     return replace(wanted, item=item, label=label, split=split)
 
 
-def choose_item(table: Table, item: str | None, usual: Sequence[str] = TEXT) -> str:
+def choose_item(table: Table, item: str | None, usual: Sequence[str] = TEXT, known: str | None = None) -> str:
     """Return the column of the texts, or of the paths of images, as `choose_columns` would; it may be the only one.
+
+    Args:
+        known: That which the model was made from; it is taken where it is there and no other is named.
 
     Raises:
         MissingColumn: It is not there, or cannot be guessed.
     """
+    if item is None and known is not None and tables.has(table, known):
+        return known
     found = _guessed(table, Wanted(item), usual)[0]
     if found is None and len(table.columns) == 1:
         return table.columns[0]
@@ -81,6 +87,12 @@ def choose_item(table: Table, item: str | None, usual: Sequence[str] = TEXT) -> 
     if found is None:
         raise _untold(table, _asked(usual), usual, labelled=False)
     return found
+
+
+def unusual(item: str | None, usual: Sequence[str] = TEXT) -> dict[str, str]:
+    """Return the setting that remembers a column of items; of one that is found by its name there is none."""
+    found = item is not None and item.strip().lower() not in usual and item == item.strip() and item.isprintable()
+    return {"column": str(item)} if found and 0 < len(str(item)) < NAME else {}
 
 
 def _asked(usual: Sequence[str]) -> str:

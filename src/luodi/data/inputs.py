@@ -18,7 +18,12 @@ Tell = Callable[[str], object]
 
 
 def batches(
-    source: str, given: tables.Given = tables.PLAIN, column: str | None = None, tell: Tell = str
+    source: str,
+    given: tables.Given = tables.PLAIN,
+    column: str | None = None,
+    tell: Tell = str,
+    *,
+    known: str | None = None,
 ) -> Iterator[list[str]]:
     """Yield lists of up to `BATCH` texts from a table, or from standard input ("-"); a row without a text gives "".
 
@@ -27,11 +32,16 @@ def batches(
 
     Args:
         tell: Takes a line that says what was found.
+        known: The column that the model was made from, see `luodi.data.columns.choose_item`.
 
     Raises:
         DataError: As `tables.look` and `importing.texts`.
     """
-    texts = _stdin(given.encoding or encodings.UTF8) if source == "-" else _table(Path(source), given, column, tell)
+    if source == "-":
+        texts = _stdin(given.encoding or encodings.UTF8)
+    else:
+        table = tables.look(Path(source), given)
+        texts = _table(table, columns.choose_item(table, column, known=known), tell)
     while batch := list(islice(texts, BATCH)):
         yield batch
 
@@ -41,11 +51,14 @@ def images(
     listed: Path | None = None,
     given: tables.Given = tables.PLAIN,
     column: str | None = None,
+    *,
+    known: str | None = None,
 ) -> Iterator[list[tuple[str, bytes]]]:
     """Yield lists of images, name and content: of a file, a folder and the folders in it, an archive or a table.
 
     Args:
         listed: The folder or archive that the paths of a table start from; None is the folder that it lies in.
+        known: As of `batches`.
 
     Raises:
         MissingData: No such file or folder, or a folder without an image.
@@ -55,7 +68,7 @@ def images(
     if not path.is_file() and not path.is_dir():
         raise MissingData(f"{source} is not a file or folder: give an image, or a folder of images")
     with tempfile.TemporaryDirectory(prefix="luodi-") as room:
-        found = _images(path, listed, Path(room), given, column)
+        found = _images(path, listed, Path(room), given, (column, known))
         yielded = False
         for batch in _gathered(found):
             yielded = True
@@ -65,12 +78,12 @@ def images(
 
 
 def _images(
-    path: Path, listed: Path | None, room: Path, given: tables.Given, column: str | None
+    path: Path, listed: Path | None, room: Path, given: tables.Given, column: tuple[str | None, str | None]
 ) -> Iterator[tuple[str, Path]]:
-    """The names and the places of images."""
+    """The names and the places of images; `column` is the one named, and the one known."""
     if listed is not None or (path.is_file() and packed.suffix(path.name) in tables.KINDS):
         table = tables.look(path, given)
-        wanted = columns.Wanted(columns.choose_item(table, column, columns.IMAGE))
+        wanted = columns.Wanted(columns.choose_item(table, column[0], columns.IMAGE, column[1]))
         for one in pictures.listed_images(table, pictures.unpacked(listed or path.parent, room), wanted):
             yield one.origin, one.path or Path()
     elif packed.is_archive(path):
@@ -95,10 +108,8 @@ def _gathered(found: Iterable[tuple[str, Path]]) -> Iterator[list[tuple[str, byt
         yield batch
 
 
-def _table(path: Path, given: tables.Given, column: str | None, tell: Tell) -> Iterator[str]:
-    table = tables.look(path, given)
-    chosen = columns.choose_item(table, column)
-    tell(f"read {path.name} as {table.said}, texts of column `{chosen}`")
+def _table(table: tables.Table, chosen: str, tell: Tell) -> Iterator[str]:
+    tell(f"read {table.path.name} as {table.said}, texts of column `{chosen}`")
     for row in importing.texts(table, columns.Wanted(chosen)):
         yield row.item or ""
 

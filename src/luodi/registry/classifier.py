@@ -1,6 +1,6 @@
 """A registered version, ready to classify: from the registry, or from the folder that `luodi pull` made of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +14,7 @@ from luodi.files import folder_checksum, read_json
 from luodi.project.origin import Origin
 from luodi.registry import tags
 from luodi.registry.tag_objects import NUMBER
+from luodi.report.formatting import at
 from luodi.scoring import sample
 from luodi.scoring.inference import Classifier
 from luodi.system.processes import Runner
@@ -33,14 +34,17 @@ class Registered(Classifier):
     Attributes:
         version: Such as "reviews@v1.0.0".
         labels: In the order of the columns of `predict_proba`.
+        column: Of the tables that it was made from, what it reads; None is one of a usual name.
     """
 
     version: str
+    column: str | None = None
 
     @classmethod
-    def of(cls, classifier: Classifier, version: str) -> Self:
-        """Return a classifier with the name of its version."""
-        return cls(classifier.encoder, classifier.session, version)
+    def of(cls, classifier: Classifier, version: str, facts: Mapping[str, Any]) -> Self:
+        """Return a classifier with the name of its version; `facts` are those of its tag."""
+        column = at(facts, "params", "column")
+        return cls(classifier.encoder, classifier.session, version, column if isinstance(column, str) else None)
 
     def predict_proba(self, items: Iterable[Any]) -> NDArray[np.float32]:
         """Return the probability of each label: float32 [n, classes], rows sum to 1.
@@ -90,7 +94,7 @@ def load(origin: Origin, model: str, number: str, runner: Runner) -> Registered:
     found = tags.fetch(origin, version, runner)
     classifier = Classifier.load(found / "export")
     sample.check(found / "sample.json", classifier, version.name)
-    return Registered.of(classifier, version.name)
+    return Registered.of(classifier, version.name, version.facts)
 
 
 def pulled(folder: Path) -> Registered:
@@ -108,7 +112,7 @@ def pulled(folder: Path) -> Registered:
             f"the files in {shown(folder)} are not those that were registered as {facts['version']}: one was changed, "
             f"removed or added; `luodi pull {facts['version']} {shown(folder)}` brings them again"
         )
-    return Registered.of(Classifier.load(folder), facts["version"])
+    return Registered.of(Classifier.load(folder), facts["version"], facts)
 
 
 def pulled_facts(folder: Path) -> dict[str, Any] | None:

@@ -60,7 +60,9 @@ def add_texts(
         times = max(seen.counts.values()) / min(seen.counts.values())
         advice = recipe.text(split.learned.total(), len(seen.counts), chinese, times=times)
         notes += [*split.told, *telling.held_back(seen, split), *telling.giving_away(labels.beside)]
-        _commit(root, name, blocks.build("text", seen, blocks.text_limits(seen), advice, split), staging, runner)
+        column = columns.unusual(chosen[0].item)
+        block = blocks.build("text", seen, blocks.text_limits(seen), advice, split, column)
+        _commit(root, name, block, staging, runner)
     what = f"texts of column `{shown(chosen[0].item, 60)}`, labels of column `{shown(chosen[0].label, 60)}`"
     return telling.message(name, seen, advice, split, shards=shards, what=what, notes=[*notes, advice.said])
 
@@ -102,7 +104,8 @@ def add_images(
         limits, split = blocks.image_limits(look), splitting.of(seen, source, wanted.groups)
         advice = recipe.image(split.learned.total())
         notes += [*split.told, *telling.held_back(seen, split), *telling.giving_away(labels.beside)]
-        _commit(root, name, blocks.build("image", seen, limits, advice, split), staging, runner)
+        block = blocks.build("image", seen, limits, advice, split, columns.unusual(wanted.item, columns.IMAGE))
+        _commit(root, name, block, staging, runner)
     size = "{height} x {width} x {channels}".format_map(limits["preprocess"])
     what = f"images, brought to {size} (height, width, channels)"
     return telling.message(name, seen, advice, split, shards=shards, what=what, notes=[*notes, advice.said])

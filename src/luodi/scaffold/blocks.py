@@ -16,8 +16,13 @@ HELD = TextValidate().max_quarantined_share
 Settings = dict[str, Any]
 
 
-def build(
-    modality: str, seen: statistics.Traits, limits: Mapping[str, Settings], advice: Recipe, split: Split
+def build(  # noqa: PLR0917, each is another thing that is known
+    modality: str,
+    seen: statistics.Traits,
+    limits: Mapping[str, Settings],
+    advice: Recipe,
+    split: Split,
+    column: Mapping[str, str],
 ) -> Settings:
     """The block of a model in params.yaml: its labels, and what the data gives where no default has it."""
     repeated, contradicting = seen.repeats()
@@ -32,7 +37,7 @@ def build(
         "preprocess": split.settings,
         "gate": gate(advice, split)[0],
     }
-    block: Settings = {"modality": modality, "labels": seen.labels}
+    block: Settings = {"modality": modality, "labels": seen.labels, **column}
     bare = {"modality": modality, "labels": ("a", "b")}
     defaults = MODALITIES[modality].model_validate(bare).model_dump(by_alias=True)
     for stage in ("validate", "preprocess", "train", "gate"):

@@ -1,5 +1,6 @@
 """luodi.load of a pulled folder: what it takes, what it refuses, and that nothing but the folder is needed."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,13 @@ import pandas as pd
 import pytest
 from handmade import ENCODER, IMAGES, make
 from PIL import Image
+from typer.testing import CliRunner
 
 import luodi
+from luodi.cli.commands import app
 from luodi.data import image
 from luodi.data.modality import Encoder
-from luodi.errors import NoVersion, RegistryError
+from luodi.errors import MissingColumn, NoVersion, RegistryError
 from luodi.files import folder_checksum, write_json
 from luodi.registry.classifier import Registered
 
@@ -22,12 +25,12 @@ TEXTS = ["好书", "坏", "书书书书书书"]
 PIXELS = np.random.default_rng(5).integers(0, 256, (3, 2, 3), np.uint8)
 
 
-def pulled(folder: Path, encoder: Encoder = ENCODER) -> Registered:
+def pulled(folder: Path, encoder: Encoder = ENCODER, **facts: Any) -> Registered:
     """A folder as `luodi pull` leaves it."""
     folder.mkdir()
     make(folder, encoder)
     export = folder_checksum(folder)
-    write_json(folder / "version.json", {"version": "reviews@v1.2.0", "format": 2, "export": export})
+    write_json(folder / "version.json", {"version": "reviews@v1.2.0", "format": 2, "export": export, **facts})
     (folder / "card.md").write_text("of facts")
     return luodi.load(folder)
 
@@ -41,6 +44,22 @@ def test_texts_come_in_whatever_holds_them(kind: Any, tmp_path: Path) -> None:
     assert labels.tolist() == [classifier.labels[place] for place in expected.argmax(1)]
     assert classifier.version == "reviews@v1.2.0"
     assert classifier.predict([]).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("options", "texts"), [([], ["好书", "坏"]), (["--text-column", "antwort"], ["x", "y"])], ids=["known", "named"]
+)
+def test_predict_reads_the_column_that_the_model_was_made_from(
+    options: list[str], texts: list[str], tmp_path: Path
+) -> None:
+    table = tmp_path / "new.csv"
+    table.write_text("nr,bewertung,antwort\n1,好书,x\n2,坏,y\n")
+    pulled(tmp_path / "model", params={"column": "bewertung"})
+    done = CliRunner().invoke(app, ["predict", str(tmp_path / "model"), "--input", str(table), *options])
+    assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == texts
+    pulled(tmp_path / "plain", params={"column": None})
+    done = CliRunner().invoke(app, ["predict", str(tmp_path / "plain"), "--input", str(table)])
+    assert isinstance(done.exception, MissingColumn)
 
 
 def test_images_come_as_bytes_paths_and_pixels(tmp_path: Path) -> None:

@@ -187,6 +187,17 @@ def test_where_a_class_is_very_rare_its_rows_count_for_more(root: Any, write: An
     assert ("rows of rare classes count for more (train.class_weight)" in told) == (weight == "balanced")
 
 
+@pytest.mark.parametrize(
+    ("column", "remembered"), [("text", None), ("Review", None), ("bewertung", "bewertung"), ("no", "no"), (" x", None)]
+)
+def test_a_column_of_another_name_than_usual_is_remembered(
+    root: Path, write: Callable[..., Any], column: str, remembered: str | None
+) -> None:
+    add(root, write("hotels.csv", GOOD.replace("text", column, 1)), text=column)
+    assert config.load(root / "params.yaml").models["new"].column == remembered
+    assert ("column:" in (root / "params.yaml").read_text()) == (remembered is not None)
+
+
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_a_column_that_tells_the_label_is_told_though_it_is_not_kept(root: Path, write: Any, kind: str) -> None:
     rows = [
