@@ -124,6 +124,33 @@ def test_a_part_of_a_repository_is_refused(tmp_path: Path, quiet: Runner) -> Non
     assert not (tmp_path / "part" / ".luodi").exists()
 
 
+def test_files_that_no_commit_has_become_one_to_be_judged_by_and_nothing_else_moves(
+    make_project: Callable[[str], Project], quiet: Runner
+) -> None:
+    project = make_project("lying")
+    origin, head = embedded.prepare(project.root, quiet, committed=False)
+    assert head == project.git("rev-parse", "HEAD")
+    for name in ("params.yaml", "own.py"):
+        with (project.root / name).open("a") as file:
+            file.write("# tried\n")
+    project.git("update-index", "--assume-unchanged", "params.yaml")
+    (project.root / "dvc.lock").write_text("schema: '2.0'\n")
+    before = (
+        project.git("for-each-ref"),
+        project.git("ls-files", "--stage"),
+        (project.root / "params.yaml").read_bytes(),
+    )
+    _, commit = embedded.prepare(project.root, quiet, committed=False)
+    assert git(Path(origin.git), "diff", "--name-only", head, commit).split() == ["own.py", "params.yaml"]
+    assert git(Path(origin.git), "rev-parse", f"{commit}~1") == head
+    assert embedded.prepare(project.root, quiet, committed=False)[1] == commit, "the same files, the same commit"
+    assert before == (
+        project.git("for-each-ref"), project.git("ls-files", "--stage"), (project.root / "params.yaml").read_bytes()
+    )  # fmt: skip
+    with pytest.raises(DirtyCheckout):
+        embedded.prepare(project.root, quiet)
+
+
 UNSEEN = {
     "untracked": ["git config status.showUntrackedFiles no", "touch src/luodi/extra.py"],
     "assumed": ["git update-index --assume-unchanged params.yaml", "echo >> params.yaml"],

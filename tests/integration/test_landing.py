@@ -203,6 +203,22 @@ def test_the_command_line_holds_it_too(ready: Done) -> None:
     assert ready.project.bare("tag") == ""
 
 
+def test_the_gate_judges_what_no_commit_holds_and_says_so(ready: Done) -> None:
+    """As `dvc exp run -S` and an edited params.yaml leave it."""
+    path = ready.project.root / "params.yaml"
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document["models"]["reviews"].setdefault("gate", {})["minimum"] = 0.99
+    path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    before = refs(ready.project)
+    output = ready.project.run("luodi", "gate", "reviews", code=config_exit("Held"))
+    assert "judging it, with params.yaml as no commit has it: commit it to land it" in output
+    assert "is below the minimum 0.9900" in output
+    assert refs(ready.project) == before
+    assert "no commit holds (params.yaml)" in ready.project.run(
+        "luodi", "register", "reviews", code=config_exit("DirtyCheckout")
+    )
+
+
 def config_exit(name: str) -> int:
     from luodi import errors
 

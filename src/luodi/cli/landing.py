@@ -37,12 +37,15 @@ def gate(
         bool, typer.Option("--markdown", callback=silence, help="Print Markdown for a pull request, and no progress.")
     ] = False,
 ) -> None:
-    """Judge the model that `dvc repro` made against the version in production; land nothing, write the comparison."""
+    """Judge the model that `dvc repro` or `dvc exp run` made against the version in production; land nothing.
+
+    It writes the comparison. What no commit holds is judged as it lies, unless LUODI_GIT_URL names another origin.
+    """
     if as_json and as_markdown:
         raise typer.BadParameter("give --json or --markdown, not both")
     from luodi.cli import console, documents
     from luodi.files import write_text
-    from luodi.local import embedded
+    from luodi.local import checkout, embedded
     from luodi.project.paths import ModelPaths, find_root
     from luodi.registry import card, champion, promotion
     from luodi.system.processes import Runner
@@ -52,7 +55,9 @@ def gate(
     progress.tell(f"bringing what `dvc repro` made of {model} to the DVC remote")
     with Heartbeat("bringing it"):
         origin, commit = embedded.publish(root, model, runner, landing=False)
-    progress.tell("judging it")
+        changed = checkout.uncommitted(root, runner) if checkout.has_history(root, runner) else []
+    lies = f", with {', '.join(changed[:5])} as no commit has it: commit it to land it" if changed else ""
+    progress.tell(f"judging it{lies}")
     with Heartbeat("judging it"):
         entries = promotion.checkout_entries(root, model)
         decision = champion.decide(origin, commit, model, entries, runner, counted=False)

@@ -121,8 +121,7 @@ def clean_commit(root: Path, runner: Runner) -> str:
         GitError: The repository is of a kind that luodi cannot clone from.
     """
     git = partial(runner.run, "git", cwd=root, env={"GIT_NO_REPLACE_OBJECTS": "1"})
-    looking = ("--porcelain", "--untracked-files=normal", "--ignore-submodules=none")
-    if changed := [line[3:] for line in git("status", *looking, "--", ".", ":!dvc.lock").splitlines()]:
+    if changed := uncommitted(root, runner):
         raise DirtyCheckout(
             f"the checkout has changes that no commit holds ({', '.join(changed[:5])}): commit or stash them, new "
             "files too (`git stash --include-untracked`), and run it again; what no commit should hold, such as "
@@ -135,6 +134,18 @@ def clean_commit(root: Path, runner: Runner) -> str:
             f"git is told not to look at {', '.join(hidden[:5])}, which may hold changes that no commit holds: "
             f"run `{' && '.join(look)}`, commit or stash what changed, and run it again"
         )
+    return head(root, git)
+
+
+def uncommitted(root: Path, runner: Runner) -> list[str]:
+    """Return the files, new ones too, that are not as the commit has them, dvc.lock apart."""
+    git = partial(runner.run, "git", cwd=root, env={"GIT_NO_REPLACE_OBJECTS": "1"})
+    looking = ("--porcelain", "--untracked-files=normal", "--ignore-submodules=none")
+    return [line[3:] for line in git("status", *looking, "--", ".", ":!dvc.lock").splitlines()]
+
+
+def head(root: Path, git: Callable[..., str]) -> str:
+    """Return the commit of the checkout; raises GitError as `clean_commit` does."""
     commit = git("rev-parse", "HEAD").strip()
     if len(commit) != 40:  # letters
         raise GitError(f"{root} is a git repository of SHA-256 objects: expected SHA-1, git's default")

@@ -25,25 +25,28 @@ ARCHIVES = "refs/luodi/archives"  # of the origin: by the id of their tree, the 
 BOT = {"NAME": "luodi", "EMAIL": "luodi@localhost"}
 
 
-def prepare(root: Path, runner: Runner) -> tuple[Origin, str]:
+def prepare(root: Path, runner: Runner, *, committed: bool = True) -> tuple[Origin, str]:
     """Make the embedded origin, and bring it the commit of the checkout, or of an unpacked archive, and its data.
 
-    No branch moves: that is `advance`. Returns the origin and the commit; raises as `bring` does.
+    No branch moves: that is `advance`. Returns the origin and the commit; arguments and errors as of `bring`.
     """
-    origin, commit = bring(root, runner)
+    origin, commit = bring(root, runner, committed=committed)
     seed(root, origin, commit, runner)
     return origin, commit
 
 
-def bring(root: Path, runner: Runner) -> tuple[Origin, str]:
+def bring(root: Path, runner: Runner, *, committed: bool = True) -> tuple[Origin, str]:
     """Make the embedded origin and bring it the commit, as `prepare` does, before `seed` brings the data.
+
+    Args:
+        committed: Whether all files have to be as the commit has them; else they become one, under no name.
 
     Raises:
         DirtyCheckout: A tracked file has changes that no commit holds.
         SourceMismatch: data/ is not what data.dvc records.
     """
     origin, history = Origin.embedded(root), checkout.has_history(root, runner)
-    if history:
+    if history and committed:
         checkout.clean_commit(root, runner)  # before anything is made
     private_folder(origin.home)
     if not (origin.home / ".gitignore").exists():  # whether or not the project ignores this folder
@@ -55,7 +58,7 @@ def bring(root: Path, runner: Runner) -> tuple[Origin, str]:
     _share(origin, runner)
     tags.set_aside(origin)
     checkout.connect(root, origin)
-    commit = _bring_commit(root, origin, runner) if history else _commit_archive(root, origin, runner)
+    commit = _bring_commit(root, origin, runner, committed) if history else _commit_archive(root, origin, runner)
     builtin_datasets.verify(root / "data", root / "data.dvc")
     return origin, commit
 
@@ -120,7 +123,8 @@ def _joined(git: commits.Git, commit: str, before: str) -> str:
 def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[Origin, str]:
     """Push the model's outputs in the checkout to the DVC remote; return the origin and the commit that made them.
 
-    The embedded origin gets the commit too, and if the model is to land, its branch moves there.
+    The embedded origin gets the commit too, and if the model is to land, its branch moves there. What only is to be
+    judged may be of files that no commit holds, where no other origin is used: `dvc exp run` leaves them so.
 
     Raises:
         DirtyCheckout: The commit is not what made the outputs.
@@ -138,7 +142,7 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
         if entries:
             builtin_datasets.verify(root / "data", root / "data.dvc")
     else:
-        origin, commit = prepare(root, runner)
+        origin, commit = prepare(root, runner, committed=landing)
         commit = advance(origin, commit, runner) if landing else commit
     if entries:
         checkout.require_reproduced(root, sorted(entries), runner)
@@ -184,13 +188,34 @@ def _share(origin: Origin, runner: Runner) -> None:
         _git(origin, runner, "config", name, mode)
 
 
-def _bring_commit(root: Path, origin: Origin, runner: Runner) -> str:
+def _bring_commit(root: Path, origin: Origin, runner: Runner, committed: bool) -> str:
     """Bring the checkout's commit into the origin's object store, under no name; return the commit."""
-    commit = checkout.clean_commit(root, runner)
+    commit = checkout.clean_commit(root, runner) if committed else _as_it_lies(root, runner)
     options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow")
     lazy = {"GIT_NO_LAZY_FETCH": "0"}  # of a partial clone: git would not give what it has to get first
     _git(origin, runner, "fetch", *options, str(root), commit, env=lazy)
     return commit
+
+
+def _as_it_lies(root: Path, runner: Runner) -> str:
+    """Return a commit of the files as they lie in the checkout, under no name; its own commit where they are so.
+
+    The same files give the same one.
+    """
+    with tempfile.TemporaryDirectory(prefix="luodi-") as folder:
+        env = {
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_INDEX_FILE": str(Path(folder) / "index"),
+            **_identity(date="@0 +0000"),
+        }
+        git = partial(runner.run, "git", cwd=root, env=env)
+        head = checkout.head(root, git)
+        git("read-tree", head)
+        git("add", "--all", "--", ".", ":!dvc.lock")
+        tree = git("write-tree").strip()
+        if tree == git("rev-parse", f"{head}^{{tree}}").strip():
+            return head
+        return git("commit-tree", tree, f"-p{head}", "-m", f"As it lies on {head[:12]}").strip()
 
 
 def _commit_archive(root: Path, origin: Origin, runner: Runner) -> str:
@@ -207,5 +232,9 @@ def _commit_archive(root: Path, origin: Origin, runner: Runner) -> str:
 
 def _git(origin: Origin, runner: Runner, *arguments: str, env: Mapping[str, str] | None = None) -> str:
     """Run git in the embedded origin, as nobody in particular."""
-    identity = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in BOT.items()}
-    return workspace.git(origin, runner, Path(origin.git), *arguments, env={**identity, **(env or {})})
+    return workspace.git(origin, runner, Path(origin.git), *arguments, env={**_identity(), **(env or {})})
+
+
+def _identity(**others: str) -> dict[str, str]:
+    parts = BOT | {name.upper(): value for name, value in others.items()}
+    return {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in parts.items()}

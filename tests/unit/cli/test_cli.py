@@ -175,7 +175,7 @@ def test_the_version_of_luodi() -> None:
 @pytest.mark.parametrize("quiet", [[], ["-q"], ["--quiet"]])
 def test_quiet_leaves_progress_out_and_no_error(quiet: list[str], project: Path) -> None:
     (project / "notes.txt").write_text("x")
-    done = run(*quiet, "gate", "reviews")
+    done = run(*quiet, "register", "reviews")
     assert isinstance(done.exception, DirtyCheckout)
     assert done.stdout == ("" if quiet else "bringing what `dvc repro` made of reviews to the DVC remote\n")
 
@@ -240,7 +240,7 @@ def test_architectures_and_settings_as_json(project: Path) -> None:
 
 def test_json_leaves_progress_out(project: Path) -> None:
     (project / "notes.txt").write_text("x")
-    done = run("gate", "reviews", "--json")
+    done = run("run", "reviews", "--json")
     assert isinstance(done.exception, DirtyCheckout)
     assert done.stdout == ""
 
