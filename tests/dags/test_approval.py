@@ -174,6 +174,11 @@ def test_luodi_run_asks_and_leaves_the_run_waiting_if_nobody_answers(waiting: Do
     assert nothing_landed(waiting.project)
 
 
+def test_what_trains_has_a_pool_of_its_own(airflow: Airflow) -> None:
+    assert airflow.get("/tasks/train")["pool"] == "gpu"
+    assert airflow.http.get("/api/v2/pools/gpu").raise_for_status().json()["slots"] == 1
+
+
 def test_nothing_listens_but_the_pages_and_on_this_machine_only(airflow: Airflow) -> None:
     sockets = [
         connection.laddr

@@ -1,24 +1,31 @@
 """The DAGs as Airflow itself parses them, and what parsing costs."""
 
 import json
+import signal
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import pytest
 import yaml
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+from airflow.sdk.execution_time.timeout import TimeoutPosix
 from project import Project
 
 from luodi import config
-from luodi.airflow.operators import _final, to_skip
+from luodi.airflow import pods
+from luodi.airflow.operators import StageOperator, _final, to_skip
 from luodi.airflow.trigger import Trigger
+from luodi.config.shared import TaskName
 from luodi.errors import DiskFull, LuodiError, RemoteError, StageFailed
 from luodi.project import graph
 from luodi.project.origin import Origin
 from luodi.registry.records import Verdict
+from luodi.system import progress
 
 HEAVY = {"tensorflow", "keras", "pandas", "great_expectations", "dvc", "sklearn", "onnxruntime", "gto", "scipy"}
 
@@ -44,11 +51,20 @@ def tell(dag):
         "tags": sorted(dag.tags),
         "owner": dag.owner,
         "doc": dag.doc_md,
-        "retries": [task.retries for task in dag.tasks],
-        "backoff": [bool(task.retry_exponential_backoff) for task in dag.tasks],
-        "delay": [task.retry_delay.total_seconds() for task in dag.tasks],
-        "longest": [task.max_retry_delay.total_seconds() for task in dag.tasks],
-        "timeout": [task.execution_timeout.total_seconds() for task in dag.tasks if task.execution_timeout],
+        "run": {
+            task.task_id: {
+                "hours": task.execution_timeout.total_seconds() / 3600 if task.execution_timeout else None,
+                "retries": task.retries,
+                "backoff": bool(task.retry_exponential_backoff),
+                "delay": task.retry_delay.total_seconds(),
+                "longest": task.max_retry_delay.total_seconds(),
+                "pool": task.pool,
+                "queue": task.queue,
+                "priority": task.priority_weight,
+                "executor": task.executor_config,
+            }
+            for task in dag.tasks
+        },
         "form": {name: [dag.params.get_param(name).schema["type"], dag.params[name]] for name in dag.params},
         "docs": {task.task_id: task.doc_md for task in dag.tasks},
         "links": {task.task_id: [link.name for link in task.operator_extra_links] for task in dag.tasks},
@@ -69,9 +85,9 @@ print("RESULT", json.dumps({
 """
 
 
-def parse(project: Project) -> dict[str, Any]:
+def parse(project: Project, **variables: str) -> dict[str, Any]:
     output = project.run("python", "-c", PARSE, str(project.root / "dags"), env={
-        "AIRFLOW_HOME": str(project.home / "airflow"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"
+        "AIRFLOW_HOME": str(project.home / "airflow"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", **variables
     })  # fmt: skip
     (line,) = [line for line in output.splitlines() if line.startswith("RESULT ")]
     return dict(json.loads(line.removeprefix("RESULT ")), root=project.root)
@@ -89,12 +105,14 @@ LONGEST = "a" * 100  # name of a model
 def both(make_project: Callable[[str], Project]) -> dict[str, Any]:
     """DAGs where a person has to approve, one of a model with the longest name."""
     project = make_project("asking")
-    project.set({"register": {"approval": "human", "timeout_hours": 0.5}})
+    train = {"timeout_hours": 48, "delay_seconds": 400, "queue": "big", "priority": 7, "memory_gb": 8}
+    airflow = {"timeout_hours": 1, "retries": 5, "tasks": {"train": train}}
+    project.set({"register": {"approval": "human", "timeout_hours": 0.5}, "airflow": airflow})
     path = project.root / "params.yaml"
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     params["models"][LONGEST] = params["models"]["reviews"]
     path.write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
-    return dict(parse(project)["dags"])
+    return dict(parse(project, LUODI_POOLS="gpu")["dags"])
 
 
 @pytest.fixture(scope="module")
@@ -169,11 +187,31 @@ def test_a_run_a_week_one_at_a_time(dag: dict[str, Any]) -> None:
     assert dag["catchup"] is False
 
 
-def test_tasks_are_retried_with_growing_delays_and_end_in_time(dag: dict[str, Any]) -> None:
-    assert set(dag["retries"]) == {2}
-    assert all(dag["backoff"])
-    assert all(0 < delay < longest for delay, longest in zip(dag["delay"], dag["longest"], strict=True))
-    assert all(0 < seconds <= timedelta(hours=12).total_seconds() for seconds in dag["timeout"])
+HOW = {
+    "hours": 6, "retries": 2, "backoff": True, "delay": 30, "longest": 600, "pool": "default_pool", "queue": "default",
+    "priority": 1, "executor": {},
+}  # fmt: skip
+
+
+def test_tasks_run_by_the_defaults_and_without_a_pool_for_training_say_so(dag: dict[str, Any]) -> None:
+    assert dag["run"] == dict.fromkeys(dag["tasks"], HOW)
+    assert {task for task, doc in dag["docs"].items() if "runs in the default pool" in doc} == {"train"}
+    assert "does not name `gpu`" in dag["docs"]["train"]
+
+
+def test_params_say_how_each_task_runs(both: dict[str, Any]) -> None:
+    run = both["retrain_reviews"]["run"]
+    assert run["validate"] == HOW | {"hours": 1, "retries": 5}
+    assert run["approve"] == HOW | {"hours": None, "retries": 5}
+    assert run["train"] == HOW | {
+        "hours": 48, "retries": 5, "delay": 400, "longest": 800, "pool": "gpu", "queue": "big", "priority": 7
+    }  # fmt: skip
+    assert both[f"retrain_{LONGEST}"]["docs"]["train"].startswith("Trains")
+    assert "default pool" not in both["retrain_reviews"]["docs"]["train"]
+
+
+def test_params_know_every_task(parsed: dict[str, Any]) -> None:
+    assert set(get_args(TaskName)) >= set(parsed["dags"]["retrain_reviews"]["tasks"])
 
 
 def test_it_says_whose_and_what_it_is(parsed: dict[str, Any], dag: dict[str, Any]) -> None:
@@ -252,3 +290,32 @@ def test_parsing_takes_well_under_a_second(parsed: dict[str, Any]) -> None:
 def test_what_no_retry_mends_is_not_tried_again(error: LuodiError, embedded: bool, team: bool, tmp_path: Path) -> None:
     assert _final(error, Origin.embedded(tmp_path)) == embedded
     assert _final(error, Origin("ssh://git@host/x.git", "main", None, tmp_path)) == team
+
+
+def test_a_time_limit_counts_from_the_last_checkpoint() -> None:
+    task = StageOperator(task_id="train", stage="train", model="reviews", execution_timeout=timedelta(seconds=2))
+    began = time.monotonic()
+    with pytest.raises(AirflowTaskTimeout), TimeoutPosix(2):  # type: ignore[no-untyped-call]  # Airflow's
+        for line in ("train: epoch 1/3", f"{progress.KEPT} in epoch 1/3", "train: epoch 2/3"):
+            time.sleep(0.6)
+            task.heard(line)
+        time.sleep(60)
+    assert 3 < time.monotonic() - began < 30
+
+
+def test_without_a_time_limit_a_checkpoint_sets_none() -> None:
+    before = signal.setitimer(signal.ITIMER_REAL, 0)
+    StageOperator(task_id="train", stage="train", model="reviews").heard(progress.KEPT)
+    assert signal.setitimer(signal.ITIMER_REAL, *before) == (0, 0)
+
+
+@pytest.mark.parametrize(("number", "memory"), [(1, "6Gi"), (2, "12Gi"), (3, "20Gi"), (9, "20Gi")])
+def test_a_retry_asks_for_more_memory_up_to_a_maximum(number: int, memory: str) -> None:
+    """Of a pod as Airflow puts it together: of its template, annotations of the task, and the number of the try."""
+    annotations = {pods.FIRST: "6.0", pods.MOST: "20.0", "try_number": str(number)}
+    resources = SimpleNamespace(requests=None, limits={"nvidia.com/gpu": 1, "memory": "8Gi"})
+    container = SimpleNamespace(resources=resources)
+    spec = SimpleNamespace(containers=[container])
+    pods.set_memory(SimpleNamespace(metadata=SimpleNamespace(annotations=annotations), spec=spec))
+    assert resources.requests == {"memory": memory}
+    assert resources.limits == {"nvidia.com/gpu": 1, "memory": memory}

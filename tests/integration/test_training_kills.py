@@ -181,7 +181,10 @@ def test_a_task_whose_time_is_up_says_so_and_its_retry_goes_on(ready: Done, caps
             task.work(job)
     finally:
         signal.signal(signal.SIGALRM, known)
-    assert "train of reviews did not end within its execution_timeout of 6:00:00" in capsys.readouterr().out
+    assert (
+        "train of reviews neither ended nor kept a checkpoint within its execution_timeout of 6:00:00"
+        in capsys.readouterr().out
+    )
     left = task.work(job)
     assert left["entries"] == {"train@reviews": ready.entries["train@reviews"]}
     said = [line for line in lines if line.startswith("train: ")]

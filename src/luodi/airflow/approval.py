@@ -23,12 +23,12 @@ class ApproveOperator(ApprovalOperator):
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         kwargs.pop("params", None)  # those of the DAG, by which a run is triggered: no part of the question
+        kwargs["execution_timeout"] = None  # `response_timeout` limits the wait
         comment = Param("", type="string", title="Comment", description="Kept with the version.")
         super().__init__(
             subject=f"Land {model}?",
             defaults=self.REJECT,
             params={"comment": comment},
-            execution_timeout=None,  # `response_timeout` limits the wait
             **kwargs,
         )
         self.model = model

@@ -1,14 +1,16 @@
 """One DAG a model, made from params.yaml and dvc.yaml alone; parsing imports no ML library."""
 
+import os
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from airflow import settings
 from airflow.sdk import DAG, BaseOperator, TriggerRule
 
 from luodi import config
-from luodi.airflow import trigger
+from luodi.airflow import GPU, pods, trigger
 from luodi.airflow.approval import TASK, ApproveOperator
 from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator
 from luodi.airflow.timetable import NextTick
@@ -41,13 +43,13 @@ TASKS = {
 }
 """What each task does, for its page."""
 
-DEFAULTS = {
-    "retries": 2,
-    "retry_delay": timedelta(seconds=30),
-    "retry_exponential_backoff": True,
-    "max_retry_delay": timedelta(minutes=10),
-    "execution_timeout": timedelta(hours=6),
-}
+TRAINING = ("tune", "train")  # worth a GPU
+NO_POOL = (
+    "\n\nIt runs in the default pool: LUODI_POOLS, which names the pools that this Airflow has, does not name `{}`. "
+    "Make it with `airflow pools set`, and name it there."
+)
+"""Airflow starts no task of a pool that is missing, and who parses a DAG cannot ask for the pools."""
+LONGEST = timedelta(minutes=10)  # between two tries, unless the first delay is longer
 
 
 def retrain_dags(root: Path) -> dict[str, DAG]:
@@ -66,7 +68,7 @@ def retrain_dag(root: Path, name: str, block: config.ModelSettings) -> DAG:
         start_date=datetime(2024, 1, 1),
         catchup=False,
         max_active_runs=1,
-        default_args=DEFAULTS | {"owner": block.owner},
+        default_args={"owner": block.owner, "retry_exponential_backoff": True},
         tags=["luodi", "retrain", block.modality],
         params=trigger.form(block),
         doc_md=DOC.format(
@@ -76,12 +78,32 @@ def retrain_dag(root: Path, name: str, block: config.ModelSettings) -> DAG:
         ),
     ) as dag:
         tasks: dict[str, BaseOperator] = {
-            stage: StageOperator(task_id=stage, stage=stage, model=name, doc_md=TASKS.get(stage)) for stage in stages
+            stage: StageOperator(stage=stage, model=name, **_options(stage, block.airflow)) for stage in stages
         }
         for before, after in sorted(graph.edges(stages)):
             tasks[before] >> tasks[after]
-        _land(tasks, name, block.register_)
+        _land(tasks, name, block)
     return dag
+
+
+def _options(name: str, settings: config.Airflow) -> dict[str, Any]:
+    """What Airflow is told of the task of that name."""
+    task = settings.of(name)
+    delay = timedelta(seconds=task.delay_seconds)
+    pool = task.pool or (GPU if name in TRAINING else None)
+    there = pool is None or pool in os.environ.get("LUODI_POOLS", "").split(",")
+    return {
+        "task_id": name,
+        "doc_md": TASKS.get(name, "") + ("" if there else NO_POOL.format(pool)),
+        "execution_timeout": timedelta(hours=task.timeout_hours),
+        "retries": task.retries,
+        "retry_delay": delay,
+        "max_retry_delay": max(LONGEST, 2 * delay),
+        "pool": pool if there else None,
+        "priority_weight": task.priority,
+        "executor_config": pods.executor_config(task),
+        **({"queue": task.queue} if task.queue else {}),
+    }
 
 
 def timetable(schedule: str) -> str | NextTick:
@@ -89,17 +111,15 @@ def timetable(schedule: str) -> str | NextTick:
     return schedule if schedule in ("@once", "@continuous") else NextTick(schedule, timezone=settings.TIMEZONE)
 
 
-def _land(tasks: Mapping[str, BaseOperator], name: str, rule: config.Register) -> None:
+def _land(tasks: Mapping[str, BaseOperator], name: str, block: config.ModelSettings) -> None:
     """Follow the stages with what decides on their model, and lands it."""
-    gate = GateOperator(task_id="gate", model=name, doc_md=TASKS["gate"])
+    gate = GateOperator(model=name, **_options("gate", block.airflow))
     [task for task in tasks.values() if not task.downstream_task_ids] >> gate
-    if rule.approval == "auto":
-        gate >> RegisterOperator(task_id="register", model=name, doc_md=TASKS["register"])
+    landing = _options("register", block.airflow)
+    if block.register_.approval == "auto":
+        gate >> RegisterOperator(model=name, **landing)
         return
-    wait = timedelta(hours=rule.timeout_hours)
-    approve = ApproveOperator(task_id=TASK, model=name, response_timeout=wait, doc_md=TASKS[TASK])
+    wait = timedelta(hours=block.register_.timeout_hours)
+    approve = ApproveOperator(model=name, response_timeout=wait, **_options(TASK, block.airflow))
     # The gate may skip the question alone; where it skips both, or the answer is no, they say so themselves.
-    register = RegisterOperator(
-        task_id="register", model=name, trigger_rule=TriggerRule.NONE_FAILED, doc_md=TASKS["register"]
-    )
-    gate >> approve >> register
+    gate >> approve >> RegisterOperator(model=name, trigger_rule=TriggerRule.NONE_FAILED, **landing)

@@ -25,6 +25,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, State, TaskInstanceState
 from sqlalchemy import make_url
 
+from luodi.airflow import GPU
 from luodi.files import in_use, write_json, write_text
 
 OWN = "luodi run: "
@@ -100,6 +101,13 @@ def load() -> None:
     arguments.func(arguments)
 
 
+def make_pool() -> None:
+    """Make the pool of what trains, one at a time, unless it is there: whoever made it wider did so on purpose."""
+    with create_session() as session:
+        if session.query(Pool).filter(Pool.pool == GPU).first() is None:
+            Pool.create_or_update_pool(GPU, 1, "What trains, so many at a time", False, session=session)
+
+
 def schedules() -> dict[str, str | None]:
     """Return when each DAG runs next."""
     with create_session() as session:
@@ -114,6 +122,7 @@ def main(result: Path | None) -> None:
         make_database()
         end_killed()
         if result:
+            make_pool()
             load()
             write_json(result, schedules())
 

@@ -1,5 +1,6 @@
 """The tasks that compute. Each works in a private clone, in subprocesses; hashes travel by XCom, bytes by DVC."""
 
+import signal
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.registry.records import AUTO, Approval, Decision, Verdict, lands
-from luodi.system import disk, masking
+from luodi.system import disk, masking, progress
 from luodi.system.processes import Runner
 from luodi.terminal import shown
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 TOO_LONG = (
-    "did not end within its execution_timeout of {}, and was ended; a retry of train goes on from its last checkpoint, "
-    "other stages begin anew"
+    "neither ended nor kept a checkpoint within its execution_timeout of {} (airflow in params.yaml), and was ended; a "
+    "retry of train goes on from its last checkpoint, other stages begin anew"
 )
 
 EXACT = {"commit", "entries", "version"}
@@ -78,7 +79,7 @@ class WorkspaceOperator(BaseOperator):
         self._runner: Runner | None = None
 
     def execute(self, context: "Context") -> dict[str, Any]:
-        self._runner = Runner(self.log.info)
+        self._runner = Runner(self.heard)
         for value in masking.secrets():
             mask_secret(value)  # in what Airflow itself logs, tracebacks among it
         before = self._before(context)
@@ -86,6 +87,12 @@ class WorkspaceOperator(BaseOperator):
         earlier = next((result["commit"] for result in before.values() if "commit" in result), None)
         commit = earlier or trigger.commit or workspace.head(origin, self._runner)
         return self.attempt(Job(origin, commit, before, self._runner, trigger))
+
+    def heard(self, line: str) -> None:
+        """Log a line of what runs; from a checkpoint on, the time that Airflow gives the task counts anew."""
+        self.log.info(line)
+        if line.startswith(progress.KEPT) and self.execution_timeout and signal.getitimer(signal.ITIMER_REAL)[0]:
+            signal.setitimer(signal.ITIMER_REAL, self.execution_timeout.total_seconds())
 
     def attempt(self, job: Job) -> dict[str, Any]:
         """Do the task once; what no retry can mend ends it for good."""

@@ -12,13 +12,25 @@ from luodi.config.loading import (
     require_name,
     settings_of,
 )
-from luodi.config.shared import CLASSES, YAML_WORDS, Evaluate, FalseLandings, Gate, Register, Shares, Training
+from luodi.config.shared import (
+    CLASSES,
+    YAML_WORDS,
+    Airflow,
+    Evaluate,
+    FalseLandings,
+    Gate,
+    Register,
+    Shares,
+    Task,
+    Training,
+)
 from luodi.config.text import TextAugment, TextBaseline, TextPreprocess, TextSettings, TextTrain, TextValidate
 
 __all__ = [
     "CLASSES",
     "MODALITIES",
     "YAML_WORDS",
+    "Airflow",
     "Evaluate",
     "FalseLandings",
     "Gate",
@@ -32,6 +44,7 @@ __all__ = [
     "Params",
     "Register",
     "Shares",
+    "Task",
     "TextAugment",
     "TextBaseline",
     "TextPreprocess",

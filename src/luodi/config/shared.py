@@ -6,7 +6,15 @@ Every setting has its default and its description here, and nowhere else: `luodi
 import reprlib
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_serializer,
+    model_validator,
+)
 
 from luodi.config.user_code import ObjectName
 
@@ -269,6 +277,52 @@ class Register(SettingsBase):
     )
 
 
+TaskName = Literal["validate", "preprocess", "baseline", "tune", "train", "evaluate", "gate", "register"]
+
+
+class Task(SettingsBase):
+    """How Airflow runs a task."""
+
+    timeout_hours: Annotated[float, Field(gt=0, le=24 * 365)] = Field(
+        6, description="a try that takes longer is ended; of train the time counts from its last checkpoint"
+    )
+    retries: Annotated[int, Field(ge=0, le=100)] = Field(2, description="of a task that failed")
+    delay_seconds: Annotated[float, Field(ge=1, le=24 * 3600)] = Field(
+        30, description="before the first retry; twice as long before each after it, 10 minutes at most"
+    )
+    pool: Line | None = Field(
+        None,
+        description="null: gpu for what trains, where LUODI_POOLS names it, as `luodi up` and the cluster do, which "
+        "make it; else the default pool",
+    )
+    queue: Line | None = Field(None, description="null: Airflow's default")
+    priority: Positive = Field(1, description="of tasks that wait for a place in a pool the highest comes first")
+    memory_gb: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="GiB that a pod asks for and may use (Kubernetes); null: what its template says"
+    )
+    most_memory_gb: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="each retry asks for twice as much memory as the try before, up to this; null: no more"
+    )
+
+
+class Airflow(Task):
+    """How Airflow runs the tasks of a model, and what differs for some."""
+
+    tasks: dict[TaskName, Task] = Field(
+        {}, description="what differs for a task, by its name: train: {timeout_hours: 48, memory_gb: 8}"
+    )
+
+    @field_serializer("tasks")
+    def _given(self, tasks: dict[TaskName, Task]) -> dict[str, Any]:
+        return {name: task.model_dump(exclude_unset=True) for name, task in tasks.items()}
+
+    def of(self, name: str) -> Task:
+        """Return how the task of that name runs."""
+        values = self.model_dump()
+        own = values.pop("tasks").get(name, {})
+        return Task(**{**values, **own})
+
+
 UNSTATED = "not stated"
 
 
@@ -300,6 +354,7 @@ class AnySettings(SettingsBase):
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     register_: Register = Field(Register(), alias="register")
+    airflow: Airflow = Airflow()
 
     @model_validator(mode="after")
     def _unproven_are_labels(self) -> Self:

@@ -64,6 +64,7 @@ def environment(root: Path, origin: Origin) -> dict[str, str]:
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": str(root / "src"),
+        "LUODI_POOLS": os.environ.get("LUODI_POOLS", "gpu"),  # see `luodi.airflow.local.make_pool`
         "LUODI_SINCE": datetime.now(UTC).isoformat(),  # what the schedules asked for before, nobody saw
     }
     identity = {

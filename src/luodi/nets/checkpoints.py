@@ -160,20 +160,21 @@ class Checkpoint:
         with suppress(OSError):  # whoever read it may be gone
             print(f"train: this try {how}", flush=True)
 
-    def write(self, state: State) -> None:
-        """Keep a state in place of the one before."""
-        self._kept("written", lambda: self._write(state))
+    def write(self, state: State) -> bool:
+        """Keep a state in place of the one before; return whether it is kept."""
+        return self._kept("written", lambda: self._write(state)) is not None
 
     def remove(self) -> None:
         """Forget the training: it has come to its end."""
         self._kept("removed", lambda: self.store.remove(f"{self.name}.npz"))
         self._kept("removed", lambda: self.store.remove(f"{self.name}.json"))
 
-    def _write(self, state: State) -> None:
+    def _write(self, state: State) -> str:
         facts = np.frombuffer(json.dumps(dict(state.facts)).encode(), np.uint8)
         arrays: dict[str, Any] = {**state.arrays, "facts": facts}
         with self.store.writing(f"{self.name}.npz") as file:
             np.savez(file, **arrays)
+        return self.name
 
     def _read(self) -> State | None:
         try:

@@ -21,11 +21,13 @@ from luodi.nets.checkpoints import Checkpoint, State
 from luodi.nets.history import COLUMNS
 from luodi.nets.metrics import MacroRecall
 from luodi.scoring import temperature
+from luodi.system import progress
 
 MOMENTUM = 0.9
 SAFE = 0.001  # a learning rate that few diverge at
 SECONDS_BETWEEN_UPDATES = 0.2
 DEAR = 100  # a checkpoint that takes a second is written every 100 seconds at most
+SELDOM = 60.0  # seconds between two checkpoints that are told of, by which a time limit counts anew
 Watch: TypeAlias = Callable[[list[dict[str, float]]], None]
 """Takes the rows of the history, after each epoch."""
 
@@ -235,7 +237,8 @@ class Standing(keras.callbacks.Callback):
         self.rows: list[dict[str, float]] = []
         self.before = (0.0, 0.0)
         self.begun = _clocks()
-        self.written, self.took = time.monotonic(), 0.0
+        self.written = self.told = time.monotonic()
+        self.took = 0.0
         self.found: State | None = None
 
     def begin(self) -> None:
@@ -300,9 +303,12 @@ class Standing(keras.callbacks.Callback):
             "best": self.stopping.best if self.stopping.weights else None, "waited": self.stopping.waited,
             "diverged": self.stopping.diverged,
         }  # fmt: skip
-        self.checkpoint.write(State(arrays, facts))
+        kept = self.checkpoint.write(State(arrays, facts))
         self.written = time.monotonic()
         self.took = self.written - started
+        if kept and self.written - self.told >= SELDOM:
+            self.told = self.written
+            print(f"{progress.KEPT} in epoch {self.epoch + 1}/{self.epochs}", flush=True)
 
 
 def _make_variables(model: keras.Model, x: NDArray[Any], y: NDArray[np.float32]) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Self, TextIO
 
 EVERY = 10.0  # seconds without a line, after which a person wonders
+KEPT = "train: kept a checkpoint"
+"""Begins what training says when nothing before that can be lost any more."""
 
 _silenced = threading.Event()
 

@@ -23,7 +23,7 @@ from luodi.nets.checkpoints import Checkpoint, Checkpoints, State, Store
 from luodi.nets.stderr import quiet
 from luodi.project import fingerprints
 from luodi.project.paths import ModelPaths
-from luodi.system import resources
+from luodi.system import progress, resources
 
 with quiet():
     from luodi.nets import catalogue, training
@@ -120,9 +120,17 @@ def test_goes_on_to_the_same_bits_wherever_it_is_ended(
 
 
 def test_an_undisturbed_training_is_the_same_with_a_checkpoint(
-    checkpoint: Checkpoint, undisturbed: Callable[[str], Trained]
+    checkpoint: Checkpoint,
+    undisturbed: Callable[[str], Trained],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert Trained("text", checkpoint).weights == undisturbed("text").weights
+    """It tells of checkpoints that are far apart: by those a time limit counts anew."""
+    expected = undisturbed("text").weights
+    capsys.readouterr()
+    monkeypatch.setattr(training, "SELDOM", 0)
+    assert Trained("text", checkpoint).weights == expected
+    assert progress.KEPT in capsys.readouterr().out
     assert sorted(checkpoint.store.names()) == [f"{checkpoint.name}.json", f"{checkpoint.name}.npz"]
     checkpoint.remove()
     assert checkpoint.store.names() == []
@@ -179,7 +187,7 @@ def test_a_place_where_nothing_can_be_written_costs_a_line(tmp_path: Path, capsy
     (tmp_path / "file").touch()
     checkpoint = Checkpoint(Store(str(tmp_path / "file" / "place")), "0" * 32)
     assert checkpoint.begin() is None
-    checkpoint.write(STATE)
+    assert not checkpoint.write(STATE)
     assert "no checkpoint can be written" in capsys.readouterr().out
 
 
