@@ -183,6 +183,11 @@ class Training(SettingsBase):
         "none", description="cosine: the learning rate falls to zero over all epochs, along half a cosine"
     )
     batch_size: Positive
+    halve_batch: bool = Field(
+        True,
+        description="where memory runs out a step takes its batch in halves, quarters and so on, and moves by the mean "
+        "of their gradients; the cost of training records it",
+    )
     epochs: Positive
     patience: Positive
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16", "auto"] = Field(

@@ -16,6 +16,9 @@ class Batches(keras.utils.PyDataset):
 
     With a seed the rows are shuffled anew for each epoch, and `augment`, if given, changes those of each batch
     with a generator that seed, epoch and batch decide. Without a seed they keep their order and stay as they are.
+
+    With `parts` each of them comes in so many parts, one after the other, as equal as can be: for an optimizer that
+    adds up their gradients.
     """
 
     def __init__(
@@ -27,29 +30,35 @@ class Batches(keras.utils.PyDataset):
         seed: int | None = None,
         *,
         augment: Augment | None = None,
+        parts: int = 1,
     ) -> None:
         super().__init__()
         self.x, self.y, self.classes, self.batch_size, self.seed = x, y, classes, batch_size, seed
-        self.augment = augment
+        self.augment, self.parts = augment, parts
         self.epoch = self.first = 0
         self.order = self._order()
 
     def at(self, epoch: int, batch: int = 0) -> Self:
-        """Return a copy that begins with `epoch`; with `batch` it is the rest of this epoch, from that batch on."""
+        """Return a copy that begins with `epoch`; with `batch` it is the rest of this epoch, from that one on."""
         rest = copy.copy(self)
         rest.epoch, rest.first = epoch, batch
         return rest
 
     def __len__(self) -> int:
-        return math.ceil(len(self.x) / self.batch_size) - self.first
+        return math.ceil(len(self.x) / self.batch_size) * self.parts - self.first
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
         index += self.first
-        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        rows = self._rows(*divmod(index, self.parts))
         x = np.asarray(self.x[rows])
         if self.augment and self.seed is not None:
             x = self.augment(x, np.random.default_rng([self.seed, self.epoch, index]))
         return x, np.eye(self.classes, dtype=np.float32)[self.y[rows]]
+
+    def _rows(self, batch: int, part: int) -> NDArray[np.int64]:
+        rows = self.order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        # A last batch may have fewer rows than parts: no part may be empty, so some rows come twice.
+        return np.array_split(np.resize(rows, max(len(rows), self.parts)), self.parts)[part]
 
     def on_epoch_end(self) -> None:
         """Keras calls this between epochs."""

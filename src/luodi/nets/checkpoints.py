@@ -44,7 +44,7 @@ TRIES = 10  # failed ones that are told of
 OURS = re.compile(r"\.?([0-9a-f]{32})\.(npz|json)(\.\S+)?$")
 BLOCKS = ("modality", "labels", "preprocess", "train")
 GOES_ON = "the next one goes on from its last checkpoint"
-NEUTRAL = ("checkpoint_minutes",)  # settings of train that change no byte
+NEUTRAL = ("checkpoint_minutes", "halve_batch")  # settings of train that change no byte
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """Fit the network that settings name on encoded rows, and calibrate it. Keras is imported when it is called."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from luodi import config
 from luodi.data import modality
 from luodi.data.modality import Encoder
-from luodi.nets.checkpoints import Checkpoints
+from luodi.nets.checkpoints import Checkpoint, Checkpoints
 from luodi.nets.stderr import quiet
 from luodi.scoring import inference
+from luodi.system import resources
 
 Rows: TypeAlias = tuple[NDArray[Any], NDArray[np.int32]]
 """Encoded rows [rows, ...] and their labels."""
@@ -43,28 +44,58 @@ def fit_rows(
 ) -> Net:
     """Fit the architecture of `settings` on encoded rows and their labels, as `fit` does."""
     with quiet():  # imported here, not above: Keras starts TensorFlow, which takes seconds and writes notices
-        from luodi.nets import catalogue, hardware, training
-        from luodi.nets.batches import Batches
-
-    def batches(rows: Rows, **changes: Any) -> Batches:
-        x, y = rows
-        return Batches(x, y, len(encoder.labels), settings.train.batch_size, **changes)
+        from luodi.nets import catalogue, hardware
 
     used = hardware.use(settings.train, catalogue.any_threads(settings))
     settings = settings.model_copy(update={"train": settings.train.model_copy(update={"precision": used.precision})})
     print(f"train: on {used}", flush=True)
+    parts, exhausted = 1, ""
+    while True:
+        where = used.decides if parts == 1 else f"{used.decides} in {parts} parts"
+        checkpoint = kept.of(where, *train, *validation) if kept else None
+        try:
+            with hardware.enough_memory():
+                net = _fit_rows(settings, encoder, train, validation, parts=parts, checkpoint=checkpoint)
+            break
+        except hardware.MemoryExhausted:
+            if not settings.train.halve_batch or 2 * parts > min(settings.train.batch_size, len(train[1])):
+                raise
+        parts *= 2
+        exhausted = (
+            f"memory of the {used.device} ran out: each batch of {settings.train.batch_size} comes in {parts} parts, "
+            f"and their gradients are averaged; {resources.MORE_MEMORY}"
+        )
+        print(f"train: {exhausted}", flush=True)
+        hardware.free_memory()
+    remarks = [*filter(None, [exhausted]), *net.facts["remarks"]]
+    return replace(net, facts=used.facts() | net.facts | {"batch_parts": parts, "remarks": remarks})
+
+
+def _fit_rows(
+    settings: config.ModelSettings,
+    encoder: Encoder,
+    train: Rows,
+    validation: Rows,
+    *,
+    parts: int,
+    checkpoint: Checkpoint | None,
+) -> Net:
+    """Fit with each batch in so many parts; all anew, for what runs out at one step runs out at the first."""
+    from luodi.nets import catalogue, hardware, training
+    from luodi.nets.batches import Batches
+
+    classes, size = len(encoder.labels), settings.train.batch_size
     augment = modality.of(settings.modality).augmenter(settings.preprocess)
-    seen, judged = batches(train, seed=settings.train.seed, augment=augment), batches(validation)
-    checkpoint = kept.of(used.decides, *train, *validation) if kept else None
-    with hardware.enough_memory():
-        training.make_deterministic(settings.train.seed)
-        model = catalogue.build(settings, encoder)
-        training.compile_model(model, settings.train, len(encoder.labels), len(seen))
-        if short := hardware.shortage(model, settings.train):
-            print(f"train: {short}", flush=True)
-        found = training.fit(model, settings.train, seen, judged, checkpoint)
-        calibrated, scores = training.calibrate(catalogue.as_float32(model, settings, encoder), judged)
-    facts = used.facts() | {
+    seen = Batches(*train, classes, size, seed=settings.train.seed, augment=augment, parts=parts)
+    judged = Batches(*validation, classes, max(size // parts, 1))
+    training.make_deterministic(settings.train.seed)
+    model = catalogue.build(settings, encoder)
+    training.compile_model(model, settings.train, classes, len(seen), parts)
+    if short := hardware.shortage(model, settings.train):
+        print(f"train: {short}", flush=True)
+    found = training.fit(model, settings.train, seen, judged, checkpoint)
+    calibrated, scores = training.calibrate(catalogue.as_float32(model, settings, encoder), judged)
+    facts = {
         "epochs": len(found.history),
         "rows_per_second": round(len(train[1]) * len(found.history) / found.seconds),
         "peak_memory": hardware.peak_memory(),

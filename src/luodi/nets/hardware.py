@@ -1,5 +1,6 @@
 """What training runs on: chosen, told, and recorded beside its cost."""
 
+import gc
 import importlib.metadata
 import math
 import os
@@ -144,6 +145,10 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+class MemoryExhausted(LuodiError):
+    """A backend could not allocate what a step of training needs."""
+
+
 @contextmanager
 def enough_memory() -> Iterator[None]:
     """Turn what the backends raise where an allocation fails into an error for people; the kernel's kill it is not."""
@@ -156,7 +161,13 @@ def enough_memory() -> Iterator[None]:
         )
         if not exhausted and "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        raise LuodiError(f"memory of the {device()} ran out in training: {resources.MORE_MEMORY}") from None
+        raise MemoryExhausted(f"memory of the {device()} ran out in training: {resources.MORE_MEMORY}") from None
+
+
+def free_memory() -> None:
+    """Give back what a training held that came to nothing."""
+    keras.backend.clear_session()
+    gc.collect()
 
 
 def _gib(count: int) -> str:

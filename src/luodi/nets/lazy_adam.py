@@ -23,12 +23,27 @@ class LazyAdam(keras.optimizers.Adam):
     For TensorFlow alone: on JAX and PyTorch the gradient of a table is dense, and nothing says what a batch touched.
     """
 
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """Keras calls this at each step. Gradients of parts of a batch add up dense; it notes which are tables."""
+        if self.gradient_accumulation_steps:
+            variables = trainable_variables or self._trainable_variables
+            if not self.built:
+                self.build(variables)
+            pairs = zip(grads, variables, strict=True)
+            self.tables = {self._get_variable_index(of) for one, of in pairs if isinstance(one, tf.IndexedSlices)}
+            grads = [tf.convert_to_tensor(one) for one in grads]
+        super().apply(grads, trainable_variables)
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Keras calls this for each variable; `gradient` is dense, or a tf.IndexedSlices of a table [rows, ...]."""
-        if not isinstance(gradient, tf.IndexedSlices):
+        if isinstance(gradient, tf.IndexedSlices):
+            rows, gradient = _summed(gradient)
+        elif self.gradient_accumulation_steps and self._get_variable_index(variable) in self.tables:
+            rows = _told(gradient)
+            gradient = tf.gather(gradient, rows)
+        else:
             super().update_step(gradient, variable, learning_rate)
             return
-        rows, gradient = _summed(gradient)
         step = ops.cast(self.iterations + 1, variable.dtype)
         rate = ops.cast(learning_rate, variable.dtype)
         rate *= ops.sqrt(1 - ops.power(self.beta_2, step)) / (1 - ops.power(self.beta_1, step))
@@ -40,10 +55,14 @@ class LazyAdam(keras.optimizers.Adam):
 
 def _summed(gradient: Any) -> tuple[Any, Any]:
     """Each row of a gradient that is not zero once, int [rows], and the sum of what it says of it [rows, ...]."""
-    # Padding, most of what a batch of texts looks up, has weight zero in a bag.
-    told = tf.squeeze(tf.where(tf.reduce_any(gradient.values != 0, -1)), -1)
+    told = _told(gradient.values)
     rows, place = tf.unique(tf.gather(gradient.indices, told))
     return rows, tf.math.unsorted_segment_sum(tf.gather(gradient.values, told), place, tf.size(rows))
+
+
+def _told(values: Any) -> Any:
+    """Where `values` [n, ...] are not zero: padding, most of what a batch of texts looks up, has no weight in a bag."""
+    return tf.squeeze(tf.where(tf.reduce_any(values != 0, -1)), -1)
 
 
 def _moved(moment: Any, rows: Any, target: Any, share: float) -> Any:

@@ -47,31 +47,34 @@ def make_deterministic(seed: int) -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
 
 
-def compile_model(model: keras.Model, settings: Training, classes: int, steps: int) -> None:
+def compile_model(model: keras.Model, settings: Training, classes: int, steps: int, parts: int = 1) -> None:
     """Give `model` the optimizer and loss of `settings`; accuracy and macro recall as metrics.
 
     `adam` moves of a table of embeddings what a batch looked up, see `LazyAdam`; `sgd` runs with momentum 0.9. With
     mixed_float16 the loss is scaled, so that small gradients do not vanish.
 
     Args:
-        steps: Batches of an epoch.
+        steps: Batches of an epoch, or parts of them.
+        parts: In which a batch comes: the weights move once by the mean of their gradients.
     """
     rate = settings.learning_rate
     if settings.decay == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps * settings.epochs)
-    optimizer = _adam(rate) if settings.optimizer == "adam" else keras.optimizers.SGD(rate, momentum=MOMENTUM)
+    several: dict[str, Any] = {"gradient_accumulation_steps": parts} if parts > 1 else {}
+    adam = settings.optimizer == "adam"
+    optimizer = _adam(rate, several) if adam else keras.optimizers.SGD(rate, momentum=MOMENTUM, **several)
     if settings.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     model.compile(optimizer, settings.loss, metrics=[accuracy, MacroRecall(classes)], auto_scale_loss=False)
 
 
-def _adam(rate: Any) -> Any:
+def _adam(rate: Any, several: Mapping[str, Any]) -> Any:
     if keras.backend.backend() != "tensorflow":
-        return keras.optimizers.Adam(rate)
+        return keras.optimizers.Adam(rate, **several)
     from luodi.nets.lazy_adam import LazyAdam
 
-    return LazyAdam(rate)
+    return LazyAdam(rate, **several)
 
 
 @dataclass(frozen=True)

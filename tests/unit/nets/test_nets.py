@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from luodi import config
 from luodi.data.text import Encoder
 from luodi.errors import ArtifactError, LuodiError
+from luodi.nets import fitting
 from luodi.nets.stderr import quiet
 
 with quiet():
@@ -258,6 +259,55 @@ def test_memory_that_cannot_be_had_is_an_error_for_people() -> None:
     told = "memory of the cpu ran out in training: give it more memory"
     with pytest.raises(LuodiError, match=told), hardware.enough_memory():
         keras.ops.zeros((2**20, 2**20, 2**10))
+
+
+def settings_of(chosen: config.TextTrain) -> config.TextSettings:
+    return config.TextSettings(modality="text", labels=("a", "b", "c"), train=chosen)
+
+
+@keras.saving.register_keras_serializable("test")
+class Greedy(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Wants memory that no machine has for each row, but for the first two of a batch."""
+
+    def call(self, x: Any) -> Any:
+        extra = keras.ops.maximum(keras.ops.shape(x)[0] - 2, 0)
+        return x + keras.ops.sum(keras.ops.zeros((extra, 2**30, 2**20)))
+
+
+def greedy(settings: Any, encoder: Encoder) -> keras.Model:
+    model = catalogue.find("text", "ngram").build(settings, encoder)
+    return keras.Sequential([keras.Input(encoder.shape, dtype="int32"), model, Greedy()])
+
+
+def test_where_memory_runs_out_a_batch_comes_in_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = setting(architecture=f"{__name__}:greedy", batch_size=8, epochs=2)
+    net = fitting.fit_rows(settings_of(chosen), encoder(), rows(), rows())
+    assert net.facts["batch_parts"] == 4
+    (told,) = [line for line in net.facts["remarks"] if "memory" in line]
+    assert told.startswith("memory of the cpu ran out: each batch of 8 comes in 4 parts, and their gradients are av")
+    assert f"train: {told}" in capsys.readouterr().out
+    with pytest.raises(LuodiError, match="memory of the cpu ran out in training: give it more"):
+        fitting.fit_rows(settings_of(chosen.model_copy(update={"halve_batch": False})), encoder(), rows(), rows())
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_batch_in_parts_trains_as_a_whole_one_does(optimizer: str) -> None:
+    """In an epoch of two batches of 8 and one of 4; of the table, rows that a batch does not look up stand still."""
+    found = []
+    for parts in (1, 2, 8):
+        settings = setting(architecture="mlp", optimizer=optimizer, batch_size=8, dropout=0.0, epochs=3)
+        training.make_deterministic(settings.seed)
+        model = build(settings)
+        data = batches.Batches(*rows(20), CLASSES, 8, settings.seed, parts=parts)
+        assert len(data) == 3 * parts
+        training.compile_model(model, settings, CLASSES, len(data), parts)
+        whole = batches.Batches(*rows(20), CLASSES, 8)
+        training.fit(model, settings, data, whole)
+        found.append(model.get_weights())
+    for first, second, third in zip(*found, strict=True):
+        np.testing.assert_allclose(second, first, rtol=0, atol=1e-5)
+        # Of four rows in eight parts each comes twice.
+        np.testing.assert_allclose(third, first, rtol=0, atol=1e-5)
 
 
 def test_says_before_it_begins_that_memory_will_not_do() -> None:
