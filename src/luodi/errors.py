@@ -26,6 +26,7 @@
     │   └── NoVersion        61
     ├── DiskFull             70
     ├── StageFailed          80   a stage's process ended with an error
+    ├── MemoryExhausted      81   training could not allocate what a step needs
     └── StaleProject         90   the project's lock files are not of its params.yaml, or not of this luodi
 
 A message names the thing, what was expected, what was found, and what to do.
@@ -164,6 +165,10 @@ class NoVersion(RegistryError):
 
 class DiskFull(LuodiError):
     exit_code = 70
+
+
+class MemoryExhausted(LuodiError):
+    exit_code = 81
 
 
 class StageFailed(LuodiError):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from luodi import config
 from luodi.data import modality
 from luodi.data.modality import Encoder
+from luodi.errors import MemoryExhausted
 from luodi.nets.checkpoints import Checkpoint, Checkpoints
 from luodi.nets.stderr import quiet
 from luodi.scoring import inference
@@ -57,7 +58,7 @@ def fit_rows(
             with hardware.enough_memory():
                 net = _fit_rows(settings, encoder, train, validation, parts=parts, checkpoint=checkpoint)
             break
-        except hardware.MemoryExhausted:
+        except MemoryExhausted:
             if not settings.train.halve_batch or 2 * parts > min(settings.train.batch_size, len(train[1])):
                 raise
         parts *= 2

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from luodi.config import Training
-from luodi.errors import LuodiError
+from luodi.errors import MemoryExhausted
 from luodi.system import resources
 
 SLOTS = {"adam": 2, "sgd": 1}  # numbers that the optimizer keeps of each weight
@@ -143,10 +143,6 @@ def peak_memory() -> int:
     """Return the most bytes of main memory that this process has held at once."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-class MemoryExhausted(LuodiError):
-    """A backend could not allocate what a step of training needs."""
 
 
 @contextmanager
