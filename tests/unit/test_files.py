@@ -84,6 +84,7 @@ def test_a_killed_write_leaves_one_whole_version(kind: str, seed: int, tmp_path:
     assert len(set(letters)) == 1
 
 
+@pytest.mark.slow
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     path = tmp_path / "result"
     process = writer(path, "file")

@@ -89,6 +89,7 @@ def ties(rows: Sequence[Row], block: ModelSettings) -> list[tuple[bool, list[Any
 
 @settings(max_examples=1, deadline=None)
 @given(seed=st.integers(0, 2**32))
+@pytest.mark.slow
 def test_50_arrivals_move_no_row_and_groups_stand_in_one_split(seed: int) -> None:
     grow(seed, by=["author", "day"], near_copies="join")
 

@@ -123,6 +123,7 @@ def test_figures_that_are_not_defined_are_left_out(absent: list[str], capsys: py
 @example([(path, "text") for path in facts()])
 @example([(path, [1]) for path in facts()])
 @example([("metrics/model/accuracy", 1), ("params/gate", None), ("data/rows", "many"), ("approval/mode", "human")])
+@pytest.mark.slow
 def test_facts_that_are_missing_or_odd_are_never_an_error(
     tmp_path_factory: pytest.TempPathFactory, changes: list[Any]
 ) -> None:

@@ -217,6 +217,7 @@ def test_expectations_that_check_nothing_are_no_warning(root: Path, name: str, t
         validate.run(block, ModelPaths(root, "hotels"))
 
 
+@pytest.mark.slow
 def test_own_expectations_are_run_and_shown_with_the_rest(root: Path) -> None:
     block = write(root, validate={"expectations": ["ourchecks:ours"], "min_rows": 10})
     paths = ModelPaths(root, "hotels")
@@ -242,6 +243,7 @@ def no_links(**more: object) -> gx.expectations.Expectation:
     return gx.expectations.ExpectColumnValuesToNotMatchRegex(column="text", regex="http", **more)
 
 
+@pytest.mark.slow
 def test_a_suite_of_great_expectations_is_run_and_given_back(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     block = write(root, validate={"expectations": [suite(root, no_links(meta={"title": "of ours"}))], "min_rows": 10})
     paths = ModelPaths(root, "hotels")

@@ -246,6 +246,7 @@ def test_a_download_that_fails_says_what_else_there_is(tmp_path: Path, monkeypat
 
 
 @pytest.mark.skipif(not builtin_datasets.DEBIAN.is_dir(), reason="needs the Debian package dataset-fashion-mnist")
+@pytest.mark.slow
 def test_fashion_is_what_is_recorded(tmp_path: Path) -> None:
     shards = builtin_datasets.fetch("fashion", tmp_path)
     assert [pq.read_metadata(shard).num_rows for shard in shards] == [10000, 60000]

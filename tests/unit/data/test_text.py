@@ -103,6 +103,7 @@ def test_rows_that_no_rule_is_tried_on_are_those_that_none_changes(texts: list[s
 
 @pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.proof), 11])
 @pytest.mark.parametrize("around", ["x{}y", "e{}{}\u0301", "138{}00138000", "{}"])
+@pytest.mark.slow
 def test_every_code_point_is_cleaned_as_by_every_rule(around: str, step: int) -> None:
     points = [chr(point) for point in range(step - 1, 0x110000, step) if not 0xD800 <= point < 0xE000]
     texts = [around.format(point, point) for point in points]

@@ -162,6 +162,7 @@ def test_the_umask_of_the_user_comes_back_whoever_leaves_last() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://me:{}@127.0.0.1:9/x.git", "http://127.0.0.1:9/x.git?token={}"])
+@pytest.mark.slow
 def test_a_password_goes_to_git_and_is_written_nowhere(
     url: str, origin: Origin, runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,7 @@ def test_goes_on_to_the_same_bits_wherever_it_is_ended(
     assert "is finished already" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_undisturbed_training_is_the_same_with_a_checkpoint(
     checkpoint: Checkpoint,
     undisturbed: Callable[[str], Trained],

@@ -112,6 +112,7 @@ def fitted(precision: str, optimizer: str = "adam", table: int = 500) -> tuple[k
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.slow
 def test_the_loop_moves_only_what_was_looked_up_at_any_precision(precision: str) -> None:
     model, first = fitted(precision)
     table = model.weights[0].numpy()

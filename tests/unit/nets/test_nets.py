@@ -204,6 +204,7 @@ def test_the_learning_rate_falls_along_half_a_cosine(decay: str, rates: list[flo
     assert found == pytest.approx(rates, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_says_to_lower_the_learning_rate() -> None:
     with pytest.raises(LuodiError, match=r"loss is (nan|inf).*lower train.learning_rate"):
         trained(setting(optimizer="sgd", loss="mean_squared_error", learning_rate=1e38, activation="elu"))
@@ -325,6 +326,7 @@ def test_precision_auto_is_float32_where_no_gpu_is() -> None:
     assert hardware.precision("mixed_bfloat16") == "mixed_bfloat16"
 
 
+@pytest.mark.slow
 def test_tells_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     trained(setting(epochs=2))
     lines = capsys.readouterr().out.splitlines()

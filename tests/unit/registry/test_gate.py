@@ -429,6 +429,7 @@ def promotions(challengers: int, sizes: tuple[int, ...], differ: float, truth: f
         ((30, 6, 6), 0.25, 0.0, "macro_f1", "4.3%"),
     ],
 )
+@pytest.mark.slow
 def test_false_promotions_stay_below_the_level(
     sizes: tuple[int, ...], differ: float, margin: float, metric: str, alone: str
 ) -> None:

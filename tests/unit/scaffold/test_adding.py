@@ -264,6 +264,7 @@ def test_a_table_becomes_a_model(root: Path, write: Any) -> None:
     assert set(shards.read(root / "data/new", "text")["source"].to_pylist()) == {"hotels.csv"}
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_model(root: Path, pictures: Path) -> None:
     told = add(root, pictures)
     rows = read(root, "image")

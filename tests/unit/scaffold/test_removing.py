@@ -306,6 +306,7 @@ def command(*arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_commands_take_the_data_along(recorded: Path) -> None:
     (recorded / "artifacts" / "reviews").mkdir(parents=True)
     told = command("rename", "reviews", "feedback")

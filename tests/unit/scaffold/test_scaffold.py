@@ -93,6 +93,7 @@ def test_an_older_project_is_taken_along(project: Path) -> None:
     assert any(line.startswith("-        - src/luodi/config.py") for line in done.diff)
 
 
+@pytest.mark.slow
 def test_a_second_upgrade_changes_nothing(project: Path) -> None:
     upgrade.upgrade(project)
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
@@ -101,6 +102,7 @@ def test_a_second_upgrade_changes_nothing(project: Path) -> None:
     assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_what_reruns_is_told_with_its_reason(project: Path) -> None:
     upgrade.upgrade(project)
     path = project / "luodi.lock"
@@ -168,6 +170,7 @@ def test_models_join_the_plots_in_any_number(names: list[str]) -> None:
     assert all(len(body["y"]) == len(names) for plot in plots for body in plot.values())
 
 
+@pytest.mark.slow
 def test_a_new_project_holds_no_source(tmp_path: Path) -> None:
     root = tmp_path / "new"
     init.init(root, Runner(print))

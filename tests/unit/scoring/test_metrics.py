@@ -207,6 +207,7 @@ def compared() -> list[Any]:
 
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "roc_auc", "log_loss"])
+@pytest.mark.slow
 def test_intervals_cover_the_true_value(name: str, compared: list[Any]) -> None:
     """Of 60 samples, at least 85% have a 95% interval that holds the value of the population."""
     truth = figures.point(noisy(200_000, 3, 0))[name]

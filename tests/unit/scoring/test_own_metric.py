@@ -126,6 +126,7 @@ def test_what_it_takes_says_what_it_sees(name: str, answers: bool) -> None:
     assert found.difference.low > 0
 
 
+@pytest.mark.slow
 def test_a_metric_of_scikit_learn_takes_the_weights() -> None:
     one, other = two()
     found = evidence.decisive(one, other, rule("ours:f2", 100)).difference

@@ -302,6 +302,7 @@ def test_every_mistake_is_a_line_of_the_sheet_the_most_confident_first(lay: Any)
     assert [text for text in shown if text.startswith("text ")] == ["text 1", "text 2", "text 4"]
 
 
+@pytest.mark.slow
 def test_many_classes_make_a_page_that_one_can_read(lay: Any) -> None:
     """Worst first, what is never recognised by name, pairs with their rows, no table of 22,500 cells."""
     classes, rows = 150, 1500

@@ -159,6 +159,7 @@ def test_nothing_left(tmp_path: Path) -> None:
     assert paths.validation_report.is_file()
 
 
+@pytest.mark.slow
 def test_equal_data_gives_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [*good(), (" ", "positive", "s"), ("房间很好1", "positive", "s")]
     here, there = lay(tmp_path / "here", *rows), lay(tmp_path / "far" / "there", *rows)
