@@ -133,6 +133,10 @@ def test_tasks_left_links_to_their_pages(ran: Done) -> None:
     assert all("/luodi/retrain_reviews/" in str(link) for _, link in found)
 
 
+def test_a_run_notes_what_landed(ran: Done) -> None:
+    assert stored_in_airflow(ran.project, "SELECT content FROM dag_run_note") == [("landed reviews@v1.0.0",)]
+
+
 def test_what_landed_is_an_event_of_an_asset(ran: Done) -> None:
     events = stored_in_airflow(
         ran.project,
@@ -320,6 +324,8 @@ def test_a_model_below_the_minimum_is_held(changed: Project, ran: Done) -> None:
         assert (kept / f"{name}.html").exists()
     assert changed.bare("tag") == before
     assert changed.landed() == ran.entries
+    ((note,),) = stored_in_airflow(changed, "SELECT content FROM dag_run_note WHERE content NOT LIKE 'landed %'")
+    assert note.startswith("nothing landed: hold; ") and "is below the minimum 1.0000" in note
 
 
 @pytest.mark.proof  # `luodi register` ends in the same way: tests/integration/test_succession.py

@@ -1,0 +1,48 @@
+"""The note of a run that ended: what came of it, where Airflow's pages list runs. A listener of the plugin.
+
+Airflow tells the scheduler, or `luodi run`, that a run ended, in the transaction that says so.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.listeners import hookimpl
+from airflow.models.dagrun import DagRun
+from sqlalchemy.orm import object_session
+
+from luodi.report.formatting import at, text, texts
+from luodi.terminal import shown
+
+LENGTH = 900  # characters; Airflow takes 1,000
+
+
+@hookimpl
+def on_dag_run_success(dag_run: DagRun, msg: str) -> None:
+    """Note what came of a run of luodi's, unless a person wrote a note of their own."""
+    left = _left(dag_run)
+    if left.get("gate") and not dag_run.note:
+        dag_run.note = said(left["gate"], left.get("register"))
+
+
+def said(gate: Mapping[str, Any], register: Mapping[str, Any] | None) -> str:
+    """Return one line: what landed, or why nothing did.
+
+    Args:
+        gate, register: What these tasks returned; None of one that was skipped.
+    """
+    if version := at(register, "version"):
+        return f"landed {text(version)}" if at(register, "new") else f"{text(version)} is this model already"
+    decision = gate["decision"] if register is None else register["decision"]
+    verdict, reasons = text(at(decision, "verdict")), texts(decision, "reasons")
+    why = "; ".join([verdict, *reasons])
+    return shown(f"nothing landed: {why}", LENGTH)
+
+
+def _left(run: DagRun) -> dict[str, Any]:
+    """What gate and register returned, by their ids; nothing of a DAG that is none of luodi's."""
+    session, ours = object_session(run), ("gate", "register")
+    if session is None or not run.dag_id.startswith("retrain_"):
+        return {}
+    tasks = {task.task_id: task for task in run.get_task_instances(session=session) if task.task_id in ours}
+    pulled = {name: task.xcom_pull(task_ids=name, session=session) for name, task in tasks.items()}
+    return {name: one for name, one in pulled.items() if isinstance(one, Mapping)}
