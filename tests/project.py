@@ -119,12 +119,13 @@ class Project:
         locked.write(self.root)
         self.git("commit", "--quiet", "--all", "--message", "Change parameters")
 
-    def add_digits(self) -> None:
-        """The other model of this repository joins, as it stands there."""
+    def add_digits(self, **preprocess: Any) -> None:
+        """The other model of this repository joins, as it stands there but for these settings of preprocess."""
         path = self.root / "params.yaml"
         params = yaml.safe_load(path.read_text(encoding="utf-8"))
         ours = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
         params["models"]["digits"] = ours["models"]["digits"]
+        params["models"]["digits"]["preprocess"] |= preprocess
         path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
         builtin_datasets.fetch("digits", self.root / "data" / "digits")
         self.run("dvc", "add", "--quiet", "data")
