@@ -4,7 +4,6 @@ The same rules clean a million rows in preprocess and one row in `luodi predict`
 served; a row or two that no rule touches are cleaned without Arrow, whose every call costs as much as a short text.
 """
 
-import base64
 import html
 import re
 import unicodedata
@@ -21,8 +20,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from luodi.config import TextAugment, TextPreprocess
-from luodi.data import words
+from luodi.data import ngrams
 from luodi.data.modality import Augment
+from luodi.data.ngrams import code_points
 from luodi.errors import EmptyData
 from luodi.terminal import shown
 
@@ -31,8 +31,6 @@ CLEAN = pa.string()
 MASK = "□"
 PAD, UNKNOWN = 0, 1
 START, END = "\x02", "\x03"  # of a text, for n-grams; a clean one holds neither
-LEAST = 2  # train rows that an n-gram is in; one that is in a single row tells of that row alone
-MOST = 2**20  # n-grams kept
 
 # Order matters: an e-mail may hold a number, an ID is longer than a phone number.
 PERSONAL = (
@@ -164,12 +162,6 @@ def _strings(data: bytes, ends: NDArray[np.int64]) -> pa.Array:
     return pa.Array.from_buffers(pa.large_string(), len(ends) - 1, buffers).cast(pa.string())
 
 
-def code_points(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """Return all code points of the texts end to end, uint32 [total], and the length of each text, int64 [n]."""
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    return np.frombuffer("".join(texts).encode("utf-32-le"), "<u4"), lengths
-
-
 def from_code_points(points: NDArray[np.uint32], lengths: NDArray[np.int64]) -> pa.Array:
     """Inverse of `code_points`: a string column [n]."""
     size = 1 + (points > 0x7F).astype(np.int64) + (points > 0x7FF) + (points > 0xFFFF)
@@ -252,18 +244,12 @@ class Encoder:
         return replace(blank, vocabulary=tuple(ranked))
 
     def keeping(self, texts: Iterable[pa.Array]) -> Self:
-        """Return it with ids for the n-grams of two or more of these clean texts, at most `MOST`, the most frequent.
+        """Return it with ids for the n-grams of two or more of these clean texts, at most `ngrams.MOST`, the most frequent.
 
         With ids for those of one if there are no others.
         """
-        counts = np.zeros(1 + self.buckets, np.int32)
-        for chunk in texts:
-            found, times = np.unique(self._hashed(chunk.to_pylist())[0], return_counts=True)
-            counts[found] += times.astype(np.int32)
-        kept = np.flatnonzero(counts >= max(1, min(LEAST, counts.max())))
-        if len(kept) > MOST:
-            kept = np.sort(kept[np.argsort(-counts[kept], kind="stable")[:MOST]])
-        return replace(self, kept=base64.b64encode(kept.astype("<u4").tobytes()).decode("ascii"))
+        found = (self._hashed(chunk.to_pylist())[0] for chunk in texts)
+        return replace(self, kept=ngrams.pack(ngrams.most_frequent(found, self.buckets)))
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
@@ -285,7 +271,7 @@ class Encoder:
         """Number of distinct ids, padding included."""
         if self.tokenizer != "ngram":
             return 2 + len(self.vocabulary)
-        return 1 + self.buckets if self.kept is None else len(self._kept)
+        return 1 + self.buckets if self.kept is None else 1 + self._known.count
 
     @property
     def length(self) -> int:
@@ -314,32 +300,22 @@ class Encoder:
         if self.tokenizer == "word":
             return self._encode_words(texts)
         if self.tokenizer == "ngram":
-            return _pad(*self._known(*self._hashed(texts)), self.length)
+            found, counts = self._hashed(texts)
+            ids = (found.astype(np.int32) + np.int32(1), counts) if self.kept is None else self._known.of(found, counts)
+            return _pad(*ids, self.length)
         points, lengths = code_points(self._shorten(texts))
         return _pad(self._table[points], lengths, self.length)
 
-    def _hashed(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """The buckets, from 1, of each text, ascending, and how many it has."""
+    def _hashed(self, texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """See `ngrams.of_rows`."""
         shortened = self._shorten(texts)
         if self.kept is not None:
             shortened = [f"{START}{text}{END}" if text else text for text in shortened]
-        return _hash_ngrams(*code_points(shortened), self.buckets, self.words, self.grams)
-
-    def _known(
-        self, found: NDArray[np.int32], counts: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """The ids of the buckets `found` that have one, and how many each text has."""
-        if self.kept is None:
-            return found, counts
-        place = np.searchsorted(self._kept[:-1], found)
-        known = self._kept[place] == found
-        row = np.repeat(np.arange(len(counts)), counts)
-        return place[known].astype(np.int32) + np.int32(1), np.bincount(row[known], minlength=len(counts))
+        return ngrams.of_rows(shortened, self.buckets, self.words, self.grams)
 
     @cached_property
-    def _kept(self) -> NDArray[np.int32]:
-        """The bucket of each id from 1 on; PAD, which is none, ends them."""
-        return np.append(np.frombuffer(base64.b64decode(self.kept or ""), "<u4"), PAD).astype(np.int32)
+    def _known(self) -> ngrams.Ids:
+        return ngrams.Ids(self.kept or "", self.buckets)
 
     def _shorten(self, texts: Sequence[str]) -> list[str]:
         if self.stop_words:  # by RE2, for Python tries thousands of words one after the other
@@ -387,66 +363,6 @@ def _segmenter() -> Any:
             jieba.dt.tmp_dir = folder
             jieba.initialize()
     return jieba.lcut
-
-
-def _hash_ngrams(
-    points: NDArray[np.uint32], lengths: NDArray[np.int64], buckets: int, with_words: bool, grams: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Distinct buckets, from 1, of the n-grams of up to `grams` characters of each row, and of its words and pairs of
-    words if asked for, ascending, and how many each row has.
-
-    Distinct, because whether an n-gram occurs tells more than how often: on the reviews corpus the validation
-    loss fell from 0.376 to 0.368.
-    """
-    whole: type[np.unsignedinteger[Any]] = np.uint32 if len(lengths) * buckets <= 2**32 else np.uint64
-    first = np.arange(len(lengths), dtype=whole) * whole(buckets)  # of the keys of each row
-    owner = np.repeat(first, lengths)
-    keys = _bucket(_ngrams(points, np.cumsum(lengths[lengths > 0]) - 1, grams), buckets).astype(whole) + owner
-    if with_words:
-        hashed, owner = words.of_rows(points, owner)
-        keys = np.concatenate([keys.ravel(), _bucket(hashed, buckets).astype(whole) + owner])
-    joined = np.sort(keys, axis=None)  # np.unique hashes instead, at a tenth of the speed
-    joined = joined[np.flatnonzero(np.concatenate([[True], joined[1:] != joined[:-1]])[: len(joined)])]
-    counts = np.diff(np.searchsorted(joined, first), append=len(joined))
-    return (joined - np.repeat(first, counts)).astype(np.int32) + np.int32(1), counts
-
-
-def _ngrams(points: NDArray[np.uint32], last: NDArray[np.int64], longest: int) -> NDArray[np.uint64]:
-    """Hashes of the n-grams that begin at each character, uint64 [longest, total]; `last` are the places where texts
-    end.
-
-    What would reach into the next text is the character alone once more: to set a few is less than to pick out the
-    others.
-    """
-    hashed = np.empty((longest, len(points)), np.uint64)
-    hashed[0] = points
-    hashed[0] += np.uint64(1)
-    for n in range(1, longest):
-        grams = hashed[n, : max(len(points) - n, 0)]
-        np.multiply(hashed[n - 1, : len(grams)], words.MULTIPLIER, out=grams)
-        grams += points[n:]
-        grams += np.uint64(n + 1)
-    for n in range(1, longest):
-        for before in range(n):
-            places = np.maximum(last - before, 0)
-            hashed[n, places] = hashed[0, places]
-    return hashed
-
-
-def _bucket(hashed: NDArray[np.uint64], buckets: int) -> NDArray[np.uint64]:
-    """Spread hashes over [0, buckets); they are changed in place."""
-    mixed = _mix(hashed)
-    return mixed % np.uint64(buckets) if buckets & (buckets - 1) else mixed & np.uint64(buckets - 1)
-
-
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Finaliser of SplitMix64 (Steele, Lea, Flood 2014), in place: spreads near inputs over all 64 bits."""
-    values ^= values >> np.uint64(30)
-    values *= np.uint64(0xBF58476D1CE4E5B9)
-    values ^= values >> np.uint64(27)
-    values *= np.uint64(0x94D049BB133111EB)
-    values ^= values >> np.uint64(31)
-    return values
 
 
 def _pad(flat: NDArray[np.int32], lengths: NDArray[np.int64], width: int) -> NDArray[np.int32]:
