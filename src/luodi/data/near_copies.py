@@ -22,9 +22,10 @@ GRAM = 4  # letters
 BANDS, ROWS = 7, 9
 PLACES = 64  # of a signature, a power of 2; BANDS * ROWS of them are used
 BITS = np.uint64(58)  # of a hash below those that tell its place
-CHUNK = 2048  # texts at a time: their signatures fit into the cache of a core
-NONE = 2**32 - 1
+CHUNK = 768  # texts at a time: their signatures fit into the cache of a core
+NONE, LARGEST = 2**32 - 1, np.uint64(2**64 - 1)
 ODD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9))  # of SplitMix64
+WHOLE = 8  # probes made for all places at once; few are empty then
 PROBES = np.random.default_rng(0).permutation(np.arange(1, PLACES))
 DIGIT = ord("0")
 
@@ -37,91 +38,150 @@ def bands(texts: pa.Array) -> Iterator[NDArray[np.int64]]:
 
 def _bands(texts: pa.Array) -> NDArray[np.int64]:
     """The numbers of some texts, int64 [BANDS, n]."""
-    values = signatures(texts)[:, : BANDS * ROWS].reshape(-1, BANDS, ROWS).astype(np.uint64)
-    found = np.zeros(values.shape[:2], np.uint64)
+    values = signatures(texts)[: BANDS * ROWS].reshape(BANDS, ROWS, -1).astype(np.uint64)
+    found = np.zeros((BANDS, len(texts)), np.uint64)
     for place in range(ROWS):
-        found = mix(found + values[:, :, place])
-    return (found >> np.uint64(1)).astype(np.int64).T
+        found = mix(found + values[:, place])
+    return (found >> np.uint64(1)).astype(np.int64)
 
 
-def signatures(texts: pa.Array) -> NDArray[np.uint32]:
-    """Return PLACES numbers for each text, uint32 [n, PLACES]: two texts share as many as they share n-grams, about."""
-    return _filled(_signatures(*grams(texts), len(texts)))
+def signatures(texts: pa.Array, *, clean: bool = False) -> NDArray[np.uint32]:
+    """Return PLACES numbers for each text, uint32 [PLACES, n]: two texts share as many as they share n-grams, about.
+
+    `clean` see `grams`.
+    """
+    return _filled(_signatures(*grams(texts, clean=clean), len(texts)))
 
 
-def grams(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return numbers for the n-grams of the texts, end to end, and which text each is of."""
-    return _grams(*_letters(texts))
+def grams(texts: pa.Array, *, clean: bool = False) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return numbers for the n-grams of the texts, end to end, and which text each is of.
+
+    Those of `luodi.data.text.clean` need not be brought to NFKC once more.
+    """
+    return _grams(*_letters(texts if clean else pc.utf8_normalize(texts.fill_null(""), form="NFKC")))
 
 
 def _letters(texts: pa.Array) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """The letters of each text end to end, and how many each has: case, signs and tags seldom tell two texts apart.
+    """The letters of each text in NFKC end to end, and how many each has: case, signs and tags seldom tell texts apart.
 
     A number is a 0. A text without letters and numbers is taken as it is.
     """
-    plain = pc.utf8_lower(pc.utf8_normalize(texts.fill_null(""), form="NFKC"))
-    plain = pc.if_else(pc.match_substring(plain, "<"), pc.replace_substring_regex(plain, "<[^<>]*>", " "), plain)
-    whole = plain.to_pylist()
-    lengths = np.fromiter(map(len, whole), np.int64, len(whole))
-    points = np.frombuffer("".join(whole).encode("utf-32-le"), "<u4")
-    owner, found = np.repeat(np.arange(len(lengths)), lengths), _table()[np.minimum(points, 0xFFFF)]
-    found = np.where(points > 0xFFFF, points, found)
-    kept = (found > 0) & ~(
-        (found == DIGIT) & (np.append(0, found[:-1]) == DIGIT) & (np.append(-1, owner[:-1]) == owner)
-    )
-    counts = np.bincount(owner[kept], minlength=len(lengths))
+    points, lengths = _without_tags(*_code_points(texts))
+    found, ends = _folded(points), np.cumsum(lengths)
+    again = (found[1:] == DIGIT) & (found[:-1] == DIGIT)
+    again[ends[(ends > 0) & (ends < len(points))] - 1] = False  # two numbers, one text after the other
+    kept = found > 0
+    kept[1:] &= ~again
+    places = np.flatnonzero(kept)
+    counts = np.diff(np.searchsorted(places, ends), prepend=0)
     if len(bare := np.flatnonzero((counts == 0) & (lengths > 0))):
-        kept |= np.isin(owner, bare)
-        found, counts = np.where(kept & (found == 0), points, found), np.where(counts == 0, lengths, counts)
-    return found[kept], counts
+        kept |= np.isin(np.repeat(np.arange(len(lengths)), lengths), bare)
+        found, counts = np.where(kept & (found == 0), _lower(points), found), np.where(counts == 0, lengths, counts)
+        places = np.flatnonzero(kept)
+    return found[places], counts
+
+
+def _code_points(texts: pa.Array) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """As `luodi.data.ngrams.code_points`, of a column without nulls; no text becomes an object of Python."""
+    texts = texts.cast(pa.large_string())
+    _, ends, content = texts.buffers()
+    first, *_, last = (
+        np.frombuffer(ends, np.int64)[texts.offset : texts.offset + len(texts) + 1] if len(texts) else (0, 0)
+    )
+    whole = str(memoryview(content)[first:last], "utf-8") if content else ""
+    return np.frombuffer(whole.encode("utf-32-le"), "<u4"), pc.utf8_length(texts).to_numpy().astype(np.int64)
+
+
+def _without_tags(
+    points: NDArray[np.uint32], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """A blank in place of a < and whatever there is between it and the >, if this is not < itself."""
+    signs = np.flatnonzero((points == ord("<")) | (points == ord(">")))
+    row = np.searchsorted(np.cumsum(lengths), signs, "right")
+    tag = np.flatnonzero((points[signs[:-1]] == ord("<")) & (points[signs[1:]] == ord(">")) & (row[:-1] == row[1:]))
+    if not len(tag):
+        return points, lengths
+    first, last = signs[tag], signs[tag + 1]
+    depth = np.zeros(len(points) + 1, np.int8)
+    depth[first + 1] = 1
+    depth[last + 1] -= 1
+    points = points.copy()
+    points[first] = ord(" ")
+    inside = np.bincount(row[tag], last - first, len(lengths)).astype(np.int64)
+    return points[np.cumsum(depth[:-1], dtype=np.int8) == 0], lengths - inside
+
+
+def _folded(points: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """What each code point is taken for: its lower case, a 0, or nothing; beyond the first plane its lower case."""
+    found = _table().take(points, mode="clip")
+    beyond = np.flatnonzero(points > 0xFFFF)
+    found[beyond] = _lower(points[beyond])
+    return found
+
+
+def _lower(points: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    distinct, place = np.unique(points, return_inverse=True)
+    folded = pc.utf8_lower(pa.array(map(chr, distinct), pa.string())).to_pylist()
+    return np.fromiter(map(ord, folded), np.uint32, len(folded))[place]
 
 
 @lru_cache
 def _table() -> NDArray[np.uint32]:
-    """What each code point of the first plane is taken for: itself, a 0, or nothing."""
+    """What each code point of the first plane is taken for: its lower case, a 0, or nothing."""
     points = np.array([*range(0xD800), *range(0xE000, 0x10000)], np.uint32)
-    chars = pa.array(map(chr, points))
+    chars = pc.utf8_lower(pa.array(map(chr, points)))
     letter, number = (
         pc.match_substring_regex(chars, kind).to_numpy(zero_copy_only=False) for kind in (r"\p{L}", r"\p{N}")
     )
+    lower = np.fromiter(map(ord, chars.to_pylist()), np.uint32, len(chars))
     table = np.zeros(0x10000, np.uint32)
-    table[points] = np.where(letter, points, np.where(number, np.uint32(DIGIT), np.uint32(0)))
+    table[points] = np.where(letter, lower, np.where(number, np.uint32(DIGIT), np.uint32(0)))
     return table
 
 
-def _grams(points: NDArray[np.uint32], lengths: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """The letters of each text as numbers, each with those behind it, GRAM in all; and which text each is of."""
-    owner = np.repeat(np.arange(len(lengths)), lengths)
-    padded = np.zeros(len(points) + GRAM * len(lengths), np.uint64)
-    place = np.arange(len(points)) + GRAM * owner  # behind a text stands nothing
-    padded[place] = points
-    grams = padded[place]
+def _grams(letters: NDArray[np.uint32], counts: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """The letters of each text as numbers, each with those behind it, GRAM in all; and which text each is of.
+
+    Behind the end of a text stands nothing, and not the next text.
+    """
+    values, last = np.append(letters, np.zeros(GRAM, np.uint32)).astype(np.uint64), np.cumsum(counts) - 1
+    grams = values[: len(letters)]
     for step in range(1, GRAM):
-        grams = grams * ODD[0] + padded[place + step]
-    return grams, owner
+        following = values[step : step + len(grams)].copy()
+        for before in range(step):
+            following[np.maximum(last - before, 0)[: len(following)]] = 0
+        grams = grams * ODD[0]
+        grams += following
+    return grams, np.repeat(np.arange(len(counts)), counts)
 
 
 def _signatures(grams: NDArray[np.uint64], owner: NDArray[np.int64], count: int) -> NDArray[np.uint32]:
-    """The least hash in each place of each text, NONE where there is none [count, PLACES]; a hash says its place."""
+    """The least hash in each place of each text, NONE where there is none [PLACES, count]; a hash says its place."""
     hashed = mix(grams)
-    table = np.full(count * PLACES, NONE, np.uint32)
-    place = owner * PLACES + (hashed >> BITS).astype(np.int64)
+    table = np.full(PLACES * count, NONE, np.uint32)
+    place = (hashed >> BITS).astype(np.int64)
+    place *= count
+    place += owner
     np.minimum.at(table, place, hashed.astype(np.uint32))
-    return table.reshape(count, PLACES)
+    return table.reshape(PLACES, count)
 
 
 def _filled(table: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Fill each empty place from the first that is not, in an order that depends on the place alone."""
-    flat = table.ravel()
-    filled, empty = flat.copy(), np.flatnonzero(flat == NONE)
-    for probe in PROBES:  # places are a power of 2, so that this changes the place and not the row
-        found = flat[empty ^ probe]
+    filled, places, count = table.copy(), np.arange(PLACES), table.shape[1]
+    for probe in PROBES[:WHOLE]:  # places are a power of 2, so that this changes the place and not the row
+        there = np.negative((filled != NONE).astype(np.uint32))  # all bits, or none
+        filled &= table[places ^ probe] | there
+    empty = np.flatnonzero(filled == NONE)
+    place, row = np.divmod(empty, max(count, 1))
+    for probe in PROBES[WHOLE:]:
+        found = table.ravel()[(place ^ probe) * count + row]
         there = found != NONE
-        filled[empty[there]] = found[there]
-        empty = empty[~there]
+        filled.ravel()[empty[there]] = found[there]
+        empty, place, row = empty[~there], place[~there], row[~there]
         if not len(empty):
             break
-    return filled.reshape(table.shape)
+    return filled
 
 
 def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

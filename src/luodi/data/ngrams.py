@@ -57,7 +57,7 @@ def most_frequent(found: Iterable[NDArray[np.uint32]], buckets: int) -> NDArray[
 
 
 class Ids:
-    """The ids, from 1, of the buckets kept: a bit for each bucket, and how many are set before each word of 64.
+    """The ids, from 1, of the buckets kept: a bit for each bucket, and how many are set before each word of 32.
 
     A table of all would be the caches' size many times over, and to search the sorted buckets takes 20 steps for each.
     """
@@ -65,24 +65,22 @@ class Ids:
     def __init__(self, packed: str, buckets: int) -> None:
         """`packed` see `pack`."""
         kept = np.frombuffer(base64.b64decode(packed), "<u4")
-        here = np.zeros(-(-buckets // 64) * 64, np.bool_)
+        here = np.zeros(-(-buckets // 32) * 32, np.bool_)
         here[kept.astype(np.int64) - 1] = True
-        self._bits = np.packbits(here, bitorder="little").view("<u8")
-        self._before = (np.cumsum(np.bitwise_count(self._bits)) - np.bitwise_count(self._bits)).astype(np.int32)
+        self._bits = np.packbits(here, bitorder="little").view("<u4")
+        set_ = np.bitwise_count(self._bits)
+        self._before = np.cumsum(set_, dtype=np.int32) - set_
         self.count = len(kept)
 
-    def of(
-        self, found: NDArray[np.uint32], counts: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def of(self, found: NDArray[np.uint32], counts: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return the ids of those buckets that have one, and how many each row has; see `of_rows`."""
-        word, bit = (found >> np.uint32(6)).astype(np.intp), np.uint64(1) << (found & np.uint32(63)).astype(np.uint64)
-        bits = self._bits[word]
-        known = (bits & bit) != 0
-        word, bits, bit = word[known], bits[known], bit[known]
-        ids = self._before[word] + np.bitwise_count(bits & (bit - np.uint64(1))) + np.int32(1)
-        ends = np.cumsum(counts)
-        upto = np.append(0, np.cumsum(known, dtype=np.int32))
-        return ids, upto[ends] - upto[ends - counts]
+        word = (found >> np.uint32(5)).astype(np.intp)
+        bits = self._bits.take(word)
+        bits <<= ~found & np.uint32(31)  # those above the bucket's fall out, and its own is the sign
+        known = np.flatnonzero(bits.view(np.int32) < 0)
+        ids = self._before.take(word)
+        ids += np.bitwise_count(bits)
+        return ids.take(known), np.diff(np.searchsorted(known, np.cumsum(counts)), prepend=0)
 
 
 def _of_piece(

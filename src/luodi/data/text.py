@@ -367,10 +367,11 @@ def _segmenter() -> Any:
 
 def _pad(flat: NDArray[np.int32], lengths: NDArray[np.int64], width: int) -> NDArray[np.int32]:
     """Rows of `lengths` items, left-aligned in an int32 [n, width] matrix of zeros."""
-    matrix = np.full(len(lengths) * width, PAD, np.int32)
-    shift = np.arange(len(lengths)) * width - (np.cumsum(lengths) - lengths)
-    matrix[np.arange(len(flat)) + np.repeat(shift, lengths)] = flat
-    return matrix.reshape(-1, width)
+    matrix, start = np.full((len(lengths), width), PAD, np.int32), 0
+    for row, length in zip(matrix, lengths.tolist(), strict=True):  # to scatter all at once takes longer
+        row[:length] = flat[start : start + length]
+        start += length
+    return matrix
 
 
 # What `luodi.data.modality.Modality` asks for.

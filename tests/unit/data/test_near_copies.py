@@ -75,7 +75,7 @@ def test_the_chance_to_be_found_is_that_of_the_formula(share: float, least: floa
         mine, other = grams[:100], grams[100 - both :][-100:]
         owner = np.repeat([0, 1], 100)
         table = near_copies._signatures(np.concatenate([mine, other]), owner, 2)
-        filled = near_copies._filled(table)[:, : near_copies.BANDS * near_copies.ROWS]
-        one, two = filled.reshape(2, near_copies.BANDS, near_copies.ROWS)
+        filled = near_copies._filled(table)[: near_copies.BANDS * near_copies.ROWS]
+        one, two = filled.T.reshape(2, near_copies.BANDS, near_copies.ROWS)
         found.append((one == two).all(axis=1).any())
     assert least <= np.mean(found) <= most

@@ -23,16 +23,20 @@ BANDS, ROWS = 21, 3
 MET = 2
 KEPT = 3  # candidates of a test text of which all n-grams are compared
 LEAST = 0.25  # of the places of the signatures that a candidate shares
+WAITING = 2**16  # pairs that wait for the best of them to be taken
 BITS = np.uint64(44)  # of a key below those that tell its place in a table of 2^20
 
 
 def nearest(test: pa.Array, train: Batches, at: Callable[[Places], pa.Array]) -> tuple[Places, Similar]:
     """See `luodi.checks.nearest.Nearest`."""
-    index, start, best = _Index(test), 0, np.empty((0, 3))
+    index, start, best, new = _Index(test), 0, np.empty((0, 3)), [np.empty((0, 3))]
     for items in train():
         for first in range(0, len(items), near_copies.CHUNK):
-            best = _best(best, index.candidates(items.slice(first, near_copies.CHUNK), start + first))
+            new.append(index.candidates(items.slice(first, near_copies.CHUNK), start + first))
+            if sum(map(len, new)) > WAITING:
+                best, new = _best(best, *new), []
         start += len(items)
+    best = _best(best, *new)
     text, place = best[:, 0].astype(np.int64), best[:, 1].astype(np.int64)
     distinct, of_pair = np.unique(place, return_inverse=True)
     known, candidates = _gram_sets(test), _gram_sets(at(distinct))
@@ -49,46 +53,51 @@ class _Index:
 
     def __init__(self, texts: pa.Array) -> None:
         starts = range(0, len(texts), near_copies.CHUNK)
-        parts = [near_copies.signatures(texts.slice(start, near_copies.CHUNK)) for start in starts]
+        parts = [_signatures(texts.slice(start, near_copies.CHUNK)) for start in starts]
         self._signature = np.concatenate([np.empty((0, near_copies.PLACES), np.uint32), *parts])
-        keys = _keys(self._signature)
+        keys = _keys(self._signature.T).T.ravel()
         order = np.argsort(keys, kind="stable")
-        self._keys, self._text = keys[order], order // BANDS
+        self._keys, self._text = np.append(keys[order], near_copies.LARGEST), order // BANDS
+        self._count = np.searchsorted(self._keys[:-1], self._keys, "right") - np.arange(len(self._keys))
         self._there = np.zeros(1 << int(64 - BITS), np.bool_)
-        self._there[self._keys >> BITS] = True
+        self._there[keys >> BITS] = True
 
     def candidates(self, texts: pa.Array, start: int) -> NDArray[np.float64]:
         """The test text, the train text, counted from `start`, and the share of equal places of pairs [m, 3]."""
-        signature = near_copies.signatures(texts)
-        keys = _keys(signature)
-        hit = np.flatnonzero(self._there[keys >> BITS])
-        low, high = (np.searchsorted(self._keys, keys[hit], side) for side in ("left", "right"))
-        count, found = high - low, [np.empty(0, np.int64)]
+        signature = near_copies.signatures(texts, clean=True)
+        keys = _keys(signature).ravel()
+        maybe = np.flatnonzero(self._there[keys >> BITS])
+        first = np.searchsorted(self._keys[:-1], keys[maybe])
+        there = self._keys[first] == keys[maybe]
+        first, row = first[there], maybe[there] % len(texts)
+        count, found = self._count[first], [np.empty(0, np.int64)]
         for step in range(MET):
             some = count > step
-            row = hit[some] // BANDS
-            met = self._text[low[some] + (row + start + step) % count[some]]
-            found.append(met * len(texts) + row)
+            met = self._text[first[some] + (row[some] + start + step) % count[some]]
+            found.append(met * len(texts) + row[some])
         met, row = np.divmod(np.unique(np.concatenate(found)), len(texts))
-        shared = (self._signature[met] == signature[row]).mean(axis=1)
+        shared = (self._signature[met] == signature.T[row]).mean(axis=1)
         pairs: NDArray[np.float64] = np.column_stack([met, row + start, shared])[shared >= LEAST]
         return pairs
 
 
+def _signatures(texts: pa.Array) -> NDArray[np.uint32]:
+    """The signature of each clean text [n, PLACES]."""
+    return np.ascontiguousarray(near_copies.signatures(texts, clean=True).T)
+
+
 def _keys(signature: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """A number for each band of each signature, end to end [n * BANDS]."""
-    values = signature[:, : BANDS * ROWS].reshape(-1, BANDS, ROWS).astype(np.uint64)
-    keys = np.arange(BANDS, dtype=np.uint64) + values[:, :, 0]
+    """A number for each band of each signature of [PLACES, n]: [BANDS, n]."""
+    values = signature[: BANDS * ROWS].reshape(BANDS, ROWS, -1).astype(np.uint64)
+    keys = np.arange(BANDS, dtype=np.uint64)[:, None] + values[:, 0]
     for place in range(1, ROWS):
-        keys = keys * near_copies.ODD[0] + values[:, :, place]
-    return near_copies.mix(keys).ravel()
+        keys = keys * near_copies.ODD[0] + values[:, place]
+    return near_copies.mix(keys)
 
 
-def _best(known: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.float64]:
+def _best(*pairs: NDArray[np.float64]) -> NDArray[np.float64]:
     """The KEPT candidates of each test text that share most; of equal ones the first."""
-    if not len(new):
-        return known
-    both = np.concatenate([known, new])
+    both = np.concatenate(pairs)
     both = both[np.lexsort((both[:, 1], -both[:, 2], both[:, 0]))]
     turn = np.arange(len(both)) - np.searchsorted(both[:, 0], both[:, 0])
     kept: NDArray[np.float64] = both[turn < KEPT]
@@ -96,7 +105,7 @@ def _best(known: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _gram_sets(texts: pa.Array) -> list[set[int]]:
-    grams, owner = near_copies.grams(texts)
+    grams, owner = near_copies.grams(texts, clean=True)
     ends = np.searchsorted(owner, np.arange(1, len(texts)))
     return [set(part.tolist()) for part in np.split(grams, ends)] if len(texts) else []
 
