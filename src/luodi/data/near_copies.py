@@ -144,12 +144,12 @@ def _grams(letters: NDArray[np.uint32], counts: NDArray[np.int64]) -> tuple[NDAr
 
     Behind the end of a text stands nothing, and not the next text.
     """
-    values, last = np.append(letters, np.zeros(GRAM, np.uint32)).astype(np.uint64), np.cumsum(counts) - 1
+    values, last = np.append(letters, np.zeros(GRAM, np.uint32)).astype(np.uint64), np.cumsum(counts[counts > 0]) - 1
     grams = values[: len(letters)]
     for step in range(1, GRAM):
         following = values[step : step + len(grams)].copy()
         for before in range(step):
-            following[np.maximum(last - before, 0)[: len(following)]] = 0
+            following[np.maximum(last - before, 0)] = 0
         grams = grams * ODD[0]
         grams += following
     return grams, np.repeat(np.arange(len(counts)), counts)

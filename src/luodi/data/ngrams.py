@@ -1,7 +1,7 @@
 """N-grams of characters, and words beside them, as hash buckets; and ids for the buckets that were kept."""
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from luodi.data import words
 
 LEAST = 2  # train rows that an n-gram is in; one that is in a single row tells of that row alone
 MOST = 2**20  # n-grams kept
-ROWS = 256  # hashed at a time: their n-grams fit into the cache of a core
+ROWS = 96  # hashed at a time: their n-grams fit into the cache of a core
 
 
 def of_rows(
@@ -80,15 +80,17 @@ class Ids:
         known = np.flatnonzero(bits.view(np.int32) < 0)
         ids = self._before.take(word)
         ids += np.bitwise_count(bits)
-        return ids.take(known), np.diff(np.searchsorted(known, np.cumsum(counts)), prepend=0)
+        ends = known.searchsorted(counts.cumsum())
+        ends[1:] -= ends[:-1]
+        return ids.take(known), ends
 
 
 def _of_piece(
     points: NDArray[np.uint32], lengths: NDArray[np.int64], buckets: int, with_words: bool, longest: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     first = np.arange(len(lengths), dtype=np.uint32) * np.uint32(buckets)  # of the keys of each row
-    owner = np.repeat(first, lengths)
-    keys = _ngrams(points, np.cumsum(lengths[lengths > 0]) - 1, longest, buckets)
+    owner = first.repeat(lengths)
+    keys = _bucket(_ngrams(points, lengths[lengths > 0].cumsum() - 1, longest), buckets).astype(np.uint32)
     keys += owner
     flat = keys.ravel()
     if with_words:
@@ -98,39 +100,32 @@ def _of_piece(
     new = np.ones(len(flat), np.bool_)
     np.not_equal(flat[1:], flat[:-1], out=new[1:])
     flat = flat[new]
-    counts = np.diff(np.searchsorted(flat, first), append=len(flat))
-    return flat - np.repeat(first, counts), counts
+    if len(lengths) == 1:
+        return flat, np.array([len(flat)])
+    counts = np.diff(flat.searchsorted(first), append=len(flat))
+    return flat - first.repeat(counts), counts
 
 
-def _ngrams(points: NDArray[np.uint32], last: NDArray[np.int64], longest: int, buckets: int) -> NDArray[np.uint32]:
-    """Buckets of the n-grams that begin at each character, uint32 [longest, total]; `last` are the places where texts
+def _ngrams(points: NDArray[np.uint32], last: NDArray[np.int64], longest: int) -> NDArray[np.uint64]:
+    """Hashes of the n-grams that begin at each character, uint64 [longest, total]; `last` are the places where texts
     end.
 
     What would reach into the next text is the character alone once more: to set a few is less than to pick out the
     others.
     """
-    found = np.empty((longest, len(points)), np.uint32)
-    for n, hashed in enumerate(_hashes(points, longest)):
-        found[n, : len(hashed)] = _bucket(hashed, buckets)
-        for before in range(n):
-            places = np.maximum(last - before, 0)
-            found[n, places] = found[0, places]
-    return found
-
-
-def _hashes(points: NDArray[np.uint32], longest: int) -> Iterator[NDArray[np.uint64]]:
-    """Yield the hashes of the n-grams that begin at each character but the last ones, for n = 1, 2, 3, ...
-
-    h(n) = h(n - 1) * M + point + n; what is added for n alone comes last, to all of them.
-    """
-    values = hashed = points.astype(np.uint64)
-    added = 1
-    yield hashed + np.uint64(added)
+    hashed = np.empty((longest, len(points)), np.uint64)
+    hashed[0] = points
+    following = hashed[0].copy()
+    hashed[0] += np.uint64(1)
     for n in range(1, longest):
-        hashed = hashed[: max(len(points) - n, 0)] * words.MULTIPLIER
-        hashed += values[n:]
-        added = (added * int(words.MULTIPLIER) + n + 1) % 2**64
-        yield hashed + np.uint64(added)
+        grams = hashed[n, : max(len(points) - n, 0)]
+        np.multiply(hashed[n - 1, : len(grams)], words.MULTIPLIER, out=grams)
+        grams += following[n:]
+        grams += np.uint64(n + 1)
+    for before in range(longest - 1):
+        places = np.maximum(last - before, 0)
+        hashed[before + 1 :, places] = hashed[0, places]
+    return hashed
 
 
 def _bucket(hashed: NDArray[np.uint64], buckets: int) -> NDArray[np.uint64]:

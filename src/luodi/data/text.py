@@ -45,8 +45,9 @@ INVISIBLE = r"\p{Cf}+"
 CONTROL = r"[\p{Cc}\x{FFFD}]+"
 BLANK = r"[\s\p{Z}\p{Cc}]+"
 UNFOLDED = r"\p{Cc}|[^\P{Z} ]|  |\A | \z"  # where blanks are more than single spaces between words
+MAYBE_PERSONAL = "@|[0-9]{3}[ -]?[0-9]{4}"  # found in whatever holds personal data
 # Found in whatever holds an entity, a tag, U+FFFD or personal data, its blanks folded; RE2 and Python read it alike.
-SUSPECT = "[&<@\ufffd]|[0-9]{3}[ -]?[0-9]{4}"
+SUSPECT = f"[&<\ufffd]|{MAYBE_PERSONAL}"
 FEW = 8  # texts; more are cleaned faster as a column
 
 
@@ -129,11 +130,21 @@ def _clean_once(texts: pa.Array) -> pa.Array:
     texts = pc.replace_substring_regex(texts, TAG, " ")
     texts = pc.replace_substring_regex(texts, INVISIBLE, "")
     texts = pc.replace_substring_regex(texts, CONTROL, " ")
+    found = pc.match_substring_regex(texts, MAYBE_PERSONAL)
+    return _fold(_put(texts, np.flatnonzero(_booleans(found)), _masked(texts.filter(found))))
+
+
+def _masked(texts: pa.Array) -> pa.Array:
+    if not len(texts):  # Arrow builds an expression even for no text, which takes as long as 100 of them
+        return texts
     for token, pattern in PERSONAL:
         # RE2 has no look-around: the neighbours are matched, kept, and a second pass takes what they overlapped.
         for _ in range(2):
+            before = texts
             texts = pc.replace_substring_regex(texts, rf"(^|[^0-9])(?:{pattern})($|[^0-9])", rf"\1{token}\2")
-    return _fold(texts)
+            if texts.equals(before):
+                break
+    return texts
 
 
 def _unescape(texts: pa.Array) -> pa.Array:
@@ -244,10 +255,7 @@ class Encoder:
         return replace(blank, vocabulary=tuple(ranked))
 
     def keeping(self, texts: Iterable[pa.Array]) -> Self:
-        """Return it with ids for the n-grams of two or more of these clean texts, at most `ngrams.MOST`, the most frequent.
-
-        With ids for those of one if there are no others.
-        """
+        """Return it with ids for the n-grams that `ngrams.most_frequent` picks of these clean texts."""
         found = (self._hashed(chunk.to_pylist())[0] for chunk in texts)
         return replace(self, kept=ngrams.pack(ngrams.most_frequent(found, self.buckets)))
 
