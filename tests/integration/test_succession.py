@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from project import Done, Project
 
-from luodi.data import text
+from luodi.data import ngrams
 from luodi.errors import Held, NoVersion, RegistryError, RemoteError
 from luodi.project import locks
 from luodi.project.paths import ModelPaths
@@ -120,8 +120,8 @@ def test_what_is_proven_worse_is_held(rivals: Project) -> None:
 
 
 def read_otherwise(monkeypatch: pytest.MonkeyPatch) -> str:
-    mix = text._mix
-    monkeypatch.setattr(text, "_mix", lambda values: mix(values + np.uint64(1)))
+    mix = ngrams._mix
+    monkeypatch.setattr(ngrams, "_mix", lambda values: mix(values + np.uint64(1)))
     return "reviews@v1.0.0 does not predict its sample as it did"
 
 

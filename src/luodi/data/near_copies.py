@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from luodi.data.ngrams import points_of
+
 GRAM = 4  # letters
 BANDS, ROWS = 7, 9
 PLACES = 64  # of a signature, a power of 2; BANDS * ROWS of them are used
@@ -66,7 +68,7 @@ def _letters(texts: pa.Array) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
 
     A number is a 0. A text without letters and numbers is taken as it is.
     """
-    points, lengths = _without_tags(*_code_points(texts))
+    points, lengths = _without_tags(*points_of(texts))
     found, ends = _folded(points), np.cumsum(lengths)
     again = (found[1:] == DIGIT) & (found[:-1] == DIGIT)
     again[ends[(ends > 0) & (ends < len(points))] - 1] = False  # two numbers, one text after the other
@@ -79,17 +81,6 @@ def _letters(texts: pa.Array) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         found, counts = np.where(kept & (found == 0), _lower(points), found), np.where(counts == 0, lengths, counts)
         places = np.flatnonzero(kept)
     return found[places], counts
-
-
-def _code_points(texts: pa.Array) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """As `luodi.data.ngrams.code_points`, of a column without nulls; no text becomes an object of Python."""
-    texts = texts.cast(pa.large_string())
-    _, ends, content = texts.buffers()
-    first, *_, last = (
-        np.frombuffer(ends, np.int64)[texts.offset : texts.offset + len(texts) + 1] if len(texts) else (0, 0)
-    )
-    whole = str(memoryview(content)[first:last], "utf-8") if content else ""
-    return np.frombuffer(whole.encode("utf-32-le"), "<u4"), pc.utf8_length(texts).to_numpy().astype(np.int64)
 
 
 def _without_tags(

@@ -308,9 +308,7 @@ class Encoder:
         if self.tokenizer == "word":
             return self._encode_words(texts)
         if self.tokenizer == "ngram":
-            found, counts = self._hashed(texts)
-            ids = (found.astype(np.int32) + np.int32(1), counts) if self.kept is None else self._known.of(found, counts)
-            return _pad(*ids, self.length)
+            return _pad(*self._ids_of(*self._hashed(texts)), self.length)
         points, lengths = code_points(self._shorten(texts))
         return _pad(self._table[points], lengths, self.length)
 
@@ -320,6 +318,13 @@ class Encoder:
         if self.kept is not None:
             shortened = [f"{START}{text}{END}" if text else text for text in shortened]
         return ngrams.of_rows(shortened, self.buckets, self.words, self.grams)
+
+    def _ids_of(
+        self, found: NDArray[np.uint32], counts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        if self.kept is None:
+            return found.astype(np.int32) + np.int32(1), counts
+        return self._known.of(found, counts)
 
     @cached_property
     def _known(self) -> ngrams.Ids:

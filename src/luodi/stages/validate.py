@@ -19,6 +19,7 @@ from luodi.data import groups, shards
 from luodi.errors import BrokenData, NothingLeft, ValidationFailed
 from luodi.project.paths import ModelPaths
 from luodi.report import page
+from luodi.system import lazy
 
 SHOWN = 50  # rows of the quarantine in the report
 Parts = Callable[[], Iterable[pa.Table]]  # all rows, from the first, at every call
@@ -35,6 +36,7 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     kind = modality.measures(settings.modality)
     parts = _parts(kind, settings, paths.data)
     checked = newest.hold_back(kind.measure(parts(), settings), settings)
+    lazy.when_used("scipy", "stats")  # a quarter of the start of Great Expectations, for what luodi does not use
     from luodi.checks import engine  # here, not above: Great Expectations takes seconds to start
 
     with files.replacing_folder(paths.data_docs) as docs:

@@ -1,9 +1,13 @@
 """Near-copies of a text are found whatever else is there, and texts that only share their subject are not."""
 
+import re
+import unicodedata
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from luodi.data import near_copies
@@ -54,6 +58,33 @@ def test_what_a_text_is_alike_to_depends_on_both_alone(some: list[str | None], o
     among = np.stack([*near_copies.bands(pa.array([*others, *some], pa.string()))])
     assert (among[:, len(others) :] == alone).all()
     assert (alone >= 0).all()
+
+
+def slow_grams(raw: str) -> list[int]:
+    """The numbers of the n-grams of one text, one letter at a time."""
+    text = re.sub("<[^<>]*>", " ", pc.utf8_lower(unicodedata.normalize("NFKC", raw)).as_py())
+    kinds = [letter if ord(letter) > 0xFFFF else unicodedata.category(letter)[0] for letter in text]
+    letters = [
+        ord("0") if kind == "N" else ord(letter)
+        for letter, kind, before in zip(text, kinds, ["", *kinds], strict=False)
+        if kind not in "MPSZC" and (kind, before) != ("N", "N")
+    ] or [ord(letter) for letter in text]
+    padded = [*letters, *[0] * (near_copies.GRAM - 1)]
+    factor, found = int(near_copies.ODD[0]), []
+    for start in range(len(letters)):
+        number = 0
+        for letter in padded[start : start + near_copies.GRAM]:
+            number = (number * factor + letter) % 2**64
+        found.append(number)
+    return found
+
+
+@given(st.lists(st.text("aBÉß 12½.,<>!\n好的店😀\U00010400", max_size=12), max_size=9))
+@example(["", "½", "", "<a>1<b>2</b>", "1", "2", "<>", "< <", "a>", "<", ">", "."])
+def test_grams_are_those_of_a_slow_reference(texts: list[str]) -> None:
+    grams, owner = near_copies.grams(pa.array(texts, pa.string()))
+    found = [grams[owner == row].tolist() for row in range(len(texts))]
+    assert found == [slow_grams(raw) for raw in texts]
 
 
 def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:

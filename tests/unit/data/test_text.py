@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from luodi.config import Shares, TextAugment, TextPreprocess
-from luodi.data import encoders, text
+from luodi.data import encoders, ngrams, text
 from luodi.data.text import MASK, PAD, UNKNOWN, Encoder, Nothing, clean, clean_list, column
 from luodi.errors import ArtifactError, EmptyData
 
@@ -223,7 +223,7 @@ def test_other_numbers_are_kept(raw: str) -> None:
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))))
 def test_code_points_round_trip(texts: list[str]) -> None:
-    points, lengths = text.code_points(texts)
+    points, lengths = ngrams.code_points(texts)
     assert points.dtype == np.uint32
     assert lengths.tolist() == [len(one) for one in texts]
     assert text.from_code_points(points, lengths).to_pylist() == texts

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luodi.data import text, words
+from luodi.data import ngrams, words
 from luodi.data.text import Encoder
 
 
 def hashes(texts: list[str]) -> list[Any]:
     """Of each text the set of its hashes."""
-    points, lengths = text.code_points(texts)
+    points, lengths = ngrams.code_points(texts)
     found, row = words.of_rows(points, np.repeat(np.arange(len(texts)), lengths))
     return [set(found[row == place].tolist()) for place in range(len(texts))]
 
