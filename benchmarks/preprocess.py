@@ -92,7 +92,7 @@ def predictions(table: pa.Table, encoder: text.Encoder, settings: config.ModelSe
     items, labels = table["text"].to_pylist(), pc.index_in(table["label"], pa.array(settings.labels)).to_numpy()
     rows = split_rows.Rows(text.clean_list(items), labels.astype(np.int32), [])
     own = linear.encoder_for(encoder, rows)
-    model = linear.fit(own, rows, rows, settings.baseline)
+    model = linear.fit(own, rows, rows, settings.baseline).judged
     classifier = inference.Classifier(own, inference.session(model.SerializeToString()))
     times = []
     for item in items:

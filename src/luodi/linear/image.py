@@ -27,8 +27,8 @@ def encoder_for(encoder: Encoder, train: Rows) -> Encoder:
 
 def fit(
     encoder: Encoder, train: Rows, validation: Rows, settings: ImageBaseline, class_weight: str | None = None
-) -> onnx.ModelProto:
-    """Return the fitted model, from "x" uint8 [batch, h, w, c] to "probabilities" float32 [batch, classes].
+) -> fitting.Fitted:
+    """Return the fitted models, from "x" uint8 [batch, h, w, c] to "probabilities" float32 [batch, classes].
 
     `class_weight` is scikit-learn's: None, or "balanced".
 
@@ -41,8 +41,13 @@ def fit(
         # L-BFGS: Newton's matrix has (pixels x classes) squared entries.
         return LogisticRegression(C=C, solver="lbfgs", max_iter=ITERATIONS, class_weight=class_weight)
 
+    classes = len(encoder.labels)
     seen, judged = (fitting.Rows(features(encoder, part.items), part.label) for part in (train, validation))
-    return graph(fitting.fit(seen, judged, len(encoder.labels), settings.regularization, logistic), encoder)
+    model = fitting.fit(seen, judged, classes, settings.regularization, logistic)
+    both = fitting.Rows(
+        *(np.concatenate(pair) for pair in ((seen.features, judged.features), (seen.label, judged.label)))
+    )
+    return fitting.Fitted(*(graph(one, encoder) for one in (model, fitting.again(both, classes, model, logistic))))
 
 
 def features(encoder: Encoder, images: Sequence[bytes]) -> NDArray[np.float32]:

@@ -55,27 +55,33 @@ def encoder_for(encoder: Encoder, train: Rows) -> Encoder:
 
 def fit(
     encoder: Encoder, train: Rows, validation: Rows, settings: TextBaseline, class_weight: str | None = None
-) -> onnx.ModelProto:
-    """Return the fitted model, from "x" int32 [batch, length] to "probabilities" float32 [batch, classes].
+) -> fitting.Fitted:
+    """Return the fitted models, from "x" int32 [batch, length] to "probabilities" float32 [batch, classes].
 
     `class_weight` is scikit-learn's: None, or "balanced".
 
     Raises:
         ArtifactError: The train rows hold one class only, or no n-gram.
     """
+    from scipy import sparse
     from sklearn.svm import LinearSVC
 
+    def machine(C: float) -> Any:
+        return LinearSVC(C=C, random_state=0, class_weight=class_weight)
+
+    def weighed(found: Matrix, label: NDArray[np.int32], weighing: Weighing) -> fitting.Rows:
+        return fitting.Rows(features(found, weighing), label)
+
     classes = len(encoder.labels)
-    found = occurrences(encoder, train.items)
-    weighing = weigh(found, train.label, min(settings.max_features, VALUES // classes))
-    model = fitting.fit(
-        fitting.Rows(features(found, weighing), train.label),
-        fitting.Rows(features(occurrences(encoder, validation.items), weighing), validation.label),
-        classes,
-        settings.regularization,
-        lambda C: LinearSVC(C=C, random_state=0, class_weight=class_weight),
-    )
-    return graph(model, weighing, encoder)
+    most = min(settings.max_features, VALUES // classes)
+    seen, held = (occurrences(encoder, part.items) for part in (train, validation))
+    first = weigh(seen, train.label, most)
+    rows = weighed(seen, train.label, first), weighed(held, validation.label, first)
+    model = fitting.fit(*rows, classes, settings.regularization, machine)
+    both, label = sparse.vstack([seen, held], "csr"), np.concatenate([train.label, validation.label])
+    second = weigh(both, label, most)
+    final = fitting.again(weighed(both, label, second), classes, model, machine)
+    return fitting.Fitted(graph(model, first, encoder), graph(final, second, encoder))
 
 
 def occurrences(encoder: Encoder, texts: list[str]) -> Matrix:

@@ -11,7 +11,7 @@ Settings = dict[str, dict[str, Any]]
 
 FEW = 2000  # rows of text below which a network is not tried: with so few the linear model is hard to beat
 EACH = 2000  # rows a class below which none is tried on more than two classes
-WIDE = {"embedding": 64, "table": 2**17, "dropout": 0.3, "epochs": 3, "patience": 1}
+WIDE = {"embedding": 32, "table": 2**18, "dropout": 0.3, "epochs": 3, "patience": 1}
 """A bag of n-grams for more than two classes: after one or two rounds it learns the rows by heart."""
 RARE = 20  # times the rows of the smallest class of texts that the largest has: above it rare rows count for more
 TRAIN = 0.8  # of all rows

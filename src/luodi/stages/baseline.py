@@ -11,6 +11,7 @@ from luodi.data.modality import Encoder
 from luodi.data.split_rows import Rows
 from luodi.files import replacing, replacing_folder, write_array, write_facts, write_json
 from luodi.linear import of
+from luodi.linear.fitting import Fitted
 from luodi.project.paths import ModelPaths
 from luodi.scoring import figures, folds, inference
 from luodi.scoring.scored import scored
@@ -19,7 +20,8 @@ SPLITS = ("train", "validation", "test")
 
 
 def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
-    """Fit on the train rows, choose and calibrate on those of validation; write the model, and scores of both others.
+    """Fit on the train rows, choose and calibrate by those of validation, which say how good that is; fit on both, and
+    write this model and its scores of the test rows.
 
     Raises:
         ArtifactError: preprocess has not run, a split is empty, or the train rows cannot be learned from.
@@ -27,14 +29,16 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     classes = len(settings.labels)
     rows = {split: split_rows.read(paths.rows, settings.modality, split, classes) for split in SPLITS}
     with threadpool_limits(1):  # the same bytes on any number of cores
-        model, encoder = fit(settings, encoders.load(paths.encoder), rows["train"], rows["validation"])
+        fitted, encoder = fit(settings, encoders.load(paths.encoder), rows["train"], rows["validation"])
     with replacing_folder(paths.baseline_export) as folder:
-        (folder / inference.MODEL).write_bytes(model.SerializeToString(deterministic=True))
+        (folder / inference.MODEL).write_bytes(fitted.final.SerializeToString(deterministic=True))
         write_json(folder / inference.ENCODER, encoder.as_json())
-    classifier = inference.Classifier.load(paths.baseline_export)
     found = {}
-    for split, path in (("validation", paths.baseline_validation), ("test", paths.baseline_scores)):
-        scores = classifier.probabilities(rows[split].items)
+    for split, model, path in (
+        ("validation", fitted.judged, paths.baseline_validation),
+        ("test", fitted.final, paths.baseline_scores),
+    ):
+        scores = classifier(model, encoder).probabilities(rows[split].items)
         with replacing(path) as temporary:
             write_array(temporary, scores)
         found[split] = figures.point(scored(rows[split].label, scores, "baseline", classes))
@@ -58,9 +62,8 @@ def write_out_of_fold(
         return Rows([items[place] for place in places], label[places], [])
 
     def score(fitted: folds.Rows, judged: folds.Rows, held: folds.Rows) -> NDArray[np.float32]:
-        model, own = fit(settings, encoder, pick(fitted), pick(judged))
-        session = inference.session(model.SerializeToString())
-        return inference.Classifier(own, session).probabilities(pick(held).items)
+        models, own = fit(settings, encoder, pick(fitted), pick(judged))
+        return classifier(models.final, own).probabilities(pick(held).items)
 
     found = np.zeros((0, classes), np.float32)
     if folds.wanted(label, group, rows["test"].label, classes):
@@ -69,8 +72,12 @@ def write_out_of_fold(
     folds.write(paths.baseline_out_of_fold, row[: len(found)], group[: len(found)], found)
 
 
-def fit(settings: config.ModelSettings, encoder: Encoder, train: Rows, validation: Rows) -> tuple[ModelProto, Encoder]:
-    """Return the linear model of the modality as ONNX, and the encoder whose rows it reads.
+def classifier(model: ModelProto, encoder: Encoder) -> inference.Classifier:
+    return inference.Classifier(encoder, inference.session(model.SerializeToString()))
+
+
+def fit(settings: config.ModelSettings, encoder: Encoder, train: Rows, validation: Rows) -> tuple[Fitted, Encoder]:
+    """Return the linear models of the modality, and the encoder whose rows they read.
 
     Raises:
         ArtifactError: The train rows hold one class only, or nothing to learn from.

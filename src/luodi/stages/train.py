@@ -52,7 +52,7 @@ def _run(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, ke
     figures = choice.figures(scores, truth, metric)
     chosen = choice.choose(figures, metric)
     facts = {"chosen": chosen, "metric": metric, "validation": figures}
-    _save(chosen, net, scores[chosen], encoder, paths)
+    _save(chosen, net, encoder, paths)
     _save_net(net, paths)
     _write_out_of_fold(chosen, settings, encoder, paths, kept)
     write_facts(paths.choice, facts)
@@ -110,7 +110,7 @@ def _rows(paths: ModelPaths, split: str, encoder: Encoder) -> Rows:
     return arrays.load(paths.array(split, "x"), paths.array(split, "y"), encoder)
 
 
-def _save(chosen: str, net: Net | None, scores: NDArray[np.float32], encoder: Encoder, paths: ModelPaths) -> None:
+def _save(chosen: str, net: Net | None, encoder: Encoder, paths: ModelPaths) -> None:
     """Write the export folder: of the network, of the linear model, or of both as one."""
     with replacing_folder(paths.export) as folder:
         if net is None or chosen == LINEAR:
@@ -121,14 +121,18 @@ def _save(chosen: str, net: Net | None, scores: NDArray[np.float32], encoder: En
 
         with quiet():
             model = export.convert(net.model, inference.facts(encoder))
+        expected = net.scores[: len(net.sample)]
         if chosen == BOTH:
-            model = ensemble.mean(model, onnx.load(paths.baseline_export / inference.MODEL))
-        export.write(model, net.sample, scores[: len(net.sample)], folder / inference.MODEL)
+            linear = onnx.load(paths.baseline_export / inference.MODEL)
+            model = ensemble.mean(model, linear)
+            its = inference.run_session(inference.session(linear.SerializeToString()), net.sample)
+            expected = np.mean([its, expected], axis=0, dtype=np.float32)
+        export.write(model, net.sample, expected, folder / inference.MODEL)
         _copy(paths.encoder, folder / inference.ENCODER)
 
 
 def _save_net(net: Net | None, paths: ModelPaths) -> None:
-    """Write model.keras and history.csv; without a network a line that says so, for DVC warns of an empty folder."""
+    """Write model.keras, its curves, and history.csv; without a network a line, for DVC warns of an empty folder."""
     with replacing_folder(paths.net) as folder:
         if net:
             from luodi.nets import saving

@@ -25,7 +25,7 @@ def fitted(
     channels: int = 1,
 ) -> Any:
     encoder = image.Encoder.fit([pa.array(train.items)], Size(*shape, channels), tuple(map(str, range(classes))))
-    return encoder, linear.fit(encoder, train, validation, SETTINGS)
+    return encoder, linear.fit(encoder, train, validation, SETTINGS).final
 
 
 def scores(model: Any, encoder: image.Encoder, items: list[bytes], folder: Path) -> np.ndarray:

@@ -35,7 +35,7 @@ def scores(model: Any, encoder: Encoder, items: list[str], folder: Path) -> np.n
 @pytest.mark.parametrize("classes", [2, 3])
 def test_it_learns_and_gives_probabilities(tmp_path: Path, classes: int) -> None:
     train, test = make(120, classes), make(60, classes, seed=1)
-    model = linear.fit(encoder(classes), train, test, SETTINGS)
+    model = linear.fit(encoder(classes), train, test, SETTINGS).judged
     found = scores(model, encoder(classes), test.items, tmp_path)
     assert found.dtype == np.float32
     assert found.shape == (60, classes)
@@ -45,7 +45,21 @@ def test_it_learns_and_gives_probabilities(tmp_path: Path, classes: int) -> None
 
 def test_it_repeats_to_the_bit() -> None:
     train, test = make(200, 3), make(50, 3, seed=1)
-    assert len({linear.fit(encoder(3), train, test, SETTINGS).SerializeToString() for _ in range(2)}) == 1
+    assert len({linear.fit(encoder(3), train, test, SETTINGS).final.SerializeToString() for _ in range(2)}) == 1
+
+
+def test_what_validation_rows_alone_tell_only_the_final_model_knows(tmp_path: Path) -> None:
+    """The third class has rows of validation and none of train."""
+    rows = make(180, 3)
+
+    def pick(where: Any) -> split_rows.Rows:
+        return split_rows.Rows([rows.items[one] for one in where], rows.label[where], ["here"] * len(where))
+
+    train, validation = pick(np.flatnonzero(rows.label < 2)), pick(np.flatnonzero(rows.label == 2))
+    judged, final = linear.fit(encoder(3), train, validation, SETTINGS)
+    assert (scores(judged, encoder(3), validation.items, tmp_path)[:, 2] == 0).all()
+    found = scores(final, encoder(3), rows.items, tmp_path)
+    assert (found.argmax(1) == rows.label).mean() > 0.9
 
 
 def test_balanced_rows_of_a_rare_class_count_for_more(tmp_path: Path) -> None:
@@ -53,7 +67,7 @@ def test_balanced_rows_of_a_rare_class_count_for_more(tmp_path: Path) -> None:
     label = (np.arange(300) % 10 == 0).astype(np.int32)
     train = split_rows.Rows(["好" if row % 2 else "坏" for row in range(300)], label, ["here"] * 300)
     plain, weighed = (
-        scores(linear.fit(encoder(2), train, train, SETTINGS, weight), encoder(2), ["坏"], tmp_path)[0]
+        scores(linear.fit(encoder(2), train, train, SETTINGS, weight).judged, encoder(2), ["坏"], tmp_path)[0]
         for weight in (None, "balanced")
     )
     assert plain.argmax() == 0
@@ -143,7 +157,7 @@ def test_a_class_without_train_rows_scores_zero(tmp_path: Path) -> None:
     rows = make(60, 2)
     train = split_rows.Rows(rows.items, rows.label * 2, rows.source)
     strange = split_rows.Rows([*rows.items, "好"], np.append(train.label, 1).astype(np.int32), [*rows.source, "here"])
-    found = scores(linear.fit(encoder(3), train, strange, SETTINGS), encoder(3), ["好"], tmp_path)
+    found = scores(linear.fit(encoder(3), train, strange, SETTINGS).judged, encoder(3), ["好"], tmp_path)
     assert found[0, 1] == 0
     assert found.sum() == pytest.approx(1, abs=1e-5)
 

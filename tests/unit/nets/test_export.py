@@ -292,7 +292,7 @@ def test_both_are_exported_as_one_model(tmp_path: Path) -> None:
     encoder = ENCODERS["reviews"]
     give_baseline(paths, np.full((20, 2), 0.5, np.float32), encoder)
     net = train.fit(config.load(paths.params).models["reviews"], paths, encoder)
-    train._save("both", net, np.mean([net.scores, np.full((20, 2), 0.5)], axis=0), encoder, paths)
+    train._save("both", net, encoder, paths)
     found = inference.run_session(inference.open_session(paths.export / "model.onnx"), net.sample)
     np.testing.assert_allclose(found, (net.scores + 0.5) / 2, atol=1e-6)
     inference.Classifier.load(paths.export)

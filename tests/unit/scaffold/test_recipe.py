@@ -23,7 +23,7 @@ def test_every_recipe_of_texts_is_valid(rows: int, classes: int, chinese: Any, t
     advice = recipe.text(rows, classes, chinese, times=times)
     block = settings("text", advice)
     assert block.preprocess.words == (chinese < 0.5)
-    assert block.train.architecture == "linear" or block.train.embedding == (64 if classes > 2 else 2)
+    assert block.train.architecture == "linear" or block.train.embedding == (32 if classes > 2 else 2)
     assert block.train.class_weight == ("balanced" if times > 20 else "none")
     assert ("train.class_weight" in advice.said) == (times > 20)
     assert advice.said
