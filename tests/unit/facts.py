@@ -166,6 +166,8 @@ def facts() -> dict[str, Any]:
             "device": "cpu",
             "epochs": 5,
             "rows_per_second": 7123,
+            "gflops": 12.3,
+            "seconds_to_accuracy": 7.25,
             "peak_memory": 1234567890,
             "threads": 2,
             "precision": "float32",

@@ -1,16 +1,20 @@
-"""Save a Keras model so that equal weights are equal bytes."""
+"""Save a Keras model, and how it learned, so that equal weights and curves are equal bytes."""
 
 import json
 import tempfile
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from luodi.nets.history import COLUMNS
+
 # Keras writes the time of saving in the archive and in its metadata.json; the earliest that ZIP knows replaces both.
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 DATE_SAVED = "1980-01-01@00:00:00"
+CURVES = "events.out.tfevents.0.luodi"  # TensorBoard looks for the middle of it
 
 
 def save(model: keras.Model, path: Path) -> None:
@@ -21,6 +25,22 @@ def save(model: keras.Model, path: Path) -> None:
         with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
             for name in sorted(source.namelist()):
                 target.writestr(zipfile.ZipInfo(name, ZIP_DATE), _constant(name, source.read(name)))
+
+
+def save_curves(history: Sequence[Mapping[str, float]], folder: Path) -> None:
+    """Write the rows of `training.fit` as a log that `tensorboard --logdir` finds in `folder` or above.
+
+    A scalar a column, its step the epoch. It bears no time of writing: TensorBoard's axis of time starts in 1970.
+    """
+    import tensorflow as tf
+    from tensorflow.core.framework.summary_pb2 import Summary
+    from tensorflow.core.util.event_pb2 import Event
+
+    with tf.io.TFRecordWriter(str(folder / CURVES)) as file:
+        file.write(Event(file_version="brain.Event:2").SerializeToString())
+        for row in history:
+            values = [Summary.Value(tag=name, simple_value=row[name]) for name in COLUMNS[1:]]
+            file.write(Event(step=int(row["epoch"]), summary=Summary(value=values)).SerializeToString())
 
 
 def _constant(name: str, content: bytes) -> bytes:

@@ -86,9 +86,11 @@ class Fit:
         seconds: How long it took, all tries together.
         before: Seconds, and seconds of processors, of the tries before this one.
         remarks: What a person should know of it: a sentence each.
+        times: Seconds after which each epoch ended, all tries together.
     """
 
     history: list[dict[str, float]]
+    times: list[float]
     seconds: float
     before: tuple[float, float]
     remarks: list[str]
@@ -133,7 +135,7 @@ def fit(
     standing.end()
     for remark in (remarks := stopping.remarks(standing.rows, len(np.unique(train.y)))):
         print(f"train: {remark}", flush=True)
-    return Fit(standing.rows, standing.spent()[0], standing.before, remarks)
+    return Fit(standing.rows, standing.times, standing.spent()[0], standing.before, remarks)
 
 
 def _parts(train: Batches, standing: "Standing", epochs: int) -> Iterator[tuple[Batches, int, int]]:
@@ -229,7 +231,7 @@ class Standing(keras.callbacks.Callback):
 
     Attributes:
         epoch: That goes on, from 0; `batch` of it are done.
-        rows: What was measured after each epoch.
+        rows: What was measured after each epoch, and `times`, when: seconds, all tries together.
     """
 
     def __init__(self, settings: Training, stopping: Stopping, batches: int, checkpoint: Checkpoint | None) -> None:
@@ -238,6 +240,7 @@ class Standing(keras.callbacks.Callback):
         self.epochs, self.every = settings.epochs, 60 * settings.checkpoint_minutes
         self.epoch = self.batch = self.first = 0
         self.rows: list[dict[str, float]] = []
+        self.times: list[float] = []
         self.before = (0.0, 0.0)
         self.begun = _clocks()
         self.written = self.told = time.monotonic()
@@ -250,7 +253,8 @@ class Standing(keras.callbacks.Callback):
         if found is None:
             return
         facts = found.facts
-        self.epoch, self.batch, self.rows = facts["epoch"], facts["batch"], facts["rows"]
+        self.epoch, self.batch = facts["epoch"], facts["batch"]
+        self.rows, self.times = facts["rows"], facts["times"]
         self.before = (facts["seconds"], facts["cpu_seconds"])
         self.stopping.best, self.stopping.waited = facts["best"] or math.inf, facts["waited"]
         self.stopping.diverged, self.stopping.weights = facts["diverged"], _listed(found.arrays, "best")
@@ -289,6 +293,7 @@ class Standing(keras.callbacks.Callback):
         self.epoch, self.batch = epoch + 1, 0
         if not self.stopping.diverged:
             self.rows.append({"epoch": epoch + 1, **{name: (logs or {})[name] for name in COLUMNS[1:]}})
+            self.times.append(round(self.spent()[0], 3))
         if not self.over() and self._due(0):
             self._write(_variables(self.model, self.stopping.weights))
 
@@ -302,7 +307,8 @@ class Standing(keras.callbacks.Callback):
             return
         started, (seconds, cpu_seconds) = time.monotonic(), self.spent()
         facts = {
-            "epoch": self.epoch, "batch": self.batch, "rows": self.rows, "seconds": seconds, "cpu_seconds": cpu_seconds,
+            "epoch": self.epoch, "batch": self.batch, "rows": self.rows, "times": self.times,
+            "seconds": seconds, "cpu_seconds": cpu_seconds,
             "best": self.stopping.best if self.stopping.weights else None, "waited": self.stopping.waited,
             "diverged": self.stopping.diverged,
         }  # fmt: skip

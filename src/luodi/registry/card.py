@@ -433,6 +433,11 @@ def _run_record(training: Facts) -> list[Pair]:
     versions = [f"{name} {one}" for name, one in part(training, "versions").items()]
     return [
         ("Rows a second, validation included", count(at(training, "rows_per_second"))),
+        (
+            "Time to nearly its best accuracy on validation rows",
+            number(at(training, "seconds_to_accuracy"), "{:,.1f} s"),
+        ),
+        ("Operations, an estimate", number(at(training, "gflops"), "{:,.3g} x 10⁹")),
         ("Most memory at once", number(at(training, "peak_memory"), "{:,.2f} GiB", 2**-30)),
         ("Backend", text(at(training, "backend"))),
         ("Versions", text(versions)),

@@ -138,6 +138,7 @@ def _save_net(net: Net | None, paths: ModelPaths) -> None:
             from luodi.nets import saving
 
             saving.save(net.model, folder / paths.keras_model.name)
+            saving.save_curves(net.history, folder)
         else:
             write_text(folder / "none.txt", f"train.architecture is {LINEAR}: there is no network\n")
     write_text(paths.history, history.as_csv(net.history if net else []))

@@ -19,7 +19,7 @@ from luodi.nets.stderr import quiet
 with quiet():
     import keras
 
-    from luodi.nets import arrays, batches, catalogue, hardware, history, training
+    from luodi.nets import arrays, batches, catalogue, hardware, history, saving, training
     from luodi.nets.metrics import MacroRecall
 
 SIZE, LENGTH, CLASSES = 40, 12, 3
@@ -284,6 +284,7 @@ def test_where_memory_runs_out_a_batch_comes_in_parts(capsys: pytest.CaptureFixt
     chosen = setting(architecture=f"{__name__}:greedy", batch_size=8, epochs=2)
     net = fitting.fit_rows(settings_of(chosen), encoder(), rows(), rows())
     assert net.facts["batch_parts"] == 4
+    assert 0 < net.facts["seconds_to_accuracy"] < 600 and net.facts["gflops"] >= 0
     (told,) = [line for line in net.facts["remarks"] if "memory" in line]
     assert told.startswith("memory of the cpu ran out: each batch of 8 comes in 4 parts, and their gradients are av")
     assert f"train: {told}" in capsys.readouterr().out
@@ -398,3 +399,31 @@ def test_a_broken_array_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.npy").write_bytes(content)
     with pytest.raises(ArtifactError, match="run `dvc repro` again"):
         arrays.load(tmp_path / "x.npy", tmp_path / "x.npy", encoder(3))
+
+
+def test_tensorboard_reads_the_curves(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]  # no types
+        EventAccumulator,
+    )
+
+    rows_of = [dict.fromkeys(history.COLUMNS, 0.5) | {"epoch": epoch, "val_accuracy": epoch / 4} for epoch in (1, 2, 3)]
+    saving.save_curves(rows_of, tmp_path)
+    found = EventAccumulator(str(tmp_path)).Reload()
+    assert set(found.Tags()["scalars"]) == set(history.COLUMNS[1:])
+    assert [(one.step, one.value) for one in found.Scalars("val_accuracy")] == [(1, 0.25), (2, 0.5), (3, 0.75)]
+    before = (tmp_path / saving.CURVES).read_bytes()
+    saving.save_curves(rows_of, tmp_path)
+    assert (tmp_path / saving.CURVES).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("architecture", "expected"),
+    [
+        ("ngram", 2 * 8 * CLASSES),
+        ("mlp", 2 * (8 * 8 + 8 * CLASSES)),
+        ("cnn", 2 * (LENGTH * 3 * 8 * 8 + 8 * CLASSES)),
+        ("cnn_lstm", 2 * (LENGTH * 3 * 8 * 8 + LENGTH // 2 * (8 + 8) * 4 * 8 + 8 * CLASSES)),
+    ],
+)
+def test_operations_of_a_row_are_those_of_its_products(architecture: str, expected: int) -> None:
+    assert hardware.flops(build(setting(architecture=architecture))) == expected
