@@ -17,11 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
 PARAMS = config.load(ROOT / "params.yaml")
 MODELS = sorted(PARAMS.models)
-STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
+STAGES = ("validate", "tune", "preprocess", "baseline", "train", "evaluate")
 
 # The files of each stage, by the names that ModelPaths gives them.
 OUTPUTS = {
     "validate": {"clean", "quarantine", "validation_result", "data_docs", "validation_summary", "validation_report"},
+    "tune": {"best_params", "study", "tuning_report"},
     "preprocess": {"rows", "arrays", "encoder", "nearest", "preprocess_report", "preprocess_summary"},
     "baseline": {
         "baseline_export",
@@ -44,8 +45,17 @@ UNTRACKED = {
 }  # or within another
 
 
-def stage_graph(model: str) -> Any:
-    return graph.stages(ROOT / "dvc.yaml", model, PARAMS.models[model].modality)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """dvc.yaml with every stage, as it is where a model is tuned."""
+    path = tmp_path_factory.mktemp("whole") / "dvc.yaml"
+    text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+    path.write_text(pipeline.updated(text, PARAMS.models, tuned=True), encoding="utf-8")
+    return path
+
+
+def stage_graph(model: str, path: Path = ROOT / "dvc.yaml") -> Any:
+    return graph.stages(path, model, PARAMS.models[model].modality)
 
 
 def module_file(name: str) -> Path:
@@ -55,9 +65,9 @@ def module_file(name: str) -> Path:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_its_fingerprint_and_the_settings_in_effect(stage: str, model: str) -> None:
+def test_a_stage_depends_on_its_fingerprint_and_the_settings_in_effect(stage: str, model: str, whole: Path) -> None:
     modality = PARAMS.models[model].modality
-    found = stage_graph(model)[stage]
+    found = stage_graph(model, whole)[stage]
     assert not [dep for dep in found["deps"] if not dep.startswith(("data/", "artifacts/"))]
     code, *settings = found["params"]
     assert code == f"luodi.lock:stages.{modality}.{stage}"
@@ -80,10 +90,10 @@ def test_dvc_yaml_is_that_of_every_project() -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("stage", STAGES)
-def test_outs_are_those_of_paths(stage: str, model: str) -> None:
+def test_outs_are_those_of_paths(stage: str, model: str, whole: Path) -> None:
     paths = ModelPaths(Path(), model)
     expected = {getattr(paths, name).as_posix() for name in OUTPUTS[stage]}
-    assert set(stage_graph(model)[stage]["outs"]) == expected
+    assert set(stage_graph(model, whole)[stage]["outs"]) == expected
 
 
 def test_every_path_is_the_output_of_one_stage() -> None:
@@ -94,7 +104,7 @@ def test_every_path_is_the_output_of_one_stage() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("model", MODELS)
-def test_params_cover_the_blocks_that_the_stage_reads(model: str, stage: str) -> None:
+def test_params_cover_the_blocks_that_the_stage_reads(model: str, stage: str, whole: Path) -> None:
     """A stage reads its block as `settings.BLOCK`; what it reads must be among its params, and the reverse."""
     read = set()
     for name in fingerprints.closure(f"luodi.stages.{stage}", PARAMS.models[model].modality):
@@ -108,21 +118,24 @@ def test_params_cover_the_blocks_that_the_stage_reads(model: str, stage: str) ->
             and node.attr.rstrip("_") in ("modality", "labels", "gate", *STAGES)
         }
     declared = {key.split(".")[-1] if key.endswith(("modality", "labels")) else key.split(".")[3]
-                for key in stage_graph(model)[stage]["params"] if key.startswith("params.lock:")}  # fmt: skip
+                for key in stage_graph(model, whole)[stage]["params"] if key.startswith("params.lock:")}  # fmt: skip
     assert read <= declared, f"{stage} reads {read - declared}, which its params do not name"
     assert stage in declared
 
 
-def test_the_stages_of_dvc_yaml_are_those_of_the_package() -> None:
+def test_the_stages_of_dvc_yaml_are_those_of_the_package(whole: Path) -> None:
     modules = {path.stem for path in (SRC / "luodi" / "stages").glob("*.py")} - {"__init__"}
-    assert set(stage_graph("reviews")) == set(STAGES) == set(fingerprints.STAGES) == modules
+    assert set(stage_graph("reviews")) == set(STAGES) - {"tune"}
+    assert set(stage_graph("reviews", whole)) == set(STAGES) == set(fingerprints.STAGES) == modules
     for block in config.MODALITIES.values():
         assert set(STAGES) <= {(field.alias or name) for name, field in block.model_fields.items()}
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_commands_are_the_cli_of_the_stage(model: str) -> None:
-    raw = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+def test_commands_are_the_cli_of_the_stage(model: str, whole: Path) -> None:
+    raw = yaml.safe_load(whole.read_text())["stages"]
+    assert raw["tune"]["do"].pop("cmd") == "luodi tune ${key} --if-set"
+    raw["tune"]["do"]["cmd"] = "luodi tune ${key}"
     assert raw.pop("settings")["cmd"] == "luodi settings"
     assert {stage: body["do"]["cmd"] for stage, body in raw.items()} == {
         stage: f"luodi {stage} ${{key}}" for stage in STAGES
@@ -141,6 +154,19 @@ def test_edges(model: str) -> None:
         ("baseline", "evaluate"),
         ("train", "evaluate"),
     }
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_edges_where_a_model_is_tuned(model: str, whole: Path) -> None:
+    assert graph.edges(stage_graph(model, whole)) - graph.edges(stage_graph(model)) == {
+        ("validate", "tune"),
+        ("tune", "preprocess"),
+        ("tune", "train"),
+    }
+
+
+def test_without_a_tuned_model_dvc_yaml_is_what_it_was(whole: Path) -> None:
+    assert pipeline.updated(whole.read_text(encoding="utf-8"), PARAMS.models) == (ROOT / "dvc.yaml").read_text()
 
 
 def test_schedules_and_labels_are_set_for_every_model() -> None:

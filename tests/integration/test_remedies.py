@@ -631,6 +631,12 @@ PROJECT = [
     ),
     Case("is no mapping: restore it", write("dvc.yaml", "stages: {train: 3}\n"), graph_updated),
     Case(
+        "has a block tune, and dvc.yaml has no such stage",
+        change("params.yaml", ("modality: text", "modality: text\n    tune: {trials: 3}")),
+        luodi("settings"),
+        lambda scene: scene.do(scene.commands[0]),
+    ),
+    Case(
         "already: choose another folder",
         lambda scene: None,
         lambda scene: init.init(scene.other or scene.root, Runner(print)),
@@ -1232,7 +1238,22 @@ AIRFLOW = "takes Airflow a minute; tests/dags has it"
 YAML = "it names the line; tests/unit/test_yaml12.py has it"
 OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each"
 RACE = "a race: what failed is done again"
+TUNING = "tests/unit/config/test_tuning.py tries each"
 WHY_NOT = {
+    "it is not searched: {reason}": TUNING,
+    "no setting of preprocess or train": TUNING,
+    "expected low and high, or choices": TUNING,
+    "expected choices, or low and high, found both": TUNING,
+    "is not below high": TUNING,
+    "log: true needs low above 0": TUNING,
+    "its values are no numbers: give choices": TUNING,
+    "sampler grid tries every value": TUNING,
+    "{where}: {error.errors()[0]['msg']}, found": TUNING,
+    "which are trial 0, cannot be trained": "what it says why has a remedy of its own",
+    "there is no network to tune": "tests/unit/tuning/test_space.py",
+    "no search by these rows, settings and code": "tests/unit/tuning/test_study.py",
+    "the database of studies": "tests/unit/tuning/test_study.py",
+    "is being run by another process of this host": "tests/unit/tuning/test_study.py",
     "expected an output of shape": "a user's own code; tests/unit/config/test_user_code.py",
     "an expectation of your own, cannot be checked": "a user's own code; tests/unit/config/test_user_code.py",
     "a dry run, and one that tries settings, lands nothing": "the run was asked to land nothing",

@@ -33,6 +33,7 @@ whose **register** ended well landed, or found that what is in production is thi
 
 TASKS = {
     "validate": "Checks the raw rows by Great Expectations, and holds back bad ones with their reasons.",
+    "tune": "Searches better settings of preprocess and train, where the model asks for it.",
     "preprocess": "Cleans, drops duplicates, splits by content, and encodes.",
     "baseline": "Fits the linear model that every version is compared with.",
     "train": "Trains, and exports what validation rows favour.",

@@ -19,6 +19,7 @@ from luodi.registry.tags import Move, Version
 from luodi.report.formatting import MISSING, at, environment, known, part, text
 from luodi.scoring.metrics import described, in_order
 from luodi.terminal import shown
+from luodi.tuning import best
 
 CELL = 300  # characters of a value in a table
 
@@ -144,6 +145,18 @@ def show_settings(settings: Sequence[Setting]) -> None:
     for one in settings:
         _row(table, one.name, json.dumps(one.value, ensure_ascii=False), one.source, one.description)
     _print(table)
+
+
+def show_trials(found: Mapping[str, Any]) -> None:
+    """Print where a search stands: a row a trial, the best marked."""
+    table = Table("trial", "state", str(found["metric"]), "epochs", "seconds", "values")
+    for one in found["trials"]:
+        value = "" if one["value"] is None else f"{one['value']:.4f}{' *' if one['trial'] == found['best'] else ''}"
+        tried = one["why"] or best.told(one["values"])
+        _row(table, one["trial"], one["state"], value, one["epochs"], one["seconds"] or "", tried)
+    _print(table)
+    ended = sum(one["state"] != "running" for one in found["trials"])
+    print(f"{ended} of {found['asked']} trials ended; study {found['study']} in {found['storage']}")
 
 
 def show_architectures(architectures: Sequence[Architecture]) -> None:

@@ -50,11 +50,14 @@ def params(model: ModelArgument, *, as_json: JsonOption = False) -> None:
     from luodi import config
     from luodi.cli import console, documents
     from luodi.config import described
-    from luodi.project.paths import PARAMS, find_root
+    from luodi.project.paths import ModelPaths, find_root
+    from luodi.tuning import best
 
-    path = find_root() / PARAMS
-    block = config.settings_of(config.load(path), model)
-    found = described.settings(block, config.read(path)["models"][model])
+    paths = ModelPaths(find_root(), model)
+    block = config.settings_of(config.load(paths.params), model)
+    tuned = best.read(paths) if block.tune and paths.best_params.exists() else {}
+    written = config.read(paths.params)["models"][model]
+    found = described.settings(best.applied(block, paths) if tuned else block, written, tuned)
     if as_json:
         documents.print_json({one.name: one.as_json() for one in found})
     else:

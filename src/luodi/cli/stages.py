@@ -4,17 +4,30 @@ import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from luodi.cli.arguments import ModelArgument
 from luodi.system import progress
 
+if TYPE_CHECKING:
+    from luodi.config import ModelSettings
+    from luodi.project.paths import ModelPaths
+
 app = typer.Typer()
 
 
-def run_stage(stage: str, name: str) -> None:
-    """Load the model's block and run `luodi.stages.STAGE.run(config, paths)`."""
+TUNED = ("preprocess", "train")
+"""Stages whose settings stage tune may have found."""
+
+
+def run_stage(stage: str, name: str, *, search: bool = False) -> None:
+    """Load the model's block and run `luodi.stages.STAGE.run(config, paths)`.
+
+    Args:
+        search: Without a block `tune`, take its defaults.
+    """
     # Arrow's own allocator gives memory back at once, and faults it in anew: a third of the time of validate.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from importlib import import_module
@@ -29,12 +42,27 @@ def run_stage(stage: str, name: str) -> None:
     block = config.settings_of(params, name)
     fingerprints.require_current(paths.root, stage, block.modality)
     locked.require_current(paths.root, params, name)
+    if search and block.tune is None:
+        block = block.model_copy(update={"tune": config.Tune()})
     with (
         user_code.importable(paths.root),
         Path(os.devnull).open("w") as nowhere,
         redirect_stdout(nowhere if progress.silent() else sys.stdout),
     ):
+        if stage in TUNED:
+            block = _tuned(stage, block, paths)
         import_module(f"luodi.stages.{stage}").run(block, paths)  # what it prints is progress: its results are files
+
+
+def _tuned(stage: str, block: "ModelSettings", paths: "ModelPaths") -> "ModelSettings":
+    """The settings with what stage tune found over those of params.yaml, which is told."""
+    if block.tune is None:
+        return block
+    from luodi.tuning import best
+
+    if values := best.read(paths):
+        print(f"{stage}: tuned, over params.yaml: {best.told(values)}", flush=True)
+    return best.applied(block, paths)
 
 
 @app.command(epilog="Example: luodi settings")
@@ -48,10 +76,11 @@ def settings() -> None:
     root = find_root()
     fingerprints.require_current(root, fingerprints.SETTINGS)
     blocks = config.load(root / PARAMS).models.values()
-    if code := {file for block in blocks for file in user_code.files(block, root)}:
+    code, tuned = {file for block in blocks for file in user_code.files(block, root)}, any(one.tune for one in blocks)
+    if code or tuned:
         from luodi.scaffold import pipeline
 
-        pipeline.require_code(pipeline.read(root), sorted(code))
+        pipeline.require_code(pipeline.read(root), sorted(code), tuned=tuned)
     locked.write(root)
 
 

@@ -25,6 +25,7 @@ from luodi.config.shared import (
     Training,
 )
 from luodi.config.text import TextAugment, TextBaseline, TextPreprocess, TextSettings, TextTrain, TextValidate
+from luodi.config.tuning import Tune
 
 __all__ = [
     "CLASSES",
@@ -52,6 +53,7 @@ __all__ = [
     "TextTrain",
     "TextValidate",
     "Training",
+    "Tune",
     "change",
     "load",
     "parse",

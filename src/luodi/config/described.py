@@ -1,10 +1,11 @@
 """Every setting by its dotted name, with its value and what it is: for `luodi params` and docs/params.md."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from luodi.config.loading import ModelSettings
@@ -17,7 +18,7 @@ class Setting:
     Attributes:
         name: With dots: "train.epochs".
         value: In effect, as JSON has it.
-        source: "params.yaml" or "default".
+        source: "params.yaml", "default", or "tune".
     """
 
     name: str
@@ -39,31 +40,46 @@ class Field:
     description: str
 
 
-def settings(block: ModelSettings, written: Mapping[str, Any]) -> list[Setting]:
-    """Return the settings of a model in effect; `written` is its block as params.yaml has it."""
+def settings(block: ModelSettings, written: Mapping[str, Any], tuned: Collection[str] = ()) -> list[Setting]:
+    """Return the settings of a model in effect, without those of a block that is off.
+
+    Args:
+        written: Its block as params.yaml has it.
+        tuned: The names of those that `luodi tune` found.
+    """
     values = block.model_dump(mode="json", by_alias=True)
     return [
-        Setting(
-            field.name,
-            _at(values, field.name.split(".")),
-            "params.yaml" if _has(written, field.name.split(".")) else "default",
-            field.description,
-        )
+        Setting(field.name, _at(values, path), _source(field.name, path, written, tuned), field.description)
         for field in fields(type(block))
+        if _at(values, (path := field.name.split("."))[:1]) is not None
     ]
+
+
+def _source(name: str, path: list[str], written: Mapping[str, Any], tuned: Collection[str]) -> str:
+    if name in tuned:
+        return "tune"
+    return "params.yaml" if _has(written, path) else "default"
 
 
 def fields(kind: type[BaseModel], prefix: str = "") -> Iterator[Field]:
     """Return the settings of a class, and of the classes in it, in their order."""
     for name, info in kind.model_fields.items():
         dotted = f"{prefix}{info.alias or name}"
-        if isinstance(info.default, BaseModel):
-            yield from fields(type(info.default), f"{dotted}.")
+        if block := _block(info):
+            yield from fields(block, f"{dotted}.")
             continue
         missing = info.default is PydanticUndefined
         default = None if missing else info.default
         value = list(default) if isinstance(default, tuple) else default
         yield Field(dotted, value, missing, info.description or "")
+
+
+def _block(info: FieldInfo) -> type[BaseModel] | None:
+    """The class of a block, one that is off by default among them."""
+    if isinstance(info.default, BaseModel):
+        return type(info.default)
+    kinds = get_args(info.annotation) if info.default is None else ()
+    return next((one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel)), None)
 
 
 def _at(values: Any, names: list[str]) -> Any:

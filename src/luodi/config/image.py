@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from luodi.config.shared import AnySettings, Line, Positive, Preprocess, SettingsBase, Share, Split, Strengths, Training
+from luodi.config.shared import Line, Positive, Preprocess, SettingsBase, Share, Split, Strengths, Training
+from luodi.config.tuning import TunableSettings
 from luodi.config.user_code import ObjectName, SuiteName
 
 
@@ -98,7 +99,7 @@ class ImageTrain(Training):
     patience: Positive = Field(20, description="epochs without a better validation loss before training stops")
 
 
-class ImageSettings(AnySettings):
+class ImageSettings(TunableSettings):
     modality: Literal["image"] = Field(description="text or image")
     validate_: ImageValidate = Field(ImageValidate(), alias="validate")
     preprocess: ImagePreprocess = ImagePreprocess()

@@ -5,7 +5,7 @@ import re
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -48,10 +48,13 @@ def read(path: Path) -> Any:
 def change(path: Path, model: str, block: str, values: Mapping[str, Any]) -> None:
     """Write values into a block of a model in params.yaml, without its comments: for a copy that nobody keeps.
 
+    Nothing is searched there: what is tried is tried as it stands.
+
     Raises as `load` does, of what is written too.
     """
     settings_of(load(path), model)
     raw = read(path)
+    raw["models"][model].pop("tune", None)
     raw["models"][model][block] = {**(raw["models"][model].get(block) or {}), **values}
     write_text(path, yaml12.dump(raw))
     load(path)
@@ -150,7 +153,9 @@ def _modality_error(block: dict[str, Any], where: str, place: str, more: str) ->
 def _known_keys(kind: Any, parents: list[str]) -> list[str]:
     """Keys allowed below `parents` in a block of `models:`, by walking its classes."""
     for part in parents:
-        kind = {field.alias or name: field for name, field in kind.model_fields.items()}[part].annotation
+        known = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
+        kind = known.get(part, kind)  # a key of a mapping is none
+        kind = next((one for one in get_args(kind) if hasattr(one, "model_fields")), kind)  # of a block that may be off
     return [field.alias or name for name, field in kind.model_fields.items()]
 
 

@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from luodi.config.shared import AnySettings, Line, Positive, Preprocess, SettingsBase, Share, Strengths, Training
+from luodi.config.shared import Line, Positive, Preprocess, SettingsBase, Share, Strengths, Training
+from luodi.config.tuning import TunableSettings
 from luodi.config.user_code import ObjectName, SuiteName
 
 
@@ -75,7 +76,7 @@ class TextTrain(Training):
     patience: Positive = Field(2, description="epochs without a better validation loss before training stops")
 
 
-class TextSettings(AnySettings):
+class TextSettings(TunableSettings):
     modality: Literal["text"] = Field(description="text or image")
     validate_: TextValidate = Field(TextValidate(), alias="validate")
     preprocess: TextPreprocess = TextPreprocess()

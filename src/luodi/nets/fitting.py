@@ -1,5 +1,6 @@
 """Fit the network that settings name on encoded rows, and calibrate it. Keras is imported when it is called."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -45,9 +46,23 @@ class Net:
 
 
 def fit_rows(
-    settings: config.ModelSettings, encoder: Encoder, train: Rows, validation: Rows, kept: Checkpoints | None = None
+    settings: config.ModelSettings,
+    encoder: Encoder,
+    train: Rows,
+    validation: Rows,
+    kept: Checkpoints | None = None,
+    *,
+    watch: Callable[[list[dict[str, float]]], None] | None = None,
 ) -> Net:
-    """Fit the architecture of `settings` on encoded rows and their labels, as `fit` does."""
+    """Fit the architecture of `settings` on encoded rows and their labels.
+
+    With checkpoints it goes on where an earlier try stood. `watch` is told the history after each epoch, and what it
+    raises ends the training.
+
+    Raises:
+        LuodiError: Training diverged in its first epoch, or memory ran out.
+        UserCodeFailed: The network is a user's own, and fails.
+    """
     with quiet():  # imported here, not above: Keras starts TensorFlow, which takes seconds and writes notices
         from luodi.nets import catalogue, hardware
 
@@ -60,7 +75,7 @@ def fit_rows(
         checkpoint = kept.of(where, *train, *validation) if kept else None
         try:
             with hardware.enough_memory():
-                net = _fit_rows(settings, encoder, train, validation, parts=parts, checkpoint=checkpoint)
+                net = _fit_rows(settings, encoder, train, validation, parts=parts, checkpoint=checkpoint, watch=watch)
             break
         except MemoryExhausted:
             if not settings.train.halve_batch or 2 * parts > min(settings.train.batch_size, len(train[1])):
@@ -84,6 +99,7 @@ def _fit_rows(
     *,
     parts: int,
     checkpoint: Checkpoint | None,
+    watch: Callable[[list[dict[str, float]]], None] | None,
 ) -> Net:
     """Fit with each batch in so many parts; all anew, for what runs out at one step runs out at the first."""
     from luodi.nets import catalogue, hardware, training
@@ -98,7 +114,7 @@ def _fit_rows(
     training.compile_model(model, settings.train, classes, len(seen), parts)
     if short := hardware.shortage(model, settings.train):
         print(f"train: {short}", flush=True)
-    found = training.fit(model, settings.train, seen, judged, checkpoint)
+    found = training.fit(model, settings.train, seen, judged, checkpoint, watch=watch)
     calibrated, scores = training.calibrate(catalogue.as_float32(model, settings, encoder), judged)
     facts = {
         "epochs": len(found.history),

@@ -24,7 +24,7 @@ HEAD = (
 PACKAGE = Path(__file__).resolve().parent.parent
 
 SETTINGS = "settings"
-STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
+STAGES = ("validate", "tune", "preprocess", "baseline", "train", "evaluate")
 DOORS = {
     "luodi.data.modality": "luodi.data.{}",
     "luodi.checks.modality": "luodi.checks.{}",
@@ -51,6 +51,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "jieba": ("jieba",),
     "keras": ("keras", "tensorflow"),
     "numpy": ("numpy",),
+    "optuna": ("optuna",),
     "onnx": ("onnx",),
     "onnxruntime": ("onnxruntime",),
     "pandas": ("pandas",),

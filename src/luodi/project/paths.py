@@ -79,6 +79,21 @@ class ModelPaths:
     def validation_report(self) -> Path:
         return self.artifacts / "validate" / "report.html"
 
+    # tune
+    @property
+    def best_params(self) -> Path:
+        """Settings that stand over those of params.yaml, by block; none where nothing better was found: YAML."""
+        return self.artifacts / "tune" / "best_params.yaml"
+
+    @property
+    def study(self) -> Path:
+        """Every trial with its values and what came of it, and what the winner is worth: JSON."""
+        return self.artifacts / "tune" / "study.json"
+
+    @property
+    def tuning_report(self) -> Path:
+        return self.artifacts / "tune" / "report.html"
+
     # preprocess
     @property
     def rows(self) -> Path:

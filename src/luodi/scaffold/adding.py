@@ -148,5 +148,6 @@ def _commit(root: Path, name: str, block: dict[str, Any], staging: Path, runner:
     """Put everything in its place, or nothing."""
     paths = ModelPaths(root, name)
     params = appending.extended(paths.params, name, block, staging)
-    graph = pipeline.updated(pipeline.read(root), config.load(staging / PARAMS).models)
+    models = config.load(staging / PARAMS).models
+    graph = pipeline.updated(pipeline.read(root), models, tuned=any(block.tune for block in models.values()))
     changes.make(root, params, graph, runner, move=(staging / "data", paths.data))

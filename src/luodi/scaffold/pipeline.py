@@ -18,6 +18,8 @@ from luodi.terminal import shown
 TEMPLATES = files("luodi.scaffold") / "templates"
 PLACEHOLDER = "MODEL"
 SETTINGS = "settings"
+TUNE = "tune"
+BEST = "artifacts/${key}/tune/best_params.yaml"
 LOCKS = {"luodi.lock", "params.lock"}
 GONE = {"artifacts/${key}/train/model.keras"}
 """Outputs of luodi's stages that are no more."""
@@ -76,17 +78,22 @@ def template() -> str:
     return (TEMPLATES / "pipeline.yaml").read_text(encoding="utf-8")
 
 
-def updated(text: str, models: Iterable[str], code: Iterable[str] = ()) -> str:
+def updated(text: str, models: Iterable[str], code: Iterable[str] = (), *, tuned: bool = False) -> str:
     """Return a project's dvc.yaml with luodi's stages as this luodi has them, and artifacts and plots of `models`.
 
     Args:
         code: Files of the user's own that settings name: the stage `settings` depends on them.
+        tuned: Whether any model has a block `tune`: only then there is a stage of that name.
 
     Raises:
         ParamsError: It is no graph.
     """
     head = template().partition("stages:")[0]
     document, fresh = load(text.replace(OLDER_HEAD, head), "dvc.yaml"), load(template(), "dvc.yaml")
+    if tuned:
+        _add_tuning(fresh["stages"])
+    elif TUNE in (document.get("stages") or ()):
+        del document["stages"][TUNE]
     stages = document.setdefault("stages", fresh["stages"])
     if not isinstance(stages, CommentedMap):
         raise ParamsError("dvc.yaml: expected a mapping `stages:`; restore it with `git checkout HEAD -- dvc.yaml`")
@@ -105,9 +112,25 @@ def updated(text: str, models: Iterable[str], code: Iterable[str] = ()) -> str:
     return dump(document)
 
 
-def require_code(text: str, code: Iterable[str]) -> None:
-    """Raise StaleProject unless the stage `settings` depends on `code`: a change of it would go unnoticed."""
+def _add_tuning(stages: Any) -> None:
+    """Search between validate and preprocess; what is found decides preprocess and train."""
+    extra = load((TEMPLATES / "tune.yaml").read_text(encoding="utf-8"), "tune.yaml")
+    stages.insert(list(stages).index("preprocess"), TUNE, extra[TUNE])
+    for name in ("preprocess", "train"):
+        stages[name]["do"]["deps"].append(BEST)
+
+
+def require_code(text: str, code: Iterable[str], *, tuned: bool = False) -> None:
+    """Raise StaleProject unless the stage `settings` depends on `code`, a change of which would go unnoticed.
+
+    And unless there is a stage `tune`, if any model is `tuned`.
+    """
     stages = load(text, "dvc.yaml").get("stages") or {}
+    if tuned and TUNE not in stages:
+        raise StaleProject(
+            "a model of params.yaml has a block tune, and dvc.yaml has no such stage: run `luodi upgrade`, which "
+            "writes it there"
+        )
     deps = (stages.get(SETTINGS) or {}).get("deps") or ()
     if missing := [file for file in code if file not in deps]:
         raise StaleProject(
@@ -209,9 +232,9 @@ def _update_items(items: Any, key: str, fresh: Any) -> None:
 
 def _older(key: str, item: Any) -> bool:
     """Whether an item is one that an older luodi wrote: its own files, settings before there was
-    params.lock, an output that is no more."""
+    params.lock, an output that is no more, or one of a stage that is off."""
     if key == "deps":
-        return isinstance(item, str) and item.startswith("src/luodi/")
+        return isinstance(item, str) and (item.startswith("src/luodi/") or item == BEST)
     if key == "outs":
         return item in GONE
     if key != "params":

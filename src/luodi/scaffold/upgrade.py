@@ -43,7 +43,8 @@ def upgrade(root: Path) -> Upgrade:
     params = config.load(root / PARAMS)
     path, before = root / GRAPH, pipeline.read(root)
     code = {file for block in params.models.values() for file in user_code.files(block, root)}
-    after = pipeline.updated(before, params.models, sorted(code))
+    tuned = any(block.tune for block in params.models.values())
+    after = pipeline.updated(before, params.models, sorted(code), tuned=tuned)
     stages, settings = _held(root), _settings(root)
     write_text(path, after)
     locked.write(root)

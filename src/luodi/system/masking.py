@@ -32,7 +32,7 @@ VARIABLE = re.compile(
 )
 """Names of environment variables, and of DVC's settings, that hold a secret."""
 NO_VARIABLE = re.compile(r"GIT_CONFIG_KEY_\d+|.*_(FILE|PATH|DIR|HOME|SOCK|ID_FILE)|.*KEYBOARD.*|.*KEYMAP.*", re.I)
-ADDRESSES = ("LUODI_GIT_URL", "LUODI_DVC_REMOTE", "LUODI_CHECKPOINTS")
+ADDRESSES = ("LUODI_GIT_URL", "LUODI_DVC_REMOTE", "LUODI_CHECKPOINTS", "LUODI_STUDIES")
 
 KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 KEY_LINE = re.compile(r"\s*[\w+/=]{8,}\s*")

@@ -32,6 +32,7 @@ COMMANDS = [
     "validate", "preprocess", "baseline", "train", "evaluate", "fetch", "run", "connect", "up", "gate", "register",
     "promote", "rollback", "pull", "models", "models list", "models show", "predict", "add", "architectures",
     "retire", "rename", "init", "upgrade", "params", "settings", "quarantine", "sync", "airflow", "report",
+    "tune", "tune run", "tune status", "tune apply",
 ]  # fmt: skip
 STAGES = COMMANDS[:5]
 Break = Callable[[Any], object]

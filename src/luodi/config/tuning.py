@@ -1,0 +1,208 @@
+"""The block `tune` of a model: which settings are searched, and how. Without it they are taken as they stand."""
+
+import reprlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import BeforeValidator, Field, ValidationError, create_model, model_validator
+from pydantic.fields import FieldInfo
+
+from luodi.config.shared import AnySettings, Line, SettingsBase
+from luodi.errors import WrongValue, did_you_mean
+
+if TYPE_CHECKING:
+    from luodi.config.loading import ModelSettings
+
+Value: TypeAlias = bool | int | float | str | list[int | float | str]
+Values: TypeAlias = Mapping[str, Any]
+"""From a setting with dots, "train.dropout", to its value."""
+
+BLOCKS = ("preprocess", "train")
+FIXED = {
+    "preprocess.seed": "it chooses rows",
+    "preprocess.shares": "it chooses rows",
+    "preprocess.split": "it chooses rows",
+    "preprocess.test_source": "it chooses rows",
+    "preprocess.validation_source": "it chooses rows",
+    "preprocess.height": "it decides which images are equal, and so chooses rows",
+    "preprocess.width": "it decides which images are equal, and so chooses rows",
+    "preprocess.channels": "it decides which images are equal, and so chooses rows",
+    "train.seed": "a lucky one is no better network",
+    "train.class_weight": "the linear baseline reads it too",
+    "train.halve_batch": "it belongs to the machine",
+    "train.precision": "it belongs to the machine",
+    "train.threads": "it belongs to the machine",
+    "train.checkpoint_minutes": "it changes no weight",
+}
+"""Settings of those blocks that are not searched, and why."""
+
+
+class Dimension(SettingsBase):
+    """The values of one setting: a range, or choices."""
+
+    low: float | None = Field(None, description="the least value")
+    high: float | None = Field(None, description="the greatest value")
+    log: bool = Field(False, description="as many values from 0.001 to 0.01 as from 0.01 to 0.1")
+    step: Annotated[float, Field(gt=0)] | None = Field(None, description="between two values, from low on")
+    choices: Annotated[list[Value], Field(min_length=1, max_length=100)] | None = Field(
+        None, description="the values, in place of low and high"
+    )
+    when: dict[Line, Value] = Field({}, description="only where these settings have these values")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.choices is not None:
+            if self.log or {self.low, self.high, self.step} != {None}:
+                raise ValueError("expected choices, or low and high, found both")
+            return self
+        if self.low is None or self.high is None:
+            raise ValueError("expected low and high, or choices")
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError("log: true needs low above 0, and no step")
+        return self
+
+
+Space: TypeAlias = Mapping[str, Dimension]
+
+
+def _auto(value: Any) -> Any:
+    return {} if value == "auto" else value
+
+
+class Tune(SettingsBase):
+    """How the settings of a model are searched."""
+
+    trials: Annotated[int, Field(ge=2, le=10_000)] = Field(
+        20, description="networks trained, the first by the settings of params.yaml"
+    )
+    timeout_minutes: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="time of all trials together after which no other begins"
+    )
+    metric: Literal["accuracy", "macro_f1", "balanced_accuracy", "average_precision", "log_loss"] | None = Field(
+        None, description="of the validation rows, which decides; null: that of the gate"
+    )
+    sampler: Literal["tpe", "random", "grid"] = Field(
+        "tpe", description="tpe: learns from the trials before; grid: every combination, of choices and steps"
+    )
+    pruner: Literal["median", "hyperband", "none"] = Field(
+        "median", description="ends a trial after an epoch in which it is behind the others"
+    )
+    workers: Annotated[int, Field(gt=0, le=256)] = Field(
+        1, description="processes that train at once; of several the order, and so the winner, may differ"
+    )
+    repeats: Annotated[int, Field(ge=2, le=100)] = Field(
+        3, description="times that winner and default are trained again, with other seeds, to compare them"
+    )
+    space: Annotated[dict[Line, Dimension], BeforeValidator(_auto)] = Field(
+        {},
+        description="from a setting of preprocess or train to its values; auto: those that matter most for the "
+        "architecture",
+    )
+
+
+class TunableSettings(AnySettings):
+    """Settings of which some may be searched."""
+
+    tune: Tune | None = Field(None, description="how settings are searched; without it they are not")
+
+    @model_validator(mode="after")
+    def _space_fits(self) -> Self:
+        if self.tune:
+            _require_space(type(self), self.tune)
+        return self
+
+
+def _require_space(kind: type[AnySettings], tune: Tune) -> None:
+    """Raise ValueError, naming the key, unless every value that `tune` may try is one that its setting may have."""
+    fields = dict(_fields(kind))
+    for name, dimension in tune.space.items():
+        for key, where in ((name, name), *((one, f"{name}.when.{one}") for one in dimension.when)):
+            _require_tunable(key, f"tune.space.{where}", fields)
+        field, where = fields[name], f"tune.space.{name}"
+        if dimension.choices is None and field.annotation not in (int, float):
+            raise ValueError(f"{where}: its values are no numbers: give choices")
+        for value in values(dimension, field.annotation):
+            _require_value(value, field, where)
+        for key, value in dimension.when.items():
+            _require_value(value, fields[key], f"{where}.when.{key}")
+        if tune.sampler == "grid" and dimension.choices is None and dimension.step is None:
+            raise ValueError(f"{where}: sampler grid tries every value: give step, or choices")
+
+
+def values(dimension: Dimension, kind: Any) -> list[Any]:
+    """Return the choices, or low, high and step as the setting's type `kind` has them."""
+    if dimension.choices is not None:
+        return dimension.choices
+    numbers = [one for one in (dimension.low, dimension.high) if one is not None]
+    return [int(one) if kind is int and one == int(one) else one for one in numbers]
+
+
+def _require_tunable(key: str, where: str, fields: Mapping[str, FieldInfo]) -> None:
+    if reason := next((why for fixed, why in FIXED.items() if f"{key}.".startswith(f"{fixed}.")), None):
+        raise ValueError(f"{where}: it is not searched: {reason}")
+    if key not in fields:
+        near = did_you_mean(key, fields) or "; see `luodi params`"
+        raise ValueError(f"{where}: no setting of preprocess or train{near}")
+
+
+def _require_value(value: Any, field: FieldInfo, where: str) -> None:
+    import json
+
+    try:
+        kind: Any = field.annotation
+        one = create_model("One", __base__=SettingsBase, value=(kind, field))
+        one.model_validate_json(json.dumps({"value": value}))
+    except ValidationError as error:
+        raise ValueError(f"{where}: {error.errors()[0]['msg']}, found {reprlib.repr(value)}") from None
+
+
+def _fields(kind: Any) -> Iterator[tuple[str, FieldInfo]]:
+    """The settings that may be searched, by their names with dots."""
+
+    def below(kind: Any, prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+        for name, field in kind.model_fields.items():
+            if isinstance(field.default, SettingsBase):
+                yield from below(type(field.default), f"{prefix}{name}.")
+            else:
+                yield f"{prefix}{name}", field
+
+    for block in BLOCKS:
+        yield from below(type(kind.model_fields[block].default), f"{block}.")
+
+
+def kind_of(settings: "ModelSettings", name: str) -> Any:
+    """Return the type of a setting: int, float, or another."""
+    return dict(_fields(type(settings)))[name].annotation
+
+
+def value_of(settings: "ModelSettings", name: str) -> Any:
+    """Return the value of a setting, as JSON has it."""
+    found: Any = settings.model_dump(mode="json", by_alias=True)
+    for part in name.split("."):
+        found = found[part]
+    return found
+
+
+def changed(settings: "ModelSettings", values: Values, where: str) -> "ModelSettings":
+    """Return the settings with other values.
+
+    Raises:
+        WrongValue: They do not go together; `where` names them in the message.
+    """
+    import json
+
+    raw = settings.model_dump(mode="json", by_alias=True)
+    for name, value in values.items():
+        *above, last = name.split(".")
+        block: Any = raw
+        for part in above:
+            block = block[part]
+        block[last] = value
+    try:
+        return type(settings).model_validate_json(json.dumps(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the settings"
+        raise WrongValue(f"{where}: {place}: {first['msg'].removeprefix('Value error, ')}") from None

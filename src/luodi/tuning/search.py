@@ -1,0 +1,188 @@
+"""A search from its first trial to the winner, or from where an earlier one stood."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+
+from luodi.config import ModelSettings, Tune
+from luodi.errors import LuodiError
+from luodi.files import private, private_folder
+from luodi.project.paths import ModelPaths
+from luodi.scoring.figures import rounded
+from luodi.scoring.metrics import beside
+from luodi.tuning import best, edge, space, study, workers
+from luodi.tuning.study import EPOCHS, WHY
+from luodi.tuning.trials import write_rows
+from luodi.tuning.workers import Task
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that is open: it alone runs the study on this host.
+
+    Attributes:
+        folder: What its processes share, and what a run that was ended left for the next one.
+        lock: The file that says that it runs, see `study.alone`.
+    """
+
+    settings: ModelSettings
+    paths: ModelPaths
+    tune: Tune
+    name: str
+    where: study.Place
+    folder: Path
+    lock: int
+    by: str
+
+    @property
+    def metric(self) -> str:
+        return study.metric_of(self.settings, self.tune)
+
+    @property
+    def better(self) -> int:
+        return beside(self.metric)[self.metric].better
+
+    def study(self) -> optuna.Study:
+        return study.opened(self.where, self.name, self.metric)
+
+
+def run(settings: ModelSettings, paths: ModelPaths, tune: Tune) -> Facts:
+    """Run the trials that have not ended, and compare the winner with the settings as they stand; return all of it.
+
+    Raises:
+        ArtifactError: validate has not run.
+        WrongValue: There is nothing to search.
+        LuodiError: The settings as they stand cannot be trained, a process died again and again, the database of
+            studies cannot be opened, or another process runs the study.
+    """
+    searched = space.of(settings, tune)
+    count = min(tune.trials, 1 + len(space.grid(settings, searched))) if tune.sampler == "grid" else tune.trials
+    with _opened(settings, paths, tune) as search:
+        truth = write_rows(settings, paths, search.folder / "rows.arrow")
+        found = search.study()
+        study.abandon(found)  # the lock says that they run no more
+        _search(search, found, count)
+        trials = {slot: one for slot, one in study.ended(found).items() if slot < count}
+        if why := trials[0].user_attrs.get(WHY):
+            raise LuodiError(f"the settings of params.yaml, which are trial 0, cannot be trained: {why}")
+        slot = study.winner(trials, search.better)
+        values = study.facts(slot, trials[slot])["values"] if slot else {}
+        measured = _edge(search, truth, values, len(trials) - 1) if values else None
+        print(f"tune: {edge.sentence(measured)}", flush=True)
+        return {
+            "study": search.name,
+            "metric": search.metric,
+            "better": search.better,
+            "trials": [study.facts(slot, one) for slot, one in trials.items()],
+            "best": slot,
+            "values": values if measured and measured["value"] > 0 else {},
+            "edge": rounded(measured),
+            "says": edge.sentence(measured),
+            "importances": rounded(_importances(found)),
+        }
+
+
+@contextmanager
+def _opened(settings: ModelSettings, paths: ModelPaths, tune: Tune) -> Iterator[Search]:
+    where = study.place(paths.root)
+    name = study.name(settings, paths, tune, space.of(settings, tune))
+    by = f"{platform.node()}-{os.getpid()}"
+    with study.alone(where, name) as lock, private():
+        folder = private_folder(where.folder / name)
+        yield Search(settings, paths, tune, name, where, folder, lock.fileno(), by)
+        shutil.rmtree(folder, ignore_errors=True)  # not after an error: the repeats that are there are kept
+
+
+def _search(search: Search, found: optuna.Study, count: int) -> None:
+    known = study.ended(found)
+    if begun := sum(slot < count for slot in known):
+        print(f"tune: goes on: {begun} of {count} trials have ended", flush=True)
+    limit = (search.tune.timeout_minutes or 0) * 60
+
+    def died(task: Task) -> None:
+        study.abandon(found, search.by, task["slot"])
+        print(f"tune: the process of trial {task['slot']} died; it is run again", flush=True)
+
+    workers.run(
+        _setup(search),
+        [{"slot": slot} for slot in range(count) if slot not in known],
+        search.tune.workers,
+        search.lock,
+        died=died,
+        done=lambda task: print(f"tune: {_told(found, task['slot'], count, search)}", flush=True),
+        enough=lambda: bool(limit) and 0 in (ended := study.ended(found)) and study.seconds(ended) > limit,
+    )
+
+
+def _told(found: optuna.Study, slot: int, count: int, search: Search) -> str:
+    trials = study.ended(found)
+    trial = trials[slot]
+    epochs = trial.user_attrs.get(EPOCHS, 0)
+    facts = study.facts(slot, trial)
+    how = f"{search.metric} {facts['value']:.4f}" if facts["value"] is not None else facts["why"] or "pruned"
+    first = study.winner(trials, search.better)
+    lead = "best so far" if first == slot else f"best: trial {first}"
+    return f"trial {slot}/{count - 1}: {how} after {epochs} epochs ({lead}); {best.told(facts['values'])}"
+
+
+def _edge(search: Search, truth: Any, values: Mapping[str, Any], candidates: int) -> Facts:
+    """Train the winner and the default again with other seeds, where an earlier run has not, and compare them."""
+    seeds = [search.settings.train.seed + 1 + place for place in range(search.tune.repeats)]
+    sides: list[list[Path]] = [[_scores(search, side, seed) for seed in seeds] for side in ({}, values)]
+    tasks = [
+        {"values": side, "seed": seed, "to": str(path)}
+        for side, paths in zip(({}, values), sides, strict=True)
+        for seed, path in zip(seeds, paths, strict=True)
+        if not path.exists()
+    ]
+
+    def died(task: Task) -> None:
+        print(f"tune: the process of the repeat with seed {task['seed']} died; it is run again", flush=True)
+
+    def done(task: Task) -> None:
+        which = "the winner" if task["values"] else "the default"
+        print(f"tune: trained {which} again, with seed {task['seed']}", flush=True)
+
+    workers.run(_setup(search), tasks, search.tune.workers, search.lock, died=died, done=done)
+    default, winner = ([np.load(path) for path in side] for side in sides)
+    return edge.edge(truth, default, winner, search.metric, candidates)
+
+
+def _scores(search: Search, values: Mapping[str, Any], seed: int) -> Path:
+    digest = hashlib.sha256(json.dumps([values, seed], sort_keys=True).encode()).hexdigest()[:16]
+    return search.folder / f"{digest}.npy"
+
+
+def _setup(search: Search) -> Facts:
+    return {
+        "root": str(search.paths.root),
+        "settings": search.settings.model_dump(mode="json", by_alias=True),
+        "tune": search.tune.model_dump(mode="json"),
+        "metric": search.metric,
+        "folder": str(search.where.folder),
+        "storage": search.where.storage,
+        "study": search.name,
+        "rows": str(search.folder / "rows.arrow"),
+        "by": search.by,
+    }
+
+
+def _importances(found: optuna.Study) -> dict[str, float]:
+    """How much each setting decides, of those that all trials have; empty where too few have ended to say."""
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    try:
+        return optuna.importance.get_param_importances(found, evaluator=evaluator)
+    except (ValueError, RuntimeError):
+        return {}

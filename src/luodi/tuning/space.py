@@ -1,0 +1,173 @@
+"""Which values a trial tries: the space of a model, and one draw of it by Optuna."""
+
+import itertools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+
+from luodi.config import ModelSettings, Tune, tuning
+from luodi.config.tuning import Dimension, Space, Values
+from luodi.errors import WrongValue
+from luodi.nets import catalogue
+
+TEXT_BAG = {"embedding": [2, 4, 8, 16, 32], "learning_rate": (0.0005, 0.05), "batch_size": [32, 64, 128, 256]}
+TEXT = {"embedding": [16, 32, 64, 128], "learning_rate": (0.0001, 0.01), "batch_size": [32, 64, 128]}
+IMAGE = {"learning_rate": (0.0003, 0.03), "batch_size": [32, 64, 128], "filters": [[16, 32], [32, 64], [64, 128]]}
+ANY = {"filters": [32, 64, 128], "kernel": [3, 5, 7], "units": [32, 64, 128, 256], "dropout": (0.0, 0.6)}
+"""What `space: auto` tries of the settings that shape a network, and of those that train any."""
+DIGITS = 4  # of a number that is drawn: what is tried is what people read
+
+
+def of(settings: ModelSettings, tune: Tune) -> Space:
+    """Return the space that `tune` gives; for auto that of the architecture.
+
+    Raises:
+        WrongValue: There is nothing to search.
+    """
+    architecture = settings.train.architecture
+    if architecture == catalogue.LINEAR and "train.architecture" not in tune.space:
+        raise WrongValue(
+            "train.architecture is linear: there is no network to tune, and the linear model chooses its own "
+            "regularization; name a network, see `luodi architectures`, or remove the block tune"
+        )
+    return tune.space or {f"train.{name}": _dimension(known) for name, known in _auto(settings).items()}
+
+
+def _auto(settings: ModelSettings) -> Mapping[str, Any]:
+    bag = catalogue.any_threads(settings)
+    known = ANY | ((TEXT_BAG if bag else TEXT) if settings.modality == "text" else IMAGE)
+    name = settings.train.architecture
+    shaped = ("dropout",) if ":" in name else catalogue.find(settings.modality, name).parameters
+    return {one: known[one] for one in ("learning_rate", "batch_size", *shaped) if one in known}
+
+
+def _dimension(known: Any) -> Dimension:
+    if isinstance(known, tuple):
+        return Dimension(low=known[0], high=known[1], log=known[0] > 0)
+    return Dimension(choices=known)
+
+
+def draw(trial: optuna.Trial, settings: ModelSettings, space: Space) -> dict[str, Any]:
+    """Return the values that a trial tries, by the names of their settings; without those whose `when` is not met."""
+    found: dict[str, Any] = {}
+    for name in _ordered(space):
+        if _met(space[name], found, settings):
+            category = _suggested(trial, name, _distribution(space[name], tuning.kind_of(settings, name)))
+            found[name] = _value(space[name], category)
+    return found
+
+
+def _suggested(trial: optuna.Trial, name: str, values: BaseDistribution) -> Any:
+    if isinstance(values, CategoricalDistribution):
+        return trial.suggest_categorical(name, values.choices)
+    if isinstance(values, IntDistribution):
+        return trial.suggest_int(name, values.low, values.high, step=values.step, log=values.log)
+    assert isinstance(values, FloatDistribution)
+    exact = trial.suggest_float(name, values.low, values.high, step=values.step, log=values.log)
+    return min(max(float(f"{exact:.{DIGITS}g}"), values.low), values.high)
+
+
+def fixed(settings: ModelSettings, tune: Tune, space: Space, slot: int) -> dict[str, Any] | None:
+    """Return the values that a slot has to have, None where they are drawn.
+
+    Slot 0 has the values of the settings, as far as they lie in the space; in a grid the next ones have each its own.
+    """
+    if slot and tune.sampler != "grid":
+        return None
+    return grid(settings, space)[slot - 1] if slot else defaults(settings, space)
+
+
+def sampler(settings: ModelSettings, tune: Tune, values: Values | None, slot: int) -> BaseSampler:
+    """Return what draws the values of a slot, seeded by it: whoever runs it, after the same trials, draws the same."""
+    if values is not None:
+        return Given(values)
+    seed = settings.train.seed + slot
+    return TPESampler(seed=seed) if tune.sampler == "tpe" else RandomSampler(seed=seed)
+
+
+class Given(BaseSampler):
+    """Draws what it is given."""
+
+    def __init__(self, values: Values) -> None:
+        self.values = {name: _category(value) for name, value in values.items()}
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+        return self.values[param_name]
+
+
+def defaults(settings: ModelSettings, space: Space) -> dict[str, Any]:
+    """Return the values that the settings have, of those in the space that it allows."""
+    found = {name: tuning.value_of(settings, name) for name in space}
+    return {
+        name: value
+        for name, value in found.items()
+        if _contains(_distribution(space[name], tuning.kind_of(settings, name)), _category(value))
+    }
+
+
+def grid(settings: ModelSettings, space: Space) -> list[dict[str, Any]]:
+    """Return every combination of a space of choices and steps, each once."""
+    found = []
+    names = _ordered(space)
+    for values in itertools.product(*(_steps(space[name], tuning.kind_of(settings, name)) for name in names)):
+        met: dict[str, Any] = {}
+        for name, value in zip(names, values, strict=True):
+            if _met(space[name], met, settings):
+                met[name] = value
+        if met not in found:
+            found.append(met)
+    return found
+
+
+def _steps(dimension: Dimension, kind: Any) -> list[Any]:
+    ends = tuning.values(dimension, kind)
+    if dimension.choices is not None or dimension.step is None:
+        return ends
+    count = int((ends[1] - ends[0]) / dimension.step + 1e-9) + 1
+    return [kind(ends[0] + place * dimension.step) for place in range(count)]
+
+
+def _ordered(space: Space) -> list[str]:
+    """The names, each behind those that its `when` asks about."""
+    found: list[str] = []
+    for _ in space:
+        found += [name for name in space if name not in found and not (space[name].when.keys() & space) - {*found}]
+    return found
+
+
+def _met(dimension: Dimension, drawn: Values, settings: ModelSettings) -> bool:
+    return all(drawn.get(name, tuning.value_of(settings, name)) == value for name, value in dimension.when.items())
+
+
+def _distribution(dimension: Dimension, kind: Any) -> BaseDistribution:
+    ends = tuning.values(dimension, kind)
+    if dimension.choices is not None:
+        return CategoricalDistribution([*map(_category, ends)])
+    if kind is int:
+        return IntDistribution(ends[0], ends[1], log=dimension.log, step=int(dimension.step or 1))
+    return FloatDistribution(ends[0], ends[1], log=dimension.log, step=dimension.step)
+
+
+def _contains(distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    return bool(distribution._contains(distribution.to_internal_repr(value)))
+
+
+def _category(value: Any) -> Any:
+    """A value as Optuna stores it: a list as JSON."""
+    return json.dumps(value) if isinstance(value, list) else value
+
+
+def _value(dimension: Dimension, category: Any) -> Any:
+    return next((one for one in dimension.choices or () if _category(one) == category), category)

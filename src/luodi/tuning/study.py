@@ -1,0 +1,194 @@
+"""The study of a model as Optuna keeps it: where it lies, what it is named for, which slots have ended, who has won."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal, TypeAlias
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from luodi.config import ModelSettings, Tune, user_code
+from luodi.config.tuning import Space
+from luodi.errors import ArtifactError, LuodiError
+from luodi.files import checksum, private, private_folder
+from luodi.project import fingerprints
+from luodi.project.origin import EMBEDDED
+from luodi.project.paths import ModelPaths, maker
+from luodi.scoring.metrics import beside
+from luodi.system.masking import redact
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+WAIT = 60  # seconds in which SQLite waits for another process to write
+SLOT, VALUES, EPOCHS, WHY, BY = "slot", "values", "epochs", "why", "by"
+"""What a trial notes of itself beside what Optuna does; `why` it failed, if no other try would end otherwise."""
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+Ended: TypeAlias = Mapping[int, FrozenTrial]
+"""From a slot to the trial that ended there."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where studies are kept.
+
+    Attributes:
+        folder: Of this host: locks, and what processes of a run share.
+        storage: URL of the database.
+    """
+
+    folder: Path
+    storage: str
+
+    @property
+    def shown(self) -> str:
+        """The URL without a password."""
+        return redact(self.storage)
+
+
+def place(root: Path) -> Place:
+    """Return where a checkout or clone keeps its studies.
+
+    LUODI_STUDIES, a folder or the URL of a database; else `studies` in LUODI_HOME, else in the embedded origin.
+    """
+    given = os.environ.get("LUODI_STUDIES", "")
+    folder = Path(os.environ.get("LUODI_HOME") or root / EMBEDDED) / "studies"
+    if "://" in given:
+        return Place(folder, given)
+    folder = Path(given) if given else folder
+    return Place(folder, f"sqlite:///{folder.absolute()}/studies.db")
+
+
+def metric_of(settings: ModelSettings, tune: Tune) -> str:
+    """Return the name of the metric that decides."""
+    return tune.metric or settings.gate.metric
+
+
+def name(settings: ModelSettings, paths: ModelPaths, tune: Tune, space: Space) -> str:
+    """Return the name of a study: the model, and a hash of rows, code, settings and space.
+
+    How many trials there are, and how many processes run them, does not count: to ask for more goes on.
+
+    Raises:
+        ArtifactError: validate has not run.
+    """
+    path = paths.clean
+    if not path.exists():
+        raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first")
+    effective = user_code.effective(settings, paths.root)
+    decide = {block: effective[block] for block in ("modality", "labels", "preprocess", "train")}
+    how = [metric_of(settings, tune), tune.sampler, tune.pruner]
+    searched = {name: one.model_dump(mode="json") for name, one in space.items()}
+    code = fingerprints.stage("tune", settings.modality)
+    text = json.dumps([decide, how, searched, code, effective["gate"]["metric"], checksum(path)], sort_keys=True)
+    return f"{paths.model}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+@contextmanager
+def alone(where: Place, study: str) -> Iterator[IO[str]]:
+    """Hold the lock of a study on this host, and yield its file, which the processes that train inherit.
+
+    The kernel drops it when the last of them has ended, however that was: who holds it knows that no trial runs.
+
+    Raises:
+        LuodiError: Another process holds it.
+    """
+    with private():
+        lock = (private_folder(where.folder) / f"{study}.lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LuodiError(
+                f"the study {study} is being run by another process of this host: wait for it to end, "
+                f"`luodi tune status {study.rpartition('-')[0]}` says where it stands"
+            ) from None
+        yield lock
+
+
+def storage(url: str) -> optuna.storages.BaseStorage:
+    """Open the database of studies.
+
+    Raises:
+        LuodiError: It cannot be reached, or needs a driver that is not installed.
+    """
+    options = {"connect_args": {"timeout": WAIT}} if url.startswith("sqlite:") else {"pool_pre_ping": True}
+    try:
+        with private():
+            return optuna.storages.RDBStorage(url, engine_kwargs=options)
+    except Exception as error:  # of SQLAlchemy and of any driver
+        why = redact(f"{type(error).__name__}: {error}".splitlines()[0])
+        raise LuodiError(
+            f"the database of studies {redact(url)} cannot be opened ({why}): correct LUODI_STUDIES, a folder or the "
+            "URL of a database, or start the database"
+        ) from None
+
+
+def opened(where: Place, study: str, metric: str) -> optuna.Study:
+    """Open a study, a new one if there is none. Raises LuodiError as `storage` does."""
+    direction: Literal["maximize", "minimize"] = "maximize" if beside(metric)[metric].better > 0 else "minimize"
+    return optuna.create_study(
+        storage=storage(where.storage), study_name=study, direction=direction, load_if_exists=True
+    )
+
+
+def known(where: Place, study: str) -> optuna.Study:
+    """Open a study that there is. Raises KeyError where there is none, and LuodiError as `storage` does."""
+    if where.storage.startswith("sqlite:") and not Path(where.storage.partition("///")[2]).exists():
+        raise KeyError(study)  # SQLite would make it
+    return optuna.load_study(study_name=study, storage=storage(where.storage))
+
+
+def running(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that run, or were running when all was killed."""
+    found = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return [one for one in found if SLOT in one.user_attrs]
+
+
+def ended(study: optuna.Study) -> dict[int, FrozenTrial]:
+    """Return the trial of each slot that has ended, the first if there are several, in the order of slots."""
+    found: dict[int, FrozenTrial] = {}
+    for trial in study.get_trials(deepcopy=False):
+        if SLOT in trial.user_attrs and (trial.state in ENDED or WHY in trial.user_attrs):
+            found.setdefault(trial.user_attrs[SLOT], trial)
+    return dict(sorted(found.items()))
+
+
+def abandon(study: optuna.Study, by: str | None = None, slot: int | None = None) -> None:
+    """Fail the trials that run: all of them, or those of a slot that `by` runs. Whoever runs them has died."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        found = trial.user_attrs
+        if by is None or (found.get(BY), found.get(SLOT)) == (by, slot):
+            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+
+
+def winner(trials: Ended, better: int) -> int:
+    """Return the slot of the best value, of equal ones the first; 0, the settings as they stand, if none was measured.
+
+    Args:
+        better: 1 where more is better, -1 where less is.
+    """
+    complete = {slot: one.value for slot, one in trials.items() if one.state == TrialState.COMPLETE}
+    return min(complete, key=lambda slot: (-better * (complete[slot] or 0), slot), default=0)
+
+
+def seconds(trials: Ended) -> float:
+    """Return the time of all trials together."""
+    return sum(one.duration.total_seconds() for one in trials.values() if one.duration)
+
+
+def facts(slot: int, trial: FrozenTrial) -> dict[str, Any]:
+    """Return what a page says of a trial: no time, which belongs to the machine."""
+    known = trial.user_attrs
+    return {
+        "trial": slot,
+        "state": "failed" if trial.state == TrialState.FAIL else trial.state.name.lower(),
+        "value": trial.value if trial.state == TrialState.COMPLETE else None,
+        "epochs": known.get(EPOCHS, 0),
+        "values": known.get(VALUES, {}),
+        "why": known.get(WHY),
+    }

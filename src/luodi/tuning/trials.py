@@ -1,0 +1,168 @@
+"""One trial: encode the rows by its settings, train, and measure on the validation rows. It has no test row."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from luodi.config import ModelSettings, Tune, tuning
+from luodi.config.tuning import Space
+from luodi.data import clean_rows, modality, splits
+from luodi.data.clean_rows import Clean
+from luodi.data.modality import Encoder
+from luodi.errors import LuodiError
+from luodi.nets import fitting
+from luodi.project.paths import ModelPaths
+from luodi.scoring.metrics import beside
+from luodi.scoring.scored import scored
+from luodi.tuning import space as spaces
+from luodi.tuning.study import BY, EPOCHS, SLOT, VALUES, WHY
+
+SEEN = ("train", "validation")
+EPOCH = {"accuracy": ("val_accuracy", 1), "balanced_accuracy": ("val_recall", 1)}
+LOSS = ("val_loss", -1)
+"""What is compared after an epoch, and whether more of it is better: the metric where training has it, or the loss."""
+
+
+def write_rows(settings: ModelSettings, paths: ModelPaths, path: Path) -> NDArray[np.int32]:
+    """Clean and split the rows as preprocess does, and write those of train and validation: the only rows of a trial.
+
+    Returns:
+        The labels of the validation rows.
+
+    Raises:
+        ArtifactError: validate has not run.
+        DataError: A split would be empty.
+    """
+    whole = path.with_suffix(".all")
+    try:
+        with clean_rows.opened(paths.clean) as file:
+            marks = clean_rows.clean(file, whole, settings)
+        split, _ = clean_rows.select(marks, settings)
+        rows = Clean(whole, marks.label, split)
+        with pa.OSFile(str(path), "wb") as sink:
+            _write(sink, rows)
+    finally:
+        whole.unlink(missing_ok=True)  # it holds test rows
+    return rows.labels("validation")
+
+
+def _write(sink: Any, rows: Clean) -> None:
+    writer = None
+    for table in rows.kept():
+        seen = pa.compute.is_in(table["split"], pa.array(SEEN))
+        for batch in table.filter(seen).select([0, 1, 3]).to_batches():
+            writer = writer or pa.ipc.new_stream(sink, batch.schema)
+            writer.write_batch(batch)
+    if writer:
+        writer.close()
+
+
+def read_rows(path: Path) -> Clean:
+    """Return the rows that `write_rows` wrote."""
+    with pa.OSFile(str(path)) as file:
+        table = pa.ipc.open_stream(file).read_all()
+    split = pa.compute.index_in(table["split"], pa.array(splits.ALL)).to_numpy().astype(np.int8)
+    return Clean(path, table["label"].to_numpy().astype(np.int32), split)
+
+
+@dataclass
+class Trials:
+    """What runs trials of one model, one after the other.
+
+    Attributes:
+        settings: As params.yaml has them.
+        rows: Those of `write_rows`.
+    """
+
+    settings: ModelSettings
+    tune: Tune
+    space: Space
+    metric: str
+    rows: Clean
+    _encoded: dict[str, tuple[Encoder, fitting.Rows, fitting.Rows]] = field(default_factory=dict)
+
+    def run(self, study: optuna.Study, slot: int, by: str) -> None:
+        """Run the trial of a slot: it ends, is pruned, or fails in a way in which every other try would.
+
+        Args:
+            by: Who runs it.
+        """
+        values = spaces.fixed(self.settings, self.tune, self.space, slot)
+        space = self.space if values is None else {name: self.space[name] for name in values}
+        study.sampler = spaces.sampler(self.settings, self.tune, values, slot)
+        study.pruner = pruner(self.tune, self.settings.train.epochs)
+        study.optimize(lambda trial: self._measured(trial, slot, by, space), n_trials=1, catch=(LuodiError,))
+
+    def scores(self, values: dict[str, Any], seed: int) -> NDArray[np.float32]:
+        """Train by some values and a seed; return the probabilities of the validation rows [rows, classes]."""
+        settings = tuning.changed(self.settings, {**values, "train.seed": seed}, "tune")
+        return self._fit(settings, None).scores
+
+    def _measured(self, trial: optuna.Trial, slot: int, by: str, space: Space) -> float:
+        trial.set_user_attr(BY, by)
+        trial.set_user_attr(SLOT, slot)
+        values = spaces.draw(trial, self.settings, space)
+        trial.set_user_attr(VALUES, values)
+        try:
+            settings = tuning.changed(self.settings, values, "these values do not go together")
+            net = self._fit(settings, _watch(trial, self.metric, prune=slot > 0))
+        except LuodiError as error:
+            trial.set_user_attr(WHY, str(error))
+            raise
+        truth = self.rows.labels("validation")
+        data = scored(truth, net.scores, "trial", net.scores.shape[-1])
+        return float(beside(self.metric)[self.metric].function(data, np.ones((1, data.rows)))[0])
+
+    def _fit(self, settings: ModelSettings, watch: Callable[[list[dict[str, float]]], None] | None) -> fitting.Net:
+        encoder, train, validation = self._rows_of(settings)
+        return fitting.fit_rows(settings, encoder, train, validation, watch=watch)
+
+    def _rows_of(self, settings: ModelSettings) -> tuple[Encoder, fitting.Rows, fitting.Rows]:
+        """Encoded rows; those of the last trial again where nothing about them has changed."""
+        key = json.dumps(settings.preprocess.model_dump(mode="json"), sort_keys=True)
+        if key not in self._encoded:
+            self._encoded.clear()
+            kind = modality.of(settings.modality)
+            encoder = kind.fit_encoder(self.rows.items("train"), settings.preprocess, settings.labels)
+            copies = kind.copies(lambda: self.rows.items("train"), settings.preprocess)
+            train = _encoded(chain(self.rows.items("train"), *copies), encoder, kind.CHUNK)
+            validation = _encoded(self.rows.items("validation"), encoder, kind.CHUNK)
+            label = np.tile(self.rows.labels("train"), 1 + len(copies))
+            self._encoded[key] = encoder, (train, label), (validation, self.rows.labels("validation"))
+        return self._encoded[key]
+
+
+def _encoded(columns: Any, encoder: Encoder, chunk: int) -> NDArray[Any]:
+    chunks = (column.slice(start, chunk) for column in columns for start in range(0, len(column), chunk))
+    return np.concatenate([*clean_rows.in_threads(encoder.encode_clean, chunks)])
+
+
+def _watch(trial: optuna.Trial, metric: str, *, prune: bool) -> Callable[[list[dict[str, float]]], None]:
+    """What tells the study of each epoch, and with `prune` ends a trial that is behind."""
+    column, better = EPOCH.get(metric, LOSS)
+    wanted = 1 if trial.study.direction == optuna.study.StudyDirection.MAXIMIZE else -1
+
+    def told(rows: list[dict[str, float]]) -> None:
+        trial.report(better * wanted * rows[-1][column], len(rows))
+        trial.set_user_attr(EPOCHS, len(rows))
+        if prune and trial.should_prune():
+            raise optuna.TrialPruned
+
+    return told
+
+
+def pruner(tune: Tune, epochs: int) -> optuna.pruners.BasePruner:
+    """Return what ends trials that are behind."""
+    if tune.pruner == "median":
+        return optuna.pruners.MedianPruner()
+    if tune.pruner == "hyperband":
+        return optuna.pruners.HyperbandPruner(max_resource=epochs)
+    return optuna.pruners.NopPruner()

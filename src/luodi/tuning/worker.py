@@ -1,0 +1,43 @@
+"""A process that trains, started by `luodi.tuning.workers`: `python -m luodi.tuning.worker`.
+
+It is told what to work on by a line of JSON, then by a line for each task, and answers each by a line when it is done.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from luodi import config
+from luodi.config import user_code
+from luodi.files import write_array
+from luodi.tuning import space, study
+from luodi.tuning.trials import Trials, read_rows
+
+
+def main() -> None:
+    """Do the tasks of standard input until it ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what training prints is of many trials at once
+    setup = json.loads(sys.stdin.readline())
+    block = config.parse({"models": {"tuned": setup["settings"]}}, "params.yaml").models["tuned"]
+    tune = config.Tune.model_validate_json(json.dumps(setup["tune"]))
+    with user_code.importable(Path(setup["root"])):
+        where = study.Place(Path(setup["folder"]), setup["storage"])
+        search = study.opened(where, setup["study"], setup["metric"])
+        trials = Trials(block, tune, space.of(block, tune), setup["metric"], read_rows(Path(setup["rows"])))
+        for line in sys.stdin:
+            _do(json.loads(line), trials, search, setup["by"])
+            print("done", file=answers, flush=True)
+
+
+def _do(task: dict[str, Any], trials: Trials, search: Any, by: str) -> None:
+    if "slot" in task:
+        trials.run(search, task["slot"], by)
+    else:
+        write_array(Path(task["to"]), trials.scores(task["values"], task["seed"]))
+
+
+if __name__ == "__main__":
+    main()

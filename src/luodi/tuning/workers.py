@@ -1,0 +1,142 @@
+"""Processes that train, each of which loads TensorFlow once. One that dies is replaced, and its task is done again."""
+
+import json
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+from luodi.errors import LuodiError
+from luodi.system import resources
+from luodi.system.processes import dies_too
+
+Task: TypeAlias = Mapping[str, Any]
+TRIES = 3  # processes that may die of one task
+
+
+class Worker:
+    """One process, and the one in its place when it has died."""
+
+    def __init__(self, setup: Mapping[str, Any], lock: int) -> None:
+        self._setup, self._lock = setup, lock
+        self._process = self._start()
+
+    def ask(self, task: Task) -> bool:
+        """Have it do a task; return whether it did, and did not die."""
+        process = self._process
+        assert process.stdin
+        assert process.stdout
+        with suppress(BrokenPipeError):
+            process.stdin.write(f"{json.dumps(task)}\n")
+            process.stdin.flush()
+        if process.stdout.readline():
+            return True
+        self.end()
+        return False
+
+    def restart(self) -> None:
+        """Put another process in the place of one that died."""
+        self._process = self._start()
+
+    def end(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(BrokenPipeError):
+                if pipe:
+                    pipe.close()
+
+    @property
+    def code(self) -> int:
+        """How it ended: its exit code, or minus the signal."""
+        return self._process.wait()
+
+    def _start(self) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [*dies_too("KILL"), sys.executable, "-m", "luodi.tuning.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=(self._lock,),
+            text=True,
+            encoding="utf-8",
+        )
+        assert process.stdin
+        with suppress(BrokenPipeError):
+            process.stdin.write(f"{json.dumps(self._setup)}\n")
+        return process
+
+
+def run(
+    setup: Mapping[str, Any],
+    tasks: Iterable[Task],
+    count: int,
+    lock: int,
+    *,
+    died: Callable[[Task], None],
+    done: Callable[[Task], None],
+    enough: Callable[[], bool] = lambda: False,
+) -> None:
+    """Do all tasks in their order by `count` processes, until there is `enough`.
+
+    Args:
+        setup: What `luodi.tuning.worker` is told first.
+        lock: A file that each process keeps open.
+        died: Told of a task whose process died.
+        done: Told of a task that is done.
+
+    Raises:
+        LuodiError: A task ended its process `TRIES` times.
+    """
+    waiting = deque(tasks)
+    count = min(count, len(waiting))
+    if not count:
+        return
+    workers = [Worker(setup, lock) for _ in range(count)]
+    try:
+        with ThreadPoolExecutor(count) as pool:
+            try:
+                for one in [pool.submit(_attend, worker, waiting, died, done, enough) for worker in workers]:
+                    one.result()
+            except BaseException:
+                waiting.clear()
+                for worker in workers:
+                    worker.end()  # its thread hears of it
+                raise
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def _attend(
+    worker: Worker,
+    waiting: "deque[Task]",
+    died: Callable[[Task], None],
+    done: Callable[[Task], None],
+    enough: Callable[[], bool],
+) -> None:
+    while waiting and not enough():
+        try:
+            task = waiting.popleft()
+        except IndexError:  # another took it
+            return
+        tries = 1
+        while not worker.ask(task):
+            died(task)
+            if tries == TRIES:
+                raise LuodiError(_dead(task, worker.code))
+            tries += 1
+            worker.restart()
+        done(task)
+
+
+def _dead(task: Task, code: int) -> str:
+    what = f"trial {task['slot']}" if "slot" in task else f"the repeat with seed {task['seed']}"
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return (
+        f"{what} ended its process {TRIES} times, the last time with {how}: if that is 9, memory ran out: "
+        f"{resources.MORE_MEMORY}, and lower tune.workers; what was measured is kept, and the next `luodi tune` goes on"
+    )

@@ -1,0 +1,189 @@
+"""A search on real data: what is killed goes on to the same winner, and no process that trains opens the test rows."""
+
+import json
+import random
+import re
+import signal
+import time
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+import silence
+import yaml
+from project import Project
+
+from luodi.config import locked
+from luodi.tuning import best, study
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+TUNE = {
+    "trials": 5,
+    "repeats": 2,
+    "metric": "log_loss",
+    "pruner": "none",
+    "space": {
+        "train.learning_rate": {"low": 0.001, "high": 0.1, "log": True},
+        "train.dropout": {"choices": [0.0, 0.3]},
+    },
+}
+WORKER = "luodi.tuning.worker"
+OUTPUTS = ("best_params.yaml", "study.json", "report.html")
+
+
+def searching(project: Project) -> None:
+    """Give the model a block tune, and what validate writes."""
+    path = project.root / "params.yaml"
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    params["models"]["reviews"]["tune"] = TUNE
+    params["models"]["reviews"]["train"] |= {"epochs": 2, "learning_rate": 0.0003}  # too slow to learn in them
+    path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    locked.write(project.root)
+    project.run("luodi", "upgrade")
+    project.run("luodi", "validate", "reviews")
+
+
+@pytest.fixture(scope="module")
+def project(template: Project) -> Project:
+    """The small project, with a block tune. Do not change it: work in a copy."""
+    found = template.copy("searching")
+    searching(found)
+    return found
+
+
+def outputs(project: Project) -> list[bytes]:
+    return [(project.root / "artifacts" / "reviews" / "tune" / name).read_bytes() for name in OUTPUTS]
+
+
+def trials(project: Project) -> list[optuna.trial.FrozenTrial]:
+    where = study.place(project.root)
+    storage = study.storage(where.storage)
+    (name,) = optuna.get_all_study_names(storage)
+    return optuna.load_study(study_name=name, storage=storage).get_trials()
+
+
+def training(project: Project) -> list[psutil.Process]:
+    """The processes that train in a project."""
+    return [one for one in project.alive() if WORKER in one.cmdline() and one.cmdline()[0] != "setpriv"]
+
+
+def wait_for(project: Project, process: psutil.Popen, pattern: str, count: int = 1) -> None:
+    """Wait until a started search has said something so often."""
+    log = project.home / "started.log"
+    deadline = time.monotonic() + 900
+    while len(re.findall(pattern, log.read_text(encoding="utf-8"))) < count:
+        assert process.poll() is None, log.read_text(encoding="utf-8")
+        assert time.monotonic() < deadline, log.read_text(encoding="utf-8")
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def peace(project: Project) -> tuple[Project, str]:
+    """A search that nobody disturbed, and the calls by which it opened files and started programs."""
+    undisturbed = project.copy("undisturbed")
+    log = undisturbed.home / "calls"
+    calls = (
+        "strace",
+        "-f",
+        "-qq",
+        "--seccomp-bpf",
+        "-s",
+        "4096",
+        "-e",
+        "trace=execve,openat,open,creat",
+        "-e",
+        "signal=none",
+    )
+    undisturbed.run(*calls, "-o", str(log), "luodi", "tune", "reviews")
+    return undisturbed, log.read_text(encoding="utf-8", errors="replace")
+
+
+@silence.needs_strace
+def test_no_process_that_trains_opens_a_file_with_test_rows(peace: tuple[Project, str]) -> None:
+    """The rows are split before the first of them starts, into a file without test rows; this is all that they open."""
+    project, calls = peace
+    before, started, after = calls.partition(WORKER)
+    assert started
+    assert "clean.parquet" in before
+    opened = set(re.findall(r'"([^"]*(?:/|^)(?:data|artifacts|studies)/[^"]*)"', after))
+    opened = {path for path in opened if str(project.root) in path or not path.startswith("/")}
+    kept = {Path(path).name for path in opened if "/site-packages/" not in path and "/src/" not in path}
+    unknown = {
+        name for name in kept
+        if not re.fullmatch(r"\.?(rows\.arrow|studies\.db(-journal|-wal|-shm)?|[0-9a-f]{16}\.npy|reviews-[0-9a-f]{16}|"
+                            r"(best_params\.yaml|study\.json|report\.html))(\.\S*)?", name)
+    }  # fmt: skip
+    assert unknown == set()
+    assert "rows.arrow" in kept
+
+
+@silence.needs_strace
+def test_what_is_killed_goes_on_to_the_same_winner(peace: tuple[Project, str], project: Project) -> None:
+    """First a process that trains is killed, then all of the search; no trial is lost, none that ended is run again."""
+    disturbed = project.copy("disturbed")
+    first = disturbed.start("luodi", "tune", "reviews")
+    wait_for(disturbed, first, "tune: trial 0/4")
+    training(disturbed)[0].kill()
+    wait_for(disturbed, first, "died; it is run again")
+    wait_for(disturbed, first, "tune: trial 2/4")
+    first.send_signal(signal.SIGKILL)
+    first.wait(60)
+    psutil.wait_procs(training(disturbed), timeout=60)
+    said = disturbed.run("luodi", "tune", "reviews")
+    assert re.search("goes on: [34] of 5 trials have ended", said)
+    assert outputs(disturbed) == outputs(peace[0])
+    assert_whole(disturbed, 5)
+
+
+def assert_whole(project: Project, count: int) -> None:
+    """Each slot has one trial that ended, and none runs."""
+    found = trials(project)
+    ended = [one.user_attrs[study.SLOT] for one in found if one.state in study.ENDED]
+    assert sorted(ended) == list(range(count))
+    assert not [one.number for one in found if one.state == optuna.trial.TrialState.RUNNING]
+
+
+def test_what_is_found_stands_over_params_yaml(peace: tuple[Project, str]) -> None:
+    project = peace[0].copy("settled")
+    facts = json.loads((project.root / "artifacts/reviews/tune/study.json").read_text(encoding="utf-8"))
+    assert facts["values"], facts["says"]
+    shown = json.loads(project.run("luodi", "params", "reviews", "--json"))
+    assert {name: shown[name]["value"] for name in facts["values"]} == facts["values"]
+    assert {shown[name]["source"] for name in facts["values"]} == {"tune"}
+    said = project.run("luodi", "preprocess", "reviews")
+    assert said.startswith("preprocess: tuned, over params.yaml: train.")
+    status = project.run("luodi", "tune", "status", "reviews")
+    assert "5 of 5 trials ended" in status
+    path = project.root / "params.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "# the last line\n", encoding="utf-8")
+    project.run("luodi", "tune", "apply", "reviews")
+    text = path.read_text(encoding="utf-8")
+    assert text.endswith("# the last line\n")
+    written = dict(best.flat(yaml.safe_load(text)["models"]["reviews"]))
+    assert {name: written[name] for name in facts["values"]} == facts["values"]
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(7200)
+def test_twenty_kills_of_random_processes_lose_and_double_no_trial(project: Project) -> None:
+    often = project.copy("often")
+    path = often.root / "params.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("trials: 5", "trials: 40"), encoding="utf-8")
+    rng, kills = random.Random(23), 0
+    often.run("luodi", "settings")
+    process = often.start("luodi", "tune", "reviews")
+    while kills < 20:
+        time.sleep(rng.uniform(5, 25))
+        if process.poll() is not None:
+            process = often.start("luodi", "tune", "reviews")
+            continue
+        whole = rng.random() < 0.3
+        victims = [process] if whole else training(often)
+        if victims:
+            rng.choice(victims).kill()
+            kills += 1
+    process.wait(3600)
+    often.run("luodi", "tune", "reviews")
+    assert_whole(often, 40)

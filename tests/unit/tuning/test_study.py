@@ -1,0 +1,94 @@
+"""Where studies lie, and what is said where one cannot be had."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from luodi import config
+from luodi.config import ModelSettings, Tune
+from luodi.errors import ArtifactError, LuodiError
+from luodi.project.paths import ModelPaths
+from luodi.tuning import space, standing, study
+
+
+def settings(**tune: object) -> ModelSettings:
+    block = {"modality": "text", "labels": ["a", "b"], "tune": tune}
+    return config.parse({"models": {"m": block}}, "params.yaml").models["m"]
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelPaths:
+    for name in ("LUODI_STUDIES", "LUODI_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    found = ModelPaths(tmp_path, "m")
+    found.clean.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"text": ["x"], "label": ["a"]}), found.clean)
+    return found
+
+
+def named(block: ModelSettings, paths: ModelPaths) -> str:
+    tune = block.tune or Tune()
+    return study.name(block, paths, tune, space.of(block, tune))
+
+
+def test_a_study_is_named_for_rows_settings_and_space_alone(paths: ModelPaths) -> None:
+    plain = named(settings(), paths)
+    assert named(settings(trials=99, workers=4, timeout_minutes=1, repeats=5), paths) == plain  # it goes on
+    assert named(settings(sampler="random"), paths) != plain
+    assert named(settings(metric="log_loss"), paths) != plain
+    assert named(settings(space={"train.dropout": {"choices": [0.1]}}), paths) != plain
+    pq.write_table(pa.table({"text": ["y"], "label": ["a"]}), paths.clean)
+    assert named(settings(), paths) != plain
+
+
+def test_the_place_is_what_the_environment_says(paths: ModelPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert study.place(paths.root).folder == paths.root / ".luodi" / "studies"
+    monkeypatch.setenv("LUODI_HOME", "/home/of/luodi")
+    assert study.place(paths.root).storage == "sqlite:////home/of/luodi/studies/studies.db"
+    monkeypatch.setenv("LUODI_STUDIES", "/elsewhere")
+    assert study.place(paths.root).storage == "sqlite:////elsewhere/studies.db"
+    monkeypatch.setenv("LUODI_STUDIES", "postgresql+psycopg://me:secret@host/db")
+    found = study.place(paths.root)
+    assert (found.folder, "secret" in found.shown) == (Path("/home/of/luodi/studies"), False)
+
+
+def test_one_runs_a_study_at_a_time_and_it_is_free_when_it_ends(paths: ModelPaths) -> None:
+    where = study.place(paths.root)
+    busy = pytest.raises(LuodiError, match=r"m-1 is being run by another process .* `luodi tune status m`")
+    with study.alone(where, "m-1"), study.alone(where, "m-2"), busy, study.alone(where, "m-1"):
+        pass
+    with study.alone(where, "m-1"):
+        pass
+
+
+def test_a_database_that_cannot_be_opened_is_told_without_its_password(paths: ModelPaths) -> None:
+    with pytest.raises(LuodiError, match=r"the database of studies .* correct LUODI_STUDIES") as told:
+        study.storage("nosuch://me:secret@host/db")
+    assert "secret" not in str(told.value)
+    (paths.root / "broken.db").write_text("no database, but a text that is long enough to be taken for one" * 9)
+    with pytest.raises(LuodiError, match="correct LUODI_STUDIES"):
+        study.storage(f"sqlite:///{paths.root / 'broken.db'}")
+
+
+def test_where_a_search_stands(paths: ModelPaths) -> None:
+    block = settings(trials=3)
+    with pytest.raises(ArtifactError, match="`luodi tune m` begins one"):
+        standing.of(block, paths)
+    assert not (paths.root / ".luodi").exists()  # to look makes nothing
+    where = study.place(paths.root)
+    where.folder.mkdir(parents=True)
+    found = study.opened(where, named(block, paths), "accuracy")
+    for slot, value in enumerate((0.5, 0.7)):
+        trial = found.ask()
+        trial.set_user_attr(study.SLOT, slot)
+        found.tell(trial, value)
+    found.ask().set_user_attr(study.SLOT, 2)
+    told = standing.of(block, paths)
+    assert json.loads(json.dumps(told)) == told
+    assert (told["best"], told["asked"]) == (1, 3)
+    assert [(one["trial"], one["state"], one["value"]) for one in told["trials"]] == [
+        (0, "complete", 0.5), (1, "complete", 0.7), (2, "running", None)
+    ]  # fmt: skip

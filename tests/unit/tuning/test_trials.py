@@ -1,0 +1,106 @@
+"""The rows of a trial: those of preprocess but for the test split, which no trial can read."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from luodi import config
+from luodi.config import Tune
+from luodi.data import image
+from luodi.project.paths import ModelPaths
+from luodi.stages import preprocess
+from luodi.tuning import study, trials
+from luodi.tuning.trials import Trials
+
+ROWS = 200
+SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
+IMAGE = {"height": 8, "width": 8, "channels": 1}
+
+
+def settings(modality: str) -> config.ModelSettings:
+    more = IMAGE if modality == "image" else {}
+    block = {"modality": modality, "labels": ["a", "b"], "preprocess": {"shares": SHARES, **more}}
+    return config.parse({"models": {"m": block}}, "params.yaml").models["m"]
+
+
+def items(modality: str) -> list[Any]:
+    if modality == "text":
+        return [f"第{number}间房很好" for number in range(ROWS)]
+    pixels = np.random.default_rng(0).integers(0, 256, (ROWS, 8, 8), np.uint8)
+    return [image.png(Image.fromarray(one)) for one in pixels]
+
+
+def write_clean(folder: Path, modality: str) -> ModelPaths:
+    paths = ModelPaths(folder, "m")
+    paths.clean.parent.mkdir(parents=True)
+    kind = pa.string() if modality == "text" else pa.binary()
+    columns = {modality: pa.array(items(modality), kind), "label": ["a", "b"] * (ROWS // 2), "source": ["s"] * ROWS}
+    pq.write_table(pa.table(columns), paths.clean)
+    return paths
+
+
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_a_trial_has_the_rows_of_preprocess_without_the_test_split(modality: str, tmp_path: Path) -> None:
+    block, paths = settings(modality), write_clean(tmp_path, modality)
+    preprocess.run(block, paths)
+    whole = pq.read_table(paths.rows)
+    given = tmp_path / "given" / "rows.arrow"
+    given.parent.mkdir()
+    truth = trials.write_rows(block, paths, given)
+    assert [path.name for path in given.parent.iterdir()] == ["rows.arrow"]  # not the one with all rows
+    held = pa.ipc.open_stream(pa.OSFile(str(given))).read_all()
+    expected = whole.filter(pa.compute.not_equal(whole["split"], "test"))
+    assert 0 < len(held) < len(whole)
+    assert [held[name].to_pylist() for name in (modality, "label", "split")] == [
+        expected[name].to_pylist() for name in (modality, "label", "split")
+    ]
+    rows = trials.read_rows(given)
+    assert truth.tolist() == rows.labels("validation").tolist() == np.load(paths.array("validation", "y")).tolist()
+    encoded = Trials(block, Tune(), {}, "accuracy", rows)._rows_of(block)
+    for split, (x, y) in zip(("train", "validation"), encoded[1:], strict=True):
+        assert (x == np.load(paths.array(split, "x"))).all()
+        assert (y == np.load(paths.array(split, "y"))).all()
+
+
+def ended(*values: float | None) -> dict[int, optuna.trial.FrozenTrial]:
+    found = optuna.create_study(direction="maximize")
+    for slot, value in enumerate(values):
+        trial = found.ask()
+        trial.set_user_attr(study.SLOT, slot)
+        found.tell(trial, value, state=None if value is not None else optuna.trial.TrialState.PRUNED)
+    return study.ended(found)
+
+
+@pytest.mark.parametrize(
+    ("values", "better", "slot"),
+    [
+        ((0.5, 0.7, 0.7), 1, 1),
+        ((0.5, 0.7, 0.4), -1, 2),
+        ((0.7, 0.7, None), 1, 0),
+        ((0.5, None, None), 1, 0),
+        ((0.0, -0.5, None), 1, 0),
+    ],
+)
+def test_the_winner_is_the_first_of_the_best(values: tuple[float | None, ...], better: int, slot: int) -> None:
+    assert study.winner(ended(*values), better) == slot
+
+
+def test_a_slot_whose_trial_died_is_open_and_its_second_trial_counts() -> None:
+    found = optuna.create_study()
+    for slot in (0, 1):
+        found.ask().set_user_attr(study.SLOT, slot)
+    study.abandon(found)
+    assert study.ended(found) == {}
+    again = found.ask()
+    again.set_user_attr(study.SLOT, 1)
+    found.tell(again, 0.5)
+    twice = found.ask()  # of one that was taken for dead, and was not
+    twice.set_user_attr(study.SLOT, 1)
+    found.tell(twice, 0.7)
+    assert {slot: one.value for slot, one in study.ended(found).items()} == {1: 0.5}
