@@ -1,11 +1,13 @@
 """A search on real data: what is killed goes on to the same winner, and no process that trains opens the test rows."""
 
 import json
+import os
 import random
 import re
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 import psutil
@@ -14,7 +16,15 @@ import silence
 import yaml
 from project import Project
 
+from luodi import config
+from luodi.airflow.factory import retrain_dag
+from luodi.airflow.operators import Job, TrialOperator
+from luodi.airflow.trigger import Trigger
 from luodi.config import locked
+from luodi.files import checksum
+from luodi.local import embedded
+from luodi.project import locks
+from luodi.system.processes import Runner
 from luodi.tuning import best, study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -163,6 +173,47 @@ def test_what_is_found_stands_over_params_yaml(peace: tuple[Project, str]) -> No
     assert text.endswith("# the last line\n")
     written = dict(best.flat(yaml.safe_load(text)["models"]["reviews"]))
     assert {name: written[name] for name in facts["values"]} == facts["values"]
+
+
+def test_the_dag_has_a_task_for_each_trial(project: Project) -> None:
+    dag = retrain_dag(project.root, "reviews", config.load(project.root / "params.yaml").models["reviews"])
+    assert dag.get_task("validate").downstream_task_ids == {"trials", "tune", "preprocess"}
+    assert dag.get_task("trials").downstream_task_ids == {"tune"}
+    assert dag.get_task("tune").downstream_task_ids == {"preprocess", "train"}
+    assert dag.get_task("trials").is_mapped
+
+
+@pytest.mark.proof
+def test_trials_as_tasks_find_what_one_process_finds(
+    peace: tuple[Project, str], project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each in a clone of its own; one that ended is not run again; the stage trains no trial."""
+    tasks = project.copy("tasks")
+    tasks.git("add", "--all")
+    tasks.git("commit", "--quiet", "--allow-empty", "--message", "Search")
+    for name in [name for name in os.environ if name.startswith(("LUODI_", "GIT_", "DVC_"))]:
+        monkeypatch.delenv(name)
+    for name, value in tasks.env.items():
+        monkeypatch.setenv(name, value)
+    said: list[str] = []
+    runner = Runner(said.append)
+    origin, commit = embedded.prepare(tasks.root, runner)
+    embedded.advance(origin, commit, runner)
+    dag = retrain_dag(tasks.root, "reviews", config.load(tasks.root / "params.yaml").models["reviews"])
+
+    def do(task: Any, **before: Any) -> dict[str, Any]:
+        return dict(task.attempt(Job(origin, commit, before, runner, Trigger())))
+
+    checked = do(dag.get_task("validate"))
+    for slot in (0, 1, 2, 3, 4, 4):
+        do(TrialOperator(task_id=f"trial-{slot}", model="reviews", slot=slot), validate=checked)
+    assert "tune: trial 4 has ended" in said
+    found = do(dag.get_task("tune"), validate=checked)
+    assert not [line for line in said[said.index("tune: trial 4 has ended") + 1 :] if line.startswith("tune: trial ")]
+    folder = peace[0].root / "artifacts" / "reviews" / "tune"
+    made = locks.outputs(found["entries"], "tune@reviews")
+    assert made.keys() == {f"artifacts/reviews/tune/{name}" for name in OUTPUTS}
+    assert [Path(path).name for path, md5 in made.items() if md5 != checksum(folder / Path(path).name)] == []
 
 
 @pytest.mark.proof

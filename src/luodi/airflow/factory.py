@@ -12,7 +12,7 @@ from airflow.sdk import DAG, BaseOperator, TriggerRule
 from luodi import config
 from luodi.airflow import GPU, pods, trigger
 from luodi.airflow.approval import TASK, ApproveOperator
-from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator
+from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator, TrialOperator
 from luodi.airflow.timetable import NextTick
 from luodi.project import graph
 from luodi.project.paths import PARAMS
@@ -31,8 +31,10 @@ whose **register** ended well landed, or found that what is in production is thi
 `{model}_production` has an event for each version that landed.
 """
 
+TRIALS = "trials"
 TASKS = {
     "validate": "Checks the raw rows by Great Expectations, and holds back bad ones with their reasons.",
+    TRIALS: "Each trains by other settings, and notes in the study what comes of it.",
     "tune": "Searches better settings of preprocess and train, where the model asks for it.",
     "preprocess": "Cleans, drops duplicates, splits by content, and encodes.",
     "baseline": "Fits the linear model that every version is compared with.",
@@ -83,8 +85,18 @@ def retrain_dag(root: Path, name: str, block: config.ModelSettings) -> DAG:
         }
         for before, after in sorted(graph.edges(stages)):
             tasks[before] >> tasks[after]
+        if block.tune and "tune" in tasks:
+            _search(tasks, name, block, block.tune)
         _land(tasks, name, block)
     return dag
+
+
+def _search(tasks: Mapping[str, BaseOperator], name: str, block: config.ModelSettings, tune: config.Tune) -> None:
+    """Run the trials of a search before its stage, each as a task, at most `workers` at once; the stage collects."""
+    options = _options("tune", block.airflow) | {"task_id": TRIALS, "doc_md": TASKS[TRIALS]}
+    trials = TrialOperator.partial(model=name, max_active_tis_per_dagrun=tune.workers, **options)
+    tasks["validate"] >> trials.expand(slot=list(range(tune.trials))) >> tasks["tune"]
+    tasks["tune"].trigger_rule = TriggerRule.NONE_FAILED  # a run that tries settings skips the trials
 
 
 def _options(name: str, settings: config.Airflow) -> dict[str, Any]:

@@ -118,7 +118,7 @@ class WorkspaceOperator(BaseOperator):
     def _before(self, context: "Context") -> Results:
         tasks = sorted(self.get_flat_relative_ids(upstream=True))
         results = {task: context["ti"].xcom_pull(task_ids=task) for task in tasks}
-        return {task: result for task, result in results.items() if result}
+        return {task: result for task, result in results.items() if isinstance(result, dict) and result}
 
 
 def _final(error: LuodiError, origin: Origin) -> bool:
@@ -150,6 +150,22 @@ class StageOperator(WorkspaceOperator):
                 self.log.error("%s of %s %s", self.stage, self.model, TOO_LONG.format(self.execution_timeout))
                 raise
             return {"commit": job.commit, "entries": entries, "training": training(clone.root, self.model)}
+
+
+class TrialOperator(WorkspaceOperator):
+    """Run one trial of a search. What it finds goes into the study, from which stage `tune` takes it."""
+
+    def __init__(self, *, slot: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.slot = slot
+
+    def work(self, job: Job) -> dict[str, Any]:
+        if job.trigger.settings:
+            raise AirflowSkipException("what the run tries is tried as it stands")
+        with workspace.clone(job.origin, job.commit, job.runner) as clone:
+            locks.write(clone.lock, {**locks.read(clone.lock), **job.entries})
+            clone.run_trial(self.model, self.slot)
+        return {}
 
 
 def training(root: Path, model: str) -> dict[str, Any] | None:

@@ -22,11 +22,12 @@ TUNED = ("preprocess", "train")
 """Stages whose settings stage tune may have found."""
 
 
-def run_stage(stage: str, name: str, *, search: bool = False) -> None:
+def run_stage(stage: str, name: str, *, search: bool = False, trial: int | None = None) -> None:
     """Load the model's block and run `luodi.stages.STAGE.run(config, paths)`.
 
     Args:
         search: Without a block `tune`, take its defaults.
+        trial: Of stage tune, run this trial alone.
     """
     # Arrow's own allocator gives memory back at once, and faults it in anew: a third of the time of validate.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
@@ -51,6 +52,9 @@ def run_stage(stage: str, name: str, *, search: bool = False) -> None:
     ):
         if stage in TUNED:
             block = _tuned(stage, block, paths)
+        if trial is not None and block.tune:
+            import_module("luodi.tuning.search").run_trial(block, paths, block.tune, trial)
+            return
         import_module(f"luodi.stages.{stage}").run(block, paths)  # what it prints is progress: its results are files
 
 

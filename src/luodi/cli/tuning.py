@@ -34,9 +34,12 @@ def run(
     if_set: Annotated[
         bool, typer.Option("--if-set", help="Find nothing where the model has no block tune: what dvc.yaml runs.")
     ] = False,
+    trial: Annotated[
+        int | None, typer.Option(min=0, help="Run this one alone, for the study: what a task of Airflow does.")
+    ] = None,
 ) -> None:
     """Search the settings that block tune names, or the usual ones; go on where an earlier search stood."""
-    run_stage("tune", model, search=not if_set)
+    run_stage("tune", model, search=not if_set, trial=trial)
 
 
 @tune.command(epilog="Examples: luodi tune status reviews | luodi tune status reviews --json")

@@ -74,7 +74,7 @@ def _auto(value: Any) -> Any:
 class Tune(SettingsBase):
     """How the settings of a model are searched."""
 
-    trials: Annotated[int, Field(ge=2, le=10_000)] = Field(
+    trials: Annotated[int, Field(ge=2, le=1000)] = Field(
         20, description="networks trained, the first by the settings of params.yaml"
     )
     timeout_minutes: Annotated[float, Field(gt=0)] | None = Field(

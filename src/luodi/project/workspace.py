@@ -26,7 +26,7 @@ from luodi.errors import ArtifactError, DiskFull, GitError, LuodiError, Registry
 from luodi.files import checksum, close, folder_checksum, private, private_folder, read_json, users_umask, write_text
 from luodi.project import graph, locks
 from luodi.project.origin import Origin
-from luodi.project.paths import PARAMS
+from luodi.project.paths import PARAMS, ModelPaths
 from luodi.system import disk, masking
 from luodi.system.masking import redact
 from luodi.system.processes import MARK, CommandFailed, Runner
@@ -115,7 +115,7 @@ def dvc(
     """Run dvc in the checkout `root`; raise errors of ours. What a stage keeps for its next try goes to `home`."""
     masking.learn_settings(root / ".dvc" / "config", root / ".dvc" / "config.local")
     environment = {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PATH": _path(),
         "PYTHONUNBUFFERED": "1",
         "DVC_NO_ANALYTICS": "1",
         "DO_NOT_TRACK": "1",
@@ -126,6 +126,11 @@ def dvc(
         return runner.run(*command, *arguments, cwd=root, env=environment, stream=stream, umask=umask)
     except CommandFailed as error:
         raise _explain(error, root) from None
+
+
+def _path() -> str:
+    """PATH, on which the commands of this Python stand first."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
 
 def _place(store: str | Path, md5: str) -> str:
@@ -238,6 +243,22 @@ class Workspace:
         if entry is None:
             raise ArtifactError(f"dvc repro left no entry for {stage} in dvc.lock")
         return {stage: entry}
+
+    def run_trial(self, model: str, slot: int) -> None:
+        """Run one trial of a search: what it finds goes into the study, and nothing is pushed.
+
+        Raises:
+            StageFailed: Its command failed.
+            RemoteError: The rows cannot be brought.
+        """
+        locked.write(self.root)
+        self.pull(ModelPaths(self.root, model).clean.relative_to(self.root).as_posix())
+        command = ("luodi", "tune", "run", model, "--trial", str(slot))
+        environment = {"PATH": _path(), "PYTHONUNBUFFERED": "1", "LUODI_HOME": str(self.origin.home)}
+        try:
+            self.runner.run(*command, cwd=self.root, env=environment, stream=True)
+        except CommandFailed as error:
+            raise _explain_stage(" ".join(command), error.code, error.output, self.root) from None
 
     def _show_what_changed(self, stage: str) -> None:
         """Make DVC see what changed before `stage`: alone, it counts what is not there as unchanged.

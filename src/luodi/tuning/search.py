@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +20,10 @@ from luodi.errors import LuodiError
 from luodi.files import private, private_folder
 from luodi.project.paths import ModelPaths
 from luodi.scoring.figures import rounded
-from luodi.scoring.metrics import beside
+from luodi.scoring.metrics import Metric, beside
 from luodi.tuning import best, edge, space, study, workers
 from luodi.tuning.study import EPOCHS, WHY
-from luodi.tuning.trials import write_rows
+from luodi.tuning.trials import Trials, read_rows, write_rows
 from luodi.tuning.workers import Task
 
 Facts = dict[str, Any]
@@ -67,8 +68,7 @@ def run(settings: ModelSettings, paths: ModelPaths, tune: Tune) -> Facts:
         LuodiError: The settings as they stand cannot be trained, a process died again and again, the database of
             studies cannot be opened, or another process runs the study.
     """
-    searched = space.of(settings, tune)
-    count = min(tune.trials, 1 + len(space.grid(settings, searched))) if tune.sampler == "grid" else tune.trials
+    count = _count(settings, tune)
     with _opened(settings, paths, tune) as search:
         truth = write_rows(settings, paths, search.folder / "rows.arrow")
         found = search.study()
@@ -94,6 +94,31 @@ def run(settings: ModelSettings, paths: ModelPaths, tune: Tune) -> Facts:
         }
 
 
+def run_trial(settings: ModelSettings, paths: ModelPaths, tune: Tune, slot: int) -> None:
+    """Run the trial of a slot in this process, unless it has ended; one that runs is that of a try which died.
+
+    Raises as `run` does.
+    """
+    where, metric = study.place(paths.root), study.metric_of(settings, tune)
+    searched, by = space.of(settings, tune), f"{platform.node()}-{os.getpid()}"
+    with private(), tempfile.TemporaryDirectory(dir=private_folder(where.folder)) as folder:
+        found = study.opened(where, study.name(settings, paths, tune, searched), metric)
+        if slot >= _count(settings, tune) or slot in study.ended(found):
+            print(f"tune: trial {slot} has ended", flush=True)
+            return
+        study.abandon(found, slot)
+        rows = Path(folder) / "rows.arrow"
+        write_rows(settings, paths, rows)
+        Trials(settings, tune, searched, metric, read_rows(rows)).run(found, slot, by)
+        print(f"tune: {_told(found, slot, tune.trials, beside(metric)[metric])}", flush=True)
+
+
+def _count(settings: ModelSettings, tune: Tune) -> int:
+    """How many trials there are to be: of a grid no more than it has."""
+    whole = 1 + len(space.grid(settings, space.of(settings, tune))) if tune.sampler == "grid" else tune.trials
+    return min(tune.trials, whole)
+
+
 @contextmanager
 def _opened(settings: ModelSettings, paths: ModelPaths, tune: Tune) -> Iterator[Search]:
     where = study.place(paths.root)
@@ -112,7 +137,7 @@ def _search(search: Search, found: optuna.Study, count: int) -> None:
     limit = (search.tune.timeout_minutes or 0) * 60
 
     def died(task: Task) -> None:
-        study.abandon(found, search.by, task["slot"])
+        study.abandon(found, task["slot"], search.by)
         print(f"tune: the process of trial {task['slot']} died; it is run again", flush=True)
 
     workers.run(
@@ -121,18 +146,20 @@ def _search(search: Search, found: optuna.Study, count: int) -> None:
         search.tune.workers,
         search.lock,
         died=died,
-        done=lambda task: print(f"tune: {_told(found, task['slot'], count, search)}", flush=True),
+        done=lambda task: print(
+            f"tune: {_told(found, task['slot'], count, beside(search.metric)[search.metric])}", flush=True
+        ),
         enough=lambda: bool(limit) and 0 in (ended := study.ended(found)) and study.seconds(ended) > limit,
     )
 
 
-def _told(found: optuna.Study, slot: int, count: int, search: Search) -> str:
+def _told(found: optuna.Study, slot: int, count: int, metric: Metric) -> str:
     trials = study.ended(found)
     trial = trials[slot]
     epochs = trial.user_attrs.get(EPOCHS, 0)
     facts = study.facts(slot, trial)
-    how = f"{search.metric} {facts['value']:.4f}" if facts["value"] is not None else facts["why"] or "pruned"
-    first = study.winner(trials, search.better)
+    how = f"{metric.name} {facts['value']:.4f}" if facts["value"] is not None else facts["why"] or "pruned"
+    first = study.winner(trials, metric.better)
     lead = "best so far" if first == slot else f"best: trial {first}"
     return f"trial {slot}/{count - 1}: {how} after {epochs} epochs ({lead}); {best.told(facts['values'])}"
 

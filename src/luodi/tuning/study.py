@@ -158,11 +158,11 @@ def ended(study: optuna.Study) -> dict[int, FrozenTrial]:
     return dict(sorted(found.items()))
 
 
-def abandon(study: optuna.Study, by: str | None = None, slot: int | None = None) -> None:
-    """Fail the trials that run: all of them, or those of a slot that `by` runs. Whoever runs them has died."""
+def abandon(study: optuna.Study, slot: int | None = None, by: str | None = None) -> None:
+    """Fail the trials that run: all, or those of a slot, or of a slot that `by` runs. Whoever ran them has died."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         found = trial.user_attrs
-        if by is None or (found.get(BY), found.get(SLOT)) == (by, slot):
+        if slot in (None, found.get(SLOT)) and by in (None, found.get(BY)):
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
 
 
