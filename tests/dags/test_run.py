@@ -297,6 +297,14 @@ def test_data_that_break_an_expectation_stop_the_run_at_once(ran: Done) -> None:
     assert "expected at least 100,000 rows (validate.min_rows); found" in output
 
 
+def test_dvc_finds_nothing_changed_after_sync(ran: Done) -> None:
+    """The entry of stage settings lands with no model, and dvc.lock came without it."""
+    project = ran.project.copy("synced")
+    assert "settings" not in locks.read(project.root / "dvc.lock")
+    project.run("luodi", "sync")
+    assert project.run("dvc", "status").strip() == "Data and pipelines are up to date."
+
+
 @pytest.fixture(scope="module")
 def changed(ran: Done) -> Project:
     """A project with more data and another network to train."""

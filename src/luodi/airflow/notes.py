@@ -1,6 +1,6 @@
-"""The note of a run that ended: what came of it, where Airflow's pages list runs. A listener of the plugin.
+"""The note of a run that ended: what came of it, where Airflow's pages list runs.
 
-Airflow tells the scheduler, or `luodi run`, that a run ended, in the transaction that says so.
+The plugin listens for runs that end: Airflow tells the scheduler, in the transaction that says so.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.listeners import hookimpl
 from airflow.models.dagrun import DagRun
-from sqlalchemy.orm import object_session
+from sqlalchemy.orm import Session, object_session
 
 from luodi.report.formatting import at, text, texts
 from luodi.terminal import shown
@@ -18,10 +18,16 @@ LENGTH = 900  # characters; Airflow takes 1,000
 
 @hookimpl
 def on_dag_run_success(dag_run: DagRun, msg: str) -> None:
+    """Note what came of a run of luodi's; `luodi run`, which holds no session here, does so after it."""
+    if session := object_session(dag_run):
+        note(dag_run, session)
+
+
+def note(run: DagRun, session: Session) -> None:
     """Note what came of a run of luodi's, unless a person wrote a note of their own."""
-    left = _left(dag_run)
-    if left.get("gate") and not dag_run.note:
-        dag_run.note = said(left["gate"], left.get("register"))
+    left = _left(run, session)
+    if left.get("gate") and not run.note:
+        run.note = said(left["gate"], left.get("register"))
 
 
 def said(gate: Mapping[str, Any], register: Mapping[str, Any] | None) -> str:
@@ -38,11 +44,11 @@ def said(gate: Mapping[str, Any], register: Mapping[str, Any] | None) -> str:
     return shown(f"nothing landed: {why}", LENGTH)
 
 
-def _left(run: DagRun) -> dict[str, Any]:
+def _left(run: DagRun, session: Session) -> dict[str, Any]:
     """What gate and register returned, by their ids; nothing of a DAG that is none of luodi's."""
-    session, ours = object_session(run), ("gate", "register")
-    if session is None or not run.dag_id.startswith("retrain_"):
+    if not run.dag_id.startswith("retrain_"):
         return {}
-    tasks = {task.task_id: task for task in run.get_task_instances(session=session) if task.task_id in ours}
-    pulled = {name: task.xcom_pull(task_ids=name, session=session) for name, task in tasks.items()}
+    tasks = {task.task_id: task for task in run.get_task_instances(session=session)}
+    ours = [name for name in ("gate", "register") if name in tasks]
+    pulled = {name: tasks[name].xcom_pull(task_ids=name, session=session) for name in ours}
     return {name: one for name, one in pulled.items() if isinstance(one, Mapping)}

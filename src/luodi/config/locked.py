@@ -35,9 +35,14 @@ def text(root: Path, params: Params) -> str:
 
 def write(root: Path) -> None:
     """Write params.lock unless it holds the settings in effect already. Raises as `load` does."""
-    path, fresh = root / NAME, text(root, load(root / "params.yaml"))
-    if not path.exists() or path.read_bytes() != fresh.encode():
-        write_text(path, fresh)
+    if not current(root):
+        write_text(root / NAME, text(root, load(root / "params.yaml")))
+
+
+def current(root: Path) -> bool:
+    """Whether params.lock holds all settings in effect. Raises as `load` does."""
+    path = root / NAME
+    return path.exists() and path.read_bytes() == text(root, load(root / "params.yaml")).encode()
 
 
 def require_current(root: Path, params: Params, model: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from luodi import config
+from luodi.config import locked
 from luodi.errors import ArtifactError, DirtyCheckout, GitError, LuodiError, NotARepository
 from luodi.files import checksum, close, private, read_facts, replacing, write_text
 from luodi.project import commits, graph, locks, workspace
@@ -27,6 +28,8 @@ CONFIG = """\
 ['remote "luodi"']
     url = {remote}
 """
+SETTINGS = "settings"
+"""The stage that writes params.lock, of no model: its entry lands with none."""
 CORE = re.compile(r"^[ \t]*\[[ \t]*(['\"]?)core\1[ \t]*\].*$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -198,8 +201,17 @@ def sync(root: Path, origin: Origin, version: Version, modality: str, runner: Ru
     if origin.remote and not _core(root).get("remote"):
         workspace.dvc(runner, root, "remote", "add", "--quiet", "--local", "--default", "luodi", origin.remote)
         close(root / ".dvc" / "config.local")
-    workspace.dvc(runner, root, "pull", *paths)
+    recorded = [] if _settings_recorded(root) else ["commit", "--quiet", "--force", SETTINGS, ";"]
+    workspace.dvc(runner, root, *recorded, "pull", *paths)
     return paths
+
+
+def _settings_recorded(root: Path) -> bool:
+    """Whether dvc.lock need not learn that params.lock is what params.yaml gives: it does, or that is not so."""
+    entry = locks.read(root / commits.LOCK).get(SETTINGS, {})
+    known = {one["path"]: one["md5"] for one in (*entry.get("deps", ()), *entry.get("outs", ()))}
+    same = all(checksum(root / path) == md5 for path, md5 in known.items())
+    return bool(known and same) or not graph.has(root / "dvc.yaml", SETTINGS) or not locked.current(root)
 
 
 def _registered(mirror: Path, entries: locks.Entries, model: str) -> bool:

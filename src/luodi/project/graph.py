@@ -20,6 +20,17 @@ def stages(path: Path, model: str, modality: str) -> dict[str, dict[str, list[st
     Raises:
         ParamsError: dvc.yaml is missing, not YAML, or not a graph of stages for each model.
     """
+    values = {"${key}": model, "${item.modality}": modality}
+    bodies = {stage: body for stage, body in _read(path).items() if not (isinstance(body, dict) and "cmd" in body)}
+    return {stage: _fill(path, stage, body, values) for stage, body in bodies.items()}
+
+
+def has(path: Path, stage: str) -> bool:
+    """Whether a stage stands in dvc.yaml. Raises ParamsError as `stages` does."""
+    return stage in _read(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         raw = yaml12.parse(yaml12.read(path))
     except yaml12.Unfit as error:
@@ -28,9 +39,8 @@ def stages(path: Path, model: str, modality: str) -> dict[str, dict[str, list[st
         raise ParamsError(
             f"{path}: expected a mapping `stages:`, found none; restore it with `git checkout HEAD -- {path.name}`"
         )
-    values = {"${key}": model, "${item.modality}": modality}
-    bodies = {stage: body for stage, body in raw["stages"].items() if not (isinstance(body, dict) and "cmd" in body)}
-    return {stage: _fill(path, stage, body, values) for stage, body in bodies.items()}
+    found: dict[str, Any] = raw["stages"]
+    return found
 
 
 def edges(graph: Mapping[str, Mapping[str, list[str]]]) -> set[tuple[str, str]]:
