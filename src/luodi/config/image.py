@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from luodi.config.shared import Line, Positive, Preprocess, SettingsBase, Share, Split, Strengths, Training
+from luodi.config.shared import Baseline, Line, Positive, Preprocess, SettingsBase, Share, Split, Strengths, Training
 from luodi.config.tuning import TunableSettings
 from luodi.config.user_code import ObjectName, SuiteName
 
@@ -74,7 +74,7 @@ class ImagePreprocess(Preprocess):
     augment: ImageAugment = ImageAugment()
 
 
-class ImageBaseline(SettingsBase):
+class ImageBaseline(Baseline):
     regularization: Strengths = Field(
         (0.01, 0.1, 1.0), description="values of C tried, from the least on until the validation loss rises"
     )

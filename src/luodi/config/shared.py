@@ -208,6 +208,16 @@ class Training(SettingsBase):
     seed: Seed = Field(7, description="of the first weights and of the order of the rows")
 
 
+class Baseline(SettingsBase):
+    """What the linear model has, whatever it reads."""
+
+    all_rows: bool = Field(
+        False,
+        description="fit the linear model once more, on train and validation rows together, when these have chosen and "
+        "judged it; `luodi add` sets it for texts of more than two classes",
+    )
+
+
 class Evaluate(SettingsBase):
     bootstrap: Positive = Field(1000, description="draws behind each confidence interval")
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="of the intervals")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from luodi.config.shared import Line, Positive, Preprocess, SettingsBase, Share, Strengths, Training
+from luodi.config.shared import Baseline, Line, Positive, Preprocess, SettingsBase, Share, Strengths, Training
 from luodi.config.tuning import TunableSettings
 from luodi.config.user_code import ObjectName, SuiteName
 
@@ -49,7 +49,7 @@ class TextPreprocess(Preprocess):
     augment: TextAugment = TextAugment()
 
 
-class TextBaseline(SettingsBase):
+class TextBaseline(Baseline):
     max_features: Positive = Field(500_000, description="n-grams and words kept, the most frequent")
     regularization: Strengths = Field(
         (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0),

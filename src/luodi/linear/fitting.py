@@ -1,4 +1,4 @@
-"""Fit a linear classifier on given features; validation rows choose its regularisation, calibrate it, and join in."""
+"""Fit a linear classifier on given features; validation rows choose its regularisation, and calibrate it."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -40,7 +40,9 @@ class Linear:
 
 
 class Fitted(NamedTuple):
-    """Two ONNX models: `judged` was fitted on train rows, so validation rows can judge it; `final` on both."""
+    """ONNX models: `judged` was fitted on train rows, so validation rows can judge it; `final`, which is exported, is
+    the same, or with `baseline.all_rows` fitted on both.
+    """
 
     judged: ModelProto
     final: ModelProto

@@ -44,10 +44,11 @@ def fit(
     classes = len(encoder.labels)
     seen, judged = (fitting.Rows(features(encoder, part.items), part.label) for part in (train, validation))
     model = fitting.fit(seen, judged, classes, settings.regularization, logistic)
-    both = fitting.Rows(
-        *(np.concatenate(pair) for pair in ((seen.features, judged.features), (seen.label, judged.label)))
-    )
-    return fitting.Fitted(*(graph(one, encoder) for one in (model, fitting.again(both, classes, model, logistic))))
+    first = graph(model, encoder)
+    if not settings.all_rows:
+        return fitting.Fitted(first, first)
+    x, y = (np.concatenate(pair) for pair in ((seen.features, judged.features), (seen.label, judged.label)))
+    return fitting.Fitted(first, graph(fitting.again(fitting.Rows(x, y), classes, model, logistic), encoder))
 
 
 def features(encoder: Encoder, images: Sequence[bytes]) -> NDArray[np.float32]:

@@ -78,10 +78,13 @@ def fit(
     first = weigh(seen, train.label, most)
     rows = weighed(seen, train.label, first), weighed(held, validation.label, first)
     model = fitting.fit(*rows, classes, settings.regularization, machine)
+    judged = graph(model, first, encoder)
+    if not settings.all_rows:
+        return fitting.Fitted(judged, judged)
     both, label = sparse.vstack([seen, held], "csr"), np.concatenate([train.label, validation.label])
     second = weigh(both, label, most)
     final = fitting.again(weighed(both, label, second), classes, model, machine)
-    return fitting.Fitted(graph(model, first, encoder), graph(final, second, encoder))
+    return fitting.Fitted(judged, graph(final, second, encoder))
 
 
 def occurrences(encoder: Encoder, texts: list[str]) -> Matrix:

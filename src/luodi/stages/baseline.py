@@ -20,8 +20,9 @@ SPLITS = ("train", "validation", "test")
 
 
 def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
-    """Fit on the train rows, choose and calibrate by those of validation, which say how good that is; fit on both, and
-    write this model and its scores of the test rows.
+    """Fit on the train rows, choose, calibrate and judge by those of validation; with `baseline.all_rows` fit on both.
+
+    Writes the model, and scores of the rows of validation and test.
 
     Raises:
         ArtifactError: preprocess has not run, a split is empty, or the train rows cannot be learned from.

@@ -14,7 +14,7 @@ from luodi.errors import ArtifactError
 from luodi.linear import image as linear
 from luodi.scoring import inference
 
-SETTINGS = config.ImageBaseline(regularization=(0.1, 1.0))
+SETTINGS = config.ImageBaseline(regularization=(0.1, 1.0), all_rows=True)
 
 
 def fitted(
