@@ -76,7 +76,15 @@ def trials(project: Project) -> list[optuna.trial.FrozenTrial]:
 
 def training(project: Project) -> list[psutil.Process]:
     """The processes that train in a project."""
-    return [one for one in project.alive() if WORKER in one.cmdline() and one.cmdline()[0] != "setpriv"]
+    return [one for one in project.alive() if trains(one)]
+
+
+def trains(process: psutil.Process) -> bool:
+    try:
+        command = process.cmdline()
+    except psutil.Error:  # it ended meanwhile
+        return False
+    return WORKER in command and command[0] != "setpriv"
 
 
 def wait_for(project: Project, process: psutil.Popen, pattern: str, count: int = 1) -> None:

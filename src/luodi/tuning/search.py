@@ -161,7 +161,8 @@ def _told(found: optuna.Study, slot: int, count: int, metric: Metric) -> str:
     how = f"{metric.name} {facts['value']:.4f}" if facts["value"] is not None else facts["why"] or "pruned"
     first = study.winner(trials, metric.better)
     lead = "best so far" if first == slot else f"best: trial {first}"
-    return f"trial {slot}/{count - 1}: {how} after {epochs} epochs ({lead}); {best.told(facts['values'])}"
+    trained = f"{epochs} epoch{'' if epochs == 1 else 's'}"
+    return f"trial {slot}/{count - 1}: {how} after {trained} ({lead}); {best.told(facts['values'])}"
 
 
 def _edge(search: Search, truth: Any, values: Mapping[str, Any], candidates: int) -> Facts:
