@@ -3,15 +3,12 @@
 What is clean goes to a file, which is read again for all that is made of it: memory holds a few bytes a row.
 """
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,12 +20,10 @@ from luodi import config
 from luodi.data import modality, splits
 from luodi.errors import ArtifactError, DataError
 from luodi.project.paths import maker
+from luodi.system.threads import in_threads
 
-WAITING = min(8, 1 + (os.cpu_count() or 1))  # chunks read ahead of the one that is asked for
 CHUNK = 2**24  # bytes of rows cleaned at a time, if they come to them before the rows that their modality says
 DROPPED = -1
-Taken = TypeVar("Taken")
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -125,18 +120,6 @@ def _read(file: pq.ParquetFile, rows: int, names: list[str]) -> Iterator[pa.Reco
     groups = (file.iter_batches(rows, row_groups=[group], columns=names) for group in range(file.num_row_groups))
     for table in joined(map(pa.table, chain.from_iterable(groups)), rows, CHUNK):
         yield from table.to_batches()
-
-
-def in_threads(step: Callable[[Taken], Made], chunks: Iterable[Taken]) -> Iterator[Made]:
-    """Yield what `step` makes of each chunk, in their order, and read but a few ahead: all may be more than memory."""
-    pending: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor() as pool:  # Arrow, NumPy and Pillow release the GIL
-        for chunk in chunks:
-            pending.append(pool.submit(step, chunk))
-            if len(pending) > WAITING:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
 
 
 def select(marks: Marks, settings: config.ModelSettings) -> tuple[NDArray[np.int8], dict[str, int]]:

@@ -24,6 +24,7 @@ from luodi.data import ngrams
 from luodi.data.modality import Augment
 from luodi.data.ngrams import code_points
 from luodi.errors import EmptyData
+from luodi.system.threads import in_threads
 from luodi.terminal import shown
 
 CHUNK = 8192  # rows cleaned at a time, and encoded at most
@@ -256,7 +257,7 @@ class Encoder:
 
     def keeping(self, texts: Iterable[pa.Array]) -> Self:
         """Return it with ids for the n-grams that `ngrams.most_frequent` picks of these clean texts."""
-        found = (self._hashed(chunk.to_pylist())[0] for chunk in texts)
+        found = in_threads(lambda chunk: self._hashed(chunk.to_pylist())[0], texts)
         return replace(self, kept=ngrams.pack(ngrams.most_frequent(found, self.buckets)))
 
     @classmethod
@@ -303,6 +304,10 @@ class Encoder:
     def encode_clean(self, texts: pa.Array) -> NDArray[np.int32]:
         """Encode a column of clean texts: int32 [n, length]."""
         return self._encode(texts.to_pylist())
+
+    def ids(self, texts: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return the ids of the n-grams of a column of clean texts, ascending and end to end, and how many each has."""
+        return self._ids_of(*self._hashed(texts.to_pylist()))
 
     def _encode(self, texts: Sequence[str]) -> NDArray[np.int32]:
         if self.tokenizer == "word":

@@ -91,17 +91,10 @@ def occurrences(encoder: Encoder, texts: list[str]) -> Matrix:
     """Return 1 where an id occurs in a clean text: sparse [texts, ids]."""
     from scipy import sparse
 
-    ids, counts = zip(*_ids(encoder, texts), strict=True)
+    ids, counts = zip(*map(encoder.ids, _columns(texts)), strict=True)
     ends = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
     flat = np.concatenate(ids)
     return sparse.csr_matrix((np.ones(len(flat), np.float32), flat, ends), shape=(len(texts), encoder.size))
-
-
-def _ids(encoder: Encoder, texts: list[str]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
-    """The ids of texts end to end, and how many each has, chunk by chunk."""
-    for chunk in _columns(texts):
-        rows = encoder.encode_clean(chunk)
-        yield rows[rows != text.PAD], (rows != text.PAD).sum(1)
 
 
 def _columns(texts: list[str]) -> Iterator[pa.Array]:

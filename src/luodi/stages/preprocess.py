@@ -26,6 +26,7 @@ from luodi.data.modality import Encoder
 from luodi.files import replacing, replacing_folder, write_array, write_facts, write_json, write_text
 from luodi.project.paths import ModelPaths
 from luodi.report import page
+from luodi.system.threads import in_threads
 
 CACHE = 2**18  # bytes of rows encoded at a time: what is larger comes fresh from the system each time, page by page
 GROUP = 2**17, 2**27  # rows and bytes of a row group of rows.parquet, which memory holds
@@ -188,5 +189,5 @@ def _write_encoded(path: Path, columns: Iterable[pa.Array], rows: int, encoder: 
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         chunks = (column.slice(start, chunk) for column in columns for start in range(0, len(column), chunk))
-        for encoded in clean_rows.in_threads(encoder.encode_clean, chunks):
+        for encoded in in_threads(encoder.encode_clean, chunks):
             file.write(np.ascontiguousarray(encoded).data)
