@@ -1285,6 +1285,7 @@ WHY_NOT = {
     "holds a text that is not UTF-8: write": "as a file that is not readable Parquet",
     "there is nothing to classify in": "tests/unit/data/test_text.py has it",
     "name a version, such as": USAGE,
+    "what the run tries is tried as it stands": "a skip of Airflow, not an error",
     "is a folder, and holds one version: leave --version out": USAGE,
     "give texts, or --input PATH, not both": USAGE,
     "give texts to classify, or --input PATH": USAGE,
