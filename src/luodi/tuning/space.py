@@ -19,7 +19,7 @@ TEXT = {"embedding": [16, 32, 64, 128], "learning_rate": (0.0001, 0.01), "batch_
 IMAGE = {"learning_rate": (0.0003, 0.03), "batch_size": [32, 64, 128], "filters": [[16, 32], [32, 64], [64, 128]]}
 ANY = {"filters": [32, 64, 128], "kernel": [3, 5, 7], "units": [32, 64, 128, 256], "dropout": (0.0, 0.6)}
 """What `space: auto` tries of the settings that shape a network, and of those that train any."""
-KNOWN = {"text": (TEXT, TEXT_BAG), "image": (IMAGE, IMAGE)}
+KNOWN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {"text": (TEXT, TEXT_BAG), "image": (IMAGE, IMAGE)}
 """The second of either is for networks that do not look at the order of what comes in."""
 DIGITS = 4  # of a number that is drawn: what is tried is what people read
 
@@ -40,7 +40,7 @@ def of(settings: ModelSettings, tune: Tune) -> Space:
 
 
 def _auto(settings: ModelSettings) -> Mapping[str, Any]:
-    known = ANY | KNOWN[settings.modality][catalogue.any_threads(settings)]
+    known: dict[str, Any] = ANY | KNOWN[settings.modality][catalogue.any_threads(settings)]
     name = settings.train.architecture
     shaped = ("dropout",) if ":" in name else catalogue.find(settings.modality, name).parameters
     return {one: known[one] for one in ("learning_rate", "batch_size", *shaped) if one in known}

@@ -22,6 +22,7 @@ from luodi.nets import fitting
 from luodi.project.paths import ModelPaths
 from luodi.scoring.metrics import beside
 from luodi.scoring.scored import scored
+from luodi.system.threads import in_threads
 from luodi.tuning import space as spaces
 from luodi.tuning.study import BY, EPOCHS, SLOT, VALUES, WHY
 
@@ -142,7 +143,7 @@ class Trials:
 
 def _encoded(columns: Any, encoder: Encoder, chunk: int) -> NDArray[Any]:
     chunks = (column.slice(start, chunk) for column in columns for start in range(0, len(column), chunk))
-    return np.concatenate([*clean_rows.in_threads(encoder.encode_clean, chunks)])
+    return np.concatenate([*in_threads(encoder.encode_clean, chunks)])
 
 
 def _watch(trial: optuna.Trial, metric: str, *, prune: bool) -> Callable[[list[dict[str, float]]], None]:
