@@ -83,6 +83,10 @@ def device() -> str:
         import torch  # type: ignore[import-not-found, unused-ignore]
 
         return "gpu" if torch.cuda.is_available() else "cpu"
+    if keras.backend.backend() == "jax":  # which raises where there is none, by Keras too
+        import jax  # type: ignore[import-not-found, unused-ignore]
+
+        return "gpu" if jax.default_backend() == "gpu" else "cpu"
     return "gpu" if keras.distribution.list_devices("gpu") else "cpu"
 
 
