@@ -97,7 +97,7 @@ n
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")]
 
 
-@pytest.mark.parametrize(("examples", "times"), [(8, 1), pytest.param(200, 4, marks=pytest.mark.proof)])
+@pytest.mark.parametrize(("examples", "times"), [(20, 1), pytest.param(200, 4, marks=pytest.mark.proof)])
 def test_registry_invariants_hold_whatever_happens(examples: int, times: int, tmp_path: Path) -> None:
     # Files in memory: DVC and git sync and rename thousands of small ones.
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path) as folder:
