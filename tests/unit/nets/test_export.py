@@ -145,6 +145,7 @@ def test_writes_these_files_and_no_other(trained: ModelPaths) -> None:
         "model.keras",
         "model.onnx",
         "encoder.json",
+        "events.out.tfevents.0.luodi",
         "history.csv",
         "choice.json",
         "out_of_fold.parquet",
