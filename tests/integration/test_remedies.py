@@ -1238,7 +1238,7 @@ AIRFLOW = "takes Airflow a minute; tests/dags has it"
 YAML = "it names the line; tests/unit/test_yaml12.py has it"
 OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each"
 RACE = "a race: what failed is done again"
-TUNING = "tests/unit/config/test_tuning.py tries each"
+TUNING = "tests/unit/config/test_tune_block.py tries each"
 WHY_NOT = {
     "it is not searched: {reason}": TUNING,
     "no setting of preprocess or train": TUNING,
