@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +141,13 @@ class Project:
         return tags.versions(Path(self.origin.git), "reviews")
 
     def copy(self, name: str) -> "Project":
-        """A copy that shares nothing with this one."""
-        return self.copy_to(Project(self.copies / name, self.copies / f"{name}.home", self.copies))
+        """A copy that shares nothing with this one; of two that ask for one name the later has a number behind it."""
+        free = next(
+            one
+            for one in chain([name], (f"{name}-{number}" for number in count(2)))
+            if not (self.copies / one).exists()
+        )
+        return self.copy_to(Project(self.copies / free, self.copies / f"{free}.home", self.copies))
 
     def copy_to(self, other: "Project") -> "Project":
         shutil.copytree(self.root, other.root, symlinks=True)
