@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import silence
+import yaml
 from project import Done, Ended, Project
 
 from luodi.errors import Held, StageFailed, Unproven
@@ -334,6 +335,24 @@ def test_a_model_below_the_minimum_is_held(changed: Project, ran: Done) -> None:
     assert changed.landed() == ran.entries
     ((note,),) = stored_in_airflow(changed, "SELECT content FROM dag_run_note WHERE content NOT LIKE 'landed %'")
     assert note.startswith("nothing landed: hold; ") and "is below the minimum 1.0000" in note
+
+
+def test_a_search_runs_each_trial_as_a_task_and_its_stage_collects(ran: Done) -> None:
+    project = ran.project.copy("searched")
+    path = project.root / "params.yaml"
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    dropout = {"train.dropout": {"choices": [0.0, 0.3]}}
+    params["models"]["reviews"] |= {"tune": {"trials": 2, "repeats": 2, "pruner": "none", "space": dropout}}
+    params["models"]["reviews"]["gate"] |= {"minimum": 1.0}
+    params["models"]["reviews"]["train"] |= {"epochs": 1}
+    path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    project.run("luodi", "upgrade")
+    project.git("commit", "--quiet", "--all", "--message", "Search")
+    output = project.run("luodi", "run", "reviews", code=Held.exit_code)
+    assert re.findall(r"^  (validate|trials|tune|preprocess) +done", output, re.MULTILINE) == [
+        "validate", "trials", "trials", "tune", "preprocess",
+    ]  # fmt: skip
+    assert "below the minimum 1.0000" in output
 
 
 @pytest.mark.proof  # `luodi register` ends in the same way: tests/integration/test_succession.py

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -179,8 +180,9 @@ def came_of(run: DagRun, progress: Progress) -> dict[str, Any]:
     for name in ("approve", "register"):
         if name in tasks and tasks[name].state == TaskInstanceState.SKIPPED:
             progress.idle(name, "skipped")
-    left = {name: task.xcom_pull(task_ids=name) for name, task in tasks.items()}
-    entries = {name: entry for one in left.values() if one for name, entry in one.get("entries", {}).items()}
+    found = {name: task.xcom_pull(task_ids=name) for name, task in tasks.items()}
+    left = {name: one for name, one in found.items() if isinstance(one, Mapping)}  # mapped tasks left several
+    entries = {name: entry for one in left.values() for name, entry in one.get("entries", {}).items()}
     ran = {"commit": left["gate"]["commit"], "entries": entries}
     if tasks["register"].state == TaskInstanceState.SUCCESS:
         return {**left["register"], **ran}
