@@ -280,6 +280,7 @@ def greedy(settings: Any, encoder: Encoder) -> keras.Model:
     return keras.Sequential([keras.Input(encoder.shape, dtype="int32"), model, Greedy()])
 
 
+@pytest.mark.slow
 def test_where_memory_runs_out_a_batch_comes_in_parts(capsys: pytest.CaptureFixture[str]) -> None:
     chosen = setting(architecture=f"{__name__}:greedy", batch_size=8, epochs=2)
     net = fitting.fit_rows(settings_of(chosen), encoder(), rows(), rows())
@@ -292,6 +293,7 @@ def test_where_memory_runs_out_a_batch_comes_in_parts(capsys: pytest.CaptureFixt
         fitting.fit_rows(settings_of(chosen.model_copy(update={"halve_batch": False})), encoder(), rows(), rows())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_a_batch_in_parts_trains_as_a_whole_one_does(optimizer: str) -> None:
     """In an epoch of two batches of 8 and one of 4; of the table, rows that a batch does not look up stand still."""
