@@ -279,7 +279,7 @@ class Gate(SettingsBase):
     max_latency_ms: Annotated[float, Field(gt=0)] = Field(
         50, description="median milliseconds of a one-row prediction, on the host that judges"
     )
-    max_size_mb: Annotated[float, Field(gt=0)] = Field(50, description="of the exported model, 10^6 bytes")
+    max_size_mb: Annotated[float, Field(gt=0)] = Field(100, description="of the exported model, 10^6 bytes")
     max_calibration_error: Share = Field(0.1, description="expected calibration error")
 
 
