@@ -1,5 +1,6 @@
 """The block `tune` of a model: which settings are searched, and how. Without it they are taken as they stand."""
 
+import json
 import reprlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
@@ -148,8 +149,6 @@ def _require_tunable(key: str, where: str, fields: Mapping[str, FieldInfo]) -> N
 
 
 def _require_value(value: Any, field: FieldInfo, where: str) -> None:
-    import json
-
     try:
         kind: Any = field.annotation
         one = create_model("One", __base__=SettingsBase, value=(kind, field))
@@ -191,8 +190,6 @@ def changed(settings: "ModelSettings", values: Values, where: str) -> "ModelSett
     Raises:
         WrongValue: They do not go together; `where` names them in the message.
     """
-    import json
-
     raw = settings.model_dump(mode="json", by_alias=True)
     for name, value in values.items():
         *above, last = name.split(".")

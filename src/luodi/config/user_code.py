@@ -22,9 +22,10 @@ from pydantic import BaseModel, Field
 from luodi import syntax
 from luodi.errors import ParamsError, UserCodeFailed
 
-ObjectName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=255)]
+OBJECT = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+ObjectName = Annotated[str, Field(pattern=OBJECT, max_length=255)]
 """MODULE:OBJECT."""
-SuiteName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$|^[^:]+\.json$", max_length=255)]
+SuiteName = Annotated[str, Field(pattern=rf"{OBJECT}|^[^:]+\.json$", max_length=255)]
 """MODULE:OBJECT, or FILE.json below the project."""
 SETTINGS = (("train", "architecture"), ("validate", "expectations"), ("gate", "metric"))
 """Settings that may name one, or several."""

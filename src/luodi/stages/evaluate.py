@@ -118,14 +118,14 @@ def describe(
     measured: dict[str, Any], test: split_rows.Rows, model: Scored, baseline: Scored, settings: config.ModelSettings
 ) -> dict[str, Any]:
     """Return what the report's template shows."""
-    metric = described(settings.gate.metric)
+    metric, ordered = described(settings.gate.metric), _worst_first(measured["classes"])
     return {
         "modality": settings.modality,
         "figures": measured,
         "choice": choice.sentence(measured["choice"]),
         "labels": settings.labels,
-        "ordered": _worst_first(measured["classes"]),
-        "missed_classes": [name for name, found in measured["classes"].items() if found["judged"]["value"] == 0],
+        "ordered": ordered,
+        "missed": [label for label in ordered if measured["classes"][label]["judged"]["value"] == 0],
         "each": mistakes.EACH,
         "confidence": settings.evaluate.confidence,
         "resamples": settings.evaluate.bootstrap,
