@@ -123,6 +123,10 @@ class Look:
     intensity: float
     coloured: float
     """Share of images with more than a tinge of colour."""
+    looked: int
+    """Images of the sample, those that cannot be used among them."""
+    unfit: Counter[str]
+    """Of those, by their reason."""
 
     @property
     def median(self) -> tuple[float, float]:
@@ -136,14 +140,15 @@ TINGE = 8  # of 255: mean difference of red, green and blue
 
 
 def look(images: Iterable[bytes]) -> Look | None:
-    """Measure images; those that cannot be used are passed over. None if none can."""
+    """Measure images; those that cannot be used are counted by reason. None if none can."""
     from luodi.data import image
 
-    sides, thumbnails = [], []
+    sides, thumbnails, unfit = [], [], Counter[str]()
     for data in images:
         try:
             opened = image.open_image(data, image.LARGEST)
-        except image.Unfit:
+        except image.Unfit as error:
+            unfit[error.reason] += 1
             continue
         sides.append((opened.height, opened.width))
         thumbnails.append(np.asarray(image.canonical(opened, THUMBNAIL, THUMBNAIL, 3), np.int16))
@@ -151,4 +156,5 @@ def look(images: Iterable[bytes]) -> Look | None:
         return None
     pixels = np.stack(thumbnails)
     spread = (pixels.max(-1) - pixels.min(-1)).mean((1, 2))
-    return Look(np.array(sides), float(pixels.mean() / 255), float((spread > TINGE).mean()))
+    coloured = float((spread > TINGE).mean())
+    return Look(np.array(sides), float(pixels.mean() / 255), coloured, len(sides) + unfit.total(), unfit)

@@ -1,6 +1,7 @@
 """Add a model to the checkout: its shards, its block in params.yaml and the DVC pointer; all of it or nothing."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -62,6 +63,7 @@ def add_texts(
         notes += [*split.told, *telling.held_back(seen, split), *telling.giving_away(labels.beside)]
         column = columns.unusual(chosen[0].item)
         block = blocks.build("text", seen, blocks.text_limits(seen), advice, split, column)
+        notes += telling.unfit(_unfit(staging / "data"), seen.rows, blocks.limit(seen))
         _commit(root, name, block, staging, runner)
     what = f"texts of column `{shown(chosen[0].item, 60)}`, labels of column `{shown(chosen[0].label, 60)}`"
     return telling.message(name, seen, advice, split, shards=shards, what=what, notes=[*notes, advice.said])
@@ -105,6 +107,7 @@ def add_images(
         advice = recipe.image(split.learned.total())
         notes += [*split.told, *telling.held_back(seen, split), *telling.giving_away(labels.beside)]
         block = blocks.build("image", seen, limits, advice, split, columns.unusual(wanted.item, columns.IMAGE))
+        notes += telling.unfit(look.unfit, look.looked, blocks.limit(seen), sample=True)
         _commit(root, name, block, staging, runner)
     size = "{height} x {width} x {channels}".format_map(limits["preprocess"])
     what = f"images, brought to {size} (height, width, channels)"
@@ -128,6 +131,24 @@ def _store(
             writer.write(batch)
             seen.add(batch)
     return writer.shards
+
+
+def _unfit(folder: Path) -> Counter[str]:
+    """Count by their first reason the texts stored in a folder that validation will hold back whatever its limits."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from luodi.checks.text import measures
+
+    found = Counter[str]()
+    for shard in folder.iterdir():
+        with pq.ParquetFile(shard) as file:
+            for rows in file.iter_batches(columns=[measures.ITEM]):
+                told = pc.is_null(rows.column(0))
+                for reason, mark in measures.unfit(rows.column(0)).items():
+                    found[reason] += pc.sum(pc.and_not(mark, told)).as_py() or 0
+                    told = pc.or_kleene(told, mark)
+    return +found
 
 
 @contextmanager

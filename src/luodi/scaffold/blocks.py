@@ -32,7 +32,7 @@ def build(  # noqa: PLR0917, each is another thing that is known
             "max_duplicate_share": _up(min(1, 1.5 * repeated + 0.05)),
             "max_contradictions": 2 * contradicting + 10,
             "min_class_share": _down(min(seen.class_shares) / 2),
-            "max_quarantined_share": max(HELD, _up(min(1, 1.5 * seen.unlabelled / seen.rows))),
+            "max_quarantined_share": limit(seen),
         },
         "preprocess": split.settings,
         "gate": gate(advice, split)[0],
@@ -45,6 +45,11 @@ def build(  # noqa: PLR0917, each is another thing that is known
         if differing := {key: value for key, value in values.items() if value != defaults[stage][key]}:
             block[stage] = differing
     return block
+
+
+def limit(seen: statistics.Traits) -> float:
+    """Return the share of rows above which validation stops a run: rows without a label may be as many as now."""
+    return max(HELD, _up(min(1, 1.5 * seen.unlabelled / seen.rows)))
 
 
 def gate(advice: Recipe, split: Split) -> tuple[dict[str, Any], list[str]]:

@@ -1,5 +1,6 @@
 """What a person is told of data that become a model: what was seen, what is left out, and what they are refused for."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from luodi.checks import telling
@@ -32,6 +33,22 @@ def held_back(seen: statistics.Traits, split: Split) -> list[str]:
     if contradicting:
         found.append(f"{contradicting:,} of these carry several labels, and will be left out")
     return found
+
+
+def unfit(found: Counter[str], rows: int, limit: float, *, sample: bool = False) -> list[str]:
+    """Return a sentence where rows cannot be learned from as they are, by reason; validation holds them back.
+
+    Args:
+        rows: That were looked at, as a `sample` of all or all.
+        limit: The share of all rows above which validation stops the run.
+    """
+    if not found:
+        return []
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in found.most_common())
+    share = found.total() / rows
+    end = f", and stops the run above {limit:.0%} (validate.max_quarantined_share): correct them" * (share > limit)
+    what = f"{found.total():,} of {rows:,} {'images looked at' if sample else 'rows'} ({share:.1%})"
+    return [f"{what} are unfit ({reasons}): validation holds such back{end}"]
 
 
 def giving_away(beside: Beside) -> list[str]:

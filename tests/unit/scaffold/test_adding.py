@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from dvc.utils.serialize import loads_yaml
+from images import png
 from PIL import Image
 from project import Ended
 
@@ -233,6 +234,30 @@ def test_rows_that_will_not_be_learned_from_are_told_and_do_not_stop_the_first_r
     assert "of the rows repeat an earlier one: 99 are left to learn from" in told
     assert "1 of these carry several labels, and will be left out" in told
     assert config.load(root / "params.yaml").models["new"].validate_.max_quarantined_share >= 10 / 161
+
+
+def test_texts_that_no_limit_makes_fit_are_told(root: Path, write: Any) -> None:
+    """Each by its first reason: where they are many, the run that follows would stop, and nobody would know why."""
+    rows = "".join(f"\x1b[32m好书{row}\x1b[m,{row % 2}\n" for row in range(30)) + "坏\ufffd\x1b书,0\n"
+    fit = "".join(f"好书第{row}本,{row % 2}\n" for row in range(69))
+    told = adding.add_texts(root, "books", write("books.csv", "text,label\n" + rows + fit), NOBODY)
+    assert (
+        "  31 of 100 rows (31.0%) are unfit (text holds control characters 30, text holds U+FFFD 1): validation holds "
+        "such back, and stops the run above 2% (validate.max_quarantined_share): correct them\n"
+    ) in told
+    few = "text,label\n" + fit * 2 + "坏\ufffd书,0\n"
+    told = adding.add_texts(root, "novels", write("novels.csv", few), NOBODY)
+    assert "  1 of 139 rows (0.7%) are unfit (text holds U+FFFD 1): validation holds such back\n" in told
+
+
+def test_images_that_cannot_be_used_are_told(root: Path, tmp_path: Path) -> None:
+    for row in range(40):
+        (folder := tmp_path / "pets" / ("cat", "dog")[row % 2]).mkdir(parents=True, exist_ok=True)
+        file = png(row)
+        (folder / f"{row}.png").write_bytes(file if row % 10 else file[: len(file) // 2])
+    told = adding.add_images(root, "pets", tmp_path / "pets", NOBODY)
+    assert "4 of 40 images looked at (10.0%) are unfit (" in told
+    assert "validation holds such back, and stops the run above 2%" in told
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,13 @@ from luodi.config import TextValidate
 from luodi.data import near_copies, ngrams
 
 ITEM = SHOWN = "text"
-SHORT, LONG, OUT_OF_BOUNDS = "text is too short", "text is too long", "length is out of bounds"
+BLANK, SHORT, LONG = "text is blank", "text is too short", "text is too long"
+OUT_OF_BOUNDS = "length is out of bounds"
 WHOLE = True
 CHUNK = 4096  # texts whose characters are counted at a time
 
 # Nothing a reader would see: spaces of every script, control and zero-width characters.
-BLANK = r"\A[\p{Z}\p{Cc}\p{Cf}]*\z"
+NOTHING = r"\A[\p{Z}\p{Cc}\p{Cf}]*\z"
 # C0 and C1 without tab, line feed and carriage return, which plain text may hold.
 CONTROL = r"[\x{00}-\x{08}\x{0B}\x{0C}\x{0E}-\x{1F}\x{7F}-\x{9F}]"
 
@@ -29,16 +30,24 @@ CONTROL = r"[\x{00}-\x{08}\x{0B}\x{0C}\x{0E}-\x{1F}\x{7F}-\x{9F}]"
 def flags(table: pa.Table, content: NDArray[np.int32], labels: tuple[str, ...], limits: TextValidate) -> pa.Table:
     """Mark every row of text, label, source (strings [rows]) with its reasons, see `quarantine.flags`."""
     text = table["text"]
-    length = pc.utf8_length(text)
+    length, amiss = pc.utf8_length(text), unfit(text)
     own = {
         quarantine.missing(ITEM): pc.is_null(text),
-        "text is blank": pc.match_substring_regex(text, BLANK),
+        BLANK: amiss[BLANK],
         SHORT: pc.less(length, limits.min_length),
         LONG: pc.greater(length, limits.max_length),
+        **amiss,
+    }
+    return quarantine.flags(table, content, own, item=ITEM, labels=labels)
+
+
+def unfit(text: pa.Array | pa.ChunkedArray) -> dict[str, pa.Array | pa.ChunkedArray]:
+    """Return, by its reason, a mark for each text [rows] that no limit makes fit: true, false, or null."""
+    return {
+        BLANK: pc.match_substring_regex(text, NOTHING),
         "text holds U+FFFD": pc.match_substring(text, "\ufffd"),
         "text holds control characters": pc.match_substring_regex(text, CONTROL),
     }
-    return quarantine.flags(table, content, own, item=ITEM, labels=labels)
 
 
 def measure(parts: Iterable[pa.Table], settings: ModelSettings) -> quarantine.Checked:
