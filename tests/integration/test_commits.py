@@ -214,6 +214,27 @@ def test_a_partial_clone_brings_what_it_left_behind(
     assert git(Path(origin.git), "show", f"{commit}~1:params.yaml") == project.git("show", "HEAD~1:params.yaml")
 
 
+@pytest.mark.parametrize("how", ["settings", "attributes"])
+def test_line_ends_are_those_that_were_committed(
+    how: str, make_project: Callable[[str], Project], quiet: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on machines whose git turns them; DVC writes its own, and git took data.dvc for changed."""
+    project = make_project(f"line-ends-{how}")
+    if how == "attributes":
+        (project.root / ".gitattributes").write_text("* text eol=crlf\n")
+    else:
+        (project.root / ".gitattributes").unlink()
+        project.git("config", "--global", "core.autocrlf", "true")
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message", "line ends")
+    for key in ("HOME", "GIT_CONFIG_GLOBAL"):
+        monkeypatch.setenv(key, project.env[key])
+    origin, commit = embedded.prepare(project.root, quiet)
+    with workspace.clone(origin, commit, quiet) as clone:
+        for name in ("params.yaml", "data.dvc", "luodi.lock"):
+            assert (clone.root / name).read_bytes().decode() == project.run("git", "show", f"{commit}:{name}")
+
+
 def test_a_repository_of_other_hashes_is_refused(tmp_path: Path, quiet: Runner) -> None:
     git(tmp_path, "init", "--quiet", "--object-format=sha256")
     git(tmp_path, "-c", "user.name=A", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "-m", "one")

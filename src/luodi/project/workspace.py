@@ -428,6 +428,8 @@ def _make(root: Path, origin: Origin, commit: str, runner: Runner, cache: Path) 
             f"{origin.address} has no commit {commit[:12]}: push it there first, by "
             f"`git push {origin.address} HEAD:{origin.branch}` if it is the checkout's"
         ) from None
+    # Line ends stay as they were committed, whatever the user's settings or .gitattributes say: DVC counts them.
+    write_text(root / ".git" / "info" / "attributes", "* -text\n")
     workspace.git("checkout", "--quiet", "-B", origin.branch, commit)
     default = REMOTE.format(url=quoted(origin.remote)) if origin.remote else ""
     config = CONFIG.format(site=quoted(own_site(root)), default=default, cache=quoted(cache))

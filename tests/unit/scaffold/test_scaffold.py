@@ -180,6 +180,7 @@ def test_a_new_project_holds_no_source(tmp_path: Path) -> None:
         "dvc.yaml",
         "dags/retrain.py",
         ".gitignore",
+        ".gitattributes",
         ".dvc/config",
         "params.lock",
         "luodi.lock",
@@ -195,6 +196,21 @@ def test_nothing_of_a_project_is_overwritten(tmp_path: Path, name: str) -> None:
     with pytest.raises(LuodiError, match=f"holds {name} already: choose another folder"):
         init.init(tmp_path, Runner(print))
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [Path(name).name]
+
+
+def test_a_repository_that_has_begun_becomes_a_project(tmp_path: Path) -> None:
+    """As a host makes one, with what Python leaves behind ignored, and DVC made ready by its own `dvc init`."""
+    (tmp_path / ".dvc").mkdir()
+    for name, text in {".gitignore": "*.pyc\r\n/data", ".gitattributes": "*.sh eol=lf\n", ".dvc/config": ""}.items():
+        (tmp_path / name).write_text(text)
+    init.init(tmp_path, Runner(print))
+    lines = (tmp_path / ".gitignore").read_text().splitlines()
+    assert lines[:2] == ["*.pyc", "/data"]
+    assert lines.count("/data") == 1
+    assert {"/.luodi/", "/artifacts/"} <= set(lines)
+    assert (tmp_path / ".gitattributes").read_text() == "*.sh eol=lf\n"
+    assert (tmp_path / ".dvc" / "config").read_text() == ""
+    assert (tmp_path / "params.yaml").exists()
 
 
 @pytest.mark.slow
