@@ -99,6 +99,21 @@ def test_a_run_that_a_git_hook_starts_leaves_the_repository_alone(
     assert project.bare("rev-parse", "main") == commit == project.git("rev-parse", "HEAD")
 
 
+@pytest.mark.parametrize("how", ["core.hooksPath", "init.templateDir"])
+def test_hooks_that_a_user_has_for_all_repositories_are_not_for_private_clones(
+    how: str, ready: Done, quiet: Runner
+) -> None:
+    project = ready.project
+    for name in ("post-checkout", "pre-push"):
+        hook = project.home / "all" / ("hooks" if how == "init.templateDir" else "") / name
+        hook.parent.mkdir(parents=True, exist_ok=True)
+        hook.write_text("#!/bin/sh\nexit 1\n")
+        hook.chmod(0o755)
+    project.git("config", "--global", how, str(project.home / "all"))
+    landed = promotion.register(project.origin, project.git("rev-parse", "HEAD"), "reviews", ready.entries, quiet)
+    assert landed.version is not None
+
+
 def test_a_branch_that_a_killed_git_left_locked_is_told_with_what_to_remove(
     make_project: Callable[[str], Project], monkeypatch: pytest.MonkeyPatch, quiet: Runner
 ) -> None:

@@ -416,8 +416,10 @@ def clone(
 
 def _make(root: Path, origin: Origin, commit: str, runner: Runner, cache: Path) -> Workspace:
     # Without tags: there may be thousands, and whoever needs them reads the registry's mirror. And without a log of its
-    # branches: it says who works here and, where git was not told, asks the name server for this host.
-    quiet = ("--quiet", "--no-checkout", "--no-tags", "--config", "core.logAllRefUpdates=false")
+    # branches: it says who works here and, where git was not told, asks the name server for this host. Nor with hooks
+    # that the user has for repositories of his own.
+    quiet = ("--quiet", "--no-checkout", "--no-tags", "--template=")
+    quiet += ("--config", "core.logAllRefUpdates=false", "--config", "core.hooksPath=/dev/null")
     git(origin, runner, root.parent, "clone", *copying(origin), *quiet, origin.address, str(root))
     workspace = Workspace(root, origin, runner, cache)
     try:
@@ -429,6 +431,7 @@ def _make(root: Path, origin: Origin, commit: str, runner: Runner, cache: Path) 
             f"`git push {origin.address} HEAD:{origin.branch}` if it is the checkout's"
         ) from None
     # Line ends stay as they were committed, whatever the user's settings or .gitattributes say: DVC counts them.
+    (root / ".git" / "info").mkdir()
     write_text(root / ".git" / "info" / "attributes", "* -text\n")
     workspace.git("checkout", "--quiet", "-B", origin.branch, commit)
     default = REMOTE.format(url=quoted(origin.remote)) if origin.remote else ""
