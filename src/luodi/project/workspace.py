@@ -418,9 +418,9 @@ def _make(root: Path, origin: Origin, commit: str, runner: Runner, cache: Path) 
     # Without tags: there may be thousands, and whoever needs them reads the registry's mirror. And without a log of its
     # branches: it says who works here and, where git was not told, asks the name server for this host. Nor with hooks
     # that the user has for repositories of his own.
-    quiet = ("--quiet", "--no-checkout", "--no-tags", "--template=")
-    quiet += ("--config", "core.logAllRefUpdates=false", "--config", "core.hooksPath=/dev/null")
-    git(origin, runner, root.parent, "clone", *copying(origin), *quiet, origin.address, str(root))
+    settings = ("--config", "core.logAllRefUpdates=false", "--config", "core.hooksPath=/dev/null")
+    options = ("--quiet", "--no-checkout", "--no-tags", "--template=", *settings, *copying(origin))
+    git(origin, runner, root.parent, "clone", *options, origin.address, str(root))
     workspace = Workspace(root, origin, runner, cache)
     try:
         if not workspace.has(commit):  # a version may stand beside the branch
