@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ import psutil
 import pytest
 import silence
 import yaml
-from project import Project
+from project import Done, Project
 
 from luodi import config
 from luodi.airflow.factory import retrain_dag
@@ -30,7 +31,7 @@ from luodi.tuning import best, study
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 TUNE = {
-    "trials": 5,
+    "trials": 3,
     "repeats": 2,
     "metric": "log_loss",
     "pruner": "none",
@@ -40,26 +41,27 @@ TUNE = {
     },
 }
 WORKER = "luodi.tuning.worker"
+VALIDATED = "artifacts/reviews/validate"
 OUTPUTS = ("best_params.yaml", "study.json", "report.html")
 
 
 def searching(project: Project) -> None:
-    """Give the model a block tune, and what validate writes."""
+    """Give the model a block tune."""
     path = project.root / "params.yaml"
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     params["models"]["reviews"]["tune"] = TUNE
-    params["models"]["reviews"]["train"] |= {"epochs": 2, "learning_rate": 0.0003}  # too slow to learn in them
+    params["models"]["reviews"]["train"] |= {"epochs": 3, "learning_rate": 0.0003}  # too slow to learn in them
     path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
     locked.write(project.root)
     project.run("luodi", "upgrade")
-    project.run("luodi", "validate", "reviews")
 
 
 @pytest.fixture(scope="module")
-def project(template: Project) -> Project:
-    """The small project, with a block tune. Do not change it: work in a copy."""
+def project(template: Project, reproduced: Done) -> Project:
+    """The small project, with a block tune and what validate writes. Do not change it: work in a copy."""
     found = template.copy("searching")
     searching(found)
+    shutil.copytree(reproduced.project.root / VALIDATED, found.root / VALIDATED)
     return found
 
 
@@ -139,20 +141,29 @@ def test_no_process_that_trains_opens_a_file_with_test_rows(peace: tuple[Project
 
 @silence.needs_strace
 def test_what_is_killed_goes_on_to_the_same_winner(peace: tuple[Project, str], project: Project) -> None:
-    """First a process that trains is killed, then all of the search; no trial is lost, none that ended is run again."""
+    """A process that trains is killed, then all of the search: its trial goes on from its checkpoint, with its values.
+
+    No trial is lost, none that ended is run again.
+    """
     disturbed = project.copy("disturbed")
     first = disturbed.start("luodi", "tune", "reviews")
-    wait_for(disturbed, first, "tune: trial 0/4")
+    wait_for(disturbed, first, "tune: trial 0/2")
+    kept = disturbed.root / ".luodi" / "checkpoints"
+    deadline = time.monotonic() + 900
+    while not (kept.is_dir() and any(path.suffix == ".npz" and path.name[0] != "." for path in kept.iterdir())):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
     training(disturbed)[0].kill()
     wait_for(disturbed, first, "died; it is run again")
-    wait_for(disturbed, first, "tune: trial 2/4")
     first.send_signal(signal.SIGKILL)
     first.wait(60)
     psutil.wait_procs(training(disturbed), timeout=60)
     said = disturbed.run("luodi", "tune", "reviews")
-    assert re.search("goes on: [34] of 5 trials have ended", said)
+    assert re.search("goes on: 1 of 3 trials have ended", said)
+    assert re.search(r"trial 1/2: log_loss .* after 3 epochs, the first [12] of a try that died", said)
     assert outputs(disturbed) == outputs(peace[0])
-    assert_whole(disturbed, 5)
+    assert_whole(disturbed, 3)
+    assert not [*kept.glob("*.npz")]
 
 
 def assert_whole(project: Project, count: int) -> None:
@@ -173,7 +184,7 @@ def test_what_is_found_stands_over_params_yaml(peace: tuple[Project, str]) -> No
     said = project.run("luodi", "preprocess", "reviews")
     assert said.startswith("preprocess: tuned, over params.yaml: train.")
     status = project.run("luodi", "tune", "status", "reviews")
-    assert "5 of 5 trials ended" in status
+    assert "3 of 3 trials ended" in status
     path = project.root / "params.yaml"
     path.write_text(path.read_text(encoding="utf-8") + "# the last line\n", encoding="utf-8")
     project.run("luodi", "tune", "apply", "reviews")
@@ -213,11 +224,11 @@ def test_trials_as_tasks_find_what_one_process_finds(
         return dict(task.attempt(Job(origin, commit, before, runner, Trigger())))
 
     checked = do(dag.get_task("validate"))
-    for slot in (0, 1, 2, 3, 4, 4):
+    for slot in (0, 1, 2, 2):
         do(TrialOperator(task_id=f"trial-{slot}", model="reviews", slot=slot), validate=checked)
-    assert "tune: trial 4 has ended" in said
+    assert "tune: trial 2 has ended" in said
     found = do(dag.get_task("tune"), validate=checked)
-    assert not [line for line in said[said.index("tune: trial 4 has ended") + 1 :] if line.startswith("tune: trial ")]
+    assert not [line for line in said[said.index("tune: trial 2 has ended") + 1 :] if line.startswith("tune: trial ")]
     folder = peace[0].root / "artifacts" / "reviews" / "tune"
     made = locks.outputs(found["entries"], "tune@reviews")
     assert made.keys() == {f"artifacts/reviews/tune/{name}" for name in OUTPUTS}
@@ -229,7 +240,7 @@ def test_trials_as_tasks_find_what_one_process_finds(
 def test_twenty_kills_of_random_processes_lose_and_double_no_trial(project: Project) -> None:
     often = project.copy("often")
     path = often.root / "params.yaml"
-    path.write_text(path.read_text(encoding="utf-8").replace("trials: 5", "trials: 40"), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace("trials: 3", "trials: 40"), encoding="utf-8")
     rng, kills = random.Random(23), 0
     often.run("luodi", "settings")
     process = often.start("luodi", "tune", "reviews")

@@ -21,12 +21,13 @@ from luodi.files import private, private_folder
 from luodi.project.paths import ModelPaths
 from luodi.scoring.figures import rounded
 from luodi.scoring.metrics import Metric, beside
-from luodi.tuning import best, edge, space, study, workers
-from luodi.tuning.study import EPOCHS, WHY
+from luodi.tuning import best, edge, space, study
+from luodi.tuning.study import BEFORE, EPOCHS, WHY
 from luodi.tuning.trials import Trials, read_rows, write_rows
-from luodi.tuning.workers import Task
+from luodi.tuning.workers import Task, Workers
 
 Facts = dict[str, Any]
+ROWS = "rows.arrow"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,6 @@ class Search:
 
     Attributes:
         folder: What its processes share, and what a run that was ended left for the next one.
-        lock: The file that says that it runs, see `study.alone`.
     """
 
     settings: ModelSettings
@@ -44,7 +44,7 @@ class Search:
     name: str
     where: study.Place
     folder: Path
-    lock: int
+    workers: Workers
     by: str
 
     @property
@@ -70,7 +70,7 @@ def run(settings: ModelSettings, paths: ModelPaths, tune: Tune) -> Facts:
     """
     count = _count(settings, tune)
     with _opened(settings, paths, tune) as search:
-        truth = write_rows(settings, paths, search.folder / "rows.arrow")
+        truth = write_rows(settings, paths, search.folder / ROWS)
         found = search.study()
         study.abandon(found)  # the lock says that they run no more
         _search(search, found, count)
@@ -107,9 +107,9 @@ def run_trial(settings: ModelSettings, paths: ModelPaths, tune: Tune, slot: int)
             print(f"tune: trial {slot} has ended", flush=True)
             return
         study.abandon(found, slot)
-        rows = Path(folder) / "rows.arrow"
+        rows = Path(folder) / ROWS
         write_rows(settings, paths, rows)
-        Trials(settings, tune, searched, metric, read_rows(rows)).run(found, slot, by)
+        Trials(paths, settings, tune, searched, metric, read_rows(rows)).run(found, slot, by)
         print(f"tune: {_told(found, slot, tune.trials, beside(metric)[metric])}", flush=True)
 
 
@@ -126,7 +126,19 @@ def _opened(settings: ModelSettings, paths: ModelPaths, tune: Tune) -> Iterator[
     by = f"{platform.node()}-{os.getpid()}"
     with study.alone(where, name) as lock, private():
         folder = private_folder(where.folder / name)
-        yield Search(settings, paths, tune, name, where, folder, lock.fileno(), by)
+        setup = {
+            "root": str(paths.root),
+            "settings": settings.model_dump(mode="json", by_alias=True),
+            "tune": tune.model_dump(mode="json"),
+            "metric": study.metric_of(settings, tune),
+            "folder": str(where.folder),
+            "storage": where.storage,
+            "study": name,
+            "rows": str(folder / ROWS),
+            "by": by,
+        }
+        with Workers(setup, tune.workers, lock.fileno()) as workers:
+            yield Search(settings, paths, tune, name, where, folder, workers, by)
         shutil.rmtree(folder, ignore_errors=True)  # not after an error: the repeats that are there are kept
 
 
@@ -140,11 +152,8 @@ def _search(search: Search, found: optuna.Study, count: int) -> None:
         study.abandon(found, task["slot"], search.by)
         print(f"tune: the process of trial {task['slot']} died; it is run again", flush=True)
 
-    workers.run(
-        _setup(search),
+    search.workers.run(
         [{"slot": slot} for slot in range(count) if slot not in known],
-        search.tune.workers,
-        search.lock,
         died=died,
         done=lambda task: print(
             f"tune: {_told(found, task['slot'], count, beside(search.metric)[search.metric])}", flush=True
@@ -162,6 +171,8 @@ def _told(found: optuna.Study, slot: int, count: int, metric: Metric) -> str:
     first = study.winner(trials, metric.better)
     lead = "best so far" if first == slot else f"best: trial {first}"
     trained = f"{epochs} epoch{'' if epochs == 1 else 's'}"
+    if before := trial.user_attrs.get(BEFORE):
+        trained += f", the first {before} of a try that died"
     return f"trial {slot}/{count - 1}: {how} after {trained} ({lead}); {best.told(facts['values'])}"
 
 
@@ -183,7 +194,7 @@ def _edge(search: Search, truth: Any, values: Mapping[str, Any], candidates: int
         which = "the winner" if task["values"] else "the default"
         print(f"tune: trained {which} again, with seed {task['seed']}", flush=True)
 
-    workers.run(_setup(search), tasks, search.tune.workers, search.lock, died=died, done=done)
+    search.workers.run(tasks, died=died, done=done)
     default, winner = ([np.load(path) for path in side] for side in sides)
     return edge.edge(truth, default, winner, search.metric, candidates)
 
@@ -191,20 +202,6 @@ def _edge(search: Search, truth: Any, values: Mapping[str, Any], candidates: int
 def _scores(search: Search, values: Mapping[str, Any], seed: int) -> Path:
     digest = hashlib.sha256(json.dumps([values, seed], sort_keys=True).encode()).hexdigest()[:16]
     return search.folder / f"{digest}.npy"
-
-
-def _setup(search: Search) -> Facts:
-    return {
-        "root": str(search.paths.root),
-        "settings": search.settings.model_dump(mode="json", by_alias=True),
-        "tune": search.tune.model_dump(mode="json"),
-        "metric": search.metric,
-        "folder": str(search.where.folder),
-        "storage": search.where.storage,
-        "study": search.name,
-        "rows": str(search.folder / "rows.arrow"),
-        "by": search.by,
-    }
 
 
 def _importances(found: optuna.Study) -> dict[str, float]:

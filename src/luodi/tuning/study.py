@@ -25,8 +25,9 @@ from luodi.system.masking import redact
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 WAIT = 60  # seconds in which SQLite waits for another process to write
-SLOT, VALUES, EPOCHS, WHY, BY = "slot", "values", "epochs", "why", "by"
-"""What a trial notes of itself beside what Optuna does; `why` it failed, if no other try would end otherwise."""
+SLOT, VALUES, EPOCHS, BEFORE, WHY, BY = "slot", "values", "epochs", "before", "why", "by"
+"""What a trial notes of itself beside what Optuna does: the epochs that a try `before` it, which died, had trained;
+`why` it failed, if no other try would end otherwise."""
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 Ended: TypeAlias = Mapping[int, FrozenTrial]
 """From a slot to the trial that ended there."""

@@ -18,13 +18,13 @@ from luodi.data import clean_rows, modality, splits
 from luodi.data.clean_rows import Clean
 from luodi.data.modality import Encoder
 from luodi.errors import LuodiError
-from luodi.nets import fitting
+from luodi.nets import checkpoints, fitting
 from luodi.project.paths import ModelPaths
 from luodi.scoring.metrics import beside
 from luodi.scoring.scored import scored
 from luodi.system.threads import in_threads
 from luodi.tuning import space as spaces
-from luodi.tuning.study import BY, EPOCHS, SLOT, VALUES, WHY
+from luodi.tuning.study import BEFORE, BY, EPOCHS, SLOT, VALUES, WHY
 
 SEEN = ("train", "validation")
 EPOCH = {"accuracy": ("val_accuracy", 1), "balanced_accuracy": ("val_recall", 1)}
@@ -81,8 +81,10 @@ class Trials:
     Attributes:
         settings: As params.yaml has them.
         rows: Those of `write_rows`.
+        paths: Of the project, by which checkpoints are found.
     """
 
+    paths: ModelPaths
     settings: ModelSettings
     tune: Tune
     space: Space
@@ -93,11 +95,14 @@ class Trials:
     def run(self, study: optuna.Study, slot: int, by: str) -> None:
         """Run the trial of a slot: it ends, is pruned, or fails in a way in which every other try would.
 
+        One whose try before died has its values again, and goes on from its checkpoint.
+
         Args:
             by: Who runs it.
         """
         values = spaces.fixed(self.settings, self.tune, self.space, slot)
         space = self.space if values is None else {name: self.space[name] for name in values}
+        values = begun(study, slot) or values
         study.sampler = spaces.sampler(self.settings, self.tune, values, slot)
         study.pruner = pruner(self.tune, self.settings.train.epochs)
         study.optimize(lambda trial: self._measured(trial, slot, by, space), n_trials=1, catch=(LuodiError,))
@@ -105,16 +110,18 @@ class Trials:
     def scores(self, values: dict[str, Any], seed: int) -> NDArray[np.float32]:
         """Train by some values and a seed; return the probabilities of the validation rows [rows, classes]."""
         settings = tuning.changed(self.settings, {**values, "train.seed": seed}, "tune")
-        return self._fit(settings, None).scores
+        return self._fit(settings, lambda _: None).scores
 
     def _measured(self, trial: optuna.Trial, slot: int, by: str, space: Space) -> float:
         trial.set_user_attr(BY, by)
         trial.set_user_attr(SLOT, slot)
         values = spaces.draw(trial, self.settings, space)
         trial.set_user_attr(VALUES, values)
+        watch = _watch(trial, self.metric, prune=slot > 0)
         try:
             settings = tuning.changed(self.settings, values, "these values do not go together")
-            net = self._fit(settings, _watch(trial, self.metric, prune=slot > 0))
+            net = self._fit(settings, watch)
+            watch(net.history)  # where the try before this one had come to its end
         except LuodiError as error:
             trial.set_user_attr(WHY, str(error))
             raise
@@ -122,9 +129,16 @@ class Trials:
         data = scored(truth, net.scores, "trial", net.scores.shape[-1])
         return float(beside(self.metric)[self.metric].function(data, np.ones((1, data.rows)))[0])
 
-    def _fit(self, settings: ModelSettings, watch: Callable[[list[dict[str, float]]], None] | None) -> fitting.Net:
+    def _fit(self, settings: ModelSettings, watch: Callable[[list[dict[str, float]]], None]) -> fitting.Net:
         encoder, train, validation = self._rows_of(settings)
-        return fitting.fit_rows(settings, encoder, train, validation, watch=watch)
+        kept = checkpoints.of_stage(settings, self.paths, encoder)
+        try:
+            net = fitting.fit_rows(settings, encoder, train, validation, kept, watch=watch)
+        except (LuodiError, optuna.TrialPruned):
+            kept.remove()
+            raise
+        kept.remove()
+        return net
 
     def _rows_of(self, settings: ModelSettings) -> tuple[Encoder, fitting.Rows, fitting.Rows]:
         """Encoded rows; those of the last trial again where nothing about them has changed."""
@@ -146,18 +160,32 @@ def _encoded(columns: Any, encoder: Encoder, chunk: int) -> NDArray[Any]:
     return np.concatenate([*in_threads(encoder.encode_clean, chunks)])
 
 
+def begun(study: optuna.Study, slot: int) -> dict[str, Any] | None:
+    """Return the values, as Optuna has them, that the last try of a slot began with; None if there was none."""
+    tries = [one for one in study.get_trials(deepcopy=False) if one.user_attrs.get(SLOT) == slot]
+    return next((dict(one.params) for one in reversed(tries) if VALUES in one.user_attrs), None)
+
+
 def _watch(trial: optuna.Trial, metric: str, *, prune: bool) -> Callable[[list[dict[str, float]]], None]:
-    """What tells the study of each epoch, and with `prune` ends a trial that is behind."""
+    """What tells the study of each epoch, of those of an earlier try too, and with `prune` ends one that is behind."""
     column, better = EPOCH.get(metric, LOSS)
     wanted = 1 if trial.study.direction == optuna.study.StudyDirection.MAXIMIZE else -1
+    told = 0
 
-    def told(rows: list[dict[str, float]]) -> None:
-        trial.report(better * wanted * rows[-1][column], len(rows))
-        trial.set_user_attr(EPOCHS, len(rows))
+    def tell(rows: list[dict[str, float]]) -> None:
+        nonlocal told
+        if len(rows) == told:
+            return
+        if len(rows) > told + 1:
+            trial.set_user_attr(BEFORE, len(rows) - 1)
+        for epoch in range(told, len(rows)):
+            trial.report(better * wanted * rows[epoch][column], epoch + 1)
+        told = len(rows)
+        trial.set_user_attr(EPOCHS, told)
         if prune and trial.should_prune():
             raise optuna.TrialPruned
 
-    return told
+    return tell
 
 
 def pruner(tune: Tune, epochs: int) -> optuna.pruners.BasePruner:

@@ -12,6 +12,7 @@ from typing import Any
 from luodi import config
 from luodi.config import user_code
 from luodi.files import write_array
+from luodi.project.paths import ModelPaths
 from luodi.tuning import space, study
 from luodi.tuning.trials import Trials, read_rows
 
@@ -23,10 +24,11 @@ def main() -> None:
     setup = json.loads(sys.stdin.readline())
     block = config.parse({"models": {"tuned": setup["settings"]}}, "params.yaml").models["tuned"]
     tune = config.Tune.model_validate_json(json.dumps(setup["tune"]))
-    with user_code.importable(Path(setup["root"])):
+    paths = ModelPaths(Path(setup["root"]), "tuned")
+    with user_code.importable(paths.root):
         where = study.Place(Path(setup["folder"]), setup["storage"])
         search = study.opened(where, setup["study"], setup["metric"])
-        trials = Trials(block, tune, space.of(block, tune), setup["metric"], read_rows(Path(setup["rows"])))
+        trials = Trials(paths, block, tune, space.of(block, tune), setup["metric"], read_rows(Path(setup["rows"])))
         for line in sys.stdin:
             _do(json.loads(line), trials, search, setup["by"])
             print("done", file=answers, flush=True)

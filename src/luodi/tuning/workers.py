@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from luodi.errors import LuodiError
 from luodi.system import resources
@@ -70,45 +70,55 @@ class Worker:
         return process
 
 
-def run(
-    setup: Mapping[str, Any],
-    tasks: Iterable[Task],
-    count: int,
-    lock: int,
-    *,
-    died: Callable[[Task], None],
-    done: Callable[[Task], None],
-    enough: Callable[[], bool] = lambda: False,
-) -> None:
-    """Do all tasks in their order by `count` processes, until there is `enough`.
+class Workers:
+    """Processes for all tasks of a search: the first that needs one starts it, and it stays to the end.
 
     Args:
         setup: What `luodi.tuning.worker` is told first.
+        count: Processes at once.
         lock: A file that each process keeps open.
-        died: Told of a task whose process died.
-        done: Told of a task that is done.
-
-    Raises:
-        LuodiError: A task ended its process `TRIES` times.
     """
-    waiting = deque(tasks)
-    count = min(count, len(waiting))
-    if not count:
-        return
-    workers = [Worker(setup, lock) for _ in range(count)]
-    try:
-        with ThreadPoolExecutor(count) as pool:
+
+    def __init__(self, setup: Mapping[str, Any], count: int, lock: int) -> None:
+        self._setup, self._count, self._lock = setup, count, lock
+        self._workers: list[Worker] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.end()
+
+    def run(
+        self,
+        tasks: Iterable[Task],
+        *,
+        died: Callable[[Task], None],
+        done: Callable[[Task], None],
+        enough: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Do all tasks in their order, until there is `enough`.
+
+        Args:
+            died: Told of a task whose process died.
+            done: Told of a task that is done.
+
+        Raises:
+            LuodiError: A task ended its process `TRIES` times.
+        """
+        waiting = deque(tasks)
+        count = min(self._count, len(waiting))
+        self._workers += [Worker(self._setup, self._lock) for _ in range(count - len(self._workers))]
+        with ThreadPoolExecutor(len(self._workers) or 1) as pool:
             try:
-                for one in [pool.submit(_attend, worker, waiting, died, done, enough) for worker in workers]:
+                for one in [pool.submit(_attend, worker, waiting, died, done, enough) for worker in self._workers]:
                     one.result()
             except BaseException:
                 waiting.clear()
-                for worker in workers:
+                for worker in self._workers:
                     worker.end()  # its thread hears of it
                 raise
-    finally:
-        for worker in workers:
-            worker.end()
 
 
 def _attend(

@@ -62,7 +62,7 @@ def test_a_trial_has_the_rows_of_preprocess_without_the_test_split(modality: str
     ]
     rows = trials.read_rows(given)
     assert truth.tolist() == rows.labels("validation").tolist() == np.load(paths.array("validation", "y")).tolist()
-    encoded = Trials(block, Tune(), {}, "accuracy", rows)._rows_of(block)
+    encoded = Trials(paths, block, Tune(), {}, "accuracy", rows)._rows_of(block)
     for split, (x, y) in zip(("train", "validation"), encoded[1:], strict=True):
         assert (x == np.load(paths.array(split, "x"))).all()
         assert (y == np.load(paths.array(split, "y"))).all()
