@@ -11,7 +11,7 @@ app = typer.Typer()
 
 
 @app.command(epilog="Example: luodi init reviews-project && cd reviews-project")
-def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty folder, or one to be made.")]) -> None:
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty folder, a repository, or one to be made.")]) -> None:
     """Make a project: params.yaml, dvc.yaml, the DAGs, git and DVC; it has no model yet."""
     from luodi.scaffold import init as scaffold
     from luodi.system.processes import Runner
@@ -21,8 +21,8 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty fo
     print(
         f"made a project in {shown(folder)}\n"
         "next:\n"
-        f"  cd {shown(folder)}\n"
-        "  luodi add NAME --modality text --from FILE.csv      # or --modality image --from FOLDER\n"
+        + (f"  cd {shown(folder)}\n" if folder.absolute() != Path.cwd() else "")
+        + "  luodi add NAME --modality text --from FILE.csv      # or --modality image --from FOLDER\n"
         "  git add . && git commit -m 'Add NAME'\n"
         "  luodi run NAME"
     )
