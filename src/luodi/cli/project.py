@@ -11,7 +11,9 @@ app = typer.Typer()
 
 
 @app.command(epilog="Example: luodi init reviews-project && cd reviews-project")
-def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty folder, a repository, or one to be made.")]) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty folder, a repository, or one to be made.")],
+) -> None:
     """Make a project: params.yaml, dvc.yaml, the DAGs, git and DVC; it has no model yet."""
     from luodi.scaffold import init as scaffold
     from luodi.system.processes import Runner
