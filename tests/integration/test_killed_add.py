@@ -13,7 +13,7 @@ from project import Project
 ADD = """
 import os, signal, sys
 from pathlib import Path
-from luodi.scaffold import adding, changes
+from luodi.scaffold import adding, changes, ingesting
 from luodi.system.processes import Runner
 
 EVENTS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.move", "subprocess.Popen"}
@@ -35,16 +35,19 @@ def watched(*arguments, **more):
 
 changes.make = watched
 sys.addaudithook(hear)
-adding.add_texts(root, "new", source, Runner(print))
+if sys.argv[4] == "add":
+    adding.add_texts(root, "new", source, Runner(print))
+else:
+    ingesting.ingest(root, "reviews", [source], Runner(print))
 print(seen)
 """
 
 
-def add(project: Project, moment: int = 0) -> subprocess.CompletedProcess[str]:
-    """Add a model; be killed at that change of the project, counted from 1."""
-    source = project.home / "hotels.csv"
-    source.write_text("text,label\n" + "".join(f"room {row} was fine,{'ab'[row % 2]}\n" for row in range(100)))
-    command = [sys.executable, "-c", ADD, str(project.root), str(source), str(moment)]
+def add(project: Project, moment: int = 0, how: str = "add") -> subprocess.CompletedProcess[str]:
+    """Add a model, or rows to one; be killed at that change of the project, counted from 1."""
+    source, labels = project.home / "hotels.csv", ("negative", "positive")
+    source.write_text("text,label\n" + "".join(f"room {row} was fine,{labels[row % 2]}\n" for row in range(100)))
+    command = [sys.executable, "-c", ADD, str(project.root), str(source), str(moment), how]
     return subprocess.run(command, env=project.env, cwd=project.root, capture_output=True, text=True, check=False)
 
 
@@ -87,6 +90,19 @@ def test_an_add_that_was_killed_is_done_by_the_same_command(make_project: Any, a
 
 
 @pytest.mark.slow
+def test_rows_that_were_being_ingested_are_there_once_by_the_same_command(make_project: Any) -> None:
+    project, peace = make_project("ingesting-killed"), make_project("ingesting")
+    done = add(peace, how="ingest")
+    assert done.returncode == 0, done.stderr
+    moment = int(done.stdout.split()[-1]) // 2
+    assert add(project, moment, "ingest").returncode == -signal.SIGKILL
+    again = add(project, how="ingest")
+    assert again.returncode == 0, again.stderr
+    assert contents(project.root) == contents(peace.root)
+    assert len(list((project.root / "data" / "reviews").iterdir())) == 2
+
+
+@pytest.mark.slow
 def test_what_was_committed_after_a_kill_is_not_taken_back(make_project: Any, added: Any) -> None:
     """The user went on: whoever commits takes the change for done."""
     project = make_project("committed")
@@ -99,6 +115,16 @@ def test_what_was_committed_after_a_kill_is_not_taken_back(make_project: Any, ad
     assert "has a model new already" in add(project).stderr
     assert contents(project.root) == before
     assert not undo.exists()
+
+
+@pytest.mark.proof
+def test_rows_are_there_once_whatever_change_was_the_last_before_a_kill(make_project: Any) -> None:
+    peace = make_project("ingesting-all")
+    for moment in range(1, 1 + int(add(peace, how="ingest").stdout.split()[-1])):
+        project = make_project(f"ingesting-killed-{moment}")
+        assert add(project, moment, "ingest").returncode == -signal.SIGKILL
+        assert add(project, how="ingest").returncode == 0
+        assert contents(project.root) == contents(peace.root)
 
 
 @pytest.mark.proof

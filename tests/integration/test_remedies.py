@@ -719,7 +719,7 @@ SETTINGS = [
         lambda scene: removing.retire(scene.root, "digits", QUIET, data=False),
         shell("git checkout -q params.yaml"),
     ),
-    Case("another `luodi add`, `luodi retire`", occupied, adding_scans, lambda scene: scene.lock.close()),
+    Case("another `luodi add`, `ingest`", occupied, adding_scans, lambda scene: scene.lock.close()),
     Case("is away, though {pointer", write("data.dvc", "outs: []\n"), adding_scans, shell("mkdir data && rm data.dvc")),
     Case(
         "no block can be appended",
@@ -1240,6 +1240,7 @@ OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each
 RACE = "a race: what failed is done again"
 TUNING = "tests/unit/config/test_tune_block.py tries each"
 WHY_NOT = {
+    "new rows ({self.held": "tests/unit/scaffold/test_ingesting.py",
     "it is not searched: {reason}": TUNING,
     "no setting of preprocess or train": TUNING,
     "expected low and high, or choices": TUNING,

@@ -61,6 +61,7 @@ FETCH = "sh -c 'luodi fetch reviews; test $? = 25'"  # the whole corpus beside t
 LAST = [
     "luodi init {folder}/fresh",
     "luodi add more --modality text --from {folder}/texts.csv",
+    "luodi ingest more {folder}/texts.csv",
     "luodi rename more others",
     "luodi retire others --data",
     FETCH,

@@ -133,6 +133,15 @@ def _one_character(text: str | None) -> str | None:
 
 
 # How a table is read, for every command that reads one.
+LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels; guessed by its name.")]
+LabelMap = Annotated[
+    str | None, typer.Option(metavar="JSON", help="""Labels by other names: '{"0": "negative", "NA": null}'.""")
+]
+IdColumn = Annotated[str | None, typer.Option(help="Column of what names a row for good.")]
+RevisionColumn = Annotated[str | None, typer.Option(help="Column of what tells versions of a row apart.")]
+SplitColumn = Annotated[
+    str | None, typer.Option(help="Column that says train, val or test; one called split is taken.")
+]
 TextColumn = Annotated[
     str | None, typer.Option("--text-column", help="Column of the texts, in JSON also data.text; guessed by its name.")
 ]

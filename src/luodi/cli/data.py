@@ -9,12 +9,17 @@ import typer
 from luodi.cli.arguments import (
     Delimiter,
     Encoding,
+    IdColumn,
     ImageColumn,
     Images,
     JsonOption,
+    LabelColumn,
+    LabelMap,
     ModelArgument,
     NoHeader,
+    RevisionColumn,
     Sheet,
+    SplitColumn,
     TextColumn,
     typed,
 )
@@ -79,11 +84,9 @@ def add(
     *,
     text_column: TextColumn = None,
     image_column: ImageColumn = None,
-    label_column: Annotated[str | None, typer.Option(help="Column of the labels; guessed by its name.")] = None,
+    label_column: LabelColumn = None,
     images: Images = None,
-    label_map: Annotated[
-        str | None, typer.Option(metavar="JSON", help="""Labels by other names: '{"0": "negative", "NA": null}'.""")
-    ] = None,
+    label_map: LabelMap = None,
     keep: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Stored beside; may be repeated.")] = None,
     group: Annotated[
         list[str] | None,
@@ -93,11 +96,9 @@ def add(
             "a table: folder, those below the class.",
         ),
     ] = None,
-    id_column: Annotated[str | None, typer.Option(help="Column of what names a row for good.")] = None,
-    revision_column: Annotated[str | None, typer.Option(help="Column of what tells versions of a row apart.")] = None,
-    split_column: Annotated[
-        str | None, typer.Option(help="Column that says train, val or test; one called split is taken.")
-    ] = None,
+    id_column: IdColumn = None,
+    revision_column: RevisionColumn = None,
+    split_column: SplitColumn = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     no_header: NoHeader = False,
@@ -125,6 +126,51 @@ def add(
                 root, name, source, runner, given=given, wanted=wanted, labels=labels, images=images
             )
     print(added)
+
+
+@app.command(
+    epilog="Examples: luodi ingest hotels week-48.csv | luodi ingest pets new-pets.zip | "
+    "luodi ingest pets labels.csv --images pets/"
+)
+def ingest(
+    model: ModelArgument,
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Tables or folders of images, as of `luodi add`.")
+    ],
+    *,
+    text_column: TextColumn = None,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    images: Images = None,
+    label_map: LabelMap = None,
+    id_column: IdColumn = None,
+    revision_column: RevisionColumn = None,
+    split_column: SplitColumn = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    no_header: NoHeader = False,
+    sheet: Sheet = None,
+) -> None:
+    """Add the rows that are not there yet to a model's data, as shards of their own; all of them or nothing.
+
+    A row that is there is passed over: the same file again adds nothing. Where too many would be held back by
+    validation, nothing is added.
+    """
+    from luodi.data.columns import Wanted
+    from luodi.data.labels import Labels
+    from luodi.data.tables import Given
+    from luodi.scaffold import ingesting
+    from luodi.system.processes import Runner
+
+    given = Given(encoding, delimiter, not no_header, sheet)
+    wanted = Wanted(text_column or image_column, label_column, id_column, revision_column, split=split_column)
+    root, runner = _made_ready(), Runner(print)
+    with Heartbeat("ingesting them"), typed():
+        done = ingesting.ingest(
+            root, model, sources, runner,
+            given=given, wanted=wanted, labels=Labels(_label_map(label_map)), images=images,
+        )  # fmt: skip
+    print(done)
 
 
 @app.command(epilog="Examples: luodi quarantine reviews | luodi quarantine reviews --csv held.csv")

@@ -171,4 +171,4 @@ def _commit(root: Path, name: str, block: dict[str, Any], staging: Path, runner:
     params = appending.extended(paths.params, name, block, staging)
     models = config.load(staging / PARAMS).models
     graph = pipeline.updated(pipeline.read(root), models, tuned=any(block.tune for block in models.values()))
-    changes.make(root, params, graph, runner, move=(staging / "data", paths.data))
+    changes.make(root, params, graph, runner, moves=[(staging / "data", paths.data)])

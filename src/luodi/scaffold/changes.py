@@ -44,7 +44,7 @@ def exclusive(root: Path) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DataError(
-                "another `luodi add`, `luodi retire` or `luodi rename` runs in this checkout: wait for it to end"
+                "another `luodi add`, `ingest`, `retire` or `rename` runs in this checkout: wait for it to end"
             ) from None
         _take_back(root)
         shutil.rmtree(staging, ignore_errors=True)  # of one that was killed
@@ -68,21 +68,22 @@ def require_data(root: Path) -> None:
 
 
 def make(
-    root: Path, params: bytes, graph: str, runner: Runner, *, move: tuple[Path, Path] | None = None, forget: str = ""
+    root: Path, params: bytes, graph: str, runner: Runner, *, moves: Sequence[tuple[Path, Path]] = (), forget: str = ""
 ) -> None:
-    """Write params.yaml, dvc.yaml and params.lock, move a folder of data and record that; on any error undo it all.
+    """Write params.yaml, dvc.yaml and params.lock, move data and record that; on any error undo it all.
 
     Args:
         params, graph: What params.yaml and dvc.yaml are to hold.
-        move: A folder, and where it goes.
+        moves: Folders or files, and where each goes.
         forget: A model whose entries leave dvc.lock.
     """
     entries = locks.read(root / LOCK)
     leaving = locks.of_model(entries, forget)
-    _put_aside(root, (*FILES, LOCK) if leaving else FILES, params, move)
+    _put_aside(root, (*FILES, LOCK) if leaving else FILES, params, moves)
     try:
-        if move:
+        if moves:
             (root / "data").mkdir(exist_ok=True)
+        for move in moves:
             shutil.move(*move)  # .luodi may lie on another disk
         for path, text in ((root / PARAMS, params), (root / GRAPH, graph.encode())):
             with replacing(path) as temporary:
@@ -90,7 +91,7 @@ def make(
         locked.write(root)
         if leaving:
             locks.write(root / LOCK, locks.merge(entries, forget, {}))
-        if move:
+        if moves:
             workspace.dvc(runner, root, "add", "data")
     except BaseException:
         _take_back(root)
@@ -102,12 +103,12 @@ def _aside(root: Path) -> Path:
     return private_folder(root / EMBEDDED) / "undo"
 
 
-def _put_aside(root: Path, files: Sequence[str], params: bytes, move: tuple[Path, Path] | None) -> None:
+def _put_aside(root: Path, files: Sequence[str], params: bytes, moves: Sequence[tuple[Path, Path]]) -> None:
     """Keep what is to be changed, whole or not at all: the folder has its name when everything is in it."""
     plan = {
         "files": files,
         "head": _head(root),
-        "move": [str(path) for path in move or ()],
+        "moves": [[str(source), str(target)] for source, target in moves],
         "made_data": not (root / "data").exists(),
     }
     with private(), replacing_folder(_aside(root)) as folder:
@@ -127,10 +128,9 @@ def _take_back(root: Path) -> None:
     if plan["head"] != _head(root):
         _forget(root)
         return
-    if plan["move"]:
-        source, target = map(Path, plan["move"])
-        if source.exists():
-            shutil.rmtree(target, ignore_errors=True)  # it went half across, or not at all
+    for source, target in (map(Path, move) for move in plan["moves"]):
+        if source.exists():  # it went half across, or not at all
+            target.unlink() if target.is_file() else shutil.rmtree(target, ignore_errors=True)
         elif target.exists():
             shutil.move(target, source)
     if plan["made_data"]:

@@ -33,10 +33,10 @@ def retire(root: Path, name: str, runner: Runner, *, data: bool) -> None:
         left = {key: block for key, block in models.items() if key != name}
         params = _proven(paths.params, _without(yaml12.read(paths.params), name), left, staging)
         graph = pipeline.without(pipeline.read(root), name)
-        move = (paths.data, staging / "data") if data and paths.data.exists() else None
-        if move:
+        moves = [(paths.data, staging / "data")] if data and paths.data.exists() else []
+        if moves:
             workspace.dvc(runner, root, "add", "data")  # into DVC's cache, where earlier commits find it
-        changes.make(root, params, graph, runner, move=move, forget=name)
+        changes.make(root, params, graph, runner, moves=moves, forget=name)
 
 
 def rename(root: Path, old: str, new: str, runner: Runner) -> None:
@@ -60,8 +60,8 @@ def rename(root: Path, old: str, new: str, runner: Runner) -> None:
         after = {new if key == old else key: block for key, block in models.items()}
         params = _proven(paths.params, _renamed(yaml12.read(paths.params), old, new), after, staging)
         graph = pipeline.renamed(pipeline.read(root), old, new)
-        move = (paths.data, target.data) if paths.data.exists() else None
-        changes.make(root, params, graph, runner, move=move, forget=old)
+        moves = [(paths.data, target.data)] if paths.data.exists() else []
+        changes.make(root, params, graph, runner, moves=moves, forget=old)
 
 
 def _models(root: Path, name: str) -> Mapping[str, ModelSettings]:

@@ -30,7 +30,7 @@ CODES = {
 }
 COMMANDS = [
     "validate", "preprocess", "baseline", "train", "evaluate", "fetch", "run", "connect", "up", "gate", "register",
-    "promote", "rollback", "pull", "models", "models list", "models show", "predict", "add", "architectures",
+    "promote", "rollback", "pull", "models", "models list", "models show", "predict", "add", "ingest", "architectures",
     "retire", "rename", "init", "upgrade", "params", "settings", "quarantine", "sync", "airflow", "report",
     "tune", "tune run", "tune status", "tune apply",
 ]  # fmt: skip

@@ -53,36 +53,6 @@ class Pointer(Exception):
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout without data; `dvc add data` is faked: it writes the pointer."""
-    folder = tmp_path / "checkout"
-    folder.mkdir()
-    (folder / "params.yaml").write_bytes(PARAMS)
-    (folder / "dvc.yaml").write_bytes(GRAPH)
-
-    def dvc(runner: Any, where: Path, *arguments: Any) -> None:
-        assert arguments == ("add", "data")
-        found = folder_checksum(where / "data")
-        (where / "data.dvc").write_text(f"outs:\n- md5: {found}\n  path: data\n")
-
-    monkeypatch.setattr(workspace, "dvc", dvc)
-    return folder
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Any:
-    """Write a file beside the checkout and return its path."""
-
-    def writer(name: str, content: bytes | str) -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return writer
-
-
-@pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """A folder with two classes of ten images of 20 x 10 pixels."""
     for label, value in (("猫", 40), ("dog", 200)):
@@ -720,7 +690,7 @@ def test_two_at_a_time_are_refused(root: Path, write: Callable[..., Any], monkey
     whole = importing.texts
 
     def texts(*arguments: Any) -> Any:
-        with pytest.raises(DataError, match="another `luodi add`, `luodi retire`") as inner["error"]:
+        with pytest.raises(DataError, match="another `luodi add`, `ingest`") as inner["error"]:
             adding.add_images(root, "other", root, NOBODY)
         return whole(*arguments)
 

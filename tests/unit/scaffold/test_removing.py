@@ -266,7 +266,7 @@ def test_data_that_is_away_or_not_as_recorded_is_left_alone(root: Path) -> None:
 
 
 def test_one_change_at_a_time(root: Path) -> None:
-    with changes.exclusive(root), pytest.raises(DataError, match="`luodi rename` runs in this checkout: wait"):
+    with changes.exclusive(root), pytest.raises(DataError, match="or `rename` runs in this checkout: wait"):
         removing.retire(root, "reviews", QUIET, data=False)
 
 

@@ -1,0 +1,289 @@
+"""Ingest new rows of a model that stands: shards of their own below data/, recorded for DVC; all of them or nothing.
+
+A row that is there already is passed over, by whatever file it came: the same file again adds nothing.
+"""
+
+import hashlib
+import tempfile
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from luodi import config
+from luodi.checks import modality, quarantine
+from luodi.config import ModelSettings
+from luodi.data import columns, importing, pictures, shards, tables
+from luodi.data.columns import Wanted
+from luodi.data.importing import Row
+from luodi.data.labels import Labels
+from luodi.errors import BrokenData, EmptyData
+from luodi.files import checksum
+from luodi.project.paths import PARAMS, ModelPaths
+from luodi.scaffold import changes, pipeline
+from luodi.system.processes import Runner
+from luodi.terminal import shown
+
+FEW = 5  # rows that are held back refuse no batch, however small it is
+NAMED = 5  # labels that are named
+DIGITS = 12  # of the checksum in the name of a shard
+
+
+def ingest(
+    root: Path,
+    model: str,
+    sources: Sequence[Path],
+    runner: Runner,
+    *,
+    given: tables.Given = tables.PLAIN,
+    wanted: Wanted = columns.NOTHING,
+    labels: Labels | None = None,
+    images: Path | None = None,
+) -> str:
+    """Add the rows of tables or folders that are not there yet to a model's data; return what was done, and what next.
+
+    Args:
+        given, wanted, labels, images: As of `luodi.scaffold.adding`; what the shards keep beside is wanted too.
+
+    Raises:
+        UnknownKey: There is no such model.
+        DataError: A source cannot be used, or data/ is not what data.dvc records.
+        EmptyData: No source holds a row.
+        BrokenData: Too many of the new rows would be held back.
+    """
+    settings = config.settings_of(config.load(root / PARAMS), model)
+    paths, labels = ModelPaths(root, model), labels or Labels()
+    with changes.exclusive(root) as staging:
+        changes.require_data(root)
+        stored = [name for name in shards.kept(paths.data, settings.modality) if name != "source"]
+        there = Known.of(paths.data, settings.modality, stored)
+        read = partial(_rows, given=given, wanted=_as_stored(wanted, settings, stored), labels=labels, images=images)
+        rows, notes = read(settings, sources, staging / "unpacked")
+        names = ", ".join(shown(source.name) for source in sources)
+        found = _store(there.new(rows), staging, settings.modality, stored)
+        if not there.seen:
+            raise EmptyData(f"{names} holds no row: expected at least one")
+        notes = [*notes, *labels.told(), *there.told(settings.modality)]
+        if not found:
+            return "\n  ".join([f"nothing new in {names}: {model} has all of its {there.seen:,} rows", *notes])
+        counted = Counted.of(staging / "data", settings)
+        counted.require_fit(names, settings.validate_.max_quarantined_share)
+        moves = _named(found, paths.data)
+        changes.make(root, paths.params.read_bytes(), pipeline.read(root), runner, moves=moves)
+    return _message(model, names, there, [*notes, *counted.told()], counted)
+
+
+@dataclass
+class Known:
+    """The rows that the data has, by 64-bit digests: of each whole row, of what it holds with its label, and alone."""
+
+    rows: NDArray[np.uint64]
+    labelled: NDArray[np.uint64]
+    items: NDArray[np.uint64]
+    seen: int = 0
+    """Rows that were asked for."""
+    repeated: int = 0
+    """Of these, those that are there, or came before."""
+    relabelled: int = 0
+    """Of these, those of which the item is there with another label alone."""
+
+    @classmethod
+    def of(cls, folder: Path, kind: str, stored: Sequence[str]) -> "Known":
+        """Read the shards of a folder, a part at a time."""
+        digests = array("Q")
+        names = [kind, "label", *(shards.OF_GROUP + name for name in stored)]
+        for part in shards.parts(folder, kind, stored):
+            for row in zip(*(part[name].to_pylist() for name in names), strict=True):
+                digests.extend(_digests(row))
+        whole, labelled, items = map(np.unique, np.frombuffer(digests, np.uint64).reshape(-1, 3).T)
+        return cls(whole, labelled, items)
+
+    def new(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield those that are not there, each once."""
+        came: set[int] = set()
+        for row in rows:
+            whole, labelled, item = _digests((row.item, row.label, *row.kept))
+            self.seen += 1
+            if whole in came or _has(self.rows, whole):
+                self.repeated += 1
+                continue
+            came.add(whole)
+            if row.label is not None and _has(self.items, item) and not _has(self.labelled, labelled):
+                self.relabelled += 1
+            yield row
+
+    def told(self, kind: str) -> list[str]:
+        """Return a line each on rows that are there, and on those that contradict one."""
+        found = []
+        if self.repeated:
+            found.append(f"{_rows_are(self.repeated)} there already, or twice in what came")
+        if self.relabelled:
+            found.append(
+                f"{_rows_are(self.relabelled)} there with another label: no {kind} of two labels is used until one is "
+                "corrected"
+            )
+        return found
+
+
+@dataclass
+class Counted:
+    """What validation will say of new rows, row by row.
+
+    Attributes:
+        held: Rows that it holds back; `reasons` may be several of one row.
+        unknown: Labels that the model does not have.
+    """
+
+    rows: int = 0
+    held: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, folder: Path, settings: ModelSettings) -> "Counted":
+        """Measure the shards of a folder, a part at a time."""
+        found, measures = cls(), modality.measures(settings.modality)
+        for part in shards.parts(folder, settings.modality):
+            marks = measures.measure([part], settings).marks
+            marks = marks.drop_columns([quarantine.contradiction(measures.ITEM)])  # only all rows together tell
+            found.rows += part.num_rows
+            found.held += pc.sum(quarantine.held(marks)).as_py()
+            found.reasons.update({name: pc.sum(marks[name]).as_py() for name in marks.column_names})
+            found.labels.update(label for label in part["label"].to_pylist() if label is not None)
+        found.reasons = +found.reasons
+        found.unknown = Counter({label: n for label, n in found.labels.items() if label not in settings.labels})
+        return found
+
+    def require_fit(self, names: str, limit: float) -> None:
+        """Raise BrokenData where more than `limit` of the rows, and more than a few, would be held back."""
+        if self.held > max(FEW, limit * self.rows):
+            raise BrokenData(
+                f"{names}: {self.held:,} of {self.rows:,} new rows ({self.held / self.rows:.1%}) would be held back, "
+                f"above {limit:.0%} (validate.max_quarantined_share): {self._why()}; nothing was added: correct them, "
+                "give labels their names by --label-map, or raise that limit"
+            )
+
+    def told(self) -> list[str]:
+        """Return a line on the rows that will be held back, if any."""
+        return [f"validation will hold back {self.held:,} of them: {self._why()}"] if self.held else []
+
+    def _why(self) -> str:
+        why = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons.most_common())
+        some = ", ".join(f"{shown(label, 40)} {count:,}" for label, count in self.unknown.most_common(NAMED))
+        more = f", and {len(self.unknown) - NAMED:,} more" if len(self.unknown) > NAMED else ""
+        return f"{why} ({some}{more})" if some else why
+
+
+def _as_stored(wanted: Wanted, settings: ModelSettings, stored: Sequence[str]) -> Wanted:
+    """Return the columns wanted, and all that the shards have beside: of their own names, unless others are given."""
+    named, revised = (name if name in stored else None for name in ("id", "revision"))
+    return replace(
+        wanted,
+        item=wanted.item or settings.column,
+        id=named and (wanted.id or named),
+        revision=revised and (wanted.revision or revised),
+        keep=tuple(name for name in stored if name not in ("id", "revision")),
+    )
+
+
+def _rows(
+    settings: ModelSettings,
+    sources: Sequence[Path],
+    room: Path,
+    *,
+    given: tables.Given,
+    wanted: Wanted,
+    labels: Labels,
+    images: Path | None,
+) -> tuple[Iterator[Row], list[str]]:
+    """The rows of all sources, in order, and how they were read, to be told; archives are unpacked in `room`."""
+    room.mkdir()
+    read: dict[str, Read] = {"text": _texts, "image": partial(_images, images=images, room=room)}
+    found = [read[settings.modality](source, given, wanted, labels) for source in sources]
+    return chain.from_iterable(rows for rows, _ in found), [note for _, notes in found for note in notes]
+
+
+Read = Callable[[Path, tables.Given, Wanted, Labels], tuple[Iterator[Row], list[str]]]
+
+
+def _texts(source: Path, given: tables.Given, wanted: Wanted, labels: Labels) -> tuple[Iterator[Row], list[str]]:
+    found = {part: tables.look(path, given) for part, path in importing.parts(source).items()}
+    chosen = {part: columns.choose_columns(table, wanted) for part, table in found.items()}
+    rows = (importing.texts(table, chosen[part], labels, part) for part, table in found.items())
+    return chain.from_iterable(rows), [f"read {shown(table.path.name)} as {table.said}" for table in found.values()]
+
+
+def _images(
+    source: Path, given: tables.Given, wanted: Wanted, labels: Labels, *, images: Path | None, room: Path
+) -> tuple[Iterator[Row], list[str]]:
+    own = Path(tempfile.mkdtemp(dir=room))
+    files, notes = pictures.pictures(source, images, own, given=given, wanted=wanted, labels=labels)
+    return pictures.images(files), notes
+
+
+def _store(rows: Iterator[Row], staging: Path, kind: str, stored: Sequence[str]) -> list[Path]:
+    """Write shards into `staging`/data; return them, none where there is no row."""
+    (folder := staging / "data").mkdir()
+    first = next(rows, None)
+    if first is None:
+        return []
+    with importing.Writer(folder, kind, stored) as writer:
+        for batch in importing.batches(chain([first], rows), ""):
+            writer.write(batch)
+    return sorted(folder.iterdir())
+
+
+def _named(found: Sequence[Path], folder: Path) -> list[tuple[Path, Path]]:
+    """Return each shard with its place: numbered on, so that rows keep their order, and named by its content.
+
+    Two that were made of one state, in two checkouts, have two names, and unite.
+    """
+    numbers = [int(name[1]) for path in folder.glob("part-*.parquet") if (name := path.stem.split("-"))[1].isdecimal()]
+    start = max(numbers, default=-1) + 1
+    return [
+        (path, folder / f"part-{start + place:05}-{checksum(path)[:DIGITS]}.parquet")
+        for place, path in enumerate(found)
+    ]
+
+
+def _message(model: str, names: str, there: Known, notes: Sequence[str], counted: Counted) -> str:
+    counts = ", ".join(f"{shown(label, 40)} {count:,}" for label, count in counted.labels.most_common(8))
+    return "\n".join(
+        [
+            f"ingested {names} into {model}: {counted.rows:,} of {there.seen:,} rows are new",
+            *(f"  {note}" for note in notes),
+            f"  {len(counted.labels)} classes: {counts}",
+            f"  data/{model} has {len(there.rows) + counted.rows:,} rows, recorded in data.dvc",
+            "next:",
+            f"  git add data.dvc && git commit -m 'Ingest into {model}'",
+            f"  luodi run {model}",
+        ]
+    )
+
+
+def _rows_are(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count:,} rows are"
+
+
+def _digests(values: Sequence[Any]) -> tuple[int, int, int]:
+    """Of a row (item, label, kept columns): of all, of the first two, and of the first."""
+    digest, found = hashlib.blake2b(digest_size=8), []
+    for value in values:
+        content = b"" if value is None else value.encode("utf-8", "replace") if isinstance(value, str) else value
+        digest.update(b"%d " % (-1 if value is None else len(content)) + content)
+        found.append(int.from_bytes(digest.digest(), "big"))
+    return found[-1], found[1], found[0]
+
+
+def _has(known: NDArray[np.uint64], digest: int) -> bool:
+    place = int(np.searchsorted(known, np.uint64(digest)))
+    return place < len(known) and int(known[place]) == digest

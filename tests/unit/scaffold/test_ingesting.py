@@ -1,0 +1,203 @@
+"""`luodi ingest`: rows that are new become shards of their own, each once, or nothing changes at all."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from images import png
+
+from luodi.data import columns, shards, tables
+from luodi.data.importing import Row
+from luodi.data.labels import Labels
+from luodi.errors import BrokenData, DataError, EmptyData, MissingColumn, MissingData, UnknownKey
+from luodi.files import folder_checksum
+from luodi.scaffold import adding, ingesting
+
+NOBODY: Any = None  # runs no command: `dvc` is faked
+Rows = Sequence[tuple[str, str]]
+
+
+def csv(rows: Rows, header: str = "text,label") -> str:
+    return "\n".join([header, *(",".join(row) for row in rows)]) + "\n"
+
+
+def some(start: int, stop: int) -> list[tuple[str, str]]:
+    return [(f"房间{number}很{'差好'[number % 2]}", f"{'差好'[number % 2]}评") for number in range(start, stop)]
+
+
+@pytest.fixture
+def hotels(root: Path, write: Any) -> Path:
+    """A checkout with a model of a hundred texts."""
+    adding.add_texts(root, "hotels", write("hotels.csv", csv(some(0, 100))), NOBODY)
+    return root
+
+
+def ingest(root: Path, *sources: Path, model: str = "hotels", **more: Any) -> str:
+    return ingesting.ingest(root, model, sources, NOBODY, **more)
+
+
+def stored(root: Path, model: str = "hotels") -> list[tuple[str, str]]:
+    table = shards.read(root / "data" / model, "text")
+    return list(zip(table["text"].to_pylist(), table["label"].to_pylist(), strict=True))
+
+
+def state(root: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and ".luodi" not in path.parts
+    }
+
+
+def test_new_rows_follow_those_that_are_there(hotels: Path, write: Any) -> None:
+    said = ingest(hotels, write("week 48.csv", csv(some(90, 130))))
+    assert said.startswith("ingested week 48.csv into hotels: 30 of 40 rows are new\n")
+    assert "  10 rows are there already, or twice in what came\n" in said
+    assert "  data/hotels has 130 rows, recorded in data.dvc\n" in said
+    assert stored(hotels) == some(0, 130)
+    assert folder_checksum(hotels / "data") in (hotels / "data.dvc").read_text()
+    table = shards.read(hotels / "data" / "hotels", "text")
+    assert table[shards.ORIGIN].to_pylist()[-1] == "week 48.csv, line 41"
+
+
+def test_the_same_rows_again_change_nothing(hotels: Path, write: Any) -> None:
+    ingest(hotels, write("a.csv", csv(some(100, 120))))
+    before = state(hotels)
+    said = ingest(hotels, write("b.csv", csv(some(110, 120))), write("c.csv", csv(some(0, 100))))
+    assert said.startswith("nothing new in b.csv, c.csv: hotels has all of its 110 rows\n")
+    assert state(hotels) == before
+
+
+@given(cuts=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=4))
+def test_every_row_is_there_once_however_the_batches_overlap(cuts: list[tuple[int, int]]) -> None:
+    whole = [Row(text, label) for text, label in some(0, 60)]
+    there: list[Row] = []
+    for cut in cuts:
+        digests = np.array([ingesting._digests((row.item, row.label)) for row in there], np.uint64).reshape(-1, 3)
+        rows, labelled, items = map(np.unique, digests.T)
+        there += ingesting.Known(rows, labelled, items).new(whole[min(cut) : max(cut)])
+    covered = {place for cut in cuts for place in range(min(cut), max(cut))}
+    assert sorted(there) == sorted(whole[place] for place in covered)
+
+
+def test_two_batches_of_one_state_unite(hotels: Path, write: Any) -> None:
+    """As of two people, or of two branches of git."""
+    (first,) = (hotels / "data" / "hotels").iterdir()
+    ingest(hotels, write("a.csv", csv(some(100, 120))))
+    (left,) = {*(hotels / "data" / "hotels").iterdir()} - {first}
+    content = left.read_bytes()
+    left.unlink()
+    (hotels / "data.dvc").write_text(f"outs:\n- md5: {folder_checksum(hotels / 'data')}\n  path: data\n")
+    ingest(hotels, write("b.csv", csv(some(110, 130))))
+    left.write_bytes(content)
+    assert {*stored(hotels)} == {*some(0, 130)}
+    assert len([*(hotels / "data" / "hotels").iterdir()]) == 3
+
+
+def test_columns_that_are_kept_are_asked_of_what_comes(root: Path, write: Any) -> None:
+    rows = [(text, label, f"作者{number % 7}", str(number)) for number, (text, label) in enumerate(some(0, 100))]
+    wanted = columns.Wanted(keep=("author",), id="number")
+    source = write("hotels.csv", csv(rows[:80], "text,label,author,number"))  # type: ignore[arg-type]
+    adding.add_texts(root, "hotels", source, NOBODY, wanted=wanted)
+    bare = write("bare.csv", csv(some(80, 90)))
+    with pytest.raises(MissingColumn, match="id"):
+        ingest(root, bare)
+    more = write("more.csv", csv(rows[70:], "text,label,author,number"))  # type: ignore[arg-type]
+    said = ingest(root, more, wanted=columns.Wanted(id="number"))
+    assert "20 of 30 rows are new" in said
+    assert shards.column(root / "data" / "hotels", "author").to_pylist() == [row[2] for row in rows]
+    assert shards.column(root / "data" / "hotels", "id").to_pylist() == [row[3] for row in rows]
+
+
+def test_what_contradicts_or_will_be_held_back_is_told(hotels: Path, write: Any) -> None:
+    rows = [*some(100, 197), ("房间4很差", "好评"), ("新", "好平"), ("坏\ufffd", "差评")]
+    said = ingest(hotels, write("new.csv", csv(rows)))
+    assert "  1 row is there with another label: no text of two labels is used until one is corrected\n" in said
+    assert "  validation will hold back 2 of them: " in said
+    assert "label is unknown 1" in said
+    assert "(好平 1)" in said
+    assert len(stored(hotels)) == 200
+
+
+def test_a_batch_of_which_too_much_would_be_held_back_is_refused_whole(hotels: Path, write: Any) -> None:
+    before = state(hotels)
+    rows = [(text, {"差评": "0", "好评": "1"}[label]) for text, label in some(100, 200)]
+    source = write("coded.csv", csv(rows))
+    with pytest.raises(BrokenData) as told:
+        ingest(hotels, source)
+    assert "coded.csv: 100 of 100 new rows (100.0%) would be held back, above 2%" in str(told.value)
+    assert "label is unknown 100 (0 50, 1 50)" in str(told.value)
+    assert "nothing was added" in str(told.value)
+    assert state(hotels) == before
+    ingest(hotels, source, labels=Labels({"0": "差评", "1": "好评"}))
+    assert stored(hotels) == some(0, 200)
+
+
+@pytest.mark.parametrize(("content", "error"), [("", DataError), ("a,b,c\n1,2,3\n", MissingColumn)])
+def test_what_cannot_be_read_changes_nothing(hotels: Path, write: Any, content: str, error: type[Exception]) -> None:
+    before = state(hotels)
+    with pytest.raises(error):
+        ingest(hotels, write("good.csv", csv(some(100, 110))), write("bad.csv", content))
+    assert state(hotels) == before
+
+
+def test_a_table_without_a_row_is_told(hotels: Path, write: Any) -> None:
+    empty = write("empty.csv", "text,label\n")
+    with pytest.raises(EmptyData, match=r"empty\.csv holds no row: expected at least one"):
+        ingest(hotels, empty)
+    assert "10 of 10 rows are new" in ingest(hotels, empty, write("a.csv", csv(some(100, 110))))
+
+
+def test_a_model_has_to_be_there_and_its_data_too(hotels: Path, write: Any) -> None:
+    source = write("a.csv", csv(some(100, 110)))
+    with pytest.raises(UnknownKey, match="did you mean 'hotels'"):
+        ingest(hotels, source, model="hotel")
+    (hotels / "data").rename(hotels / "away")
+    with pytest.raises(MissingData, match="dvc pull"):
+        ingest(hotels, source)
+
+
+def test_shards_of_a_users_own_take_in_rows_too(hotels: Path, write: Any) -> None:
+    """Of another name, without an origin, and numbers beside."""
+    (shard,) = (hotels / "data" / "hotels").iterdir()
+    own = pq.read_table(shard).select(["text", "label", "source"]).append_column("stars", pa.array(range(100)))
+    shard.unlink()
+    pq.write_table(own, shard.with_name("mine.parquet"))
+    (hotels / "data.dvc").write_text(f"outs:\n- md5: {folder_checksum(hotels / 'data')}\n  path: data\n")
+    rows = [(text, label, str(number)) for number, (text, label) in enumerate(some(0, 120))]
+    said = ingest(hotels, write("stars.csv", csv(rows, "text,label,stars")))  # type: ignore[arg-type]
+    assert "20 of 120 rows are new" in said
+    assert stored(hotels)[-20:] == some(100, 120) or stored(hotels)[:20] == some(100, 120)
+
+
+def test_images_of_a_folder_and_of_a_table(root: Path, tmp_path: Path, write: Any) -> None:
+    def folder(name: str, numbers: range) -> Path:
+        for number in numbers:
+            (place := tmp_path / name / ("cat", "dog")[number % 2]).mkdir(parents=True, exist_ok=True)
+            (place / f"{number}.png").write_bytes(png(number))
+        return tmp_path / name
+
+    adding.add_images(root, "pets", folder("pets", range(20)), NOBODY)
+    said = ingest(root, folder("more", range(15, 30)), model="pets")
+    assert said.startswith("ingested more into pets: 10 of 15 rows are new\n")
+    folder("listed", range(30, 34))
+    listed = [(f"{('cat', 'dog')[number % 2]}/{number}.png", ("cat", "dog")[number % 2]) for number in range(30, 34)]
+    table = write("labels.csv", csv(listed, "path,label"))
+    said = ingest(root, table, model="pets", images=tmp_path / "listed", given=tables.PLAIN)
+    assert "4 of 4 rows are new" in said
+    assert shards.read(root / "data" / "pets", "image").num_rows == 34
+
+
+def test_arrivals_in_any_order_leave_the_same_rows(hotels: Path, write: Any) -> None:
+    parts = [some(start, start + 15) for start in range(90, 190, 10)]
+    random.Random(1).shuffle(parts)
+    for number, part in enumerate(parts):
+        ingest(hotels, write(f"{number}.csv", csv(part)))
+    assert sorted(stored(hotels)) == sorted(some(0, 195))
