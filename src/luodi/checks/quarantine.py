@@ -27,14 +27,14 @@ class Checked:
     Attributes:
         reasons: Names of the marks.
         content: The text of each row, or a digest of the pixels of its image; null where it has none.
-        looks: The perceptual hash of each image, uint64 [rows]; None of texts.
+        waves: What each image looks like, int16 [rows, 64], see `luodi.checks.image.near_duplicates`; None of texts.
         groups: Which rows stand together; None where rows are split by what they hold alone.
     """
 
     table: pa.Table
     reasons: tuple[str, ...]
     content: pa.ChunkedArray
-    looks: NDArray[np.uint64] | None = None
+    waves: NDArray[np.int16] | None = None
     groups: Groups | None = None
 
     @property

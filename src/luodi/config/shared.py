@@ -108,8 +108,8 @@ class Split(SettingsBase):
     by: Columns = Field((), description="columns of the shards: rows that share a value of one stand in one split")
     near_copies: Literal["join", "none"] = Field(
         "none",
-        description="join: texts of nearly the same words, and images that look alike, stand in one split, but of a "
-        "template a part only; `luodi add` sets it for texts whose splits it makes",
+        description="join: texts of nearly the same words, and copies of an image of another size or kind of file, "
+        "stand in one split, but of a template a part only; `luodi add` sets it where it makes the splits",
     )
     newest: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}d$")] | None = Field(
         None,

@@ -56,7 +56,7 @@ def add_texts(
         notes = [f"read {shown(table.path.name)} as {table.said}" for table in found.values()]
         notes += [*labels.told(), *doubts(seen.counts)]
         telling.require_labels(seen, where, "name another with --label-column")
-        split = splitting.of(seen, source, wanted.groups, near_copies=True)
+        split = splitting.of(seen, source, wanted.groups)
         chinese = seen.chinese / max(seen.letters, 1)
         times = max(seen.counts.values()) / min(seen.counts.values())
         advice = recipe.text(split.learned.total(), len(seen.counts), chinese, times=times)

@@ -32,13 +32,14 @@ class Split:
     told: list[str]
 
 
-def of(seen: Traits, where: Path, groups: Sequence[str] = (), *, near_copies: bool = False) -> Split:
+def of(seen: Traits, where: Path, groups: Sequence[str] = ()) -> Split:
     """Return what the rows seen say of their splits; rows of `test` and `val` count where others are left to train on.
+
+    Rows that are nearly alike stand together; not where the data names a split, which is taken as it is: the leak meter
+    says what it is worth.
 
     Args:
         groups: Columns whose equal values keep rows together.
-        near_copies: Whether rows that are nearly alike stand together; not where the data names a split, which is taken
-            as it is: the leak meter says what it is worth.
 
     Raises:
         BrokenData: A class has no row to learn from.
@@ -60,7 +61,7 @@ def of(seen: Traits, where: Path, groups: Sequence[str] = (), *, near_copies: bo
     settings |= {"test_source": TEST} if TEST in given else {}
     settings |= {"validation_source": VALIDATION} if VALIDATION in given else {}
     together: dict[str, Any] = {"by": list(groups)} if groups else {}
-    together |= {"near_copies": "join"} if near_copies and not given else {}
+    together |= {} if given else {"near_copies": "join"}
     settings |= {"split": together} if together else {}
     counts = {name: by_source[name].total() for name in given}
     of_each = Counter({label: learned[label] for label in seen.labels})

@@ -1,8 +1,9 @@
 """What stands together in a batch: no group straddles splits, no row moves, what is left out is told."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import images
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,28 +15,28 @@ from luodi import config
 from luodi.checks import modality, quarantine, together
 from luodi.checks.quarantine import Checked
 from luodi.config import ModelSettings, Shares
-from luodi.data import clean_rows, near_copies, shards, splits
+from luodi.data import clean_rows, shards, splits
 from luodi.errors import DataError, MissingColumn, WrongValue
 
 LABELS = ("a", "b")
 THIRDS = Shares(train=0.34, validation=0.33, test=0.33)
-Row = tuple[str, str, str | None, str | None]  # text, label, author, day
+Row = tuple[Any, str, str | None, str | None]  # item, label, author, day
 
 
-def model(modality: str = "text", **split: Any) -> ModelSettings:
+def model(modality: str = "text", **split: Any) -> Any:
     block = {"modality": modality, "labels": LABELS, "preprocess": {"shares": THIRDS.model_dump(), "split": split}}
     return config.parse({"models": {"some": block}}, "params.yaml").models["some"]
 
 
 def checked(rows: Sequence[Row], settings: ModelSettings, source: Sequence[str] | None = None) -> Checked:
-    text, label, author, day = zip(*rows, strict=True)
-    columns: dict[str, Any] = {"text": text, "label": label, "source": source or ["s"] * len(rows)}
+    kind, (items, label, author, day) = settings.modality, zip(*rows, strict=True)
+    columns: dict[str, Any] = {"label": label, "source": source or ["s"] * len(rows)}
     columns |= {shards.OF_GROUP + "author": author, shards.OF_GROUP + "day": day}
-    kept = ["text", "label", "source", *(shards.OF_GROUP + name for name in settings.preprocess.split.by)]
-    table = pa.table({name: pa.array(columns[name], pa.string()) for name in kept})
+    kept = ["label", "source", *(shards.OF_GROUP + name for name in settings.preprocess.split.by)]
+    table = pa.table({kind: items} | {name: pa.array(columns[name], pa.string()) for name in kept})
     table = table.append_column("shard", pa.array(["a"] * len(rows))).append_column("row", pa.array(range(len(rows))))
-    found = modality.measures("text").measure([table], settings)
-    joined = together.groups_of(found, settings, modality.measures("text"))
+    found = modality.measures(kind).measure([table], settings)
+    joined = together.groups_of(found, settings, modality.measures(kind))
     return together.hold_back(found, joined) if joined else found
 
 
@@ -44,10 +45,14 @@ def placed(found: Checked, settings: ModelSettings) -> dict[int, str]:
     part = found.table
     for name, column in together.columns(found).items():
         part = part.append_column(name, column)
-    clean = quarantine.split(part.append_column("origin", part["row"].cast(pa.string())), found.marks, "text")[0]
+    part = part.append_column("origin", part["row"].cast(pa.string()))
+    if settings.modality == "image":  # which is not kept
+        part = part.append_column("image", found.content)
+    clean = quarantine.split(part, found.marks, settings.modality)[0]
+    rows = pa.array(map(int, clean["origin"].to_pylist()))
     split = pc.index_in(clean["split"], pa.array(splits.NAMES)).to_numpy() if found.groups else np.full(len(clean), -1)
     marks = clean_rows.Marks(
-        splits.digests(clean["text"].combine_chunks(), settings.preprocess.seed),
+        splits.digests(found.content.take(rows).combine_chunks(), settings.preprocess.seed),
         pc.index_in(clean["label"], pa.array(LABELS)).to_numpy(),
         splits.rank(clean["source"], settings.preprocess),
         split.astype(np.int8),
@@ -56,8 +61,7 @@ def placed(found: Checked, settings: ModelSettings) -> dict[int, str]:
         kept = clean_rows.select(marks, settings)[0].tolist()
     except DataError:  # a split is empty yet
         return {}
-    rows = map(int, clean["origin"].to_pylist())
-    return {row: splits.NAMES[one] for row, one in zip(rows, kept, strict=True) if one >= 0}
+    return {row: splits.NAMES[one] for row, one in zip(rows.to_pylist(), kept, strict=True) if one >= 0}
 
 
 SENTENCES = ["".join(map(chr, np.random.default_rng(seed).integers(0x4E00, 0x5E00, 40))) for seed in range(300)]
@@ -78,20 +82,43 @@ def arrival(rng: np.random.Generator) -> list[Row]:
     return rows
 
 
-def ties(rows: Sequence[Row], block: ModelSettings) -> list[tuple[bool, list[Any]]]:
-    """What ties the rows, a list for each kind of tie, and whether it is resemblance; None ties nothing."""
-    text, _, author, day = zip(*rows, strict=True)
-    near = near_copies.bands(pa.array(text)) if block.preprocess.split.near_copies == "join" else ()
+def pictures(rng: np.random.Generator) -> list[Row]:
+    """Some images, most of them copies of 40: larger, or a JPEG of some quality, with all that this loses."""
+    rows: list[Row] = []
+    for _ in range(rng.integers(1, 8)):
+        seed, author = int(rng.integers(25)), f"author {rng.integers(60)}"
+        one = images.drawing(seed, int(rng.integers(24, 40)))
+        quality = int(rng.integers(40, 95))
+        file = images.png(seed) if rng.random() < 0.2 else images.encoded(one, "JPEG", quality=quality)
+        rows.append((file, LABELS[seed % 2], None if rng.random() < 0.8 else author, None))
+    return rows
+
+
+def ties(rows: Sequence[Row], block: Any, found: Checked) -> Iterator[tuple[bool, int, Any]]:
+    """Whether it is resemblance, a row, and what ties it: another thing for each kind of tie."""
+    items, _, author, day = zip(*rows, strict=True)
     named = {"author": author, "day": day}
-    sure = [list(text), *(list(named[name]) for name in block.preprocess.split.by)]
-    return [*((False, codes) for codes in sure), *((True, band.tolist()) for band in near)]
+    for name, codes in (("item", items), *((name, named[name]) for name in block.preprocess.split.by)):
+        yield from ((False, row, (name, code)) for row, code in enumerate(codes) if code is not None)
+    if block.preprocess.split.near_copies == "join":
+        bands, links = modality.measures(block.modality).alike(found)
+        for band, numbers in enumerate(bands):
+            yield from ((True, row, (band, number)) for row, number in enumerate(numbers.tolist()))
+        yield from ((True, row, ("link", number)) for row, number in links.tolist())
 
 
 @settings(max_examples=1, deadline=None)
 @given(seed=st.integers(0, 2**32))
 @pytest.mark.slow
 def test_50_arrivals_move_no_row_and_groups_stand_in_one_split(seed: int) -> None:
-    grow(seed, by=["author", "day"], near_copies="join")
+    grow(seed, model(by=["author", "day"], near_copies="join"))
+
+
+@settings(max_examples=1, deadline=None)
+@given(seed=st.integers(0, 2**32))
+@pytest.mark.slow
+def test_50_arrivals_of_copies_of_images_move_none(seed: int) -> None:
+    grow(seed, model("image", by=["author"], near_copies="join"), pictures)
 
 
 @pytest.mark.proof
@@ -102,31 +129,39 @@ def test_50_arrivals_move_no_row_and_groups_stand_in_one_split(seed: int) -> Non
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_no_arrivals_move_a_row(seed: int, split: dict[str, Any]) -> None:
-    grow(seed, **split)
+    grow(seed, model(**split))
 
 
-def grow(seed: int, **split: Any) -> None:
+@pytest.mark.proof
+@pytest.mark.parametrize("split", [{"near_copies": "join"}, {"by": ["author"], "near_copies": "join"}])
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_no_arrivals_of_images_move_one(seed: int, split: dict[str, Any]) -> None:
+    grow(seed, model("image", **split), pictures)
+
+
+def grow(seed: int, block: Any, arrival: Callable[[np.random.Generator], list[Row]] = arrival) -> None:
     """Let 50 batches arrive, and look at all rows after each."""
-    rng, block, rows, before = np.random.default_rng(seed), model(**split), list[Row](), dict[int, str]()
+    rng, rows, before = np.random.default_rng(seed), list[Row](), dict[int, str]()
     told = 0
     for _ in range(50):
         rows += arrival(rng)
         found = checked(rows, block)
         now = placed(found, block)
         assert all(now[row] == old for row, old in before.items() if row in now)
-        contradicting = found.table[quarantine.contradiction("text")].to_pylist()
+        contradicting = found.table[quarantine.contradiction(block.modality)].to_pylist()
         assert all(contradicting[row] for row in before if row not in now)  # it is told, and held back
-        for near, codes in ties(rows, block):
-            stood: dict[Any, set[str]] = {}
-            for row, one in now.items():
-                if near and found.groups and found.groups.loose[row]:
-                    continue  # it resembles a template
-                stood.setdefault(codes[row], set()).add(one)
-            assert all(len(there) == 1 for code, there in stood.items() if code is not None)
+        stood: dict[Any, set[str]] = {}
+        for near, row, code in ties(rows, block, found):
+            if row in now and not (near and found.groups and found.groups.loose[row]):  # it resembles a template
+                stood.setdefault(code, set()).add(now[row])
+        assert all(len(there) == 1 for there in stood.values())
         before |= now
         told = together.counts(found)["tying_splits"]
     assert before
-    assert told or "by" not in split  # that a row is nearly alike to two that are not to each other is a chance
+    assert (
+        told or not block.preprocess.split.by
+    )  # that a row is nearly alike to two that are not to each other is a chance
 
 
 def test_a_row_without_a_value_stands_where_its_text_alone_puts_it() -> None:

@@ -51,7 +51,7 @@ class Look:
 
 
 def measure(parts: Iterable[pa.Table], settings: ModelSettings) -> quarantine.Checked:
-    """Decode all images, one at a time, and keep some sixty bytes of each.
+    """Decode all images, one at a time, and keep some two hundred bytes of each.
 
     Args:
         parts: image (binary), label, source, shard, row: some rows each.
@@ -74,13 +74,13 @@ def measure(parts: Iterable[pa.Table], settings: ModelSettings) -> quarantine.Ch
     own = {name: seen[name] for name in ("width", "height", "kind", SHOWN, "intensity", "contrast")}
     own |= {NEAR: pc.is_valid(earlier), EARLIER: earlier}
     measured = quarantine.measure(table, marks, content, own, item=ITEM, labels=settings.labels)
-    return quarantine.Checked(measured, tuple(marks.column_names), seen["pixels"], seen["hash"].to_numpy())
+    return quarantine.Checked(measured, tuple(marks.column_names), seen["pixels"], _waves(seen["waves"]))
 
 
 def alike(checked: quarantine.Checked) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
-    """Return what ties images that look alike, see `near_duplicates.links`."""
-    assert checked.looks is not None
-    return [], near_duplicates.links(checked.looks)
+    """Return what ties copies of one image, see `near_duplicates.links`."""
+    assert checked.waves is not None
+    return [], near_duplicates.links(checked.waves)
 
 
 def charts(measured: pa.Table) -> tuple[Chart, ...]:
@@ -135,7 +135,7 @@ def _look(data: bytes | None, max_side: int) -> Look:
         kind=f"{MODES[opened.mode]} {image_files.kind((data or b'')[: image_files.HEAD])}",
         digest=_digest(plain, grey),
         histogram=grey.histogram(),
-        small=grey.resize((near_duplicates.SIDE, near_duplicates.SIDE), Image.Resampling.BILINEAR).tobytes(),
+        small=near_duplicates.small(grey),
     )
 
 
@@ -163,6 +163,8 @@ def _columns(looks: list[Look | None]) -> dict[str, pa.Array]:
     )
     hashes = np.zeros(len(looks), np.uint64)
     hashes[seen] = near_duplicates.hashes(small)
+    waves = np.zeros((len(looks), near_duplicates.WAVES), np.int16)
+    waves[seen] = near_duplicates.waves(small)
     return {
         "width": pa.array([look and look.width for look in looks], pa.int64()),
         "height": pa.array([look and look.height for look in looks], pa.int64()),
@@ -171,7 +173,13 @@ def _columns(looks: list[Look | None]) -> dict[str, pa.Array]:
         "intensity": _spread(mean / 255, seen),
         "contrast": _spread(np.sqrt(variance) / 255, seen),
         "hash": pa.array(hashes),
+        "waves": pa.FixedSizeListArray.from_arrays(waves.ravel(), near_duplicates.WAVES),
     }
+
+
+def _waves(column: pa.ChunkedArray) -> NDArray[np.int16]:
+    parts = [part.flatten().to_numpy().reshape(-1, near_duplicates.WAVES) for part in column.chunks]
+    return np.concatenate([np.empty((0, near_duplicates.WAVES), np.int16), *parts])
 
 
 def _spread(values: Any, seen: Any) -> pa.Array:

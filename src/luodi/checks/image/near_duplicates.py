@@ -1,21 +1,40 @@
-"""Images that look alike: a perceptual hash, and the pairs whose hashes differ in a few bits."""
+"""Images that look alike: a perceptual hash, and the pairs whose hashes differ in a few bits; and copies of one image.
 
+What a hash calls alike is enough for a warning, and not for a split: of Fashion-MNIST a third of the images have a hash
+that is at most 4 bits from that of another. A copy that was scaled or stored again differs less, in all of the lowest
+frequencies: see `links`.
+"""
+
+from collections.abc import Iterator
 from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-SIDE = 32  # pixels of the small grey picture that is hashed
+SIDE = 32  # pixels of the small grey picture that is looked at
 DISTANCE = 3  # bits that may differ: JPEG, a little noise or another size change fewer, another drawing more
 BLOCKS = 6
 WINDOW = 256  # neighbours that a row is held against in one table
-ALIKE = (
-    4  # bits that may differ of pictures that are to stand in one split: half or double the size, JPEG of quality 75
-)
-LINKED = 16  # neighbours that a row is held against then, in each table
+WAVES = 64  # the lowest frequencies of a picture, its brightness among them
+UNIT = 10_000  # length of all but that one
+
+COPY = 0.0625 * UNIT  # how far the frequencies of a copy may lie from those of the image, see benchmarks/copies.py
+BRIGHTER = 64  # sixteenths of a grey level, of 255, by which a copy may be brighter or darker
+TABLES, CUTS = 16, 10  # each table has a cell for all pictures that so many cuts leave together
+CELL = 0.4 * UNIT  # breadth of a cell; along one axis copies lie a sixth of that apart at most, on average
+AXIS = 1024 / 3**0.5  # what an axis makes of a step of 1 in any direction, on average
+LINKED = 16  # pictures of the same cell, which came before, that each is held against
+ENOUGH = 2 * TABLES  # copies found: further tables then say little that is new
+ODD = np.uint64(0x9E3779B97F4A7C15)
 
 # Rounded to integers of 11 bits, so that every sum is exact: no order of adding can turn a bit of the hash.
 _WAVES = np.round(1024 * np.cos(np.pi * np.arange(8)[:, None] * (2 * np.arange(SIDE) + 1) / (2 * SIDE)))
+
+
+def small(grey: Image.Image) -> bytes:
+    """Return SIDE x SIDE grey pixels; Lanczos' filter keeps what is coarse of an image that is smaller than that."""
+    return grey.resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3).tobytes()
 
 
 def hashes(small: Any) -> Any:
@@ -31,9 +50,33 @@ def hashes(small: Any) -> Any:
     Returns:
         uint64 [n].
     """
-    frequencies = (_WAVES @ small.astype(np.float64) @ _WAVES.T).reshape(len(small), 64)
+    frequencies = _frequencies(small)
     above = frequencies > np.median(frequencies[:, 1:], axis=1, keepdims=True)
     return np.packbits(above, axis=1).view(">u8")[:, 0].astype(np.uint64)
+
+
+def waves(small: Any) -> Any:
+    """Return the brightness of each picture, in sixteenths of a grey level, and the direction of its other frequencies.
+
+    Args:
+        small: Grey pictures, uint8 [n, 32, 32].
+
+    Returns:
+        int16 [n, WAVES]; all but the first are of length UNIT, about.
+    """
+    frequencies = _frequencies(small)
+    found = np.rint(frequencies / (_NORM * 2**20))  # whole numbers, of which every sum of squares is exact
+    length = np.sqrt((found[:, 1:] ** 2).sum(axis=1, keepdims=True))
+    brightness = np.rint(frequencies[:, :1] / (SIDE * 1024) ** 2 * 16)
+    return np.concatenate([brightness, np.rint(UNIT * found[:, 1:] / np.maximum(length, 1))], axis=1).astype(np.int16)
+
+
+# Of waves that are not constant the mean square is a half.
+_NORM = np.outer(*[np.sqrt(np.where(np.arange(8) > 0, 1, 2))] * 2).ravel()
+
+
+def _frequencies(small: Any) -> Any:
+    return (_WAVES @ small.astype(np.float64) @ _WAVES.T).reshape(len(small), WAVES)
 
 
 def earlier(found: Any) -> Any:
@@ -56,40 +99,64 @@ def earlier(found: Any) -> Any:
     return answer if len(found) else np.empty(0, np.int64)
 
 
-def links(found: Any) -> Any:
-    """Return what ties pictures of near hashes: places in `found`, and a number that near ones share, int64 [m, 2].
+def links(seen: Any) -> Any:
+    """Return what ties copies of one picture: places in `seen`, and a number that copies share, int64 [m, 2].
 
-    Each hash is a number; a picture has its own and those of hashes at most ALIKE bits away that were there before it.
-    They are found as in `earlier`, in 35 choices of 3 of 7 blocks: none changes as others come behind.
+    Each picture has a number of its own, and those of copies that were there before it. They are found by p-stable
+    hashing (M. Datar et al., Locality-Sensitive Hashing Scheme Based on p-Stable Distributions, 2004): cells between
+    cuts across axes drawn at random, and of each cell at most LINKED pictures before it. So none changes as others come
+    behind.
 
     Args:
-        found: Hashes, uint64 [n].
+        seen: What `waves` returns, int16 [n, WAVES].
     """
-    distinct, first, place = np.unique(found, return_index=True, return_inverse=True)
-    masks = _masks(ALIKE + BLOCKS - DISTANCE, BLOCKS - DISTANCE)
-    pairs = np.unique(np.concatenate([_near(distinct & mask, distinct, first) for mask in masks]))
-    later, before = pairs // len(distinct), pairs % len(distinct)
-    counts = np.bincount(later, minlength=len(distinct))
-    ends = np.cumsum(counts)
-    row = np.repeat(np.arange(len(found)), counts[place])
-    turn = np.arange(len(row)) - np.repeat(np.cumsum(counts[place]) - counts[place], counts[place])
-    near = before[(ends - counts)[place[row]] + turn]
-    own = np.stack([np.arange(len(found)), place], axis=1)
-    return np.concatenate([own, np.stack([row, near], axis=1)])
+    rows = np.ascontiguousarray(seen).view(np.dtype((np.void, seen.dtype.itemsize * WAVES)))[:, 0]
+    _, first, place = np.unique(rows, return_index=True, return_inverse=True)
+    first = first[place]  # of the pictures that are equal to each
+    at = np.unique(first)
+    later, before = at[_copies(seen[at])].T
+    start, end = np.searchsorted(later, first), np.searchsorted(later, first, "right")
+    row = np.repeat(np.arange(len(seen)), end - start)
+    turn = np.arange(len(row)) - np.repeat(np.cumsum(end - start) - (end - start), end - start)
+    own = np.stack([np.arange(len(seen)), first], axis=1)
+    return np.concatenate([own, np.stack([row, before[start[row] + turn]], axis=1)])
 
 
-def _near(keys: Any, distinct: Any, first: Any) -> Any:
-    """Pairs of near hashes among those of equal keys: the place of the later one times n, and that of the other [m]."""
-    order = np.lexsort((first, keys))
-    keys, values = keys[order], distinct[order]
-    pairs = [np.empty(0, np.int64)]
-    for step in range(1, LINKED + 1):
-        same = keys[step:] == keys[:-step]
-        if not same.any():
-            break
-        near = np.flatnonzero(same & (np.bitwise_count(values[step:] ^ values[:-step]) <= ALIKE))
-        pairs.append(order[near + step] * len(distinct) + order[near])
-    return np.concatenate(pairs)
+def _cells(seen: Any) -> Iterator[Any]:
+    """Yield the cell of each picture in each table, uint64 [n]; exact, as the sums are of whole numbers."""
+    bits, breadth = np.random.PCG64(0), round(CELL * AXIS)  # the bits stay as they are, whatever NumPy's version
+    for _ in range(TABLES):
+        axes = (bits.random_raw((WAVES - 1) * CUTS) >> 53).astype(np.float64).reshape(-1, CUTS) - 1024
+        start = bits.random_raw(CUTS) % breadth
+        cuts = np.floor((seen[:, 1:].astype(np.float64) @ axes + start) / breadth).astype(np.int64).view(np.uint64)
+        cell = np.zeros(len(seen), np.uint64)
+        for cut in cuts.T:
+            cell = cell * ODD + cut
+        yield cell
+
+
+def _copies(seen: Any) -> Any:
+    """Return the places of pictures and of copies that came before them, int64 [m, 2], ascending."""
+    pairs, met = [np.empty(0, np.int64)], np.zeros(len(seen), np.int64)
+    for cell in _cells(seen):
+        order = np.argsort(cell, kind="stable")
+        ordered = cell[order]
+        for step in range(1, LINKED + 1):
+            same = np.flatnonzero(ordered[step:] == ordered[:-step])
+            if not len(same):
+                break
+            later, before = order[same + step], order[same]
+            found = np.flatnonzero(met[later] < ENOUGH)
+            found = found[_are_copies(seen[later[found]], seen[before[found]])]
+            met[later[found]] += 1
+            pairs.append(later[found] * len(seen) + before[found])
+    return np.stack(np.divmod(np.unique(np.concatenate(pairs)), max(len(seen), 1)), axis=1)
+
+
+def _are_copies(one: Any, other: Any) -> Any:
+    apart = one.astype(np.int32) - other
+    waves = apart[:, 1:]  # of a square sum of at most (2 UNIT)^2: it needs no larger numbers
+    return (np.abs(apart[:, 0]) <= BRIGHTER) & (np.einsum("ij,ij->i", waves, waves) <= COPY**2)
 
 
 def _masks(blocks: int, chosen: int) -> list[np.uint64]:

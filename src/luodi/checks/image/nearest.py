@@ -33,10 +33,7 @@ def nearest(test: pa.Array, train: Batches, at: Callable[[Places], pa.Array]) ->
 
 def _looks(items: pa.Array) -> NDArray[np.uint64]:
     side = near_duplicates.SIDE
-    small = [
-        Image.open(io.BytesIO(item), formats=["PNG"]).convert("L").resize((side, side), Image.Resampling.BILINEAR)
-        for item in items.to_pylist()
-    ]
-    pixels = np.frombuffer(b"".join(one.tobytes() for one in small), np.uint8)
+    opened = (Image.open(io.BytesIO(item), formats=["PNG"]).convert("L") for item in items.to_pylist())
+    pixels = np.frombuffer(b"".join(map(near_duplicates.small, opened)), np.uint8)
     found: NDArray[np.uint64] = near_duplicates.hashes(pixels.reshape(-1, side, side))
     return found
