@@ -265,9 +265,9 @@ def waves(levels: Any) -> Any:
     return near_duplicates.waves(np.frombuffer(b"".join(small), np.uint8).reshape(-1, 32, 32))
 
 
-@pytest.mark.parametrize("side", [28, 128])
-def test_scaled_and_encoded_pictures_are_tied_and_others_are_not(side: int) -> None:
-    originals = [images.drawing(seed, side) for seed in range(150)]
+@pytest.mark.parametrize(("side", "contrast"), [(28, 1), (128, 1), (128, 1 / 16)])
+def test_scaled_and_encoded_pictures_are_tied_and_others_are_not(side: int, contrast: float) -> None:
+    originals = [images.drawing(seed, side).point(lambda level: 100 + (level - 100) * contrast) for seed in range(150)]
     sides = [round(side * scale) for scale in (0.6, 1.5)] + [side // 2] * (side > 28)
     changed = [image.resize((size, size), Image.Resampling.BICUBIC) for size in sides for image in originals]
     again = [Image.open(io.BytesIO(images.encoded(image, "JPEG", quality=60))) for image in [*originals, *changed]]

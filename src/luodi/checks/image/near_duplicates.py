@@ -18,6 +18,8 @@ BLOCKS = 6
 WINDOW = 256  # neighbours that a row is held against in one table
 WAVES = 64  # the lowest frequencies of a picture, its brightness among them
 UNIT = 10_000  # length of all but that one
+LEVEL = 2 * SIDE**2 / 4  # of a wave whose root mean square is one grey level, of 255
+FAINT = 12.8 * LEVEL  # what has less contrast is not scaled up to UNIT: JPEG would tell it from itself
 
 COPY = 0.0625 * UNIT  # how far the frequencies of a copy may lie from those of the image, see benchmarks/copies.py
 BRIGHTER = 64  # sixteenths of a grey level, of 255, by which a copy may be brighter or darker
@@ -62,11 +64,12 @@ def waves(small: Any) -> Any:
         small: Grey pictures, uint8 [n, 32, 32].
 
     Returns:
-        int16 [n, WAVES]; all but the first are of length UNIT, about.
+        int16 [n, WAVES]; all but the first are of length UNIT, about, or less where there is little contrast.
     """
     frequencies = _frequencies(small)
     found = np.rint(frequencies / (_NORM * 2**20))  # whole numbers, of which every sum of squares is exact
     length = np.sqrt((found[:, 1:] ** 2).sum(axis=1, keepdims=True))
+    length = np.maximum(length, FAINT)
     brightness = np.rint(frequencies[:, :1] / (SIDE * 1024) ** 2 * 16)
     return np.concatenate([brightness, np.rint(UNIT * found[:, 1:] / np.maximum(length, 1))], axis=1).astype(np.int16)
 
