@@ -1,7 +1,7 @@
 """Images that look alike: a perceptual hash, and the pairs whose hashes differ in a few bits; and copies of one image.
 
-What a hash calls alike is enough for a warning, and not for a split: of Fashion-MNIST a third of the images have a hash
-that is at most 4 bits from that of another. A copy that was scaled or stored again differs less, in all of the lowest
+What a hash calls alike is enough for a warning, and not for a split: of Fashion-MNIST's images three in ten have a hash
+at most 4 bits from that of another. A copy that was scaled or stored again differs less, in all of the lowest
 frequencies: see `links`.
 """
 
