@@ -156,8 +156,9 @@ def worth(pixels: Any, label: Any) -> None:
     test = np.flatnonzero(home == 2)
     near = np.isin(first[test], first[home == 0])
     right = nearest(pixels[home == 0], label[home == 0], pixels[test]) == label[test]
+    figures = [right[near].mean(), right[~near].mean(), right.mean()]
     print(f"Fashion-MNIST, split by content: {near.sum()} of {len(test):,} test rows have a copy in train; "
-          f"{right.mean():.4f} of all are right, {right[near].mean():.4f} of those, {right[~near].mean():.4f} of the rest")  # fmt: skip
+          "right are {:.4f} of those, {:.4f} of the others, {:.4f} of all".format(*figures))  # fmt: skip
     test, train = joined.split == 2, joined.split == 0
     right = nearest(pixels[train], label[train], pixels[test]) == label[test]
     print(f"copies joined: {right.mean():.4f} of {test.sum():,} right; {(joined.split < 0).sum()} rows left out, "
