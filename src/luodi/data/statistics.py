@@ -79,14 +79,16 @@ class Traits:
         """Share of all rows that each label has."""
         return [self.counts[label] / self.rows for label in self.labels]
 
-    def repeats(self) -> tuple[float, int]:
-        """Return the share of rows that repeat an earlier one, and the number of items with several labels."""
+    def repeats(self) -> tuple[float, int, int]:
+        """Return the share of rows that repeat an earlier one, and the numbers of items with several labels and of rows
+        of these."""
         digests, codes = np.frombuffer(self._digests, np.uint64), np.frombuffer(self._codes, np.int32)
-        distinct, places = np.unique(digests, return_inverse=True)
+        distinct, places, counts = np.unique(digests, return_inverse=True, return_counts=True)
         low, high = np.full(len(distinct), len(self._known)), np.full(len(distinct), -1)
         np.minimum.at(low, places, codes)
         np.maximum.at(high, places, codes)
-        return 1 - len(distinct) / max(len(digests), 1), int((low < high).sum())
+        several = low < high
+        return 1 - len(distinct) / max(len(digests), 1), int(several.sum()), int(counts[several].sum())
 
 
 @dataclass

@@ -25,7 +25,7 @@ def build(  # noqa: PLR0917, each is another thing that is known
     column: Mapping[str, str],
 ) -> Settings:
     """The block of a model in params.yaml: its labels, and what the data gives where no default has it."""
-    repeated, contradicting = seen.repeats()
+    repeated, contradicting, _ = seen.repeats()
     of_any: dict[str, Settings] = {
         "validate": {
             "min_rows": max(1, split.learned.total() // 2),
@@ -48,8 +48,9 @@ def build(  # noqa: PLR0917, each is another thing that is known
 
 
 def limit(seen: statistics.Traits) -> float:
-    """Return the share of rows above which validation stops a run: rows without a label may be as many as now."""
-    return max(HELD, _up(min(1, 1.5 * seen.unlabelled / seen.rows)))
+    """Return the share of rows above which validation stops a run: those without a label, or with several, may be as
+    many as now."""
+    return max(HELD, _up(min(1, 1.5 * (seen.unlabelled + seen.repeats()[2]) / seen.rows)))
 
 
 def gate(advice: Recipe, split: Split) -> tuple[dict[str, Any], list[str]]:

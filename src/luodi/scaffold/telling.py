@@ -21,7 +21,7 @@ REPEATED = 0.05  # of all rows; fewer are usual
 
 def held_back(seen: statistics.Traits, split: Split) -> list[str]:
     """What a person is to know of rows that will not be trained on, a sentence for each kind."""
-    repeated, contradicting = seen.repeats()
+    repeated, several, rows_of_several = seen.repeats()
     found = []
     if seen.unlabelled:
         rows = "1 row lacks" if seen.unlabelled == 1 else f"{seen.unlabelled:,} rows lack"
@@ -30,8 +30,9 @@ def held_back(seen: statistics.Traits, split: Split) -> list[str]:
         found.append(
             f"{repeated:.0%} of the rows repeat an earlier one: {split.learned.total():,} are left to learn from"
         )
-    if contradicting:
-        found.append(f"{contradicting:,} of these carry several labels, and will be left out")
+    if several:
+        what = "1 item carries" if several == 1 else f"{several:,} items carry"
+        found.append(f"{what} several labels: {rows_of_several:,} rows are left out")
     return found
 
 

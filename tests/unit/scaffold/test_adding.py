@@ -202,8 +202,16 @@ def test_rows_that_will_not_be_learned_from_are_told_and_do_not_stop_the_first_r
     told = add(root, write("some.csv", csv(*rows, *rows[:50], *(f"left {row}," for row in range(10)), "text 1,a")))
     assert "10 rows lack a label or what it is of: validation holds them back" in told
     assert "of the rows repeat an earlier one: 99 are left to learn from" in told
-    assert "1 of these carry several labels, and will be left out" in told
+    assert "1 item carries several labels: 3 rows are left out" in told
     assert config.load(root / "params.yaml").models["new"].validate_.max_quarantined_share >= 10 / 161
+
+
+def test_rows_of_several_labels_do_not_stop_the_first_run(root: Path, write: Any) -> None:
+    """They are told, and left out: they are held back too, and must not be more than may be."""
+    rows = [f"text {row},{'ab'[row % 2]}" for row in range(90)]
+    told = add(root, write("some.csv", csv(*rows, *(f"both {row // 2},{'ab'[row % 2]}" for row in range(10)))))
+    assert "5 items carry several labels: 10 rows are left out" in told
+    assert config.load(root / "params.yaml").models["new"].validate_.max_quarantined_share >= 0.1
 
 
 def test_texts_that_no_limit_makes_fit_are_told(root: Path, write: Any) -> None:
