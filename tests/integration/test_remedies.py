@@ -1240,6 +1240,7 @@ OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each
 RACE = "a race: what failed is done again"
 TUNING = "tests/unit/config/test_tune_block.py tries each"
 WHY_NOT = {
+    "no path of an image holds it": "tests/unit/scaffold/test_adding.py",
     "new rows ({self.held": "tests/unit/scaffold/test_ingesting.py",
     "it is not searched: {reason}": TUNING,
     "no setting of preprocess or train": TUNING,

@@ -1,5 +1,6 @@
 """Arguments that several commands take, and the one grammar of what names a version: MODEL[@VERSION]."""
 
+import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -56,6 +57,14 @@ def _alone(text: str) -> str:
     if "@" in text:
         model = text.partition("@")[0]
         raise typer.BadParameter(f"expected a model alone, such as {shown(model) or 'reviews'}, found {shown(text)}")
+    return text
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise typer.BadParameter(f"expected a regular expression, found {shown(text)}: {error}") from None
     return text
 
 
@@ -136,6 +145,15 @@ def _one_character(text: str | None) -> str | None:
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels; guessed by its name.")]
 LabelMap = Annotated[
     str | None, typer.Option(metavar="JSON", help="""Labels by other names: '{"0": "negative", "NA": null}'.""")
+]
+GroupPattern = Annotated[
+    str,
+    typer.Option(
+        metavar="REGEX",
+        parser=_pattern,
+        help="Of images: what of a path, from its class on, names the group, such as 'patient([0-9]+)_'; images of one "
+        "never stand in two splits.",
+    ),
 ]
 IdColumn = Annotated[str | None, typer.Option(help="Column of what names a row for good.")]
 RevisionColumn = Annotated[str | None, typer.Option(help="Column of what tells versions of a row apart.")]

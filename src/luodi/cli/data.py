@@ -9,6 +9,7 @@ import typer
 from luodi.cli.arguments import (
     Delimiter,
     Encoding,
+    GroupPattern,
     IdColumn,
     ImageColumn,
     Images,
@@ -96,6 +97,7 @@ def add(
             "a table: folder, those below the class.",
         ),
     ] = None,
+    group_pattern: GroupPattern = "",
     id_column: IdColumn = None,
     revision_column: RevisionColumn = None,
     split_column: SplitColumn = None,
@@ -111,11 +113,14 @@ def add(
     from luodi.scaffold import adding
     from luodi.system.processes import Runner
 
-    if (text_column if modality == "image" else image_column or images) is not None:
-        raise typer.BadParameter("--text-column is for --modality text, --image-column and --images for image")
+    if text_column if modality == "image" else image_column or images or group_pattern:
+        raise typer.BadParameter(
+            "--text-column is for --modality text; --image-column, --images and --group-pattern are for image"
+        )
     given = Given(encoding, delimiter, not no_header, sheet)
     item, kept = text_column or image_column, tuple(keep or ())
-    wanted = Wanted(item, label_column, id_column, revision_column, kept, split_column, tuple(group or ()))
+    groups = tuple(group or ())
+    wanted = Wanted(item, label_column, id_column, revision_column, kept, split_column, groups, group_pattern)
     labels = Labels(_label_map(label_map))
     root, runner = _made_ready(), Runner(print)
     with Heartbeat("adding it"), typed():
@@ -143,6 +148,7 @@ def ingest(
     label_column: LabelColumn = None,
     images: Images = None,
     label_map: LabelMap = None,
+    group_pattern: GroupPattern = "",
     id_column: IdColumn = None,
     revision_column: RevisionColumn = None,
     split_column: SplitColumn = None,
@@ -163,7 +169,8 @@ def ingest(
     from luodi.system.processes import Runner
 
     given = Given(encoding, delimiter, not no_header, sheet)
-    wanted = Wanted(text_column or image_column, label_column, id_column, revision_column, split=split_column)
+    item = text_column or image_column
+    wanted = Wanted(item, label_column, id_column, revision_column, split=split_column, pattern=group_pattern)
     root, runner = _made_ready(), Runner(print)
     with Heartbeat("ingesting them"), typed():
         done = ingesting.ingest(

@@ -16,7 +16,9 @@ SPLIT = ("split", "subset", "partition")
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
           "test": "test", "testing": "test"}  # fmt: skip
 """Names of folders, files and values of a column -> the part of the data that they say it is."""
-NAME = 256  # characters of a column that is remembered, less than
+NAME = "name"
+"""Column of what a pattern finds in the path of an image."""
+LONGEST = 256  # characters of a column that is remembered, less than
 LOOKED_AT = 100  # rows that tell which column may hold what
 OWN = ("text", "image", "label", "source", "origin", "id", "revision", "shard", "row", "split", "reasons")
 """Columns of luodi's own, in shards and in what is made of them."""
@@ -31,6 +33,7 @@ class Wanted:
         keep: Stored beside, under their own names.
         groups: Stored beside too; rows that share a value of one are to stand in one split.
         split: Of what says train, val or test; guessed too.
+        pattern: What of the path of an image names its group, kept as column `NAME`: a regular expression.
     """
 
     item: str | None = None
@@ -40,12 +43,19 @@ class Wanted:
     keep: tuple[str, ...] = ()
     split: str | None = None
     groups: tuple[str, ...] = ()
+    pattern: str = ""
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """Columns of shards whose equal values keep rows together."""
+        return (*self.groups, NAME) if self.pattern else self.groups
 
     @property
     def stored(self) -> dict[str, str]:
         """Columns of shards -> columns of the table."""
         named = {"id": self.id, "revision": self.revision}
-        return {own: name for own, name in named.items() if name} | {name: name for name in (*self.keep, *self.groups)}
+        own = {own: name for own, name in named.items() if name}
+        return own | {name: name for name in (*self.keep, *self.together)}
 
 
 NOTHING = Wanted()
@@ -92,7 +102,7 @@ def choose_item(table: Table, item: str | None, usual: Sequence[str] = TEXT, kno
 def unusual(item: str | None, usual: Sequence[str] = TEXT) -> dict[str, str]:
     """Return the setting that remembers a column of items; of one that is found by its name there is none."""
     found = item is not None and item.strip().lower() not in usual and item == item.strip() and item.isprintable()
-    return {"column": str(item)} if found and 0 < len(str(item)) < NAME else {}
+    return {"column": str(item)} if found and 0 < len(str(item)) < LONGEST else {}
 
 
 def _asked(usual: Sequence[str]) -> str:

@@ -1,6 +1,8 @@
 """The images of a new model: a folder for each class, a table of paths, or an archive of either."""
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +11,7 @@ from luodi.data.columns import SPLITS, Wanted
 from luodi.data.importing import Row
 from luodi.data.labels import Labels
 from luodi.data.tables import Table
-from luodi.errors import BrokenData, DataError, MissingColumn, MissingData
+from luodi.errors import BrokenData, DataError, MissingColumn, MissingData, WrongValue
 from luodi.terminal import shown
 
 FOLDER = "folder"
@@ -32,7 +34,7 @@ class Picture(NamedTuple):
 def pictures(
     source: Path, images: Path | None, room: Path, *, given: tables.Given, wanted: Wanted, labels: Labels
 ) -> tuple[list[Picture], list[str]]:
-    """Return the images of a folder, an archive or a table of paths, in order, and what is to be told of a table.
+    """Return the images of a folder, an archive or a table of paths, in order, and what is to be told of them.
 
     Args:
         images: The folder or archive that the paths of a table start from; None is the folder that it lies in.
@@ -40,13 +42,42 @@ def pictures(
 
     Raises:
         DataError: As `labelled_images` and `listed_images`, or an archive cannot be unpacked.
+        WrongValue: No path has the pattern that is wanted.
     """
+    files, notes = _pictures(source, images, room, given=given, wanted=replace(wanted, pattern=""), labels=labels)
+    return _by_pattern(files, wanted.pattern, notes) if wanted.pattern else (files, notes)
+
+
+def _pictures(
+    source: Path, images: Path | None, room: Path, *, given: tables.Given, wanted: Wanted, labels: Labels
+) -> tuple[list[Picture], list[str]]:
     if images is None and packed.is_archive(source):
         packed.unpack(source, room)
         return _in_folder(room, source.name, given, wanted, labels)
     if source.is_file() or images is not None:
         return _listed_images(source, unpacked(images or source.parent, room), given, wanted, labels)
     return _in_folder(source, source.resolve().name, given, wanted, labels)
+
+
+def _by_pattern(files: list[Picture], pattern: str, notes: list[str]) -> tuple[list[Picture], list[str]]:
+    """Keep what a pattern finds in the path of each image: its groups in brackets or, without any, all of it."""
+    found = [re.search(pattern, one.origin) for one in files]
+    parts = ["/".join(one.groups("") or (one[0],)) if one else None for one in found]
+    without = [one.origin for one, part in zip(files, parts, strict=True) if part is None]
+    if len(without) == len(files):
+        raise WrongValue(
+            f"--group-pattern {pattern}: no path of an image holds it, such as {shown(without[0])}; correct it"
+        )
+    told = f"--group-pattern finds {len({*parts} - {None}):,} groups"
+    if without:
+        alone = (
+            "1 image that it does not match stands"
+            if len(without) == 1
+            else f"{len(without):,} that it does not match stand"
+        )
+        told += f"; {alone} alone ({shown(without[0])})"
+    kept = [one._replace(kept=(*one.kept, part)) for one, part in zip(files, parts, strict=True)]
+    return kept, [*notes, told]
 
 
 def unpacked(source: Path, room: Path) -> Path:
@@ -74,7 +105,7 @@ def _in_folder(
     if other := [name for name in wanted.stored.values() if name != FOLDER]:
         raise MissingColumn(
             f"{folder} has no column `{shown(other[0], 60)}`, for no table lists its images: give one, or name the "
-            f"column {FOLDER}, of the folders below those of the classes"
+            f"column {FOLDER}, of the folders below those of the classes; --group-pattern gives {columns.NAME}"
         )
     return labelled_images(folder, source, labels, by_folder=bool(wanted.stored))
 

@@ -56,7 +56,7 @@ def add_texts(
         notes = [f"read {shown(table.path.name)} as {table.said}" for table in found.values()]
         notes += [*labels.told(), *doubts(seen.counts)]
         telling.require_labels(seen, where, "name another with --label-column")
-        split = splitting.of(seen, source, wanted.groups)
+        split = splitting.of(seen, source, wanted.together)
         chinese = seen.chinese / max(seen.letters, 1)
         times = max(seen.counts.values()) / min(seen.counts.values())
         advice = recipe.text(split.learned.total(), len(seen.counts), chinese, times=times)
@@ -103,7 +103,7 @@ def add_images(
         shards = _store(pictures.images(files), staging, "image", source, kept=list(wanted.stored), seen=seen)
         notes += [*labels.told(), *doubts(seen.counts)]
         telling.require_labels(seen, f"{source}, folders", "make a folder for each class")
-        limits, split = blocks.image_limits(look), splitting.of(seen, source, wanted.groups)
+        limits, split = blocks.image_limits(look), splitting.of(seen, source, wanted.together)
         advice = recipe.image(split.learned.total())
         notes += [*split.told, *telling.held_back(seen, split), *telling.giving_away(labels.beside)]
         block = blocks.build("image", seen, limits, advice, split, columns.unusual(wanted.item, columns.IMAGE))

@@ -191,7 +191,7 @@ def _as_stored(wanted: Wanted, settings: ModelSettings, stored: Sequence[str]) -
         item=wanted.item or settings.column,
         id=named and (wanted.id or named),
         revision=revised and (wanted.revision or revised),
-        keep=tuple(name for name in stored if name not in ("id", "revision")),
+        keep=tuple(name for name in stored if name not in {"id", "revision", wanted.pattern and columns.NAME}),
     )
 
 

@@ -142,6 +142,28 @@ def test_images_of_a_folder_below_their_class_are_to_stand_in_one_split(root: Pa
         adding.add_images(root, "more", pictures, NOBODY, wanted=columns.Wanted(groups=("owner",)))
 
 
+@pytest.mark.parametrize("listed", [False, True])
+def test_images_stand_together_by_what_a_pattern_finds_in_their_paths(
+    root: Path, tmp_path: Path, write: Any, listed: bool
+) -> None:
+    for row in range(12):
+        (folder := tmp_path / "scans" / ("ill", "well")[row // 3 % 2]).mkdir(parents=True, exist_ok=True)
+        (folder / (f"patient{row // 3}_{row}.png" if row else "unnamed.png")).write_bytes(png(row))
+    source = tmp_path / "scans"
+    if listed:
+        files = sorted(source.rglob("*.png"))
+        source = write("labels.csv", csv(*(f"{path},{path.parent.name}" for path in files), header="path,label"))
+    wanted = columns.Wanted(pattern="(patient[0-9]+)_")
+    told = adding.add_images(root, "scans", source, NOBODY, wanted=wanted, images=tmp_path if listed else None)
+    assert "--group-pattern finds 4 groups; 1 image that it does not match stands alone (" in told
+    assert config.load(root / "params.yaml").models["scans"].preprocess.split.by == ("name",)
+    found = shards.column(root / "data" / "scans", "name").to_pylist()
+    assert sorted(filter(None, found)) == sorted(f"patient{row // 3}" for row in range(1, 12))
+    with pytest.raises(WrongValue, match=r"--group-pattern doctor: no path of an image holds it, such as .*ill/"):
+        wanted = columns.Wanted(pattern="doctor")
+        adding.add_images(root, "more", source, NOBODY, wanted=wanted, images=tmp_path if listed else None)
+
+
 def test_where_a_class_is_rare_the_metric_is_chosen_for_it_and_it_is_said_why(root: Path, write: Any) -> None:
     told = add(root, write("rare.csv", csv(*(f"text {row},{'rare' if row < 9 else 'common'}" for row in range(100)))))
     rule = config.load(root / "params.yaml").models["new"].gate

@@ -195,6 +195,19 @@ def test_images_of_a_folder_and_of_a_table(root: Path, tmp_path: Path, write: An
     assert shards.read(root / "data" / "pets", "image").num_rows == 34
 
 
+def test_images_of_a_group_are_known_by_the_same_pattern(root: Path, tmp_path: Path) -> None:
+    for row in range(24):
+        (folder := tmp_path / ("old", "new")[row // 20] / ("ill", "well")[row % 2]).mkdir(parents=True, exist_ok=True)
+        (folder / f"patient{row // 3}_{row}.png").write_bytes(png(row))
+    wanted = columns.Wanted(pattern="patient[0-9]+")
+    adding.add_images(root, "scans", tmp_path / "old", NOBODY, wanted=wanted)
+    with pytest.raises(MissingColumn, match="has no column `name`"):
+        ingest(root, tmp_path / "new", model="scans")
+    ingest(root, tmp_path / "new", model="scans", wanted=wanted)
+    found = shards.column(root / "data" / "scans", "name").to_pylist()
+    assert sorted(found) == sorted(f"patient{row // 3}" for row in range(24))
+
+
 def test_arrivals_in_any_order_leave_the_same_rows(hotels: Path, write: Any) -> None:
     parts = [some(start, start + 15) for start in range(90, 190, 10)]
     random.Random(1).shuffle(parts)
