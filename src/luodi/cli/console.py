@@ -149,11 +149,14 @@ def show_settings(settings: Sequence[Setting]) -> None:
 
 def show_trials(found: Mapping[str, Any]) -> None:
     """Print where a search stands: a row a trial, the best marked."""
-    table = Table("trial", "state", str(found["metric"]), "epochs", "seconds", "values")
+    first, *others = found["metrics"]
+    table = Table("trial", "state", first, *others, "epochs", "seconds", "values")
     for one in found["trials"]:
         value = "" if one["value"] is None else f"{one['value']:.4f}{' *' if one['trial'] == found['best'] else ''}"
+        beside = [_figure(one["beside"].get(name)) for name in others]
+        state = f"{one['state']}, front" if one["trial"] in found["front"] else one["state"]
         tried = one["why"] or best.told(one["values"])
-        _row(table, one["trial"], one["state"], value, one["epochs"], one["seconds"] or "", tried)
+        _row(table, one["trial"], state, value, *beside, one["epochs"], one["seconds"] or "", tried)
     _print(table)
     ended = sum(one["state"] != "running" for one in found["trials"])
     print(f"{ended} of {found['asked']} trials ended; study {found['study']} in {found['storage']}")

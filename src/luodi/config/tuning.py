@@ -5,7 +5,7 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BeforeValidator, Field, ValidationError, create_model, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 
 from luodi.config.shared import AnySettings, Line, SettingsBase
@@ -66,10 +66,29 @@ class Dimension(SettingsBase):
 
 
 Space: TypeAlias = Mapping[str, Dimension]
+Goal: TypeAlias = Literal[
+    "accuracy", "macro_f1", "balanced_accuracy", "average_precision", "log_loss", "latency_ms", "size_mb"
+]
+BUDGETS = {"latency_ms": "max_latency_ms", "size_mb": "max_size_mb"}
+"""From what a network costs to the setting of the gate that bounds it."""
 
 
 def _auto(value: Any) -> Any:
     return {} if value == "auto" else value
+
+
+def _several(value: Any) -> Any:
+    if isinstance(value, str):
+        return (value,)
+    return () if value is None else tuple(value) if isinstance(value, list) else value
+
+
+def _decided(goals: tuple[str, ...]) -> tuple[str, ...]:
+    if goals and goals[0] in BUDGETS:
+        raise ValueError(f"the first decides, and {goals[0]} says only what a prediction costs: put a metric before it")
+    if twice := next((one for one in goals if goals.count(one) > 1), None):
+        raise ValueError(f"{twice} stands there twice")
+    return goals
 
 
 class Tune(SettingsBase):
@@ -81,14 +100,21 @@ class Tune(SettingsBase):
     timeout_minutes: Annotated[float, Field(gt=0)] | None = Field(
         None, description="time of all trials together after which no other begins"
     )
-    metric: Literal["accuracy", "macro_f1", "balanced_accuracy", "average_precision", "log_loss"] | None = Field(
-        None, description="of the validation rows, which decides; null: that of the gate"
+    metric: Annotated[tuple[Goal, ...], Field(max_length=4), BeforeValidator(_several), AfterValidator(_decided)] = (
+        Field(
+            (),
+            description="of the validation rows, which decides; none: that of the gate; of several the first decides, "
+            "among trials within gate.max_latency_ms and gate.max_size_mb, where latency_ms and size_mb are among them",
+        )
     )
-    sampler: Literal["tpe", "random", "grid"] = Field(
-        "tpe", description="tpe: learns from the trials before; grid: every combination, of choices and steps"
+    sampler: Literal["tpe", "random", "grid", "nsga2", "gp"] = Field(
+        "tpe",
+        description="tpe: learns from the trials before; grid: every combination, of choices and steps; nsga2: for "
+        "several metrics and many trials; gp: for few trials, needs the extra luodi[gp]",
     )
     pruner: Literal["median", "hyperband", "none"] = Field(
-        "median", description="ends a trial after an epoch in which it is behind the others"
+        "median",
+        description="ends a trial after an epoch in which it is behind the others; of several metrics none does",
     )
     workers: Annotated[int, Field(gt=0, le=256)] = Field(
         1, description="processes that train at once; of several the order, and so the winner, may differ"

@@ -24,6 +24,7 @@ def charts(facts: Facts) -> dict[str, Any]:
         "slices": [{"name": name, "scale": across[name], "points": _slice(name, complete, across[name], up)}
                    for name in names],
         "parallel": _parallel(complete, names, across, up, facts["best"]),
+        "costs": [_against(name, complete, up, facts["front"]) for name in facts["beside"]],
         "pruned": sum(one["state"] == "pruned" for one in trials),
         "failed": sum(one["state"] == "failed" for one in trials),
     }  # fmt: skip
@@ -76,6 +77,14 @@ def _slice(name: str, trials: Sequence[Facts], across: Facts, up: Facts) -> list
     return [
         (place(across, one["values"][name]), place(up, one["value"]), one) for one in trials if name in one["values"]
     ]
+
+
+def _against(name: str, trials: Sequence[Facts], up: Facts, front: Sequence[int]) -> dict[str, Any]:
+    """What decides beside another metric, those of the Pareto front joined by a line."""
+    across = _scale([one["beside"][name] for one in trials], log=False)
+    points = [(place(across, one["beside"][name]), place(up, one["value"]), one) for one in trials]
+    line = sorted((x, y) for x, y, one in points if one["trial"] in front)
+    return {"name": name, "scale": across, "points": points, "line": line}
 
 
 def _parallel(

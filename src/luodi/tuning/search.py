@@ -20,8 +20,8 @@ from luodi.errors import LuodiError
 from luodi.files import private, private_folder
 from luodi.project.paths import ModelPaths
 from luodi.scoring.figures import rounded
-from luodi.scoring.metrics import Metric, beside
-from luodi.tuning import best, edge, space, study
+from luodi.tuning import best, edge, goals, space, study
+from luodi.tuning.goals import Goals
 from luodi.tuning.study import BEFORE, EPOCHS, WHY
 from luodi.tuning.trials import Trials, read_rows, write_rows
 from luodi.tuning.workers import Task, Workers
@@ -48,15 +48,11 @@ class Search:
     by: str
 
     @property
-    def metric(self) -> str:
-        return study.metric_of(self.settings, self.tune)
-
-    @property
-    def better(self) -> int:
-        return beside(self.metric)[self.metric].better
+    def goals(self) -> Goals:
+        return goals.of(self.settings, self.tune)
 
     def study(self) -> optuna.Study:
-        return study.opened(self.where, self.name, self.metric)
+        return study.opened(self.where, self.name, self.goals)
 
 
 def run(settings: ModelSettings, paths: ModelPaths, tune: Tune) -> Facts:
@@ -77,21 +73,35 @@ def run(settings: ModelSettings, paths: ModelPaths, tune: Tune) -> Facts:
         trials = {slot: one for slot, one in study.ended(found).items() if slot < count}
         if why := trials[0].user_attrs.get(WHY):
             raise LuodiError(f"the settings of params.yaml, which are trial 0, cannot be trained: {why}")
-        slot = study.winner(trials, search.better)
-        values = study.facts(slot, trials[slot])["values"] if slot else {}
+        wanted, known = search.goals, study.measured(trials)
+        slot = study.winner(trials, wanted)
+        values = study.facts(slot, trials[slot], wanted)["values"] if slot else {}
         measured = _edge(search, truth, values, len(trials) - 1) if values else None
-        print(f"tune: {edge.sentence(measured)}", flush=True)
+        says = _says(wanted, known[0], known[slot], measured)
+        print(f"tune: {says}", flush=True)
+        stands = measured and (measured["value"] > 0 or wanted.broken(known[0]))
         return {
             "study": search.name,
-            "metric": search.metric,
-            "better": search.better,
-            "trials": [study.facts(slot, one) for slot, one in trials.items()],
+            "metric": wanted.names[0],
+            "beside": list(wanted.names[1:]),
+            "better": wanted.better[0],
+            "trials": [study.facts(slot, one, wanted) for slot, one in trials.items()],
             "best": slot,
-            "values": values if measured and measured["value"] > 0 else {},
+            "front": list(study.front(trials, wanted)) if wanted.several else [],
+            "values": values if stands else {},
             "edge": rounded(measured),
-            "says": edge.sentence(measured),
+            "says": says,
             "importances": rounded(_importances(found)),
         }
+
+
+def _says(wanted: Goals, default: list[float], winner: list[float], measured: Facts | None) -> str:
+    """What came of the search, a sentence: of budgets first."""
+    if broken := wanted.broken(winner):
+        return f"no trial is within the gate's budgets, the default breaks {broken}; the settings of params.yaml stay"
+    if broken := wanted.broken(default):
+        return f"within the gate's budgets, where the default breaks {broken}; {edge.sentence(measured)}"
+    return edge.sentence(measured)
 
 
 def run_trial(settings: ModelSettings, paths: ModelPaths, tune: Tune, slot: int) -> None:
@@ -99,18 +109,18 @@ def run_trial(settings: ModelSettings, paths: ModelPaths, tune: Tune, slot: int)
 
     Raises as `run` does.
     """
-    where, metric = study.place(paths.root), study.metric_of(settings, tune)
+    where, wanted = study.place(paths.root), goals.of(settings, tune)
     searched, by = space.of(settings, tune), f"{platform.node()}-{os.getpid()}"
     with private(), tempfile.TemporaryDirectory(dir=private_folder(where.folder)) as folder:
-        found = study.opened(where, study.name(settings, paths, tune, searched), metric)
+        found = study.opened(where, study.name(settings, paths, tune, searched), wanted)
         if slot >= _count(settings, tune) or slot in study.ended(found):
             print(f"tune: trial {slot} has ended", flush=True)
             return
         study.abandon(found, slot)
         rows = Path(folder) / ROWS
         write_rows(settings, paths, rows)
-        Trials(paths, settings, tune, searched, metric, read_rows(rows)).run(found, slot, by)
-        print(f"tune: {_told(found, slot, tune.trials, beside(metric)[metric])}", flush=True)
+        Trials(paths, settings, tune, searched, wanted, read_rows(rows)).run(found, slot, by)
+        print(f"tune: {_told(found, slot, tune.trials, wanted)}", flush=True)
 
 
 def _count(settings: ModelSettings, tune: Tune) -> int:
@@ -130,7 +140,6 @@ def _opened(settings: ModelSettings, paths: ModelPaths, tune: Tune) -> Iterator[
             "root": str(paths.root),
             "settings": settings.model_dump(mode="json", by_alias=True),
             "tune": tune.model_dump(mode="json"),
-            "metric": study.metric_of(settings, tune),
             "folder": str(where.folder),
             "storage": where.storage,
             "study": name,
@@ -146,6 +155,8 @@ def _search(search: Search, found: optuna.Study, count: int) -> None:
     known = study.ended(found)
     if begun := sum(slot < count for slot in known):
         print(f"tune: goes on: {begun} of {count} trials have ended", flush=True)
+    if search.goals.several:
+        print("tune: no trial is pruned where there are several metrics: Optuna does not", flush=True)
     limit = (search.tune.timeout_minutes or 0) * 60
 
     def died(task: Task) -> None:
@@ -155,21 +166,23 @@ def _search(search: Search, found: optuna.Study, count: int) -> None:
     search.workers.run(
         [{"slot": slot} for slot in range(count) if slot not in known],
         died=died,
-        done=lambda task: print(
-            f"tune: {_told(found, task['slot'], count, beside(search.metric)[search.metric])}", flush=True
-        ),
+        done=lambda task: print(f"tune: {_told(found, task['slot'], count, search.goals)}", flush=True),
         enough=lambda: bool(limit) and 0 in (ended := study.ended(found)) and study.seconds(ended) > limit,
     )
 
 
-def _told(found: optuna.Study, slot: int, count: int, metric: Metric) -> str:
+def _told(found: optuna.Study, slot: int, count: int, wanted: Goals) -> str:
     trials = study.ended(found)
     trial = trials[slot]
     epochs = trial.user_attrs.get(EPOCHS, 0)
-    facts = study.facts(slot, trial)
-    how = f"{metric.name} {facts['value']:.4f}" if facts["value"] is not None else facts["why"] or "pruned"
-    first = study.winner(trials, metric.better)
+    facts = study.facts(slot, trial, wanted)
+    values = [f"{wanted.names[0]} {facts['value']:.4f}"] if facts["value"] is not None else []
+    values += [f"{name} {value:.3g}" for name, value in facts["beside"].items()]
+    how = ", ".join(values) or facts["why"] or "pruned"
+    first = study.winner(trials, wanted)
     lead = "best so far" if first == slot else f"best: trial {first}"
+    if trial.values and (broken := wanted.broken(trial.values)):
+        lead = f"breaks {broken}"
     trained = f"{epochs} epoch{'' if epochs == 1 else 's'}"
     if before := trial.user_attrs.get(BEFORE):
         trained += f", the first {before} of a try that died"
@@ -196,7 +209,7 @@ def _edge(search: Search, truth: Any, values: Mapping[str, Any], candidates: int
 
     search.workers.run(tasks, died=died, done=done)
     default, winner = ([np.load(path) for path in side] for side in sides)
-    return edge.edge(truth, default, winner, search.metric, candidates)
+    return edge.edge(truth, default, winner, search.goals.names[0], candidates)
 
 
 def _scores(search: Search, values: Mapping[str, Any], seed: int) -> Path:
@@ -208,6 +221,8 @@ def _importances(found: optuna.Study) -> dict[str, float]:
     """How much each setting decides, of those that all trials have; empty where too few have ended to say."""
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     try:
-        return optuna.importance.get_param_importances(found, evaluator=evaluator)
+        return optuna.importance.get_param_importances(
+            found, evaluator=evaluator, target=lambda trial: float(trial.values[0])
+        )
     except (ValueError, RuntimeError):
         return {}

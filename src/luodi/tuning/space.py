@@ -3,11 +3,12 @@
 import itertools
 import json
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from luodi.config import ModelSettings, Tune, tuning
 from luodi.config.tuning import Dimension, Space, Values
@@ -21,6 +22,7 @@ ANY = {"filters": [32, 64, 128], "kernel": [3, 5, 7], "units": [32, 64, 128, 256
 """What `space: auto` tries of the settings that shape a network, and of those that train any."""
 KNOWN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {"text": (TEXT, TEXT_BAG), "image": (IMAGE, IMAGE)}
 """The second of either is for networks that do not look at the order of what comes in."""
+POPULATION = 10  # trials of a generation of nsga2: of a search are tens
 DIGITS = 4  # of a number that is drawn: what is tried is what people read
 
 
@@ -28,8 +30,13 @@ def of(settings: ModelSettings, tune: Tune) -> Space:
     """Return the space that `tune` gives; for auto that of the architecture.
 
     Raises:
-        WrongValue: There is nothing to search.
+        WrongValue: There is nothing to search, or the sampler needs what is not installed.
     """
+    if tune.sampler == "gp" and find_spec("torch") is None:
+        raise WrongValue(
+            "tune.sampler is gp, which needs PyTorch, and there is none here: `pip install 'luodi[gp]'` brings it; or "
+            "set tune.sampler to tpe"
+        )
     architecture = settings.train.architecture
     if architecture == catalogue.LINEAR and "train.architecture" not in tune.space:
         raise WrongValue(
@@ -87,6 +94,10 @@ def sampler(settings: ModelSettings, tune: Tune, values: Values | None, slot: in
     if values is not None:
         return Given(values)
     seed = settings.train.seed + slot
+    if tune.sampler == "nsga2":
+        return NSGAIISampler(seed=seed, population_size=POPULATION)
+    if tune.sampler == "gp":
+        return GPSampler(seed=seed)
     return TPESampler(seed=seed) if tune.sampler == "tpe" else RandomSampler(seed=seed)
 
 

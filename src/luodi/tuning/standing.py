@@ -5,19 +5,18 @@ from typing import Any
 from luodi.config import ModelSettings, Tune
 from luodi.errors import ArtifactError
 from luodi.project.paths import ModelPaths
-from luodi.scoring.metrics import beside
-from luodi.tuning import space, study
+from luodi.tuning import goals, space, study
 
 
 def of(settings: ModelSettings, paths: ModelPaths) -> dict[str, Any]:
-    """Return the study, its metric, the best slot so far, and each trial with its state, value, epochs and seconds.
+    """Return the study, its metrics, the best slot so far, the Pareto front, and what there is to know of each trial.
 
     Raises:
         ArtifactError: validate has not run, or no search of these rows and settings has begun.
         LuodiError: The database of studies cannot be opened.
     """
     tune = settings.tune or Tune()
-    where, metric = study.place(paths.root), study.metric_of(settings, tune)
+    where, wanted = study.place(paths.root), goals.of(settings, tune)
     name = study.name(settings, paths, tune, space.of(settings, tune))
     try:
         found = study.known(where, name)
@@ -31,11 +30,13 @@ def of(settings: ModelSettings, paths: ModelPaths) -> dict[str, Any]:
     return {
         "study": name,
         "storage": where.shown,
-        "metric": metric,
-        "best": study.winner(ended, beside(metric)[metric].better) if ended else None,
+        "metrics": list(wanted.names),
+        "best": study.winner(ended, wanted) if ended else None,
+        "front": list(study.front(ended, wanted)) if wanted.several else [],
         "asked": tune.trials,
         "trials": [
-            study.facts(slot, one) | {"seconds": round(one.duration.total_seconds(), 1) if one.duration else None}
+            study.facts(slot, one, wanted)
+            | {"seconds": round(one.duration.total_seconds(), 1) if one.duration else None}
             for slot, one in sorted({**going, **ended}.items())
         ],
     }

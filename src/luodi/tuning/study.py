@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -20,8 +20,9 @@ from luodi.files import checksum, private, private_folder
 from luodi.project import fingerprints
 from luodi.project.origin import EMBEDDED
 from luodi.project.paths import ModelPaths, maker
-from luodi.scoring.metrics import beside
 from luodi.system.masking import redact
+from luodi.tuning import goals
+from luodi.tuning.goals import Goals
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 WAIT = 60  # seconds in which SQLite waits for another process to write
@@ -64,11 +65,6 @@ def place(root: Path) -> Place:
     return Place(folder, f"sqlite:///{folder.absolute()}/studies.db")
 
 
-def metric_of(settings: ModelSettings, tune: Tune) -> str:
-    """Return the name of the metric that decides."""
-    return tune.metric or settings.gate.metric
-
-
 def name(settings: ModelSettings, paths: ModelPaths, tune: Tune, space: Space) -> str:
     """Return the name of a study: the model, and a hash of rows, code, settings and space.
 
@@ -82,7 +78,7 @@ def name(settings: ModelSettings, paths: ModelPaths, tune: Tune, space: Space) -
         raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first")
     effective = user_code.effective(settings, paths.root)
     decide = {block: effective[block] for block in ("modality", "labels", "preprocess", "train")}
-    how = [metric_of(settings, tune), tune.sampler, tune.pruner]
+    how = [*goals.of(settings, tune).names, tune.sampler, tune.pruner]
     searched = {name: one.model_dump(mode="json") for name, one in space.items()}
     code = fingerprints.stage("tune", settings.modality)
     text = json.dumps([decide, how, searched, code, effective["gate"]["metric"], checksum(path)], sort_keys=True)
@@ -129,11 +125,10 @@ def storage(url: str) -> optuna.storages.BaseStorage:
         ) from None
 
 
-def opened(where: Place, study: str, metric: str) -> optuna.Study:
+def opened(where: Place, study: str, wanted: Goals) -> optuna.Study:
     """Open a study, a new one if there is none. Raises LuodiError as `storage` does."""
-    direction: Literal["maximize", "minimize"] = "maximize" if beside(metric)[metric].better > 0 else "minimize"
     return optuna.create_study(
-        storage=storage(where.storage), study_name=study, direction=direction, load_if_exists=True
+        storage=storage(where.storage), study_name=study, directions=wanted.directions, load_if_exists=True
     )
 
 
@@ -167,14 +162,28 @@ def abandon(study: optuna.Study, slot: int | None = None, by: str | None = None)
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
 
 
-def winner(trials: Ended, better: int) -> int:
-    """Return the slot of the best value, of equal ones the first; 0, the settings as they stand, if none was measured.
+def measured(trials: Ended) -> dict[int, list[float]]:
+    """Return the values of each slot whose trial came to its end."""
+    return {slot: list(one.values) for slot, one in trials.items() if one.state == TrialState.COMPLETE}
 
-    Args:
-        better: 1 where more is better, -1 where less is.
+
+def winner(trials: Ended, wanted: Goals) -> int:
+    """Return the slot of the best value of the first metric among those within the budgets, of equal ones the first.
+
+    It is 0, the settings as they stand, if there is none.
     """
-    complete = {slot: one.value for slot, one in trials.items() if one.state == TrialState.COMPLETE}
-    return min(complete, key=lambda slot: (-better * (complete[slot] or 0), slot), default=0)
+    found = {slot: values for slot, values in front(trials, wanted).items() if not wanted.broken(values)}
+    return min(found, key=lambda slot: (-wanted.better[0] * found[slot][0], slot), default=0)
+
+
+def front(trials: Ended, wanted: Goals) -> dict[int, list[float]]:
+    """Return the Pareto front: slots, with values, than which no other is as good in all and better in one."""
+    found = measured(trials)
+    return {
+        slot: values
+        for slot, values in found.items()
+        if not any(wanted.dominates(other, values) for other in found.values())
+    }
 
 
 def seconds(trials: Ended) -> float:
@@ -182,13 +191,15 @@ def seconds(trials: Ended) -> float:
     return sum(one.duration.total_seconds() for one in trials.values() if one.duration)
 
 
-def facts(slot: int, trial: FrozenTrial) -> dict[str, Any]:
+def facts(slot: int, trial: FrozenTrial, wanted: Goals) -> dict[str, Any]:
     """Return what a page says of a trial: no time, which belongs to the machine."""
     known = trial.user_attrs
+    values = trial.values if trial.state == TrialState.COMPLETE else []
     return {
         "trial": slot,
         "state": "failed" if trial.state == TrialState.FAIL else trial.state.name.lower(),
-        "value": trial.value if trial.state == TrialState.COMPLETE else None,
+        "value": values[0] if values else None,
+        "beside": dict(zip(wanted.names[1:], values[1:], strict=False)),
         "epochs": known.get(EPOCHS, 0),
         "values": known.get(VALUES, {}),
         "why": known.get(WHY),

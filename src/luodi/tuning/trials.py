@@ -13,20 +13,25 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from luodi.config import ModelSettings, Tune, tuning
-from luodi.config.tuning import Space
+from luodi.config.tuning import BUDGETS, Space
 from luodi.data import clean_rows, modality, splits
 from luodi.data.clean_rows import Clean
 from luodi.data.modality import Encoder
 from luodi.errors import LuodiError
 from luodi.nets import checkpoints, fitting
+from luodi.nets.stderr import quiet
 from luodi.project.paths import ModelPaths
+from luodi.scoring import inference
 from luodi.scoring.metrics import beside
 from luodi.scoring.scored import scored
 from luodi.system.threads import in_threads
 from luodi.tuning import space as spaces
+from luodi.tuning.goals import Goals
 from luodi.tuning.study import BEFORE, BY, EPOCHS, SLOT, VALUES, WHY
 
 SEEN = ("train", "validation")
+REPEATS = 200  # predictions of which the median counts
+SOME = 1000  # rows, of which that of median length is predicted
 EPOCH = {"accuracy": ("val_accuracy", 1), "balanced_accuracy": ("val_recall", 1)}
 LOSS = ("val_loss", -1)
 """What is compared after an epoch, and whether more of it is better: the metric where training has it, or the loss."""
@@ -88,7 +93,7 @@ class Trials:
     settings: ModelSettings
     tune: Tune
     space: Space
-    metric: str
+    goals: Goals
     rows: Clean
     _encoded: dict[str, tuple[Encoder, fitting.Rows, fitting.Rows]] = field(default_factory=dict)
 
@@ -104,7 +109,7 @@ class Trials:
         space = self.space if values is None else {name: self.space[name] for name in values}
         values = begun(study, slot) or values
         study.sampler = spaces.sampler(self.settings, self.tune, values, slot)
-        study.pruner = pruner(self.tune, self.settings.train.epochs)
+        study.pruner = pruner(self.tune, self.settings.train.epochs, several=self.goals.several)
         study.optimize(lambda trial: self._measured(trial, slot, by, space), n_trials=1, catch=(LuodiError,))
 
     def scores(self, values: dict[str, Any], seed: int) -> NDArray[np.float32]:
@@ -112,12 +117,12 @@ class Trials:
         settings = tuning.changed(self.settings, {**values, "train.seed": seed}, "tune")
         return self._fit(settings, lambda _: None).scores
 
-    def _measured(self, trial: optuna.Trial, slot: int, by: str, space: Space) -> float:
+    def _measured(self, trial: optuna.Trial, slot: int, by: str, space: Space) -> tuple[float, ...]:
         trial.set_user_attr(BY, by)
         trial.set_user_attr(SLOT, slot)
         values = spaces.draw(trial, self.settings, space)
         trial.set_user_attr(VALUES, values)
-        watch = _watch(trial, self.metric, prune=slot > 0)
+        watch = _watch(trial, self.goals, prune=slot > 0)
         try:
             settings = tuning.changed(self.settings, values, "these values do not go together")
             net = self._fit(settings, watch)
@@ -127,7 +132,22 @@ class Trials:
             raise
         truth = self.rows.labels("validation")
         data = scored(truth, net.scores, "trial", net.scores.shape[-1])
-        return float(beside(self.metric)[self.metric].function(data, np.ones((1, data.rows)))[0])
+        costs = self._costs(settings, net) if {*self.goals.names} & {*BUDGETS} else {}
+        return tuple(
+            costs[name] if name in costs else float(beside(name)[name].function(data, np.ones((1, data.rows)))[0])
+            for name in self.goals.names
+        )
+
+    def _costs(self, settings: ModelSettings, net: fitting.Net) -> dict[str, float]:
+        """What a prediction costs by the network, exported: median milliseconds of a row here, and 10^6 bytes."""
+        with quiet():  # imported here, as Keras is
+            from luodi.nets import export
+
+            encoder = self._rows_of(settings)[0]
+            model = export.convert(net.model, inference.facts(encoder)).SerializeToString()
+        some = inference.typical(next(iter(self.rows.items("validation"))).slice(0, SOME).to_pylist())
+        latency = inference.latency(inference.Classifier(encoder, inference.session(model)), some, REPEATS)
+        return {"latency_ms": round(latency, 4), "size_mb": round(len(model) / 1e6, 4)}
 
     def _fit(self, settings: ModelSettings, watch: Callable[[list[dict[str, float]]], None]) -> fitting.Net:
         encoder, train, validation = self._rows_of(settings)
@@ -166,10 +186,12 @@ def begun(study: optuna.Study, slot: int) -> dict[str, Any] | None:
     return next((dict(one.params) for one in reversed(tries) if VALUES in one.user_attrs), None)
 
 
-def _watch(trial: optuna.Trial, metric: str, *, prune: bool) -> Callable[[list[dict[str, float]]], None]:
-    """What tells the study of each epoch, of those of an earlier try too, and with `prune` ends one that is behind."""
-    column, better = EPOCH.get(metric, LOSS)
-    wanted = 1 if trial.study.direction == optuna.study.StudyDirection.MAXIMIZE else -1
+def _watch(trial: optuna.Trial, goals: Goals, *, prune: bool) -> Callable[[list[dict[str, float]]], None]:
+    """What tells the study of each epoch, of those of an earlier try too, and with `prune` ends one that is behind.
+
+    Of several metrics Optuna takes none in between.
+    """
+    column, better = EPOCH.get(goals.names[0], LOSS)
     told = 0
 
     def tell(rows: list[dict[str, float]]) -> None:
@@ -178,18 +200,20 @@ def _watch(trial: optuna.Trial, metric: str, *, prune: bool) -> Callable[[list[d
             return
         if len(rows) > told + 1:
             trial.set_user_attr(BEFORE, len(rows) - 1)
-        for epoch in range(told, len(rows)):
-            trial.report(better * wanted * rows[epoch][column], epoch + 1)
+        for epoch in range(told, 0 if goals.several else len(rows)):
+            trial.report(better * goals.better[0] * rows[epoch][column], epoch + 1)
         told = len(rows)
         trial.set_user_attr(EPOCHS, told)
-        if prune and trial.should_prune():
+        if prune and not goals.several and trial.should_prune():
             raise optuna.TrialPruned
 
     return tell
 
 
-def pruner(tune: Tune, epochs: int) -> optuna.pruners.BasePruner:
-    """Return what ends trials that are behind."""
+def pruner(tune: Tune, epochs: int, *, several: bool = False) -> optuna.pruners.BasePruner:
+    """Return what ends trials that are behind: nothing where there are several metrics."""
+    if several:
+        return optuna.pruners.NopPruner()
     if tune.pruner == "median":
         return optuna.pruners.MedianPruner()
     if tune.pruner == "hyperband":

@@ -13,7 +13,7 @@ from luodi import config
 from luodi.config import user_code
 from luodi.files import write_array
 from luodi.project.paths import ModelPaths
-from luodi.tuning import space, study
+from luodi.tuning import goals, space, study
 from luodi.tuning.trials import Trials, read_rows
 
 
@@ -27,8 +27,9 @@ def main() -> None:
     paths = ModelPaths(Path(setup["root"]), "tuned")
     with user_code.importable(paths.root):
         where = study.Place(Path(setup["folder"]), setup["storage"])
-        search = study.opened(where, setup["study"], setup["metric"])
-        trials = Trials(paths, block, tune, space.of(block, tune), setup["metric"], read_rows(Path(setup["rows"])))
+        wanted = goals.of(block, tune)
+        search = study.opened(where, setup["study"], wanted)
+        trials = Trials(paths, block, tune, space.of(block, tune), wanted, read_rows(Path(setup["rows"])))
         for line in sys.stdin:
             _do(json.loads(line), trials, search, setup["by"])
             print("done", file=answers, flush=True)

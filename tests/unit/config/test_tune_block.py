@@ -31,6 +31,8 @@ RATE = {"low": 0.001, "high": 0.1}
         space(train__architecture={"choices": ["mlp", "ngram"]}, preprocess__grams={"low": 1, "high": 4, "step": 1}),
         space(train__units={"choices": [16, 32], "when": {"train.architecture": "mlp"}}),
         {"sampler": "grid", **space(train__dropout=RATE | {"step": 0.01})},
+        {"metric": "log_loss"},
+        {"metric": ["accuracy", "latency_ms", "size_mb"], "sampler": "nsga2"},
     ],
 )
 def test_what_can_be_searched(tune: Any) -> None:
@@ -43,6 +45,9 @@ def test_what_can_be_searched(tune: Any) -> None:
         ({"trails": 3}, r"unknown key models\.m\.tune\.trails; did you mean 'trials'\?"),
         ({"trials": 1}, r"models\.m\.tune\.trials: Input should be greater"),
         ({"sampler": "tp"}, r"tune\.sampler: .* did you mean 'tpe'\?"),
+        ({"metric": "acuracy"}, r"tune\.metric\..* did you mean 'accuracy'\?"),
+        ({"metric": ["latency_ms", "accuracy"]}, r"tune\.metric: .*the first decides, .*: put a metric before it"),
+        ({"metric": ["accuracy", "accuracy"]}, r"tune\.metric: .*accuracy stands there twice"),
         (space(train__dropout={"lo": 1, "high": 2}), r"unknown key models\.m\.tune\.space\.train\.dropout\.lo"),
         (space(train__dropot=RATE), r"tune\.space\.train\.dropot: no setting .* did you mean 'train\.dropout'\?"),
         (space(gate__margin=RATE), r"tune\.space\.gate\.margin: no setting of preprocess or train"),

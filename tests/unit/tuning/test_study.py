@@ -11,7 +11,7 @@ from luodi import config
 from luodi.config import ModelSettings, Tune
 from luodi.errors import ArtifactError, LuodiError
 from luodi.project.paths import ModelPaths
-from luodi.tuning import space, standing, study
+from luodi.tuning import goals, space, standing, study
 
 
 def settings(**tune: object) -> ModelSettings:
@@ -80,7 +80,7 @@ def test_where_a_search_stands(paths: ModelPaths) -> None:
     assert not (paths.root / ".luodi").exists()  # to look makes nothing
     where = study.place(paths.root)
     where.folder.mkdir(parents=True)
-    found = study.opened(where, named(block, paths), "accuracy")
+    found = study.opened(where, named(block, paths), goals.of(block, Tune()))
     for slot, value in enumerate((0.5, 0.7)):
         trial = found.ask()
         trial.set_user_attr(study.SLOT, slot)
