@@ -108,11 +108,14 @@ def calibration_by_chance(data: Scored, resamples: int = 1000) -> float:
 
 
 def interval(value: float, drawn: Floats, confidence: float) -> Figure:
-    """Return the percentile interval around `value`; draws on which the figure is undefined are left out."""
+    """Return the percentile interval around `value`; draws on which the figure is undefined are left out.
+
+    It reaches to `value` where all draws but a few lie to one side: rows that repeat make a calibration error larger.
+    """
     defined = drawn[~np.isnan(drawn)]
     tail = (1 - confidence) / 2
     low, high = np.quantile(defined, [tail, 1 - tail]) if defined.size else (value, value)
-    return {"value": value, "low": float(low), "high": float(high)}
+    return {"value": value, "low": min(float(low), value), "high": max(float(high), value)}
 
 
 def wilson(hits: int, rows: int, confidence: float) -> Figure:

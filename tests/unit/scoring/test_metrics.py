@@ -219,7 +219,8 @@ def test_intervals_cover_the_true_value(name: str, compared: list[Any]) -> None:
 def test_an_interval_leaves_half_of_the_rest_out_at_either_end() -> None:
     drawn = np.array([*range(101), np.nan, np.nan])
     assert figures.interval(7.0, drawn, 0.9) == pytest.approx({"value": 7, "low": 5, "high": 95})
-    assert figures.interval(7.0, drawn, 0.5) == pytest.approx({"value": 7, "low": 25, "high": 75})
+    assert figures.interval(40.0, drawn, 0.5) == pytest.approx({"value": 40, "low": 25, "high": 75})
+    assert figures.interval(7.0, drawn, 0.5) == pytest.approx({"value": 7, "low": 7, "high": 75})
     assert figures.interval(7.0, drawn[-2:], 0.9) == {"value": 7, "low": 7, "high": 7}
 
 
