@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import silence
+import tiny_encoder
 import typer
 from project import Project
 
@@ -62,6 +63,8 @@ LAST = [
     "luodi init {folder}/fresh",
     "luodi add more --modality text --from {folder}/texts.csv",
     "luodi ingest more {folder}/texts.csv",
+    "luodi encoder add {folder}/tiny",
+    "luodi encoder list",
     "luodi rename more others",
     "luodi retire others --data",
     FETCH,
@@ -133,6 +136,7 @@ def test_no_command_asks_others_or_leaves_something_in_the_home_folder(
     (project.root / ".dvc" / "config.local").unlink()  # as in a fresh clone
     rows = (f"这家店很好，第{row}次来,{('a', 'b')[row % 2]}" for row in range(40))
     (tmp_path / "texts.csv").write_text("\n".join(("text,label", *rows)), encoding="utf-8")
+    tiny_encoder.write(tmp_path / "tiny")
     told = {one: trace(project, one, tmp_path) for one in FIRST}
     project.set(EASY)
     told |= {one: trace(project, one, tmp_path) for one in (*AGAIN, *LAST)}

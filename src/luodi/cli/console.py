@@ -12,6 +12,7 @@ from rich.table import Table
 
 from luodi import terminal
 from luodi.config.described import Setting
+from luodi.config.encoders import Recorded
 from luodi.nets.catalogue import Architecture
 from luodi.registry import gate_sections, tags
 from luodi.registry.records import Decision, Look
@@ -169,6 +170,28 @@ def show_architectures(architectures: Sequence[Architecture]) -> None:
         table.add_column(column)
     for one in architectures:
         _row(table, one.name, one.modality, ", ".join(one.parameters), one.description)
+    _print(table)
+
+
+def show_encoders(known: Mapping[str, Recorded]) -> None:
+    """Print the pretrained encoders of a project, one a row."""
+    if not known:
+        print("no encoder yet: `luodi encoder add DIR` adds one")
+        return
+    table = Table("name", "family", "weights", "vectors", "tokens", "MB", "licence", "hash")
+    for name, one in known.items():
+        vectors = f"{one.width:,}, {one.pooling}"
+        _row(
+            table,
+            name,
+            one.family,
+            f"{one.weights:,}",
+            vectors,
+            one.length,
+            f"{one.size_bytes / 1e6:.1f}",
+            one.licence,
+            one.md5[:8],
+        )
     _print(table)
 
 

@@ -105,6 +105,10 @@ def add(
     delimiter: Delimiter = None,
     no_header: NoHeader = False,
     sheet: Sheet = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of texts: try this pretrained encoder, one of `luodi encoder list`."),
+    ] = None,
 ) -> None:
     """Add a model: its data under data/, its block in params.yaml, and the DVC pointer; all of it or nothing."""
     from luodi.data.columns import Wanted
@@ -117,15 +121,19 @@ def add(
         raise typer.BadParameter(
             "--text-column is for --modality text; --image-column, --images and --group-pattern are for image"
         )
+    if encoder is not None and modality == "image":
+        raise typer.BadParameter("--encoder is for --modality text")
     given = Given(encoding, delimiter, not no_header, sheet)
     item, kept = text_column or image_column, tuple(keep or ())
     groups = tuple(group or ())
     wanted = Wanted(item, label_column, id_column, revision_column, kept, split_column, groups, group_pattern)
     labels = Labels(_label_map(label_map))
-    root, runner = _made_ready(), Runner(print)
+    root, runner = made_ready(), Runner(print)
     with Heartbeat("adding it"), typed():
         if modality == "text":
-            added = adding.add_texts(root, name, source, runner, given=given, wanted=wanted, labels=labels)
+            added = adding.add_texts(
+                root, name, source, runner, given=given, wanted=wanted, labels=labels, encoder=encoder
+            )
         else:
             added = adding.add_images(
                 root, name, source, runner, given=given, wanted=wanted, labels=labels, images=images
@@ -171,7 +179,7 @@ def ingest(
     given = Given(encoding, delimiter, not no_header, sheet)
     item = text_column or image_column
     wanted = Wanted(item, label_column, id_column, revision_column, split=split_column, pattern=group_pattern)
-    root, runner = _made_ready(), Runner(print)
+    root, runner = made_ready(), Runner(print)
     with Heartbeat("ingesting them"), typed():
         done = ingesting.ingest(
             root, model, sources, runner,
@@ -229,7 +237,7 @@ def retire(
     from luodi.scaffold import removing
     from luodi.system.processes import Runner
 
-    root = _made_ready()
+    root = made_ready()
     with Heartbeat("recording data/"):
         removing.retire(root, model, Runner(print), data=data)
     print(f"retired {model}: it left params.yaml, params.lock, dvc.yaml and dvc.lock")
@@ -250,7 +258,7 @@ def rename(
     from luodi.scaffold import removing
     from luodi.system.processes import Runner
 
-    root = _made_ready()
+    root = made_ready()
     with Heartbeat("recording data/"):
         removing.rename(root, model, new, Runner(print))
     print(f"renamed {model} to {new}: in params.yaml, params.lock and dvc.yaml; its data are in data/{new}")
@@ -259,7 +267,7 @@ def rename(
     print(f"next:\n  git add . && git commit -m 'Rename {model} to {new}'\n  luodi run {new}")
 
 
-def _made_ready() -> Path:
+def made_ready() -> Path:
     """Return the project's root, DVC there made ready to record data/."""
     from luodi.local import checkout
     from luodi.project.origin import Origin

@@ -95,13 +95,13 @@ def settings_of(params: Params, name: str) -> ModelSettings:
     raise UnknownKey(f"no model '{shown(name, 100)}' in params.yaml{_suggest(name, params.models)}")
 
 
-def require_name(name: str) -> None:
-    """Raise WrongValue unless `name` can be a key of `models:`."""
+def require_name(name: str, of: str = "a model") -> None:
+    """Raise WrongValue unless `name` can be a key of `models:`, or the name of another thing that is called so."""
     try:
         TypeAdapter(Name).validate_python(name)
     except ValidationError:
         raise WrongValue(
-            f"'{shown(name, 100)}' cannot name a model: expected lower-case letters, digits, - and _, at most 100, "
+            f"'{shown(name, 100)}' cannot name {of}: expected lower-case letters, digits, - and _, at most 100, "
             "with a letter first and no - or _ last, and no word of YAML such as on"
         ) from None
 

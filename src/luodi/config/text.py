@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from luodi.config.shared import Baseline, Line, Positive, Preprocess, SettingsBase, Share, Strengths, Training
+from luodi.config.shared import Baseline, Line, Name, Positive, Preprocess, SettingsBase, Share, Strengths, Training
 from luodi.config.tuning import TunableSettings
 from luodi.config.user_code import ObjectName, SuiteName
 
@@ -58,9 +58,10 @@ class TextBaseline(Baseline):
 
 
 class TextTrain(Training):
-    architecture: Literal["mlp", "cnn", "cnn_lstm", "ngram", "linear"] | ObjectName = Field(
+    architecture: Literal["mlp", "cnn", "cnn_lstm", "ngram", "linear", "pretrained"] | ObjectName = Field(
         "ngram", description="see `luodi architectures`; or MODULE:FUNCTION of your own"
     )
+    encoder: Name | None = Field(None, description="one of `luodi encoder list` (pretrained)")
     embedding: Positive = Field(
         2, description="dimensions of an embedded character, word or n-gram; 2 to 4 for ngram, 64 for cnn_lstm"
     )
@@ -82,6 +83,14 @@ class TextSettings(TunableSettings):
     preprocess: TextPreprocess = TextPreprocess()
     baseline: TextBaseline = TextBaseline()
     train: TextTrain = TextTrain()
+
+    @model_validator(mode="after")
+    def _encoder_used(self) -> Self:
+        if (self.train.architecture == "pretrained") != (self.train.encoder is not None):
+            raise ValueError(
+                "train.architecture pretrained and train.encoder go together: `luodi encoder list` lists encoders"
+            )
+        return self
 
     @model_validator(mode="after")
     def _order_kept(self) -> Self:

@@ -29,6 +29,8 @@ SuiteName = Annotated[str, Field(pattern=rf"{OBJECT}|^[^:]+\.json$", max_length=
 """MODULE:OBJECT, or FILE.json below the project."""
 SETTINGS = (("train", "architecture"), ("validate", "expectations"), ("gate", "metric"))
 """Settings that may name one, or several."""
+RECORD = "encoders.yaml"
+"""What holds the hashes of encoders, see `luodi.config.encoders`."""
 KEPT = {"severity", "description", "notes", "windows"}
 """What counts of an expectation in a suite beside its type and what it is asked for."""
 
@@ -36,23 +38,33 @@ KEPT = {"severity", "description", "notes", "windows"}
 def effective(block: BaseModel, root: Path) -> dict[str, Any]:
     """Return the settings of a model as JSON has them, with what counts of the code that they name: "nets:wide DIGEST".
 
+    So it is of an encoder: its name and the hash of its content.
+
     Raises:
-        ParamsError: There is no such module, or it is not Python.
+        ParamsError: There is no such module, or it is not Python; or there is no such encoder.
     """
     found = block.model_dump(mode="json", by_alias=True)
     for part, setting in SETTINGS:
         value = found[part][setting]
         counted = [f"{one} {_digest(one, root)}" if _is_own(one) else one for one in _several(value)]
         found[part][setting] = counted[0] if isinstance(value, str) else counted
+    if name := found["train"].get("encoder"):
+        from luodi.config import encoders  # here, not above: it imports this
+
+        found["train"]["encoder"] = f"{name} {encoders.of(root, name).md5}"
     return found
 
 
 def files(block: BaseModel, root: Path) -> set[str]:
-    """Return the paths, below `root`, of the project's own files that a model's settings name, directly or not."""
+    """Return the paths, below `root`, of the project's own files that a model's settings name, directly or not.
+
+    Of an encoder that is what is recorded of it.
+    """
     found = block.model_dump(mode="json", by_alias=True)
     names = [one for part, setting in SETTINGS for one in _several(found[part][setting]) if _is_own(one)]
     paths = {path for one in names for path in ([root / one] if is_suite(one) else _sources(one, root).values())}
-    return {path.relative_to(root).as_posix() for path in paths if path.is_relative_to(root)}
+    recorded = {RECORD} if found["train"].get("encoder") else set()
+    return recorded | {path.relative_to(root).as_posix() for path in paths if path.is_relative_to(root)}
 
 
 def _several(value: str | list[str]) -> list[str]:

@@ -22,7 +22,7 @@ def load(path: Path) -> Encoder:
         name = raw.pop("modality")
         if name not in MODALITIES:
             raise ValueError(f"unknown modality {name!r}")
-        return modality.of(name).read_encoder(raw)
+        return modality.of(name).read_encoder(raw, path.parent)
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -275,6 +275,7 @@ class Encoder:
 
     modality: ClassVar[str] = "image"
     dtype: ClassVar[str] = "uint8"
+    fixed: ClassVar[bool] = True
     size: ClassVar[int] = 256
     """Number of distinct values."""
 
@@ -347,7 +348,7 @@ def fit_encoder(train: Iterable[pa.Array], settings: ImagePreprocess, labels: Se
     return Encoder.fit(train, settings, labels)
 
 
-def read_encoder(raw: dict[str, Any]) -> Encoder:
+def read_encoder(raw: dict[str, Any], folder: Path = Path()) -> Encoder:
     return Encoder.from_json(raw)
 
 

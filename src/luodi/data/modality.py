@@ -6,6 +6,7 @@ Nobody else asks which modality it is. `luodi.checks.modality` is the same for v
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
@@ -25,6 +26,10 @@ class Encoder(Protocol):
     def modality(self) -> str: ...
     @property
     def dtype(self) -> str: ...
+    @property
+    def fixed(self) -> bool:
+        """Whether all rows are of its shape; else they are as long as the longest of those encoded with them."""
+
     @property
     def size(self) -> int:
         """Number of distinct values."""
@@ -66,8 +71,11 @@ class Modality(Protocol):
     def fit_encoder(self, train: Iterable[pa.Array], settings: Any, labels: Sequence[str]) -> Encoder:
         """Fit the encoder on columns of clean train items."""
 
-    def read_encoder(self, raw: dict[str, Any]) -> Encoder:
-        """Return the encoder of that JSON. Raises ValueError, TypeError or KeyError if it is none."""
+    def read_encoder(self, raw: dict[str, Any], folder: Path = Path()) -> Encoder:
+        """Return the encoder of that JSON, which may need a file in `folder` too.
+
+        Raises ValueError, TypeError, KeyError or FileNotFoundError if it is none.
+        """
 
     def copies(self, train: Callable[[], Iterable[pa.Array]], settings: Any) -> list[Iterator[pa.Array]]:
         """Return the augmented copies that are trained on beside clean train items, column by column."""

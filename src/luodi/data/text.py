@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import count, islice
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,7 +21,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from luodi.config import TextAugment, TextPreprocess
-from luodi.data import ngrams
+from luodi.data import modality, ngrams
 from luodi.data.modality import Augment
 from luodi.data.ngrams import code_points
 from luodi.errors import EmptyData
@@ -95,6 +96,18 @@ def clean_list(texts: Sequence[str]) -> list[str]:
             return plain
     cleaned: list[str] = clean(column(texts)).to_pylist()
     return cleaned
+
+
+def cleaned(texts: Sequence[str]) -> list[str]:
+    """`clean_list` of texts that are to be classified.
+
+    Raises:
+        Nothing: Of one nothing is left when it is clean.
+    """
+    found = clean_list(texts)
+    if "" in found:
+        raise Nothing(texts[found.index("")])
+    return found
 
 
 def _clean_unfolded(texts: pa.Array) -> pa.Array:
@@ -232,6 +245,7 @@ class Encoder:
 
     modality: ClassVar[str] = "text"
     dtype: ClassVar[str] = "int32"
+    fixed: ClassVar[bool] = True
 
     @classmethod
     def fit(cls, texts: Iterable[pa.Array], settings: TextPreprocess, labels: Sequence[str]) -> Self:
@@ -296,10 +310,7 @@ class Encoder:
         Raises:
             Nothing: Of one nothing is left when it is clean.
         """
-        cleaned = clean_list(texts)
-        if "" in cleaned:
-            raise Nothing(texts[cleaned.index("")])
-        return self._encode(cleaned)
+        return self._encode(cleaned(texts))
 
     def encode_clean(self, texts: pa.Array) -> NDArray[np.int32]:
         """Encode a column of clean texts: int32 [n, length]."""
@@ -403,7 +414,11 @@ def fit_encoder(train: Iterable[pa.Array], settings: TextPreprocess, labels: Seq
     return Encoder.fit(train, settings, labels)
 
 
-def read_encoder(raw: dict[str, Any]) -> Encoder:
+def read_encoder(raw: dict[str, Any], folder: Path = Path()) -> modality.Encoder:
+    from luodi.data import subwords  # here, not above: it imports this
+
+    if raw.get("tokenizer") == subwords.KIND:
+        return subwords.Encoder.from_json(raw, folder)
     return Encoder.from_json(raw)
 
 

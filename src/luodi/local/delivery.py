@@ -73,7 +73,7 @@ def _bring_network(origin: Origin, version: Version, folder: Path, runner: Runne
 
 def _pulled(folder: Path) -> bool:
     """Whether an earlier pull made the folder: it says of what version, and nothing else lies in it."""
-    written = {"model.onnx", "encoder.json", *BESIDE}
+    written = {"model.onnx", "encoder.json", "tokenizer.json", *BESIDE}
     if any(path.name not in written or not path.is_file() for path in folder.iterdir()):
         return False
     return pulled_facts(folder) is not None

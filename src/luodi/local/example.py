@@ -1,4 +1,5 @@
-"""Classify with nothing of luodi: NumPy and ONNX Runtime; Pillow for images, jieba where the tokenizer is "word".
+"""Classify with nothing of luodi: NumPy and ONNX Runtime; Pillow for images, jieba where the tokenizer is "word", and
+the package tokenizers where there is a tokenizer.json.
 
     python example.py "the first text" "the second"        python example.py image.png
 
@@ -130,8 +131,21 @@ def encode_image(encoder: dict[str, Any], path: str) -> NDArray[np.uint8]:
     return np.asarray(image, np.uint8).reshape(encoder["height"], encoder["width"], encoder["channels"])
 
 
+def encode_subwords(encoder: dict[str, Any], texts: Sequence[str]) -> NDArray[np.int32]:
+    """Return the ids of texts by the tokenizer of a pretrained encoder; `pad` fills up to the longest of them."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(Path(__file__).resolve().with_name("tokenizer.json")))
+    tokenizer.enable_truncation(encoder["length"])
+    tokenizer.enable_padding(pad_id=encoder["pad"])
+    tokenizer.encode_special_tokens = True
+    return np.array([one.ids for one in tokenizer.encode_batch([clean(text) for text in texts])], np.int32)
+
+
 def encode(encoder: dict[str, Any], items: Sequence[str]) -> NDArray[Any]:
     """Return the input of the model for texts, int32 [n, length], or for image files, uint8 [n, h, w, channels]."""
+    if encoder.get("tokenizer") == "subwords":
+        return encode_subwords(encoder, items)
     if encoder["modality"] == "text":
         return np.array([encode_text(encoder, item) for item in items], np.int32)
     return np.stack([encode_image(encoder, item) for item in items])

@@ -36,6 +36,10 @@ class Architecture:
 LINEAR = "linear"
 """No network: the model of stage baseline, which `luodi.linear` fits."""
 
+PRETRAINED = "pretrained"
+"""No network either: a linear model on the vectors of an encoder, which `luodi.pretrained` fits."""
+NO_NETWORK = (LINEAR, PRETRAINED)
+
 ARCHITECTURES = (
     Architecture("text", LINEAR, (), "The linear baseline alone: TF-IDF and a support vector machine, in seconds"),
     Architecture(
@@ -63,6 +67,9 @@ ARCHITECTURES = (
         "cnn_lstm",
         ("embedding", "filters", "kernel", "pool", "units", "activation", "dropout"),
         "A convolution, max pooling and an LSTM",
+    ),
+    Architecture(
+        "text", PRETRAINED, ("encoder",), "A linear model on the vectors of a pretrained encoder, which stays as it is"
     ),
     Architecture("image", LINEAR, (), "The linear baseline alone: logistic regression on pixels"),
     Architecture(

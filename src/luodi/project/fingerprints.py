@@ -31,6 +31,7 @@ DOORS = {
     "luodi.checks.nearest": "luodi.checks.{}.nearest",
     "luodi.nets.catalogue": "luodi.nets.{}",
     "luodi.linear": "luodi.linear.{}",
+    "luodi.pretrained": "luodi.pretrained.{}",
 }
 """Modules that import those of one modality by its name, and which these are."""
 
@@ -60,6 +61,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "sklearn": ("scikit-learn", "scipy"),
     "tensorflow": ("tensorflow",),
     "tf2onnx": ("tf2onnx",),
+    "tokenizers": ("tokenizers",),
 }
 """From what is imported to the distributions that decide what it computes."""
 

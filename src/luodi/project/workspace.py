@@ -233,6 +233,7 @@ class Workspace:
         locked.write(self.root)  # the commit may have another params.yaml than the one that it was last written from
         self._show_what_changed(stage)
         self._copy_dependencies(stage)
+        self._bring_encoder(stage)
         repro, push = ("repro", "--single-item", "--pull", "--allow-missing", stage), ("push", "--quiet", stage)
         if _umask(self.origin, self.origin.remote, *push) == -1:
             self.dvc(*repro, ";", *push, stream=True)
@@ -282,6 +283,13 @@ class Workspace:
         known = self._outputs()
         for path in graph.stages(self.root / "dvc.yaml", model, modality)[name]["deps"]:
             self._copied(path, known.get(path), self.cache)
+
+    def _bring_encoder(self, stage: str) -> None:
+        """Bring the pretrained encoder that `train` reads, which DVC knows by its hash in params.lock alone."""
+        name, _, model = stage.partition("@")
+        settings = config.settings_of(config.load(self.root / PARAMS), model)
+        if name == "train" and isinstance(settings, config.TextSettings) and settings.train.encoder:
+            self.pull(f"data/encoders/{settings.train.encoder}")
 
     def pull(self, *paths: str, mend: str = MEND) -> None:
         """Bring outputs named in dvc.lock or data.dvc, each checked against its hash.

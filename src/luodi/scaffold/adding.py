@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from luodi import config
+from luodi.config import encoders, user_code
 from luodi.data import columns, importing, pictures, statistics, tables
 from luodi.data.columns import Wanted
 from luodi.data.labels import Labels, doubts
@@ -30,6 +31,7 @@ def add_texts(
     given: tables.Given = tables.PLAIN,
     wanted: Wanted = columns.NOTHING,
     labels: Labels | None = None,
+    encoder: str | None = None,
 ) -> str:
     """Add a text model from a table; return what was done and what comes next.
 
@@ -37,6 +39,7 @@ def add_texts(
         given: How the table is to be read, where its content does not tell.
         wanted: Its columns, where their names do not tell.
         labels: Reads its labels.
+        encoder: A pretrained one of the project that is to be tried.
 
     Raises:
         DataError: The table cannot be used.
@@ -44,6 +47,7 @@ def add_texts(
     """
     labels = labels or Labels()
     with _adding(root, name) as staging:
+        recorded = encoders.of(root, encoder) if encoder else None
         found = {part: tables.look(path, given) for part, path in importing.parts(source).items()}
         chosen = [columns.choose_columns(table, wanted) for table in found.values()]
         seen = statistics.TextTraits()
@@ -59,7 +63,8 @@ def add_texts(
         split = splitting.of(seen, source, wanted.together)
         chinese = seen.chinese / max(seen.letters, 1)
         times = max(seen.counts.values()) / min(seen.counts.values())
-        advice = recipe.text(split.learned.total(), len(seen.counts), chinese, times=times)
+        advice = recipe.text(split.learned.total(), len(seen.counts), chinese, times=times,
+                             encoder=encoder, recorded=recorded)  # fmt: skip
         notes += [*split.told, *telling.held_back(seen, split), *telling.giving_away(labels.beside)]
         column = columns.unusual(chosen[0].item)
         block = blocks.build("text", seen, blocks.text_limits(seen), advice, split, column)
@@ -170,5 +175,7 @@ def _commit(root: Path, name: str, block: dict[str, Any], staging: Path, runner:
     paths = ModelPaths(root, name)
     params = appending.extended(paths.params, name, block, staging)
     models = config.load(staging / PARAMS).models
-    graph = pipeline.updated(pipeline.read(root), models, tuned=any(block.tune for block in models.values()))
+    code = {file for block in models.values() for file in user_code.files(block, root)}
+    tuned = any(block.tune for block in models.values())
+    graph = pipeline.updated(pipeline.read(root), models, sorted(code), tuned=tuned)
     changes.make(root, params, graph, runner, moves=[(staging / "data", paths.data)])

@@ -9,11 +9,12 @@ import contextlib
 import fcntl
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
-from luodi.config import locked
+from luodi.config import encoders, locked
 from luodi.data import builtin_datasets
 from luodi.errors import DataError, MissingData
 from luodi.files import private, private_folder, replacing, replacing_folder
@@ -24,7 +25,7 @@ from luodi.system.processes import CommandFailed, Runner
 
 GRAPH = "dvc.yaml"
 LOCK = "dvc.lock"
-FILES = (GRAPH, locked.NAME, "data.dvc", ".gitignore", PARAMS)
+FILES = (GRAPH, locked.NAME, "data.dvc", ".gitignore", encoders.NAME, PARAMS)
 """What every change writes; dvc.lock too where it drops entries."""
 PLAN = "plan.json"
 
@@ -68,7 +69,14 @@ def require_data(root: Path) -> None:
 
 
 def make(
-    root: Path, params: bytes, graph: str, runner: Runner, *, moves: Sequence[tuple[Path, Path]] = (), forget: str = ""
+    root: Path,
+    params: bytes,
+    graph: str,
+    runner: Runner,
+    *,
+    moves: Sequence[tuple[Path, Path]] = (),
+    forget: str = "",
+    also: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
     """Write params.yaml, dvc.yaml and params.lock, move data and record that; on any error undo it all.
 
@@ -76,17 +84,17 @@ def make(
         params, graph: What params.yaml and dvc.yaml are to hold.
         moves: Folders or files, and where each goes.
         forget: A model whose entries leave dvc.lock.
+        also: What others of `FILES` are to hold.
     """
     entries = locks.read(root / LOCK)
     leaving = locks.of_model(entries, forget)
     _put_aside(root, (*FILES, LOCK) if leaving else FILES, params, moves)
     try:
-        if moves:
-            (root / "data").mkdir(exist_ok=True)
         for move in moves:
+            move[1].parent.mkdir(parents=True, exist_ok=True)
             shutil.move(*move)  # .luodi may lie on another disk
-        for path, text in ((root / PARAMS, params), (root / GRAPH, graph.encode())):
-            with replacing(path) as temporary:
+        for name, text in {PARAMS: params, GRAPH: graph.encode(), **also}.items():
+            with replacing(root / name) as temporary:
                 temporary.write_bytes(text)
         locked.write(root)
         if leaving:
@@ -133,6 +141,8 @@ def _take_back(root: Path) -> None:
             target.unlink() if target.is_file() else shutil.rmtree(target, ignore_errors=True)
         elif target.exists():
             shutil.move(target, source)
+        with contextlib.suppress(OSError):  # it is not empty
+            target.parent.rmdir()
     if plan["made_data"]:
         with contextlib.suppress(OSError):  # it is not there, or not empty any more
             (root / "data").rmdir()

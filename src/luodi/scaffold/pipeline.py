@@ -134,7 +134,7 @@ def require_code(text: str, code: Iterable[str], *, tuned: bool = False) -> None
     deps = (stages.get(SETTINGS) or {}).get("deps") or ()
     if missing := [file for file in code if file not in deps]:
         raise StaleProject(
-            f"params.yaml names code in {', '.join(missing)}, on which the stage {SETTINGS} of dvc.yaml does not "
+            f"params.yaml names what is in {', '.join(missing)}, on which the stage {SETTINGS} of dvc.yaml does not "
             "depend: run `luodi upgrade`, which writes it there"
         )
 

@@ -7,6 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from luodi.config import Gate
+from luodi.config.encoders import Recorded
+
 Settings = dict[str, dict[str, Any]]
 
 FEW = 2000  # rows of text below which a network is not tried: with so few the linear model is hard to beat
@@ -14,6 +17,7 @@ EACH = 2000  # rows a class below which none is tried on more than two classes
 WIDE = {"embedding": 32, "table": 2**18, "dropout": 0.3, "epochs": 3, "patience": 1}
 """A bag of n-grams for more than two classes: after one or two rounds it learns the rows by heart."""
 RARE = 20  # times the rows of the smallest class of texts that the largest has: above it rare rows count for more
+MORE = 1.05  # times the bytes of an encoder that a model on it has
 TRAIN = 0.8  # of all rows
 STEPS = 1500  # that an image network takes, more or less, to learn a few hundred images
 
@@ -26,9 +30,17 @@ class Recipe:
     said: str
 
 
-def text(rows: int, classes: int, chinese: float, *, times: float = 1) -> Recipe:
+def text(
+    rows: int,
+    classes: int,
+    chinese: float,
+    *,
+    times: float = 1,
+    encoder: str | None = None,
+    recorded: Recorded | None = None,
+) -> Recipe:
     """Return the recipe for texts; `chinese` is the share of Chinese letters, `times` the rows of the largest
-    class over those of the smallest.
+    class over those of the smallest, `encoder` and `recorded` a pretrained one that is to be tried.
 
     Words beside characters are worth 0.9 points on 150 classes of English (0.918 to 0.927) and nothing in Chinese,
     which has no spaces. A network was of use where it has rows: the mean of this bag and the linear model had 0.9050
@@ -48,6 +60,11 @@ def text(rows: int, classes: int, chinese: float, *, times: float = 1) -> Recipe
     rare = "; rows of rare classes count for more (train.class_weight)" if times > RARE else ""
     reads = "words and characters" if preprocess else "characters"
     baseline = {"all_rows": True} if classes > 2 else {}
+    if encoder and recorded:
+        settings = of_encoder(encoder, recorded)
+        said = f"it will be a linear model of {reads}, or one on the vectors of {encoder}: what validation rows favour"
+        blocks = {"preprocess": preprocess, "baseline": baseline, "gate": settings["gate"]}
+        return Recipe({**blocks, "train": settings["train"] | train}, said + rare)
     few, many = rows < FEW, classes > 2 and rows < EACH * classes
     if few or many:
         reason = f"so few rows ({rows:,})" if few else f"so few rows a class ({rows // classes:,})"
@@ -59,6 +76,17 @@ def text(rows: int, classes: int, chinese: float, *, times: float = 1) -> Recipe
     return Recipe(
         {"preprocess": preprocess, "baseline": baseline, "train": train | (WIDE if classes > 2 else {})}, said + rare
     )
+
+
+def of_encoder(name: str, recorded: Recorded) -> Settings:
+    """Return what a model of texts is to have that may be one on the vectors of an encoder, which is part of it.
+
+    On 150 classes of English questions a logistic regression on them was the better the fewer rows there were
+    (benchmarks/encoders.md); validation rows choose between it and the linear model.
+    """
+    needed = math.ceil(recorded.size_bytes * MORE / 1e7) * 10.0
+    gate = {"max_size_mb": needed} if needed > Gate().max_size_mb else {}
+    return {"train": {"architecture": "pretrained", "encoder": name}, "gate": gate}
 
 
 def image(rows: int) -> Recipe:

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from luodi.report.formatting import at, count, number, part, text
 from luodi.scoring.metrics import beside, described
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LINEAR, NET, BOTH = "linear", "net", "both"
-NAMES = {LINEAR: "the linear model", NET: "the network", BOTH: "the mean of the linear model and the network"}
+LINEAR, NET, BOTH, PRETRAINED = "linear", "net", "both", "pretrained"
+NAMES = {LINEAR: "the linear model", NET: "the network", BOTH: "the mean of the linear model and the network",
+         PRETRAINED: "the pretrained encoder"}  # fmt: skip
 
 
 def figures(
@@ -44,9 +46,20 @@ def sentence(choice: Mapping[str, Any]) -> str:
     found, metric = choice.get("validation"), str(choice.get("metric", ""))
     values = found if isinstance(found, Mapping) else {}
     told = [f"{name} {values[name][metric]:.4f}" for name in NAMES if metric in (values.get(name) or ())]
-    chosen = NAMES.get(str(choice.get("chosen")), "not known")
+    chosen = NAMES.get(str(choice.get("chosen")), "not known") + _of_encoder(choice)
     return (
         f"{chosen}; {described(metric).title.lower()} on validation rows: {', '.join(told)}"
         if len(told) > 1
         else chosen
     )
+
+
+def _of_encoder(choice: Mapping[str, Any]) -> str:
+    """What is known of the encoder that was chosen; empty where it is none."""
+    if choice.get("chosen") != PRETRAINED or not (encoder := part(choice, "encoder")):
+        return ""
+    size = number(at(encoder, "size_bytes"), "{:.1f} MB", 1e-6)
+    known = f"{text(at(encoder, 'family'))}, {count(at(encoder, 'weights'))} weights as they came, {size}"
+    licence, md5 = (text(at(encoder, name)) for name in ("licence", "md5"))
+    trained = f"under a linear model of {count(at(encoder, 'trained'))} trained weights"
+    return f" {text(at(encoder, 'name'))} {trained} ({known}, licence: {licence}, MD5 {md5})"

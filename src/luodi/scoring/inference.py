@@ -8,7 +8,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +25,7 @@ from luodi.project.paths import maker
 
 MODEL, ENCODER = "model.onnx", "encoder.json"
 BATCH = 256
+TOKENS = 2**13  # of a batch of a pretrained encoder, whose layers hold thousands of values a token
 VALUES = 2**20  # of a batch: what a network makes of large images fills the memory
 FACTS = ("size", "length", "height", "width", "channels")
 FATAL = 4
@@ -75,17 +76,25 @@ class Classifier:
             Unfit: An image cannot be used.
             Nothing: A text holds nothing to classify: it is empty, or tags and blanks alone.
         """
-        count = batch_rows(self.encoder)
-        parts = [
-            run_session(self.session, self.encoder.encode(items[start : start + count]))
-            for start in range(0, len(items), count)
-        ]
-        return np.concatenate([np.zeros((0, len(self.labels)), np.float32), *parts])
+        found = np.zeros((len(items), len(self.labels)), np.float32)
+        for places in _together(self.encoder, items):
+            found[places] = run_session(self.session, self.encoder.encode([items[place] for place in places]))
+        return found
 
 
 def batch_rows(encoder: Encoder) -> int:
     """Return how many rows to predict at a time."""
+    if not encoder.fixed:
+        return max(1, min(BATCH // 8, TOKENS // math.prod(encoder.shape)))
     return max(1, min(BATCH, VALUES // math.prod(encoder.shape)))
+
+
+def _together(encoder: Encoder, items: Sequence[Any]) -> Iterator[list[int]]:
+    """Places of what is predicted at a time: of texts that are padded to the longest of them those of like lengths."""
+    order, count = list(range(len(items))), batch_rows(encoder)
+    if not encoder.fixed:
+        order.sort(key=lambda place: len(items[place]))
+    return (order[start : start + count] for start in range(0, len(order), count))
 
 
 def latency(classifier: Classifier, item: str | bytes, repeats: int) -> float:

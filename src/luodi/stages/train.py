@@ -1,5 +1,7 @@
-"""train: fit the network of params.yaml; export it with its encoder, or the linear model where that is better."""
+"""train: fit what params.yaml names; export it with its encoder, or the linear model where that is better."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,17 +9,18 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from luodi import config
+from luodi import config, pretrained
 from luodi.data import encoders
 from luodi.data.modality import Encoder
 from luodi.files import folder_checksum, replacing_folder, write_facts, write_text
 from luodi.nets import arrays, checkpoints, cost, ensemble, history
+from luodi.nets.catalogue import NO_NETWORK
 from luodi.nets.checkpoints import Checkpoints
 from luodi.nets.fitting import Net, Rows, fit_rows
 from luodi.nets.stderr import quiet
 from luodi.project.paths import ModelPaths
 from luodi.scoring import choice, folds, inference
-from luodi.scoring.choice import BOTH, LINEAR, NET
+from luodi.scoring.choice import BOTH, LINEAR, NET, PRETRAINED
 from luodi.scoring.scored import load_scores
 
 MOST = 20_000  # rows of which networks are fitted three times more, to score them out of fold
@@ -43,7 +46,11 @@ def _run(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, ke
     _, truth = arrays.load(paths.array("validation", "x"), paths.array("validation", "y"), encoder)
     scores = {LINEAR: load_scores(paths.baseline_validation)}
     with cost.measured() as spent:
-        net = None if settings.train.architecture == LINEAR else fit(settings, paths, encoder, kept)
+        architecture = settings.train.architecture
+        frozen = pretrained.of(settings.modality).fit(settings, paths) if architecture == PRETRAINED else None
+        net = None if architecture in NO_NETWORK else fit(settings, paths, encoder, kept)
+    if frozen:
+        scores[PRETRAINED] = frozen.scores
     if net:
         scores[NET] = net.scores
         if encoders.load(paths.baseline_export / inference.ENCODER) == encoder:  # they read the same rows
@@ -52,9 +59,14 @@ def _run(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, ke
     figures = choice.figures(scores, truth, metric)
     chosen = choice.choose(figures, metric)
     facts = {"chosen": chosen, "metric": metric, "validation": figures}
-    _save(chosen, net, encoder, paths)
+    facts |= {"encoder": frozen.facts()} if frozen else {}
+    if frozen and chosen == PRETRAINED:
+        frozen.write(paths.export)
+    else:
+        _save(chosen, net, encoder, paths)
     _save_net(net, paths)
-    _write_out_of_fold(chosen, settings, encoder, paths, kept)
+    own = frozen.out_of_fold if frozen else partial(out_of_fold, settings, paths, encoder, kept=kept)
+    _write_out_of_fold(chosen, own, len(encoder.labels), paths)
     write_facts(paths.choice, facts)
     write_facts(paths.cost, _cost(spent, net) | {"export": folder_checksum(paths.export)})
     print(f"train: exported {choice.sentence(facts)}", flush=True)
@@ -94,15 +106,15 @@ def out_of_fold(
 
 
 def _write_out_of_fold(
-    chosen: str, settings: config.ModelSettings, encoder: Encoder, paths: ModelPaths, kept: Checkpoints
+    chosen: str, score: Callable[[folds.Rows], NDArray[np.float32]], classes: int, paths: ModelPaths
 ) -> None:
-    """What baseline found; where a network is exported, what networks say, or both, of at most `MOST` rows."""
-    row, group, found = folds.read(paths.baseline_out_of_fold, len(encoder.labels))
+    """What baseline found; where another model is exported, what `score` says, or both, of at most `MOST` rows."""
+    row, group, found = folds.read(paths.baseline_out_of_fold, classes)
     if chosen != LINEAR and len(row) > MOST:
         row, group, found = row[:0], group[:0], found[:0]
     if chosen != LINEAR and len(row):
-        own = out_of_fold(settings, paths, encoder, group, kept)
-        found = own if chosen == NET else np.mean([found, own], axis=0, dtype=np.float32)
+        own = score(group)
+        found = np.mean([found, own], axis=0, dtype=np.float32) if chosen == BOTH else own
     folds.write(paths.out_of_fold, row, group, found)
 
 
@@ -140,7 +152,7 @@ def _save_net(net: Net | None, paths: ModelPaths) -> None:
             saving.save(net.model, folder / paths.keras_model.name)
             saving.save_curves(net.history, folder)
         else:
-            write_text(folder / "none.txt", f"train.architecture is {LINEAR}: there is no network\n")
+            write_text(folder / "none.txt", "train.architecture names no network\n")
     write_text(paths.history, history.as_csv(net.history if net else []))
 
 

@@ -38,9 +38,11 @@ def of(settings: ModelSettings, tune: Tune) -> Space:
             "set tune.sampler to tpe"
         )
     architecture = settings.train.architecture
-    if architecture == catalogue.LINEAR and "train.architecture" not in tune.space:
+    if architecture == catalogue.PRETRAINED or (
+        architecture == catalogue.LINEAR and "train.architecture" not in tune.space
+    ):
         raise WrongValue(
-            "train.architecture is linear: there is no network to tune, and the linear model chooses its own "
+            f"train.architecture is {architecture}: there is no network to tune, and a linear model chooses its own "
             "regularization; name a network, see `luodi architectures`, or remove the block tune"
         )
     return tune.space or {f"train.{name}": _dimension(known) for name, known in _auto(settings).items()}

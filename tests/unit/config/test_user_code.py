@@ -170,7 +170,7 @@ def test_the_stage_settings_depends_on_the_files(root: Path) -> None:
     write(root, train={"architecture": "nets:wide"}, validate={"expectations": ["ourchecks:ours"]})
     done = CliRunner().invoke(app, ["settings"])
     assert isinstance(done.exception, StaleProject)
-    assert "names code in nets.py, ourchecks.py, width.py" in str(done.exception)
+    assert "names what is in nets.py, ourchecks.py, width.py" in str(done.exception)
     upgrade(root)
     assert pipeline.load(pipeline.read(root), "dvc.yaml")["stages"]["settings"]["deps"] == [
         "params.yaml", "nets.py", "ourchecks.py", "width.py",

@@ -45,7 +45,7 @@ TRAIN: dict[str, dict[str, Any]] = {
 MODEL = {"text": "reviews", "image": "digits"}  # the model of params.yaml whose block is used
 Side = tuple[dict[str, ModelPaths], subprocess.CompletedProcess[str]]
 SOME = ["reviews-cnn_lstm", "digits-resnet"]
-ALL = [f"{MODEL[one.modality]}-{one.name}" for one in catalogue.ARCHITECTURES if one.name != catalogue.LINEAR]
+ALL = [f"{MODEL[one.modality]}-{one.name}" for one in catalogue.ARCHITECTURES if one.name not in catalogue.NO_NETWORK]
 NAMES = [*SOME, *(name for name in ALL if name not in SOME)]
 
 RUN = """

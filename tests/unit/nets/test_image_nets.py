@@ -21,7 +21,7 @@ with quiet():
     from luodi.nets import arrays, batches, catalogue, training
 
 CLASSES = 3
-NETS = [one for one in catalogue.ARCHITECTURES if one.name != catalogue.LINEAR]
+NETS = [one for one in catalogue.ARCHITECTURES if one.name not in catalogue.NO_NETWORK]
 NAMES = [one.name for one in NETS if one.modality == "image"]
 SMALL = config.ImageTrain(
     architecture="cnn",

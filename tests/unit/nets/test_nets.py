@@ -43,7 +43,7 @@ SMALL = config.TextTrain(
 )
 
 
-NAMES = [one.name for one in catalogue.ARCHITECTURES if one.modality == "text" and one.name != catalogue.LINEAR]
+NAMES = [one.name for one in catalogue.ARCHITECTURES if one.modality == "text" and one.name not in catalogue.NO_NETWORK]
 
 
 def encoder(length: int = LENGTH) -> Encoder:

@@ -1,0 +1,377 @@
+"""A folder as Hugging Face's libraries write it, checked before anything of it is believed: what a checkpoint is.
+
+Only its files are read: JSON, text and safetensors. Nothing in it runs, and nothing is downloaded.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luodi.errors import BrokenData, MissingData
+from luodi.terminal import shown
+
+WEIGHTS, CONFIG, TOKENIZER, VOCABULARY = "model.safetensors", "config.json", "tokenizer.json", "vocab.txt"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
+DTYPES = ("F32", "F16", "BF16")
+ACTIVATIONS = ("gelu", "relu")
+Pooling = Literal["mean", "cls"]
+POOLINGS: Mapping[str, Pooling] = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "mean": "mean",
+    "cls": "cls",
+}
+LARGEST = 1_900_000_000  # bytes of float32 weights: an ONNX file holds 2 GB
+LONGEST = 64 << 20  # bytes of a file of JSON or text that is read
+UNSTATED = "none stated"
+LICENCE = re.compile(r"\A---\n(?:.*\n)*?licen[sc]e:[ \t]*(\S[^\n]*)\n(?:.*\n)*?---", re.IGNORECASE)
+CONVERT = (
+    "in an environment with torch and transformers, and if you trust where it is from, write it anew with "
+    "`python -c \"from transformers import AutoModel, AutoTokenizer; AutoModel.from_pretrained('{0}')"
+    ".save_pretrained('{0}-safe'); AutoTokenizer.from_pretrained('{0}').save_pretrained('{0}-safe')\"`"
+)
+
+
+@dataclass(frozen=True)
+class Family:
+    """What checkpoints of a kind call the same things.
+
+    Attributes:
+        prefixes: Of the names of tensors, where a head stands beside the encoder.
+        keys: In config.json: layers, heads, width, inner width, activation.
+        layer: Where the tensors of a layer are.
+        parts: Of a layer: query, key, value, what joins the heads, its norm, inner, outer, its norm.
+        types: Whether it tells segments apart, of which all texts are the first.
+        offset: Whether its positions begin behind the id that pads.
+    """
+
+    prefixes: tuple[str, ...]
+    keys: tuple[str, str, str, str, str]
+    layer: str
+    parts: tuple[str, ...]
+    types: bool = True
+    offset: bool = False
+
+
+_KEYS = ("num_hidden_layers", "num_attention_heads", "hidden_size", "intermediate_size", "hidden_act")
+_PARTS = (
+    "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",
+    "attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm",
+)  # fmt: skip
+_ROBERTA = Family(("roberta.",), _KEYS, "encoder.layer.{}.", _PARTS, offset=True)
+FAMILIES: Mapping[str, Family] = {
+    "bert": Family(("bert.",), _KEYS, "encoder.layer.{}.", _PARTS),
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "distilbert": Family(
+        ("distilbert.",),
+        ("n_layers", "n_heads", "dim", "hidden_dim", "activation"),
+        "transformer.layer.{}.",
+        ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "sa_layer_norm",
+         "ffn.lin1", "ffn.lin2", "output_layer_norm"),
+        types=False,
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An encoder that a folder holds, and how texts reach it. `shapes` is of the tensors that it needs, by their names.
+
+    Attributes:
+        length: Tokens of the longest text that it reads, those that begin and end it among them.
+        pad: The id that fills up a row.
+        pooling: "mean" of the tokens' vectors, or "cls", that of the first.
+        tokenizer: JSON, as Hugging Face's `tokenizers` reads it.
+    """
+
+    folder: Path
+    family: str
+    layers: int
+    heads: int
+    width: int
+    activation: str
+    epsilon: float
+    length: int
+    pad: int
+    pooling: Pooling
+    licence: str
+    tokenizer: str
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @property
+    def weights(self) -> int:
+        """How many numbers its tensors hold."""
+        return sum(map(math.prod, self.shapes.values()))
+
+    def tensors(self) -> dict[str, NDArray[np.float32]]:
+        """Read the tensors of `shapes`.
+
+        Raises:
+            BrokenData: One holds what is no number.
+        """
+        found = {}
+        with _opened(self.folder) as file:
+            names = _named(file, FAMILIES[self.family])
+            for name in self.shapes:
+                found[name] = _float32(file, names[name])
+                if not np.isfinite(found[name]).all():
+                    raise BrokenData(
+                        f"{self.folder / WEIGHTS}: {name} holds values that are no numbers: get the checkpoint again"
+                    )
+        return found
+
+
+def read(folder: Path) -> Checkpoint:
+    """Return what the folder holds; of the weights their header alone is read.
+
+    Raises:
+        MissingData: There is no such folder, or it lacks a file.
+        BrokenData: Its weights or its code are of a kind that luodi does not open, or its files do not fit together.
+    """
+    _require_files(folder)
+    config = _json(folder / CONFIG)
+    family = _family(folder, config)
+    layers, heads, width, inner = (_number(folder, config, key) for key in FAMILIES[family].keys[:4])
+    vocabulary, positions = (_number(folder, config, key) for key in ("vocab_size", "max_position_embeddings"))
+    activation = config.get(FAMILIES[family].keys[4], "gelu")
+    _require(folder, f"`{FAMILIES[family].keys[4]}`", activation, ACTIVATIONS)
+    _require(folder, "`position_embedding_type`", config.get("position_embedding_type", "absolute"), ("absolute",))
+    if width % heads:
+        raise _lies(folder, f"{heads} heads cannot share a width of {width}")
+    types = _number(folder, config, "type_vocab_size") if FAMILIES[family].types else 0
+    pad = config.get("pad_token_id", 0)
+    if not isinstance(pad, int) or not 0 <= pad < vocabulary:
+        raise _lies(folder, f"`pad_token_id` is {pad!r}, and there are {vocabulary:,} tokens")
+    shapes = _shapes(FAMILIES[family], layers, width, inner, vocabulary=vocabulary, positions=positions, types=types)
+    _require_tensors(folder, FAMILIES[family], shapes)
+    tokenizer = _tokenizer(folder, vocabulary)
+    most = positions - (pad + 1 if FAMILIES[family].offset else 0)
+    return Checkpoint(
+        folder, family, layers, heads, width, activation, float(config.get("layer_norm_eps", 1e-12)),
+        _length(folder, most), pad, _pooling(folder), licence(folder), tokenizer, shapes,
+    )  # fmt: skip
+
+
+def licence(folder: Path) -> str:
+    """Return what README.md says of the licence, or the first line of a LICENSE; `UNSTATED` without."""
+    readme = _text(folder / "README.md") if (folder / "README.md").is_file() else ""
+    if found := LICENCE.match(readme.replace("\r\n", "\n")):
+        return shown(found[1].strip("\"' "), 100)
+    for path in sorted(folder.glob("LICEN[SC]E*")):
+        if lines := _text(path).split("\n"):
+            return shown(next((line.strip() for line in lines if line.strip()), UNSTATED), 100)
+    return UNSTATED
+
+
+def _require_files(folder: Path) -> None:
+    if not folder.is_dir():
+        raise MissingData(
+            f"{folder} is no folder: expected one with {CONFIG}, {TOKENIZER} and {WEIGHTS}, as Hugging Face's "
+            "libraries write it; luodi downloads none"
+        )
+    if not (folder / WEIGHTS).is_file():
+        pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
+        if pickles:
+            raise BrokenData(
+                f"{folder} has its weights in {shown(pickles[0], 60)}, a file that can run code when it is opened: "
+                f"expected {WEIGHTS}; {CONVERT.format(folder)}"
+            )
+        if (folder / f"{WEIGHTS}.index.json").is_file():
+            raise BrokenData(
+                f"{folder} has its weights in several files, which are of encoders that are larger than luodi takes: "
+                f"choose one whose weights are one {WEIGHTS}"
+            )
+    tokens = (TOKENIZER, VOCABULARY)
+    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
+    missing += [] if any((folder / name).is_file() for name in tokens) else [f"{TOKENIZER} (or {VOCABULARY})"]
+    if missing:
+        raise MissingData(
+            f"{folder} holds no {' and no '.join(missing)}: expected a checkpoint as Hugging Face's libraries write it "
+            "(save_pretrained of a model and of its tokenizer)"
+        )
+
+
+def _family(folder: Path, config: Mapping[str, Any]) -> str:
+    if "auto_map" in config:
+        raise BrokenData(
+            f"{folder / CONFIG} names code of the checkpoint's own (auto_map), and luodi runs none: choose a "
+            f"checkpoint of {', '.join(FAMILIES)}"
+        )
+    return _require(folder, "`model_type`", config.get("model_type"), tuple(FAMILIES))
+
+
+def _require(folder: Path, key: str, found: object, known: tuple[str, ...]) -> str:
+    if found not in known:
+        raise BrokenData(
+            f"{folder / CONFIG}: {key} is {shown(repr(found), 60)}, and luodi reads {', '.join(known)}: choose another "
+            "checkpoint"
+        )
+    return str(found)
+
+
+def _number(folder: Path, config: Mapping[str, Any], key: str) -> int:
+    found = config.get(key)
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise _lies(folder, f"`{key}` is {shown(repr(found), 60)}, expected a number above 0")
+    return found
+
+
+def _lies(folder: Path, why: str) -> BrokenData:
+    return BrokenData(f"{folder / CONFIG} cannot be right: {why}; get the checkpoint again")
+
+
+def _shapes(
+    family: Family, layers: int, width: int, inner: int, *, vocabulary: int, positions: int, types: int
+) -> dict[str, tuple[int, ...]]:
+    """The tensors of the encoder and their shapes: matrices are [out, in], as PyTorch has them."""
+    found: dict[str, tuple[int, ...]] = {
+        "embeddings.word_embeddings.weight": (vocabulary, width),
+        "embeddings.position_embeddings.weight": (positions, width),
+        **({"embeddings.token_type_embeddings.weight": (types, width)} if types else {}),
+        "embeddings.LayerNorm.weight": (width,),
+        "embeddings.LayerNorm.bias": (width,),
+    }
+    square, flat = (width, width), (width,)
+    matrices = (square, square, square, square, flat, (inner, width), (width, inner), flat)
+    for layer in range(layers):
+        for part, shape in zip(family.parts, matrices, strict=True):
+            name = family.layer.format(layer) + part
+            found[f"{name}.weight"], found[f"{name}.bias"] = shape, shape[:1]
+    return found
+
+
+def _require_tensors(folder: Path, family: Family, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    path = folder / WEIGHTS
+    with _opened(folder) as file:
+        names = _named(file, family)
+        for name, shape in shapes.items():
+            if name not in names:
+                raise _misfit(path, f"it holds no {name}")
+            found = file.get_slice(names[name])
+            if tuple(found.get_shape()) != shape:
+                raise _misfit(path, f"{name} is of shape {found.get_shape()}, expected {list(shape)}")
+            if found.get_dtype() not in DTYPES:
+                raise BrokenData(
+                    f"{path}: {name} holds {found.get_dtype()}, and luodi reads {', '.join(DTYPES)}: choose a "
+                    "checkpoint that is not quantized"
+                )
+    layers = family.layer.partition("{")[0]
+    if more := sorted(name for name in names if name.startswith(layers) and name not in shapes):
+        raise _misfit(path, f"it holds {shown(more[0], 100)} too")
+    if (size := 4 * sum(map(math.prod, shapes.values()))) > LARGEST:
+        raise BrokenData(f"{path} holds {size / 1e9:.1f} GB as float32, expected at most {LARGEST / 1e9:.1f}: choose a "
+                         "smaller encoder")  # fmt: skip
+
+
+def _misfit(path: Path, why: str) -> BrokenData:
+    return BrokenData(
+        f"{path} is not of the model that {CONFIG} beside it describes: {why}; get both of the same checkpoint"
+    )
+
+
+def _opened(folder: Path) -> Any:
+    """The weights, of which the header was read and found true: no tensor overlaps another or leaves the file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        return safe_open(folder / WEIGHTS, framework="numpy")
+    except SafetensorError as error:
+        raise BrokenData(
+            f"{folder / WEIGHTS} cannot be read ({error}): it did not come whole, or is no safetensors; get it again"
+        ) from None
+
+
+def _named(file: Any, family: Family) -> dict[str, str]:
+    """From a tensor's plain name to that in the file: without what a head puts before it, and by today's words."""
+    found = {}
+    for name in file.keys():  # noqa: SIM118, it is no mapping
+        plain = name
+        for prefix in family.prefixes:
+            plain = plain.removeprefix(prefix)
+        found[plain.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")] = name
+    return found
+
+
+def _float32(file: Any, name: str) -> NDArray[np.float32]:
+    import ml_dtypes  # noqa: F401, gives NumPy the type of BF16
+
+    return np.ascontiguousarray(file.get_tensor(name), np.float32)
+
+
+def _tokenizer(folder: Path, vocabulary: int) -> str:
+    """The tokenizer as JSON, proven to give no id that the encoder has no vector for."""
+    from luodi.data import subwords
+
+    path = folder / TOKENIZER if (folder / TOKENIZER).is_file() else folder / VOCABULARY
+    try:
+        if path.name == TOKENIZER:
+            text = _text(path)
+        else:
+            settings = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+            text = subwords.of_vocabulary(
+                _text(path).splitlines(), lowercase=settings.get("do_lower_case") is not False
+            )
+        known = subwords.opened(text).get_vocab(with_added_tokens=True)
+    except ValueError as error:
+        raise BrokenData(f"{path} is no tokenizer ({shown(str(error), 200)}): get it again") from None
+    if not known or max(known.values()) >= vocabulary:
+        raise BrokenData(
+            f"{path} does not fit the weights: its largest id is {max(known.values(), default=None)}, and there are "
+            f"{vocabulary:,} vectors of tokens; get both of the same checkpoint"
+        )
+    return text
+
+
+def _length(folder: Path, most: int) -> int:
+    """Tokens that the checkpoint was made for: what its own files say, at most as many as it has positions."""
+    if most < 4:
+        raise _lies(folder, f"it leaves {most} positions for the tokens of a text")
+    said = [
+        _json(folder / name).get(key)
+        for name, key in (
+            ("sentence_bert_config.json", "max_seq_length"),
+            ("tokenizer_config.json", "model_max_length"),
+        )
+        if (folder / name).is_file()
+    ]
+    return next((min(one, most) for one in said if isinstance(one, int) and one >= 4), most)
+
+
+def _pooling(folder: Path) -> Pooling:
+    """As 1_Pooling/config.json says, which sentence-transformers writes; mean without."""
+    path = folder / "1_Pooling" / CONFIG
+    if not path.is_file():
+        return "mean"
+    config = _json(path)
+    chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
+    chosen = chosen or [str(config.get("pooling_mode"))]
+    if len(chosen) != 1 or chosen[0] not in POOLINGS:
+        raise BrokenData(
+            f"{path}: it pools by {shown(', '.join(chosen), 100)}, and luodi does by mean or cls alone: choose another "
+            "checkpoint"
+        )
+    return POOLINGS[chosen[0]]
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise BrokenData(f"{path} is not JSON ({error}): get it again") from None
+    if not isinstance(found, dict):
+        raise BrokenData(f"{path}: expected a JSON object, found {shown(repr(found), 60)}: get it again")
+    return found
+
+
+def _text(path: Path) -> str:
+    if (size := path.stat().st_size) > LONGEST:
+        raise BrokenData(f"{path} has {size:,} bytes, expected at most {LONGEST:,}: get it again")
+    return path.read_text(encoding="utf-8", errors="replace")

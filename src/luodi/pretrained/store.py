@@ -1,0 +1,43 @@
+"""The encoders of a project: each a folder below data/encoders, as encoders.yaml records it."""
+
+from pathlib import Path
+
+from luodi.config import encoders
+from luodi.config.encoders import Recorded
+from luodi.data.subwords import TOKENIZER
+from luodi.errors import MissingData, SourceMismatch
+from luodi.files import folder_checksum
+
+GRAPH = "encoder.onnx"
+"""From "x", ids int32 [batch, length], to "vectors", float32 [batch, width]; TOKENIZER lies beside it."""
+
+
+def place(root: Path, name: str) -> Path:
+    """Return the folder of an encoder."""
+    return root / "data" / "encoders" / name
+
+
+def find(root: Path, name: str) -> tuple[Path, Recorded]:
+    """Return the folder of an encoder, proven to hold what is recorded of it, and that.
+
+    Raises:
+        UnknownKey: The project has no such encoder.
+        MissingData: Its files are away.
+        SourceMismatch: They are not those that were added.
+    """
+    recorded, folder = encoders.of(root, name), place(root, name)
+    if not folder.is_dir():
+        raise MissingData(
+            f"{folder} is away, though {encoders.NAME} records it: bring it back with `dvc pull data/encoders/{name}`"
+        )
+    if (found := folder_checksum(folder)) != recorded.md5:
+        raise SourceMismatch(
+            f"{folder} does not match {encoders.NAME}: expected {recorded.md5}, found {found}; bring back what was "
+            f"added with `dvc checkout --force data/encoders/{name}`"
+        )
+    return folder, recorded
+
+
+def tokenizer(folder: Path) -> str:
+    """Return the tokenizer of an encoder, JSON."""
+    return (folder / TOKENIZER).read_text(encoding="utf-8")

@@ -1,0 +1,177 @@
+"""What is no checkpoint of a kind that luodi opens is one clear error, before anything of it is used."""
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_encoder
+from safetensors.numpy import load_file, save_file
+
+from luodi.errors import BrokenData, DataError, MissingData
+from luodi.pretrained import checkpoint
+
+WEIGHTS = "model.safetensors"
+Change = Callable[[Path], object]
+
+
+def config(**changes: Any) -> Change:
+    def change(folder: Path) -> None:
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return change
+
+
+def tensors(**changes: Any) -> Change:
+    """Write the weights with other ones; None leaves one out."""
+
+    def change(folder: Path) -> None:
+        found = load_file(folder / WEIGHTS) | {name.replace("__", "."): value for name, value in changes.items()}
+        save_file({name: value for name, value in found.items() if value is not None}, folder / WEIGHTS)
+
+    return change
+
+
+def truncate(folder: Path) -> None:
+    whole = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(whole[: len(whole) // 2])
+
+
+def lie(folder: Path) -> None:
+    """A header that asks for more than there is: were it believed, memory would be taken for it."""
+    name = "embeddings.word_embeddings.weight"
+    header = json.dumps({name: {"dtype": "F32", "shape": [2**40, 16], "data_offsets": [0, 2**46]}}).encode()
+    (folder / WEIGHTS).write_bytes(struct.pack("<Q", len(header)) + header)
+
+
+def pickle(name: str) -> Change:
+    return lambda folder: (folder / WEIGHTS).rename(folder / name)
+
+
+def smaller(folder: Path) -> None:
+    """The tokenizer of another checkpoint, which knows a word more."""
+    path = folder / "tokenizer.json"
+    known = json.loads(path.read_text(encoding="utf-8"))
+    known["model"]["vocab"]["one-more"] = len(tiny_encoder.VOCABULARY)
+    path.write_text(json.dumps(known), encoding="utf-8")
+
+
+def pooled(content: str) -> Change:
+    def change(folder: Path) -> None:
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling" / "config.json").write_text(content)
+
+    return change
+
+
+CASES: dict[str, tuple[type[DataError], str, Change]] = {
+    "no config": (MissingData, "holds no config.json", lambda folder: (folder / "config.json").unlink()),
+    "no weights": (MissingData, "holds no model.safetensors", lambda folder: (folder / WEIGHTS).unlink()),
+    "no tokens": (
+        MissingData, r"holds no tokenizer.json \(or vocab.txt\)", lambda folder: (folder / "tokenizer.json").unlink()
+    ),
+    "bin": (BrokenData, "pytorch_model.bin, a file that can run code .*save_pretrained", pickle("pytorch_model.bin")),
+    "pt": (BrokenData, "encoder.pt, a file that can run code .*save_pretrained", pickle("encoder.pt")),
+    "ckpt": (BrokenData, "last.ckpt, a file that can run code .*save_pretrained", pickle("last.ckpt")),
+    "several files": (BrokenData, "in several files", pickle(f"{WEIGHTS}.index.json")),
+    "own code": (BrokenData, "code of the checkpoint's own", config(auto_map={"AutoModel": "modeling.Mine"})),
+    "another family": (BrokenData, "`model_type` is 'gpt2', and luodi reads bert, roberta", config(model_type="gpt2")),
+    "no family": (BrokenData, "`model_type` is None", config(model_type=None)),
+    "not JSON": (BrokenData, "is not JSON", lambda folder: (folder / "config.json").write_text("{")),
+    "no object": (BrokenData, "expected a JSON object", lambda folder: (folder / "config.json").write_text("[]")),
+    "activation": (BrokenData, "`hidden_act` is 'silu'", config(hidden_act="silu")),
+    "positions": (BrokenData, "`position_embedding_type` is", config(position_embedding_type="relative_key")),
+    "no number": (BrokenData, "`hidden_size` is '16', expected a number", config(hidden_size="16")),
+    "heads": (BrokenData, "3 heads cannot share a width of 16", config(num_attention_heads=3)),
+    "pad": (BrokenData, "`pad_token_id` is 5000", config(pad_token_id=5000)),
+    "more words": (BrokenData, "is of shape .*, expected .30522, 16", config(vocab_size=30522)),
+    "endless": (BrokenData, "is of shape", config(vocab_size=10**15)),
+    "more layers": (BrokenData, "it holds no encoder.layer.2.", config(num_hidden_layers=3)),
+    "fewer layers": (BrokenData, "it holds encoder.layer.1.* too", config(num_hidden_layers=1)),
+    "wider": (BrokenData, "is of shape", config(intermediate_size=32)),
+    "lacking": (BrokenData, "it holds no embeddings.LayerNorm.bias", tensors(embeddings__LayerNorm__bias=None)),
+    "dtype": (
+        BrokenData, "holds I8, and luodi reads F32", tensors(embeddings__LayerNorm__bias=np.zeros(16, np.int8))
+    ),
+    "truncated": (BrokenData, "cannot be read .*: it did not come whole", truncate),
+    "lying": (BrokenData, "cannot be read", lie),
+    "no safetensors": (BrokenData, "cannot be read", lambda folder: (folder / WEIGHTS).write_bytes(b"PK\3\4" * 99)),
+    "empty": (BrokenData, "cannot be read", lambda folder: (folder / WEIGHTS).write_bytes(b"")),
+    "no tokenizer": (BrokenData, "is no tokenizer", lambda folder: (folder / "tokenizer.json").write_text("{}")),
+    "another tokenizer": (BrokenData, "does not fit the weights: its largest id is", smaller),
+    "pooling": (BrokenData, "pools by pooling_mode_max_tokens", pooled('{"pooling_mode_max_tokens": true}')),
+    "short": (BrokenData, "leaves 3 positions", config(max_position_embeddings=3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_no_checkpoint_is_refused(case: str, tmp_path: Path) -> None:
+    kind, says, change = CASES[case]
+    folder = tiny_encoder.write(tmp_path / "tiny")
+    if case == "short":
+        tensors(embeddings__position_embeddings__weight=np.zeros((3, 16), np.float32))(folder)
+    change(folder)
+    with pytest.raises(kind, match=says) as error:
+        checkpoint.read(folder)
+    assert type(error.value) is kind
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(MissingData, match="luodi downloads none"):
+        checkpoint.read(tmp_path / "bert-base-uncased")
+
+
+def test_weights_that_are_no_numbers_are_told(tmp_path: Path) -> None:
+    folder = tiny_encoder.write(tmp_path / "tiny")
+    tensors(embeddings__LayerNorm__bias=np.full(16, np.nan, np.float32))(folder)
+    with pytest.raises(BrokenData, match=r"embeddings\.LayerNorm\.bias holds values that are no numbers"):
+        checkpoint.read(folder).tensors()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("README.md", "---\nlanguage: en\nlicense: apache-2.0\n---\n# A model\n", "apache-2.0"),
+        ("README.md", "---\r\nlicense: 'mit'\r\n---\r\n", "mit"),
+        ("README.md", "# A model\nlicense: not here\n", checkpoint.UNSTATED),
+        ("LICENSE", "\n  Apache License 2.0\nand more\n", "Apache License 2.0"),
+        ("LICENSE", "", checkpoint.UNSTATED),
+        ("notes.txt", "license: mit", checkpoint.UNSTATED),
+        ("LICENCE.txt", "\x1b[31mred\nmore", "\\x1b[31mred"),
+    ],
+)
+def test_the_licence_is_what_the_files_say(name: str, content: str, found: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content.encode())
+    assert checkpoint.licence(tmp_path) == found
+
+
+@pytest.mark.parametrize(
+    ("files", "length"),
+    [
+        ({}, 40),
+        ({"sentence_bert_config.json": {"max_seq_length": 20}, "tokenizer_config.json": {"model_max_length": 30}}, 20),
+        ({"tokenizer_config.json": {"model_max_length": 30}}, 30),
+        ({"tokenizer_config.json": {"model_max_length": 10**30}}, 40),
+        ({"sentence_bert_config.json": {"max_seq_length": None}}, 40),
+    ],
+)
+def test_a_text_is_as_long_as_the_checkpoint_says(files: dict[str, Any], length: int, tmp_path: Path) -> None:
+    folder = tiny_encoder.write(tmp_path / "tiny")
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content))
+    assert checkpoint.read(folder).length == length
+
+
+def test_a_vocabulary_is_enough(tmp_path: Path) -> None:
+    folder = tiny_encoder.write(tmp_path / "tiny")
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.txt").write_text("\n".join(tiny_encoder.VOCABULARY), encoding="utf-8")
+    assert checkpoint.read(folder).length == 40
+    (folder / "vocab.txt").write_text("a\nb", encoding="utf-8")
+    with pytest.raises(BrokenData, match=r"vocab.txt is no tokenizer \(it has no \[UNK\]\)"):
+        checkpoint.read(folder)

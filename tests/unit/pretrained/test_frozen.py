@@ -1,0 +1,181 @@
+"""A model on an encoder's vectors: trained, exported and read back; the vectors are computed once."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_encoder
+from project import Ended
+
+from luodi import config
+from luodi.config import encoders, user_code
+from luodi.config.encoders import Recorded
+from luodi.data import subwords, text
+from luodi.errors import MissingData, ParamsError, SourceMismatch, UnknownKey
+from luodi.files import folder_checksum
+from luodi.pretrained import checkpoint, graph, store, vectors
+from luodi.pretrained.text import Frozen, fit
+from luodi.project.paths import ModelPaths
+from luodi.scoring import choice, inference
+
+ROWS = 120
+MODEL: dict[str, Any] = {
+    "modality": "text",
+    "labels": ["left", "right"],
+    "train": {"architecture": "pretrained", "encoder": "tiny"},
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> ModelPaths:
+    """A project with an encoder and the rows of a model. Do not change it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    root = tmp_path_factory.mktemp("frozen")
+    found = checkpoint.read(tiny_encoder.write(root / "checkpoint", "roberta"))  # of an odd length
+    folder = store.place(root, "tiny")
+    folder.mkdir(parents=True)
+    model = graph.build(found, found.tensors())
+    (folder / store.GRAPH).write_bytes(model.SerializeToString(deterministic=True))
+    (folder / subwords.TOKENIZER).write_text(found.tokenizer, encoding="utf-8")
+    known = Recorded(
+        md5=folder_checksum(folder), licence="mit", family="roberta", size_bytes=1, weights=found.weights, width=16,
+        length=found.length, pad=0, pooling="mean",
+    )  # fmt: skip
+    (root / encoders.NAME).write_text(encoders.text({"tiny": known}), encoding="utf-8")
+    paths = ModelPaths(root, "sides")
+    paths.rows.parent.mkdir(parents=True)
+    texts, labels = zip(*tiny_encoder.texts(ROWS), strict=True)
+    split = ["train", "train", "train", "train", "validation", "validation", "test", "test"] * (ROWS // 8)
+    label = pa.array([one == "right" for one in labels]).cast(pa.int32())
+    pq.write_table(pa.table({"text": texts, "label": label, "source": ["a"] * ROWS, "split": split}), paths.rows)
+    return paths
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LUODI_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def settings(**train: Any) -> config.TextSettings:
+    block = MODEL | {"train": MODEL["train"] | train}
+    found = config.parse({"models": {"sides": block}}, "params.yaml").models["sides"]
+    assert isinstance(found, config.TextSettings)
+    return found
+
+
+def test_it_learns_what_no_train_row_said(made: ModelPaths, home: Path, tmp_path: Path) -> None:
+    frozen = fit(settings(), made)
+    assert isinstance(frozen, Frozen)
+    assert (frozen.scores.argmax(1) == frozen.validation.label).mean() > 0.95
+    assert frozen.scores.sum(1) == pytest.approx(np.ones(len(frozen.scores)), abs=1e-5)
+    frozen.write(tmp_path / "export")
+    assert {path.name for path in (tmp_path / "export").iterdir()} == {"model.onnx", "encoder.json", "tokenizer.json"}
+    served = inference.Classifier.load(tmp_path / "export")
+    fresh = tiny_encoder.texts(100, seed=5)
+    given = served.probabilities([one for one, _ in fresh])
+    assert given.dtype == np.float32
+    assert np.mean([served.labels[row.argmax()] == label for row, (_, label) in zip(given, fresh, strict=True)]) > 0.95
+    alone = np.concatenate([served.probabilities([one]) for one, _ in fresh[:9]])
+    assert np.abs(alone - given[:9]).max() < 1e-6
+    assert served.probabilities([]).shape == (0, 2)
+
+
+def test_the_same_training_is_the_same_bytes_whatever_was_kept(made: ModelPaths, home: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        fit(settings(), made).write(tmp_path / name)
+        kept = vectors.kept(made)
+        with np.load(kept) as file:
+            some = {key: file[key][::2] for key in file.files}  # half of the rows are new to the next
+        np.savez(kept, **some)
+    assert folder_checksum(tmp_path / "first") == folder_checksum(tmp_path / "second")
+
+
+def test_vectors_are_computed_once(made: ModelPaths, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = fit(settings(), made)
+    assert "90 of 90 texts" in capsys.readouterr().out
+    second = fit(settings(), made)
+    assert "0 of 90 texts" in capsys.readouterr().out
+    assert np.array_equal(first.train.features, second.train.features)
+    assert vectors.kept(made).stat().st_mode & 0o077 == 0
+    vectors.kept(made).write_bytes(b"no longer")
+    fit(settings(), made)
+    assert "90 of 90 texts" in capsys.readouterr().out
+
+
+def test_a_vector_depends_on_its_text_alone(made: ModelPaths, home: Path, tmp_path: Path) -> None:
+    folder, known = store.find(made.root, "tiny")
+    encoder = subwords.Encoder((), known.length, known.pad, store.tokenizer(folder))
+    texts = text.clean_list([one for one, _ in tiny_encoder.texts(99)] + ["a", "b " * 99, "好 书 c d e f g h"])
+    together = vectors.of(texts, encoder, folder / store.GRAPH, known, made)
+    for place in (0, 50, 98, 99, 100, 101):
+        alone = vectors.of([texts[place]], encoder, folder / store.GRAPH, known, ModelPaths(tmp_path, f"m{place}"))
+        assert np.array_equal(alone[0], together[place])
+
+
+def test_rows_of_rare_classes_may_count_for_more(made: ModelPaths, home: Path) -> None:
+    assert not np.array_equal(fit(settings(class_weight="balanced"), made).scores, np.zeros(1))
+
+
+def test_rows_outside_of_a_fold_judge_it(made: ModelPaths, home: Path) -> None:
+    frozen = fit(settings(), made)
+    label = np.concatenate([frozen.train.label, frozen.validation.label])
+    found = frozen.out_of_fold(np.arange(len(label)))
+    assert (found.argmax(1) == label).mean() > 0.9
+
+
+def test_what_is_told_of_it(made: ModelPaths, home: Path) -> None:
+    facts = fit(settings(), made).facts()
+    told = choice.sentence({"chosen": "pretrained", "encoder": facts, "metric": "accuracy", "validation": {}})
+    md5 = encoders.of(made.root, "tiny").md5
+    assert told == (
+        "the pretrained encoder tiny under a linear model of 34 trained weights "
+        f"(roberta, {facts['weights']:,} weights as they came, 0.0 MB, licence: mit, MD5 {md5})"
+    )
+    assert choice.sentence({"chosen": "linear", "encoder": facts}) == "the linear model"
+
+
+def test_its_content_is_a_setting_in_effect(made: ModelPaths) -> None:
+    found = user_code.effective(settings(), made.root)["train"]["encoder"]
+    assert found == f"tiny {encoders.of(made.root, 'tiny').md5}"
+    assert user_code.files(settings(), made.root) == {"encoders.yaml"}
+
+
+def test_an_encoder_that_is_away_or_another_is_told(made: ModelPaths, tmp_path: Path) -> None:
+    with pytest.raises(UnknownKey, match="no encoder 'tinny'; did you mean 'tiny'"):
+        store.find(made.root, "tinny")
+    (tmp_path / encoders.NAME).write_text((made.root / encoders.NAME).read_text())
+    with pytest.raises(MissingData, match=r"is away, .* `dvc pull data/encoders/tiny`"):
+        store.find(tmp_path, "tiny")
+    store.place(tmp_path, "tiny").mkdir(parents=True)
+    with pytest.raises(SourceMismatch, match=r"does not match encoders\.yaml"):
+        store.find(tmp_path, "tiny")
+    (tmp_path / encoders.NAME).write_text("encoders: {tiny: 1}\n")
+    with pytest.raises(ParamsError, match="is not what luodi wrote"):
+        encoders.read(tmp_path)
+
+
+@pytest.mark.parametrize("train", [{"architecture": "pretrained"}, {"encoder": "tiny"}])
+def test_architecture_and_encoder_go_together(train: dict[str, str]) -> None:
+    with pytest.raises(ParamsError, match=r"train\.architecture pretrained and train.encoder go together"):
+        config.parse({"models": {"sides": MODEL | {"train": train}}}, "params.yaml")
+
+
+def test_who_answers_needs_no_training_library(made: ModelPaths, home: Path, tmp_path: Path) -> None:
+    """In a process of its own, which reports what it imported."""
+    import subprocess
+    import sys
+
+    fit(settings(), made).write(tmp_path / "export")
+    code = (
+        "import sys; from pathlib import Path; from luodi.scoring.inference import Classifier; "
+        "print(Classifier.load(Path(sys.argv[1])).probabilities(['a text']).shape, "
+        "sorted({'tensorflow', 'keras', 'sklearn', 'torch', 'huggingface_hub', 'safetensors'} & sys.modules.keys()))"
+    )
+    done: Ended = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "export")], check=True, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == "(1, 2) []\n"
