@@ -1,0 +1,143 @@
+"""A pretrained encoder, frozen, beside the linear model, which is what `luodi add` takes for so few rows without one.
+
+    python benchmarks/encoders.py clinc150 --data DIR --encoder DIR
+
+Of each class 5, 10, 20 and all rows are drawn, three times; a tenth of them chooses and calibrates, and the final model
+is fitted on these too. Both are what the stages baseline and train export, scored on dev.csv through ONNX Runtime
+on one thread. Seconds are of a processor, and of texts that no training has met.
+"""
+
+import argparse
+import csv
+import os
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from luodi import config, pretrained
+from luodi.config import encoders
+from luodi.data import split_rows, text
+from luodi.files import write_json
+from luodi.pretrained import store, vectors
+from luodi.project.paths import ModelPaths
+from luodi.scaffold import encoders as adding
+from luodi.scaffold import recipe
+from luodi.scoring import inference
+from luodi.scoring.figures import wilson
+from luodi.stages import baseline
+
+SEEDS = range(3)
+HELD = 10  # of so many rows one chooses
+Rows = list[tuple[str, str]]
+
+
+def clinc150(data: Path, part: str) -> Rows:
+    with (data / "clinc150" / f"{part}.csv").open(encoding="utf-8", newline="") as file:
+        return [(row["text"], row["label"]) for row in csv.DictReader(file)]
+
+
+def drawn(rows: Rows, each: int | None, seed: int) -> Rows:
+    """So many rows of each class, all without a number, in an order by chance: every tenth is to choose."""
+    rng, of_class = np.random.default_rng(seed), defaultdict(list)
+    for row in rows:
+        of_class[row[1]].append(row)
+    chosen = [found[place] for found in of_class.values() for place in rng.permutation(len(found))[:each]]
+    return [chosen[place] for place in rng.permutation(len(chosen))]
+
+
+def write_rows(paths: ModelPaths, rows: Rows, labels: tuple[str, ...]) -> None:
+    """As preprocess does."""
+    split = ["validation" if place % HELD == HELD - 1 else "train" for place in range(len(rows))]
+    label = pa.array([labels.index(one) for _, one in rows], pa.int32())
+    texts = text.clean_list([one for one, _ in rows])
+    paths.rows.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"text": texts, "label": label, "source": ["a"] * len(rows), "split": split}), paths.rows)
+
+
+def linear(settings: config.TextSettings, paths: ModelPaths, folder: Path) -> None:
+    parts = [split_rows.read(paths.rows, "text", part, len(settings.labels)) for part in ("train", "validation")]
+    encoder = text.fit_encoder([text.column(parts[0].items)], settings.preprocess, settings.labels)
+    fitted, encoder = baseline.fit(settings, encoder, *parts)
+    folder.mkdir(parents=True)
+    (folder / inference.MODEL).write_bytes(fitted.final.SerializeToString())
+    write_json(folder / inference.ENCODER, encoder.as_json())
+
+
+def frozen(settings: config.TextSettings, paths: ModelPaths, folder: Path) -> None:
+    pretrained.of("text").fit(settings, paths).write(folder)
+
+
+def measured(make: Callable[[Path], None], folder: Path, test: Rows) -> dict[str, Any]:
+    began = time.process_time()
+    make(folder)
+    spent, model = time.process_time() - began, inference.Classifier.load(folder)
+    texts, answers = [one for one, _ in test], np.array(model.labels)
+    began = time.process_time()
+    given = answers[model.probabilities(texts).argmax(1)]
+    each = (time.process_time() - began) / len(test)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    hits = int((given == np.array([label for _, label in test])).sum())
+    latency = inference.latency(model, inference.typical(texts), 100)
+    return {"hits": hits, "seconds": spent, "mb": size / 1e6, "ms": latency, "rows_per_second": 1 / each}
+
+
+def line(name: str, found: list[dict[str, Any]], tests: int) -> str:
+    hits, mean = [one["hits"] for one in found], {key: np.mean([one[key] for one in found]) for key in found[0]}
+    figure = wilson(round(mean["hits"]), tests, 0.95)
+    each = ", ".join(f"{one / tests:.4f}" for one in hits)
+    seconds = f"{mean['seconds']:.1f}"
+    return (
+        f"| {name} | {figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}] | {each} | {seconds} "
+        f"| {mean['mb']:.1f} | {min(one['ms'] for one in found):.2f} | {mean['rows_per_second']:,.0f} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=["clinc150"])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--encoder", type=Path, required=True)
+    parser.add_argument("--rows", nargs="+", default=["5", "10", "20", "all"])
+    options = parser.parse_args()
+    rows, test = (clinc150(options.data, part) for part in ("train", "dev"))
+    with tempfile.TemporaryDirectory() as folder:
+        compare(Path(folder), options.encoder, rows, test, options.rows)
+
+
+def compare(root: Path, encoder: Path, rows: Rows, test: Rows, sizes: list[str]) -> None:
+    os.environ["LUODI_HOME"] = str(root / "home")
+    known = adding.prepared(encoder, store.place(root, "tried"))
+    (root / encoders.NAME).write_text(encoders.text({"tried": known}), encoding="utf-8")
+    labels, paths = tuple(sorted({label for _, label in rows})), ModelPaths(root, "model")
+    print("| rows a class | accuracy [95% interval] | each draw | seconds | MB | p50, ms | rows/s |")
+    print("|---|---|---|---|---|---|---|")
+    for size in sizes:
+        found: dict[str, list[dict[str, Any]]] = {"linear": [], "frozen": []}
+        for seed in SEEDS:
+            chosen = drawn(rows, None if size == "all" else int(size), seed)
+            write_rows(paths, chosen, labels)
+            for name, make in (("linear", linear), ("frozen", frozen)):
+                advice = recipe.text(len(chosen), len(labels), 0.0)
+                if name == "frozen":
+                    advice = recipe.text(len(chosen), len(labels), 0.0, encoder="tried", recorded=known)
+                block = {"modality": "text", "labels": list(labels), **advice.settings}
+                (settings,) = config.parse({"models": {"model": block}}, "params.yaml").models.values()
+                assert isinstance(settings, config.TextSettings)
+                vectors.kept(paths).unlink(missing_ok=True)
+                folder = root / "made"
+                found[name].append(measured(lambda to, f=make, s=settings: f(s, paths, to), folder, test))
+                shutil.rmtree(folder)
+        for name, measurements in found.items():
+            print(line(f"{size}, {name}", measurements, len(test)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
