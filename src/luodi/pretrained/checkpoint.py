@@ -31,7 +31,8 @@ POOLINGS: Mapping[str, Pooling] = {
 LARGEST = 1_900_000_000  # bytes of float32 weights: an ONNX file holds 2 GB
 LONGEST = 64 << 20  # bytes of a file of JSON or text that is read
 UNSTATED = "none stated"
-LICENCE = re.compile(r"\A---\n(?:.*\n)*?licen[sc]e:[ \t]*(\S[^\n]*)\n(?:.*\n)*?---", re.IGNORECASE)
+LICENCE = re.compile(r"^licen[sc]e:[ \t]*(\S.*)$", re.IGNORECASE | re.MULTILINE)
+DEEPEST = 1000  # layers
 CONVERT = (
     "in an environment with torch and transformers, and if you trust where it is from, write it anew with "
     "`python -c \"from transformers import AutoModel, AutoTokenizer; AutoModel.from_pretrained('{0}')"
@@ -144,26 +145,31 @@ def read(folder: Path) -> Checkpoint:
     activation = config.get(FAMILIES[family].keys[4], "gelu")
     _require(folder, f"`{FAMILIES[family].keys[4]}`", activation, ACTIVATIONS)
     _require(folder, "`position_embedding_type`", config.get("position_embedding_type", "absolute"), ("absolute",))
+    if layers > DEEPEST:
+        raise _lies(folder, f"an encoder has no {layers:,} layers")
     if width % heads:
         raise _lies(folder, f"{heads} heads cannot share a width of {width}")
     types = _number(folder, config, "type_vocab_size") if FAMILIES[family].types else 0
-    pad = config.get("pad_token_id", 0)
+    pad, epsilon = config.get("pad_token_id", 0), config.get("layer_norm_eps", 1e-12)
     if not isinstance(pad, int) or not 0 <= pad < vocabulary:
-        raise _lies(folder, f"`pad_token_id` is {pad!r}, and there are {vocabulary:,} tokens")
+        raise _lies(folder, f"`pad_token_id` is {shown(repr(pad), 60)}, and there are {vocabulary:,} tokens")
+    if not isinstance(epsilon, float) or not 0 < epsilon < 1:
+        raise _lies(folder, f"`layer_norm_eps` is {shown(repr(epsilon), 60)}, expected a number between 0 and 1")
     shapes = _shapes(FAMILIES[family], layers, width, inner, vocabulary=vocabulary, positions=positions, types=types)
     _require_tensors(folder, FAMILIES[family], shapes)
     tokenizer = _tokenizer(folder, vocabulary)
     most = positions - (pad + 1 if FAMILIES[family].offset else 0)
     return Checkpoint(
-        folder, family, layers, heads, width, activation, float(config.get("layer_norm_eps", 1e-12)),
-        _length(folder, most), pad, _pooling(folder), licence(folder), tokenizer, shapes,
+        folder, family, layers, heads, width, activation, epsilon, _length(folder, most), pad,
+        _pooling(folder), licence(folder), tokenizer, shapes,
     )  # fmt: skip
 
 
 def licence(folder: Path) -> str:
     """Return what README.md says of the licence, or the first line of a LICENSE; `UNSTATED` without."""
-    readme = _text(folder / "README.md") if (folder / "README.md").is_file() else ""
-    if found := LICENCE.match(readme.replace("\r\n", "\n")):
+    readme = _text(folder / "README.md").replace("\r\n", "\n") if (folder / "README.md").is_file() else ""
+    head, closed, _ = readme.partition("\n---")
+    if closed and head.startswith("---\n") and (found := LICENCE.search(head)):
         return shown(found[1].strip("\"' "), 100)
     for path in sorted(folder.glob("LICEN[SC]E*")):
         if lines := _text(path).split("\n"):
