@@ -93,12 +93,7 @@ class Frozen:
             (temporary / inference.MODEL).write_bytes(self._joined(final).SerializeToString(deterministic=True))
             write_json(temporary / inference.ENCODER, self.encoder.as_json())
             write_text(temporary / subwords.TOKENIZER, self.encoder.tokenizer)
-            found = inference.Classifier.load(temporary).probabilities(self.texts[:ROWS])
-        if (difference := float(np.abs(found - expected).max())) > TOLERANCE:
-            raise ArtifactError(
-                f"the exported model differs from the trained one: expected probabilities within {TOLERANCE}, found a "
-                f"difference of {difference:.3g}: set train.encoder to another encoder"
-            )
+            _require_equal(inference.Classifier.load(temporary).probabilities(self.texts[:ROWS]), expected)
 
     def out_of_fold(self, group: folds.Rows) -> NDArray[np.float32]:
         """Score train and validation rows, each of a group, by models not fitted on these: float32 [rows, classes]."""
@@ -154,6 +149,15 @@ class Frozen:
         graph.output.append(helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", self._classes]))
         helper.set_model_props(joined, {"luodi": json.dumps(inference.facts(self.encoder), sort_keys=True)})
         return joined
+
+
+def _require_equal(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+    difference = float(np.abs(found - expected).max())
+    if not difference <= TOLERANCE:  # NaN is unequal too
+        raise ArtifactError(
+            f"the exported model differs from the trained one: expected probabilities within {TOLERANCE}, found a "
+            f"difference of {difference:.3g}; it was not saved: set train.encoder to another encoder"
+        )
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """A model on an encoder's vectors: trained, exported and read back; the vectors are computed once."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from luodi import config
 from luodi.config import encoders, user_code
 from luodi.config.encoders import Recorded
 from luodi.data import subwords, text
-from luodi.errors import MissingData, ParamsError, SourceMismatch, UnknownKey
+from luodi.errors import ArtifactError, MissingData, ParamsError, SourceMismatch, UnknownKey
 from luodi.files import folder_checksum
 from luodi.pretrained import checkpoint, graph, store, vectors
 from luodi.pretrained.text import Frozen, fit
@@ -117,7 +118,20 @@ def test_a_vector_depends_on_its_text_alone(made: ModelPaths, home: Path, tmp_pa
 
 
 def test_rows_of_rare_classes_may_count_for_more(made: ModelPaths, home: Path) -> None:
-    assert not np.array_equal(fit(settings(class_weight="balanced"), made).scores, np.zeros(1))
+    assert fit(settings(class_weight="balanced"), made)._logistic(1.0).class_weight == "balanced"
+    assert fit(settings(), made)._logistic(1.0).class_weight is None
+
+
+def test_what_is_exported_must_be_what_was_trained(made: ModelPaths, home: Path, tmp_path: Path) -> None:
+    frozen = fit(settings(), made)
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "before").touch()
+    others = replace(
+        frozen, texts=[*frozen.texts[1:], frozen.texts[0]]
+    )  # whose probabilities are not those of the rows
+    with pytest.raises(ArtifactError, match=r"differs from the trained one: .* it was not saved"):
+        others.write(tmp_path / "export")
+    assert [path.name for path in (tmp_path / "export").iterdir()] == ["before"]
 
 
 def test_rows_outside_of_a_fold_judge_it(made: ModelPaths, home: Path) -> None:
