@@ -1310,7 +1310,7 @@ WHY_NOT = {
     "expected a model alone, such as": USAGE,
     "write it behind `": USAGE,
     "the version is named already, by": USAGE,
-    "--image-column and --images for image": USAGE,
+    "--images and --group-pattern are for image": USAGE,
     "expected one character, such as": USAGE,
     "many to read at once": "takes a file of half a gigabyte",
     "is not a readable workbook": "tests/unit/data/test_any_data.py has it",
