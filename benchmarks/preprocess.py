@@ -1,4 +1,4 @@
-"""Preprocess at scale beside a bare pass of pyarrow, its steps beside the same written row by row, and predictions.
+"""Preprocess at scale beside a bare pass of pyarrow, near-copies, steps beside the same row by row, and predictions.
 
     python benchmarks/preprocess.py --rows 1000000
 
@@ -22,6 +22,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from luodi import config
+from luodi.checks import modality, together
+from luodi.checks.text import measures
 from luodi.data import builtin_datasets, split_rows, text
 from luodi.linear import text as linear
 from luodi.project.paths import ModelPaths
@@ -84,6 +86,21 @@ def timed(name: str, command: list[str | Path], cwd: Path, rows: int) -> None:
         f"{name}: {rows / seconds:,.0f} rows/s, {seconds:.1f} s, {1e6 * busy / rows:.1f} microseconds of processor a "
         f"row, peak memory {peak / 2**20:.2f} GiB",
         flush=True,
+    )
+
+
+def near_copies(table: pa.Table, settings: config.TextSettings) -> None:
+    """Print what `preprocess.split.near_copies: join` takes in `luodi validate`: here every row has near-copies."""
+    rows = table.num_rows
+    table = table.append_column("shard", pa.repeat("a", rows)).append_column("row", pa.array(np.arange(rows)))
+    split = settings.preprocess.split.model_copy(update={"near_copies": "join"})
+    block = settings.model_copy(update={"preprocess": settings.preprocess.model_copy(update={"split": split})})
+    checked = measures.measure([table], settings)
+    start = time.process_time()
+    found = together.groups_of(checked, block, modality.measures("text"))
+    seconds, groups = time.process_time() - start, len(np.unique(found.first)) if found else 0
+    print(
+        f"near-copies joined: {1e6 * seconds / rows:.1f} microseconds of processor a row; {groups:,} groups", flush=True
     )
 
 
@@ -153,6 +170,7 @@ def main() -> None:
             (root / name).write_bytes((ROOT / name).read_bytes())
         table = corpus(root / "corpus", rows)
         whole_stage(root, table)
+    near_copies(table, settings)
     sample = table["text"].combine_chunks().slice(0, 8192)
     cleaned = text.clean(sample)
     encoder = text.Encoder.fit([cleaned], settings.preprocess, settings.labels)
