@@ -21,6 +21,7 @@ from luodi.data import modality, splits
 from luodi.errors import ArtifactError, DataError
 from luodi.project.paths import maker
 from luodi.system.threads import in_threads
+from luodi.terminal import shown
 
 CHUNK = 2**24  # bytes of rows cleaned at a time, if they come to them before the rows that their modality says
 DROPPED = -1
@@ -136,9 +137,11 @@ def select(marks: Marks, settings: config.ModelSettings) -> tuple[NDArray[np.int
         found[marks.rank[kept] == place] = splits.NAMES.index(name)
     found = np.where(marks.placed[kept] >= 0, marks.placed[kept], found)
     if missing := [name for index, name in enumerate(splits.NAMES) if not (found == index).any()]:
+        by = ", ".join(shown(name, 60) for name in split_by.split.by)
+        together = f", and those that share a value of {by} stand together (preprocess.split.by)" if by else ""
         raise DataError(
-            f"no row falls into split {', '.join(missing)}: {len(kept)} rows are left after cleaning; "
-            "add data, or change preprocess.shares in params.yaml"
+            f"no row falls into split {', '.join(missing)}: {len(kept)} rows are left after cleaning{together}; "
+            f"add data, {'group by a column of more values, ' if by else ''}or change preprocess.shares in params.yaml"
         )
     split = np.full(len(marks.content), DROPPED, np.int8)
     split[kept] = found

@@ -18,6 +18,8 @@ class Traits:
 
     counts: Counter[str] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
+    valued: Counter[int] = field(default_factory=Counter)
+    """Rows that have a value of each column that is kept beside, by its place."""
     rows: int = 0
     _digests: "array[int]" = field(default_factory=lambda: array("Q"))
     _codes: "array[int]" = field(default_factory=lambda: array("i"))
@@ -30,6 +32,7 @@ class Traits:
         self.rows += len(batch.items)
         self.counts.update(label for label in batch.labels if label is not None)
         self.sources.update(row.source for row in batch.rows)
+        self.valued.update(place for row in batch.rows for place, value in enumerate(row.kept) if value)
         for item, label, source in (row[:3] for row in batch.rows):
             if item is not None and label is not None:
                 self._places.append(self._named.setdefault(source, len(self._named)))

@@ -65,7 +65,8 @@ def add_texts(
         times = max(seen.counts.values()) / min(seen.counts.values())
         advice = recipe.text(split.learned.total(), len(seen.counts), chinese, times=times,
                              encoder=encoder, recorded=recorded)  # fmt: skip
-        notes += [*split.told, *telling.held_back(seen, split), *telling.giving_away(labels.beside)]
+        notes += [*split.told, *telling.without_values(seen, wanted), *telling.held_back(seen, split)]
+        notes += telling.giving_away(labels.beside)
         column = columns.unusual(chosen[0].item)
         block = blocks.build("text", seen, blocks.text_limits(seen), advice, split, column)
         notes += telling.unfit(_unfit(staging / "data"), seen.rows, blocks.limit(seen))
@@ -110,7 +111,8 @@ def add_images(
         telling.require_labels(seen, f"{source}, folders", "make a folder for each class")
         limits, split = blocks.image_limits(look), splitting.of(seen, source, wanted.together)
         advice = recipe.image(split.learned.total())
-        notes += [*split.told, *telling.held_back(seen, split), *telling.giving_away(labels.beside)]
+        notes += [*split.told, *telling.without_values(seen, wanted), *telling.held_back(seen, split)]
+        notes += telling.giving_away(labels.beside)
         block = blocks.build("image", seen, limits, advice, split, columns.unusual(wanted.item, columns.IMAGE))
         notes += telling.unfit(look.unfit, look.looked, blocks.limit(seen), sample=True)
         _commit(root, name, block, staging, runner)

@@ -7,6 +7,7 @@ from luodi.checks import telling
 from luodi.config import CLASSES
 from luodi.data import statistics
 from luodi.data.beside import Beside
+from luodi.data.columns import Wanted
 from luodi.errors import BrokenData
 from luodi.project.paths import PARAMS
 from luodi.scaffold import blocks
@@ -57,6 +58,12 @@ def giving_away(beside: Beside) -> list[str]:
     found = [telling.counted(name, pairs, rows) for name, pairs, rows in beside.counts()]
     return [f"{one.said}: no model sees it, but see that what it is of does not say it too"
             for one in found if one and one.alone]  # fmt: skip
+
+
+def without_values(seen: statistics.Traits, wanted: Wanted) -> list[str]:
+    """Return a sentence for each column of groups that no row has a value of."""
+    empty = (name for place, name in enumerate(wanted.stored) if name in wanted.groups and not seen.valued[place])
+    return [f"no row has a value of `{shown(name, 60)}`, so it keeps none together" for name in empty]
 
 
 def require_labels(seen: statistics.Traits, where: str, remedy: str) -> None:

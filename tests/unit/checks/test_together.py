@@ -190,6 +190,13 @@ def test_a_row_that_ties_two_splits_is_held_back_with_its_reason_and_told() -> N
     assert together.counts(found) == {"groups": 60, "largest_group": 1, "tying_splits": 1, "of_templates": 0}
 
 
+def test_groups_that_leave_a_split_empty_are_told() -> None:
+    none = np.zeros(20, np.int8)
+    marks = clean_rows.Marks(np.arange(1, 21, dtype=np.uint64), none.astype(np.int64), none + 2, none)
+    with pytest.raises(DataError, match=r"share a value of author stand together.* group by a column of more values"):
+        clean_rows.select(marks, model(by=["author"]))
+
+
 TEMPLATES = ("order {} shipped", "your order {} was delayed", "refund for order {} issued", "invoice {} is due")
 
 

@@ -164,6 +164,16 @@ def test_images_stand_together_by_what_a_pattern_finds_in_their_paths(
         adding.add_images(root, "more", source, NOBODY, wanted=wanted, images=tmp_path if listed else None)
 
 
+def test_a_column_of_groups_that_no_row_has_a_value_of_is_told(root: Path, pictures: Path, write: Any) -> None:
+    wanted = columns.Wanted(groups=("folder",))
+    said = "no row has a value of `folder`, so it keeps none together"
+    assert said in adding.add_images(root, "new", pictures, NOBODY, wanted=wanted)
+    rows = [f"房间{number}很{'差好'[number % 2]},{'差好'[number % 2]}评,,guest {number}" for number in range(100)]
+    source = write("hotels.csv", csv(*rows, header="text,label,folder,guest"))
+    wanted = columns.Wanted(keep=("guest",), groups=("folder",))
+    assert said in adding.add_texts(root, "more", source, NOBODY, wanted=wanted)
+
+
 def test_where_a_class_is_rare_the_metric_is_chosen_for_it_and_it_is_said_why(root: Path, write: Any) -> None:
     told = add(root, write("rare.csv", csv(*(f"text {row},{'rare' if row < 9 else 'common'}" for row in range(100)))))
     rule = config.load(root / "params.yaml").models["new"].gate
