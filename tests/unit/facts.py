@@ -172,6 +172,8 @@ def facts() -> dict[str, Any]:
             "threads": 2,
             "precision": "float32",
             "instructions": "AVX2",
+            "devices": 1,
+            "hosts": 1,
             "backend": "tensorflow",
             "versions": {"python": "3.11.9", "keras": "3.15.1"},
             "remarks": ["val_loss was least after the first epoch"],

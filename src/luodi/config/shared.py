@@ -200,6 +200,11 @@ class Training(SettingsBase):
         description="of a network with convolutions, or of your own, on processors: its trained bytes depend on their "
         "number; the others take all cores",
     )
+    devices: Literal["one", "all"] = Field(
+        "one",
+        description="all: each batch is divided among all GPUs of the host (TensorFlow, JAX), on whose number the "
+        "trained bytes then depend",
+    )
     checkpoint_minutes: Annotated[float, Field(gt=0)] = Field(
         5,
         description="time between two checkpoints within an epoch, from which a training that was ended goes on; each "

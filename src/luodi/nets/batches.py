@@ -19,6 +19,8 @@ class Batches(keras.utils.PyDataset):
 
     With `parts` each of them comes in so many parts, one after the other, as equal as can be: for an optimizer that
     adds up their gradients.
+
+    Devices that share a batch take as many rows each: of a last one that does not divide some rows come twice.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         self.x, self.y, self.classes, self.batch_size, self.seed = x, y, classes, batch_size, seed
         self.augment, self.parts = augment, parts
+        self.devices, self.hosts, self.host = 1, 1, 0
         self.epoch = self.first = 0
         self.order = self._order()
 
@@ -43,6 +46,12 @@ class Batches(keras.utils.PyDataset):
         rest = copy.copy(self)
         rest.epoch, rest.first = epoch, batch
         return rest
+
+    def among(self, devices: int, hosts: int, host: int) -> Self:
+        """Return a copy for so many devices in all, which share each batch, of which this host reads its own rows."""
+        shared = copy.copy(self)
+        shared.devices, shared.hosts, shared.host = devices, hosts, host
+        return shared
 
     def __len__(self) -> int:
         return math.ceil(len(self.x) / self.batch_size) * self.parts - self.first
@@ -53,12 +62,15 @@ class Batches(keras.utils.PyDataset):
         x = np.asarray(self.x[rows])
         if self.augment and self.seed is not None:
             x = self.augment(x, np.random.default_rng([self.seed, self.epoch, index]))
-        return x, np.eye(self.classes, dtype=np.float32)[self.y[rows]]
+        size = len(rows) // self.hosts
+        own = slice(self.host * size, (self.host + 1) * size)
+        return x[own], np.eye(self.classes, dtype=np.float32)[self.y[rows[own]]]
 
     def _rows(self, batch: int, part: int) -> NDArray[np.int64]:
         rows = self.order[batch * self.batch_size : (batch + 1) * self.batch_size]
         # A last batch may have fewer rows than parts: no part may be empty, so some rows come twice.
-        return np.array_split(np.resize(rows, max(len(rows), self.parts)), self.parts)[part]
+        rows = np.array_split(np.resize(rows, max(len(rows), self.parts)), self.parts)[part]
+        return np.resize(rows, math.ceil(len(rows) / self.devices) * self.devices)
 
     def on_epoch_end(self) -> None:
         """Keras calls this between epochs."""

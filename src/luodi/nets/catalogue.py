@@ -8,6 +8,7 @@ from luodi.config import user_code
 
 if TYPE_CHECKING:
     import keras
+    from numpy.typing import NDArray
 
     from luodi.config import ModelSettings
     from luodi.data.modality import Encoder
@@ -130,9 +131,9 @@ def build(settings: "ModelSettings", encoder: "Encoder") -> "keras.Model":
     return _build(settings.modality, settings.train, encoder)
 
 
-def as_float32(model: "keras.Model", settings: "ModelSettings", encoder: "Encoder") -> "keras.Model":
-    """Return an uncompiled float32 model with the weights of `model`: what is saved and exported."""
+def as_float32(weights: "list[NDArray[Any]]", settings: "ModelSettings", encoder: "Encoder") -> "keras.Model":
+    """Build it uncompiled, float32 whatever it trained in, with the `weights` that came of it: what is exported."""
     train = settings.train.model_copy(update={"precision": "float32"})
-    copy = _build(settings.modality, train, encoder)
-    copy.set_weights(model.get_weights())
-    return copy
+    model = _build(settings.modality, train, encoder)
+    model.set_weights(weights)
+    return model

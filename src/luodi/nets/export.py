@@ -1,9 +1,13 @@
 """Export a Keras model to ONNX: canonical bytes, checked against Keras before anyone may serve it."""
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +17,57 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 
-from luodi.errors import ArtifactError
+from luodi.config import ModelSettings
+from luodi.data.modality import Encoder
+from luodi.errors import ArtifactError, LuodiError
+from luodi.nets import catalogue, training
+from luodi.nets.fitting import Net
 from luodi.scoring import inference
+from luodi.system import resources
 
 TOLERANCE = 1e-4
 
 
-def convert(model: keras.Model, facts: dict[str, int]) -> onnx.ModelProto:
-    """Return a float32 `model` as ONNX, from "x" [batch, ...] of its input's type to "probabilities" float32.
+def convert(net: Net, settings: ModelSettings, encoder: Encoder) -> onnx.ModelProto:
+    """Return `net` as ONNX, from "x" [batch, ...] of the encoder's shape and type to "probabilities" float32.
 
-    Args:
-        facts: What the model records of its encoder, see `inference.facts`.
+    What another backend trained is built again by TensorFlow, from which alone Keras exports without further libraries:
+    in a process of its own, for a process has one backend.
+
+    Raises:
+        LuodiError: That process came to no end.
+        UserCodeFailed: The network is a user's own, and fails there.
     """
-    return canonical(_convert(model), facts)
+    if keras.backend.backend() == "tensorflow":
+        model = _convert(net.model)
+    else:
+        with _by_tensorflow() as process:
+            work = process.submit(_rebuilt, settings, encoder, net.model.get_weights(), net.factor)
+            model = onnx.load_from_string(work.result())
+    return canonical(model, inference.facts(encoder))
+
+
+@contextmanager
+def _by_tensorflow() -> Iterator[ProcessPoolExecutor]:
+    backend = os.environ["KERAS_BACKEND"]
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # what starts now
+    try:
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            yield process
+    except BrokenProcessPool:
+        raise LuodiError(
+            f"the process that exports what {backend} trained came to no end: {resources.MORE_MEMORY}"
+        ) from None
+    finally:
+        os.environ["KERAS_BACKEND"] = backend
+
+
+def _rebuilt(settings: ModelSettings, encoder: Encoder, weights: list[NDArray[Any]], factor: float) -> bytes:
+    """ONNX of the network that has those weights, its logits times `factor`."""
+    model = training.scaled(catalogue.as_float32(weights, settings, encoder), factor)
+    model(np.zeros((1, *encoder.shape), encoder.dtype))  # Keras exports none that was never called
+    found: bytes = _convert(model).SerializeToString()
+    return found
 
 
 def write(model: onnx.ModelProto, sample: NDArray[Any], expected: NDArray[np.float32], path: Path) -> None:

@@ -18,6 +18,7 @@ from luodi.system import resources
 
 if TYPE_CHECKING:
     from luodi.nets import training
+    from luodi.nets.sharing import Sharing
 
 NEARLY = 0.99  # of the best accuracy
 Rows: TypeAlias = tuple[NDArray[Any], NDArray[np.int32]]
@@ -29,7 +30,7 @@ class Net:
     """A network, fitted and calibrated.
 
     Attributes:
-        model: A keras.Model, float32, not compiled.
+        model: A keras.Model, float32, not compiled, its logits times `factor`.
         scores: Its probabilities on the validation rows, float32 [rows, classes].
         history: A row an epoch, see `luodi.nets.training.Fit`.
         sample: Some encoded validation rows.
@@ -38,6 +39,7 @@ class Net:
     """
 
     model: Any
+    factor: float
     scores: NDArray[np.float32]
     history: list[dict[str, float]]
     sample: NDArray[Any]
@@ -72,13 +74,24 @@ def fit_rows(
     parts, exhausted = 1, ""
     while True:
         where = used.decides if parts == 1 else f"{used.decides} in {parts} parts"
-        checkpoint = kept.of(where, *train, *validation) if kept else None
+        # Several hosts would have to go on from the same step, each of which keeps its own.
+        checkpoint = kept.of(where, *train, *validation) if kept and used.sharing.hosts == 1 else None
         try:
             with hardware.enough_memory():
-                net = _fit_rows(settings, encoder, train, validation, parts=parts, checkpoint=checkpoint, watch=watch)
+                net = _fit_rows(
+                    settings,
+                    encoder,
+                    train,
+                    validation,
+                    sharing=used.sharing,
+                    parts=parts,
+                    checkpoint=checkpoint,
+                    watch=watch,
+                )
             break
         except MemoryExhausted:
-            if not settings.train.halve_batch or 2 * parts > min(settings.train.batch_size, len(train[1])):
+            halved = settings.train.halve_batch and used.sharing.hosts == 1  # the others know nothing of it
+            if not halved or 2 * parts > min(settings.train.batch_size, len(train[1])):
                 raise
         parts *= 2
         exhausted = (
@@ -97,6 +110,7 @@ def _fit_rows(
     train: Rows,
     validation: Rows,
     *,
+    sharing: "Sharing",
     parts: int,
     checkpoint: Checkpoint | None,
     watch: Callable[[list[dict[str, float]]], None] | None,
@@ -107,15 +121,21 @@ def _fit_rows(
 
     classes, size = len(encoder.labels), settings.train.batch_size
     augment = modality.of(settings.modality).augmenter(settings.preprocess)
+    shared = (len(sharing.devices), sharing.hosts, sharing.host)
     seen = Batches(*train, classes, size, seed=settings.train.seed, augment=augment, parts=parts)
     judged = Batches(*validation, classes, max(size // parts, 1))
-    training.make_deterministic(settings.train.seed)
-    model = catalogue.build(settings, encoder)
-    training.compile_model(model, settings.train, classes, len(seen), parts)
-    if short := hardware.shortage(model, settings.train):
-        print(f"train: {short}", flush=True)
-    found = training.fit(model, settings.train, seen, judged, checkpoint, watch=watch)
-    calibrated, scores = training.calibrate(catalogue.as_float32(model, settings, encoder), judged)
+    with quiet():  # Keras seeds TensorFlow, and imports it, whatever trains
+        training.make_deterministic(settings.train.seed)
+    with sharing.scope():
+        model = catalogue.build(settings, encoder)
+        training.compile_model(model, settings.train, classes, len(seen), parts)
+        if short := hardware.shortage(model, settings.train):
+            print(f"train: {short}", flush=True)
+        found = training.fit(model, settings.train, seen.among(*shared), judged.among(*shared), checkpoint, watch=watch)
+    fitted = catalogue.as_float32(model.get_weights(), settings, encoder)
+    factor = training.calibrate(fitted, judged)
+    calibrated = training.scaled(fitted, factor)
+    scores = calibrated.predict(judged, verbose=0)
     facts = {
         "epochs": len(found.history),
         "gflops": round(3e-9 * hardware.flops(model) * len(train[1]) * len(found.history), 3),
@@ -126,7 +146,7 @@ def _fit_rows(
         "tries": checkpoint.tries if checkpoint else [],
     }
     sample = np.asarray(judged.x[: inference.batch_rows(encoder)])
-    return Net(calibrated, scores, found.history, sample, facts, found.before)
+    return Net(calibrated, factor, scores, found.history, sample, facts, found.before)
 
 
 def _seconds_to_accuracy(found: "training.Fit") -> float:

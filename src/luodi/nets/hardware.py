@@ -16,6 +16,8 @@ import keras
 
 from luodi.config import Training
 from luodi.errors import MemoryExhausted
+from luodi.nets import sharing
+from luodi.nets.sharing import Sharing
 from luodi.system import resources
 
 SLOTS = {"adam": 2, "sgd": 1}  # numbers that the optimizer keeps of each weight
@@ -25,27 +27,35 @@ CAPABLE = 8.0  # the compute capability from which on NVIDIA's processors calcul
 
 @dataclass(frozen=True)
 class Hardware:
-    """What trains: a backend of Keras on a device, in a precision, on threads; the widest instructions there are."""
+    """What trains: a backend of Keras on a device, in a precision, on threads; the widest instructions there are.
+
+    `sharing` are the devices that share each batch, of this host and of others.
+    """
 
     backend: str
     device: str
     precision: str
     threads: int
     instructions: str
+    sharing: Sharing
 
     def __str__(self) -> str:
         by = f"{self.threads} thread{'' if self.threads == 1 else 's'}, {self.instructions}"
-        return f"{self.device} ({by}), {self.precision}, by {self.backend}"
+        return f"{str(self.sharing) or self.device} ({by}), {self.precision}, by {self.backend}"
 
     @property
     def decides(self) -> str:
         """What of it decides the trained bytes; the number of threads, where it does, is a setting."""
-        return f"{self.backend} {self.device} {self.precision} {self.instructions if self.device == 'cpu' else ''}"
+        instructions = self.instructions if self.device == "cpu" else ""
+        return f"{self.backend} {self.device} {self.precision} {instructions}{self.sharing}"
 
     def facts(self) -> dict[str, Any]:
         """As JSON has it, with the versions behind it."""
+        own = asdict(self)
+        sharing = own.pop("sharing")
         versions = {name: importlib.metadata.version(name) for name in ("keras", "numpy", self.backend)}
-        return asdict(self) | {"versions": {"python": platform.python_version(), **versions}}
+        counts = {"devices": len(sharing["devices"]), "hosts": sharing["hosts"]}
+        return own | counts | {"versions": {"python": platform.python_version(), **versions}}
 
 
 def use(settings: Training, any_threads: bool) -> Hardware:
@@ -53,9 +63,21 @@ def use(settings: Training, any_threads: bool) -> Hardware:
 
     Args:
         any_threads: The trained bytes are the same on any number of threads, so all cores may help.
+
+    Raises:
+        LuodiError: TF_CONFIG names hosts that cannot train together.
     """
+    hosts = sharing.join()
     threads = _threads(resources.cores() if any_threads else settings.threads)
-    return Hardware(keras.backend.backend(), device(), precision(settings.precision), threads, resources.instructions())
+    kind = device()
+    return Hardware(
+        keras.backend.backend(),
+        kind,
+        precision(settings.precision),
+        threads,
+        resources.instructions(),
+        sharing.among(kind, settings.devices, *hosts),
+    )
 
 
 def _threads(count: int) -> int:

@@ -155,17 +155,22 @@ def balanced(label: NDArray[np.int32]) -> dict[int, float]:
     return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
 
-def calibrate(model: keras.Model, validation: Batches) -> tuple[keras.Model, NDArray[np.float32]]:
-    """Return `model`, float32, as sure as the validation rows warrant, and what it says of them [rows, classes].
+LEAST = float(np.finfo(np.float32).tiny)  # probability of which a logarithm is taken
 
-    The temperature comes behind the last layer, which in a network of a user's own may be any.
+
+def calibrate(model: keras.Model, validation: Batches) -> float:
+    """Return the factor of the logits of `model` by which it is as sure as the validation rows warrant."""
+    logits = np.log(np.maximum(model.predict(validation, verbose=0), LEAST))
+    return temperature.scale(logits, validation.y)
+
+
+def scaled(model: keras.Model, factor: float) -> keras.Model:
+    """Return `model`, float32, its logits times `factor`.
+
+    That comes behind the last layer, which in a network of a user's own may be any.
     """
-    least = float(np.finfo(np.float32).tiny)
-    logits = np.log(np.maximum(model.predict(validation, verbose=0), least))
-    factor = temperature.scale(logits, validation.y)
-    scaled = ops.multiply(ops.log(ops.maximum(model.outputs[0], least)), factor)
-    calibrated = keras.Model(model.inputs[0], keras.layers.Softmax(dtype="float32", name="calibrated")(scaled))
-    return calibrated, calibrated.predict(validation, verbose=0)
+    logits = ops.multiply(ops.log(ops.maximum(model.outputs[0], LEAST)), factor)
+    return keras.Model(model.inputs[0], keras.layers.Softmax(dtype="float32", name="calibrated")(logits))
 
 
 class Stopping(keras.callbacks.Callback):
@@ -286,6 +291,8 @@ class Standing(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self.batch = self.first + batch
         if self.batch and self._due(self.every):
+            if keras.backend.backend() == "jax":
+                self.model.jax_state_sync()  # within an epoch the variables are empty
             self.stopping.require_finite(self.epoch, {"loss": float(self.model.get_metrics_result()["loss"])})
             self._write(_variables(self.model, self.stopping.weights))
 

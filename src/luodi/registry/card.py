@@ -439,6 +439,8 @@ def _run_record(training: Facts) -> list[Pair]:
         ),
         ("Operations, an estimate", number(at(training, "gflops"), "{:,.3g} x 10⁹")),
         ("Most memory at once", number(at(training, "peak_memory"), "{:,.2f} GiB", 2**-30)),
+        ("Devices that share a batch", count(at(training, "devices"))),
+        ("Hosts that share a batch", count(at(training, "hosts"))),
         ("Backend", text(at(training, "backend"))),
         ("Versions", text(versions)),
         ("Precision", text(at(training, "precision"))),

@@ -63,7 +63,7 @@ def _run(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, ke
     if frozen and chosen == PRETRAINED:
         frozen.write(paths.export)
     else:
-        _save(chosen, net, encoder, paths)
+        _save(chosen, net, settings, encoder, paths)
     _save_net(net, paths)
     own = frozen.out_of_fold if frozen else partial(out_of_fold, settings, paths, encoder, kept=kept)
     _write_out_of_fold(chosen, own, len(encoder.labels), paths)
@@ -122,7 +122,7 @@ def _rows(paths: ModelPaths, split: str, encoder: Encoder) -> Rows:
     return arrays.load(paths.array(split, "x"), paths.array(split, "y"), encoder)
 
 
-def _save(chosen: str, net: Net | None, encoder: Encoder, paths: ModelPaths) -> None:
+def _save(chosen: str, net: Net | None, settings: config.ModelSettings, encoder: Encoder, paths: ModelPaths) -> None:
     """Write the export folder: of the network, of the linear model, or of both as one."""
     with replacing_folder(paths.export) as folder:
         if net is None or chosen == LINEAR:
@@ -132,7 +132,7 @@ def _save(chosen: str, net: Net | None, encoder: Encoder, paths: ModelPaths) -> 
         from luodi.nets import export
 
         with quiet():
-            model = export.convert(net.model, inference.facts(encoder))
+            model = export.convert(net, settings, encoder)
         expected = net.scores[: len(net.sample)]
         if chosen == BOTH:
             linear = onnx.load(paths.baseline_export / inference.MODEL)
@@ -150,7 +150,8 @@ def _save_net(net: Net | None, paths: ModelPaths) -> None:
             from luodi.nets import saving
 
             saving.save(net.model, folder / paths.keras_model.name)
-            saving.save_curves(net.history, folder)
+            with quiet():  # by TensorFlow, whatever trained
+                saving.save_curves(net.history, folder)
         else:
             write_text(folder / "none.txt", "train.architecture names no network\n")
     write_text(paths.history, history.as_csv(net.history if net else []))

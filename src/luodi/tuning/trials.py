@@ -144,7 +144,7 @@ class Trials:
             from luodi.nets import export
 
             encoder = self._rows_of(settings)[0]
-            model = export.convert(net.model, inference.facts(encoder)).SerializeToString()
+            model = export.convert(net, settings, encoder).SerializeToString()
         some = inference.typical(next(iter(self.rows.items("validation"))).slice(0, SOME).to_pylist())
         latency = inference.latency(inference.Classifier(encoder, inference.session(model)), some, REPEATS)
         return {"latency_ms": round(latency, 4), "size_mb": round(len(model) / 1e6, 4)}

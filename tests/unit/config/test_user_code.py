@@ -190,7 +190,7 @@ def test_the_own_network_is_built_and_its_failure_names_the_line(root: Path) -> 
     )
     model = catalogue.build(block, encoder)
     assert 7 in [getattr(layer, "units", None) for layer in model.layers]
-    assert catalogue.as_float32(model, block, encoder).count_params() == model.count_params()
+    assert catalogue.as_float32(model.get_weights(), block, encoder).count_params() == model.count_params()
     block = write(root, train={"architecture": "nets:broken"})
     with pytest.raises(UserCodeFailed, match=r"nets:broken.* fails \(nets.py, line 14\): ValueError: no such width"):
         catalogue.build(block, encoder)

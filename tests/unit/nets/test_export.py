@@ -292,8 +292,9 @@ def test_both_are_exported_as_one_model(tmp_path: Path) -> None:
     paths = checkout(tmp_path, architecture="mlp", epochs=40)
     encoder = ENCODERS["reviews"]
     give_baseline(paths, np.full((20, 2), 0.5, np.float32), encoder)
-    net = train.fit(config.load(paths.params).models["reviews"], paths, encoder)
-    train._save("both", net, encoder, paths)
+    settings = config.load(paths.params).models["reviews"]
+    net = train.fit(settings, paths, encoder)
+    train._save("both", net, settings, encoder, paths)
     found = inference.run_session(inference.open_session(paths.export / "model.onnx"), net.sample)
     np.testing.assert_allclose(found, (net.scores + 0.5) / 2, atol=1e-6)
     inference.Classifier.load(paths.export)

@@ -101,7 +101,7 @@ class TestEveryArchitecture:
         block = settings.model_construct(modality="image", train=mixed)
         model = catalogue.build(block, GREY)
         assert "bfloat16" in {layer.compute_dtype for layer in model.layers}
-        final = catalogue.as_float32(model, block, GREY)
+        final = catalogue.as_float32(model.get_weights(), block, GREY)
         assert {layer.compute_dtype for layer in final.layers if layer.weights} == {"float32"}
         x, _ = rows()
         np.testing.assert_allclose(final.predict(x, verbose=0), model.predict(x, verbose=0), atol=0.05)

@@ -131,7 +131,7 @@ class TestEveryArchitecture:
         mixed = setting(architecture=architecture, precision="mixed_bfloat16", epochs=1)
         model, _ = trained(mixed)
         assert model.get_layer("embedding").compute_dtype == "bfloat16"
-        final = catalogue.as_float32(model, block(mixed), encoder())
+        final = catalogue.as_float32(model.get_weights(), block(mixed), encoder())
         assert {layer.compute_dtype for layer in final.layers if layer.weights} == {"float32"}
         np.testing.assert_allclose(final.predict(rows()[0], verbose=0), model.predict(rows()[0], verbose=0), atol=0.05)
 
