@@ -126,7 +126,9 @@ def reviews(root: Path) -> None:
         )
 
 
-def thucnews(data: Path) -> None:
+def titles(data: Path) -> tuple[config.TextSettings, Rows, Rows, Rows]:
+    """What `luodi add` sets for THUCNews' titles; rows of train.txt to fit on and to choose by, those of dev.txt."""
+
     def read(name: str) -> Rows:
         lines = (data / "thucnews" / name).read_text(encoding="utf-8").splitlines()
         items, label = zip(*(line.rsplit("\t", 1) for line in lines), strict=True)
@@ -138,7 +140,12 @@ def thucnews(data: Path) -> None:
         Rows([rows.items[row] for row in part], rows.label[part], []) for part in (order[:5000], order[5000:])
     )
     labels = tuple((data / "thucnews" / "class.txt").read_text(encoding="utf-8").split())
-    found = fit(settings_for(labels, len(rows.items), 1), seen, held, dev)
+    return settings_for(labels, len(rows.items), 1), seen, held, dev
+
+
+def thucnews(data: Path) -> None:
+    settings, seen, held, dev = titles(data)
+    found = fit(settings, seen, held, dev)
     for name, scores in found.scores.items():
         mark = " (chosen by validation rows)" if name == found.chosen else ""
         print(f"{name}{mark}: {(scores.argmax(1) == dev.label).mean():.4f} of {len(dev.items):,} rows of dev.txt")
