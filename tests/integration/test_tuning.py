@@ -45,11 +45,11 @@ VALIDATED = "artifacts/reviews/validate"
 OUTPUTS = ("best_params.yaml", "study.json", "report.html")
 
 
-def searching(project: Project) -> None:
+def searching(project: Project, **tune: Any) -> None:
     """Give the model a block tune."""
     path = project.root / "params.yaml"
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
-    params["models"]["reviews"]["tune"] = TUNE
+    params["models"]["reviews"]["tune"] = TUNE | tune
     params["models"]["reviews"]["train"] |= {"epochs": 3, "learning_rate": 0.0003}  # too slow to learn in them
     path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
     locked.write(project.root)
@@ -67,13 +67,6 @@ def project(template: Project, reproduced: Done) -> Project:
 
 def outputs(project: Project) -> list[bytes]:
     return [(project.root / "artifacts" / "reviews" / "tune" / name).read_bytes() for name in OUTPUTS]
-
-
-def trials(project: Project) -> list[optuna.trial.FrozenTrial]:
-    where = study.place(project.root)
-    storage = study.storage(where.storage)
-    (name,) = optuna.get_all_study_names(storage)
-    return optuna.load_study(study_name=name, storage=storage).get_trials()
 
 
 def training(project: Project) -> list[psutil.Process]:
@@ -168,7 +161,12 @@ def test_what_is_killed_goes_on_to_the_same_winner(peace: tuple[Project, str], p
 
 def assert_whole(project: Project, count: int) -> None:
     """Each slot has one trial that ended, and none runs."""
-    found = trials(project)
+    assert_ended(study.storage(study.place(project.root).storage), count)
+
+
+def assert_ended(storage: optuna.storages.BaseStorage, count: int) -> None:
+    (name,) = optuna.get_all_study_names(storage)
+    found = optuna.load_study(study_name=name, storage=storage).get_trials()
     ended = [one.user_attrs[study.SLOT] for one in found if one.state in study.ENDED]
     assert sorted(ended) == list(range(count))
     assert not [one.number for one in found if one.state == optuna.trial.TrialState.RUNNING]

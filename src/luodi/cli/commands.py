@@ -44,6 +44,7 @@ def root(
 MOVED = "production moved as a whole or not at all: `luodi models list` tells"
 STOPPED = {
     "run": "production is what it was, unless register ended; what stages made is kept: run it again, and it goes on",
+    "tune": "trials that ended are kept: run it again, and it goes on",
     "train": "run it again, and it goes on from its last checkpoint",
     **dict.fromkeys(("register", "promote", "rollback"), MOVED),
 }

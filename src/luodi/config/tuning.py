@@ -50,6 +50,13 @@ class Dimension(SettingsBase):
     )
     when: dict[Line, Value] = Field({}, description="only where these settings have these values")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _range_or_choices(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError("expected {low: 0.001, high: 0.1} or {choices: [32, 64]}")
+        return value
+
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         if self.choices is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 import optuna
+import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
 from luodi.config import ModelSettings, Tune, user_code
@@ -29,6 +30,7 @@ WAIT = 60  # seconds in which SQLite waits for another process to write
 SLOT, VALUES, EPOCHS, BEFORE, WHY, BY = "slot", "values", "epochs", "before", "why", "by"
 """What a trial notes of itself beside what Optuna does: the epochs that a try `before` it, which died, had trained;
 `why` it failed, if no other try would end otherwise."""
+LEASE = sqlalchemy.text("SELECT pg_try_advisory_lock(hashtextextended(:study, 0))")
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 Ended: TypeAlias = Mapping[int, FrozenTrial]
 """From a slot to the trial that ended there."""
@@ -89,10 +91,11 @@ def name(settings: ModelSettings, paths: ModelPaths, tune: Tune, space: Space) -
 def alone(where: Place, study: str) -> Iterator[IO[str]]:
     """Hold the lock of a study on this host, and yield its file, which the processes that train inherit.
 
-    The kernel drops it when the last of them has ended, however that was: who holds it knows that no trial runs.
+    The kernel drops it when the last of them has ended, however that was: who holds it knows that no trial runs. Of a
+    PostgreSQL that several hosts share its own lock is held too, which it drops with the connection.
 
     Raises:
-        LuodiError: Another process holds it.
+        LuodiError: Another process holds it, or the database cannot be opened.
     """
     with private():
         lock = (private_folder(where.folder) / f"{study}.lock").open("w")
@@ -104,10 +107,27 @@ def alone(where: Place, study: str) -> Iterator[IO[str]]:
                 f"the study {study} is being run by another process of this host: wait for it to end, "
                 f"`luodi tune status {study.rpartition('-')[0]}` says where it stands"
             ) from None
-        yield lock
+        with _leased(where, study):
+            yield lock
 
 
-def storage(url: str) -> optuna.storages.BaseStorage:
+@contextmanager
+def _leased(where: Place, study: str) -> Iterator[None]:
+    if not where.storage.startswith("postgresql"):
+        yield
+        return
+    with storage(where.storage).engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.detach()  # from the pool, in which it would keep the lock
+        if not connection.execute(LEASE, {"study": study}).scalar():
+            raise LuodiError(
+                f"the study {study} in {where.shown} is being run by another host: wait for it to end, "
+                f"`luodi tune status {study.rpartition('-')[0]}` says where it stands"
+            )
+        yield
+
+
+def storage(url: str) -> optuna.storages.RDBStorage:
     """Open the database of studies.
 
     Raises:

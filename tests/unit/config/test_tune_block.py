@@ -48,6 +48,7 @@ def test_what_can_be_searched(tune: Any) -> None:
         ({"metric": "acuracy"}, r"tune\.metric\..* did you mean 'accuracy'\?"),
         ({"metric": ["latency_ms", "accuracy"]}, r"tune\.metric: .*the first decides, .*: put a metric before it"),
         ({"metric": ["accuracy", "accuracy"]}, r"tune\.metric: .*accuracy stands there twice"),
+        (space(train__dropout=[0.1, 0.2]), r"train\.dropout: .*expected \{low: 0\.001, .* found \[0\.1, 0\.2\]"),
         (space(train__dropout={"lo": 1, "high": 2}), r"unknown key models\.m\.tune\.space\.train\.dropout\.lo"),
         (space(train__dropot=RATE), r"tune\.space\.train\.dropot: no setting .* did you mean 'train\.dropout'\?"),
         (space(gate__margin=RATE), r"tune\.space\.gate\.margin: no setting of preprocess or train"),
