@@ -1287,6 +1287,8 @@ WHY_NOT = {
     "says only what a prediction costs": TUNING,
     "stands there twice": TUNING,
     "expected {low: 0.001, high: 0.1} or": TUNING,
+    "the database of studies {where.shown} failed": "tests/unit/tuning/test_study.py",
+    "and the database of studies does not know of it": "tests/unit/tuning/test_study.py",
     "is being run by another host": "tests/integration/test_studies.py",
     "no search by these rows, settings and code": "tests/unit/tuning/test_study.py",
     "the database of studies": "tests/unit/tuning/test_study.py",

@@ -65,7 +65,7 @@ def run(settings: ModelSettings, paths: ModelPaths, tune: Tune) -> Facts:
             studies cannot be opened, or another process runs the study.
     """
     count = _count(settings, tune)
-    with _opened(settings, paths, tune) as search:
+    with study.told(study.place(paths.root)), _opened(settings, paths, tune) as search:
         truth = write_rows(settings, paths, search.folder / ROWS)
         found = search.study()
         study.abandon(found)  # the lock says that they run no more
@@ -111,7 +111,7 @@ def run_trial(settings: ModelSettings, paths: ModelPaths, tune: Tune, slot: int)
     """
     where, wanted = study.place(paths.root), goals.of(settings, tune)
     searched, by = space.of(settings, tune), f"{platform.node()}-{os.getpid()}"
-    with private(), tempfile.TemporaryDirectory(dir=private_folder(where.folder)) as folder:
+    with study.told(where), private(), tempfile.TemporaryDirectory(dir=private_folder(where.folder)) as folder:
         found = study.opened(where, study.name(settings, paths, tune, searched), wanted)
         if slot >= _count(settings, tune) or slot in study.ended(found):
             print(f"tune: trial {slot} has ended", flush=True)
@@ -173,6 +173,11 @@ def _search(search: Search, found: optuna.Study, count: int) -> None:
 
 def _told(found: optuna.Study, slot: int, count: int, wanted: Goals) -> str:
     trials = study.ended(found)
+    if slot not in trials:
+        raise LuodiError(
+            f"trial {slot} ended, and the database of studies does not know of it: it was removed or replaced while "
+            "the search ran; the next `luodi tune` goes on with what it holds"
+        )
     trial = trials[slot]
     epochs = trial.user_attrs.get(EPOCHS, 0)
     facts = study.facts(slot, trial, wanted)

@@ -19,7 +19,8 @@ def of(settings: ModelSettings, paths: ModelPaths) -> dict[str, Any]:
     where, wanted = study.place(paths.root), goals.of(settings, tune)
     name = study.name(settings, paths, tune, space.of(settings, tune))
     try:
-        found = study.known(where, name)
+        with study.told(where):
+            found = study.known(where, name)
     except KeyError:
         raise ArtifactError(
             f"no search by these rows, settings and code of {paths.model} has begun: `luodi tune {paths.model}` begins "

@@ -12,7 +12,9 @@ from typing import IO, Any, TypeAlias
 
 import optuna
 import sqlalchemy
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from luodi.config import ModelSettings, Tune, user_code
 from luodi.config.tuning import Space
@@ -21,6 +23,7 @@ from luodi.files import checksum, private, private_folder
 from luodi.project import fingerprints
 from luodi.project.origin import EMBEDDED
 from luodi.project.paths import ModelPaths, maker
+from luodi.system import disk
 from luodi.system.masking import redact
 from luodi.tuning import goals
 from luodi.tuning.goals import Goals
@@ -142,6 +145,20 @@ def storage(url: str) -> optuna.storages.RDBStorage:
         raise LuodiError(
             f"the database of studies {redact(url)} cannot be opened ({why}): correct LUODI_STUDIES, a folder or the "
             "URL of a database, or start the database"
+        ) from None
+
+
+@contextmanager
+def told(where: Place) -> Iterator[None]:
+    """Raise LuodiError where the database of studies does not do what it is asked, or is no longer what it was."""
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        cause = error.__cause__ or error
+        why = redact(f"{type(cause).__name__}: {cause}".splitlines()[0])
+        raise disk.explain(error) or LuodiError(
+            f"the database of studies {where.shown} failed ({why}): see that it runs and was not removed; the next "
+            "`luodi tune` goes on with what it holds"
         ) from None
 
 

@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Self, TypeAlias
 
-from luodi.errors import LuodiError
+from luodi.errors import DiskFull, LuodiError
 from luodi.system import resources
 from luodi.system.processes import dies_too
 
 Task: TypeAlias = Mapping[str, Any]
+DONE = "done"
 TRIES = 3  # processes that may die of one task
 
 
@@ -25,15 +26,22 @@ class Worker:
         self._process = self._start()
 
     def ask(self, task: Task) -> bool:
-        """Have it do a task; return whether it did, and did not die."""
+        """Have it do a task; return whether it did, and did not die.
+
+        Raises:
+            LuodiError: It cannot, and no other would.
+        """
         process = self._process
         assert process.stdin
         assert process.stdout
         with suppress(BrokenPipeError):
             process.stdin.write(f"{json.dumps(task)}\n")
             process.stdin.flush()
-        if process.stdout.readline():
+        if (answer := process.stdout.readline().strip()) == DONE:
             return True
+        if answer:
+            found = json.loads(answer)
+            raise (DiskFull if found["full"] else LuodiError)(found["error"])
         self.end()
         return False
 
@@ -105,7 +113,7 @@ class Workers:
             done: Told of a task that is done.
 
         Raises:
-            LuodiError: A task ended its process `TRIES` times.
+            LuodiError: A task ended its process `TRIES` times, or cannot be done.
         """
         waiting = deque(tasks)
         count = min(self._count, len(waiting))

@@ -1,6 +1,8 @@
 """Where studies lie, and what is said where one cannot be had."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +13,7 @@ from luodi import config
 from luodi.config import ModelSettings, Tune
 from luodi.errors import ArtifactError, LuodiError
 from luodi.project.paths import ModelPaths
-from luodi.tuning import goals, space, standing, study
+from luodi.tuning import goals, search, space, standing, study, workers
 
 
 def settings(**tune: object) -> ModelSettings:
@@ -71,6 +73,31 @@ def test_a_database_that_cannot_be_opened_is_told_without_its_password(paths: Mo
     (paths.root / "broken.db").write_text("no database, but a text that is long enough to be taken for one" * 9)
     with pytest.raises(LuodiError, match="correct LUODI_STUDIES"):
         study.storage(f"sqlite:///{paths.root / 'broken.db'}")
+
+
+def test_a_database_that_is_gone_is_told(paths: ModelPaths) -> None:
+    where, block = study.place(paths.root), settings()
+    where.folder.mkdir(parents=True)
+    found = study.opened(where, "m-1", goals.of(block, Tune()))
+    with pytest.raises(LuodiError, match="does not know of it: it was removed or replaced"):
+        search._told(found, 0, 2, goals.of(block, Tune()))
+    with closing(sqlite3.connect(where.folder / "studies.db")) as database:
+        database.execute("DROP TABLE trials")
+    gone = pytest.raises(LuodiError, match=r"studies\.db failed \(OperationalError: .*: see that it runs")
+    with gone, study.told(where):
+        found.get_trials()
+
+
+def test_a_process_that_cannot_work_says_why(paths: ModelPaths) -> None:
+    setup = {
+        "root": str(paths.root), "settings": settings().model_dump(mode="json", by_alias=True), "folder": "", "by": "",
+        "tune": {}, "storage": "nosuch://", "study": "m-1", "rows": "",
+    }  # fmt: skip
+    asked: list[workers.Task] = []
+    wrong = pytest.raises(LuodiError, match="correct LUODI_STUDIES")
+    with (paths.root / "lock").open("w") as lock, workers.Workers(setup, 1, lock.fileno()) as some, wrong:
+        some.run([{"slot": 0}], died=asked.append, done=asked.append)
+    assert asked == []
 
 
 def test_where_a_search_stands(paths: ModelPaths) -> None:
