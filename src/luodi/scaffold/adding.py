@@ -143,18 +143,16 @@ def _store(
 def _unfit(folder: Path) -> Counter[str]:
     """Count by their first reason the texts stored in a folder that validation will hold back whatever its limits."""
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     from luodi.checks.text import measures
+    from luodi.data import shards
 
     found = Counter[str]()
-    for shard in folder.iterdir():
-        with pq.ParquetFile(shard) as file:
-            for rows in file.iter_batches(columns=[measures.ITEM]):
-                told = pc.is_null(rows.column(0))
-                for reason, mark in measures.unfit(rows.column(0)).items():
-                    found[reason] += pc.sum(pc.and_not(mark, told)).as_py() or 0
-                    told = pc.or_kleene(told, mark)
+    for part in shards.parts(folder, "text"):
+        told = pc.is_null(part[measures.ITEM])
+        for reason, mark in measures.unfit(part[measures.ITEM]).items():
+            found[reason] += pc.sum(pc.and_not(mark, told)).as_py() or 0
+            told = pc.or_kleene(told, mark)
     return +found
 
 

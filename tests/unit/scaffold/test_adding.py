@@ -891,7 +891,7 @@ def test_the_command_records_the_data_with_dvc(make_project: Callable[..., Any],
     [
         (["--modality", "sound", "--from", "x"], "is not one of 'text', 'image'"),
         (["--modality", "image", "--from", "x", "--text-column", "a"], "is for --modality text"),
-        (["--modality", "text", "--from", "x", "--images", "a"], "and --images for image"),
+        (["--modality", "text", "--from", "x", "--images", "a"], "--group-pattern are for image"),
         (["--modality", "text", "--from", "x", "--delimiter", ", "], "expected one character"),
         (["--modality", "text", "--from", "x", "--label-map", "0=no"], "expected a JSON object of texts"),
         (["--modality", "text", "--from", "x", "--encoding", "nonsense"], "unknown encoding"),
