@@ -31,6 +31,9 @@ model is has eight degrees, so that rows of one kind are drawn together: that ma
 With --rare: how often one challenger lands that is truly as good as the champion, at the first look, where the metric
 weighs the classes alike and one of them is rare, as in benchmarks/gate.py: whether the tests keep so small a level.
 
+With --grouped: how often one lands at a single look and at the first of a year, whose test rows are of groups that are
+right and wrong together (an author's, a patient's, copies), which the gate's tests know nothing of.
+
 With --power: how often a challenger of a given true difference lands, at a single look of 2.5% and at the first, tenth
 and fiftieth look of a year; `needed` is the difference that luodi.registry.budget says lands 4 times in 5.
 """
@@ -366,6 +369,22 @@ def rare(number: int, case: gate.Case, challengers: int) -> str:
     )
 
 
+def grouped(size: int, alike: float, pairs: int) -> str:
+    """Return a line of challengers as good as the champion; what tells them apart correlates by `alike` in a group."""
+    rng, groups = np.random.default_rng([size, int(10 * alike)]), ROWS // size
+    asked, found = [0.95, budget.confidence(RULE, 0)], Counter[float]()
+    for _ in range(pairs):
+        edge = alike**0.5 * rng.normal(size=(groups, 1)) + (1 - alike) ** 0.5 * rng.normal(size=(groups, size))
+        wins, losses = int((edge > NORMAL.inv_cdf(0.95)).sum()), int((edge < NORMAL.inv_cdf(0.05)).sum())
+        ahead = wins > losses
+        found.update(
+            confidence for confidence in asked
+            if ahead and evidence.mcnemar(wins, losses) < evidence.error_of(confidence)
+            and evidence.tango(wins, losses, groups * size, confidence)[0] > 0
+        )  # fmt: skip
+    return f"{groups:>7,}{size:>6}{alike:>7.1f}{''.join(f'{found[confidence] / pairs:>12.2%}' for confidence in asked)}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--years", type=int, default=2000)
@@ -376,7 +395,13 @@ def main() -> None:
     parser.add_argument("--power", action="store_true", help="the curves of power alone")
     parser.add_argument("--pairs", type=int, default=400, help="challengers behind each of their points")
     parser.add_argument("--rare", type=int, default=0, metavar="N", help="N challengers with a rare class alone")
+    parser.add_argument("--grouped", type=int, default=0, metavar="N", help="N challengers on grouped rows alone")
     arguments = parser.parse_args()
+    if arguments.grouped:
+        print(f"{'groups':>7}{'rows':>6}{'alike':>7}{'single look':>12}{'look 1':>12}")
+        for size, alike in ((1, 0.0), (5, 0.2), (5, 0.5), (3, 1.0), (5, 1.0)):
+            print(grouped(size, alike, arguments.grouped), flush=True)
+        return
     if arguments.rare:
         print(f"{'metric':20}{'errs':12}{'rows':>7}{'allowed':>10}{'landed [95% interval]':>29}")
         for number, case in enumerate(gate.rare_cases()):
