@@ -36,9 +36,8 @@ from luodi.nets import arrays, fitting
 from luodi.project.paths import ModelPaths
 from luodi.scoring import choice
 from luodi.scoring.choice import BOTH, LINEAR, NET
-from luodi.scoring.metrics import beside
 from luodi.scoring.scored import scored
-from luodi.tuning import edge, space, study
+from luodi.tuning import edge, goals, space, study
 from luodi.tuning.trials import Trials, read_rows, write_rows
 
 MODEL = "it"
@@ -61,7 +60,7 @@ def bare(trials: Trials, slots: int) -> float:
         settings = tuning.changed(trials.settings, values, "bare")
         net = fitting.fit_rows(settings, *trials._rows_of(settings))
         data = scored(truth, net.scores, "trial", net.scores.shape[-1])
-        return float(beside(trials.metric)[trials.metric].function(data, np.ones((1, data.rows)))[0])
+        return float(trials.goals.metric.function(data, np.ones((1, data.rows)))[0])
 
     for slot in range(slots):
         values = space.fixed(trials.settings, trials.tune, trials.space, slot)
@@ -73,7 +72,7 @@ def bare(trials: Trials, slots: int) -> float:
 
 def ours(trials: Trials, slots: int, folder: Path) -> float:
     """Return the CPU seconds of the same trials as `luodi tune` runs them."""
-    found = study.opened(study.Place(folder, f"sqlite:///{folder}/{time.monotonic_ns()}.db"), "some", trials.metric)
+    found = study.opened(study.Place(folder, f"sqlite:///{folder}/{time.monotonic_ns()}.db"), "some", trials.goals)
     began = time.process_time()
     for slot in range(slots):
         trials.run(found, slot, "benchmark")
@@ -173,7 +172,7 @@ def cost(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "rows.arrow"
         write_rows(block, paths, rows)
-        trials = Trials(paths, block, tune, space.of(block, tune), study.metric_of(block, tune), read_rows(rows))
+        trials = Trials(paths, block, tune, space.of(block, tune), goals.of(block, tune), read_rows(rows))
         spoken = os.dup(1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what training prints
         bare(trials, 1)  # loads TensorFlow
