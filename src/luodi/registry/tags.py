@@ -488,8 +488,8 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return a line for each param that differs: "train.epochs 3 -> 4", with "none" where it is not there."""
-    old, new = flat(before), flat(after)
+    """Return a line for each param that differs: "train.epochs 3 -> 4", with "none" where it is not there, or null."""
+    old, new = ({name: value for name, value in flat(one).items() if value is not None} for one in (before, after))
     return [
         f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}"
         for name in sorted({*old, *new})

@@ -352,11 +352,11 @@ def test_what_a_rollback_goes_back_to(repository: Any, moves: list[int], expecte
 
 def test_params_that_differ() -> None:
     before = {"train": {"epochs": 3, "units": 8}, "labels": ["a"], "gone": 1}
-    after = {"train": {"epochs": 4, "units": 8}, "labels": ["a", "b"], "new": {"x": None}}
+    after = {"train": {"epochs": 4, "units": 8}, "labels": ["a", "b"], "new": {"x": None, "y": 2}}
     assert tags.differences(before, after) == [
         "gone 1 -> none",
         "labels ['a'] -> ['a', 'b']",
-        "new.x none -> None",
+        "new.y none -> 2",
         "train.epochs 3 -> 4",
     ]
     assert tags.differences(after, after) == []
