@@ -40,9 +40,9 @@ def build(  # noqa: PLR0917, each is another thing that is known
     block: Settings = {"modality": modality, "labels": seen.labels, **column}
     bare = {"modality": modality, "labels": ("a", "b")}
     defaults = MODALITIES[modality].model_validate(bare).model_dump(by_alias=True)
-    for stage in ("validate", "preprocess", "train", "gate"):
+    for stage, usual in defaults.items():
         values = {**of_any.get(stage, {}), **limits.get(stage, {}), **advice.settings.get(stage, {})}
-        if differing := {key: value for key, value in values.items() if value != defaults[stage][key]}:
+        if differing := {key: value for key, value in values.items() if value != usual[key]}:
             block[stage] = differing
     return block
 

@@ -174,6 +174,14 @@ def test_a_column_of_groups_that_no_row_has_a_value_of_is_told(root: Path, pictu
     assert said in adding.add_texts(root, "more", source, NOBODY, wanted=wanted)
 
 
+def test_all_that_the_recipe_says_stands_in_the_block(root: Path, write: Any) -> None:
+    """Block baseline was left out, and with it what texts of more than two classes gain most by."""
+    for count in (2, 3):
+        add(root, write("a.csv", csv(*(f"房间{row}很好,{'abc'[row % count]}" for row in range(120)))), f"of-{count}")
+    models = config.load(root / "params.yaml").models
+    assert [models[f"of-{count}"].baseline.all_rows for count in (2, 3)] == [False, True]
+
+
 def test_where_a_class_is_rare_the_metric_is_chosen_for_it_and_it_is_said_why(root: Path, write: Any) -> None:
     told = add(root, write("rare.csv", csv(*(f"text {row},{'rare' if row < 9 else 'common'}" for row in range(100)))))
     rule = config.load(root / "params.yaml").models["new"].gate
