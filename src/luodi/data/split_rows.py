@@ -103,6 +103,12 @@ def groups(path: Path) -> NDArray[np.int64]:
     return np.array(found, np.int64)
 
 
+def together(path: Path, split: str) -> NDArray[np.int64] | None:
+    """Return a number for each row of `split`, int64, which rows that stand together share; None where none does."""
+    found = groups(path)[positions(path, split)]
+    return found if len(np.unique(found)) < len(found) else None
+
+
 def nearest(path: Path) -> tuple[NDArray[np.int64], list[str | None]]:
     """Return the places of rows in the test split, and how near a train row comes to each, None if none is near.
 

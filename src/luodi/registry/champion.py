@@ -159,27 +159,23 @@ def _compare(  # noqa: PLR0917, each is another thing
     slices["source"] = figures.largest([source for source, new in zip(test.source, fresh, strict=True) if new])
     if set(old.labels) != set(block.labels):
         notes.append(f"{current.name} knows other labels: {', '.join(old.labels)}; what it lacks it gets wrong")
-    notes += _grouped(ModelPaths(clone.root, current.model).rows, block.preprocess.split.by)
+    group = split_rows.together(ModelPaths(clone.root, current.model).rows, "test")
+    if group is not None:
+        group = group[fresh]
+        notes.append(
+            f"{len(group):,} test rows are of {len(np.unique(group)):,} groups: rows of a group may be right or wrong "
+            "together, and the intervals allow for it"
+        )
     excluded = int((~fresh).sum())
     look = looks.take(clone, current.model, _judged(ours, current, block.gate), block.gate, counted=counted)
-    found = evidence.compare(mine, scores, block.labels, slices, block.gate, notes, excluded, look=look, since=since)
+    found = evidence.compare(
+        mine, scores, block.labels, slices, block.gate, notes, excluded, look=look, since=since, group=group
+    )
     if newest:
         both = _scored(challenger, old, newest, block, current)
         everything = np.ones(len(newest), bool)
         found = found.model_copy(update={"newest": evidence.apart(*both, everything, block.gate)})
     return found.model_copy(update={"honest": picked.honest(found, block.gate, at(current.facts, "decision"))}), notes
-
-
-def _grouped(rows: Path, by: Sequence[str]) -> list[str]:
-    """Say of how many groups the test rows are; each test of the gate takes them for rows of their own."""
-    group = split_rows.groups(rows)[split_rows.positions(rows, "test")]
-    count = len(np.unique(group))
-    if not by or count == len(group):
-        return []
-    return [
-        f"{len(group):,} test rows are of {count:,} groups by {', '.join(by)}: rows of a group are right or wrong "
-        "together and prove less than their number says, which the intervals do not allow for"
-    ]
 
 
 def _scored(

@@ -4,6 +4,10 @@
 challenger that is truly no better than the margin asks is to be promoted in at most 2.5% of all cases. A bootstrap
 alone does not keep this where few rows differ, so it does not decide alone: see `difference`. benchmarks/gate.py
 measures it.
+
+Rows of a group (an author's, copies of one text) may be right or wrong together, and then prove less than their number
+says: where groups are given, whole groups change places in the exact test, and intervals reach further by the root of
+the design effect (Rao & Scott 1992, Biometrics 48, 577-585).
 """
 
 import math
@@ -39,23 +43,26 @@ class Pairs:
         challenger, champion: One row of each kind, scored by either; in the order of their true classes.
         counts: Rows of each kind, int64 [kinds].
         differ: Whether the two say different things of them, bool [kinds].
+        place: Where rows stand in groups, the group of each, from 0, int64 [kinds]: each row is a kind of its own then.
     """
 
     challenger: Scored
     champion: Scored
     counts: Ints
     differ: Mask
+    place: Ints | None = None
 
     @classmethod
-    def of(cls, challenger: Scored, champion: Scored, metric: Metric) -> "Pairs":
+    def of(cls, challenger: Scored, champion: Scored, metric: Metric, group: Ints | None = None) -> "Pairs":
         kind = (challenger.truth * challenger.classes + challenger.predicted) * challenger.classes + champion.predicted
-        if metric.answers:
+        if metric.answers and group is None:
             _, first, counts = np.unique(kind, return_index=True, return_counts=True)
         else:
             first, counts = np.argsort(kind, kind="stable"), np.ones(len(kind), np.int64)
         one, other = (Scored(data.truth[first], data.scores[first]) for data in (challenger, champion))
         differ = one.predicted != other.predicted if metric.answers else (one.scores != other.scores).any(1)
-        return cls(one, other, counts, differ)
+        place = None if group is None else np.unique(group, return_inverse=True)[1][first]
+        return cls(one, other, counts, differ, place)
 
     def difference(self, metric: Metric, weights: Floats) -> Floats:
         """Return challenger minus champion, float64 [draws], for weights [draws, kinds]."""
@@ -73,6 +80,7 @@ def compare(  # noqa: PLR0917, the last two have defaults
     *,
     look: Look | None = None,
     since: Mask | None = None,
+    group: Ints | None = None,
 ) -> Comparison:
     """Measure two classifiers on the same test rows, at least one.
 
@@ -85,12 +93,14 @@ def compare(  # noqa: PLR0917, the last two have defaults
         excluded: Test rows that were left out, because the champion was trained on them.
         look: What this judgement has to prove; None where that is what `rule.confidence` says.
         since: Rows that came after the champion was chosen, bool [rows].
+        group: Which rows stand together, a number that they share, int64 [rows]; None if each is for itself.
 
     The figures are those of paired draws; that of `rule.metric` has the difference that decides.
     """
-    decided, *asked = _decisive(challenger, champion, rule, [rule.confidence, *([look.confidence] if look else [])])
+    confidences = [rule.confidence, *([look.confidence] if look else [])]
+    decided, *asked = _decisive(challenger, champion, rule, confidences, group)
     known = metrics.beside(rule.metric)
-    found = figures.rounded(beside(challenger, champion, DRAWS, rule.confidence, known))
+    found = figures.rounded(beside(challenger, champion, DRAWS, rule.confidence, known, group))
     shown = {
         name: Sides(
             challenger=Estimate(**found["model"][name]),
@@ -110,7 +120,7 @@ def compare(  # noqa: PLR0917, the last two have defaults
     return Comparison(
         **dict(decided),
         look=look.model_copy(update={"low": asked[0].difference.low}) if look else None,
-        fresh=None if since is None else apart(challenger, champion, since, rule),
+        fresh=None if since is None else apart(challenger, champion, since, rule, group),
         excluded=excluded,
         notes=tuple(notes),
         metrics=shown,
@@ -118,8 +128,13 @@ def compare(  # noqa: PLR0917, the last two have defaults
     )
 
 
-def beside(
-    one: Scored, other: Scored, resamples: int, confidence: float, known: Mapping[str, Metric] = METRICS
+def beside(  # noqa: PLR0917, the last two have defaults
+    one: Scored,
+    other: Scored,
+    resamples: int,
+    confidence: float,
+    known: Mapping[str, Metric] = METRICS,
+    group: Ints | None = None,
 ) -> dict[str, dict[str, Figure]]:
     """Return the metrics of `one` as "model", of `other` as "baseline", and of one minus other as "difference".
 
@@ -129,27 +144,29 @@ def beside(
     found = figures.compare(one, other, resamples, confidence, known)
     for metric in known.values():
         if metric.answers:
-            shown = proof(one, other, metric, confidence, resamples).difference
+            shown = proofs(one, other, metric, [confidence], resamples, group)[0].difference
             found["difference"][metric.name] = shown.to_json()
     return found
 
 
-def decisive(challenger: Scored, champion: Scored, rule: config.Gate) -> Evidence:
+def decisive(challenger: Scored, champion: Scored, rule: config.Gate, group: Ints | None = None) -> Evidence:
     """Return what decides of two classifiers on the same rows: `proof` in the metric of the gate.
 
     Raises:
         ValueError: They were not scored on the same rows.
         UserCodeFailed: The metric is a user's own, and fails, or gives what is no figure.
     """
-    return _decisive(challenger, champion, rule, [rule.confidence])[0]
+    return _decisive(challenger, champion, rule, [rule.confidence], group)[0]
 
 
-def _decisive(challenger: Scored, champion: Scored, rule: config.Gate, confidences: Sequence[float]) -> list[Evidence]:
+def _decisive(
+    challenger: Scored, champion: Scored, rule: config.Gate, confidences: Sequence[float], group: Ints | None
+) -> list[Evidence]:
     metric = metrics.beside(rule.metric)[rule.metric]
     if metric.name not in METRICS:
         for data in (challenger, champion):
             own_metric.require_fit(metric, data)
-    return proofs(challenger, champion, metric, confidences, rule.resamples)
+    return proofs(challenger, champion, metric, confidences, rule.resamples, group)
 
 
 def proof(challenger: Scored, champion: Scored, metric: Metric, confidence: float, resamples: int) -> Evidence:
@@ -163,10 +180,15 @@ def proof(challenger: Scored, champion: Scored, metric: Metric, confidence: floa
     return proofs(challenger, champion, metric, [confidence], resamples)[0]
 
 
-def proofs(
-    challenger: Scored, champion: Scored, metric: Metric, confidences: Sequence[float], resamples: int
+def proofs(  # noqa: PLR0917, the last has a default
+    challenger: Scored,
+    champion: Scored,
+    metric: Metric,
+    confidences: Sequence[float],
+    resamples: int,
+    group: Ints | None = None,
 ) -> list[Evidence]:
-    """Return what `proof` does for each confidence, by the same draws.
+    """Return what `proof` does for each confidence, by the same draws; of rows that stand together in a `group` as one.
 
     There are more of them than `resamples` where the tail of the greatest confidence would hold less than ten, up to
     the 100,000 that can be afforded.
@@ -176,9 +198,16 @@ def proofs(
     pairs = Pairs.of(challenger, champion, metric)
     agreement = _agreement(challenger, champion)
     draws = max(resamples, min(MOST_DRAWS, math.ceil(IN_TAIL / (1 - max(confidences)))))
-    p = agreement.p if metric.name == "accuracy" else swap_test(pairs, metric, draws)
+    together = None if group is None else Pairs.of(challenger, champion, metric, group)
+    p = agreement.p if metric.name == "accuracy" and not together else swap_test(together or pairs, metric, draws)
+    intervals = differences(pairs, metric, confidences, draws)
+    if together:
+        reach = math.sqrt(design_effect(pairs, together, metric))
+        intervals = [
+            {name: one["value"] + reach * (end - one["value"]) for name, end in one.items()} for one in intervals
+        ]
     found = []
-    for confidence, figure in zip(confidences, differences(pairs, metric, confidences, draws), strict=True):
+    for confidence, figure in zip(confidences, intervals, strict=True):
         if p >= error_of(confidence):
             figure |= {"low": min(figure["low"], 0.0), "high": max(figure["high"], 0.0)}
         shown = Estimate(**figures.rounded(figure))
@@ -207,7 +236,7 @@ def differences(pairs: Pairs, metric: Metric, confidences: Sequence[float], resa
     the classes alike, for them the one of the mean recall. A user's own metric weighs them as it does: see `stakes`.
 
     Args:
-        pairs: The test rows.
+        pairs: The test rows, each for itself.
         metric: What is compared.
         confidences: Probabilities that the intervals are to cover, one each.
         resamples: Bootstrap draws.
@@ -225,6 +254,22 @@ def differences(pairs: Pairs, metric: Metric, confidences: Sequence[float], resa
         ends = {"low": min(low, value - (lead - below)), "high": max(high, value + (above - lead))}
         found.append({"value": value, **ends})
     return found
+
+
+def design_effect(pairs: Pairs, together: Pairs, metric: Metric) -> float:
+    """Return how many times the variance of a difference is what it would be if each row were for itself, at least 1.
+
+    Both are those of resamples: of whole groups, and of rows. Where no row has a say, groups are taken for alike.
+
+    Args:
+        pairs, together: The same rows, for themselves and in groups.
+    """
+    alone, whole = (np.nanvar(np.concatenate([one.difference(metric, weights) for weights in _draws(one, DRAWS)]))
+                    for one in (pairs, together))  # fmt: skip
+    sizes = np.bincount(together.place if together.place is not None else np.arange(len(together.counts)))
+    most = float((sizes**2).sum() / sizes.sum())
+    few = len(sizes) / max(len(sizes) - 1, 1)
+    return max(1.0, float(few * whole / alone) if alone > 1e-18 else most)
 
 
 def score_interval(
@@ -290,7 +335,7 @@ def swap_test(pairs: Pairs, metric: Metric, resamples: int) -> float:
     """
     value = abs(pairs.difference(metric, pairs.counts[None].astype(np.float64))[0])
     there, back = _joined(pairs.challenger, pairs.champion), _joined(pairs.champion, pairs.challenger)
-    both = Pairs(there, back, pairs.counts, pairs.differ)
+    both = Pairs(there, back, pairs.counts, pairs.differ, pairs.place)
     as_far = sum(
         int((abs(both.difference(metric, weights)) > value - 1e-12).sum()) for weights in _swaps(pairs, resamples)
     )
@@ -324,12 +369,15 @@ def more_rows(
     return math.ceil(more / unit) * unit
 
 
-def apart(challenger: Scored, champion: Scored, part: Mask, rule: config.Gate) -> Fresh | None:
+def apart(
+    challenger: Scored, champion: Scored, part: Mask, rule: config.Gate, group: Ints | None = None
+) -> Fresh | None:
     """Return the metric of the gate on a `part` of the rows; None if they are fewer than a slice that is judged."""
     if part.sum() < rule.min_slice_rows:
         return None
     one, other = (Scored(data.truth[part], data.scores[part]) for data in (challenger, champion))
-    found = figures.rounded(beside(one, other, DRAWS, rule.confidence, metrics.beside(rule.metric)))
+    of_part = None if group is None else group[part]
+    found = figures.rounded(beside(one, other, DRAWS, rule.confidence, metrics.beside(rule.metric), of_part))
     sides = {"challenger": found["model"], "champion": found["baseline"], "difference": found["difference"]}
     return Fresh(rows=int(part.sum()), **{who: Estimate(**of[rule.metric]) for who, of in sides.items()})
 
@@ -409,22 +457,33 @@ def student(probability: float, freedom: float) -> float:
 
 
 def _draws(pairs: Pairs, resamples: int) -> Iterator[Floats]:
-    """Weights [draws, kinds] of rows drawn with replacement.
+    """Weights [draws, kinds] of rows, or of whole groups, drawn with replacement.
 
     Not as many of each class as there are: that many are chance too, and the precision of a rare class depends on them.
     """
     rng = np.random.default_rng(SEED)
     rows = int(pairs.counts.sum())
+    if pairs.place is not None:
+        groups = int(pairs.place.max()) + 1
+        for size in _portions(resamples, rows):
+            yield rng.multinomial(groups, np.full(groups, 1 / groups), size)[:, pairs.place].astype(np.float64)
+        return
     for size in _portions(resamples, len(pairs.counts)):
         yield rng.multinomial(rows, pairs.counts / rows, size).astype(np.float64)
 
 
 def _swaps(pairs: Pairs, resamples: int) -> Iterator[Floats]:
-    """Weights [draws, 2 kinds]: rows of each kind that stay as they are, and rows on which the two change places."""
+    """Weights [draws, 2 kinds]: rows of each kind that stay as they are, and rows on which the two change places.
+
+    Of a group all do, or none.
+    """
     rng = np.random.default_rng(SEED)
     differ = np.where(pairs.differ, pairs.counts, 0)
     for size in _portions(resamples, 2 * len(pairs.counts)):
-        swapped = rng.binomial(differ, 0.5, (size, len(differ)))
+        if pairs.place is None:
+            swapped = rng.binomial(differ, 0.5, (size, len(differ)))
+        else:
+            swapped = rng.integers(0, 2, (size, int(pairs.place.max()) + 1))[:, pairs.place] * differ
         yield np.hstack([pairs.counts - swapped, swapped]).astype(np.float64)
 
 

@@ -37,7 +37,10 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
                     len(settings.labels))  # fmt: skip
     of_files = {"size_bytes": _size(paths.export), "test_share": split_rows.test_share(paths.rows)}
     near = figures.near_slices(*split_rows.nearest(paths.nearest), model, settings.evaluate.confidence)
-    measured = figures.rounded(measure(test, model, baseline, others, settings) | of_files | {"nearest": near})
+    group = split_rows.together(paths.rows, "test")
+    measured = figures.rounded(
+        measure(test, model, baseline, others, settings, group=group) | of_files | {"nearest": near}
+    )
     measured["choice"] = _choice(paths.choice)
     measured |= {"newest": figures.rounded(_newest(classifier, settings, paths))}
     write_facts(paths.metrics, measured)
@@ -56,7 +59,13 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
 
 
 def measure(
-    test: split_rows.Rows, model: Scored, baseline: Scored, others: Scored, settings: config.ModelSettings
+    test: split_rows.Rows,
+    model: Scored,
+    baseline: Scored,
+    others: Scored,
+    settings: config.ModelSettings,
+    *,
+    group: Ints | None = None,
 ) -> dict[str, Any]:
     """Return the content of metrics.json, what is said of files excepted: nested dicts of numbers.
 
@@ -65,14 +74,15 @@ def measure(
         model, baseline: These as either scores them.
         others: Other rows as models of the same recipe score them that were not fitted on them; there may be none.
         settings: Confidence, resamples, and the metric of the gate with its own.
+        group: Which test rows stand together, int64 [rows]; None if each is for itself.
     """
     confidence, rule = settings.evaluate.confidence, settings.gate
     slices = {
         name: figures.quartile_slices(values, model, confidence)
         for name, values in modality.of(settings.modality).slices(test.items).items()
     }
-    found = evidence.beside(model, baseline, settings.evaluate.bootstrap, confidence, beside(rule.metric))
-    proof = evidence.decisive(model, baseline, rule).to_json()
+    found = evidence.beside(model, baseline, settings.evaluate.bootstrap, confidence, beside(rule.metric), group)
+    proof = evidence.decisive(model, baseline, rule, group).to_json()
     found["difference"] |= {rule.metric: proof["difference"]}
     classes = zip(
         settings.labels,

@@ -94,13 +94,16 @@ def test_newest_rows_judge_but_those_that_the_champion_learned_from(tmp_path: Pa
     assert champion.unseen(test, theirs, REVIEWS, 1, ("test", "newest")).tolist() == [False, True]
 
 
-def test_it_is_told_of_how_many_groups_the_test_rows_are(tmp_path: Path) -> None:
+def test_rows_that_stand_together_are_known(tmp_path: Path) -> None:
     paths = write(tmp_path, [("a", "train"), ("b", "test"), ("c", "test"), ("d", "test")])
-    assert champion._grouped(paths.rows, ["author"]) == []
-    pq.write_table(pq.read_table(paths.rows).append_column("group", pa.array([0, 1, 1, 2])), paths.rows)
-    (told,) = champion._grouped(paths.rows, ["author"])
-    assert told.startswith("3 test rows are of 2 groups by author: rows of a group are right or wrong together")
-    assert champion._grouped(paths.rows, []) == []
+    assert split_rows.together(paths.rows, "test") is None
+    bare = pq.read_table(paths.rows)
+    pq.write_table(bare.append_column("group", pa.array([0, 1, 1, 2])), paths.rows)
+    found = split_rows.together(paths.rows, "test")
+    assert found is not None
+    assert found.tolist() == [1, 1, 2]
+    pq.write_table(bare.append_column("group", pa.array([0, 0, 1, 2])), paths.rows)
+    assert split_rows.together(paths.rows, "test") is None, "a train row it stands with is no test row"
 
 
 def test_an_image_that_the_champion_learned_from_is_seen_however_it_was_kept(tmp_path: Path) -> None:
