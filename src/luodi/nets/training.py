@@ -251,6 +251,7 @@ class Standing(keras.callbacks.Callback):
         self.written = self.told = time.monotonic()
         self.took = 0.0
         self.found: State | None = None
+        self.random: list[NDArray[Any]] = []
 
     def begin(self) -> None:
         """Go on from the checkpoint, if there is one; the variables come as the epoch begins, for Keras resets some."""
@@ -285,11 +286,14 @@ class Standing(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self.found:
             _restore(self.model, self.found.arrays, within=self.batch > 0)
+            self.random = _listed(self.found.arrays, "random") if self.batch else []
             self.found = None
         self.epoch, self.first = epoch, self.batch
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self.batch = self.first + batch
+        _set_random_states(self.random)  # again, for PyTorch draws one where it begins to read batches
+        self.random = []
         if self.batch and self._due(self.every):
             if keras.backend.backend() == "jax":
                 self.model.jax_state_sync()  # within an epoch the variables are empty
@@ -344,7 +348,7 @@ def _groups(model: keras.Model) -> dict[str, list[Any]]:
 
 def _variables(model: keras.Model, best: list[NDArray[Any]]) -> dict[str, NDArray[Any]]:
     groups = {name: [ops.convert_to_numpy(one) for one in group] for name, group in _groups(model).items()}
-    named = {**groups, "best": best}
+    named = {**groups, "best": best, "random": _random_states()}
     return {f"{name}/{index}": array for name, group in named.items() for index, array in enumerate(group)}
 
 
@@ -353,8 +357,27 @@ def _restore(model: keras.Model, arrays: Mapping[str, NDArray[Any]], within: boo
     for name, group in _groups(model).items():
         for variable, array in zip(group, _listed(arrays, name), strict=True):
             variable.assign(array)
+    _set_random_states(_listed(arrays, "random"))
     if not within:
         model.reset_metrics()
+
+
+def _random_states() -> list[NDArray[Any]]:
+    """PyTorch's own, processor's first: on it Keras' dropout draws by them, not by a variable of the model."""
+    if keras.backend.backend() != "torch":
+        return []
+    import torch  # type: ignore[import-not-found, unused-ignore]
+
+    return [one.numpy() for one in (torch.get_rng_state(), *torch.cuda.get_rng_state_all())]
+
+
+def _set_random_states(states: list[NDArray[Any]]) -> None:
+    if states:
+        import torch  # type: ignore[import-not-found, unused-ignore]
+
+        first, *others = map(torch.from_numpy, states)
+        torch.set_rng_state(first)
+        torch.cuda.set_rng_state_all(others)
 
 
 def _listed(arrays: Mapping[str, NDArray[Any]], name: str) -> list[NDArray[Any]]:
