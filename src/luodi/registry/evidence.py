@@ -43,7 +43,9 @@ class Pairs:
         challenger, champion: One row of each kind, scored by either; in the order of their true classes.
         counts: Rows of each kind, int64 [kinds].
         differ: Whether the two say different things of them, bool [kinds].
-        place: Where rows stand in groups, the group of each, from 0, int64 [kinds]: each row is a kind of its own then.
+        place: Where some rows stand in groups, what of each kind is drawn and changes places, int64 [kinds]: a group,
+            of which each row is a kind of its own, or the rows of the kind, which stand alone; else None.
+        units: How many there are of each of these, int64 [places]: 1 of a group.
     """
 
     challenger: Scored
@@ -51,18 +53,27 @@ class Pairs:
     counts: Ints
     differ: Mask
     place: Ints | None = None
+    units: Ints | None = None
 
     @classmethod
     def of(cls, challenger: Scored, champion: Scored, metric: Metric, group: Ints | None = None) -> "Pairs":
         kind = (challenger.truth * challenger.classes + challenger.predicted) * challenger.classes + champion.predicted
-        if metric.answers and group is None:
-            _, first, counts = np.unique(kind, return_index=True, return_counts=True)
+        alone = np.ones(len(kind), bool)
+        if group is not None:
+            _, member, members = np.unique(group, return_inverse=True, return_counts=True)
+            alone = members[member] == 1
+        if metric.answers:
+            own = challenger.classes**3 + np.arange(len(kind))  # of a row in a group
+            _, first, counts = np.unique(np.where(alone, kind, own), return_index=True, return_counts=True)
         else:
             first, counts = np.argsort(kind, kind="stable"), np.ones(len(kind), np.int64)
         one, other = (Scored(data.truth[first], data.scores[first]) for data in (challenger, champion))
         differ = one.predicted != other.predicted if metric.answers else (one.scores != other.scores).any(1)
-        place = None if group is None else np.unique(group, return_inverse=True)[1][first]
-        return cls(one, other, counts, differ, place)
+        if group is None:
+            return cls(one, other, counts, differ)
+        drawn = np.where(alone[first], len(kind) + np.arange(len(first)), member[first])
+        _, which, place = np.unique(drawn, return_index=True, return_inverse=True)
+        return cls(one, other, counts, differ, place, np.where(alone[first], counts, 1)[which])
 
     def difference(self, metric: Metric, weights: Floats) -> Floats:
         """Return challenger minus champion, float64 [draws], for weights [draws, kinds]."""
@@ -264,11 +275,12 @@ def design_effect(pairs: Pairs, together: Pairs, metric: Metric) -> float:
     Args:
         pairs, together: The same rows, for themselves and in groups.
     """
+    assert together.place is not None and together.units is not None
     alone, whole = (np.nanvar(np.concatenate([one.difference(metric, weights) for weights in _draws(one, DRAWS)]))
                     for one in (pairs, together))  # fmt: skip
-    sizes = np.bincount(together.place if together.place is not None else np.arange(len(together.counts)))
-    most = float((sizes**2).sum() / sizes.sum())
-    few = len(sizes) / max(len(sizes) - 1, 1)
+    rows, units = np.bincount(together.place, together.counts), together.units.sum()
+    most = float((rows**2 / together.units).sum() / rows.sum())
+    few = units / max(units - 1, 1)
     return max(1.0, float(few * whole / alone) if alone > 1e-18 else most)
 
 
@@ -335,7 +347,7 @@ def swap_test(pairs: Pairs, metric: Metric, resamples: int) -> float:
     """
     value = abs(pairs.difference(metric, pairs.counts[None].astype(np.float64))[0])
     there, back = _joined(pairs.challenger, pairs.champion), _joined(pairs.champion, pairs.challenger)
-    both = Pairs(there, back, pairs.counts, pairs.differ, pairs.place)
+    both = Pairs(there, back, pairs.counts, pairs.differ)
     as_far = sum(
         int((abs(both.difference(metric, weights)) > value - 1e-12).sum()) for weights in _swaps(pairs, resamples)
     )
@@ -463,13 +475,13 @@ def _draws(pairs: Pairs, resamples: int) -> Iterator[Floats]:
     """
     rng = np.random.default_rng(SEED)
     rows = int(pairs.counts.sum())
-    if pairs.place is not None:
-        groups = int(pairs.place.max()) + 1
-        for size in _portions(resamples, rows):
-            yield rng.multinomial(groups, np.full(groups, 1 / groups), size)[:, pairs.place].astype(np.float64)
-        return
-    for size in _portions(resamples, len(pairs.counts)):
-        yield rng.multinomial(rows, pairs.counts / rows, size).astype(np.float64)
+    if pairs.place is None or pairs.units is None:
+        for size in _portions(resamples, len(pairs.counts)):
+            yield rng.multinomial(rows, pairs.counts / rows, size).astype(np.float64)
+    else:
+        units = int(pairs.units.sum())
+        for size in _portions(resamples, len(pairs.counts)):
+            yield rng.multinomial(units, pairs.units / units, size)[:, pairs.place].astype(np.float64)
 
 
 def _swaps(pairs: Pairs, resamples: int) -> Iterator[Floats]:
@@ -480,10 +492,10 @@ def _swaps(pairs: Pairs, resamples: int) -> Iterator[Floats]:
     rng = np.random.default_rng(SEED)
     differ = np.where(pairs.differ, pairs.counts, 0)
     for size in _portions(resamples, 2 * len(pairs.counts)):
-        if pairs.place is None:
+        if pairs.place is None or pairs.units is None:
             swapped = rng.binomial(differ, 0.5, (size, len(differ)))
         else:
-            swapped = rng.integers(0, 2, (size, int(pairs.place.max()) + 1))[:, pairs.place] * differ
+            swapped = rng.binomial(pairs.units, 0.5, (size, len(pairs.units)))[:, pairs.place] * pairs.differ
         yield np.hstack([pairs.counts - swapped, swapped]).astype(np.float64)
 
 

@@ -278,6 +278,22 @@ def test_groups_of_one_row_prove_what_rows_do(block: Any) -> None:
     assert found.p == pytest.approx(bare.p, abs=0.05)
 
 
+@given(two(), st.data())
+@settings(max_examples=40)
+def test_rows_of_a_group_are_drawn_and_change_places_together(pair: tuple[Scored, Scored], data: Any) -> None:
+    rows = pair[0].rows
+    group = np.array(data.draw(st.lists(st.integers(0, rows // 2), min_size=rows, max_size=rows)))
+    for metric in (ACCURACY, metrics.METRICS["average_precision"]):
+        pairs = evidence.Pairs.of(*pair, metric, group)
+        assert pairs.place is not None and pairs.units is not None
+        assert pairs.counts.sum() == rows
+        assert pairs.units.sum() == len(np.unique(group))
+        for weights in (*evidence._draws(pairs, 9), *(np.hsplit(one, 2)[1] for one in evidence._swaps(pairs, 9))):
+            for place in range(len(pairs.units)):
+                told = weights[:, (pairs.place == place) & pairs.differ]
+                assert (told == told[:, :1]).all(), "all of a group, or none"
+
+
 def test_where_no_row_differs_groups_are_taken_for_alike() -> None:
     one, _, group = alike(3, 200, 5)
     found, single = evidence.decisive(one, one, RULE, group), evidence.decisive(one, one, RULE)
