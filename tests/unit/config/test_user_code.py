@@ -146,7 +146,7 @@ def test_what_readme_shows_works(root: Path) -> None:
         name, _, code = part.partition("\n")
         (root / name).write_text(code)
     sys.modules.pop("nets", None)
-    lines = re.findall(r"`(\w+: \{\w+: [^`]+\})`", readme.partition("### Use a network")[2])
+    lines = re.findall(r"`(\w+: \{\w+: [^`]+\})`", readme.partition("### Use a network")[2].partition("\n### ")[0])
     block = write(root, **{name: value for line in lines for name, value in yaml.safe_load(line).items()})
     assert (block.train.architecture, block.validate_.expectations) == ("nets:wide", ("rules:links",))
     texts = text.Encoder(("a", "b"), "char", 12, 16, (), tuple("cdef"))
