@@ -261,7 +261,8 @@ def proofs(comparison: Comparison, rule: config.Gate, champion: str) -> list[Rul
     )  # fmt: skip
     if rule.margin < 0:
         return [interval]
-    name = "exact McNemar test" if rule.metric == "accuracy" else "exact swap test"
+    # Of rows in groups, whole groups change places, for accuracy too.
+    name = "exact McNemar test" if rule.metric == "accuracy" and p == comparison.mcnemar.p else "exact swap test"
     expected = f"p below {alpha:.3g}, the challenger ahead"
     reason = (
         f"the {name} does not find it better: expected {expected}, found p {p:.3g} at a difference of {gap.value:+.4f}"

@@ -300,6 +300,13 @@ def test_where_no_row_differs_groups_are_taken_for_alike() -> None:
     assert -found.difference.low == pytest.approx(5**0.5 * -single.difference.low, rel=1e-3)
 
 
+def test_of_rows_in_groups_the_test_that_judges_is_named() -> None:
+    one, other, group = alike(5, 100, 3)
+    for known, name in ((group, "exact swap test"), (None, "exact McNemar test")):
+        found = evidence.compare(one, other, ["a", "b"], {}, RULE, group=known)
+        assert [ruling.name for ruling in rules.proofs(found, RULE, CHAMPION)][-1] == name
+
+
 @pytest.mark.slow
 def test_of_equal_models_few_are_proven_better_on_rows_in_groups() -> None:
     """Of 400 pairs: 2.5% may be, by chance up to 19; taken for rows of their own it is more than 40."""
