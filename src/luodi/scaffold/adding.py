@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +47,11 @@ def add_texts(
     labels = labels or Labels()
     with _adding(root, name) as staging:
         recorded = encoders.of(root, encoder) if encoder else None
-        found = {part: tables.look(path, given) for part, path in importing.parts(source).items()}
-        chosen = [columns.choose_columns(table, wanted) for table in found.values()]
-        seen = statistics.TextTraits()
-        rows = chain.from_iterable(
-            importing.texts(table, of_table, labels, part)
-            for (part, table), of_table in zip(found.items(), chosen, strict=True)
-        )
-        shards = _store(rows, staging, "text", source, kept=list(wanted.stored), seen=seen)
+        found, seen = importing.opened(source, given, wanted, labels), statistics.TextTraits()
+        chosen = found.chosen
+        shards = _store(found.rows, staging, "text", source, kept=list(wanted.stored), seen=seen)
         where = f"{shown(source)}, column `{shown(chosen[0].label, 60)}`"
-        notes = [f"read {shown(table.path.name)} as {table.said}" for table in found.values()]
-        notes += [*labels.told(), *doubts(seen.counts)]
+        notes = [*found.told(), *labels.told(), *doubts(seen.counts)]
         telling.require_labels(seen, where, "name another with --label-column")
         split = splitting.of(seen, source, wanted.together)
         chinese = seen.chinese / max(seen.letters, 1)

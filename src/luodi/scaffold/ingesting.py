@@ -216,10 +216,8 @@ Read = Callable[[Path, tables.Given, Wanted, Labels], tuple[Iterator[Row], list[
 
 
 def _texts(source: Path, given: tables.Given, wanted: Wanted, labels: Labels) -> tuple[Iterator[Row], list[str]]:
-    found = {part: tables.look(path, given) for part, path in importing.parts(source).items()}
-    chosen = {part: columns.choose_columns(table, wanted) for part, table in found.items()}
-    rows = (importing.texts(table, chosen[part], labels, part) for part, table in found.items())
-    return chain.from_iterable(rows), [f"read {shown(table.path.name)} as {table.said}" for table in found.values()]
+    found = importing.opened(source, given, wanted, labels)
+    return found.rows, found.told()
 
 
 def _images(
