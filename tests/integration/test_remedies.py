@@ -30,7 +30,9 @@ from luodi import config, errors, files
 from luodi.config import locked
 from luodi.data import (
     builtin_datasets,
+    class_folders,
     columns,
+    documents,
     image,
     image_files,
     importing,
@@ -169,7 +171,11 @@ def parquet(**columns: Any) -> bytes:
 
 
 def scans(scene: Any) -> Any:
-    return list(pictures.images(pictures.labelled_images(scene.root / (scene.other or "scans"))[0]))
+    return list(pictures.images(in_folders(scene.root / (scene.other or "scans"))))
+
+
+def in_folders(folder: Path) -> Any:
+    return class_folders.labelled(folder, pictures.IMAGES, folder.name, Labels())[0]
 
 
 def texts(name: str, *, wanted: columns.Wanted = columns.NOTHING, labels: dict[str, str] | None = None) -> Reading:
@@ -183,6 +189,12 @@ def texts(name: str, *, wanted: columns.Wanted = columns.NOTHING, labels: dict[s
         return rows
 
     return read
+
+
+def documented(scene: Scene, name: str, label: str | None = None, pattern: str = "") -> object:
+    (room := scene.root / "room").mkdir(exist_ok=True)
+    wanted = columns.Wanted(label=label, pattern=pattern)
+    return documents.opened(scene.root / name, tables.PLAIN, wanted, Labels(), room)
 
 
 def counted(scene: Scene) -> statistics.Traits:
@@ -250,10 +262,28 @@ DATA = [
         write("new/train.csv", "text,label\nc,x\nd,y\n"),
     ),
     Case(
-        "such as train.csv; found",
+        "texts for each class; found",
         write("new/dev.csv", "text,label\na,x\n"),
-        lambda scene: importing.parts(scene.root / "new"),
+        lambda scene: documented(scene, "new"),
         write("new/train.csv", "text,label\nb,x\n"),
+    ),
+    Case(
+        "holds no folder with {_a(",
+        both(write("new/one/1.csv", "a"), write("new/two/1.csv", "a")),
+        lambda scene: documented(scene, "new"),
+        write("new/one/1.txt", "a"),
+    ),
+    Case(
+        "is of tables, and",
+        write("new/one/1.txt", "a"),
+        lambda scene: documented(scene, "new", *([] if scene.other else ["label"])),
+        instead("plain"),
+    ),
+    Case(
+        "--group-pattern looks at the paths of files",
+        write("new/train.csv", "text,label\nb,x\n"),
+        lambda scene: documented(scene, "new", pattern="" if scene.other else "a"),
+        instead("plain"),
     ),
     Case(
         "expected one array of objects, found",
@@ -298,11 +328,11 @@ DATA = [
         lambda scene: unpacked(scene) if scene.other else (instead("scans.tar.gz")(scene), unpacked(scene)),
         both(shell("mkdir out && gunzip < scans.tar.gz | tar x -C out && rm out/huge"), instead("out")),
     ),
-    Case("holds no folder with an image", shell("mkdir scans"), scans, CLASSES),
+    Case("holds no folder with {_a(kind", shell("mkdir scans"), scans, CLASSES),
     Case(
         "is not a folder: give one",
         both(CLASSES, write("scans.zip")),
-        lambda scene: pictures.labelled_images(scene.root / (scene.other or "scans.zip")),
+        lambda scene: in_folders(scene.root / (scene.other or "scans.zip")),
         instead("scans"),
     ),
     Case(
@@ -324,12 +354,12 @@ DATA = [
         shell("cp --remove-destination out.png scans/one/2.png"),
     ),
     Case(
-        "is not a regular file: expected an image",
+        "is not a regular file: expected {what}",
         both(CLASSES, shell("mkfifo scans/one/2.png")),
         scans,
         shell("mv scans/one/2.png ."),
     ),
-    Case("is too large: expected an image", both(CLASSES, huge), scans, move("scans/zero/huge.png", "huge.png")),
+    Case("is too large: expected {what}", both(CLASSES, huge), scans, move("scans/zero/huge.png", "huge.png")),
     Case(
         "more fields than the header names",
         write("new.csv", "text,label\na,b,c\n"),
@@ -1241,7 +1271,7 @@ RACE = "a race: what failed is done again"
 TUNING = "tests/unit/config/test_tune_block.py tries each"
 CHECKPOINT = "the checkpoint of somebody else is to be got again; tests/unit/pretrained/test_checkpoint.py"
 WHY_NOT = {
-    "no path of an image holds it": "tests/unit/scaffold/test_adding.py",
+    "no path of {_a(kind.name)} holds it": "tests/unit/scaffold/test_adding.py",
     "new rows ({self.held": "tests/unit/scaffold/test_ingesting.py",
     "is no folder: expected one with": CHECKPOINT,
     "a file that can run code when it is opened": CHECKPOINT,
@@ -1314,7 +1344,7 @@ WHY_NOT = {
     "expected a model alone, such as": USAGE,
     "write it behind `": USAGE,
     "the version is named already, by": USAGE,
-    "--images and --group-pattern are for image": USAGE,
+    "--image-column and --images are for image": USAGE,
     "expected one character, such as": USAGE,
     "many to read at once": "takes a file of half a gigabyte",
     "is not a readable workbook": "tests/unit/data/test_any_data.py has it",

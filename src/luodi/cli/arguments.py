@@ -151,7 +151,7 @@ GroupPattern = Annotated[
     typer.Option(
         metavar="REGEX",
         parser=_pattern,
-        help="Of images: what of a path, from its class on, names the group, such as 'patient([0-9]+)_'; images of one "
+        help="Of files: what of a path, from its class on, names the group, such as 'patient([0-9]+)_'; those of one "
         "never stand in two splits.",
     ),
 ]

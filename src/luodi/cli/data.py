@@ -79,7 +79,7 @@ def add(
         typer.Option(
             "--from",
             metavar="PATH",
-            help="A table (.json, .xlsx: up to 512 MiB), or a folder of train, val, test; of images CLASS/IMAGE too.",
+            help="A table (.json, .xlsx: up to 512 MiB), a folder of train, val, test or of CLASS/FILE, or an archive.",
         ),
     ],
     *,
@@ -93,7 +93,7 @@ def add(
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="Stored beside; rows that share a value never stand in two splits; may be repeated. Of images without "
+            help="Stored beside; rows that share a value never stand in two splits; may be repeated. Of files without "
             "a table: folder, those below the class.",
         ),
     ] = None,
@@ -117,10 +117,8 @@ def add(
     from luodi.scaffold import adding
     from luodi.system.processes import Runner
 
-    if text_column if modality == "image" else image_column or images or group_pattern:
-        raise typer.BadParameter(
-            "--text-column is for --modality text; --image-column, --images and --group-pattern are for image"
-        )
+    if text_column if modality == "image" else image_column or images:
+        raise typer.BadParameter("--text-column is for --modality text; --image-column and --images are for image")
     if encoder is not None and modality == "image":
         raise typer.BadParameter("--encoder is for --modality text")
     given = Given(encoding, delimiter, not no_header, sheet)
@@ -147,9 +145,7 @@ def add(
 )
 def ingest(
     model: ModelArgument,
-    sources: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Tables or folders of images, as of `luodi add`.")
-    ],
+    sources: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Tables or folders, as of `luodi add`.")],
     *,
     text_column: TextColumn = None,
     image_column: ImageColumn = None,

@@ -60,7 +60,8 @@ def predict(
         typer.Option(
             "--input",
             metavar="PATH",
-            help="Texts: a table as `luodi add` reads it; - reads lines. Images: a file, folder, archive or table.",
+            help="Texts: a table as `luodi add` reads it, a folder of texts; - reads lines. Images: a file, folder, "
+            "archive or table.",
         ),
     ] = None,
     version: Annotated[str | None, typer.Option(hidden=True)] = None,
@@ -89,6 +90,11 @@ def predict(
             write_predictions("text", texts, classifier.probabilities(texts), classifier)
             return
         told, known = (lambda line: progress.tell(line, sys.stderr)), classifier.column
+        if source and inputs.is_of_files(source):
+            for found in inputs.files(source, given, told):
+                probabilities = score_texts([text for _, text in found], classifier)
+                write_predictions("file", [name for name, _ in found], probabilities, classifier)
+            return
         batches = inputs.batches(source or "-", given, text_column, told, known=known)
         with typed():
             for batch in batches:

@@ -1,5 +1,6 @@
 """Which columns of a table hold what: those that a person names, and for the rest what their names tell."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,10 @@ SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "
 NAME = "name"
 """Column of what a pattern finds in the path of an image."""
 LONGEST = 256  # characters of a column that is remembered, less than
-LOOKED_AT = 100  # rows that tell which column may hold what
+ID = re.compile(r"(?i)(?:^|[\W_])id$")
+"""What ends so names rows, or whom they are from."""
+INSIDE = 100  # rows of JSON of which keys inside one another are listed
+LOOKED_AT = 10_000  # rows that tell which column may hold what: a table may be sorted by its labels
 OWN = ("text", "image", "label", "source", "origin", "id", "revision", "shard", "row", "split", "reasons")
 """Columns of luodi's own, in shards and in what is made of them."""
 
@@ -73,7 +77,8 @@ def choose_columns(table: Table, wanted: Wanted, usual: Sequence[str] = TEXT) ->
         raise BrokenData(f"{own[0]}: shards have a column of that name for another use; rename it in {table.path}")
     item, label = _guessed(table, wanted, usual)
     if item is None or label is None or item == label:
-        raise _untold(table, "labels: name it with --label-column" if item is not None else _asked(usual), usual)
+        asked = "labels: name it with --label-column" if item is not None else _asked(usual)
+        raise _untold(table, asked, usual, wanted.item or item, wanted.label or label)
     split = wanted.split or _named([name for name in table.columns if name not in (item, label)], SPLIT, None)
     return replace(wanted, item=item, label=label, split=split)
 
@@ -109,31 +114,62 @@ def _asked(usual: Sequence[str]) -> str:
     return "texts: name it with --text-column" if usual is TEXT else "images: name it with --image-column"
 
 
-def _untold(table: Table, what: str, usual: Sequence[str], *, labelled: bool = True) -> MissingColumn:
+def _untold(
+    table: Table,
+    what: str,
+    usual: Sequence[str],
+    item: str | None = None,
+    label: str | None = None,
+    *,
+    labelled: bool = True,
+) -> MissingColumn:
     header = "; if its first row is a row as the others, say --no-header" if table.headed else ""
     error = MissingColumn(
         f"{table.path}: cannot tell the column of the {what}; found {tables.names(table.columns)}{header}"
     )
-    error.options = _likely(table, usual, labelled)
+    known = {"--text-column" if usual is TEXT else "--image-column": item, "--label-column": label if labelled else ""}
+    error.options = _likely(table, known)
     return error
 
 
-def _likely(table: Table, usual: Sequence[str], labelled: bool) -> str:
-    """The options that would name the columns of the longest texts and, if `labelled`, of the fewest labels."""
+def _likely(table: Table, known: dict[str, str | None]) -> str:
+    """The options that would name the columns that are not known: of the longest texts, and of the fewest labels.
+
+    Args:
+        known: The option of the items and that of the labels, each with its column if that is known.
+    """
     try:
         rows = [row for _, row in islice(tables.records(table, (), tuple(table.columns)), LOOKED_AT)]
     except DataError:
         return ""
-    values = {name: [str(row.get(name) or "") for row in rows] for name in table.columns}
-    text = max(values, key=lambda name: sum(map(len, values[name])), default=None)
-    others = {name: len(set(column)) for name, column in values.items() if name != text and any(column)}
-    if text is None or (labelled and not others):
+    names = [*dict.fromkeys(name for row in rows[:INSIDE] for name in _inside(row, table))] or table.columns
+    values = {name: [_said(tables.value(row, name)) for row in rows] for name in names}
+    (of_item, item), (of_label, label) = known.items()
+    free = {name: column for name, column in values.items() if name not in (item, label) and any(column)}
+    item = item or max(free, key=lambda name: sum(map(len, free[name])), default=None)
+    counts = {name: len({*column}) for name, column in free.items() if name != item}
+    if label is None:
+        label = min(counts, key=lambda name: (counts[name] < 2, bool(ID.search(name)), counts[name]), default=None)
+    if item is None or label is None:
         return ""
     bare = table.headed and _is_row(table.columns, values)
-    chosen = {"--text-column" if usual is TEXT else "--image-column": text}
-    chosen |= {"--label-column": min(others, key=lambda name: others[name])} if labelled else {}
-    named = {option: str(1 + table.columns.index(name)) if bare else name for option, name in chosen.items()}
+    chosen = {of_item: item} | ({of_label: label} if label else {})
+    asked = {option: name for option, name in chosen.items() if bare or not known[option]}
+    named = {option: str(1 + table.columns.index(name)) if bare else name for option, name in asked.items()}
     return " ".join([*(["--no-header"] if bare else []), *(f"{one} {shlex.quote(named[one])}" for one in named)])
+
+
+def _inside(row: tables.Record, table: Table) -> list[str]:
+    """The columns of a row, of those that hold an object the keys inside it."""
+    return [
+        f"{name}.{key}" if isinstance(row.get(name), dict) else name
+        for name in table.columns
+        for key in (row[name] if isinstance(row.get(name), dict) else [name])
+    ]
+
+
+def _said(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _is_row(first: Sequence[str], values: dict[str, list[str]]) -> bool:

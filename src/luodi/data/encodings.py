@@ -26,9 +26,8 @@ def detect(file: BinaryIO, name: str) -> str:
         BrokenData: It is in another, or in one that its letters leave in doubt.
     """
     first = lines = file.read(SAMPLE)
-    for mark, encoding in MARKS.items():
-        if first.startswith(mark):
-            return encoding
+    if encoding := marked(first):
+        return encoding
     if first.count(0) > len(first) / 100:
         raise _asked(name, "holds too many zero bytes for UTF-8", "utf-16-le")
     while lines.isascii():
@@ -36,10 +35,24 @@ def detect(file: BinaryIO, name: str) -> str:
         if not lines:
             return UTF8
     telling = _telling(lines)
-    broken = [line for line in telling if not _is(line, "utf-8")]
+    broken = [line for line in telling if not is_in(line, "utf-8")]
     if not broken or len(broken) < len(telling) / 2:
         return UTF8
     return _by_letters(b"\n".join(telling), name)
+
+
+def marked(first: bytes) -> str | None:
+    """Return the codec that the byte order mark at the start of a file names; None if there is no mark."""
+    return next((encoding for mark, encoding in MARKS.items() if first.startswith(mark)), None)
+
+
+def is_in(data: bytes, encoding: str) -> bool:
+    """Tell whether bytes can be read in an encoding."""
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def not_text(name: str, encoding: str) -> BrokenData:
@@ -77,14 +90,6 @@ def _telling(block: bytes) -> list[bytes]:
     return found
 
 
-def _is(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _by_letters(data: bytes, name: str) -> str:
     from charset_normalizer import from_bytes
 
@@ -94,10 +99,11 @@ def _by_letters(data: bytes, name: str) -> str:
         likely = best.coherence > LIKELY and all(one.coherence < best.coherence - LIKELY for one in others)
         if likely or all(one.chaos - best.chaos >= MARGIN for one in found[1:]):
             return CHINESE[best.encoding]
-    elif _is(data, "cp1252") and _western(data.decode("cp1252")):
+    elif is_in(data, "cp1252") and _western(data.decode("cp1252")):
         return "cp1252"
     guesses = ", ".join(one.encoding for one in found[:3]) or "none that is usual"
-    raise _asked(name, f"is not UTF-8, and its letters do not tell what it is ({guesses})")
+    example = found[0].encoding if found else "gb18030"
+    raise _asked(name, f"is not UTF-8, and its letters do not tell what it is ({guesses})", example)
 
 
 def _western(text: str) -> bool:

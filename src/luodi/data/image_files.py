@@ -80,14 +80,14 @@ def require_inside(path: Path, root: Path) -> None:
         raise BrokenData(f"{path} is a link that leads out of {root}: put the file itself there, or remove the link")
 
 
-def read(path: Path) -> bytes:
-    """Return the bytes of a regular file.
+def read(path: Path, what: str = "an image") -> bytes:
+    """Return the bytes of a regular file that is to be `what`.
 
     Raises:
         BrokenData: It is none, it is too large, or it cannot be read.
     """
     if not path.is_file():
-        raise BrokenData(f"{path} is not a regular file: expected an image; move it away")
+        raise BrokenData(f"{path} is not a regular file: expected {what}; move it away")
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
@@ -96,6 +96,6 @@ def read(path: Path) -> bytes:
     if len(data) > LARGEST:
         size = f"{path.stat().st_size:,} bytes"
         raise BrokenData(
-            f"{path} is too large: expected an image of at most {LARGEST:,} bytes, found {size}; move it away"
+            f"{path} is too large: expected {what} of at most {LARGEST:,} bytes, found {size}; move it away"
         )
     return data

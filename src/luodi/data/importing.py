@@ -1,4 +1,4 @@
-"""Take in the data of a new model: the rows of its tables, gathered and written into shards.
+"""Take in the data of a model: the rows of its tables, gathered and written into shards.
 
 Rows go in as they are, bad ones too: validation holds those back, with reasons.
 """
@@ -6,16 +6,14 @@ Rows go in as they are, bad ones too: validation holds those back, with reasons.
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from luodi.data import encodings, image_files, packed, tables
-from luodi.data.columns import SPLITS, Wanted, choose_columns
+from luodi.data import encodings, tables
+from luodi.data.columns import SPLITS, Wanted
 from luodi.data.labels import Labels
 from luodi.data.tables import Table
-from luodi.errors import BrokenData, EmptyData, MissingData
-from luodi.terminal import shown
+from luodi.errors import BrokenData, EmptyData
 
 ROWS = 50_000  # of a shard
 BYTES = 64 * 2**20  # of a row group, about
@@ -47,49 +45,6 @@ class Batch:
     @property
     def labels(self) -> list[str | None]:
         return [row.label for row in self.rows]
-
-
-def parts(source: Path) -> dict[str, Path]:
-    """Return the tables of a folder that are called after a split, such as train.csv, by it; else `source` alone.
-
-    Raises:
-        MissingData: Of a folder: no table is called train, or two tables are called alike.
-    """
-    if not source.is_dir():
-        return {source.name: source}
-    inside = [path for path in image_files.visible(source) if packed.suffix(path.name) in tables.KINDS]
-    named = [(SPLITS[name], path) for path in inside if (name := path.name.partition(".")[0].lower()) in SPLITS]
-    found = dict(named)
-    if "train" not in found or len(found) < len(named):
-        raise MissingData(
-            f"{source}: expected a table, or a folder with one table each of train, val and test, such as train.csv; "
-            f"found {tables.names([path.name for path in inside])}; name one of them with --from"
-        )
-    return found
-
-
-class Opened(NamedTuple):
-    """The tables of a source, each with its columns, and their rows, in order."""
-
-    tables: list[Table]
-    chosen: list[Wanted]
-    rows: Iterator[Row]
-
-    def told(self) -> list[str]:
-        """Return how each was read, a line each."""
-        return [f"read {shown(table.path.name)} as {table.said}" for table in self.tables]
-
-
-def opened(source: Path, given: tables.Given, wanted: Wanted, labels: Labels) -> Opened:
-    """Open a table of texts, or those of a folder; its rows are read as they are asked for.
-
-    Raises:
-        DataError: As `parts`, `tables.look` and `choose_columns`; the rows, as `texts`.
-    """
-    found = {part: tables.look(path, given) for part, path in parts(source).items()}
-    chosen = [choose_columns(table, wanted) for table in found.values()]
-    each = (texts(table, of, labels, part) for (part, table), of in zip(found.items(), chosen, strict=True))
-    return Opened(list(found.values()), chosen, chain.from_iterable(each))
 
 
 def texts(table: Table, columns: Wanted, labels: Labels | None = None, source: str = "") -> Iterator[Row]:

@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from luodi.data import columns, encodings, image_files, importing, packed, pictures, tables
+from luodi.data import class_folders, columns, documents, encodings, image_files, importing, packed, pictures, tables
+from luodi.data.class_folders import Filed
 from luodi.errors import MissingData
 
 BATCH = 4096
@@ -44,6 +45,35 @@ def batches(
         texts = _table(table, columns.choose_item(table, column, known=known), tell)
     while batch := list(islice(texts, BATCH)):
         yield batch
+
+
+def is_of_files(source: str) -> bool:
+    """Tell whether `source` holds texts of a file each: a folder, or an archive of several files."""
+    path = Path(source)
+    return path.is_dir() or (path.is_file() and packed.is_archive(path) and packed.several(path))
+
+
+def files(source: str, given: tables.Given = tables.PLAIN, tell: Tell = str) -> Iterator[list[tuple[str, str]]]:
+    """Yield lists of texts of a file each, name and text, of a folder and the folders in it, or of an archive.
+
+    Args:
+        tell: Takes a line that says how they are read.
+
+    Raises:
+        MissingData: There is none.
+        BrokenData: A file cannot be read, or a link leads out of the folder.
+    """
+    with tempfile.TemporaryDirectory(prefix="luodi-") as room:
+        folder = pictures.unpacked(Path(source), Path(room))
+        found = list(class_folders.below(folder, documents.TEXTS))
+        if not found:
+            raise MissingData(f"no text in {source}: {documents.TEXTS.expected}")
+        names = [path.relative_to(folder).as_posix() if folder == Path(room) else str(path) for path in found]
+        named = [Filed(path, None, "", name) for path, name in zip(found, names, strict=True)]
+        rows, said = documents.read(named, given.encoding, source)
+        tell(said)
+        while batch := [(str(row.origin), row.item) for row in islice(rows, BATCH)]:
+            yield batch
 
 
 def images(

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
@@ -74,6 +75,13 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
         stream.seek(0)
         for name, file in _members(stream, path):
             yield _inflated(file, name, stack), suffix(name)
+
+
+def several(path: Path) -> bool:
+    """Tell whether an archive holds more than one file. Raises BrokenData as `unpack`."""
+    with ExitStack() as stack, _told(path):
+        stream = _archive(_inflated(_file(path, stack), path.name, stack), path, stack)
+        return len(list(islice(_members(stream, path), 2))) > 1
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 from luodi import config
 from luodi.config import encoders, user_code
-from luodi.data import columns, importing, pictures, statistics, tables
+from luodi.data import columns, documents, importing, pictures, statistics, tables
 from luodi.data.columns import Wanted
 from luodi.data.labels import Labels, doubts
 from luodi.errors import BrokenData, DataError, WrongValue
@@ -32,7 +32,7 @@ def add_texts(
     labels: Labels | None = None,
     encoder: str | None = None,
 ) -> str:
-    """Add a text model from a table; return what was done and what comes next.
+    """Add a text model from a table, a folder or an archive; return what was done and what comes next.
 
     Args:
         given: How the table is to be read, where its content does not tell.
@@ -41,18 +41,17 @@ def add_texts(
         encoder: A pretrained one of the project that is to be tried.
 
     Raises:
-        DataError: The table cannot be used.
+        DataError: The texts cannot be used.
         ParamsError: The name is taken or no name, or params.yaml cannot be extended.
     """
     labels = labels or Labels()
     with _adding(root, name) as staging:
         recorded = encoders.of(root, encoder) if encoder else None
-        found, seen = importing.opened(source, given, wanted, labels), statistics.TextTraits()
-        chosen = found.chosen
+        (room := staging / "unpacked").mkdir()
+        found, seen = documents.opened(source, given, wanted, labels, room), statistics.TextTraits()
         shards = _store(found.rows, staging, "text", source, kept=list(wanted.stored), seen=seen)
-        where = f"{shown(source)}, column `{shown(chosen[0].label, 60)}`"
-        notes = [*found.told(), *labels.told(), *doubts(seen.counts)]
-        telling.require_labels(seen, where, "name another with --label-column")
+        notes = [*found.notes, *labels.told(), *doubts(seen.counts)]
+        telling.require_labels(seen, f"{shown(source)}, {found.label}", found.renamed)
         split = splitting.of(seen, source, wanted.together)
         chinese = seen.chinese / max(seen.letters, 1)
         times = max(seen.counts.values()) / min(seen.counts.values())
@@ -60,12 +59,11 @@ def add_texts(
                              encoder=encoder, recorded=recorded)  # fmt: skip
         notes += [*split.told, *telling.without_values(seen, wanted), *telling.held_back(seen, split)]
         notes += telling.giving_away(labels.beside)
-        column = columns.unusual(chosen[0].item)
+        column = columns.unusual(found.item)
         block = blocks.build("text", seen, blocks.text_limits(seen), advice, split, column)
         notes += telling.unfit(_unfit(staging / "data"), seen.rows, blocks.limit(seen))
         _commit(root, name, block, staging, runner)
-    what = f"texts of column `{shown(chosen[0].item, 60)}`, labels of column `{shown(chosen[0].label, 60)}`"
-    return telling.message(name, seen, advice, split, shards=shards, what=what, notes=[*notes, advice.said])
+    return telling.message(name, seen, advice, split, shards=shards, what=found.said, notes=[*notes, advice.said])
 
 
 def add_images(

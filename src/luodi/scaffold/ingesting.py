@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from luodi import config
 from luodi.checks import modality, quarantine
 from luodi.config import ModelSettings
-from luodi.data import columns, importing, pictures, shards, tables
+from luodi.data import columns, documents, importing, pictures, shards, tables
 from luodi.data.columns import Wanted
 from luodi.data.importing import Row
 from luodi.data.labels import Labels
@@ -207,24 +207,28 @@ def _rows(
 ) -> tuple[Iterator[Row], list[str]]:
     """The rows of all sources, in order, and how they were read, to be told; archives are unpacked in `room`."""
     room.mkdir()
-    read: dict[str, Read] = {"text": _texts, "image": partial(_images, images=images, room=room)}
-    found = [read[settings.modality](source, given, wanted, labels) for source in sources]
+    read: dict[str, Read] = {"text": _texts, "image": partial(_images, images=images)}
+    rooms = (Path(tempfile.mkdtemp(dir=room)) for _ in sources)
+    found = [
+        read[settings.modality](source, given, wanted, labels, own) for source, own in zip(sources, rooms, strict=True)
+    ]
     return chain.from_iterable(rows for rows, _ in found), [note for _, notes in found for note in notes]
 
 
-Read = Callable[[Path, tables.Given, Wanted, Labels], tuple[Iterator[Row], list[str]]]
+Read = Callable[[Path, tables.Given, Wanted, Labels, Path], tuple[Iterator[Row], list[str]]]
 
 
-def _texts(source: Path, given: tables.Given, wanted: Wanted, labels: Labels) -> tuple[Iterator[Row], list[str]]:
-    found = importing.opened(source, given, wanted, labels)
-    return found.rows, found.told()
+def _texts(
+    source: Path, given: tables.Given, wanted: Wanted, labels: Labels, room: Path
+) -> tuple[Iterator[Row], list[str]]:
+    found = documents.opened(source, given, wanted, labels, room)
+    return found.rows, found.notes
 
 
 def _images(
-    source: Path, given: tables.Given, wanted: Wanted, labels: Labels, *, images: Path | None, room: Path
+    source: Path, given: tables.Given, wanted: Wanted, labels: Labels, room: Path, *, images: Path | None
 ) -> tuple[Iterator[Row], list[str]]:
-    own = Path(tempfile.mkdtemp(dir=room))
-    files, notes = pictures.pictures(source, images, own, given=given, wanted=wanted, labels=labels)
+    files, notes = pictures.pictures(source, images, room, given=given, wanted=wanted, labels=labels)
     return pictures.images(files), notes
 
 

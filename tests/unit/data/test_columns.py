@@ -45,6 +45,31 @@ def test_a_table_whose_columns_are_not_told_says_which_they_may_be(
         assert columns.choose_columns(found, Wanted(text, label)).item == text
 
 
+BY_GENRE = "".join(f"it is {n},g{n // 400},d{n // 40}\n" for n in range(1600))
+NESTED = "".join(f'{{"query": {{"text": "play {n}", "n": 1}}, "intent": "i{n % 2}"}}\n' for n in range(9))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "named", "options"),
+    [
+        ("sorted.csv", "sentence,genre,document\n" + BY_GENRE, Wanted(), "--label-column genre"),
+        ("a.jsonl", NESTED, Wanted(), "--text-column query.text --label-column intent"),
+        ("a.jsonl", NESTED, Wanted("query.text"), "--label-column intent"),
+        ("faces.csv", "user.id,image,emotion\n" + "".join(f"7,{n}.png,e{n % 3}\n" for n in range(9)),
+         Wanted(), "--label-column emotion"),
+        ("faces.csv", "user_id,image,emotion\n" + "".join(f"{n % 2},{n}.png,e{n % 3}\n" for n in range(9)),
+         Wanted(), "--label-column emotion"),
+    ],
+)  # fmt: skip
+def test_what_is_shown_to_type_is_what_is_missing(
+    tmp_path: Path, name: str, content: str, named: Wanted, options: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(MissingColumn) as caught:
+        columns.choose_columns(tables.look(tmp_path / name), named, IMAGE if name == "faces.csv" else TEXT)
+    assert caught.value.options == options
+
+
 def test_of_what_is_predicted_the_text_alone_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingColumn) as caught:
         columns.choose_item(table(tmp_path, "intent,utterance\n" + ROWS), None, TEXT)
