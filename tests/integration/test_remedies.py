@@ -673,6 +673,12 @@ PROJECT = [
         lambda scene: instead(scene.root / "another")(scene),
     ),
     Case(
+        "holds files of the git repository",
+        both(write("ml/a.py"), shell("git add ml")),
+        lambda scene: init.init(scene.other or scene.root / "ml", Runner(print)),
+        lambda scene: instead(scene.root.parent / "another")(scene),
+    ),
+    Case(
         "which has none yet: `luodi add` adds one",
         write("params.yaml", "models: {}\n"),
         lambda scene: config.settings_of(load(scene), "reviews"),

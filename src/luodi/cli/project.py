@@ -19,9 +19,9 @@ def init(
     from luodi.system.processes import Runner
     from luodi.terminal import shown
 
-    scaffold.init(folder.absolute(), Runner(print))
+    notes = scaffold.init(folder.absolute(), Runner(print))
     print(
-        f"made a project in {shown(folder)}\n"
+        "\n  ".join([f"made a project in {shown(folder)}", *notes]) + "\n"
         "next:\n"
         + (f"  cd {shown(folder)}\n" if folder.absolute() != Path.cwd() else "")
         + "  luodi add NAME --modality text --from FILE.csv      # or --modality image --from FOLDER\n"

@@ -7,7 +7,7 @@ from luodi.errors import LuodiError
 from luodi.files import write_text
 from luodi.project import fingerprints, workspace
 from luodi.scaffold.pipeline import TEMPLATES
-from luodi.system.processes import Runner
+from luodi.system.processes import CommandFailed, Runner
 
 FILES = {
     "params.yaml": "params.yaml",
@@ -19,13 +19,16 @@ COMMON = {".gitignore": "gitignore", ".gitattributes": "gitattributes", ".dvc/co
 """Likewise, of what a repository may have before it is a project."""
 
 
-def init(root: Path, runner: Runner) -> None:
+def init(root: Path, runner: Runner) -> list[str]:
     """Make a project without a model in `root`, an empty folder or none yet, or a git repository without one.
 
     Of what the repository has already, .gitignore gets the lines that it lacks; the others stay as they are.
 
+    Returns:
+        What a person is to know, a line each.
+
     Raises:
-        LuodiError: A file of a project lies there already; none is changed then.
+        LuodiError: A file of a project lies there already, or files of a repository above it; none is changed then.
     """
     if there := [name for name in (*FILES, locked.NAME, fingerprints.NAME) if (root / name).exists()]:
         raise LuodiError(
@@ -33,7 +36,9 @@ def init(root: Path, runner: Runner) -> None:
             "luodi"
         )
     root.mkdir(parents=True, exist_ok=True)
+    notes = []
     if not (root / ".git").exists():
+        notes = _within(root, runner)
         runner.run("git", "init", "--quiet", "-b", "main", str(root), cwd=root)
     for name, template in (FILES | COMMON).items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +50,26 @@ def init(root: Path, runner: Runner) -> None:
     locked.write(root)
     fingerprints.write(root)
     workspace.own_site(root)
+    return notes
+
+
+def _within(root: Path, runner: Runner) -> list[str]:
+    """Say that there is a git repository around `root`, unless that ignores it. Raises LuodiError if it tracks it."""
+    try:
+        above = runner.run("git", "rev-parse", "--show-toplevel", cwd=root).strip()
+        tracked = runner.run("git", "ls-files", "--", ".", cwd=root)
+    except CommandFailed:
+        return []  # there is none
+    if tracked:
+        raise LuodiError(
+            f"{root} holds files of the git repository {above}: a project is a repository of its own, for its "
+            "versions are tags; choose another folder, or the top of that repository"
+        )
+    try:
+        runner.run("git", "check-ignore", "--quiet", ".", cwd=root)
+    except CommandFailed:
+        return [f"it is a git repository of its own inside {above}: add it to .gitignore there, or as a submodule"]
+    return []
 
 
 def _joined(text: str, more: str) -> str:

@@ -189,6 +189,28 @@ def test_a_new_project_holds_no_source(tmp_path: Path) -> None:
     assert locked.text(root, config.load(root / "params.yaml")) == (root / "params.lock").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_repository_around_a_project_is_told_unless_it_ignores_it(tmp_path: Path, ignored: bool) -> None:
+    run = Runner(print).run
+    run("git", "init", "--quiet", cwd=tmp_path)
+    (tmp_path / ".gitignore").write_text("/ml/\n" if ignored else "")
+    notes = init.init(tmp_path / "ml", Runner(print))
+    said = f"it is a git repository of its own inside {tmp_path}: add it to .gitignore there, or as a submodule"
+    assert notes == ([] if ignored else [said])
+    assert run("git", "rev-parse", "--show-toplevel", cwd=tmp_path / "ml").strip() == str(tmp_path / "ml")
+
+
+def test_a_folder_of_another_repository_does_not_become_a_project(tmp_path: Path) -> None:
+    run = Runner(print).run
+    run("git", "init", "--quiet", cwd=tmp_path)
+    (tmp_path / "ml").mkdir()
+    (tmp_path / "ml" / "a.py").write_text("")
+    run("git", "add", ".", cwd=tmp_path)
+    with pytest.raises(LuodiError, match="holds files of the git repository"):
+        init.init(tmp_path / "ml", Runner(print))
+    assert [path.name for path in (tmp_path / "ml").iterdir()] == ["a.py"]
+
+
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "luodi.lock", "dags/retrain.py"])
 def test_nothing_of_a_project_is_overwritten(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
