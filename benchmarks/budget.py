@@ -31,6 +31,10 @@ model is has eight degrees, so that rows of one kind are drawn together: that ma
 With --rare: how often one challenger lands that is truly as good as the champion, at the first look, where the metric
 weighs the classes alike and one of them is rare, as in benchmarks/gate.py: whether the tests keep so small a level.
 
+With --together SIZE ALIKE the rows of every year stand in groups (an author's, copies) of SIZE rows, whose difficulty and
+whose luck with each model correlate by ALIKE; judged as the gate judges them, and by `rows`, the budget's levels with
+each row taken for one of its own.
+
 With --grouped: how often one lands whose test rows are of groups that are right and wrong together (an author's, a
 patient's, copies): were each row for itself, at a single look and at the first of a year; and as the gate judges them.
 
@@ -66,6 +70,7 @@ SHARES = (
     0.3,
     0.1,
 )  # of the classes; a model knows them equally well, so that worth in any metric follows its skill
+SCREENS = (300, 3000)  # of the draws of a swap test in groups: as soon as too many are as far off, it refuses
 LEAST = 1000  # draws of average precision
 DEGREE = 0.75  # of a margin
 SURE = 1 / (
@@ -108,6 +113,7 @@ class Rows:
 
     truth: Ints
     difficulty: Floats
+    group: Ints | None = None
     known: dict[tuple[Model, int], Seen] = field(default_factory=dict)
 
     def scored(self, model: Model, rows: int) -> Seen:
@@ -121,7 +127,7 @@ class Rows:
         scores = np.zeros((rows, len(SHARES)))
         scores[np.arange(rows), self.truth[:rows]] = sure
         scores[np.arange(rows), model.wrong[:rows]] = 1 - sure
-        return Seen(self.truth[:rows], scores)
+        return Seen(self.truth[:rows], scores, None if self.group is None else self.group[:rows])
 
 
 @lru_cache(maxsize=512)
@@ -149,10 +155,26 @@ class Year:
     approved: int = 0
 
 
-def challengers(scenario: str, rows: Rows, rng: np.random.Generator) -> Iterator[tuple[int, Model]]:
+@dataclass(frozen=True)
+class Together:
+    """Groups of `size` rows, which correlate by `alike`."""
+
+    size: int = 1
+    alike: float = 0.0
+
+    def normal(self, rows: int, rng: np.random.Generator) -> Floats:
+        """Of each row, float64 [rows]."""
+        own = rng.normal(size=rows)
+        if self.size == 1:
+            return own
+        shared = rng.normal(size=-(-rows // self.size)).repeat(self.size)[:rows]
+        return self.alike**0.5 * shared + (1 - self.alike) ** 0.5 * own
+
+
+def challengers(scenario: str, rows: Rows, rng: np.random.Generator, together: Together) -> Iterator[tuple[int, Model]]:
     """Yield the number of test rows that there are, and the model of that week; first the champion to begin with."""
     most = len(rows.truth)
-    luck = rng.normal(size=most)
+    luck = together.normal(most, rng)
     for week in range(-1, LOOKS):
         batch = max(0, week) // 4
         seen, points = most, 0.0
@@ -173,7 +195,7 @@ def challengers(scenario: str, rows: Rows, rng: np.random.Generator) -> Iterator
             age[: most - 1200] = 0
             age = np.maximum(0, age - (0 if old else batch))
         kept = 0.9 if scenario == "retrained" else 0.0
-        luck = kept**0.5 * luck + (1 - kept) ** 0.5 * rng.normal(size=most)
+        luck = kept**0.5 * luck + (1 - kept) ** 0.5 * together.normal(most, rng)
         skills = np.full(most, skill(points)) - 2 * age * (skill(0) - skill(-1))
         wrong = (rows.truth + rng.integers(1, len(SHARES), most)) % len(SHARES)
         yield seen, Model(skills, luck, wrong)
@@ -188,23 +210,37 @@ def refused(one: Seen, other: Seen, metric: metrics.Metric, confidence: float) -
     won, lost, rows = won[rows > 0], lost[rows > 0], rows[rows > 0]
     if value <= 1.5 * float(((won + lost) / rows**2).sum() ** 0.5) / len(rows):  # all ask for 1.96 deviations or more
         return True
-    if metric.name == "accuracy" and evidence.mcnemar(int(won[0]), int(lost[0])) >= evidence.error_of(confidence):
+    if (
+        metric.name == "accuracy"
+        and one.group is None
+        and evidence.mcnemar(int(won[0]), int(lost[0])) >= evidence.error_of(confidence)
+    ):
         return True
     low, lead, _ = evidence.score_interval(won, lost, rows, confidence)
-    return value - (lead - low) <= 0
+    return value - (lead - low) <= 0 or (one.group is not None and swapped(one, other, metric, confidence))
+
+
+def swapped(one: Seen, other: Seen, metric: metrics.Metric, confidence: float) -> bool:
+    """Whether the exact test of whole groups refuses, as few of its draws tell already."""
+    error = evidence.error_of(confidence)
+    draws = max(RULE.resamples, min(evidence.MOST_DRAWS, math.ceil(evidence.IN_TAIL / error)))
+    pairs = evidence.Pairs.of(one, other, fast(metric), one.group)
+    most = error * (1 + draws)
+    return any(evidence.swap_test(pairs, fast(metric), some) * (1 + some) >= most for some in SCREENS if some < draws)
 
 
 def lands(one: Seen, other: Seen, metric: metrics.Metric, confidence: float, *, quick: bool = False) -> float | None:
     """By how much the figure of a challenger that lands is too high; None if it does not land."""
     if refused(one, other, metric, confidence):
         return None
-    value, low = (stretched if quick else bounds if metric.answers else probable)(one, other, metric, confidence)
+    whole = bounds if metric.answers or one.group is not None else probable
+    value, low = (stretched if quick and one.group is None else whole)(one, other, metric, confidence)
     return None if low <= 0 else (value - picked.unpicked(value, low, confidence, 0.0)) / 2
 
 
 def bounds(one: Seen, other: Seen, metric: metrics.Metric, confidence: float) -> tuple[float, float]:
     """The difference and its lower end, as the gate has them."""
-    gap = evidence.proof(one, other, metric, confidence, RULE.resamples).difference
+    gap = evidence.proof(one, other, fast(metric), confidence, RULE.resamples).difference
     return gap.value, gap.low
 
 
@@ -270,16 +306,21 @@ def judge(  # noqa: PLR0917, each is another thing
     level = budget.level(BUDGET, look)
     if method == "e-value":
         return betting(one, other, level)
-    error = {"look": 0.025, "equal": BUDGET.rate / LOOKS, "budget": level}[method]
+    if method == "rows":
+        one, other = (Seen(data.truth, data.scores) for data in (one, other))
+    error = {"look": 0.025, "equal": BUDGET.rate / LOOKS}.get(method, level)
     return lands(one, other, metric, 1 - 2 * error, quick=quick)
 
 
-def simulate(scenario: str, metric: metrics.Metric, methods: tuple[str, ...], seed: int) -> dict[str, Year]:
+def simulate(
+    scenario: str, metric: metrics.Metric, methods: tuple[str, ...], seed: int, together: Together
+) -> dict[str, Year]:
     """Return what each rule makes of one year."""
     rng = np.random.default_rng([SCENARIOS.index(scenario), seed])
     most = {"growing data": 600 + 22 * (LOOKS - 1)}.get(scenario, ROWS)
-    rows = Rows(rng.choice(len(SHARES), most, p=SHARES), rng.normal(size=most))
-    weeks = challengers(scenario, rows, rng)
+    group = None if together.size == 1 else np.arange(most) // together.size
+    rows = Rows(rng.choice(len(SHARES), most, p=SHARES), together.normal(most, rng), group)
+    weeks = challengers(scenario, rows, rng, together)
     _, first = next(weeks)
     years = {method: Year(first) for method in methods}
     for look, (seen, model) in enumerate(weeks):
@@ -313,9 +354,12 @@ def _people(year: Year, model: Model, moved: float, asked: float) -> None:
         year.champion = year.landed[int(moved * 10 * len(year.landed))][0]
 
 
-def table(scenario: str, name: str, methods: tuple[str, ...], years: int, seed: int) -> list[tuple[str, Year]]:
+def table(  # noqa: PLR0917, what a process is given
+    scenario: str, name: str, methods: tuple[str, ...], years: int, seed: int, together: Together
+) -> list[tuple[str, Year]]:
     metric = metrics.METRICS[name]
-    return [one for number in range(seed, seed + years) for one in simulate(scenario, metric, methods, number).items()]
+    years_of = (simulate(scenario, metric, methods, number, together) for number in range(seed, seed + years))
+    return [one for year in years_of for one in year.items()]
 
 
 def lines(name: str, scenario: str, found: list[tuple[str, Year]]) -> Iterator[str]:
@@ -379,9 +423,10 @@ def grouped(size: int, alike: float, pairs: int) -> str:
         won, lost = (edge.ravel() > NORMAL.inv_cdf(0.95)), (edge.ravel() < NORMAL.inv_cdf(0.05))
         if won.sum() <= lost.sum():
             continue
-        one, other = (Scored(truth, np.eye(2)[wrong.astype(int)]) for wrong in (lost, won))
+        scores, other = np.eye(2)[lost.astype(int)], Scored(truth, np.eye(2)[won.astype(int)])
         for known, wanted in ((None, asked), (group, asked[:1])):
-            proofs = evidence.proofs(one, other, metrics.METRICS["accuracy"], wanted, LEAST, known)
+            one = Scored(truth, scores, known)
+            proofs = evidence.proofs(one, other, metrics.METRICS["accuracy"], wanted, LEAST)
             landed = zip(wanted, proofs, strict=True)
             found.update((known is None, confidence) for confidence, one_of in landed if one_of.difference.low > 0)
     shares = (found[case] / pairs for case in ((True, asked[0]), (True, asked[1]), (False, asked[0])))
@@ -399,7 +444,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=400, help="challengers behind each of their points")
     parser.add_argument("--rare", type=int, default=0, metavar="N", help="N challengers with a rare class alone")
     parser.add_argument("--grouped", type=int, default=0, metavar="N", help="N challengers on grouped rows alone")
+    parser.add_argument("--together", nargs=2, type=float, default=[1, 0], metavar=("SIZE", "ALIKE"), help="of groups")
     arguments = parser.parse_args()
+    together = Together(int(arguments.together[0]), arguments.together[1])
     if arguments.grouped:
         print(f"{'groups':>7}{'rows':>6}{'alike':>7}{'rows, single':>13}{'rows, look 1':>13}{'groups':>13}")
         for size, alike in ((5, 0.2), (5, 0.5), (3, 1.0), (5, 1.0)):
@@ -421,11 +468,15 @@ def main() -> None:
     with multiprocessing.Pool(arguments.processes) as pool:
         for name in arguments.metrics:
             known = METHODS if name == "accuracy" else ("look", "budget")
+            known = (*known, "rows") if together.size > 1 else known
             methods = tuple(method for method in known if method in arguments.rules)
             for scenario in arguments.scenarios:
                 step = 20
-                parts = [pool.apply_async(table, (scenario, name, methods, min(step, arguments.years - start), start))
-                         for start in range(0, arguments.years, step)]  # fmt: skip
+                starts = range(0, arguments.years, step)
+                tasks = [
+                    (scenario, name, methods, min(step, arguments.years - start), start, together) for start in starts
+                ]
+                parts = [pool.apply_async(table, task) for task in tasks]
                 found = [one for part in parts for one in part.get()]
                 for line in lines(name, scenario, found):
                     print(line, flush=True)

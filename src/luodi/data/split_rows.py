@@ -1,5 +1,6 @@
 """The rows of one split, from rows.parquet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,20 @@ class Rows:
     source: list[str]
     origin: list[str | None] = field(default_factory=list)
     """Where each row stood before it was added, "hotels.csv, line 3"; empty where nobody knows."""
+    group: NDArray[np.int64] | None = None
+    """A number that rows share which stand together, int64 [rows]; None where none does."""
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def some(self, places: NDArray[np.int64]) -> "Rows":
+        """The rows at `places` alone."""
+        items, source, origin = (
+            [one[row] for row in places] if one else [] for one in (self.items, self.source, self.origin)
+        )
+        return Rows(
+            items, self.label[places], source, origin, None if self.group is None else _tied(self.group[places])
+        )
 
 
 def read(path: Path, modality: str, split: str, classes: int) -> Rows:
@@ -36,7 +48,7 @@ def read(path: Path, modality: str, split: str, classes: int) -> Rows:
         ArtifactError: The file is missing or broken, lacks a column, holds no row of the split, or holds a
             label outside 0 to `classes` - 1.
     """
-    table = _load(path, [modality, "label", "source", "split"], maybe="origin")
+    table = _load(path, [modality, "label", "source", "split"], maybe=("origin", "group"))
     # Filtered here and not by Arrow: pyarrow.compute imports pandas, which costs a second.
     picked = [row for row, name in enumerate(table["split"].to_pylist()) if name == split]
     if not picked:
@@ -52,7 +64,7 @@ def read(path: Path, modality: str, split: str, classes: int) -> Rows:
             f"run `{maker(path)}` again"
         )
     origin = [table["origin"][row].as_py() for row in picked] if "origin" in table.column_names else []
-    return Rows(items, label, sources, origin)
+    return Rows(items, label, sources, origin, _tied(_groups(table)[picked]))
 
 
 def test_share(path: Path) -> float:
@@ -61,8 +73,12 @@ def test_share(path: Path) -> float:
     return splits.count("test") / len(splits)
 
 
-def out_of_fold(path: Path, rows: Path, classes: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def out_of_fold(
+    path: Path, rows: Path, classes: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64] | None]:
     """Return the labels, int32 [n], and the out-of-fold probabilities, float32 [n, classes], of rows that are no test.
+
+    The last are their groups, as those of `Rows`.
 
     Args:
         path: See `luodi.project.paths.ModelPaths.out_of_fold`; where there is no such file there are no rows.
@@ -73,7 +89,7 @@ def out_of_fold(path: Path, rows: Path, classes: int) -> tuple[NDArray[np.int32]
         ArtifactError: The files do not fit together.
     """
     if not path.exists():
-        return np.zeros(0, np.int32), np.zeros((0, classes), np.float32)
+        return np.zeros(0, np.int32), np.zeros((0, classes), np.float32), None
     found, known = _load(path, ["row", "probabilities"]), _load(rows, ["label", "split"])
     places = np.array(found["row"].to_pylist(), np.int64)  # `to_numpy` of Arrow imports pandas
     splits, labels = np.array(known["split"].to_pylist()), np.array(known["label"].to_pylist(), np.int32)
@@ -87,7 +103,7 @@ def out_of_fold(path: Path, rows: Path, classes: int) -> tuple[NDArray[np.int32]
             f"{path} is not of the rows in {rows}, {classes} classes, each row once and none of test: run "
             f"`{maker(path)}` again"
         )
-    return labels[places], np.array(scores, np.float32).reshape(-1, classes)
+    return labels[places], np.array(scores, np.float32).reshape(-1, classes), _tied(groups(rows)[places])
 
 
 def positions(path: Path, split: str) -> NDArray[np.int64]:
@@ -98,14 +114,15 @@ def positions(path: Path, split: str) -> NDArray[np.int64]:
 
 def groups(path: Path) -> NDArray[np.int64]:
     """Return a number for each row of rows.parquet, int64, which rows that stand together share."""
-    table = _load(path, ["split"], maybe="group")
+    return _groups(_load(path, ["split"], maybe=("group",)))
+
+
+def _groups(table: pa.Table) -> NDArray[np.int64]:
     found = table["group"].to_pylist() if "group" in table.column_names else range(len(table))
     return np.array(found, np.int64)
 
 
-def together(path: Path, split: str) -> NDArray[np.int64] | None:
-    """Return a number for each row of `split`, int64, which rows that stand together share; None where none does."""
-    found = groups(path)[positions(path, split)]
+def _tied(found: NDArray[np.int64]) -> NDArray[np.int64] | None:
     return found if len(np.unique(found)) < len(found) else None
 
 
@@ -121,10 +138,10 @@ def nearest(path: Path) -> tuple[NDArray[np.int64], list[str | None]]:
     return np.array(table["test"].to_pylist(), np.int64)[order], [level[row] for row in order]
 
 
-def _load(path: Path, columns: list[str], maybe: str = "") -> pa.Table:
+def _load(path: Path, columns: list[str], maybe: Sequence[str] = ()) -> pa.Table:
     try:
         file = pq.ParquetFile(path)
-        wanted = [*columns, *([maybe] if maybe in file.schema_arrow.names else [])]
+        wanted = [*columns, *(name for name in maybe if name in file.schema_arrow.names)]
         return file.read(columns=wanted).select(wanted)
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None

@@ -212,9 +212,9 @@ def _splits(facts: Facts) -> Section:
         ("Seed", text(at(preprocess, "seed"))),
         ("Shares", ", ".join(f"{text(name)} {text(shares[name])}" for name in _in_order(shares)) or MISSING),
     ]
-    hashed = "A hash of its content puts each row into its split"
+    hashed = f"A hash of {_hashed(part(preprocess, 'split'))} puts each row into its split"
     if of := [f"the rows of source {text(source)} are the {split} split" for split, source in named.items() if source]:
-        hashed = f"T{' and '.join(of)[1:]}; a hash of its content splits each other row"
+        hashed = f"T{' and '.join(of)[1:]}; a hash of {_hashed(part(preprocess, 'split'))} splits each other row"
     return Section(
         "Splits",
         f"{hashed}: none changes sides as data grows, and no duplicate stands on two of them." if preprocess else "",
@@ -223,6 +223,12 @@ def _splits(facts: Facts) -> Section:
         if kept
         else f"Rows by split and label: {MISSING}.",
     )
+
+
+def _hashed(split: Facts) -> str:
+    """Name what a row is split by."""
+    grouped = at(split, "by") or at(split, "pattern") or at(split, "near_copies") == "join"
+    return "what the first row of its group holds" if grouped else "its content"
 
 
 def _in_order(splits: Facts) -> list[str]:
@@ -253,10 +259,17 @@ def _metrics(facts: Facts) -> Section:
     return Section(
         "Metrics",
         "Beside the linear baseline, fitted on the same train rows. "
-        f"Test rows: {count(at(metrics, 'rows'))}; confidence of the intervals: {level(at(evaluate, 'confidence'))}; "
+        f"Test rows: {count(at(metrics, 'rows'))}{_grouped(metrics)}; "
+        f"confidence of the intervals: {level(at(evaluate, 'confidence'))}; "
         f"resamples: {count(at(evaluate, 'bootstrap'))}.",
         tables=[gate_sections.beside_baseline(metrics)],
     )
+
+
+def _grouped(metrics: Facts) -> str:
+    """Say how many groups the test rows are of; nothing where each is for itself."""
+    groups = at(metrics, "groups")
+    return f", of {count(groups)} groups, which the intervals allow for" if known(groups) else ""
 
 
 def _classes(facts: Facts) -> Section:

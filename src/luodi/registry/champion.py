@@ -153,24 +153,20 @@ def _compare(  # noqa: PLR0917, each is another thing
         newest = _newest(ModelPaths(clone.root, current.model), kept, block, len(old.labels))
     if not fresh.any():
         return None, [*notes, f"{current.name} cannot be compared: it was trained on every test row"]
-    items = [item for item, new in zip(test.items, fresh, strict=True) if new]
-    mine, scores = _scored(challenger, old, Rows(items, test.label[fresh], []), block, current)
-    slices = {name: figures.quartiles(values) for name, values in modality.of(block.modality).slices(items).items()}
-    slices["source"] = figures.largest([source for source, new in zip(test.source, fresh, strict=True) if new])
+    rows = test.some(np.flatnonzero(fresh))
+    mine, scores = _scored(challenger, old, rows, block, current)
+    slices = {name: figures.quartiles(found) for name, found in modality.of(block.modality).slices(rows.items).items()}
+    slices["source"] = figures.largest(rows.source)
     if set(old.labels) != set(block.labels):
         notes.append(f"{current.name} knows other labels: {', '.join(old.labels)}; what it lacks it gets wrong")
-    group = split_rows.together(ModelPaths(clone.root, current.model).rows, "test")
-    if group is not None:
-        group = group[fresh]
+    if rows.group is not None:
         notes.append(
-            f"{len(group):,} test rows are of {len(np.unique(group)):,} groups: rows of a group may be right or wrong "
-            "together, and the intervals allow for it"
+            f"{len(rows):,} test rows are of {len(np.unique(rows.group)):,} groups: rows of a group may be right or "
+            "wrong together, and the intervals allow for it"
         )
     excluded = int((~fresh).sum())
     look = looks.take(clone, current.model, _judged(ours, current, block.gate), block.gate, counted=counted)
-    found = evidence.compare(
-        mine, scores, block.labels, slices, block.gate, notes, excluded, look=look, since=since, group=group
-    )
+    found = evidence.compare(mine, scores, block.labels, slices, block.gate, notes, excluded, look=look, since=since)
     if newest:
         both = _scored(challenger, old, newest, block, current)
         everything = np.ones(len(newest), bool)
@@ -183,8 +179,8 @@ def _scored(
 ) -> tuple[Scored, Scored]:
     """The rows as challenger and champion score them."""
     given = aligned(old.probabilities(rows.items), old.labels, block.labels)
-    mine = scored(rows.label, challenger.probabilities(rows.items), "challenger", len(block.labels))
-    return mine, scored(rows.label, given, current.name, len(block.labels))
+    mine = scored(rows.label, challenger.probabilities(rows.items), "challenger", len(block.labels), rows.group)
+    return mine, scored(rows.label, given, current.name, len(block.labels), rows.group)
 
 
 def _newest(ours: ModelPaths, kept: ModelPaths, block: config.ModelSettings, classes: int) -> Rows | None:
@@ -193,7 +189,7 @@ def _newest(ours: ModelPaths, kept: ModelPaths, block: config.ModelSettings, cla
         return None
     rows = split_rows.read(ours.rows, block.modality, splits.NEWEST, len(block.labels))
     new = np.flatnonzero(unseen(rows, kept, block, classes))
-    return Rows([rows.items[row] for row in new], rows.label[new], []) if len(new) else None
+    return rows.some(new) if len(new) else None
 
 
 def _judged(entries: locks.Entries, current: Version, rule: config.Gate) -> dict[str, Any]:

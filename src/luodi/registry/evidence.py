@@ -6,7 +6,7 @@ alone does not keep this where few rows differ, so it does not decide alone: see
 measures it.
 
 Rows of a group (an author's, copies of one text) may be right or wrong together, and then prove less than their number
-says: where groups are given, whole groups change places in the exact test, and intervals reach further by the root of
+says: where they have groups, whole groups change places in the exact test, and intervals reach further by the root of
 the design effect (Rao & Scott 1992, Biometrics 48, 577-585).
 """
 
@@ -20,9 +20,9 @@ import numpy as np
 from luodi import config
 from luodi.registry.records import Agreement, Comparison, Estimate, Evidence, Fresh, Look, Sides, Slice
 from luodi.scoring import figures, metrics, own_metric
-from luodi.scoring.figures import CELLS, SEED, Figure
+from luodi.scoring.figures import CELLS, SEED, Figure, inflation, student
 from luodi.scoring.metrics import METRICS, Metric
-from luodi.scoring.scored import Floats, Ints, Mask, Scored, one_hot
+from luodi.scoring.scored import Floats, Ints, Mask, Scored, joined, one_hot
 
 DRAWS = 1000  # behind intervals that are shown and decide nothing
 POWER = 0.8  # of the test rows that would decide
@@ -57,6 +57,7 @@ class Pairs:
 
     @classmethod
     def of(cls, challenger: Scored, champion: Scored, metric: Metric, group: Ints | None = None) -> "Pairs":
+        """Sort the rows, each for itself or with those of its group."""
         kind = (challenger.truth * challenger.classes + challenger.predicted) * challenger.classes + champion.predicted
         alone = np.ones(len(kind), bool)
         if group is not None:
@@ -91,12 +92,11 @@ def compare(  # noqa: PLR0917, the last two have defaults
     *,
     look: Look | None = None,
     since: Mask | None = None,
-    group: Ints | None = None,
 ) -> Comparison:
     """Measure two classifiers on the same test rows, at least one.
 
     Args:
-        challenger, champion: The rows as either scores them.
+        challenger, champion: The rows as either scores them; the challenger has their groups.
         labels: Names of the classes, which are slices too.
         slices: Other parts of the rows, bool [rows], by what they are parted by and their name.
         rule: What metric decides, with how many draws and what confidence; what slices are judged.
@@ -104,14 +104,13 @@ def compare(  # noqa: PLR0917, the last two have defaults
         excluded: Test rows that were left out, because the champion was trained on them.
         look: What this judgement has to prove; None where that is what `rule.confidence` says.
         since: Rows that came after the champion was chosen, bool [rows].
-        group: Which rows stand together, a number that they share, int64 [rows]; None if each is for itself.
 
     The figures are those of paired draws; that of `rule.metric` has the difference that decides.
     """
     confidences = [rule.confidence, *([look.confidence] if look else [])]
-    decided, *asked = _decisive(challenger, champion, rule, confidences, group)
+    decided, *asked = _decisive(challenger, champion, rule, confidences)
     known = metrics.beside(rule.metric)
-    found = figures.rounded(beside(challenger, champion, DRAWS, rule.confidence, known, group))
+    found = figures.rounded(beside(challenger, champion, DRAWS, rule.confidence, known))
     shown = {
         name: Sides(
             challenger=Estimate(**found["model"][name]),
@@ -131,7 +130,7 @@ def compare(  # noqa: PLR0917, the last two have defaults
     return Comparison(
         **dict(decided),
         look=look.model_copy(update={"low": asked[0].difference.low}) if look else None,
-        fresh=None if since is None else apart(challenger, champion, since, rule, group),
+        fresh=None if since is None else apart(challenger, champion, since, rule),
         excluded=excluded,
         notes=tuple(notes),
         metrics=shown,
@@ -139,13 +138,8 @@ def compare(  # noqa: PLR0917, the last two have defaults
     )
 
 
-def beside(  # noqa: PLR0917, the last two have defaults
-    one: Scored,
-    other: Scored,
-    resamples: int,
-    confidence: float,
-    known: Mapping[str, Metric] = METRICS,
-    group: Ints | None = None,
+def beside(
+    one: Scored, other: Scored, resamples: int, confidence: float, known: Mapping[str, Metric] = METRICS
 ) -> dict[str, dict[str, Figure]]:
     """Return the metrics of `one` as "model", of `other` as "baseline", and of one minus other as "difference".
 
@@ -155,29 +149,27 @@ def beside(  # noqa: PLR0917, the last two have defaults
     found = figures.compare(one, other, resamples, confidence, known)
     for metric in known.values():
         if metric.answers:
-            shown = proofs(one, other, metric, [confidence], resamples, group)[0].difference
+            shown = proofs(one, other, metric, [confidence], resamples)[0].difference
             found["difference"][metric.name] = shown.to_json()
     return found
 
 
-def decisive(challenger: Scored, champion: Scored, rule: config.Gate, group: Ints | None = None) -> Evidence:
+def decisive(challenger: Scored, champion: Scored, rule: config.Gate) -> Evidence:
     """Return what decides of two classifiers on the same rows: `proof` in the metric of the gate.
 
     Raises:
         ValueError: They were not scored on the same rows.
         UserCodeFailed: The metric is a user's own, and fails, or gives what is no figure.
     """
-    return _decisive(challenger, champion, rule, [rule.confidence], group)[0]
+    return _decisive(challenger, champion, rule, [rule.confidence])[0]
 
 
-def _decisive(
-    challenger: Scored, champion: Scored, rule: config.Gate, confidences: Sequence[float], group: Ints | None
-) -> list[Evidence]:
+def _decisive(challenger: Scored, champion: Scored, rule: config.Gate, confidences: Sequence[float]) -> list[Evidence]:
     metric = metrics.beside(rule.metric)[rule.metric]
     if metric.name not in METRICS:
         for data in (challenger, champion):
             own_metric.require_fit(metric, data)
-    return proofs(challenger, champion, metric, confidences, rule.resamples, group)
+    return proofs(challenger, champion, metric, confidences, rule.resamples)
 
 
 def proof(challenger: Scored, champion: Scored, metric: Metric, confidence: float, resamples: int) -> Evidence:
@@ -191,15 +183,10 @@ def proof(challenger: Scored, champion: Scored, metric: Metric, confidence: floa
     return proofs(challenger, champion, metric, [confidence], resamples)[0]
 
 
-def proofs(  # noqa: PLR0917, the last has a default
-    challenger: Scored,
-    champion: Scored,
-    metric: Metric,
-    confidences: Sequence[float],
-    resamples: int,
-    group: Ints | None = None,
+def proofs(
+    challenger: Scored, champion: Scored, metric: Metric, confidences: Sequence[float], resamples: int
 ) -> list[Evidence]:
-    """Return what `proof` does for each confidence, by the same draws; of rows that stand together in a `group` as one.
+    """Return what `proof` does for each confidence, by the same draws; rows of a group count as one.
 
     There are more of them than `resamples` where the tail of the greatest confidence would hold less than ten, up to
     the 100,000 that can be afforded.
@@ -209,7 +196,7 @@ def proofs(  # noqa: PLR0917, the last has a default
     pairs = Pairs.of(challenger, champion, metric)
     agreement = _agreement(challenger, champion)
     draws = max(resamples, min(MOST_DRAWS, math.ceil(IN_TAIL / (1 - max(confidences)))))
-    together = None if group is None else Pairs.of(challenger, champion, metric, group)
+    together = None if challenger.group is None else Pairs.of(challenger, champion, metric, challenger.group)
     p = agreement.p if metric.name == "accuracy" and not together else swap_test(together or pairs, metric, draws)
     intervals = differences(pairs, metric, confidences, draws)
     if together:
@@ -311,7 +298,7 @@ def stakes(pairs: Pairs, metric: Metric) -> Floats:
     found = []
     for index, rows in enumerate(np.bincount(data.truth, counts)):
         if rows:
-            more = _joined(data, Scored(np.full(data.classes, index), answers))
+            more = joined(data, Scored(np.full(data.classes, index), answers))
             value = metric.function(more, np.hstack([np.tile(counts, (data.classes, 1)), STEP * answers]))
             found.append(float(rows * np.nanmax(value[index] - value)) / STEP)
     return np.array(found)
@@ -346,7 +333,7 @@ def swap_test(pairs: Pairs, metric: Metric, resamples: int) -> float:
     is exact (Phipson & Smyth 2010). For accuracy it is McNemar's.
     """
     value = abs(pairs.difference(metric, pairs.counts[None].astype(np.float64))[0])
-    there, back = _joined(pairs.challenger, pairs.champion), _joined(pairs.champion, pairs.challenger)
+    there, back = joined(pairs.challenger, pairs.champion), joined(pairs.champion, pairs.challenger)
     both = Pairs(there, back, pairs.counts, pairs.differ)
     as_far = sum(
         int((abs(both.difference(metric, weights)) > value - 1e-12).sum()) for weights in _swaps(pairs, resamples)
@@ -381,15 +368,12 @@ def more_rows(
     return math.ceil(more / unit) * unit
 
 
-def apart(
-    challenger: Scored, champion: Scored, part: Mask, rule: config.Gate, group: Ints | None = None
-) -> Fresh | None:
+def apart(challenger: Scored, champion: Scored, part: Mask, rule: config.Gate) -> Fresh | None:
     """Return the metric of the gate on a `part` of the rows; None if they are fewer than a slice that is judged."""
     if part.sum() < rule.min_slice_rows:
         return None
-    one, other = (Scored(data.truth[part], data.scores[part]) for data in (challenger, champion))
-    of_part = None if group is None else group[part]
-    found = figures.rounded(beside(one, other, DRAWS, rule.confidence, metrics.beside(rule.metric), of_part))
+    known = metrics.beside(rule.metric)
+    found = figures.rounded(beside(challenger.of(part), champion.of(part), DRAWS, rule.confidence, known))
     sides = {"challenger": found["model"], "champion": found["baseline"], "difference": found["difference"]}
     return Fresh(rows=int(part.sum()), **{who: Estimate(**of[rule.metric]) for who, of in sides.items()})
 
@@ -456,18 +440,6 @@ def _influences(pairs: Pairs, metric: Metric, value: float) -> tuple[Floats, Flo
     return change - change @ rows / rows.sum(), rows, pairs.challenger.truth[first]
 
 
-def student(probability: float, freedom: float) -> float:
-    """Return the quantile of Student's t, by the series of Abramowitz & Stegun 26.7.5: to 0.01 from 4 degrees on."""
-    z = NormalDist().inv_cdf(probability)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
-
-
 def _draws(pairs: Pairs, resamples: int) -> Iterator[Floats]:
     """Weights [draws, kinds] of rows, or of whole groups, drawn with replacement.
 
@@ -506,10 +478,6 @@ def _portions(resamples: int, width: int) -> Iterator[int]:
         yield min(step, resamples - start)
 
 
-def _joined(one: Scored, other: Scored) -> Scored:
-    return Scored(np.concatenate([one.truth, other.truth]), np.concatenate([one.scores, other.scores]))
-
-
 def _slice(  # noqa: PLR0917, each is of the one slice
     by: str, name: str, part: Mask, challenger: Scored, champion: Scored, least: int
 ) -> Slice:
@@ -523,7 +491,8 @@ def _classes(labels: Sequence[str], challenger: Scored, champion: Scored, rule: 
     """The classes as slices, each with the most that its recall may truly have gained.
 
     That is the upper end of Tango's interval of the difference in recall, its error shared out among the classes that
-    are judged (Bonferroni): one of them loses by chance the more easily, the more there are.
+    are judged (Bonferroni): one of them loses by chance the more easily, the more there are. Of rows in groups it
+    reaches further, as other intervals do.
     """
     masks = {label: challenger.truth == index for index, label in enumerate(labels)}
     found = [_slice("class", label, part, challenger, champion, max(1, rule.min_class_rows))
@@ -532,8 +501,11 @@ def _classes(labels: Sequence[str], challenger: Scored, champion: Scored, rule: 
     error = (1 - rule.confidence) / max(1, judged)
 
     def most(part: Mask) -> float:
-        one, other = challenger.correct[part], champion.correct[part]
-        return tango(int((one & ~other).sum()), int((other & ~one).sum()), int(part.sum()), 1 - error)[1]
+        one, other, rows = challenger.correct[part], champion.correct[part], int(part.sum())
+        wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
+        lead, gap = (wins - losses) / rows, one.astype(np.int64) - other
+        reach = math.sqrt(inflation(gap, challenger.of(part).group, 1 - error))
+        return lead + reach * (tango(wins, losses, rows, 1 - error)[1] - lead)
 
     return [
         one.model_copy(update={"high": figures.rounded(most(masks[one.name]))}) if one.judged else one for one in found

@@ -9,6 +9,7 @@ from luodi import config
 from luodi.registry.evidence import error_of, more_rows
 from luodi.registry.records import Check, Comparison, Evidence, Fresh, Look
 from luodi.report.formatting import level
+from luodi.scoring import figures
 
 NAMED = 20  # classes, each in a reason of its own
 EVALUATE = "run `luodi evaluate` again"
@@ -93,20 +94,18 @@ def of_evaluation(metrics: Mapping[str, Any], rule: config.Gate) -> list[Ruling]
 def _guessing(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
     """Better than whoever answers without looking: the mean recall of k classes above 1 / k, whatever their sizes.
 
-    By all the rows that the classes are judged by; the intervals of their recalls are joined as in Zou & Donner 2008.
+    By all the rows that the classes are judged by.
     """
     parts = [one.get("judged") or {} for one in metrics.get("classes", {}).values()]
     parts = [one for one in parts if one.get("rows") and one.get("low") is not None]
     if len(parts) < 2:
         return Ruling("guessing", "mean recall of the classes above that of guessing", "no two classes have rows")
-    mean = sum(one["value"] for one in parts) / len(parts)
-    below, above = (math.sqrt(sum((one["value"] - one[end]) ** 2 for one in parts)) / len(parts)
-                    for end in ("low", "high"))  # fmt: skip
-    chance, said = 1 / len(parts), f"{mean:.4f}, interval {mean - below:.4f} to {mean + above:.4f}"
+    mean = figures.mean_share(parts)
+    chance, said = 1 / len(parts), f"{mean['value']:.4f}, interval {mean['low']:.4f} to {mean['high']:.4f}"
     reason = f"the mean recall of the classes, {said}, does not lie above {chance:.4f}, that of guessing"
     return Ruling(
         "guessing", f"mean recall of the classes: interval above {chance:.4f}", said,
-        () if mean - below > chance else (reason,), undecided=mean + above >= chance,
+        () if mean["low"] > chance else (reason,), undecided=mean["high"] >= chance,
         remedy="add data, or look whether the labels belong to their rows: nothing was shown to be learned yet",
     )  # fmt: skip
 

@@ -2,6 +2,10 @@
 
 Draws of the rows with replacement give the distribution behind an interval (percentile bootstrap: Efron & Tibshirani
 1993, chapter 13). Two classifiers are compared on the same draws, so that the interval of their difference is paired.
+
+Rows of a group (an author's, copies of one text) may be right or wrong together, and then say less than their number
+does: whole groups are drawn, and the interval of a share is that of so many rows, each for itself, as say as much: see
+`share`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luodi.scoring.metrics import METRICS, Metric
-from luodi.scoring.scored import BINS, Floats, Ints, Mask, Scored, bin_of, divide, one_hot
+from luodi.scoring.scored import BINS, Floats, Ints, Mask, Scored, bin_of, divide, joined, one_hot
 
 Figure = dict[str, float]
 """value, low, high."""
@@ -69,8 +73,7 @@ def _estimates(
 
     For the same reason other metrics of answers, and any without width, reach as far as that of the mean recall does.
     """
-    hits, rows = data.hits(np.ones((1, data.rows)))[0], data.support(np.ones((1, data.rows)))[0]
-    recall = mean_share(hits[rows > 0], rows[rows > 0], confidence)
+    recall = mean_share([share(data.of(data.truth == index), confidence) for index in np.unique(data.truth)])
     found = {name: interval(value, drawn[name], confidence) for name, value in values.items()}
     for name, figure in found.items():
         known = name in METRICS and metrics[name].answers  # one of a user's own may weigh the classes in any way
@@ -78,18 +81,19 @@ def _estimates(
             below, above = recall["value"] - recall["low"], recall["high"] - recall["value"]
             figure["low"] = min(figure["low"], max(0.0, figure["value"] - below))
             figure["high"] = max(figure["high"], min(1.0, figure["value"] + above))
-    return found | {"accuracy": wilson(int(hits.sum()), data.rows, confidence)}
+    return found | {"accuracy": share(data, confidence)}
 
 
-def draws(rows: int, resamples: int, seed: int = SEED) -> Iterator[Floats]:
-    """Yield weights [draws, rows] of rows drawn with replacement, `resamples` draws in all."""
+def draws(rows: int, resamples: int, seed: int = SEED, group: Ints | None = None) -> Iterator[Floats]:
+    """Yield weights [draws, rows] of rows, or of whole groups, drawn with replacement; `resamples` draws in all."""
     rng = np.random.default_rng(seed)
-    step = max(1, CELLS // rows)
+    place = np.arange(rows) if group is None else np.unique(group, return_inverse=True)[1]
+    units, step = int(place.max()) + 1, max(1, CELLS // rows)
     for start in range(0, resamples, step):
         count = min(step, resamples - start)
-        places = rng.integers(rows, size=(count, rows)) + rows * np.arange(count)[:, None]
-        counts = np.bincount(places.ravel(), minlength=count * rows)
-        yield counts.reshape(count, rows).astype(np.float64)
+        places = rng.integers(units, size=(count, units)) + units * np.arange(count)[:, None]
+        counts = np.bincount(places.ravel(), minlength=count * units).reshape(count, units).astype(np.float64)
+        yield counts if group is None else counts[:, place]
 
 
 def calibration_by_chance(data: Scored, resamples: int = 1000) -> float:
@@ -118,7 +122,52 @@ def interval(value: float, drawn: Floats, confidence: float) -> Figure:
     return {"value": value, "low": min(float(low), value), "high": max(float(high), value)}
 
 
-def wilson(hits: int, rows: int, confidence: float) -> Figure:
+def share(data: Scored, confidence: float) -> Figure:
+    """Return the share of the rows that are right with Wilson's interval, of at least one row.
+
+    Of rows in groups it is that of `rows` / `inflation` rows, each for itself.
+    """
+    hits, fewer = int(data.correct.sum()), inflation(data.correct, data.group, confidence)
+    return wilson(hits, data.rows, confidence) if fewer == 1 else wilson(hits / fewer, data.rows / fewer, confidence)
+
+
+def inflation(values: NDArray[Any], group: Ints | None, confidence: float) -> float:
+    """Return how many rows say as much of a mean as one for itself would: at least 1, and 1 where none stand together.
+
+    That is the design effect (Rao & Scott 1992, Biometrics 48, 577-585), and more where few groups tell it, by as much
+    as Student's t lies beyond the normal (Korn & Graubard 1998, Survey Methodology 24, 193-201). Where all rows say the
+    same, or one group has them all, groups are taken for alike.
+
+    Args:
+        values: What each row says, [rows].
+    """
+    if group is None:
+        return 1.0
+    _, place, sizes = np.unique(group, return_inverse=True, return_counts=True)
+    units, apart = len(sizes), values - values.mean()
+    if units == len(values):
+        return 1.0
+    if units == 1 or not apart.any():
+        return float((sizes**2).sum() / len(values))
+    effect = units / (units - 1) * (np.bincount(place, apart) ** 2).sum() / (apart**2).sum()
+    probability = (1 + confidence) / 2
+    few = student(probability, units - 1) / NormalDist().inv_cdf(probability)
+    return max(1.0, float(effect)) * few**2
+
+
+def student(probability: float, freedom: float) -> float:
+    """Return the quantile of Student's t, by the series of Abramowitz & Stegun 26.7.5: to 0.01 from 4 degrees on."""
+    z = NormalDist().inv_cdf(probability)
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
+
+
+def wilson(hits: float, rows: float, confidence: float) -> Figure:
     """Return the share `hits` / `rows` with its score interval (Wilson 1927), fit for few rows too."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     share = hits / rows
@@ -129,9 +178,8 @@ def wilson(hits: int, rows: int, confidence: float) -> Figure:
     return {"value": share, "low": min(low, share), "high": max(high, share)}
 
 
-def mean_share(hits: NDArray[Any], rows: NDArray[Any], confidence: float) -> Figure:
-    """Return the mean over strata of hits / rows; Wilson's intervals are joined as in Zou & Donner 2008."""
-    parts = [wilson(int(hit), int(count), confidence) for hit, count in zip(hits, rows, strict=True)]
+def mean_share(parts: Sequence[Mapping[str, float]]) -> Figure:
+    """Return the mean of the shares of strata; their intervals are joined as in Zou & Donner 2008."""
     value = float(np.mean([part["value"] for part in parts]))
     below, above = (
         float(np.sqrt(sum((part["value"] - part[end]) ** 2 for part in parts))) / len(parts) for end in ("low", "high")
@@ -162,15 +210,9 @@ def per_class(data: Scored) -> list[dict[str, float | None]]:
 def predictions(data: Scored, confidence: float) -> list[dict[str, float | None]]:
     """Return of every class how precise its predictions are: value, low, high (None without any), rows.
 
-    The interval is Wilson's: of the rows that are called so, each is of the class or not.
+    The interval is that of `share`: of the rows that are called so, each is of the class or not.
     """
-    found: list[dict[str, float | None]] = []
-    for index in range(data.classes):
-        called = data.predicted == index
-        rows = int(called.sum())
-        share = wilson(int(data.correct[called].sum()), rows, confidence) if rows else dict.fromkeys(ENDS)
-        found.append({**share, "rows": rows})
-    return found
+    return [_existing(data.of(data.predicted == index), confidence) for index in range(data.classes)]
 
 
 def judged(data: Scored, others: Scored, confidence: float) -> list[dict[str, float | None]]:
@@ -179,16 +221,13 @@ def judged(data: Scored, others: Scored, confidence: float) -> list[dict[str, fl
     Args:
         data: The test rows.
         others: Rows that were scored out of fold; `out_of_fold` counts those of the class.
-        confidence: Of Wilson's interval.
+        confidence: Of the interval of `share`.
     """
-    found: list[dict[str, float | None]] = []
-    for index in range(data.classes):
-        mine, more = data.truth == index, others.truth == index
-        rows, extra = int(mine.sum() + more.sum()), int(more.sum())
-        hits = int(data.correct[mine].sum() + others.correct[more].sum())
-        share = wilson(hits, rows, confidence) if rows else dict.fromkeys(ENDS)
-        found.append({**share, "rows": rows, "out_of_fold": extra})
-    return found
+    both = joined(data, others)
+    return [
+        {**_existing(both.of(both.truth == index), confidence), "out_of_fold": int((others.truth == index).sum())}
+        for index in range(data.classes)
+    ]
 
 
 def quartile_slices(values: NDArray[Any], data: Scored, confidence: float) -> dict[str, Figure]:
@@ -246,11 +285,15 @@ def _distributions(data: Scored, resamples: int, metrics: Mapping[str, Metric]) 
     """Every figure on every draw: float64 [resamples] each."""
     chunks = [
         {name: metric.function(data, weights) for name, metric in metrics.items()}
-        for weights in draws(data.rows, resamples)
+        for weights in draws(data.rows, resamples, group=data.group)
     ]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in metrics}
 
 
 def _slice(part: Mask, data: Scored, confidence: float) -> Figure:
-    rows = int(part.sum())
-    return wilson(int(data.correct[part].sum()), rows, confidence) | {"rows": rows}
+    return share(data.of(part), confidence) | {"rows": int(part.sum())}
+
+
+def _existing(data: Scored, confidence: float) -> dict[str, float | None]:
+    """The share of what may be no rows: value, low, high (None without any), rows."""
+    return {**(share(data, confidence) if data.rows else dict.fromkeys(ENDS)), "rows": data.rows}

@@ -25,10 +25,21 @@ SMALLEST = float(np.finfo(np.float32).eps)  # scores are float32: a smaller prob
 
 @dataclass(frozen=True)
 class Scored:
-    """True classes, int64 [rows], and the probabilities a classifier gave, float64 [rows, classes]."""
+    """Rows as a classifier scored them.
+
+    Attributes:
+        truth: True classes, int64 [rows].
+        scores: The probabilities it gave, float64 [rows, classes].
+        group: A number that rows share which stand together, int64 [rows]; None if each is for itself.
+    """
 
     truth: Ints
     scores: Floats
+    group: Ints | None = None
+
+    def of(self, part: Mask | Ints) -> "Scored":
+        """Some of the rows, by a mask or their places."""
+        return Scored(self.truth[part], self.scores[part], None if self.group is None else self.group[part])
 
     @property
     def rows(self) -> int:
@@ -95,8 +106,8 @@ def load_scores(path: Path) -> NDArray[np.float32]:
     return scores
 
 
-def scored(truth: NDArray[Any], scores: NDArray[Any], name: str, classes: int) -> Scored:
-    """Pair truth with the scores of classifier `name`.
+def scored(truth: NDArray[Any], scores: NDArray[Any], name: str, classes: int, group: Ints | None = None) -> Scored:
+    """Pair truth with the scores of classifier `name`, and with what rows stand together.
 
     Raises:
         ArtifactError: The scores are not [rows, classes], or a row is no probability distribution (to 0.001).
@@ -116,7 +127,20 @@ def scored(truth: NDArray[Any], scores: NDArray[Any], name: str, classes: int) -
             f"{len(good)} rows that do not, first row {first}: {scores[first].tolist()[:5]}; a model that "
             "gives NaN has diverged: lower train.learning_rate in params.yaml and train again"
         )
-    return Scored(truth.astype(np.int64), values)
+    return Scored(truth.astype(np.int64), values, group)
+
+
+def joined(one: Scored, other: Scored) -> Scored:
+    """The rows of one before those of the other; a number means the same group in both."""
+    truth, scores = np.concatenate([one.truth, other.truth]), np.concatenate([one.scores, other.scores])
+    if one.group is None and other.group is None:
+        return Scored(truth, scores)
+    alone = -1 - np.arange(len(truth))
+    parts = (
+        alone[: one.rows] if one.group is None else one.group,
+        alone[one.rows :] if other.group is None else other.group,
+    )
+    return Scored(truth, scores, np.concatenate(parts))
 
 
 def bin_of(confidence: Floats) -> Ints:

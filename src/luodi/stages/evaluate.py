@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from luodi import config
 from luodi.data import modality, split_rows, splits
 from luodi.errors import ArtifactError
@@ -30,17 +32,15 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         UserCodeFailed: The metric of the gate is a user's own, and fails.
     """
     test = split_rows.read(paths.rows, settings.modality, "test", len(settings.labels))
-    baseline = scored(test.label, load_scores(paths.baseline_scores), "baseline", len(settings.labels))
+    classes = len(settings.labels)
+    baseline = scored(test.label, load_scores(paths.baseline_scores), "baseline", classes, test.group)
     classifier = _classifier(paths, settings.labels)
-    model = scored(test.label, classifier.probabilities(test.items), "model", len(settings.labels))
-    others = scored(*split_rows.out_of_fold(paths.out_of_fold, paths.rows, len(settings.labels)), "out-of-fold model",
-                    len(settings.labels))  # fmt: skip
+    model = scored(test.label, classifier.probabilities(test.items), "model", classes, test.group)
+    label, scores, tied = split_rows.out_of_fold(paths.out_of_fold, paths.rows, classes)
+    others = scored(label, scores, "out-of-fold model", classes, tied)
     of_files = {"size_bytes": _size(paths.export), "test_share": split_rows.test_share(paths.rows)}
     near = figures.near_slices(*split_rows.nearest(paths.nearest), model, settings.evaluate.confidence)
-    group = split_rows.together(paths.rows, "test")
-    measured = figures.rounded(
-        measure(test, model, baseline, others, settings, group=group) | of_files | {"nearest": near}
-    )
+    measured = figures.rounded(measure(test, model, baseline, others, settings) | of_files | {"nearest": near})
     measured["choice"] = _choice(paths.choice)
     measured |= {"newest": figures.rounded(_newest(classifier, settings, paths))}
     write_facts(paths.metrics, measured)
@@ -59,13 +59,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
 
 
 def measure(
-    test: split_rows.Rows,
-    model: Scored,
-    baseline: Scored,
-    others: Scored,
-    settings: config.ModelSettings,
-    *,
-    group: Ints | None = None,
+    test: split_rows.Rows, model: Scored, baseline: Scored, others: Scored, settings: config.ModelSettings
 ) -> dict[str, Any]:
     """Return the content of metrics.json, what is said of files excepted: nested dicts of numbers.
 
@@ -74,15 +68,14 @@ def measure(
         model, baseline: These as either scores them.
         others: Other rows as models of the same recipe score them that were not fitted on them; there may be none.
         settings: Confidence, resamples, and the metric of the gate with its own.
-        group: Which test rows stand together, int64 [rows]; None if each is for itself.
     """
     confidence, rule = settings.evaluate.confidence, settings.gate
     slices = {
         name: figures.quartile_slices(values, model, confidence)
         for name, values in modality.of(settings.modality).slices(test.items).items()
     }
-    found = evidence.beside(model, baseline, settings.evaluate.bootstrap, confidence, beside(rule.metric), group)
-    proof = evidence.decisive(model, baseline, rule, group).to_json()
+    found = evidence.beside(model, baseline, settings.evaluate.bootstrap, confidence, beside(rule.metric))
+    proof = evidence.decisive(model, baseline, rule).to_json()
     found["difference"] |= {rule.metric: proof["difference"]}
     classes = zip(
         settings.labels,
@@ -101,6 +94,7 @@ def measure(
         "slices": slices | {"source": figures.source_slices(test.source, model, confidence)},
         "calibration_by_chance": figures.calibration_by_chance(model),
         "rows": len(test),
+        **({} if test.group is None else {"groups": len(np.unique(test.group))}),
     }
 
 
@@ -109,8 +103,8 @@ def _newest(classifier: inference.Classifier, settings: config.ModelSettings, pa
     if not len(split_rows.positions(paths.rows, splits.NEWEST)):
         return None
     rows = split_rows.read(paths.rows, settings.modality, splits.NEWEST, len(settings.labels))
-    data = scored(rows.label, classifier.probabilities(rows.items), "model", len(settings.labels))
-    return figures.wilson(int(data.correct.sum()), data.rows, settings.evaluate.confidence) | {"rows": data.rows}
+    data = scored(rows.label, classifier.probabilities(rows.items), "model", len(settings.labels), rows.group)
+    return figures.share(data, settings.evaluate.confidence) | {"rows": data.rows}
 
 
 def headline(measured: dict[str, Any]) -> dict[str, float | None]:

@@ -96,14 +96,16 @@ def test_newest_rows_judge_but_those_that_the_champion_learned_from(tmp_path: Pa
 
 def test_rows_that_stand_together_are_known(tmp_path: Path) -> None:
     paths = write(tmp_path, [("a", "train"), ("b", "test"), ("c", "test"), ("d", "test")])
-    assert split_rows.together(paths.rows, "test") is None
+    assert split_rows.read(paths.rows, "text", "test", 1).group is None
     bare = pq.read_table(paths.rows)
     pq.write_table(bare.append_column("group", pa.array([0, 1, 1, 2])), paths.rows)
-    found = split_rows.together(paths.rows, "test")
-    assert found is not None
-    assert found.tolist() == [1, 1, 2]
+    found = split_rows.read(paths.rows, "text", "test", 1)
+    assert found.group is not None
+    assert found.group.tolist() == [1, 1, 2]
+    assert found.some(np.array([1, 2])).group is None
+    assert found.some(np.array([0, 1])).group is not None
     pq.write_table(bare.append_column("group", pa.array([0, 0, 1, 2])), paths.rows)
-    assert split_rows.together(paths.rows, "test") is None, "a train row it stands with is no test row"
+    assert split_rows.read(paths.rows, "text", "test", 1).group is None, "a train row it stands with is no test row"
 
 
 def test_an_image_that_the_champion_learned_from_is_seen_however_it_was_kept(tmp_path: Path) -> None:

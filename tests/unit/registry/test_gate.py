@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from luodi.config.shared import Gate
 from luodi.registry import evidence, gate, rules
 from luodi.registry.records import Comparison, Decision, Estimate, Look, Verdict
 from luodi.scoring import figures, metrics
-from luodi.scoring.scored import Scored
+from luodi.scoring.scored import Scored, joined
 
 RULE = config.Gate(
     metric="accuracy", margin=0.0, confidence=0.95, resamples=1000, minimum=0.8, min_slice_rows=100,
@@ -170,8 +171,8 @@ def test_the_score_interval_ends_where_its_statistic_is_z(wins: int, losses: int
 @pytest.mark.parametrize("freedom", [4, 7, 11, 29, 100, 1e6])
 @pytest.mark.parametrize("probability", [0.95, 0.975, 0.995])
 def test_students_quantiles_are_those_of_scipy(freedom: float, probability: float) -> None:
-    assert evidence.student(probability, freedom) == pytest.approx(stats.t.ppf(probability, freedom), abs=0.025)
-    assert evidence.student(probability, 1e6) == pytest.approx(stats.norm.ppf(probability), abs=1e-4)
+    assert figures.student(probability, freedom) == pytest.approx(stats.t.ppf(probability, freedom), abs=0.025)
+    assert figures.student(probability, 1e6) == pytest.approx(stats.norm.ppf(probability), abs=1e-4)
 
 
 def test_intervals_of_classes_are_joined_by_their_squares() -> None:
@@ -246,22 +247,28 @@ def test_draws_keep_the_number_of_rows_and_swaps_those_of_each_kind(pair: tuple[
         assert not swapped[:, same].any(), "two that say the same have nothing to change"
 
 
-def alike(seed: int, groups: int, size: int) -> tuple[Scored, Scored, np.ndarray]:
-    """Two equally good classifiers, each right on all rows of a group or on none; and the group of each row."""
+def alike(seed: int, groups: int, size: int) -> tuple[Scored, Scored]:
+    """Two equally good classifiers, each right on all rows of a group or on none."""
     rng = np.random.default_rng(seed)
     truth = np.repeat(rng.integers(2, size=groups), size)
     right = [np.repeat(rng.random(groups) < 0.8, size) for _ in range(2)]
     one, other = (said(truth, np.where(of, truth, 1 - truth), 2) for of in right)
-    return one, other, np.repeat(np.arange(groups), size)
+    group = np.repeat(np.arange(groups), size)
+    return replace(one, group=group), replace(other, group=group)
+
+
+def apart(data: Scored) -> Scored:
+    """The same rows, each for itself."""
+    return replace(data, group=None)
 
 
 @pytest.mark.parametrize("block", [RULE, F1, BALANCED, PRECISION])
 def test_rows_that_are_right_or_wrong_together_prove_what_one_of_each_would(block: Any) -> None:
-    one, other, group = alike(1, 300, 4)
-    grouped = evidence.decisive(one, other, block, group)
-    first, second = (Scored(data.truth[::4], data.scores[::4]) for data in (one, other))
-    single = evidence.decisive(first, second, block)
-    bare = evidence.decisive(one, other, block)
+    one, other = alike(1, 300, 4)
+    grouped = evidence.decisive(one, other, block)
+    some = np.arange(0, 1200, 4)
+    single = evidence.decisive(apart(one.of(some)), other.of(some), block)
+    bare = evidence.decisive(apart(one), other, block)
     width = {name: found.difference.high - found.difference.low
              for name, found in (("grouped", grouped), ("single", single), ("bare", bare))}  # fmt: skip
     assert width["grouped"] == pytest.approx(width["single"], rel=0.15)
@@ -272,8 +279,8 @@ def test_rows_that_are_right_or_wrong_together_prove_what_one_of_each_would(bloc
 
 @pytest.mark.parametrize("block", [RULE, F1])
 def test_groups_of_one_row_prove_what_rows_do(block: Any) -> None:
-    one, other, _ = alike(2, 400, 1)
-    found, bare = (evidence.decisive(one, other, block, group) for group in (np.arange(400)[::-1] + 7, None))
+    one, other = alike(2, 400, 1)
+    found, bare = (evidence.decisive(data, other, block) for data in (one, apart(one)))
     assert found.difference.low == pytest.approx(bare.difference.low, abs=0.004)
     assert found.p == pytest.approx(bare.p, abs=0.05)
 
@@ -295,15 +302,29 @@ def test_rows_of_a_group_are_drawn_and_change_places_together(pair: tuple[Scored
 
 
 def test_where_no_row_differs_groups_are_taken_for_alike() -> None:
-    one, _, group = alike(3, 200, 5)
-    found, single = evidence.decisive(one, one, RULE, group), evidence.decisive(one, one, RULE)
+    one, _ = alike(3, 200, 5)
+    found, single = (evidence.decisive(data, data, RULE) for data in (one, apart(one)))
     assert -found.difference.low == pytest.approx(5**0.5 * -single.difference.low, rel=1e-3)
 
 
+def test_what_a_class_may_have_gained_reaches_further_where_its_rows_stand_in_groups() -> None:
+    """As far as one row of each group reaches; a class is lost by chance more easily, the fewer say so."""
+    one, other = alike(4, 300, 4)
+    some = np.arange(0, 1200, 4)
+    found = [
+        {part.name: part for part in evidence.compare(*pair, ["a", "b"], {}, RULE).slices}
+        for pair in ((one, other), (apart(one), other), (apart(one.of(some)), other.of(some)))
+    ]
+    for name in ("a", "b"):
+        grouped, bare, single = ((parts[name].high or 0) - parts[name].difference for parts in found)
+        assert grouped == pytest.approx(single, rel=0.05)
+        assert bare < 0.6 * grouped
+
+
 def test_of_rows_in_groups_the_test_that_judges_is_named() -> None:
-    one, other, group = alike(5, 100, 3)
-    for known, name in ((group, "exact swap test"), (None, "exact McNemar test")):
-        found = evidence.compare(one, other, ["a", "b"], {}, RULE, group=known)
+    one, other = alike(5, 100, 3)
+    for data, name in ((one, "exact swap test"), (apart(one), "exact McNemar test")):
+        found = evidence.compare(data, other, ["a", "b"], {}, RULE)
         assert [ruling.name for ruling in rules.proofs(found, RULE, CHAMPION)][-1] == name
 
 
@@ -312,9 +333,9 @@ def test_of_equal_models_few_are_proven_better_on_rows_in_groups() -> None:
     """Of 400 pairs: 2.5% may be, by chance up to 19; taken for rows of their own it is more than 40."""
     found = {"grouped": 0, "bare": 0}
     for seed in range(400):
-        one, other, group = alike(1000 + seed, 150, 3)
-        found["grouped"] += evidence.decisive(one, other, RULE, group).difference.low > 0
-        found["bare"] += evidence.decisive(one, other, RULE).difference.low > 0
+        one, other = alike(1000 + seed, 150, 3)
+        found["grouped"] += evidence.decisive(one, other, RULE).difference.low > 0
+        found["bare"] += evidence.decisive(apart(one), other, RULE).difference.low > 0
     assert found["grouped"] <= 19
     assert found["bare"] > 40
 
@@ -360,7 +381,7 @@ def test_rows_that_both_treat_alike_dilute_the_difference_and_no_more(
     before = decisive(*pair, RULE)
     truth, same = np.zeros(count, int), np.full(count, 0 if right else 1)
     more = said(truth, same, pair[0].classes)
-    one, other = (evidence._joined(data, more) for data in pair)
+    one, other = (joined(data, more) for data in pair)
     after = decisive(one, other, RULE)
     rows = pair[0].rows
     assert after["difference"]["value"] == pytest.approx(

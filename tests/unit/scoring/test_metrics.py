@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -251,6 +252,60 @@ def test_compare_repeats_to_the_bit_and_widens_with_confidence() -> None:
     assert wide["low"] < narrow["low"] < narrow["high"] < wide["high"]
 
 
+def repeated(data: Scored, times: int) -> Scored:
+    """Each row so many times, as a group."""
+    place = np.arange(data.rows).repeat(times)
+    return replace(data.of(place), group=place)
+
+
+def test_rows_of_a_group_that_say_the_same_count_as_one() -> None:
+    """Every interval is as wide as that of one row of each group, and of rows for themselves half as wide."""
+    single, other = noisy(400, 3, 8), noisy(400, 3, 9)
+    of_one = figures.compare(single, other, 300, 0.95)
+    grouped = figures.compare(repeated(single, 4), repeated(other, 4), 300, 0.95)
+    bare = figures.compare(single.of(np.arange(1600) // 4), other.of(np.arange(1600) // 4), 300, 0.95)
+    for who, name in itertools.product(("model", "difference"), ("accuracy", "macro_f1", "roc_auc", "log_loss")):
+        width = [found[who][name]["high"] - found[who][name]["low"] for found in (of_one, grouped, bare)]
+        assert width[1] == pytest.approx(width[0], rel=0.05), (who, name)
+        assert width[2] < 0.65 * width[0], (who, name)
+
+
+@given(scored())
+@settings(max_examples=30)
+def test_groups_of_one_row_change_no_figure(data: Scored) -> None:
+    alone = replace(data, group=np.arange(data.rows)[::-1])
+    for figure in (figures.share, figures.predictions):
+        assert figure(alone, 0.95) == figure(data, 0.95)
+    assert figures.judged(alone, data, 0.95) == figures.judged(data, data, 0.95)
+    in_order = replace(data, group=np.arange(data.rows) + 7)
+    found, expected = (figures.compare(one, data, 20, 0.95) for one in (in_order, data))
+    assert figures.rounded(found) == figures.rounded(expected)
+
+
+@pytest.mark.parametrize(("groups", "alike"), [(5, 1.0), (10, 0.2), (30, 0.2), (30, 1.0), (200, 0.5)])
+def test_the_interval_of_a_share_covers_it_where_rows_stand_in_groups(groups: int, alike: float) -> None:
+    """Of 400 samples 95% are to cover it, by chance 370 at the least. Rows are right together by a beta-binomial."""
+    rng, found, share = np.random.default_rng(groups), {"groups": 0, "rows": 0}, 0.8
+    group = np.repeat(np.arange(groups), 5)
+    for _ in range(400):
+        spread = (1 - alike) / alike
+        of_each = rng.beta(share * spread, (1 - share) * spread, groups) if spread else rng.random(groups) < share
+        right = rng.random(len(group)) < of_each[group]
+        sample = Scored(np.zeros(len(group), int), np.eye(2)[(~right).astype(int)], group)
+        for name, data in (("groups", sample), ("rows", replace(sample, group=None))):
+            figure = figures.share(data, 0.95)
+            found[name] += figure["low"] <= share <= figure["high"]
+    assert found["groups"] >= 370
+    assert found["rows"] < found["groups"] - 20
+
+
+def test_where_all_rows_are_right_groups_are_taken_for_alike() -> None:
+    data = Scored(np.zeros(100, int), np.eye(2)[np.zeros(100, int)], np.repeat(np.arange(20), 5))
+    assert figures.share(data, 0.95) == pytest.approx(figures.wilson(20, 20, 0.95))
+    one_group = replace(data, group=np.zeros(100, int))
+    assert figures.share(one_group, 0.95) == pytest.approx(figures.wilson(1, 1, 0.95))
+
+
 def test_draws_fill_the_number_asked_for_in_bounded_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "CELLS", 70)
     chunks = list(figures.draws(10, 25))
@@ -368,7 +423,7 @@ def test_digits_read_as_wilson_has_them() -> None:
 
 def test_the_mean_of_shares_reaches_as_its_parts_do() -> None:
     """20 of 20 and 0 of 20: Wilson's reach 0.1611 each (Newcombe 1998), so their mean 0.1611 / sqrt(2) / 2."""
-    found = figures.mean_share(np.array([20, 0]), np.array([20, 20]), 0.95)
+    found = figures.mean_share([figures.wilson(hits, 20, 0.95) for hits in (20, 0)])
     assert found == pytest.approx({"value": 0.5, "low": 0.5 - 0.0806, "high": 0.5 + 0.0806}, abs=1e-4)
 
 

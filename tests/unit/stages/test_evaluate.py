@@ -28,6 +28,7 @@ from luodi.errors import ArtifactError
 from luodi.files import write_json
 from luodi.project.paths import ModelPaths, find_root
 from luodi.registry import gate, rules
+from luodi.report.formatting import at
 from luodi.scoring import figures, inference
 from luodi.scoring.metrics import METRICS
 from luodi.stages import evaluate
@@ -610,3 +611,26 @@ def test_out_of_fold_rows_that_do_not_fit_name_the_stage_to_run(
     pq.write_table(pa.table({"row": pa.array(rows, pa.int64()), "probabilities": found}), paths.out_of_fold)
     with pytest.raises(ArtifactError, match="run `luodi train reviews` again"):
         evaluate.run(block, paths)
+
+
+def test_rows_that_stand_together_widen_every_interval(lay: Any) -> None:
+    """Of 40 rows ten groups of four say the same: figures reach as far as those of ten, and the page says so."""
+    truth, right = np.arange(10).repeat(4) % 2, np.repeat(np.arange(10) < 8, 4)
+    scores = np.eye(2)[np.where(right, truth, 1 - truth)]
+    settings, paths = lay([f"text {row}" for row in range(40)], truth, scores, scores)
+    evaluate.run(settings, paths)
+    bare = json.loads(paths.metrics.read_text())
+    rows = pq.read_table(paths.rows)
+    pq.write_table(rows.append_column("group", pa.array(np.arange(10).repeat(4))), paths.rows)
+    evaluate.run(settings, paths)
+    found = json.loads(paths.metrics.read_text())
+    assert (found.pop("groups"), "groups" in bare) == (10, False)
+    text = " ".join(" ".join(Page(paths.evaluation_report.read_text(encoding="utf-8")).text).split())
+    assert "of 10 groups, and rows of a group may be right or wrong together" in text
+    for path in (
+        "model.accuracy", "model.macro_f1", "model.log_loss", "classes.positive.judged", "classes.positive.predictions",
+        "slices.source.<b>web</b>", "nearest.not near",
+    ):  # fmt: skip
+        grouped, single = (at(one, *path.split(".")) for one in (found, bare))
+        assert grouped["value"] == single["value"]
+        assert grouped["low"] < single["low"] - 0.01, path
