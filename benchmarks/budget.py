@@ -32,8 +32,8 @@ With --rare: how often one challenger lands that is truly as good as the champio
 weighs the classes alike and one of them is rare, as in benchmarks/gate.py: whether the tests keep so small a level.
 
 With --together SIZE ALIKE the rows of every year stand in groups (an author's, copies) of SIZE rows, whose difficulty
-and whose luck with each model correlate by ALIKE; judged as the gate judges them, and by `rows`, the budget's levels with
-each row taken for one of its own.
+and luck with each model correlate by ALIKE; judged as the gate judges them, and by `rows`, the levels of the budget
+with each row taken for one of its own.
 
 With --grouped: how often one lands whose test rows are of groups that are right and wrong together (an author's, a
 patient's, copies): were each row for itself, at a single look and at the first of a year; and as the gate judges them.

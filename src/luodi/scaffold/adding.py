@@ -103,7 +103,7 @@ def add_images(
         limits, split = blocks.image_limits(look), splitting.of(seen, source, wanted.together)
         advice = recipe.image(split.learned.total())
         notes += [*split.told, *telling.without_values(seen, wanted), *telling.held_back(seen, split)]
-        notes += telling.giving_away(labels.beside)
+        notes += [*telling.giving_away(labels.beside), *telling.belonging(files, split, wanted)]
         block = blocks.build("image", seen, limits, advice, split, columns.unusual(wanted.item, columns.IMAGE))
         notes += telling.unfit(look.unfit, look.looked, blocks.limit(seen), sample=True)
         _commit(root, name, block, staging, runner)

@@ -31,6 +31,11 @@ class Split:
     tests: dict[str, float]
     told: list[str]
 
+    @property
+    def tests_given(self) -> bool:
+        """Whether the data say which rows are the test rows."""
+        return "test_source" in self.settings
+
 
 def of(seen: Traits, where: Path, groups: Sequence[str] = ()) -> Split:
     """Return what the rows seen say of their splits; rows of `test` and `val` count where others are left to train on.

@@ -1,13 +1,14 @@
 """What a person is told of data that become a model: what was seen, what is left out, and what they are refused for."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from luodi.checks import telling
 from luodi.config import CLASSES
-from luodi.data import statistics
+from luodi.data import names, statistics
 from luodi.data.beside import Beside
 from luodi.data.columns import Wanted
+from luodi.data.pictures import Picture
 from luodi.errors import BrokenData
 from luodi.project.paths import PARAMS
 from luodi.scaffold import blocks
@@ -64,6 +65,19 @@ def without_values(seen: statistics.Traits, wanted: Wanted) -> list[str]:
     """Return a sentence for each column of groups that no row has a value of."""
     empty = (name for place, name in enumerate(wanted.stored) if name in wanted.groups and not seen.valued[place])
     return [f"no row has a value of `{shown(name, 60)}`, so it keeps none together" for name in empty]
+
+
+def belonging(files: Sequence[Picture], split: Split, wanted: Wanted) -> list[str]:
+    """Return a sentence where images belong together by their paths, and nothing says that they do."""
+    found = names.families([one.origin for one in files], [one.label for one in files])
+    if found is None or wanted.together or split.tests_given:
+        return []
+    one, other = (shown(path, 60) for path in found.example)
+    return [
+        f"{found.rows:,} of {len(files):,} images share {found.names:,} names, as {one} and {other} do: if such show "
+        f"one thing, write `pattern: '{found.pattern}'` into preprocess.split of the block before the first run (or "
+        "add them with --group-pattern), else the model is judged by what it was trained on"
+    ]
 
 
 def require_labels(seen: statistics.Traits, where: str, remedy: str) -> None:

@@ -24,6 +24,7 @@ from project import Ended
 from luodi import config
 from luodi.checks import quarantine
 from luodi.checks.text import measures
+from luodi.config.image import ImageSplit
 from luodi.data import columns, image_files, importing, shards, tables
 from luodi.data.labels import Labels
 from luodi.errors import (
@@ -162,6 +163,22 @@ def test_images_stand_together_by_what_a_pattern_finds_in_their_paths(
     with pytest.raises(WrongValue, match=r"--group-pattern doctor: no path of an image holds it, such as .*ill/"):
         wanted = columns.Wanted(pattern="doctor")
         adding.add_images(root, "more", source, NOBODY, wanted=wanted, images=tmp_path if listed else None)
+
+
+def test_images_that_belong_together_by_their_names_are_told_with_the_pattern_that_keeps_them_so(
+    root: Path, tmp_path: Path
+) -> None:
+    for row in range(60):
+        (folder := tmp_path / "icons" / ("edit", "view")[row % 2]).mkdir(parents=True, exist_ok=True)
+        (folder / f"{'abcdefghij'[row // 6]}pen-{16 * (row // 2 % 3 + 1)}.png").write_bytes(png(row))
+    told = adding.add_images(root, "icons", tmp_path / "icons", NOBODY)
+    line = next(line for line in told.splitlines() if "share 20 names" in line)
+    assert "60 of 60 images share 20 names, as edit/apen-16.png and edit/apen-32.png do" in line
+    pattern = line.split("`")[1].removeprefix("pattern: ").strip("'")
+    assert ImageSplit(pattern=pattern).pattern == pattern
+    again = adding.add_images(root, "more", tmp_path / "icons", NOBODY, wanted=columns.Wanted(pattern=pattern))
+    assert "--group-pattern finds 10 groups" in again
+    assert "share 20 names" not in again
 
 
 def test_a_column_of_groups_that_no_row_has_a_value_of_is_told(root: Path, pictures: Path, write: Any) -> None:
