@@ -1277,6 +1277,7 @@ RACE = "a race: what failed is done again"
 TUNING = "tests/unit/config/test_tune_block.py tries each"
 CHECKPOINT = "the checkpoint of somebody else is to be got again; tests/unit/pretrained/test_checkpoint.py"
 WHY_NOT = {
+    "is not the luodi that runs, and a project needs": "tests/unit/scaffold/test_scaffold.py",
     "no text in {source}": "tests/unit/data/test_documents.py",
     "no path of {_a(kind.name)} holds it": "tests/unit/scaffold/test_adding.py",
     "new rows ({self.held": "tests/unit/scaffold/test_ingesting.py",

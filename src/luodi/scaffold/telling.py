@@ -7,8 +7,8 @@ from luodi.checks import telling
 from luodi.config import CLASSES
 from luodi.data import names, statistics
 from luodi.data.beside import Beside
+from luodi.data.class_folders import Filed
 from luodi.data.columns import Wanted
-from luodi.data.pictures import Picture
 from luodi.errors import BrokenData
 from luodi.project.paths import PARAMS
 from luodi.scaffold import blocks
@@ -67,7 +67,7 @@ def without_values(seen: statistics.Traits, wanted: Wanted) -> list[str]:
     return [f"no row has a value of `{shown(name, 60)}`, so it keeps none together" for name in empty]
 
 
-def belonging(files: Sequence[Picture], split: Split, wanted: Wanted) -> list[str]:
+def belonging(files: Sequence[Filed], split: Split, wanted: Wanted) -> list[str]:
     """Return a sentence where images belong together by their paths, and nothing says that they do."""
     found = names.families([one.origin for one in files], [one.label for one in files])
     if found is None or wanted.together or split.tests_given:

@@ -9,11 +9,12 @@ from typing import Any
 
 from luodi import config, yaml12
 from luodi.config import locked, user_code
-from luodi.errors import StaleProject
+from luodi.errors import LuodiError, StaleProject
 from luodi.files import write_text
 from luodi.project import fingerprints, graph
 from luodi.project.paths import PARAMS
 from luodi.scaffold import pipeline
+from luodi.system.processes import CommandFailed, Runner
 
 GRAPH = "dvc.yaml"
 COPY = Path("src", "luodi")  # where a project that was a copy of luodi has luodi's source
@@ -39,6 +40,7 @@ def upgrade(root: Path) -> Upgrade:
 
     Raises:
         ParamsError: params.yaml or dvc.yaml cannot be used; nothing is changed then.
+        LuodiError: Likewise where a copy of luodi's source, which would go, is in no commit.
     """
     params = config.load(root / PARAMS)
     path, before = root / GRAPH, pipeline.read(root)
@@ -46,10 +48,12 @@ def upgrade(root: Path) -> Upgrade:
     tuned = any(block.tune for block in params.models.values())
     after = pipeline.updated(before, params.models, sorted(code), tuned=tuned)
     stages, settings = _held(root), _settings(root)
+    removed = [root / COPY] if _is_copy(root) else []
+    if removed:
+        _require_committed(root)
     write_text(path, after)
     locked.write(root)
     fingerprints.write(root)
-    removed = [root / COPY] if _is_copy(root) else []
     for folder in removed:
         shutil.rmtree(folder)
     diff = difflib.unified_diff(before.splitlines(), after.splitlines(), GRAPH, GRAPH, lineterm="")
@@ -60,6 +64,19 @@ def _is_copy(root: Path) -> bool:
     """Whether luodi's source lies in the project, and is not what runs: that would be luodi's own repository."""
     folder = (root / COPY).resolve()
     return (folder / "__init__.py").exists() and folder != fingerprints.PACKAGE
+
+
+def _require_committed(root: Path) -> None:
+    """Raise LuodiError if git could not bring back the copy of luodi's source as it is."""
+    try:
+        changed = Runner(print).run("git", "status", "--porcelain", "--", str(COPY), cwd=root)
+    except CommandFailed:
+        changed = "?"
+    if changed:
+        raise LuodiError(
+            f"{root / COPY} is not the luodi that runs, and a project needs no copy of it, but this one is not as "
+            "committed: commit it, and `luodi upgrade` removes it; to work on luodi itself, run the one that lies there"
+        )
 
 
 def _held(root: Path) -> Mapping[str, Any]:

@@ -63,7 +63,28 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "src" / "luodi").mkdir(parents=True)
     (tmp_path / "src" / "luodi" / "__init__.py").touch()
     (tmp_path / "src" / "mine.py").touch()
+    _commit(tmp_path)
     return tmp_path
+
+
+def _commit(root: Path) -> None:
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "a"]):
+        Runner(print).run(*git, *command, cwd=root)
+
+
+@pytest.mark.parametrize("kept", ["a change", "a new file", "all of it, in no repository"])
+def test_a_copy_of_luodi_goes_only_if_git_can_bring_it_back(project: Path, kept: str) -> None:
+    """As in a checkout of luodi's own source, where another luodi is installed."""
+    before = (project / "dvc.yaml").read_text(encoding="utf-8")
+    if kept.startswith("all"):
+        shutil.rmtree(project / ".git")
+    else:
+        (project / "src" / "luodi" / ("__init__.py" if kept == "a change" else "mine.py")).write_text("x = 1\n")
+    with pytest.raises(LuodiError, match="is not as committed: commit it"):
+        upgrade.upgrade(project)
+    assert (project / "src" / "luodi" / "__init__.py").exists()
+    assert (project / "dvc.yaml").read_text(encoding="utf-8") == before
 
 
 def test_an_older_project_is_taken_along(project: Path) -> None:
