@@ -91,19 +91,25 @@ def listed_images(table: Table, folder: Path, columns: Wanted, labels: Labels | 
     """
     if not folder.is_dir():
         raise MissingData(f"{folder} is not a folder: give one with --images, where the paths of {table.path} start")
-    found = []
+    found, bases = [], _bases(folder)
     for row in importing.texts(table, columns, labels):
         name = (row.item or "").strip()
-        path = _listed(name, folder, f"{table.path}, {row.origin}") if name else None
+        path = _listed(name, bases, f"{table.path}, {row.origin}") if name else None
         found.append(Filed(path, row.label, row.source, name or str(row.origin), row.kept))
     return found
 
 
-def _listed(name: str, folder: Path, where: str) -> Path:
-    """The file that a table names by its path in `folder`, or in the one folder that lies in that."""
+def _bases(folder: Path) -> list[Path]:
+    """The folder that paths start from, and while one alone lies in that, the one."""
     bases = [folder]
     while len(inside := class_folders.visible(bases[-1])) == 1 and inside[0].is_dir():
         bases.append(inside[0])
+    return bases
+
+
+def _listed(name: str, bases: list[Path], where: str) -> Path:
+    """The file that a table names by its path in one of `bases`, which lie inside one another."""
+    folder = bases[0]
     for path in (base / name.replace("\\", "/") for base in bases):
         try:
             target = path.resolve(strict=True)

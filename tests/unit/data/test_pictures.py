@@ -6,8 +6,8 @@ from typing import Any
 import images
 import pytest
 
-from luodi.data import pictures, tables
-from luodi.data.columns import NOTHING
+from luodi.data import image_files, pictures, tables
+from luodi.data.columns import NOTHING, Wanted
 from luodi.data.labels import Labels
 from luodi.errors import DataError, MissingData
 
@@ -86,3 +86,21 @@ def test_folders_are_read_as_labels_are(tmp_path: Path) -> None:
 def test_a_listing_that_is_broken_is_told_where_there_are_no_classes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no image gone\.png"):
         brought(tmp_path, {"labels.csv": b"path,label\ngone.png,cat\n", "a.png": images.png(1)})
+
+
+def test_a_folder_that_a_table_lists_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked at for each image, a folder of some ten thousand takes a quarter of an hour."""
+    rows = [f"{number}.png,{number % 2}" for number in range(50)]
+    source = folder(tmp_path, {f"{number}.png": images.png(number) for number in range(50)})
+    (source / "labels.csv").write_text("\n".join(["path,label", *rows]))
+    looks: list[Path] = []
+    visible = image_files.visible
+
+    def look(path: Path) -> list[Path]:
+        looks.append(path)
+        return visible(path)
+
+    monkeypatch.setattr(image_files, "visible", look)
+    found = pictures.listed_images(tables.look(source / "labels.csv"), source, Wanted("path", "label"))
+    assert [one.origin for one in found] == [row.split(",")[0] for row in rows]
+    assert looks == [source]
