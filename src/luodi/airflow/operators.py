@@ -17,7 +17,7 @@ from luodi.airflow import approval, pages
 from luodi.airflow.trigger import Trigger
 from luodi.errors import DiskFull, LuodiError, StageFailed, StaleProject
 from luodi.files import read_facts
-from luodi.project import locks, workspace
+from luodi.project import locks, standing, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.registry.records import AUTO, Approval, Decision, Verdict, lands
@@ -79,7 +79,7 @@ class WorkspaceOperator(BaseOperator):
         self._runner: Runner | None = None
 
     def execute(self, context: "Context") -> dict[str, Any]:
-        self._runner = Runner(self.heard)
+        self._runner = Runner(self.heard, standing.start)
         for value in masking.secrets():
             mask_secret(value)  # in what Airflow itself logs, tracebacks among it
         before = self._before(context)

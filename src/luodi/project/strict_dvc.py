@@ -6,10 +6,19 @@ remotes stand, accepts any. And the files of a cache that only this user may ent
 Several commands stand between semicolons: `repro train@reviews ; push train@reviews`. Each needs the one before it to
 have gone well, and DVC is imported once, which takes as long as a small command.
 
+With `--standing FD` it imports DVC, and goes on in a child of its own for each command that `luodi.project.standing`
+asks for through that socket.
+
 This file is run by its path, from the installed luodi, whatever code a clone holds.
 """
 
+import ctypes
+import gc
+import importlib
+import json
 import os
+import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,14 +51,62 @@ def keep_private() -> None:
     LocalHashFileDB.CACHE_MODE = property(mode)  # type: ignore[assignment]
 
 
-if __name__ == "__main__":
+NEEDED = ("cli.parser", "repo", "repo.reproduce", "repo.push", "stage.cache", "stage.loader", "parsing")
+"""Modules of DVC that a command would import."""
+
+
+def asked_for(channel: socket.socket) -> list[str]:
+    """Wait for commands; return the arguments of each in a child, which is as if it had been started for it.
+
+    It leads a session of its own before its id is told, prints where the descriptor that came says, and is ended by the
+    kernel if this process is; the exit code follows when it ends.
+    """
+    for name in NEEDED:
+        importlib.import_module(f"dvc.{name}")
+    importlib.import_module("ruamel.yaml")
+    gc.freeze()
+    server = os.getpid()
+    while True:
+        message, outputs, *_ = socket.recv_fds(channel, 2**20, 1)
+        if not message:  # who asks is gone
+            sys.exit()
+        if not (child := os.fork()):
+            os.setsid()
+            ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+            if os.getppid() != server:
+                os._exit(128 + signal.SIGKILL)
+            channel.send(str(os.getpid()).encode())
+            channel.close()
+            return _begin(json.loads(message), outputs)
+        os.close(outputs[0])
+        channel.send(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode())
+
+
+def _begin(asked: dict[str, Any], outputs: list[int]) -> list[str]:
+    for standard in (1, 2):
+        os.dup2(outputs[0], standard)
+    os.close(outputs[0])
+    os.chdir(asked["cwd"])
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    arguments: list[str] = asked["arguments"]
+    return arguments
+
+
+def run(arguments: list[str]) -> int:
+    """Run the commands that stand between semicolons, until one fails; return the last exit code."""
     from dvc.cli import main
 
-    check_host_keys()
-    keep_private()
-    code, arguments = 0, sys.argv[1:]
+    code = 0
     while arguments and not code:
         end = arguments.index(";") if ";" in arguments else len(arguments)
         code = main(arguments[:end])
         arguments = arguments[end + 1 :]
-    sys.exit(code)
+    return code
+
+
+if __name__ == "__main__":
+    check_host_keys()
+    keep_private()
+    standing = sys.argv[1:2] == ["--standing"]
+    sys.exit(run(asked_for(socket.socket(fileno=int(sys.argv[2]))) if standing else sys.argv[1:]))

@@ -24,7 +24,7 @@ from luodi import config
 from luodi.config import locked
 from luodi.errors import ArtifactError, DiskFull, GitError, LuodiError, RegistryError, RemoteError, StageFailed
 from luodi.files import checksum, close, folder_checksum, private, private_folder, read_json, users_umask, write_text
-from luodi.project import graph, locks
+from luodi.project import graph, locks, standing
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.system import disk, masking
@@ -121,7 +121,7 @@ def dvc(
         "DO_NOT_TRACK": "1",
         **({"LUODI_HOME": str(home)} if home else {}),
     }
-    command = (sys.executable, "-P", str(Path(__file__).with_name("strict_dvc.py")))
+    command = (sys.executable, "-P", standing.SCRIPT)
     try:
         return runner.run(*command, *arguments, cwd=root, env=environment, stream=stream, umask=umask)
     except CommandFailed as error:

@@ -61,9 +61,11 @@ class Runner:
 
     Attributes:
         log: Receives each line of output of streamed commands, made visible.
+        start: Makes a process, as `subprocess.Popen` does.
     """
 
     log: Callable[[str], None]
+    start: Callable[..., "subprocess.Popen[str]"] = subprocess.Popen
     _process: subprocess.Popen[str] | None = field(default=None, init=False)
     _killed: bool = field(default=False, init=False)
 
@@ -82,7 +84,7 @@ class Runner:
         if self._killed:
             raise CommandFailed(command, -signal.SIGTERM, "not started: the task was ended")
         # A group of its own, so that all its children die with it.
-        process = self._process = subprocess.Popen(
+        process = self._process = self.start(
             [*dies_too("TERM"), *command],  # by which git removes its locks
             cwd=cwd,
             env={name: value for name, value in os.environ.items() if name not in ELSEWHERE} | dict(env or {}),

@@ -178,17 +178,13 @@ def test_a_command_does_not_outlive_an_exception(stream: bool, runner: Runner, t
     wait_for(lambda: not alive(int(pids.read_text())))
 
 
-def test_kill_ends_a_command_that_is_just_being_started(
-    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = subprocess.Popen
-
+def test_kill_ends_a_command_that_is_just_being_started(runner: Runner, tmp_path: Path) -> None:
     def start(*arguments: Any, **options: Any) -> Any:
-        process = real(*arguments, **options)
+        process = subprocess.Popen(*arguments, **options)
         runner.kill()  # as a signal does that arrives here
         return process
 
-    monkeypatch.setattr(subprocess, "Popen", start)
+    runner.start = start
     with pytest.raises(CommandFailed) as caught:
         runner.run("sleep", "100", cwd=tmp_path)
     assert caught.value.code == -signal.SIGTERM
