@@ -39,8 +39,11 @@ def read(path: Path) -> pa.Table:
 
 
 def rows_checked(summary: Path) -> int | None:
-    """Return how many rows validation looked at, by its summary; None if there is none."""
-    return int(files.read_facts(summary)["rows"]) if summary.exists() else None
+    """Return how many rows validation looked at, those too that others correct; None if it left no summary."""
+    if not summary.exists():
+        return None
+    facts = files.read_facts(summary)
+    return int(facts["rows"]) + int(facts.get("corrected", 0))
 
 
 def by_reason(held: pa.Table) -> list[Reason]:

@@ -22,6 +22,12 @@ CHUNK = 8192  # keys that are Python's own at a time
 APART = "row ties groups of different splits"
 
 
+def asked(settings: ModelSettings) -> bool:
+    """Whether rows stand together by more than what each holds."""
+    split_by = settings.preprocess.split
+    return bool(split_by.by or getattr(split_by, "pattern", None) or split_by.near_copies == "join")
+
+
 def groups_of(checked: Checked, settings: ModelSettings, kind: Measures) -> Groups | None:
     """Return the groups of all rows, and the split of each; None where rows are split by what they hold alone.
 
@@ -31,13 +37,13 @@ def groups_of(checked: Checked, settings: ModelSettings, kind: Measures) -> Grou
     Raises:
         MissingColumn: No row has a path, for `preprocess.split.pattern`.
     """
+    if not asked(settings):
+        return None
     split_by = settings.preprocess.split
     columns = [_value(checked.table[OF_GROUP + name]) for name in split_by.by]
     if pattern := getattr(split_by, "pattern", None):
         columns.append(_matches(checked.table, pattern))
     near = split_by.near_copies == "join"
-    if not columns and not near:
-        return None
     lone = [reason for reason in checked.reasons if reason != quarantine.contradiction(kind.ITEM)]
     looked_at = ~quarantine.held(checked.table.select(lone))
     rank, allowed = _official(checked.table["source"], settings)

@@ -155,8 +155,10 @@ GroupPattern = Annotated[
         "never stand in two splits.",
     ),
 ]
-IdColumn = Annotated[str | None, typer.Option(help="Column of what names a row for good.")]
-RevisionColumn = Annotated[str | None, typer.Option(help="Column of what tells versions of a row apart.")]
+IdColumn = Annotated[
+    str | None, typer.Option(help="Column of what names a row for good: of one id the last row counts.")
+]
+RevisionColumn = Annotated[str | None, typer.Option(help="Column of a number or moment: of one id the latest counts.")]
 SplitColumn = Annotated[
     str | None, typer.Option(help="Column that says train, val or test; one called split is taken.")
 ]

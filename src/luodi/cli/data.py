@@ -141,7 +141,7 @@ def add(
 
 @app.command(
     epilog="Examples: luodi ingest hotels week-48.csv | luodi ingest pets new-pets.zip | "
-    "luodi ingest pets labels.csv --images pets/"
+    "luodi ingest pets labels.csv --images pets/ | luodi ingest hotels relabelled.csv --corrects"
 )
 def ingest(
     model: ModelArgument,
@@ -160,11 +160,17 @@ def ingest(
     delimiter: Delimiter = None,
     no_header: NoHeader = False,
     sheet: Sheet = None,
+    corrects: Annotated[
+        bool, typer.Option("--corrects", help="The labels given count, whatever label a row had before.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Rows that came before, and were corrected since, count once more.")
+    ] = False,
 ) -> None:
     """Add the rows that are not there yet to a model's data, as shards of their own; all of them or nothing.
 
-    A row that is there is passed over: the same file again adds nothing. Where too many would be held back by
-    validation, nothing is added.
+    A row that is there is passed over: the same file again adds nothing. Where the data has ids, a row takes the place
+    of what had its id before. Where too many would be held back by validation, nothing is added.
     """
     from luodi.data.columns import Wanted
     from luodi.data.labels import Labels
@@ -180,6 +186,7 @@ def ingest(
         done = ingesting.ingest(
             root, model, sources, runner,
             given=given, wanted=wanted, labels=Labels(_label_map(label_map)), images=images,
+            corrects=corrects, again=again,
         )  # fmt: skip
     print(done)
 

@@ -5,7 +5,19 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from luodi.config.shared import Baseline, Line, Positive, Preprocess, SettingsBase, Share, Split, Strengths, Training
+from luodi.config.shared import (
+    OF_TWO_LABELS,
+    Baseline,
+    Contradictions,
+    Line,
+    Positive,
+    Preprocess,
+    SettingsBase,
+    Share,
+    Split,
+    Strengths,
+    Training,
+)
 from luodi.config.tuning import TunableSettings
 from luodi.config.user_code import ObjectName, SuiteName
 
@@ -30,6 +42,7 @@ class ImageValidate(SettingsBase):
     max_duplicate_share: Share = Field(0.05, description="of all rows that repeat an earlier one")
     max_near_duplicate_share: Share = Field(0.3, description="of all rows that nearly repeat an earlier one")
     max_contradictions: Annotated[int, Field(ge=0)] = Field(10, description="images that carry more than one label")
+    contradictions: Contradictions = Field("drop", description=OF_TWO_LABELS)
     min_class_share: Share = Field(0.001, description="of all rows that each class has")
     min_intensity: Share = Field(0.05, description="mean over all images, 0 to 1")
     max_intensity: Share = Field(0.95, description="mean over all images, 0 to 1")

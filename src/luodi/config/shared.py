@@ -49,6 +49,11 @@ Columns = Annotated[
     Field(max_length=10),
     BeforeValidator(lambda value: _several([value] if isinstance(value, str) else value)),
 ]
+Contradictions = Literal["drop", "newest", "vote"]
+OF_TWO_LABELS = (
+    "what becomes of rows that hold the same and carry several labels; drop: none of them is used; newest: the label "
+    "that came last counts; vote: that of most rows does, and none is used where two have most"
+)
 Prose = Annotated[str, Field(max_length=5000)]
 CLASSES = 1000
 YAML_WORDS = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")

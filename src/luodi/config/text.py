@@ -4,7 +4,19 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from luodi.config.shared import Baseline, Line, Name, Positive, Preprocess, SettingsBase, Share, Strengths, Training
+from luodi.config.shared import (
+    OF_TWO_LABELS,
+    Baseline,
+    Contradictions,
+    Line,
+    Name,
+    Positive,
+    Preprocess,
+    SettingsBase,
+    Share,
+    Strengths,
+    Training,
+)
 from luodi.config.tuning import TunableSettings
 from luodi.config.user_code import ObjectName, SuiteName
 
@@ -15,6 +27,7 @@ class TextValidate(SettingsBase):
     max_length: Positive = Field(5000, description="characters of a text")
     max_duplicate_share: Share = Field(0.5, description="of all rows that repeat an earlier one")
     max_contradictions: Annotated[int, Field(ge=0)] = Field(100, description="texts that carry more than one label")
+    contradictions: Contradictions = Field("drop", description=OF_TWO_LABELS)
     min_class_share: Share = Field(0.001, description="of all rows that each class has")
     min_chinese_share: Share = Field(0.0, description="of the letters, over all rows")
     max_quarantined_share: Share = Field(0.02, description="of all rows; more stops the run")

@@ -104,29 +104,36 @@ def batches(rows: Iterator[Row], where: str) -> Iterator[Batch]:
 
 
 class Writer:
-    """Writes batches as `part-00000.parquet` and on into a folder: columns `modality`, label, source, origin, kept."""
+    """Writes batches as `part-00000.parquet` and on into a folder: columns `modality`, label, source, origin, kept.
 
-    def __init__(self, folder: Path, modality: str, kept: Sequence[str] = ()) -> None:
+    What is written with `corrects` corrects the labels of rows that came before.
+    """
+
+    def __init__(self, folder: Path, modality: str, kept: Sequence[str] = (), *, corrects: bool = False) -> None:
         import pyarrow as pa
+
+        from luodi.data.shards import CORRECTS
 
         kind = pa.string() if modality == "text" else pa.binary()
         names = ("label", "source", "origin", *kept)
+        self._metadata = {CORRECTS: b"yes"} if corrects else {}
         self._schema = pa.schema([(modality, kind), *((name, pa.string()) for name in names)])
         self._folder = folder
         self._file: Any = None
-        self.shards = 0
+        self.paths: list[Path] = []
 
     def write(self, batch: Batch) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if batch.shard == self.shards:
+        if batch.shard == len(self.paths):
             self._close()
             path = self._folder / f"part-{batch.shard:05}.parquet"
             self._file = pq.ParquetWriter(
                 path, self._schema, compression="zstd", store_schema=False, use_dictionary=["label", "source"]
             )
-            self.shards += 1
+            self._file.add_key_value_metadata(self._metadata)
+            self.paths.append(path)
         plain = [
             (
                 row.item,

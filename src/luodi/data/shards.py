@@ -17,6 +17,8 @@ COLUMNS = {
 }
 ORIGIN = "origin"  # a column that shards may have: where a row stood before it came here, "hotels.csv, line 3"
 OF_GROUP = "of group "  # in front of the name of a column whose equal values keep rows together
+CORRECTS = b"luodi.corrects"
+"""Of the metadata of a shard: its rows correct the labels of those that came before."""
 PART = 2**24  # bytes of a part that `parts` gives, about
 
 
@@ -75,6 +77,16 @@ def kept(folder: Path, modality: str) -> list[str]:
         twice = {name for name, count in Counter(name for name, _ in here).items() if count > 1}
         found |= {name: is_told and name not in twice and found.get(name, True) for name, is_told in here}
     return [name for name, fits in found.items() if fits and name not in (modality, "label", ORIGIN)]
+
+
+def correcting(folder: Path) -> set[str]:
+    """Return the names of the shards of which the rows correct what came before."""
+    found = set()
+    for path in _shards(folder):
+        with _readable(path), pq.ParquetFile(path) as file:
+            if CORRECTS in (file.metadata.metadata or {}):
+                found.add(path.name)
+    return found
 
 
 def column(folder: Path, name: str) -> pa.ChunkedArray:

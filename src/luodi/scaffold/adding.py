@@ -58,6 +58,7 @@ def add_texts(
         advice = recipe.text(split.learned.total(), len(seen.counts), chinese, times=times,
                              encoder=encoder, recorded=recorded)  # fmt: skip
         notes += [*split.told, *telling.without_values(seen, wanted), *telling.held_back(seen, split)]
+        notes += _corrected(staging / "data", "text", wanted)
         notes += telling.giving_away(labels.beside)
         column = columns.unusual(found.item)
         block = blocks.build("text", seen, blocks.text_limits(seen), advice, split, column)
@@ -103,6 +104,7 @@ def add_images(
         limits, split = blocks.image_limits(look), splitting.of(seen, source, wanted.together)
         advice = recipe.image(split.learned.total())
         notes += [*split.told, *telling.without_values(seen, wanted), *telling.held_back(seen, split)]
+        notes += _corrected(staging / "data", "image", wanted)
         notes += [*telling.giving_away(labels.beside), *telling.belonging(files, split, wanted)]
         block = blocks.build("image", seen, limits, advice, split, columns.unusual(wanted.item, columns.IMAGE))
         notes += telling.unfit(look.unfit, look.looked, blocks.limit(seen), sample=True)
@@ -128,7 +130,7 @@ def _store(
         for batch in importing.batches(rows, str(source)):
             writer.write(batch)
             seen.add(batch)
-    return writer.shards
+    return len(writer.paths)
 
 
 def _unfit(folder: Path) -> Counter[str]:
@@ -145,6 +147,20 @@ def _unfit(folder: Path) -> Counter[str]:
             found[reason] += pc.sum(pc.and_not(mark, told)).as_py() or 0
             told = pc.or_kleene(told, mark)
     return +found
+
+
+def _corrected(folder: Path, modality: str, wanted: Wanted) -> list[str]:
+    """Tell of rows that others of the same id take the place of, if any do."""
+    from luodi.data import revisions
+
+    stands = revisions.standing(folder, modality, (), "drop") if wanted.id else None
+    if stands is None:
+        return []
+    which = f"the latest `{shown(wanted.revision, 60)}`" if wanted.revision else "the last of them"
+    return [
+        f"{(~stands).sum():,} of {len(stands):,} rows have the id of another (`{shown(wanted.id or '', 60)}`): of each "
+        f"id {which} counts; where that is not meant, leave --id-column out"
+    ]
 
 
 @contextmanager

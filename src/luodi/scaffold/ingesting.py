@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from luodi import config
 from luodi.checks import modality, quarantine
 from luodi.config import ModelSettings
-from luodi.data import columns, documents, importing, pictures, shards, tables
+from luodi.data import arrivals, columns, documents, importing, pictures, revisions, shards, tables
+from luodi.data.arrivals import Arrival
 from luodi.data.columns import Wanted
 from luodi.data.importing import Row
 from luodi.data.labels import Labels
+from luodi.data.revisions import ID, REVISION
 from luodi.errors import BrokenData, EmptyData
 from luodi.files import checksum
 from luodi.project.paths import PARAMS, ModelPaths
@@ -32,6 +34,11 @@ from luodi.scaffold import changes, pipeline
 from luodi.system.processes import Runner
 from luodi.terminal import shown
 
+WHICH = {
+    "drop": "no {} of two labels is used until one is corrected",
+    "newest": "the label that came last counts",
+    "vote": "the label of most rows counts (validate.contradictions)",
+}
 FEW = 5  # rows that are held back refuse no batch, however small it is
 NAMED = 5  # labels that are named
 DIGITS = 12  # of the checksum in the name of a shard
@@ -47,11 +54,15 @@ def ingest(
     wanted: Wanted = columns.NOTHING,
     labels: Labels | None = None,
     images: Path | None = None,
+    corrects: bool = False,
+    again: bool = False,
 ) -> str:
     """Add the rows of tables or folders that are not there yet to a model's data; return what was done, and what next.
 
     Args:
         given, wanted, labels, images: As of `luodi.scaffold.adding`; what the shards keep beside is wanted too.
+        corrects: The labels of these rows are to count, whatever label what they hold had before.
+        again: A batch that came before, and of which rows were corrected since, is to count once more.
 
     Raises:
         UnknownKey: There is no such model.
@@ -63,73 +74,129 @@ def ingest(
     paths, labels = ModelPaths(root, model), labels or Labels()
     with changes.exclusive(root) as staging:
         changes.require_data(root)
-        stored = [name for name in shards.kept(paths.data, settings.modality) if name != "source"]
-        there = Known.of(paths.data, settings.modality, stored)
-        read = partial(_rows, given=given, wanted=_as_stored(wanted, settings, stored), labels=labels, images=images)
+        wanted = _as_stored(wanted, settings, shards.kept(paths.data, settings.modality))
+        stored = [*wanted.stored]
+        there = Known.of(paths.data, settings, stored, corrects=corrects)
+        read = partial(_rows, given=given, wanted=wanted, labels=labels, images=images)
         rows, notes = read(settings, sources, staging / "unpacked")
         names = ", ".join(shown(source.name) for source in sources)
-        found = _store(there.new(rows), staging, settings.modality, stored)
+        (staging / "data").mkdir()
+        with importing.Writer(staging / "data", settings.modality, stored, corrects=corrects) as writer:
+            found = _store(there.new(rows), writer)
         if not there.seen:
             raise EmptyData(f"{names} holds no row: expected at least one")
-        notes = [*notes, *labels.told(), *there.told(settings.modality)]
-        if not found:
-            return "\n  ".join([f"nothing new in {names}: {model} has all of its {there.seen:,} rows", *notes])
+        notes = [*notes, *labels.told(), *there.told(settings, corrects)]
+        earlier = arrivals.of(paths.data, there.batch)
+        if not found or (there.turning and earlier and not again):
+            return "\n  ".join([_nothing(model, names, there, earlier if found else None), *notes])
         counted = Counted.of(staging / "data", settings)
         counted.require_fit(names, settings.validate_.max_quarantined_share)
         moves = _named(found, paths.data)
+        arrival = Arrival(there.batch, [source.name for source in sources], there.seen, counted.rows, counted.held,
+                          dict(counted.reasons), dict(counted.labels), [move[1].name for move in moves])  # fmt: skip
+        moves.append(arrivals.write(staging, paths.data, arrival))
         changes.make(root, paths.params.read_bytes(), pipeline.read(root), runner, moves=moves)
     return _message(model, names, there, [*notes, *counted.told()], counted)
 
 
 @dataclass
 class Known:
-    """The rows that the data has, by 64-bit digests: of each whole row, of what it holds with its label, and alone."""
+    """The rows that the data has, by 64-bit digests, each sorted.
+
+    Attributes:
+        rows: Of whole rows that are not taken in once more.
+        labelled, items: Of what the rows that stand hold, with their labels and alone.
+        ids: Of the ids of all rows.
+        count: Of all rows.
+        turning: Whether a row may come again that was corrected since: nothing but the order of arrival says which of
+            two counts.
+        by: The place of the id in what rows keep beside; None where they have none.
+    """
 
     rows: NDArray[np.uint64]
     labelled: NDArray[np.uint64]
     items: NDArray[np.uint64]
+    ids: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    count: int = 0
+    turning: bool = False
+    by: int | None = None
     seen: int = 0
     """Rows that were asked for."""
     repeated: int = 0
     """Of these, those that are there, or came before."""
     relabelled: int = 0
     """Of these, those of which the item is there with another label alone."""
+    revised: int = 0
+    """Of these, new ones whose id is there."""
+    _asked: Any = field(default_factory=partial(hashlib.blake2b, digest_size=8))
 
     @classmethod
-    def of(cls, folder: Path, kind: str, stored: Sequence[str]) -> "Known":
+    def of(cls, folder: Path, settings: ModelSettings, stored: Sequence[str], *, corrects: bool = False) -> "Known":
         """Read the shards of a folder, a part at a time."""
-        digests = array("Q")
+        digests, kind, rule = array("Q"), settings.modality, settings.validate_.contradictions
         names = [kind, "label", *(shards.OF_GROUP + name for name in stored)]
         for part in shards.parts(folder, kind, stored):
             for row in zip(*(part[name].to_pylist() for name in names), strict=True):
                 digests.extend(_digests(row))
-        whole, labelled, items = map(np.unique, np.frombuffer(digests, np.uint64).reshape(-1, 3).T)
-        return cls(whole, labelled, items)
+                digests.append(_id(row, 2 + stored.index(ID)) if ID in stored else 0)
+        columns = np.frombuffer(digests, np.uint64).reshape(-1, 4)
+        turning = REVISION not in stored and (corrects or rule == "newest" or ID in stored)
+        stands = revisions.standing(folder, kind, settings.labels, rule)
+        standing = columns if stands is None else columns[stands]
+        return cls(
+            rows=np.unique((standing if turning else columns)[:, 0]),
+            labelled=np.unique(standing[:, 1]),
+            items=np.unique(standing[:, 2]),
+            ids=np.unique(columns[:, 3]),
+            count=len(columns),
+            turning=turning,
+            by=stored.index(ID) if ID in stored else None,
+        )
+
+    @property
+    def batch(self) -> str:
+        """What names the rows that were asked for, in their order."""
+        return str(self._asked.hexdigest())
 
     def new(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Yield those that are not there, each once."""
+        """Yield those that are not there, each once; where rows turn, those that differ from what stands."""
         came: set[int] = set()
+        last: dict[int, int] = {}  # of what is corrected, what came last
         for row in rows:
             whole, labelled, item = _digests((row.item, row.label, *row.kept))
+            own = 0 if self.by is None else _id(row.kept, self.by)
             self.seen += 1
-            if whole in came or _has(self.rows, whole):
+            self._asked.update(whole.to_bytes(8, "big"))
+            key, value = (own, whole) if own else (item, labelled)
+            if whole in came and (not self.turning or last[key] == value):
+                self.repeated += 1
+                continue
+            if _has(self.rows, whole) and key not in last:
                 self.repeated += 1
                 continue
             came.add(whole)
-            if row.label is not None and _has(self.items, item) and not _has(self.labelled, labelled):
-                self.relabelled += 1
+            if self.turning:
+                last[key] = value
+            self._count(own, labelled, item, row.label)
             yield row
 
-    def told(self, kind: str) -> list[str]:
-        """Return a line each on rows that are there, and on those that contradict one."""
-        found = []
+    def _count(self, own: int, labelled: int, item: int, label: str | None) -> None:
+        if own and _has(self.ids, own):
+            self.revised += 1
+        elif label is not None and _has(self.items, item) and not _has(self.labelled, labelled):
+            self.relabelled += 1
+
+    def told(self, settings: ModelSettings, corrects: bool) -> list[str]:
+        """Return a line each on rows that are there, and on those that correct or contradict one."""
+        found, kind = [], settings.modality
         if self.repeated:
             found.append(f"{_rows_are(self.repeated)} there already, or twice in what came")
+        if self.revised:
+            which = "the last to come" if self.turning else "the latest revision"
+            found.append(f"the id of {_rows_are(self.revised)} there: of each id {which} counts")
         if self.relabelled:
-            found.append(
-                f"{_rows_are(self.relabelled)} there with another label: no {kind} of two labels is used until one is "
-                "corrected"
-            )
+            rule = "newest" if corrects else settings.validate_.contradictions
+            found.append(f"{_rows_are(self.relabelled)} there with another label: {WHICH[rule].format(kind)}")
         return found
 
 
@@ -185,13 +252,13 @@ class Counted:
 
 def _as_stored(wanted: Wanted, settings: ModelSettings, stored: Sequence[str]) -> Wanted:
     """Return the columns wanted, and all that the shards have beside: of their own names, unless others are given."""
-    named, revised = (name if name in stored else None for name in ("id", "revision"))
+    named, revised = (name if name in stored else None for name in (ID, REVISION))
     return replace(
         wanted,
         item=wanted.item or settings.column,
         id=named and (wanted.id or named),
         revision=revised and (wanted.revision or revised),
-        keep=tuple(name for name in stored if name not in {"id", "revision", wanted.pattern and columns.NAME}),
+        keep=tuple(name for name in stored if name not in {"source", ID, REVISION, wanted.pattern and columns.NAME}),
     )
 
 
@@ -232,16 +299,12 @@ def _images(
     return pictures.images(files), notes
 
 
-def _store(rows: Iterator[Row], staging: Path, kind: str, stored: Sequence[str]) -> list[Path]:
-    """Write shards into `staging`/data; return them, none where there is no row."""
-    (folder := staging / "data").mkdir()
+def _store(rows: Iterator[Row], writer: importing.Writer) -> list[Path]:
+    """Write shards; return them, none where there is no row."""
     first = next(rows, None)
-    if first is None:
-        return []
-    with importing.Writer(folder, kind, stored) as writer:
-        for batch in importing.batches(chain([first], rows), ""):
-            writer.write(batch)
-    return sorted(folder.iterdir())
+    for batch in importing.batches(chain([first], rows), "") if first is not None else ():
+        writer.write(batch)
+    return writer.paths
 
 
 def _named(found: Sequence[Path], folder: Path) -> list[tuple[Path, Path]]:
@@ -257,6 +320,15 @@ def _named(found: Sequence[Path], folder: Path) -> list[tuple[Path, Path]]:
     ]
 
 
+def _nothing(model: str, names: str, there: Known, earlier: Arrival | None) -> str:
+    if earlier is None:
+        return f"nothing new in {names}: {model} has all of its {there.seen:,} rows"
+    return (
+        f"nothing new in {names}: its {there.seen:,} rows came before, in this order, as "
+        f"{', '.join(map(shown, earlier.files))}; what was corrected since stays so: --again has them count once more"
+    )
+
+
 def _message(model: str, names: str, there: Known, notes: Sequence[str], counted: Counted) -> str:
     counts = ", ".join(f"{shown(label, 40)} {count:,}" for label, count in counted.labels.most_common(8))
     return "\n".join(
@@ -264,7 +336,7 @@ def _message(model: str, names: str, there: Known, notes: Sequence[str], counted
             f"ingested {names} into {model}: {counted.rows:,} of {there.seen:,} rows are new",
             *(f"  {note}" for note in notes),
             f"  {len(counted.labels)} classes: {counts}",
-            f"  data/{model} has {len(there.rows) + counted.rows:,} rows, recorded in data.dvc",
+            f"  data/{model} has {there.count + counted.rows:,} rows, recorded in data.dvc",
             "next:",
             f"  git add data.dvc && git commit -m 'Ingest into {model}'",
             f"  luodi run {model}",
@@ -284,6 +356,10 @@ def _digests(values: Sequence[Any]) -> tuple[int, int, int]:
         digest.update(b"%d " % (-1 if value is None else len(content)) + content)
         found.append(int.from_bytes(digest.digest(), "big"))
     return found[-1], found[1], found[0]
+
+
+def _id(row: Sequence[Any], place: int) -> int:
+    return revisions.digest(row[place] or None)
 
 
 def _has(known: NDArray[np.uint64], digest: int) -> bool:

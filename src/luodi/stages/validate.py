@@ -1,21 +1,25 @@
 """Check the raw rows, hold back the bad ones, and write what was found before saying so."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from luodi import files
 from luodi.checks import findings, modality, newest, profile, quarantine, telling, together
 from luodi.checks.findings import Example, Finding
 from luodi.checks.modality import Measures
 from luodi.config import ModelSettings
-from luodi.data import groups, shards
+from luodi.data import groups, revisions, shards
+from luodi.data.groups import Groups
 from luodi.errors import BrokenData, NothingLeft, ValidationFailed
 from luodi.project.paths import ModelPaths
 from luodi.report import page
@@ -23,6 +27,7 @@ from luodi.system import lazy
 
 SHOWN = 50  # rows of the quarantine in the report
 Parts = Callable[[], Iterable[pa.Table]]  # all rows, from the first, at every call
+Stands = NDArray[np.bool_] | None  # of all rows; None where every one does
 
 
 def run(settings: ModelSettings, paths: ModelPaths) -> None:
@@ -34,7 +39,9 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
         ValidationFailed: A critical expectation failed; all outputs are written.
     """
     kind = modality.measures(settings.modality)
-    parts = _parts(kind, settings, paths.data)
+    came = _parts(kind, settings, paths.data)
+    stands = revisions.standing(paths.data, settings.modality, settings.labels, settings.validate_.contradictions)
+    parts = came if stands is None else partial(_that_stand, came, stands)
     checked = newest.hold_back(kind.measure(parts(), settings), settings)
     lazy.when_used("scipy", "stats")  # a quarter of the start of Great Expectations, for what luodi does not use
     from luodi.checks import engine  # here, not above: Great Expectations takes seconds to start
@@ -42,7 +49,7 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     with files.replacing_folder(paths.data_docs) as docs:
         result = engine.validate(paths.model, checked.table, modality.expectations(settings, paths.root), docs)
     found = _explained(findings.read(result, checked.table, kind.SHOWN), checked, kind.SHOWN)
-    if joined := together.groups_of(checked, settings, kind):
+    if joined := _groups(came, stands, checked, settings):
         checked = together.hold_back(checked, joined)
         found = findings.by_gravity([*found, together.finding(checked, kind.SHOWN)])
     latest = newest.marked(checked, settings)
@@ -50,14 +57,17 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
         found = findings.by_gravity([*found, newest.finding(checked, latest, settings)])
     if settings.preprocess.test_source is not None or settings.preprocess.shares.test > 0:
         found = findings.by_gravity([*found, _of_classes(checked.table, settings)])
-    if told := _told(checked, settings, paths.data, kind.ITEM):
+    if told := _told(checked, stands, settings, paths.data):
         found = findings.by_gravity([*found, telling.finding(told)])
     _separate(parts(), checked, together.columns(checked, latest), paths, kind.ITEM)
     files.write_json(paths.validation_result, result)
     counts = _counts(checked.table, kind.ITEM) | together.counts(checked)
-    files.write_facts(paths.validation_summary, counts | {"findings": findings.facts(found)})
-    files.write_text(paths.validation_report, report(paths, settings, parts, checked, found))
-    print("\n".join([f"{paths.model}: {summary(checked.table, kind.ITEM, found)}", *findings.warnings(found)]))
+    corrected = {} if stands is None else {"corrected": int((~stands).sum())}
+    files.write_facts(paths.validation_summary, counts | corrected | {"findings": findings.facts(found)})
+    files.write_text(paths.validation_report, report(paths, settings, parts, checked, found, **corrected))
+    more = "".join(f", beside {count:,} corrected by later ones" for count in corrected.values())
+    said = f"{paths.model}: {summary(checked.table, kind.ITEM, found)}{more}"
+    print("\n".join([said, *findings.warnings(found)]))
     _judge(paths, checked.table, found)
 
 
@@ -90,21 +100,31 @@ def _of_classes(measured: pa.Table, settings: ModelSettings) -> Finding:
     return findings.of_classes(counts, share, settings.gate.min_class_rows, official)
 
 
-def _told(checked: quarantine.Checked, settings: ModelSettings, folder: Path, item: str) -> list[telling.Told]:
+def _told(checked: quarantine.Checked, stands: Stands, settings: ModelSettings, folder: Path) -> list[telling.Told]:
     """How well the other columns of the shards tell the labels: of rows that will be used, equal ones once."""
     table = checked.table
-    out = pc.or_(table[quarantine.HELD], table[quarantine.duplicate(item)])
+    out = pc.or_(table[quarantine.HELD], table[quarantine.duplicate(modality.measures(settings.modality).ITEM)])
     label = pc.fill_null(pc.index_in(table["label"], pa.array(settings.labels)), -1).to_numpy()
     used = ~out.to_numpy() & (label >= 0)
     columns = shards.kept(folder, settings.modality) if used.any() else []
-    found = (telling.told(name, shards.column(folder, name), label, used) for name in columns)
+    found = []
+    for name in columns:
+        column = shards.column(folder, name)
+        column = column if stands is None else column.filter(pa.array(stands))
+        found.append(telling.told(name, column, label, used))
     return [one for one in found if one]
 
 
 def report(
-    paths: ModelPaths, settings: ModelSettings, parts: Parts, checked: quarantine.Checked, found: list[Finding]
+    paths: ModelPaths,
+    settings: ModelSettings,
+    parts: Parts,
+    checked: quarantine.Checked,
+    found: list[Finding],
+    *,
+    corrected: int = 0,
 ) -> str:
-    """Return the report page; `parts` are the rows that were checked."""
+    """Return the report page; `parts` are the rows that were checked, beside so many that later ones correct."""
     kind, measured, marks = modality.measures(settings.modality), checked.table, checked.marks
     places = measured[quarantine.HELD].to_numpy().nonzero()[0][:SHOWN]
     held = findings.examples(measured, places, kind.SHOWN)
@@ -115,6 +135,7 @@ def report(
         verdict=findings.verdict(found),
         findings=found,
         counts=_counts(measured, kind.ITEM),
+        corrected=corrected,
         together=together.counts(checked),
         split=settings.preprocess.split,
         full=groups.FULL,
@@ -138,6 +159,22 @@ def _parts(kind: Measures, settings: ModelSettings, folder: Path) -> Parts:
         whole = [shards.read(folder, settings.modality, settings.preprocess.split.columns)]
         return lambda: whole
     return lambda: shards.parts(folder, settings.modality, settings.preprocess.split.columns)
+
+
+def _that_stand(parts: Parts, stands: NDArray[np.bool_]) -> Iterator[pa.Table]:
+    start = 0
+    for part in parts():
+        yield part.filter(pa.array(stands[start : start + len(part)]))
+        start += len(part)
+
+
+def _groups(came: Parts, stands: Stands, checked: quarantine.Checked, settings: ModelSettings) -> Groups | None:
+    """The groups of the rows checked, as all rows that came make them: a correction moves no row to another split."""
+    kind = modality.measures(settings.modality)
+    if stands is None or not together.asked(settings):
+        return together.groups_of(checked, settings, kind)
+    found = together.groups_of(newest.hold_back(kind.measure(came(), settings), settings), settings, kind)
+    return found and replace(found, first=found.first[stands], split=found.split[stands], loose=found.loose[stands])
 
 
 def _counts(measured: pa.Table, item: str) -> dict[str, int]:

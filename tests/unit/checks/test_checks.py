@@ -372,4 +372,4 @@ def test_each_limit_is_told_by_the_key_that_sets_it(modality: str) -> None:
         key for one in built for keys in re.findall(r"\(validate\.([\w, ]+)\)", one.meta["expected"])
         for key in keys.split(", ")
     }  # fmt: skip
-    assert told == set(type(settings.validate_).model_fields) - {"expectations"}
+    assert told == set(type(settings.validate_).model_fields) - {"expectations", "contradictions"}

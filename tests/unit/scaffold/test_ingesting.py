@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from images import png
 
-from luodi.data import columns, shards, tables
+from luodi.data import arrivals, columns, revisions, shards, tables
 from luodi.data.importing import Row
 from luodi.data.labels import Labels
 from luodi.errors import BrokenData, DataError, EmptyData, MissingColumn, MissingData, UnknownKey
@@ -56,6 +56,10 @@ def state(root: Path) -> dict[str, bytes]:
     }
 
 
+def record(root: Path) -> None:
+    (root / "data.dvc").write_text(f"outs:\n- md5: {folder_checksum(root / 'data')}\n  path: data\n")
+
+
 def test_new_rows_follow_those_that_are_there(hotels: Path, write: Any) -> None:
     said = ingest(hotels, write("week 48.csv", csv(some(90, 130))))
     assert said.startswith("ingested week 48.csv into hotels: 30 of 40 rows are new\n")
@@ -89,16 +93,22 @@ def test_every_row_is_there_once_however_the_batches_overlap(cuts: list[tuple[in
 
 def test_two_batches_of_one_state_unite(hotels: Path, write: Any) -> None:
     """As of two people, or of two branches of git."""
-    (first,) = (hotels / "data" / "hotels").iterdir()
+    folder = hotels / "data" / "hotels"
+    first = [*folder.iterdir()]
     ingest(hotels, write("a.csv", csv(some(100, 120))))
-    (left,) = {*(hotels / "data" / "hotels").iterdir()} - {first}
-    content = left.read_bytes()
-    left.unlink()
-    (hotels / "data.dvc").write_text(f"outs:\n- md5: {folder_checksum(hotels / 'data')}\n  path: data\n")
+    left = {path: path.read_bytes() for path in folder.iterdir() if path not in first}
+    for path in left:
+        path.unlink()
+    record(hotels)
     ingest(hotels, write("b.csv", csv(some(110, 130))))
-    left.write_bytes(content)
+    for path, content in left.items():
+        path.write_bytes(content)
     assert {*stored(hotels)} == {*some(0, 130)}
-    assert len([*(hotels / "data" / "hotels").iterdir()]) == 3
+    assert len([*folder.glob("*.parquet")]) == 3
+    assert [(one.files, one.rows, one.new) for one in arrivals.read(folder)] in (
+        [(["a.csv"], 20, 20), (["b.csv"], 20, 20)],
+        [(["b.csv"], 20, 20), (["a.csv"], 20, 20)],
+    )
 
 
 def test_columns_that_are_kept_are_asked_of_what_comes(root: Path, write: Any) -> None:
@@ -170,7 +180,7 @@ def test_shards_of_a_users_own_take_in_rows_too(hotels: Path, write: Any) -> Non
     own = pq.read_table(shard).select(["text", "label", "source"]).append_column("stars", pa.array(range(100)))
     shard.unlink()
     pq.write_table(own, shard.with_name("mine.parquet"))
-    (hotels / "data.dvc").write_text(f"outs:\n- md5: {folder_checksum(hotels / 'data')}\n  path: data\n")
+    record(hotels)
     rows = [(text, label, str(number)) for number, (text, label) in enumerate(some(0, 120))]
     said = ingest(hotels, write("stars.csv", csv(rows, "text,label,stars")))  # type: ignore[arg-type]
     assert "20 of 120 rows are new" in said
@@ -214,3 +224,128 @@ def test_arrivals_in_any_order_leave_the_same_rows(hotels: Path, write: Any) -> 
     for number, part in enumerate(parts):
         ingest(hotels, write(f"{number}.csv", csv(part)))
     assert sorted(stored(hotels)) == sorted(some(0, 195))
+
+
+LABELS = ("差评", "好评")
+Exports = list[dict[str, tuple[str, str, int]]]
+
+
+def exports(rounds: int, rows: int, share: float) -> Exports:
+    """What an annotator exports: by its id the text, the label and the number of the revision of each row."""
+    rng = random.Random(5)
+    state = {str(number): (text, label, 0) for number, (text, label) in enumerate(some(0, rows))}
+    found = [dict(state)]
+    for revision in range(1, rounds + 1):
+        for key in rng.sample(sorted(state), int(rows * share)):
+            text, label, _ = state[key]
+            state[key] = text, LABELS[label == "差评"], revision
+        found.append(dict(state))
+    return found
+
+
+def counting(root: Path, rule: Any = "drop") -> dict[str, str]:
+    """The labels that count, by text; each once."""
+    folder = root / "data" / "hotels"
+    table, stands = shards.read(folder, "text"), revisions.standing(folder, "text", LABELS, rule)
+    rows = table if stands is None else table.filter(pa.array(stands))
+    found = dict(zip(rows["text"].to_pylist(), rows["label"].to_pylist(), strict=True))
+    assert len(found) == rows.num_rows
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["revision", "id", "corrects", "newest"])
+def test_what_an_annotator_relabels_twenty_times_is_what_counts(root: Path, write: Any, how: str) -> None:
+    named = {"revision": columns.Wanted(id="id", revision="revision"), "id": columns.Wanted(id="id")}
+    wanted, corrects = named.get(how, columns.NOTHING), how == "corrects"
+
+    def export(number: int) -> Path:
+        lines = [(text, label, key, str(one)) for key, (text, label, one) in every[number].items()]
+        random.Random(number).shuffle(lines)
+        path: Path = write(f"{number}.csv", csv(lines, "text,label,id,revision"))  # type: ignore[arg-type]
+        return path
+
+    every = exports(20, 100, 0.05)
+    adding.add_texts(root, "hotels", export(0), NOBODY, wanted=wanted)
+    if how == "newest":
+        params = (root / "params.yaml").read_text(encoding="utf-8")
+        (root / "params.yaml").write_text(params.replace("min_rows: 50", "contradictions: newest\n      min_rows: 50"))
+    for number in range(1, 21):
+        said = ingest(root, export(number), corrects=corrects)
+        assert "5 of 100 rows are new" in said
+        if number % 10 == 0:
+            assert ingest(root, export(number), corrects=corrects).startswith("nothing new in")
+        assert counting(root, "newest" if how == "newest" else "drop") == {
+            text: label for text, label, _ in every[number].values()
+        }
+    before = state(root)
+    assert "its 100 rows came before" in (said := ingest(root, export(3), corrects=corrects)) or how == "revision"
+    assert said.startswith("nothing new in 3.csv")
+    assert state(root) == before
+    if how != "revision":
+        ingest(root, export(3), corrects=corrects, again=True)
+        assert counting(root, "newest" if how == "newest" else "drop") == {
+            text: label for text, label, _ in every[3].values()
+        }
+
+
+def test_revisions_that_arrive_late_are_history(root: Path, write: Any) -> None:
+    every, wanted = exports(3, 100, 0.05), columns.Wanted(id="id", revision="revision")
+
+    def export(number: int) -> Path:
+        lines = [(text, label, key, f"2026-11-2{one} 10:00") for key, (text, label, one) in every[number].items()]
+        path: Path = write(f"{number}.csv", csv(lines, "text,label,id,revision"))  # type: ignore[arg-type]
+        return path
+
+    adding.add_texts(root, "hotels", export(2), NOBODY, wanted=wanted)
+    for number in (1, 3, 0):
+        ingest(root, export(number))
+    assert counting(root) == {text: label for text, label, _ in every[3].values()}
+
+
+def test_two_who_differ_contradict_and_one_who_corrects_does_not(root: Path, write: Any) -> None:
+    """Label Studio's export has an annotation's own id and when it was updated."""
+    rows = [(text, label, f"a{number}", "1", "ann") for number, (text, label) in enumerate(some(0, 100))]
+    wanted = columns.Wanted(id="id", revision="at", keep=("annotator",))
+    header = "text,label,id,at,annotator"
+    adding.add_texts(root, "hotels", write("a.csv", csv(rows, header)), NOBODY, wanted=wanted)  # type: ignore[arg-type]
+    other = [("房间0很差", "好评", "b0", "2", "bob"), ("房间2很差", "好评", "a2", "2", "ann")]
+    said = ingest(root, write("b.csv", csv(other, header)), wanted=columns.Wanted(revision="at"))  # type: ignore[arg-type]
+    assert "the id of 1 row is there: of each id the latest revision counts\n" in said
+    assert "1 row is there with another label: no text of two labels is used until one is corrected\n" in said
+    folder = root / "data" / "hotels"
+    table, stands = shards.read(folder, "text"), revisions.standing(folder, "text", LABELS, "drop")
+    rows_that_count = table.filter(pa.array(stands))
+    assert rows_that_count.filter(pa.compute.equal(rows_that_count["text"], "房间2很差"))["label"].to_pylist() == [
+        "好评"
+    ]
+    assert rows_that_count.filter(pa.compute.equal(rows_that_count["text"], "房间0很差")).num_rows == 2
+
+
+def test_rows_of_one_id_in_what_is_added_are_told(root: Path, write: Any) -> None:
+    rows = [(text, label, str(number // 2)) for number, (text, label) in enumerate(some(0, 100))]
+    source = write("a.csv", csv(rows, "text,label,id"))  # type: ignore[arg-type]
+    said = adding.add_texts(root, "hotels", source, NOBODY, wanted=columns.Wanted(id="id"))
+    assert "50 of 100 rows have the id of another (`id`): of each id the last of them counts" in said
+
+
+def test_shards_of_a_users_own_keep_each_column_under_its_name(hotels: Path, write: Any) -> None:
+    """In whatever order they stand there."""
+    (shard,) = (hotels / "data" / "hotels").glob("*.parquet")
+    own = pq.read_table(shard).select(["text", "label", "source"])
+    own = own.append_column("author", pa.array(["ann"] * 100)).append_column("id", pa.array(map(str, range(100))))
+    pq.write_table(own, shard)
+    record(hotels)
+    ingest(hotels, write("b.csv", csv([("新的很好", "好评", "bob", "7")], "text,label,author,id")))  # type: ignore[list-item]
+    assert shards.column(hotels / "data" / "hotels", "author").to_pylist()[-1] == "bob"
+    assert shards.column(hotels / "data" / "hotels", "id").to_pylist()[-1] == "7"
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"rows": 1}'])
+def test_a_broken_record_of_a_batch_is_told(hotels: Path, write: Any, content: str) -> None:
+    ingest(hotels, write("a.csv", csv(some(100, 120))))
+    (path,) = (hotels / "data" / "hotels").glob("batch-*.json")
+    path.write_text(content)
+    record(hotels)
+    with pytest.raises(BrokenData, match=r"batch-00001-\w+\.json is no record of a batch: bring it again"):
+        ingest(hotels, write("b.csv", csv(some(110, 130))))

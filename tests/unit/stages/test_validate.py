@@ -1,6 +1,7 @@
 """The validate stage: what it writes, that equal data gives equal bytes, and that data is never markup."""
 
 import json
+import random
 import re
 import time
 from html.parser import HTMLParser
@@ -13,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from luodi import config
-from luodi.checks import together
+from luodi.checks import held, together
 from luodi.config.shared import Split
+from luodi.data.shards import CORRECTS
 from luodi.errors import NothingLeft, ValidationFailed
 from luodi.files import read_facts
 from luodi.project.paths import ModelPaths
@@ -249,3 +251,49 @@ def test_embedded_corpus(tmp_path: Path) -> None:
     assert clean.column_names == ["text", "label", "source"]
     assert pc.list_value_length(held["reasons"]).to_pylist() == [1] * 226
     assert len(set(held["text"].to_pylist())) == 48  # 47 that contradict and the blank line
+
+
+def splits_of(paths: ModelPaths) -> dict[str, tuple[str, str]]:
+    clean = pq.read_table(paths.clean)
+    return {row["text"]: (row["label"], row["split"]) for row in clean.to_pylist()}
+
+
+def test_rows_that_are_corrected_change_neither_their_split_nor_that_of_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first of two near-copies settles the split of both, and goes on to do so."""
+    rng = random.Random(3)
+    first = [("".join(chr(rng.randrange(0x4E00, 0x9000)) for _ in range(30)), MODEL.labels[0], "s") for _ in range(60)]
+    copies = [(f"{text}！", label, source) for text, label, source in first]
+    paths = lay(tmp_path, *good(), *first, *copies)
+    joined = MODEL.model_copy(
+        update={"preprocess": MODEL.preprocess.model_copy(update={"split": Split(near_copies="join")})}
+    )
+    validate.run(joined, paths)
+    before = splits_of(paths)
+    corrected = pa.table(dict(zip(("text", "label", "source"), zip(*first, strict=True), strict=True)))
+    other = pa.array([MODEL.labels[1]] * len(first))
+    correction = corrected.set_column(1, "label", other)
+    pq.write_table(correction.replace_schema_metadata({CORRECTS: b"yes"}), paths.data / "b.parquet")
+    validate.run(joined, paths)
+    assert "reviews: passed; 320 rows, 320 clean" in (said := capsys.readouterr().out)
+    assert "beside 60 corrected by later ones" in said
+    texts = {text for text, _, _ in first}
+    assert splits_of(paths) == {
+        text: (MODEL.labels[1] if text in texts else label, split) for text, (label, split) in before.items()
+    }
+    assert len({split for text, (_, split) in before.items() if text in texts}) > 1
+    page = paths.validation_report.read_text(encoding="utf-8")
+    assert "Not among them: 60 rows that a later one corrects; they stay in the shards." in page
+    assert held.rows_checked(paths.validation_summary) == 380
+
+
+@pytest.mark.parametrize(("rule", "label"), [("drop", None), ("newest", 1), ("vote", 0)])
+def test_a_text_of_two_labels_counts_as_the_setting_says(tmp_path: Path, rule: str, label: int | None) -> None:
+    votes = [("房间不错", MODEL.labels[one], "s") for one in (0, 0, 1)]
+    paths = lay(tmp_path, *good(), *votes)
+    limits = MODEL.validate_.model_copy(update={"contradictions": rule, "max_quarantined_share": 0.1})
+    validate.run(MODEL.model_copy(update={"validate_": limits}), paths)
+    found = {row["label"] for row in pq.read_table(paths.clean).to_pylist() if row["text"] == "房间不错"}
+    assert found == (set() if label is None else {MODEL.labels[label]})
+    assert pq.read_table(paths.quarantine).num_rows == (3 if label is None else 0)
