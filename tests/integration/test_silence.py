@@ -37,7 +37,8 @@ FIRST = [
     "luodi tune run reviews --if-set",
     "sh -c 'luodi tune status reviews; test $? = 15'",
     "luodi tune apply reviews",
-    "luodi quarantine reviews",
+    "luodi quarantine list reviews --csv {folder}/held.csv",
+    "luodi labels review reviews --csv {folder}/doubts.csv",
     "luodi report reviews",
     "luodi gate reviews",
     "luodi register reviews",
@@ -63,6 +64,10 @@ LAST = [
     "luodi init {folder}/fresh",
     "luodi add more --modality text --from {folder}/texts.csv",
     "luodi ingest more {folder}/texts.csv",
+    "luodi quarantine release more {folder}/more.csv",
+    "luodi quarantine discard more {folder}/more.csv",
+    "luodi labels apply more {folder}/more.csv",
+    "luodi data log more",
     "luodi encoder add {folder}/tiny",
     "luodi encoder list",
     "luodi rename more others",
@@ -136,6 +141,7 @@ def test_no_command_asks_others_or_leaves_something_in_the_home_folder(
     (project.root / ".dvc" / "config.local").unlink()  # as in a fresh clone
     rows = (f"这家店很好，第{row}次来,{('a', 'b')[row % 2]}" for row in range(40))
     (tmp_path / "texts.csv").write_text("\n".join(("text,label", *rows)), encoding="utf-8")
+    (tmp_path / "more.csv").write_text("verdict,row\ndrop,part-00000.parquet:1\n", encoding="utf-8")
     tiny_encoder.write(tmp_path / "tiny")
     told = {one: trace(project, one, tmp_path) for one in FIRST}
     project.set(EASY)

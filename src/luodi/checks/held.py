@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from luodi import files
 from luodi.checks import findings
 from luodi.checks.findings import EXAMPLES, Example
+from luodi.data import arrivals
 from luodi.errors import ArtifactError
 from luodi.project.paths import maker
 
@@ -39,11 +40,11 @@ def read(path: Path) -> pa.Table:
 
 
 def rows_checked(summary: Path) -> int | None:
-    """Return how many rows validation looked at, those too that others correct; None if it left no summary."""
+    """Return how many rows validation looked at, those too that count no longer; None if it left no summary."""
     if not summary.exists():
         return None
     facts = files.read_facts(summary)
-    return int(facts["rows"]) + int(facts.get("corrected", 0))
+    return int(facts["rows"]) + int(facts.get("history", 0))
 
 
 def by_reason(held: pa.Table) -> list[Reason]:
@@ -59,14 +60,15 @@ def by_reason(held: pa.Table) -> list[Reason]:
 
 
 def write_csv(held: pa.Table, path: Path) -> None:
-    """Write a line a row, its place first and its reasons last, for a spreadsheet."""
+    """Write a line a row for a spreadsheet: its place first, its reasons, and last what names it to luodi."""
     known = [name for name in held.column_names if name not in ("shard", "row", "origin", "reasons")]
     lines = (
         [
             row.get("origin") or f"{row['shard']} row {row['row']}",
             *(row[name] for name in known),
             "; ".join(row["reasons"]),
+            arrivals.key([(row["shard"], row["row"])]),
         ]
         for row in held.to_pylist()
     )
-    files.write_sheet(path, ["place", *known, "reasons"], lines)
+    files.write_sheet(path, ["place", *known, "reasons", arrivals.KEY], lines)

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -21,6 +21,9 @@ from luodi.report.formatting import MISSING, at, environment, known, part, text
 from luodi.scoring.metrics import described, in_order
 from luodi.terminal import shown
 from luodi.tuning import best
+
+if TYPE_CHECKING:
+    from luodi.scaffold.history import Event
 
 CELL = 300  # characters of a value in a table
 
@@ -43,6 +46,25 @@ def show_result(result: Mapping[str, Any], reports: Path) -> None:
     if result["version"]:
         _row(table, "next", f"`luodi sync {result['version'].partition('@')[0]}` brings it into this checkout")
     _print(table)
+
+
+def show_data(model: str, events: "Sequence[Event]") -> None:
+    """Print what became of a model's data, in order."""
+    table = Table(title=f"data of {model}", box=box.SIMPLE)
+    for column, justify in (("what", "left"), ("from", "left"), ("came", "right"), ("new", "right"),
+                            ("held back", "right"), ("taken out", "right"), ("commit", "left")):  # fmt: skip
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for event in events:
+        one, commit = event.arrival, event.commit
+        taken = sum(map(len, one.out.values()))
+        counts = (one.rows, one.new, one.held, taken) if one.batch else (event.rows, event.rows, MISSING, MISSING)
+        where = ", ".join(one.files or one.shards)
+        _row(table, one.what, where, *map(_count, counts), " ".join(commit) if commit else "not committed, or not here")
+    _print(table)
+
+
+def _count(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def show_metrics(metrics: Mapping[str, Any]) -> None:

@@ -25,7 +25,6 @@ from luodi.cli.arguments import (
     typed,
 )
 from luodi.system.progress import Heartbeat
-from luodi.terminal import shown
 
 app = typer.Typer()
 
@@ -191,45 +190,6 @@ def ingest(
     print(done)
 
 
-@app.command(epilog="Examples: luodi quarantine reviews | luodi quarantine reviews --csv held.csv")
-def quarantine(
-    model: ModelArgument,
-    *,
-    table: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write every row there, a line each.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List the rows that validation held back: each reason with its number of rows, and where some of them stand."""
-    from luodi.checks import held
-    from luodi.cli import documents
-    from luodi.cli.arguments import known_model
-    from luodi.data import shards
-    from luodi.project.paths import ModelPaths, find_root
-
-    root = find_root()
-    known_model(root, model)
-    paths = ModelPaths(root, model)
-    rows = held.read(paths.quarantine)
-    reasons = held.by_reason(rows)
-    if table:
-        held.write_csv(rows, table)
-    if as_json:
-        found = {one.name: {"rows": one.rows, "examples": list(map(str, one.examples))} for one in reasons}
-        documents.print_json({"rows": len(rows), "reasons": found})
-        return
-    print(f"{model}: {len(rows):,} rows are held back")
-    checked = held.rows_checked(paths.validation_summary)
-    if checked is not None and checked != (here := shards.rows(paths.data)):
-        print(
-            f"  of the {checked:,} that were checked; data/{model} has {here:,}: `luodi validate {model}` checks them"
-        )
-    for one in reasons:
-        print("\n    ".join([f"  {one.name}: {one.rows:,}", *map(str, one.examples)]))
-    if table:
-        print(f"all of them are in {shown(table)}")
-
-
 @app.command(epilog="Examples: luodi retire hotels | luodi retire hotels --data")
 def retire(
     model: ModelArgument,
@@ -268,6 +228,27 @@ def rename(
     _tell_rest(root, model)
     print(f"  {new} has no version of these: its next run trains and registers it under its new name")
     print(f"next:\n  git add . && git commit -m 'Rename {model} to {new}'\n  luodi run {new}")
+
+
+data = typer.Typer(name="data", help="What became of a model's data.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data, epilog="Example: luodi data log reviews")
+
+
+@data.command("log", epilog="Examples: luodi data log reviews | luodi data log reviews --json")
+def data_log(model: ModelArgument, *, as_json: JsonOption = False) -> None:
+    """List what came and what was changed, in order: the file, rows, those held back, and the commit that has it."""
+    from luodi.cli import console, documents
+    from luodi.cli.arguments import known_model
+    from luodi.project.paths import ModelPaths, find_root
+    from luodi.scaffold import history
+
+    root = find_root()
+    known_model(root, model)
+    found = history.log(root, ModelPaths(root, model))
+    if as_json:
+        documents.print_json([one.as_json() for one in found])
+    else:
+        console.show_data(model, found)
 
 
 def made_ready() -> Path:

@@ -2,12 +2,12 @@
 
 Shards are never written again, so that a correction is a row that comes later. Which rows it takes the place of is told
 by all of them together, the same whatever file brought them: of rows of one id the latest revision stands; a shard
-written by `luodi ingest --corrects` corrects the labels of what came before it; and where two labels are left,
-`validate.contradictions` says which counts.
+written by `luodi ingest --corrects` corrects the labels of what came before it; what a person took out is out; and of
+two labels that are left, `validate.contradictions` says which counts.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from luodi.config.shared import Contradictions
-from luodi.data import shards
+from luodi.data import arrivals, shards
 from luodi.data.shards import OF_GROUP
 
 Places = NDArray[np.int64]
@@ -37,6 +37,7 @@ class Came:
         id: A number for its id; 0 is none [n].
         revision: Of equal ids the highest stands, of these the last [n].
         corrects: Whether it corrects the label of what came before, bool [n].
+        out: Whether a person took it out, bool [n]; what it took the place of does not come back.
     """
 
     item: NDArray[np.uint64]
@@ -44,6 +45,7 @@ class Came:
     id: NDArray[np.uint64]
     revision: NDArray[np.float64]
     corrects: NDArray[np.bool_]
+    out: NDArray[np.bool_]
 
 
 def standing(folder: Path, modality: str, labels: Sequence[str], rule: Contradictions) -> NDArray[np.bool_] | None:
@@ -58,10 +60,9 @@ def standing(folder: Path, modality: str, labels: Sequence[str], rule: Contradic
         DataError: As `shards.parts`.
     """
     named = [name for name in shards.kept(folder, modality) if name in (ID, REVISION)]
-    correcting = shards.correcting(folder)
-    if ID not in named and not correcting and rule == "drop":
+    if rule == "drop" and not (ID in named or shards.correcting(folder) or arrivals.out(folder)):
         return None
-    found = stand(_read(folder, modality, labels, named, correcting), rule)
+    found = stand(_read(folder, modality, labels, named), rule)
     return None if found.all() else found
 
 
@@ -73,13 +74,22 @@ def stand(came: Came, rule: Contradictions) -> NDArray[np.bool_]:
     opinion = np.flatnonzero(found & (came.label[order] >= 0) & (came.item[order] != 0))
     item, label = came.item[order][opinion], came.label[order][opinion]
     corrects = np.ones(len(opinion), np.bool_) if rule == "newest" else came.corrects[order][opinion]
-    left = _corrected(item, label, corrects)
+    left = _corrected(item, label, corrects) & ~came.out[order][opinion]
     if rule == "vote":
         left[left] = _elected(item[left], label[left])
     found[opinion] = left
+    found &= ~came.out[order]
     stands = np.empty_like(found)
     stands[order] = found
     return stands
+
+
+def marked(part: pa.Table, places: Mapping[str, set[int]]) -> NDArray[np.bool_]:
+    """Tell which rows of a part that `shards.parts` gave are at `places`, rows by their shard, bool [rows]."""
+    if places.keys().isdisjoint(part["shard"].unique().to_pylist()):
+        return np.zeros(len(part), np.bool_)
+    rows = zip(part["shard"].to_pylist(), part["row"].to_pylist(), strict=True)
+    return np.fromiter((row in places.get(shard, ()) for shard, row in rows), np.bool_)
 
 
 def digest(item: Any) -> int:
@@ -111,7 +121,8 @@ def _moment(text: str) -> float:
         return NONE
 
 
-def _read(folder: Path, modality: str, labels: Sequence[str], named: Sequence[str], correcting: set[str]) -> Came:
+def _read(folder: Path, modality: str, labels: Sequence[str], named: Sequence[str]) -> Came:
+    correcting, out = shards.correcting(folder), arrivals.out(folder)
     found: list[tuple[NDArray[Any], ...]] = []
     for part in shards.parts(folder, modality, named):
         none = pa.nulls(len(part), pa.string())
@@ -124,6 +135,7 @@ def _read(folder: Path, modality: str, labels: Sequence[str], named: Sequence[st
             np.fromiter((digest(one or None) for one in own.to_pylist()), np.uint64),
             np.fromiter(moments(revision.to_pylist()), np.float64),
             corrects.to_numpy(),
+            marked(part, out),
         ))  # fmt: skip
     return Came(*map(np.concatenate, zip(*found, strict=True)))
 

@@ -75,14 +75,14 @@ def ingest(
     with changes.exclusive(root) as staging:
         changes.require_data(root)
         wanted = _as_stored(wanted, settings, shards.kept(paths.data, settings.modality))
-        stored = [*wanted.stored]
-        there = Known.of(paths.data, settings, stored, corrects=corrects)
+        beside = [*wanted.stored]
+        there = Known.of(paths.data, settings, beside, corrects=corrects)
         read = partial(_rows, given=given, wanted=wanted, labels=labels, images=images)
         rows, notes = read(settings, sources, staging / "unpacked")
         names = ", ".join(shown(source.name) for source in sources)
         (staging / "data").mkdir()
-        with importing.Writer(staging / "data", settings.modality, stored, corrects=corrects) as writer:
-            found = _store(there.new(rows), writer)
+        with importing.Writer(staging / "data", settings.modality, beside, corrects=corrects) as writer:
+            found = store(there.new(rows), writer)
         if not there.seen:
             raise EmptyData(f"{names} holds no row: expected at least one")
         notes = [*notes, *labels.told(), *there.told(settings, corrects)]
@@ -91,10 +91,11 @@ def ingest(
             return "\n  ".join([_nothing(model, names, there, earlier if found else None), *notes])
         counted = Counted.of(staging / "data", settings)
         counted.require_fit(names, settings.validate_.max_quarantined_share)
-        moves = _named(found, paths.data)
+        number = arrivals.following(paths.data)
+        moves = named(found, paths.data, number)
         arrival = Arrival(there.batch, [source.name for source in sources], there.seen, counted.rows, counted.held,
                           dict(counted.reasons), dict(counted.labels), [move[1].name for move in moves])  # fmt: skip
-        moves.append(arrivals.write(staging, paths.data, arrival))
+        moves.append(arrivals.write(staging, paths.data, number, arrival))
         changes.make(root, paths.params.read_bytes(), pipeline.read(root), runner, moves=moves)
     return _message(model, names, there, [*notes, *counted.told()], counted)
 
@@ -134,8 +135,10 @@ class Known:
     def of(cls, folder: Path, settings: ModelSettings, stored: Sequence[str], *, corrects: bool = False) -> "Known":
         """Read the shards of a folder, a part at a time."""
         digests, kind, rule = array("Q"), settings.modality, settings.validate_.contradictions
+        out, gone = arrivals.out(folder), []
         names = [kind, "label", *(shards.OF_GROUP + name for name in stored)]
         for part in shards.parts(folder, kind, stored):
+            gone.append(revisions.marked(part, out))
             for row in zip(*(part[name].to_pylist() for name in names), strict=True):
                 digests.extend(_digests(row))
                 digests.append(_id(row, 2 + stored.index(ID)) if ID in stored else 0)
@@ -143,8 +146,9 @@ class Known:
         turning = REVISION not in stored and (corrects or rule == "newest" or ID in stored)
         stands = revisions.standing(folder, kind, settings.labels, rule)
         standing = columns if stands is None else columns[stands]
+        known = columns[stands | np.concatenate(gone)] if turning and stands is not None else columns
         return cls(
-            rows=np.unique((standing if turning else columns)[:, 0]),
+            rows=np.unique(known[:, 0]),
             labelled=np.unique(standing[:, 1]),
             items=np.unique(standing[:, 2]),
             ids=np.unique(columns[:, 3]),
@@ -299,7 +303,12 @@ def _images(
     return pictures.images(files), notes
 
 
-def _store(rows: Iterator[Row], writer: importing.Writer) -> list[Path]:
+def stored(settings: ModelSettings, folder: Path) -> list[str]:
+    """Return the columns that shards keep beside, in the order in which they are written."""
+    return [*_as_stored(columns.NOTHING, settings, shards.kept(folder, settings.modality)).stored]
+
+
+def store(rows: Iterator[Row], writer: importing.Writer) -> list[Path]:
     """Write shards; return them, none where there is no row."""
     first = next(rows, None)
     for batch in importing.batches(chain([first], rows), "") if first is not None else ():
@@ -307,15 +316,13 @@ def _store(rows: Iterator[Row], writer: importing.Writer) -> list[Path]:
     return writer.paths
 
 
-def _named(found: Sequence[Path], folder: Path) -> list[tuple[Path, Path]]:
-    """Return each shard with its place: numbered on, so that rows keep their order, and named by its content.
+def named(found: Sequence[Path], folder: Path, number: int) -> list[tuple[Path, Path]]:
+    """Return each shard with its place: numbered on from `number`, so that rows keep their order, and by its content.
 
     Two that were made of one state, in two checkouts, have two names, and unite.
     """
-    numbers = [int(name[1]) for path in folder.glob("part-*.parquet") if (name := path.stem.split("-"))[1].isdecimal()]
-    start = max(numbers, default=-1) + 1
     return [
-        (path, folder / f"part-{start + place:05}-{checksum(path)[:DIGITS]}.parquet")
+        (path, folder / f"part-{number + place:05}-{checksum(path)[:DIGITS]}.parquet")
         for place, path in enumerate(found)
     ]
 

@@ -62,10 +62,10 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     _separate(parts(), checked, together.columns(checked, latest), paths, kind.ITEM)
     files.write_json(paths.validation_result, result)
     counts = _counts(checked.table, kind.ITEM) | together.counts(checked)
-    corrected = {} if stands is None else {"corrected": int((~stands).sum())}
-    files.write_facts(paths.validation_summary, counts | corrected | {"findings": findings.facts(found)})
-    files.write_text(paths.validation_report, report(paths, settings, parts, checked, found, **corrected))
-    more = "".join(f", beside {count:,} corrected by later ones" for count in corrected.values())
+    history = {} if stands is None else {"history": int((~stands).sum())}
+    files.write_facts(paths.validation_summary, counts | history | {"findings": findings.facts(found)})
+    files.write_text(paths.validation_report, report(paths, settings, parts, checked, found, **history))
+    more = "".join(f", beside {count:,} that count no longer" for count in history.values())
     said = f"{paths.model}: {summary(checked.table, kind.ITEM, found)}{more}"
     print("\n".join([said, *findings.warnings(found)]))
     _judge(paths, checked.table, found)
@@ -122,9 +122,9 @@ def report(
     checked: quarantine.Checked,
     found: list[Finding],
     *,
-    corrected: int = 0,
+    history: int = 0,
 ) -> str:
-    """Return the report page; `parts` are the rows that were checked, beside so many that later ones correct."""
+    """Return the report page; `parts` are the rows that were checked, beside so many that count no longer."""
     kind, measured, marks = modality.measures(settings.modality), checked.table, checked.marks
     places = measured[quarantine.HELD].to_numpy().nonzero()[0][:SHOWN]
     held = findings.examples(measured, places, kind.SHOWN)
@@ -135,7 +135,7 @@ def report(
         verdict=findings.verdict(found),
         findings=found,
         counts=_counts(measured, kind.ITEM),
-        corrected=corrected,
+        history=history,
         together=together.counts(checked),
         split=settings.preprocess.split,
         full=groups.FULL,

@@ -11,17 +11,22 @@ from hypothesis import strategies as st
 from luodi.data import revisions
 from luodi.data.revisions import NONE, Came
 
-Plain = tuple[int, int, int, float, bool]  # item, label, id, revision, corrects
+Plain = tuple[int, int, int, float, bool, bool]  # item, label, id, revision, corrects, out
 rows = st.tuples(
-    st.integers(0, 3), st.integers(-1, 2), st.integers(0, 3), st.sampled_from([NONE, 1.0, 2.0]), st.booleans()
+    st.integers(0, 3),
+    st.integers(-1, 2),
+    st.integers(0, 3),
+    st.sampled_from([NONE, 1.0, 2.0]),
+    st.booleans(),
+    st.booleans(),
 )
 
 
 def came(found: list[Plain]) -> Came:
-    item, label, own, revision, corrects = zip(*found, strict=True) if found else ((),) * 5
+    item, label, own, revision, corrects, out = zip(*found, strict=True) if found else ((),) * 6
     return Came(
         np.array(item, np.uint64), np.array(label, np.int32), np.array(own, np.uint64),
-        np.array(revision, np.float64), np.array(corrects, np.bool_),
+        np.array(revision, np.float64), np.array(corrects, np.bool_), np.array(out, np.bool_),
     )  # fmt: skip
 
 
@@ -37,6 +42,7 @@ def plainly(found: list[Plain], rule: str) -> list[bool]:
         corrections = [place for place, one in enumerate(later) if found[one][4] or rule == "newest"]
         if corrections and any(found[one][1] != found[later[corrections[-1]]][1] for one in later[: corrections[-1]]):
             gone.add(row)
+    gone |= {row for row in left if found[row][5]}
     opinions = [row for row in opinions if row not in gone]
     if rule == "vote":
         for item in {found[row][0] for row in opinions}:

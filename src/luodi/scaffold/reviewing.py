@@ -1,0 +1,153 @@
+"""Label review: rows whose label the rest of the data contradicts, for a person to look at; nothing changes by itself.
+
+Out-of-fold probabilities of the linear model, and the rule of confident learning: Northcutt, Jiang and Chuang,
+"Confident Learning: Estimating Uncertainty in Dataset Labels" (2021), section 3. A row counts as another class where
+its probability is at least the mean of what rows of that class get for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from luodi import config, files
+from luodi.checks import held
+from luodi.config import ModelSettings
+from luodi.data import arrivals, encoders, modality, revisions, shards, split_rows, splits
+from luodi.data.arrivals import KEY
+from luodi.data.split_rows import Rows
+from luodi.project.paths import PARAMS, ModelPaths
+from luodi.scaffold.amending import SUGGESTED, VERDICT, Place
+from luodi.scoring import folds
+from luodi.stages import baseline
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A row whose label the others contradict.
+
+    Attributes:
+        places: Where it stands, and those that hold the same.
+        item: Its text; of an image where it comes from.
+        suggested: The label that the others would give it.
+        own, other: The probabilities of its label and of the one suggested.
+    """
+
+    places: tuple[Place, ...]
+    item: str
+    label: str
+    suggested: str
+    own: float
+    other: float
+
+
+def suspects(label: NDArray[np.int32], found: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return the places of rows that count as another class, the most suspicious first, and that class of each.
+
+    Args:
+        label: Of each row [n].
+        found: Probabilities by models that were not fitted on it [n, classes].
+    """
+    rows, classes = np.arange(len(label)), found.shape[1]
+    threshold = np.array([found[label == one, one].mean() if (label == one).any() else 1 for one in range(classes)])
+    confident = np.where(found >= threshold, found, -1)
+    counted = confident.argmax(axis=1).astype(np.int32)
+    places = np.flatnonzero((confident.max(axis=1) >= 0) & (counted != label))
+    margin = found[rows, label][places] - found[places, counted[places]]
+    places = places[np.argsort(margin, kind="stable")]
+    return places, counted[places]
+
+
+def review(root: Path, model: str) -> tuple[list[Suspect], int]:
+    """Return the rows whose label the others contradict, the most suspicious first, and how many rows were looked at.
+
+    Raises:
+        UnknownKey: There is no such model.
+        ArtifactError: preprocess has not run.
+    """
+    settings = config.settings_of(config.load(root / PARAMS), model)
+    paths = ModelPaths(root, model)
+    parts = [split_rows.read(paths.rows, settings.modality, split, len(settings.labels)) for split in splits.NAMES]
+    items = [item for part in parts for item in part.items]
+    label = np.concatenate([part.label for part in parts])
+    group = split_rows.groups(paths.rows)
+    group = group[np.concatenate([split_rows.positions(paths.rows, split) for split in splits.NAMES])]
+    found = out_of_fold(settings, paths, items, label, group)
+    places, counted = suspects(label, found)
+    where = _where(paths, settings, [items[place] for place in places])
+    answer = []
+    for place, other in zip(places.tolist(), counted.tolist(), strict=True):
+        rows, shown = where.get(_content(settings, items[place]), ((), ""))
+        if rows:
+            own = float(found[place, label[place]])
+            names = settings.labels[label[place]], settings.labels[other]
+            answer.append(Suspect(rows, shown, *names, own, float(found[place, other])))
+    return answer, len(label)
+
+
+def out_of_fold(
+    settings: ModelSettings, paths: ModelPaths, items: list[object], label: NDArray[np.int32], group: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Score each row by a linear model that saw neither it nor what stands together with it: [n, classes]."""
+    encoder = encoders.load(paths.encoder)
+
+    def pick(rows: folds.Rows) -> Rows:
+        return Rows([items[row] for row in rows], label[rows], [])
+
+    def score(fitted: folds.Rows, judged: folds.Rows, held: folds.Rows) -> NDArray[np.float32]:
+        models, own = baseline.fit(settings, encoder, pick(fitted), pick(judged))
+        return baseline.classifier(models.final, own).probabilities(pick(held).items)
+
+    with threadpool_limits(1):
+        return folds.scores(label, group, len(settings.labels), score)
+
+
+def write(path: Path, found: list[Suspect]) -> None:
+    """Write a line a suspect for a spreadsheet: a person fills in the verdict, keep, relabel or drop."""
+    head = [VERDICT, "label", SUGGESTED, "text", "of its label", "of the suggested", KEY]
+    lines = (
+        ["", one.label, one.suggested, one.item, f"{one.own:.3f}", f"{one.other:.3f}", arrivals.key(one.places)]
+        for one in found
+    )
+    files.write_sheet(path, head, lines)
+
+
+def _where(
+    paths: ModelPaths, settings: ModelSettings, items: list[object]
+) -> Mapping[int, tuple[tuple[Place, ...], str]]:
+    """Where rows of these clean items stand, and how the first of each is shown; without those found right before."""
+    wanted = {_content(settings, item) for item in items}
+    clean, seed = modality.of(settings.modality).cleaner(settings.preprocess), settings.preprocess.seed
+    stands = revisions.standing(paths.data, settings.modality, settings.labels, settings.validate_.contradictions)
+    right, start = _passed_over(paths), 0
+    found: dict[int, tuple[tuple[Place, ...], str]] = {}
+    for part in shards.parts(paths.data, settings.modality):
+        counts = np.ones(len(part), np.bool_) if stands is None else stands[start : start + len(part)]
+        start += len(part)
+        usable = part.filter(pa.array(counts & ~revisions.marked(part, right)))
+        if not len(usable):
+            continue
+        content = splits.digests(clean(usable[settings.modality].combine_chunks()), seed)
+        for row in np.flatnonzero(np.isin(content, np.array([*wanted], np.uint64))).tolist():
+            one = usable.slice(row, 1).to_pylist()[0]
+            before, shown = found.get(int(content[row]), ((), None))
+            text = one[settings.modality] if settings.modality == "text" else one.get(shards.ORIGIN) or one["source"]
+            found[int(content[row])] = (*before, (one["shard"], one["row"])), str(text if shown is None else shown)
+    return found
+
+
+def _passed_over(paths: ModelPaths) -> dict[str, set[int]]:
+    """Rows that validation held back, or a person found right, by their shard."""
+    found = arrivals.kept(paths.data)
+    out = held.read(paths.quarantine)
+    for shard, row in zip(out["shard"].to_pylist(), out["row"].to_pylist(), strict=True):
+        found.setdefault(shard, set()).add(row)
+    return found
+
+
+def _content(settings: ModelSettings, item: object) -> int:
+    return int(splits.digests(modality.of(settings.modality).column([item]), settings.preprocess.seed)[0])
