@@ -14,8 +14,13 @@ CONFIDENCE = 0.95
 DRAWS = 1000
 
 
-def edge(
-    truth: NDArray[np.int32], default: list[NDArray[Any]], winner: list[NDArray[Any]], metric: str, candidates: int
+def edge(  # noqa: PLR0917, the last has a default
+    truth: NDArray[np.int32],
+    default: list[NDArray[Any]],
+    winner: list[NDArray[Any]],
+    metric: str,
+    candidates: int,
+    group: NDArray[np.int64] | None = None,
 ) -> dict[str, Any]:
     """Return by how much the winner is better on validation rows, with its interval.
 
@@ -28,6 +33,7 @@ def edge(
         truth: Classes of the validation rows.
         default: Probabilities [rows, classes] by the settings as they stand, of each seed.
         winner: The same of the winner.
+        group: A number that rows share which stand together, and are drawn together.
     """
     better, function = beside(metric)[metric].better, beside(metric)[metric].function
     pairs = [
@@ -39,7 +45,7 @@ def edge(
         return np.stack([better * (function(second, weights) - function(first, weights)) for first, second in pairs])
 
     seeds = differences(np.ones((1, len(truth))))[:, 0]
-    drawn = np.concatenate([differences(weights).mean(0) for weights in draws(len(truth), DRAWS)])
+    drawn = np.concatenate([differences(weights).mean(0) for weights in draws(len(truth), DRAWS, group=group)])
     error = float(np.sqrt(np.nanvar(drawn) + seeds.var(ddof=1) / len(seeds)))
     wide = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / 2 / max(candidates, 1)) * error
     value = float(seeds.mean())

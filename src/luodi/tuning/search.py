@@ -66,7 +66,7 @@ def run(settings: ModelSettings, paths: ModelPaths, tune: Tune) -> Facts:
     """
     count = _count(settings, tune)
     with study.told(study.place(paths.root)), _opened(settings, paths, tune) as search:
-        truth = write_rows(settings, paths, search.folder / ROWS)
+        truth, group = write_rows(settings, paths, search.folder / ROWS)
         found = search.study()
         study.abandon(found)  # the lock says that they run no more
         _search(search, found, count)
@@ -76,7 +76,7 @@ def run(settings: ModelSettings, paths: ModelPaths, tune: Tune) -> Facts:
         wanted, known = search.goals, study.measured(trials)
         slot = study.winner(trials, wanted)
         values = study.facts(slot, trials[slot], wanted)["values"] if slot else {}
-        measured = _edge(search, truth, values, len(trials) - 1) if values else None
+        measured = _edge(search, truth, group, values, len(trials) - 1) if values else None
         says = _says(wanted, known[0], known[slot], measured)
         print(f"tune: {says}", flush=True)
         stands = measured and (measured["value"] > 0 or wanted.broken(known[0]))
@@ -194,7 +194,7 @@ def _told(found: optuna.Study, slot: int, count: int, wanted: Goals) -> str:
     return f"trial {slot}/{count - 1}: {how} after {trained} ({lead}); {best.told(facts['values'])}"
 
 
-def _edge(search: Search, truth: Any, values: Mapping[str, Any], candidates: int) -> Facts:
+def _edge(search: Search, truth: Any, group: Any, values: Mapping[str, Any], candidates: int) -> Facts:
     """Train the winner and the default again with other seeds, where an earlier run has not, and compare them."""
     seeds = [search.settings.train.seed + 1 + place for place in range(search.tune.repeats)]
     sides: list[list[Path]] = [[_scores(search, side, seed) for seed in seeds] for side in ({}, values)]
@@ -214,7 +214,7 @@ def _edge(search: Search, truth: Any, values: Mapping[str, Any], candidates: int
 
     search.workers.run(tasks, died=died, done=done)
     default, winner = ([np.load(path) for path in side] for side in sides)
-    return edge.edge(truth, default, winner, search.goals.names[0], candidates)
+    return edge.edge(truth, default, winner, search.goals.names[0], candidates, group)
 
 
 def _scores(search: Search, values: Mapping[str, Any], seed: int) -> Path:

@@ -37,11 +37,13 @@ LOSS = ("val_loss", -1)
 """What is compared after an epoch, and whether more of it is better: the metric where training has it, or the loss."""
 
 
-def write_rows(settings: ModelSettings, paths: ModelPaths, path: Path) -> NDArray[np.int32]:
+def write_rows(
+    settings: ModelSettings, paths: ModelPaths, path: Path
+) -> tuple[NDArray[np.int32], NDArray[np.int64] | None]:
     """Clean and split the rows as preprocess does, and write those of train and validation: the only rows of a trial.
 
     Returns:
-        The labels of the validation rows.
+        The labels of the validation rows, and a number that those share which stand together, if that is known.
 
     Raises:
         ArtifactError: validate has not run.
@@ -54,21 +56,24 @@ def write_rows(settings: ModelSettings, paths: ModelPaths, path: Path) -> NDArra
         split, _ = clean_rows.select(marks, settings)
         rows = Clean(whole, marks.label, split)
         with pa.OSFile(str(path), "wb") as sink:
-            _write(sink, rows)
+            group = _write(sink, rows)
     finally:
         whole.unlink(missing_ok=True)  # it holds test rows
-    return rows.labels("validation")
+    return rows.labels("validation"), group
 
 
-def _write(sink: Any, rows: Clean) -> None:
-    writer = None
+def _write(sink: Any, rows: Clean) -> NDArray[np.int64] | None:
+    writer, groups = None, []
     for table in rows.kept():
+        if "group" in table.column_names:
+            groups.append(table.filter(pa.compute.equal(table["split"], "validation"))["group"].to_numpy())
         seen = pa.compute.is_in(table["split"], pa.array(SEEN))
         for batch in table.filter(seen).select([0, 1, 3]).to_batches():
             writer = writer or pa.ipc.new_stream(sink, batch.schema)
             writer.write_batch(batch)
     if writer:
         writer.close()
+    return np.concatenate(groups) if groups else None
 
 
 def read_rows(path: Path) -> Clean:

@@ -38,6 +38,20 @@ def test_more_candidates_ask_for_more() -> None:
     assert few["low"] > many["low"]
 
 
+def test_rows_that_stand_together_prove_what_one_of_each_does() -> None:
+    rng = np.random.default_rng(4)
+    sides = [[scores(rng, share) for _ in range(3)] for share in (0.7, 0.8)]
+    four = [[one.repeat(4, axis=0) for one in side] for side in sides]
+    width = []
+    for truth, (default, winner), group in (
+        (TRUTH, sides, None), (TRUTH.repeat(4), four, np.arange(ROWS).repeat(4)), (TRUTH.repeat(4), four, None)
+    ):  # fmt: skip
+        one = edge.edge(truth, default, winner, "accuracy", 20, group)
+        width.append(one["high"] - one["low"])
+    assert width[1] == pytest.approx(width[0], rel=0.05)
+    assert width[2] < 0.85 * width[0], "the seeds differ as much as before"
+
+
 def test_the_best_of_many_equals_is_seldom_proven() -> None:
     """Of 20 that are all as good as the default the best by the same rows is picked: false proofs in 100 searches."""
     rng, false = np.random.default_rng(1), 0

@@ -38,13 +38,23 @@ def items(modality: str) -> list[Any]:
     return [image.png(Image.fromarray(one)) for one in pixels]
 
 
-def write_clean(folder: Path, modality: str) -> ModelPaths:
+def write_clean(folder: Path, modality: str, group: list[int] | None = None) -> ModelPaths:
     paths = ModelPaths(folder, "m")
     paths.clean.parent.mkdir(parents=True)
     kind = pa.string() if modality == "text" else pa.binary()
     columns = {modality: pa.array(items(modality), kind), "label": ["a", "b"] * (ROWS // 2), "source": ["s"] * ROWS}
-    pq.write_table(pa.table(columns), paths.clean)
+    pq.write_table(pa.table(columns | ({"group": group} if group else {})), paths.clean)
     return paths
+
+
+def test_validation_rows_that_stand_together_are_known(tmp_path: Path) -> None:
+    block, paths = settings("text"), write_clean(tmp_path, "text", [row // 3 for row in range(ROWS)])
+    preprocess.run(block, paths)
+    _, group = trials.write_rows(block, paths, tmp_path / "rows.arrow")
+    expected = pq.read_table(paths.rows)
+    expected = expected.filter(pa.compute.equal(expected["split"], "validation"))
+    assert group is not None
+    assert group.tolist() == expected["group"].to_pylist()
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
@@ -54,7 +64,7 @@ def test_a_trial_has_the_rows_of_preprocess_without_the_test_split(modality: str
     whole = pq.read_table(paths.rows)
     given = tmp_path / "given" / "rows.arrow"
     given.parent.mkdir()
-    truth = trials.write_rows(block, paths, given)
+    truth, group = trials.write_rows(block, paths, given)
     assert [path.name for path in given.parent.iterdir()] == ["rows.arrow"]  # not the one with all rows
     held = pa.ipc.open_stream(pa.OSFile(str(given))).read_all()
     expected = whole.filter(pa.compute.not_equal(whole["split"], "test"))
@@ -63,6 +73,7 @@ def test_a_trial_has_the_rows_of_preprocess_without_the_test_split(modality: str
         expected[name].to_pylist() for name in (modality, "label", "split")
     ]
     rows = trials.read_rows(given)
+    assert group is None
     assert truth.tolist() == rows.labels("validation").tolist() == np.load(paths.array("validation", "y")).tolist()
     encoded = Trials(paths, block, Tune(), {}, goals.of(block, Tune()), rows)._rows_of(block)
     for split, (x, y) in zip(("train", "validation"), encoded[1:], strict=True):
