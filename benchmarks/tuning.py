@@ -1,11 +1,15 @@
 """What a search costs, and what it is worth.
 
     python benchmarks/tuning.py cost digits --trials 6 --epochs 3      # in a project, after `luodi validate digits`
+    python benchmarks/tuning.py workers digits --trials 16             # there too
     python benchmarks/tuning.py worth --data DIR --trials 12 digits clinc150 reviews thucnews
 
 cost: the same trials by bare Optuna in memory, in one process, in turn. Bare is the shortest loop that a person would
 write: draw by the same sampler, train, return the figure of the validation rows. Beside it stand the study in SQLite,
 and what each trial and epoch notes there.
+
+workers: the same trials by `luodi tune` with one process and with four, each of one thread, so that a second core is of
+use to several alone: seconds, processor seconds, and whether each trial came out the same.
 
 worth: `luodi add` and `luodi tune` on the data of benchmarks/anyone.py, dev.txt of thucnews and dev.csv of clinc150 as
 test rows. Then the default and the best trial are trained by five seeds that the search has not seen, and score the
@@ -18,6 +22,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,9 +35,10 @@ import numpy as np
 import optuna
 
 from luodi import config
-from luodi.config import tuning
+from luodi.config import locked, tuning
 from luodi.data import encoders
 from luodi.nets import arrays, fitting
+from luodi.project import fingerprints
 from luodi.project.paths import ModelPaths
 from luodi.scoring import choice
 from luodi.scoring.choice import BOTH, LINEAR, NET
@@ -182,6 +188,39 @@ def cost(args: argparse.Namespace) -> None:
         os.write(spoken, told.encode())
 
 
+def by_workers(args: argparse.Namespace, count: int, folder: Path) -> tuple[float, float, list[Any]]:
+    """Seconds, processor seconds, and the figures of every trial of a search by so many processes."""
+    paths = ModelPaths(folder, args.model)
+    shutil.copytree(ModelPaths(Path.cwd(), args.model).clean.parent, paths.clean.parent)
+    shutil.copy("params.yaml", paths.params)
+    settings = {"workers": count, "trials": args.trials, "sampler": "random", "pruner": "none"}
+    changes = [f"tune.{name}={value}" for name, value in settings.items()]
+    anyone.change(paths.params, args.model, [*changes, f"train.epochs={args.epochs}", "train.threads=1"])
+    locked.write(folder)
+    fingerprints.write(folder)
+    before, began = os.times(), time.monotonic()
+    alone = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    subprocess.run([anyone.BIN / "luodi", "tune", args.model], cwd=folder, check=True, stdout=sys.stderr, env=alone)
+    seconds, after = time.monotonic() - began, os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    trials = json.loads(paths.study.read_text(encoding="utf-8"))["trials"]
+    return seconds, used, [(one["trial"], one["values"], one["value"]) for one in trials]
+
+
+def workers(args: argparse.Namespace) -> None:
+    found = {}
+    for count in (1, args.workers):
+        with tempfile.TemporaryDirectory() as folder:
+            found[count] = by_workers(args, count, Path(folder))
+            seconds, used, trials = found[count]
+        print(f"{count} processes: {len(trials)} trials, {seconds:.1f} s, {used:.1f} CPU s", flush=True)
+    (one, alone, first), (several, together, second) = found.values()
+    same = sum(one == other for one, other in zip(first, second, strict=True))
+    print(
+        f"{one / several:.2f} times as fast by {together / alone:.2f} times the CPU s; {same} of {len(first)} are equal"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     several = parser.add_subparsers(required=True)
@@ -191,6 +230,12 @@ def main() -> None:
     one.add_argument("--trials", type=int, default=6)
     one.add_argument("--epochs", type=int, default=3)
     one.add_argument("--rounds", type=int, default=3)
+    three = several.add_parser("workers")
+    three.set_defaults(do=workers)
+    three.add_argument("model")
+    three.add_argument("--trials", type=int, default=16)
+    three.add_argument("--epochs", type=int, default=10)
+    three.add_argument("--workers", type=int, default=4)
     two = several.add_parser("worth")
     two.set_defaults(do=tell)
     two.add_argument("names", nargs="+", metavar="NAME", help=f"of {', '.join([*anyone.TEXTS, *anyone.IMAGES])}")
