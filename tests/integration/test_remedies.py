@@ -817,7 +817,8 @@ GIT = [
         both(
             write("dvc.lock", "stages: {}\n"),
             shell("git add -f dvc.lock; git commit -qm Lock"),
-            write("dvc.lock", "        ),
+            write("dvc.lock", "<<<<<<< HEAD\nstages:\n=======\n"),
+        ),
         lambda scene: locks.read(scene.root / "dvc.lock"),
         lambda scene: scene.do(scene.commands[0]),
     ),
