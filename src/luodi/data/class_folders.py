@@ -77,7 +77,7 @@ def labelled(
 
 def require_no_column(folder: Path, wanted: Wanted, kind: Kind) -> None:
     """Raise MissingColumn if a column is wanted that files without a table do not have."""
-    if other := [name for name in wanted.stored.values() if name not in (FOLDER, NAME)]:
+    if other := [name for name in wanted.stored.values() if name != FOLDER]:
         raise MissingColumn(
             f"{folder} has no column `{shown(other[0], 60)}`, for no table lists its {kind.name}s: give one, or name "
             f"the column {FOLDER}, of the folders below those of the classes; --group-pattern gives {NAME}"

@@ -3,7 +3,7 @@
 import codecs
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -120,7 +120,7 @@ def _of_tables(found: dict[str, Path], given: tables.Given, wanted: Wanted, labe
 def _of_files(folder: Path, source: Path, given: tables.Given, wanted: Wanted, labels: Labels) -> Documents:
     if named := [option for option, value in _of_columns(given, wanted).items() if value]:
         raise WrongValue(f"{named[0]} is of tables, and {source} holds none: take it away")
-    class_folders.require_no_column(source, wanted, TEXTS)
+    class_folders.require_no_column(source, replace(wanted, pattern=""), TEXTS)
     by_folder = class_folders.FOLDER in wanted.stored
     files, notes = class_folders.labelled(folder, TEXTS, source.resolve().name, labels, by_folder=by_folder)
     if wanted.pattern:

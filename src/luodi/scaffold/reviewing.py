@@ -135,7 +135,8 @@ def _where(
         for row in np.flatnonzero(np.isin(content, np.array([*wanted], np.uint64))).tolist():
             one = usable.slice(row, 1).to_pylist()[0]
             before, shown = found.get(int(content[row]), ((), None))
-            text = one[settings.modality] if settings.modality == "text" else one.get(shards.ORIGIN) or one["source"]
+            item = one[settings.modality]
+            text = item if isinstance(item, str) else one.get(shards.ORIGIN) or one["source"]
             found[int(content[row])] = (*before, (one["shard"], one["row"])), str(text if shown is None else shown)
     return found
 

@@ -85,11 +85,14 @@ def test_a_table_has_every_row_and_no_cell_that_is_a_formula(paths: ModelPaths) 
     assert table.read_bytes().startswith(b"\xef\xbb\xbf"), "by which Excel knows UTF-8"
     with table.open(encoding="utf-8-sig", newline="") as file:
         first, *rows = csv.reader(file)
-    assert first == ["place", "text", "label", "source", "reasons"]
+    assert first == ["place", "text", "label", "source", "reasons", "row"]
     assert len(rows) == len(ROWS)
-    assert rows[0] == ["b.csv, line 5", "'=HYPERLINK(1)", "good", "'+s", "label is unknown; text holds U+FFFD"]
-    assert rows[1] == ["None.parquet row 4", "", "", "", "label is unknown"]
-    assert rows[2] == ["c.csv, line 0", "好\n0", "'-", "'@s", "text carries several labels"]
+    assert [row[:5] for row in rows] == [
+        ["b.csv, line 5", "'=HYPERLINK(1)", "good", "'+s", "label is unknown; text holds U+FFFD"],
+        ["None.parquet row 4", "", "", "", "label is unknown"],
+        ["c.csv, line 0", "好\n0", "'-", "'@s", "text carries several labels"],
+    ] + [row[:5] for row in rows[3:]]
+    assert [row[5].lstrip("'") for row in rows] == [f"{one['shard']}:{one['row']}" for one in ROWS]
 
 
 def test_images_are_named_by_where_they_were(paths: ModelPaths) -> None:
@@ -97,7 +100,7 @@ def test_images_are_named_by_where_they_were(paths: ModelPaths) -> None:
     pq.write_table(pa.Table.from_pylist(rows), paths.quarantine)
     assert "    c.csv, line 0 [-] @s" in run("reviews").splitlines()
     held.write_csv(held.read(paths.quarantine), paths.root / "held.csv")
-    assert (paths.root / "held.csv").read_text(encoding="utf-8-sig").splitlines()[0] == "place,label,source,reasons"
+    assert (paths.root / "held.csv").read_text(encoding="utf-8-sig").splitlines()[0] == "place,label,source,reasons,row"
 
 
 def test_without_validation_the_command_to_run_is_named(paths: ModelPaths) -> None:

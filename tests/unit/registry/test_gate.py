@@ -903,8 +903,11 @@ def test_a_class_that_nobody_tested_does_not_land(champion: str | None) -> None:
     assert decision["verdict"] == "insufficient evidence"
     assert decision["reasons"] == [
         "class fraud is judged by 0 rows, expected 10: about 100 more of its rows in the data would do",
-        "what to do: add rows of the classes named, or accept them as they are: list them in gate.unproven",
+        "what to do: add rows of the classes named, set train.architecture to linear, which has every class judged by "
+        "all of its rows, or accept them as they are: list them in gate.unproven",
     ]
+    linear = judge(found | {"choice": {"chosen": "linear"}}, 1, RULE, champion, compared() if champion else None)
+    assert "train.architecture" not in linear["reasons"][1]
     assert decision["checks"][2] == check(
         "rows of each class", "each class judged by 10 rows or more", "fewest: class fraud, 0 rows", False, True
     )
