@@ -348,6 +348,39 @@ class Airflow(Task):
         return Task(**{**values, **own})
 
 
+Threshold = Annotated[float, Field(gt=0)]
+Thresholds = Annotated[tuple[Threshold, Threshold], BeforeValidator(_several)]
+
+
+class Drift(SettingsBase):
+    """When rows that come by `luodi ingest` are told to be of another world than those that are there.
+
+    Each is a pair: above the first the least that a difference may be is a warning, above the second drift.
+    """
+
+    min_rows: Annotated[int, Field(ge=10, lt=2**31)] = Field(50, description="of fewer rows nothing is told")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        0.99, description="of the least that any difference of a batch may be, all of them together"
+    )
+    stability: Thresholds = Field(
+        (0.1, 0.25), description="population stability index of labels, of lengths, of the light of images"
+    )
+    told_apart: Thresholds = Field(
+        (0.65, 0.8), description="area under the curve of a linear model that tells texts that come from those before"
+    )
+    unknown: Thresholds = Field((0.05, 0.15), description="share of a text that is unknown pairs of characters, more")
+    accuracy: Thresholds = Field((0.02, 0.05), description="accuracy on the rows below that on test rows")
+    confidence_loss: Thresholds = Field((0.05, 0.1), description="mean highest probability below that on test rows")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        for name in ("stability", "told_apart", "unknown", "accuracy", "confidence_loss"):
+            first, second = getattr(self, name)
+            if first > second:
+                raise ValueError(f"{name}: expected the threshold of a warning first, found {first} above {second}")
+        return self
+
+
 UNSTATED = "not stated"
 
 
@@ -380,6 +413,7 @@ class AnySettings(SettingsBase):
     gate: Gate = Gate()
     register_: Register = Field(Register(), alias="register")
     airflow: Airflow = Airflow()
+    drift: Drift = Drift()
 
     @model_validator(mode="after")
     def _unproven_are_labels(self) -> Self:

@@ -8,7 +8,7 @@ import tempfile
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from luodi import config
-from luodi.checks import modality, quarantine
+from luodi.checks import drift, modality, quarantine
+from luodi.checks.drift import Looked
 from luodi.config import ModelSettings
 from luodi.data import arrivals, columns, documents, importing, pictures, revisions, shards, tables
 from luodi.data.arrivals import Arrival
@@ -30,7 +31,7 @@ from luodi.data.revisions import ID, REVISION
 from luodi.errors import BrokenData, EmptyData
 from luodi.files import checksum
 from luodi.project.paths import PARAMS, ModelPaths
-from luodi.scaffold import changes, pipeline
+from luodi.scaffold import changes, drifting, pipeline
 from luodi.system.processes import Runner
 from luodi.terminal import shown
 
@@ -96,8 +97,11 @@ def ingest(
         arrival = Arrival(there.batch, [source.name for source in sources], there.seen, counted.rows, counted.held,
                           dict(counted.reasons), dict(counted.labels), [move[1].name for move in moves])  # fmt: skip
         moves.append(arrivals.write(staging, paths.data, number, arrival))
+        drifted = drifting.look(settings, paths, staging / "data")
         changes.make(root, paths.params.read_bytes(), pipeline.read(root), runner, moves=moves)
-    return _message(model, names, there, [*notes, *counted.told()], counted)
+    report = drifting.write(paths, there.batch, drifted, asdict(arrival))
+    notes += [*counted.told(), *_drift(drifted), f"see {shown(report.relative_to(root))}"]
+    return _message(model, names, there, notes, counted)
 
 
 @dataclass
@@ -325,6 +329,15 @@ def named(found: Sequence[Path], folder: Path, number: int) -> list[tuple[Path, 
         (path, folder / f"part-{number + place:05}-{checksum(path)[:DIGITS]}.parquet")
         for place, path in enumerate(found)
     ]
+
+
+def _drift(found: Looked) -> list[str]:
+    """Return a line on how far new rows are from those before; none where too few came to tell."""
+    if not found.statistics:
+        return []
+    alarms = [one for one in found.statistics if one.verdict != drift.NONE]
+    why = ", ".join(f"{one.name} {one.value:.2f} (at least {one.low:.2f}; {one.verdict})" for one in alarms)
+    return [f"{found.verdict}: {why}" if alarms else "no drift is proven"]
 
 
 def _nothing(model: str, names: str, there: Known, earlier: Arrival | None) -> str:

@@ -1,6 +1,7 @@
 """`luodi ingest`: rows that are new become shards of their own, each once, or nothing changes at all."""
 
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from luodi.data import arrivals, columns, revisions, shards, tables
 from luodi.data.importing import Row
 from luodi.data.labels import Labels
 from luodi.errors import BrokenData, DataError, EmptyData, MissingColumn, MissingData, UnknownKey
-from luodi.files import folder_checksum
+from luodi.files import folder_checksum, read_facts
 from luodi.scaffold import adding, ingesting
 
 NOBODY: Any = None  # runs no command: `dvc` is faked
@@ -349,3 +350,19 @@ def test_a_broken_record_of_a_batch_is_told(hotels: Path, write: Any, content: s
     record(hotels)
     with pytest.raises(BrokenData, match=r"batch-00001-\w+\.json is no record of a batch: bring it again"):
         ingest(hotels, write("b.csv", csv(some(110, 130))))
+
+
+@pytest.mark.slow
+def test_a_batch_of_another_world_is_told_and_has_a_page(root: Path, write: Any) -> None:
+    rows = [some(number, number + 1)[0] for number in random.Random(2).sample(range(1000, 10_000), 300)]
+    adding.add_texts(root, "hotels", write("hotels.csv", csv(rows[:200])), NOBODY)
+    alike = ingest(root, write("alike.csv", csv(rows[200:])))
+    assert "  no drift is proven\n" in alike
+    told = ingest(root, write("<b>.csv", csv([(f"parcel {n} arrived broken what a pity", "差评") for n in range(80)])))
+    assert re.search(r"\n  drift: .*labels [0-9.]+ \(at least [0-9.]+; drift\)", told)
+    (path,) = re.findall(r"see (artifacts/hotels/batches/\w+\.html)", told)
+    page = (root / path).read_text(encoding="utf-8")
+    assert "Drift: these rows are of another world than those before" in page
+    assert "&lt;b&gt;.csv" in page and "<b>.csv" not in page
+    facts = read_facts((root / path).with_suffix(".json"))
+    assert (facts["verdict"], facts["rows"], facts["before"]) == ("drift", 80, 300)

@@ -1,0 +1,108 @@
+"""Compare a batch with the rows that are there, and through the model that lies in the checkout, if one does."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from luodi.checks import drift, modality, quarantine
+from luodi.checks.drift import Looked, Rows
+from luodi.config import ModelSettings
+from luodi.data import revisions, shards, split_rows
+from luodi.errors import ArtifactError
+from luodi.files import write_facts, write_text
+from luodi.project.paths import ModelPaths
+from luodi.report import page
+from luodi.scoring.inference import Classifier
+
+Answers = tuple[NDArray[np.bool_], NDArray[np.float64]]
+MEASURES = {"text": ("characters",), "image": ("intensity", "contrast")}
+
+
+def look(settings: ModelSettings, paths: ModelPaths, folder: Path) -> Looked:
+    """Compare the rows of new shards in `folder` with those of the model's data that stand.
+
+    Labels that the model does not have, and rows that validation would hold back, are not compared.
+    """
+    stands = revisions.standing(paths.data, settings.modality, settings.labels, settings.validate_.contradictions)
+    before = _drawn(shards.parts(paths.data, settings.modality), settings, stands)
+    came = _drawn(shards.parts(folder, settings.modality), settings, None)
+    if min(len(before), len(came)) < settings.drift.min_rows:
+        return Looked(len(came), len(before))
+    model = _model(paths)
+    test = _test_rows(settings, paths) if model else None
+    return drift.look(
+        _rows(before, settings, _judged(model, *test) if model and test else None),
+        _rows(came, settings, _judged(model, came[settings.modality], came["label"]) if model and test else None),
+        settings.drift,
+    )
+
+
+def write(paths: ModelPaths, batch: str, found: Looked, facts: dict[str, Any]) -> Path:
+    """Write the page of a batch, and what it says as JSON; return the page."""
+    report = paths.artifacts / "batches" / f"{batch}.html"
+    write_facts(report.with_suffix(".json"), found.as_json())
+    write_text(report, page.render("batch", model=paths.model, drift=found, **facts))
+    return report
+
+
+def _drawn(parts: Iterable[pa.Table], settings: ModelSettings, stands: Any) -> pa.Table:
+    """Rows that a digest of what they hold draws: the same of the same rows, in an order that says nothing."""
+    kind, kept, start = settings.modality, None, 0
+    for part in parts:
+        rows = part if stands is None else part.filter(pa.array(stands[start : start + len(part)]))
+        start += len(part)
+        rows = rows.filter(pc.and_(pc.is_in(rows["label"], pa.array(settings.labels)), pc.is_valid(rows[kind])))
+        held = quarantine.held(_measured(rows, settings).marks) if len(rows) else []
+        rows = rows.filter(pa.array(~np.asarray(held, np.bool_)))
+        digests = pa.array([revisions.digest(one) for one in rows[kind].to_pylist()], pa.uint64())
+        rows = rows.select([kind, "label", "source", "shard", "row"]).append_column("digest", digests)
+        kept = rows if kept is None else pa.concat_tables([kept, rows])
+        if len(kept) > 2 * drift.MOST:
+            kept = _least(kept)
+    assert kept is not None  # shards without a row are an error
+    return _least(kept)
+
+
+def _least(rows: pa.Table) -> pa.Table:
+    return rows.sort_by("digest").slice(0, drift.MOST)
+
+
+def _measured(rows: pa.Table, settings: ModelSettings) -> quarantine.Checked:
+    return modality.measures(settings.modality).measure([rows], settings)
+
+
+def _rows(rows: pa.Table, settings: ModelSettings, answers: Answers | None) -> Rows:
+    measured = _measured(rows, settings).table
+    measures = {name: measured[name].to_numpy().astype(np.float64) for name in MEASURES[settings.modality]}
+    texts = rows["text"].to_pylist() if settings.modality == "text" else None
+    right, sure = answers or (None, None)
+    return Rows(rows["label"].to_pylist(), measures, texts, right, sure)
+
+
+def _model(paths: ModelPaths) -> Classifier | None:
+    """The model that lies here; None if none does, or it was half made."""
+    try:
+        return Classifier.load(paths.export) if paths.export.exists() else None
+    except ArtifactError:
+        return None
+
+
+def _test_rows(settings: ModelSettings, paths: ModelPaths) -> tuple[pa.ChunkedArray, pa.ChunkedArray] | None:
+    try:
+        test = split_rows.read(paths.rows, settings.modality, "test", len(settings.labels))
+    except ArtifactError:
+        return None
+    names = [settings.labels[one] for one in test.label[: drift.MOST]]
+    return pa.chunked_array([pa.array(test.items[: drift.MOST])]), pa.chunked_array([pa.array(names)])
+
+
+def _judged(model: Classifier, items: pa.ChunkedArray, labels: pa.ChunkedArray) -> Answers:
+    """Whether a model is right on rows, and how sure it is."""
+    found = model.probabilities(items.to_pylist())
+    answers = np.array(model.labels)[found.argmax(axis=1)]
+    return answers == np.array(labels.to_pylist()), found.max(axis=1).astype(np.float64)
