@@ -511,6 +511,8 @@ def test_the_evaluation_says_of_the_baseline_what_the_gate_finds(
     assert text[standing] in paths.evaluation_report.read_text()
     (beside, *_) = rules.of_evaluation(figures, block.gate)
     assert (beside.kept, beside.broken) == (low > -0.01, standing == "worse")
+    tone = "bad" if beside.broken else "good" if beside.kept else "warn"
+    assert f'class="verdict {tone}"' in paths.evaluation_report.read_text()
 
 
 def test_the_linear_model_is_not_compared_with_itself(lay: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -566,7 +568,9 @@ def test_a_class_without_test_rows_is_not_landed(lay: Callable[..., Any], counts
         f"class class {len(counts) - 1} is judged by {few} row{'s' * (few != 1)}, expected 10: about "
         f"{10 * (10 - few)} more of its rows in the data would do"
     )
-    assert f"class class {len(counts) - 1} is judged by" in paths.evaluation_report.read_text()
+    page = paths.evaluation_report.read_text()
+    assert f"class class {len(counts) - 1} is judged by" in page
+    assert 'class="verdict warn"' in page  # as the page of the comparison is
     accepted = block.gate.model_copy(update={"unproven": (block.labels[-1],)})
     assert gate.judge(json.loads(paths.metrics.read_text()), 1, accepted, None, None).verdict == "promote"
 
