@@ -19,6 +19,7 @@ DIFFERENT = 50_000  # labels that are remembered
 WHOLE_NUMBER = re.compile(r"(-?\d+)\.0+")
 BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 TOLD = 3  # labels, or groups of them, that are shown
+TYPED = 20  # groups of labels that a command to be typed has
 MISSING = ("na", "n/a", "#n/a", "<na>", "nan", "null", "nil", "none", "-", "--", "?")
 """What many write for nothing, folded; it may as well be a class."""
 
@@ -108,7 +109,7 @@ def doubts(counts: Mapping[str, int]) -> list[str]:
     nothing = [label for group in alike.values() for label in group if _folded(label) in MISSING]
     several = "; ".join(_counted(group, counts) for group in groups[:TOLD])
     more = f"; and {len(groups) - TOLD:,} more" if len(groups) > TOLD else ""
-    joined = {label: group[0] for group in groups[:TOLD] for label in group[1:]}
+    joined = {label: group[0] for group in groups[:TYPED] for label in group[1:]}
     found = []
     if groups:
         found.append(
@@ -118,7 +119,7 @@ def doubts(counts: Mapping[str, int]) -> list[str]:
     if nothing:
         found.append(
             f"classes that may stand for no label: {_counted(nothing[:TOLD], counts)}; no class with "
-            f"{_label_map(dict.fromkeys(nothing[:TOLD]))}"
+            f"{_label_map(dict.fromkeys(nothing[:TYPED]))}"
         )
     return found
 

@@ -10,6 +10,14 @@ from luodi.data.labels import Labels, doubts
 COMPOSED, APART = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
 
 
+def test_the_map_that_is_shown_joins_every_group() -> None:
+    """Seven of eight moods, each in small letters and in large ones."""
+    moods = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+    (said,) = doubts({name: 1 + place for place, mood in enumerate(moods) for name in (mood, mood.upper())})
+    assert "and 4 more; one class each with" in said
+    assert all(f'"{mood.upper()}": "{mood}"' in said or f'"{mood}": "{mood.upper()}"' in said for mood in moods)
+
+
 def test_an_accent_of_its_own_is_the_letter_with_it_and_it_is_told() -> None:
     labels = Labels()
     assert [labels.read(one, "x") for one in (COMPOSED, APART)] == [COMPOSED] * 2
@@ -64,4 +72,4 @@ def test_of_classes_that_are_plain_nothing_is_told() -> None:
 
 def test_what_is_told_is_bounded() -> None:
     (said,) = doubts({name + "x" * 200: 1 for number in range(50) for name in (f"a{number}", f"A{number}")})
-    assert "; and 47 more; one class each" in said and len(said) < 2500
+    assert "; and 47 more; one class each" in said and len(said) < 10_000
