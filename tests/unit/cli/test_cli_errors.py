@@ -180,11 +180,21 @@ GIT = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def light(make_project: Callable[..., Any]) -> Any:
+    """The small project without luodi's own files, which this process has, for copies by the dozen."""
+    project = make_project("light")
+    project.git("rm", "-r", "--quiet", "src", "docker")
+    project.git("commit", "--quiet", "--message", "Leave out luodi")
+    shutil.rmtree(project.root / "src")
+    return project
+
+
 @pytest.mark.parametrize("case", PARAMS + DATA + ARTIFACTS + GIT, ids=lambda case: case.name)
 def test_it_is_refused_and_nothing_changes(
-    case: Any, make_project: Callable[..., Any], request: pytest.FixtureRequest, luodi: Callable[..., Any]
+    case: Any, light: Any, request: pytest.FixtureRequest, luodi: Callable[..., Any]
 ) -> None:
-    project = make_project(re.sub(r"\W+", "-", request.node.name))
+    project = light.copy(re.sub(r"\W+", "-", request.node.name))
     case.break_(project)
     before = tree(project.root, *OWN)
     refused(luodi(project, *case.command.split()), case.error, case.message)
@@ -251,9 +261,9 @@ MOVING = ["models show reviews", "gate reviews", "rollback reviews", "promote re
     ("url", "command"), [*itertools.product(ORIGINS, ASKING), *itertools.product(ORIGINS[2:3], MOVING)]
 )
 def test_an_unreachable_git_origin(
-    url: str, command: str, make_project: Callable[..., Any], tmp_path: Path, luodi: Callable[..., Any]
+    url: str, command: str, light: Any, tmp_path: Path, luodi: Callable[..., Any]
 ) -> None:
-    project = make_project(re.sub(r"\W+", "-", f"{url} {command}"))
+    project = light.copy(re.sub(r"\W+", "-", f"{url} {command}"))
     before = tree(project.root, *OWN)
     done = luodi(project, *command.split(), LUODI_GIT_URL=url, LUODI_HOME=str(tmp_path))
     refused(done, "RemoteError", r"git origin \S+ cannot be reached: ")
