@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 
-from luodi.airflow import notes
-
 HELD = {"decision": {"verdict": "hold", "reasons": ["accuracy 0.61 is below the minimum 0.99", "what to do: more"]}}
 PROMOTE = {"decision": {"verdict": "promote", "reasons": []}}
 
@@ -22,9 +20,13 @@ PROMOTE = {"decision": {"verdict": "promote", "reasons": []}}
     ],
 )  # fmt: skip
 def test_a_note_says_what_landed_or_why_nothing_did(gate: Any, register: Any, said: str) -> None:
+    from luodi.airflow import notes  # here: Airflow takes seconds, in each worker of pytest
+
     assert notes.said(gate, register) == said
 
 
 def test_a_note_is_as_long_as_airflow_takes() -> None:
+    from luodi.airflow import notes
+
     long = {"decision": {"verdict": "hold", "reasons": ["x" * 5000]}}
     assert len(notes.said(long, None)) <= 1000

@@ -11,11 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, HTTPException
-from fastapi.testclient import TestClient
 
 from luodi.airflow import pages
-from luodi.airflow.plugin import LuodiPlugin
 from luodi.errors import RemoteError
 from luodi.project import workspace
 from luodi.project.paths import ModelPaths
@@ -47,11 +44,16 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("path", ["/auth/docs", "/auth/redoc", "/execution/docs", "/docs", "/luodi/docs"])
 def test_no_page_of_an_api_loads_anything_from_another_host(path: str, show: Callable[..., Any]) -> None:
     """As Airflow mounts its applications, with its own setting off, and adds what the plugin has."""
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    from luodi.airflow import plugin  # here: Airflow takes seconds, in each worker of pytest
+
     app = FastAPI(docs_url=None, redoc_url=None)
     for part in ("/auth", "/execution"):
         app.mount(part, FastAPI())
     app.mount(pages.PREFIX, pages.app())
-    for one in LuodiPlugin.fastapi_root_middlewares:
+    for one in plugin.LuodiPlugin.fastapi_root_middlewares:
         app.add_middleware(one["middleware"])
     client = TestClient(app)
     assert "https://" not in client.get(path).text
@@ -83,6 +85,8 @@ def test_a_kept_page_waits_for_nobody(kept: Path, taken: Any) -> None:
 def test_a_turn_that_does_not_come_is_told(
     kept: Path, taken: Any, show: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from fastapi import HTTPException
+
     monkeypatch.setattr(pages, "WAIT", 0.05, raising=False)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(show, *PAGE)

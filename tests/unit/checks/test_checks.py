@@ -10,14 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from great_expectations import ExpectationSuite
 from hypothesis import given
 from hypothesis import strategies as st
 
 from luodi import config
-from luodi.checks import engine, findings, profile, quarantine
+from luodi.checks import findings, profile, quarantine
 from luodi.checks.findings import FAILED, PASSED, WARNED, Finding
-from luodi.checks.text import expectations, measures
+from luodi.checks.text import measures
 from luodi.terminal import visible
 
 LABELS = ("negative", "positive")
@@ -183,6 +182,11 @@ def test_duplicates_are_rows_less_distinct_texts(pairs: list[tuple[str | None, s
 
 def validated(measured: Any, docs: Path) -> Any:
     """The result, without Data Docs: tests/unit/checks/test_engine.py looks at them."""
+    from great_expectations import ExpectationSuite  # here: it takes seconds, in each worker of pytest
+
+    from luodi.checks import engine
+    from luodi.checks.text import expectations
+
     return engine._run(engine._context(docs), "m", measured, ExpectationSuite("m", expectations.build(MODEL)))
 
 

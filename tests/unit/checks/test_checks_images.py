@@ -8,16 +8,15 @@ import images
 import numpy as np
 import pyarrow as pa
 import pytest
-from great_expectations import ExpectationSuite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from luodi import config
-from luodi.checks import engine, findings, profile, quarantine
+from luodi.checks import findings, profile, quarantine
 from luodi.checks.findings import FAILED, PASSED, WARNED
-from luodi.checks.image import expectations, measures, near_duplicates
+from luodi.checks.image import measures, near_duplicates
 from luodi.data import groups
 
 LABELS = ("cat", "dog")
@@ -299,6 +298,11 @@ def test_many_hashes_that_share_most_bits_take_no_square_of_time() -> None:
 
 def judge(measured: Any, docs: Path) -> Any:
     """What is found; without Data Docs, at which tests/unit/checks/test_engine.py looks."""
+    from great_expectations import ExpectationSuite  # here: it takes seconds, in each worker of pytest
+
+    from luodi.checks import engine
+    from luodi.checks.image import expectations
+
     result = engine._run(engine._context(docs), "m", measured, ExpectationSuite("m", expectations.build(MODEL)))
     return findings.read(result, measured, measures.SHOWN)
 

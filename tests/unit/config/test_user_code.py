@@ -2,11 +2,12 @@
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import great_expectations as gx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -73,10 +74,10 @@ def nothing(settings):
 """
 
 
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A project with a model, and modules of its own that nothing names yet."""
-    folder = tmp_path / "project"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a model, and modules of its own that nothing names yet. Do not change it: work in a copy."""
+    folder = tmp_path_factory.mktemp("made") / "project"
     init.init(folder, Runner(lambda line: None))
     (folder / "nets.py").write_text(NETS)
     (folder / "width.py").write_text("WIDTH = 7\n")
@@ -85,6 +86,14 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     texts = [f"text number {number}" for number in range(200)]
     table = pa.table({"text": texts, "label": ["a", "b"] * 100, "source": ["us"] * 200})
     pq.write_table(table, folder / "data" / "hotels" / "part.parquet")
+    return folder
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of one's own, in which this process works."""
+    folder = tmp_path / "project"
+    shutil.copytree(made, folder)
     monkeypatch.chdir(folder)
     with user_code.importable(folder):
         yield folder
@@ -232,25 +241,31 @@ def test_own_expectations_are_run_and_shown_with_the_rest(root: Path) -> None:
         validate.run(block, paths)
 
 
-def suite(root: Path, *expectations: gx.expectations.Expectation, name: str = "links") -> str:
+def suite(root: Path, *expectations: Any, name: str = "links") -> str:
     """Write a suite as Great Expectations' own tools do."""
+    import great_expectations as gx
+
     written = gx.ExpectationSuite(name=name, expectations=list(expectations)).to_json_dict()
     (root / f"{name}.json").write_text(json.dumps(written))
     return f"{name}.json"
 
 
-def no_links(**more: object) -> gx.expectations.Expectation:
+def no_links(**more: object) -> Any:
+    import great_expectations as gx
+
     return gx.expectations.ExpectColumnValuesToNotMatchRegex(column="text", regex="http", **more)
 
 
 @pytest.mark.slow
 def test_a_suite_of_great_expectations_is_run_and_given_back(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from great_expectations import ExpectationSuite
+
     block = write(root, validate={"expectations": [suite(root, no_links(meta={"title": "of ours"}))], "min_rows": 10})
     paths = ModelPaths(root, "hotels")
     validate.run(block, paths)
     given = json.loads((paths.data_docs / "suite.json").read_text(encoding="utf-8"))
     result = json.loads(paths.validation_result.read_text(encoding="utf-8"))
-    assert len(gx.ExpectationSuite(**given).expectations) == len(result["results"])
+    assert len(ExpectationSuite(**given).expectations) == len(result["results"])
     assert given["expectations"][-1]["kwargs"] == {"column": "text", "regex": "http"}
     shard = root / "data" / "hotels" / "part.parquet"
     bad = pa.table({"text": ["see http://example.org"], "label": ["a"], "source": ["us"]})
