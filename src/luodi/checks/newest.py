@@ -25,6 +25,7 @@ from luodi.data.shards import OF_GROUP
 
 NONE = np.iinfo(np.int64).min
 SECOND, DAY = timedelta(seconds=1), 86400
+NEVER = 9999
 
 
 def no_day(column: str) -> str:
@@ -61,7 +62,7 @@ def finding(checked: Checked, newest: NDArray[np.bool_], settings: ModelSettings
     split, least = settings.preprocess.split, settings.gate.min_slice_rows
     assert split.column is not None
     of = _seconds(checked, split.column)[newest]
-    days = [datetime.fromtimestamp(int(one), UTC).date().isoformat() for one in (of.min(), of.max())] if len(of) else []
+    days = [str(np.datetime64(int(one), "s"))[:-9] for one in (of.min(), of.max())] if len(of) else []  # any year
     return Finding(
         title="The newest rows are enough to judge by",
         severity="warning",
@@ -81,10 +82,15 @@ def _seconds(checked: Checked, column: str) -> NDArray[np.int64]:
 
 
 def _read(days: Iterable[str]) -> Iterable[int]:
-    """ISO 8601: a day, or a day and a time; in UTC where it names no time zone."""
+    """ISO 8601: a day, or a day and a time; in UTC where it names no time zone.
+
+    The year 9999 stands for "never": taken for a day it would be the newest, and the last days those before it.
+    """
     for day in days:
         try:
             moment = datetime.fromisoformat(day.strip())
+            if moment.year == NEVER:
+                raise ValueError(day)
             zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
             yield (zoned - datetime(1970, 1, 1, tzinfo=UTC)) // SECOND
         except ValueError:

@@ -17,6 +17,7 @@ from luodi.data import groups, splits
 from luodi.data.groups import Groups
 from luodi.data.shards import OF_GROUP, ORIGIN
 from luodi.errors import MissingColumn
+from luodi.terminal import shown
 
 CHUNK = 8192  # keys that are Python's own at a time
 APART = "row ties groups of different splits"
@@ -63,7 +64,7 @@ def hold_back(checked: Checked, found: Groups) -> Checked:
     return replace(quarantine.also_held(checked, APART, apart), groups=found)
 
 
-def finding(checked: Checked, shown: str) -> Finding:
+def finding(checked: Checked, item: str) -> Finding:
     """Tell of the rows that tie groups of different splits; a warning."""
     places = np.flatnonzero(checked.table[APART].to_numpy())
     return Finding(
@@ -72,7 +73,36 @@ def finding(checked: Checked, shown: str) -> Finding:
         passed=not len(places),
         expected="no row ties rows that stand in different splits already",
         found=in_rows(len(places), checked.table.num_rows) + ", held back" * bool(len(places)),
-        examples=examples(checked.table, places[:EXAMPLES], shown),
+        examples=examples(checked.table, places[:EXAMPLES], item),
+    )
+
+
+def of_classes(checked: Checked, settings: ModelSettings) -> Finding:
+    """Tell of classes that have no row in train, or none in test, for their rows are of few groups; a warning."""
+    assert checked.groups is not None
+    out = checked.table[quarantine.HELD].to_numpy()
+    label = pc.fill_null(pc.index_in(checked.table["label"], pa.array(settings.labels)), -1).to_numpy()
+    used = ~out & (label >= 0) & (checked.groups.split >= 0)
+    rows = np.zeros((len(settings.labels), len(splits.NAMES)), np.int64)
+    np.add.at(rows, (label[used], checked.groups.split[used]), 1)
+    of_class = np.unique(np.stack([label[used], checked.groups.first[used]]), axis=1)[0]
+    found = np.bincount(of_class, minlength=len(rows))
+    shares = settings.preprocess.shares
+    wanted = {"train": shares.train} | ({"test": shares.test} if settings.preprocess.test_source is None else {})
+    told = [
+        f"class {shown(name, 40)}: none of its {of.sum():,} rows in {split}, of {count:,} group{'s' * (count != 1)}"
+        for name, of, count in zip(settings.labels, rows, found.tolist(), strict=True)
+        for split, share in wanted.items()
+        if share * of.sum() >= 1 and of[splits.NAMES.index(split)] == 0
+    ]
+    more = [f"and {len(told) - EXAMPLES} more"] if len(told) > EXAMPLES else []
+    return Finding(
+        title="Groups leave each class rows to learn from and to be tested by",
+        severity="warning",
+        passed=not told,
+        expected="rows of each class in train and in test: a class of several groups, by preprocess.split",
+        found="; ".join(told[:EXAMPLES] + more) or "all have them",
+        examples=(),
     )
 
 

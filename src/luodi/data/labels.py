@@ -106,7 +106,7 @@ def doubts(counts: Mapping[str, int]) -> list[str]:
     for label in sorted(counts, key=lambda label: (-counts[label], label)):
         alike[_folded(label)].append(label)
     groups = [group for group in alike.values() if len(group) > 1]
-    nothing = [label for group in alike.values() for label in group if _folded(label) in MISSING]
+    nothing = [label for group in alike.values() for label in group if is_none(label)]
     several = "; ".join(_counted(group, counts) for group in groups[:TOLD])
     more = f"; and {len(groups) - TOLD:,} more" if len(groups) > TOLD else ""
     joined = {label: group[0] for group in groups[:TYPED] for label in group[1:]}
@@ -122,6 +122,11 @@ def doubts(counts: Mapping[str, int]) -> list[str]:
             f"{_label_map(dict.fromkeys(nothing[:TYPED]))}"
         )
     return found
+
+
+def is_none(value: str) -> bool:
+    """Whether many write it for nothing."""
+    return _folded(value) in MISSING
 
 
 def _folded(label: str) -> str:

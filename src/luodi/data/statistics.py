@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from luodi.data.importing import Batch
+from luodi.data.labels import is_none
+
+NOTHING = 20  # characters: what is written for nothing is short
 
 
 @dataclass
@@ -20,6 +23,8 @@ class Traits:
     sources: Counter[str] = field(default_factory=Counter)
     valued: Counter[int] = field(default_factory=Counter)
     """Rows that have a value of each column that is kept beside, by its place."""
+    none: Counter[tuple[int, str]] = field(default_factory=Counter)
+    """Rows that have what many write for nothing in each column that is kept beside, by its place and the value."""
     rows: int = 0
     _digests: "array[int]" = field(default_factory=lambda: array("Q"))
     _codes: "array[int]" = field(default_factory=lambda: array("i"))
@@ -32,7 +37,11 @@ class Traits:
         self.rows += len(batch.items)
         self.counts.update(label for label in batch.labels if label is not None)
         self.sources.update(row.source for row in batch.rows)
-        self.valued.update(place for row in batch.rows for place, value in enumerate(row.kept) if value)
+        valued = Counter((place, value) for row in batch.rows for place, value in enumerate(row.kept) if value)
+        for (place, value), rows in valued.items():
+            self.valued[place] += rows
+            if len(value) <= NOTHING and is_none(value):
+                self.none[place, value] += rows
         for item, label, source in (row[:3] for row in batch.rows):
             if item is not None and label is not None:
                 self._places.append(self._named.setdefault(source, len(self._named)))

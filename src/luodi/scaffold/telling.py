@@ -62,9 +62,15 @@ def giving_away(beside: Beside) -> list[str]:
 
 
 def without_values(seen: statistics.Traits, wanted: Wanted) -> list[str]:
-    """Return a sentence for each column of groups that no row has a value of."""
-    empty = (name for place, name in enumerate(wanted.stored) if name in wanted.groups and not seen.valued[place])
-    return [f"no row has a value of `{shown(name, 60)}`, so it keeps none together" for name in empty]
+    """Return a sentence for each column of groups that no row has a value of, and for each value that may mean none."""
+    groups = {place: shown(name, 60) for place, name in enumerate(wanted.stored) if name in wanted.groups}
+    none = [(place, value, rows) for (place, value), rows in seen.none.most_common() if place in groups and rows > 1]
+    return [
+        *(f"no row has a value of `{name}`, so it keeps none together" for place, name in groups.items()
+          if not seen.valued[place]),
+        *(f"{rows:,} rows share `{groups[place]}` {shown(value)} and stand in one split: if that means none, leave it "
+          "empty and add them again" for place, value, rows in none),
+    ]  # fmt: skip
 
 
 def belonging(files: Sequence[Filed], split: Split, wanted: Wanted) -> list[str]:

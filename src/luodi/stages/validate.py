@@ -51,7 +51,9 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     found = _explained(findings.read(result, checked.table, kind.SHOWN), checked, kind.SHOWN)
     if joined := _groups(came, stands, checked, settings):
         checked = together.hold_back(checked, joined)
-        found = findings.by_gravity([*found, together.finding(checked, kind.SHOWN)])
+        found = findings.by_gravity(
+            [*found, together.finding(checked, kind.SHOWN), together.of_classes(checked, settings)]
+        )
     latest = newest.marked(checked, settings)
     if latest is not None:
         found = findings.by_gravity([*found, newest.finding(checked, latest, settings)])

@@ -43,7 +43,8 @@ def test_they_are_counted_back_from_the_newest_row() -> None:
     assert marks([*days], model(newest="29d"))[:4] == [True, True, True, True]
 
 
-@pytest.mark.parametrize("day", [None, "", "yesterday", "01/02/2026", "2026-13-01", "1767225600"])
+@pytest.mark.parametrize("day", [None, "", "yesterday", "01/02/2026", "2026-13-01", "1767225600", "9999-12-31",
+                                 "9999-12-31T23:59:59-05:00"])  # fmt: skip
 def test_a_row_without_a_readable_day_is_held_back(day: str | None) -> None:
     """Nor does it say what the last day is."""
     found = newest.hold_back(checked(["2026-01-01", day]), model())
@@ -67,6 +68,8 @@ def test_few_rows_are_told() -> None:
     block, days = model(), ["2026-01-01", "2202-01-01"]
     told = newest.finding(checked([*days]), np.array([False, True]), block)
     assert (told.passed, told.found) == (False, "1 row, 2202-01-01 to 2202-01-01")
+    early = newest.finding(checked(["0001-01-01T00:00:00+14:00"]), np.array([True]), block)
+    assert early.found == "1 row, 0000-12-31 to 0000-12-31"
 
 
 @settings(max_examples=30, deadline=None)

@@ -190,6 +190,27 @@ def test_a_row_that_ties_two_splits_is_held_back_with_its_reason_and_told() -> N
     assert together.counts(found) == {"groups": 60, "largest_group": 1, "tying_splits": 1, "of_templates": 0}
 
 
+def test_a_class_that_its_groups_keep_out_of_a_split_is_told() -> None:
+    """All rows of a are of one author, and stand in one split; those of b are of thirty."""
+    block = model(by=["author"])
+    texts = [f"房间{place}很好" for place in range(120)]
+    sides = set()
+    for author in "stuvwxyz":
+        rows: list[Row] = [(text, "a", author, None) for text in texts[:60]]
+        rows += [(text, "b", f"author {place % 30}", None) for place, text in enumerate(texts[60:])]
+        found = checked(rows, block)
+        split = placed(found, block)[0]
+        told = together.of_classes(found, block)
+        missing = [name for name in ("train", "test") if name != split]
+        assert told.found == "; ".join(f"class a: none of its 60 rows in {name}, of 1 group" for name in missing)
+        assert (told.passed, told.severity) == (False, "warning")
+        sides.add(split)
+    assert sides == {"train", "validation", "test"}
+    own = checked([(text, label, author and f"{author}{place}", None) for place, (text, label, author, _) in
+                   enumerate(rows)], block)  # fmt: skip
+    assert together.of_classes(own, block).found == "all have them"
+
+
 def test_groups_that_leave_a_split_empty_are_told() -> None:
     none = np.zeros(20, np.int8)
     marks = clean_rows.Marks(np.arange(1, 21, dtype=np.uint64), none.astype(np.int64), none + 2, none)

@@ -165,6 +165,19 @@ def test_images_stand_together_by_what_a_pattern_finds_in_their_paths(
         adding.add_images(root, "more", source, NOBODY, wanted=wanted, images=tmp_path if listed else None)
 
 
+def test_values_of_a_group_that_may_mean_none_are_told(root: Path, write: Any) -> None:
+    authors = ["NaN", "NaN", "null", "", "ann", "-"] * 4
+    rows = (f"text {'xyz'[place % 3]} {place},{'ab'[place % 2]},{author}" for place, author in enumerate(authors))
+    source = write("some.csv", csv(*rows, header="text,label,author"))
+    told = adding.add_texts(root, "new", source, NOBODY, wanted=columns.Wanted(groups=("author",)))
+    assert (
+        "8 rows share `author` NaN and stand in one split: if that means none, leave it empty and add them again"
+        in told
+    )
+    assert "4 rows share `author` null" in told
+    assert "`author` ann" not in told
+
+
 def test_images_that_belong_together_by_their_names_are_told_with_the_pattern_that_keeps_them_so(
     root: Path, tmp_path: Path
 ) -> None:
