@@ -1286,6 +1286,8 @@ WHY_NOT = {
     "expected another label to relabel by": "tests/unit/scaffold/test_amending.py",
     "corrected rows would be held back again": "tests/unit/scaffold/test_amending.py",
     "the sheet was written of other data": "tests/unit/scaffold/test_amending.py",
+    "expected the threshold of a warning first": "tests/unit/checks/test_drift.py",
+    "expected a folder of batches": "tests/unit/scaffold/test_replaying.py",
     "is no record of a batch": "tests/unit/scaffold/test_ingesting.py",
     "new rows ({self.held": "tests/unit/scaffold/test_ingesting.py",
     "is no folder: expected one with": CHECKPOINT,

@@ -24,6 +24,7 @@ from luodi.tuning import best
 
 if TYPE_CHECKING:
     from luodi.scaffold.history import Event
+    from luodi.scaffold.replaying import Step
 
 CELL = 300  # characters of a value in a table
 
@@ -60,6 +61,20 @@ def show_data(model: str, events: "Sequence[Event]") -> None:
         counts = (one.rows, one.new, one.held, taken) if one.batch else (event.rows, event.rows, MISSING, MISSING)
         where = ", ".join(one.files or one.shards)
         _row(table, one.what, where, *map(_count, counts), " ".join(commit) if commit else "not committed, or not here")
+    _print(table)
+
+
+def show_replay(model: str, steps: "Sequence[Step]") -> None:
+    """Print what came of each batch."""
+    table = Table(title=f"{model}, batch by batch", box=box.SIMPLE)
+    for column in ("batch", "rows", "new", "held back", "drift", "test rows", "before", "after", "all test rows"):
+        table.add_column(column, justify="left" if column in ("batch", "drift") else "right")
+    for one in steps:
+        if one.refused:
+            _row(table, one.batch, *[""] * 3, one.refused, *[""] * 4)
+        else:
+            figures = ("" if value is None else f"{value:.4f}" for value in (one.before, one.after, one.whole))
+            _row(table, one.batch, *map(_count, (one.rows, one.new, one.held)), one.drift, _count(one.test), *figures)
     _print(table)
 
 

@@ -230,6 +230,62 @@ def rename(
     print(f"next:\n  git add . && git commit -m 'Rename {model} to {new}'\n  luodi run {new}")
 
 
+@app.command(epilog="Example: luodi replay reviews --from batches/")
+def replay(
+    model: ModelArgument,
+    folder: Annotated[
+        Path, typer.Option("--from", metavar="DIR", help="Of batches, each as of `luodi ingest`, in order of name.")
+    ],
+    *,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    label_map: LabelMap = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Try what would become of a model as batches come: ingest each, retrain, and print accuracy before and after.
+
+    In a copy of the project, removed after: nothing of it is changed, and nothing is registered.
+    """
+    import os
+    import sys
+    import tempfile
+    from contextlib import redirect_stdout
+    from dataclasses import asdict
+
+    from luodi.cli import console, documents
+    from luodi.cli.arguments import known_model
+    from luodi.data.columns import Wanted
+    from luodi.data.labels import Labels
+    from luodi.data.tables import Given
+    from luodi.local import checkout
+    from luodi.project.origin import Origin
+    from luodi.project.paths import find_root
+    from luodi.scaffold import replaying
+    from luodi.system.processes import Runner
+
+    root = find_root()
+    known_model(root, model)
+    sources, mapped = replaying.batches(folder), _label_map(label_map)
+    with tempfile.TemporaryDirectory(prefix="luodi-replay-") as room, Heartbeat("replaying"), typed():
+        copied = Path(room) / "project"
+        replaying.copy(root, model, copied)
+        checkout.connect(copied, Origin.embedded(copied))
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+            steps = []
+            for step in replaying.replay(
+                copied, model, sources, Runner(lambda line: None), given=Given(encoding, delimiter),
+                wanted=Wanted(text_column, label_column), label_map=lambda: Labels(mapped),
+            ):  # fmt: skip
+                steps.append(step)
+                print(f"  {step.batch}: {step.refused or 'retrained'}", file=sys.stderr)
+    if as_json:
+        documents.print_json([asdict(one) for one in steps])
+    else:
+        console.show_replay(model, steps)
+
+
 data = typer.Typer(name="data", help="What became of a model's data.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data, epilog="Example: luodi data log reviews")
 

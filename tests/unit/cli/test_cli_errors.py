@@ -33,7 +33,7 @@ COMMANDS = [
     "promote", "rollback", "pull", "models", "models list", "models show", "predict", "add", "ingest", "architectures",
     "retire", "rename", "init", "upgrade", "params", "settings", "quarantine", "sync", "airflow", "report",
     "tune", "tune run", "tune status", "tune apply", "encoder", "encoder add", "encoder list", "data", "data log",
-    "quarantine list", "quarantine release", "quarantine discard", "labels", "labels review", "labels apply",
+    "quarantine list", "quarantine release", "quarantine discard", "labels", "labels review", "labels apply", "replay",
 ]  # fmt: skip
 STAGES = COMMANDS[:5]
 Break = Callable[[Any], object]
