@@ -52,20 +52,19 @@ def write(paths: ModelPaths, batch: str, found: Looked, facts: dict[str, Any]) -
 
 def _drawn(parts: Iterable[pa.Table], settings: ModelSettings, stands: Any) -> pa.Table:
     """Rows that a digest of what they hold draws: the same of the same rows, in an order that says nothing."""
-    kind, kept, start = settings.modality, None, 0
+    kind, start = settings.modality, 0
+    kept: list[pa.Table] = []
     for part in parts:
         rows = part if stands is None else part.filter(pa.array(stands[start : start + len(part)]))
         start += len(part)
         rows = rows.filter(pc.and_(pc.is_in(rows["label"], pa.array(settings.labels)), pc.is_valid(rows[kind])))
-        held = quarantine.held(_measured(rows, settings).marks) if len(rows) else []
-        rows = rows.filter(pa.array(~np.asarray(held, np.bool_)))
-        digests = pa.array([revisions.digest(one) for one in rows[kind].to_pylist()], pa.uint64())
+        digests = pa.array(map(revisions.digest, rows[kind].to_pylist()), pa.uint64())
         rows = rows.select([kind, "label", "source", "shard", "row"]).append_column("digest", digests)
-        kept = rows if kept is None else pa.concat_tables([kept, rows])
-        if len(kept) > 2 * drift.MOST:
-            kept = _least(kept)
-    assert kept is not None  # shards without a row are an error
-    return _least(kept)
+        if kept and len(kept[0]) == drift.MOST:  # what is above these is not drawn: it need not be measured
+            rows = rows.filter(pc.less(rows["digest"], pc.max(kept[0]["digest"])))
+        held = quarantine.held(_measured(rows, settings).marks) if len(rows) else []
+        kept = [_least(pa.concat_tables([*kept, rows.filter(pa.array(~np.asarray(held, np.bool_)))]))]
+    return kept[0]  # shards without a row are an error
 
 
 def _least(rows: pa.Table) -> pa.Table:
