@@ -1,10 +1,11 @@
-"""A pretrained encoder, frozen, beside the linear model, which is what `luodi add` takes for so few rows without one.
+"""A pretrained encoder, frozen, by LoRA or trained whole, beside the linear model, luodi's default for so few rows.
 
     python benchmarks/encoders.py clinc150 --data DIR --encoder DIR
 
 Of each class 5, 10, 20 and all rows are drawn, three times; a tenth of them chooses and calibrates, and the final model
-is fitted on these too. Both are what the stages baseline and train export, scored on dev.csv through ONNX Runtime
-on one thread. Seconds are of a processor, and of texts that no training has met.
+of the first two is fitted on these too. All are what the stages baseline and train export, scored on dev.csv through
+ONNX Runtime on one thread. Seconds are of a processor, and of texts that no training has met; those of lora and full
+have the frozen one in them, from which they begin. What is exported is that one whatever validation rows say.
 """
 
 import argparse
@@ -34,7 +35,6 @@ from luodi.scoring import inference
 from luodi.scoring.figures import wilson
 from luodi.stages import baseline
 
-SEEDS = range(3)
 HELD = 10  # of so many rows one chooses
 Rows = list[tuple[str, str]]
 
@@ -75,6 +75,14 @@ def frozen(settings: config.TextSettings, paths: ModelPaths, folder: Path) -> No
     pretrained.of("text").fit(settings, paths).write(folder)
 
 
+def tuned(settings: config.TextSettings, paths: ModelPaths, folder: Path) -> None:
+    kind = pretrained.of("text")
+    kind.tune(kind.fit(settings, paths)).write(folder)
+
+
+WAYS = {"linear": linear, "frozen": frozen, "lora": tuned, "full": tuned}
+
+
 def measured(make: Callable[[Path], None], folder: Path, test: Rows) -> dict[str, Any]:
     began = time.process_time()
     make(folder)
@@ -106,32 +114,35 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--encoder", type=Path, required=True)
     parser.add_argument("--rows", nargs="+", default=["5", "10", "20", "all"])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--draws", type=int, default=3)
     options = parser.parse_args()
     rows, test = (clinc150(options.data, part) for part in ("train", "dev"))
     with tempfile.TemporaryDirectory() as folder:
-        compare(Path(folder), options.encoder, rows, test, options.rows)
+        compare(Path(folder), rows, test, options)
 
 
-def compare(root: Path, encoder: Path, rows: Rows, test: Rows, sizes: list[str]) -> None:
+def compare(root: Path, rows: Rows, test: Rows, options: argparse.Namespace) -> None:
     os.environ["LUODI_HOME"] = str(root / "home")
-    known = adding.prepared(encoder, store.place(root, "tried"))
+    known = adding.prepared(options.encoder, store.place(root, "tried"))
     (root / encoders.NAME).write_text(encoders.text({"tried": known}), encoding="utf-8")
     labels, paths = tuple(sorted({label for _, label in rows})), ModelPaths(root, "model")
     print("| rows a class | accuracy [95% interval] | each draw | seconds | MB | p50, ms | rows/s |")
     print("|---|---|---|---|---|---|---|")
-    for size in sizes:
-        found: dict[str, list[dict[str, Any]]] = {"linear": [], "frozen": []}
-        for seed in SEEDS:
+    for size in options.rows:
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for seed in range(options.draws):
             chosen = drawn(rows, None if size == "all" else int(size), seed)
             write_rows(paths, chosen, labels)
-            for name, make in (("linear", linear), ("frozen", frozen)):
-                advice = recipe.text(len(chosen), len(labels), 0.0)
-                if name == "frozen":
-                    advice = recipe.text(len(chosen), len(labels), 0.0, encoder="tried", recorded=known)
-                block = {"modality": "text", "labels": list(labels), **advice.settings}
+            for name in options.ways:
+                make, advice = WAYS[name], recipe.text(len(chosen), len(labels), 0.0).settings
+                if name != "linear":
+                    advice = recipe.text(len(chosen), len(labels), 0.0, encoder="tried", recorded=known).settings
+                    advice["train"]["tuning"] = name
+                block = {"modality": "text", "labels": list(labels), **advice}
                 (settings,) = config.parse({"models": {"model": block}}, "params.yaml").models.values()
                 assert isinstance(settings, config.TextSettings)
-                vectors.kept(paths).unlink(missing_ok=True)
+                shutil.rmtree(vectors.folder(paths), ignore_errors=True)
                 folder = root / "made"
                 found[name].append(measured(lambda to, f=make, s=settings: f(s, paths, to), folder, test))
                 shutil.rmtree(folder)

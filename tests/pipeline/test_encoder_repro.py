@@ -31,6 +31,11 @@ def added(make_project: Callable[[str], Project], tmp_path_factory: pytest.TempP
     (folder / "sides.csv").write_text("\n".join(",".join(row) for row in rows))
     project.run("luodi", "encoder", "add", str(folder / "tiny"))
     project.run("luodi", "add", "sides", "--modality", "text", "--from", str(folder / "sides.csv"), "--encoder", "tiny")
+    params = project.root / "params.yaml"
+    before = params.read_text(encoding="utf-8")
+    params.write_text(before.replace("encoder: tiny\n", "encoder: tiny\n      tuning: lora\n"), encoding="utf-8")
+    assert params.read_text(encoding="utf-8") != before
+    project.run("luodi", "settings")
     project.git("add", "--all")
     project.git("commit", "--quiet", "--message", "Add sides")
     return project
@@ -38,7 +43,9 @@ def added(make_project: Callable[[str], Project], tmp_path_factory: pytest.TempP
 
 def test_it_lands_and_predicts(added: Project, tmp_path: Path) -> None:
     printed = added.run("dvc", "repro", "evaluate@sides")
-    assert "train: exported the pretrained encoder tiny under a linear model of 34 trained weights" in printed
+    assert "train: exported the fine-tuned encoder tiny, by LoRA, " in printed
+    curves = (added.root / "artifacts/sides/train/history.csv").read_text(encoding="utf-8")
+    assert 2 <= len(curves.splitlines()) <= 7
     report = (added.root / "artifacts/sides/evaluate/report.html").read_text(encoding="utf-8")
     assert "licence: none stated" in report
     assert "sides@v1.0.0" in added.run("luodi", "register", "sides")

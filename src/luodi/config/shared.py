@@ -187,6 +187,12 @@ class Training(SettingsBase):
     decay: Literal["none", "cosine"] = Field(
         "none", description="cosine: the learning rate falls to zero over all epochs, along half a cosine"
     )
+    warmup: Share = Field(
+        0.0, description="share of all steps over which the learning rate rises to what it is to be, from zero"
+    )
+    clip_norm: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="length that the gradient of all weights together is cut down to where it is longer"
+    )
     batch_size: Positive
     halve_batch: bool = Field(
         True,

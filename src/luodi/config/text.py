@@ -1,8 +1,9 @@
 """The settings of a text model, with defaults that train in minutes on two cores."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from luodi.config.shared import (
     OF_TWO_LABELS,
@@ -70,11 +71,40 @@ class TextBaseline(Baseline):
     )
 
 
+Part = Literal["query", "key", "value", "attention", "inner", "outer"]
+PARTS: tuple[Part, ...] = ("query", "key", "value", "attention", "inner", "outer")
+COMMON = {"batch_size": 32, "warmup": 0.1, "decay": "cosine", "clip_norm": 1.0, "dropout": 0.1}
+TUNED: Mapping[str, Mapping[str, Any]] = {
+    "lora": COMMON | {"learning_rate": 0.001, "epochs": 6},
+    "full": COMMON | {"learning_rate": 0.0002, "epochs": 4},
+}
+"""Defaults of `train` where an encoder is trained on; benchmarks/encoders.md has what they were chosen by."""
+
+
+def _distinct_parts(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    if len(set(parts)) < len(parts):
+        raise ValueError("each matrix may be named once")
+    return parts
+
+
 class TextTrain(Training):
     architecture: Literal["mlp", "cnn", "cnn_lstm", "ngram", "linear", "pretrained"] | ObjectName = Field(
         "ngram", description="see `luodi architectures`; or MODULE:FUNCTION of your own"
     )
     encoder: Name | None = Field(None, description="one of `luodi encoder list` (pretrained)")
+    tuning: Literal["frozen", "lora", "full"] = Field(
+        "frozen",
+        description="what is trained of the encoder (pretrained): frozen: nothing; lora: small matrices beside its "
+        "own; full: all of it. These two have other defaults of learning_rate, decay, warmup, clip_norm, batch_size, "
+        "epochs and dropout, which params.lock shows",
+    )
+    lora_rank: Annotated[int, Field(gt=0, le=1024)] = Field(8, description="columns of a matrix of LoRA (lora)")
+    lora_targets: Annotated[tuple[Part, ...], Field(min_length=1), AfterValidator(_distinct_parts)] = Field(
+        PARTS, description="matrices of each layer that LoRA is beside: of attention, and inner and outer (lora)"
+    )
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.9, description="of the learning rate from one layer of the encoder to the one below it (full)"
+    )
     embedding: Positive = Field(
         2, description="dimensions of an embedded character, word or n-gram; 2 to 4 for ngram, 64 for cnn_lstm"
     )
@@ -89,6 +119,17 @@ class TextTrain(Training):
     epochs: Positive = Field(12, description="rounds over the train rows, at most")
     patience: Positive = Field(2, description="epochs without a better validation loss before training stops")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_tuning(cls, given: Any) -> Any:
+        """What trains a network from its first weights on would make an encoder forget what it knows."""
+        if not isinstance(given, dict):
+            return given
+        tuning = given.get("tuning")
+        found = {**(TUNED.get(tuning, {}) if isinstance(tuning, str) else {}), **given}
+        # What passes here is no longer JSON to pydantic, whose lists would be tuples.
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+
 
 class TextSettings(TunableSettings):
     modality: Literal["text"] = Field(description="text or image")
@@ -102,6 +143,15 @@ class TextSettings(TunableSettings):
         if (self.train.architecture == "pretrained") != (self.train.encoder is not None):
             raise ValueError(
                 "train.architecture pretrained and train.encoder go together: `luodi encoder list` lists encoders"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tuned_encoder(self) -> Self:
+        if self.train.tuning != "frozen" and self.train.encoder is None:
+            raise ValueError(
+                f"train.tuning {self.train.tuning} is of an encoder: name one in train.encoder, and set "
+                "train.architecture to pretrained"
             )
         return self
 

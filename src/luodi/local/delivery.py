@@ -67,7 +67,10 @@ def _bring_network(origin: Origin, version: Version, folder: Path, runner: Runne
     with tags.opened(origin, version, runner, "net") as clone:
         network = ModelPaths(clone.root, version.model).keras_model
         if not network.exists():
-            raise ArtifactError(f"{version.name} has no network: it is a linear model; leave --keras out")
+            raise ArtifactError(
+                f"{version.name} has no network that Keras opens: it is a linear model, or an encoder, whose weights "
+                "model.onnx holds; leave --keras out"
+            )
         shutil.copyfile(network, folder / KERAS)
 
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from luodi.data.modality import Augment
 
+TOGETHER = 50  # batches among which rows of like lengths are looked for
+
 
 class Batches(keras.utils.PyDataset):
     """Batches of (rows of `x` [batch, ...], one-hot labels float32 [batch, classes]).
@@ -19,6 +21,9 @@ class Batches(keras.utils.PyDataset):
 
     With `parts` each of them comes in so many parts, one after the other, as equal as can be: for an optimizer that
     adds up their gradients.
+
+    With `lengths`, and a seed, a batch has rows of like lengths: so many batches that follow each other are shuffled,
+    sorted by length, divided again, and shuffled whole.
 
     Devices that share a batch take as many rows each: of a last one that does not divide some rows come twice.
     """
@@ -33,8 +38,10 @@ class Batches(keras.utils.PyDataset):
         *,
         augment: Augment | None = None,
         parts: int = 1,
+        lengths: NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__()
+        self.lengths = lengths
         self.x, self.y, self.classes, self.batch_size, self.seed = x, y, classes, batch_size, seed
         self.augment, self.parts = augment, parts
         self.devices, self.hosts, self.host = 1, 1, 0
@@ -80,4 +87,13 @@ class Batches(keras.utils.PyDataset):
     def _order(self) -> NDArray[np.int64]:
         if self.seed is None:
             return np.arange(len(self.x))
-        return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.x))
+        rng = np.random.default_rng([self.seed, self.epoch])
+        order = rng.permutation(len(self.x))
+        if self.lengths is None:
+            return order
+        size = TOGETHER * self.batch_size
+        pools = (order[start : start + size] for start in range(0, len(order), size))
+        order = np.concatenate([pool[np.argsort(self.lengths[pool], kind="stable")] for pool in pools])
+        whole = len(order) - len(order) % self.batch_size
+        batches = rng.permutation(order[:whole].reshape(-1, self.batch_size))
+        return np.concatenate([batches.ravel(), order[whole:]])

@@ -38,7 +38,7 @@ LINEAR = "linear"
 """No network: the model of stage baseline, which `luodi.linear` fits."""
 
 PRETRAINED = "pretrained"
-"""No network either: a linear model on the vectors of an encoder, which `luodi.pretrained` fits."""
+"""No network either: an encoder as it came under a linear model, or trained on, which `luodi.pretrained` fits."""
 NO_NETWORK = (LINEAR, PRETRAINED)
 
 ARCHITECTURES = (
@@ -70,7 +70,10 @@ ARCHITECTURES = (
         "A convolution, max pooling and an LSTM",
     ),
     Architecture(
-        "text", PRETRAINED, ("encoder",), "A linear model on the vectors of a pretrained encoder, which stays as it is"
+        "text",
+        PRETRAINED,
+        ("encoder", "tuning", "lora_rank", "lora_targets", "layer_decay", "dropout"),
+        "A linear model on the vectors of a pretrained encoder, which stays as it is or is trained on",
     ),
     Architecture("image", LINEAR, (), "The linear baseline alone: logistic regression on pixels"),
     Architecture(

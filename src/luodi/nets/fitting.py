@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,16 @@ class Net:
     before: tuple[float, float]
 
 
+class Built(Protocol):
+    """What builds a network, as `luodi.nets.catalogue` does, which says what is asked of both."""
+
+    def build(self, settings: config.ModelSettings, encoder: Encoder, /) -> Any:
+        """Return a network for the rows that `encoder` gives."""
+
+    def as_float32(self, weights: list[NDArray[Any]], settings: config.ModelSettings, encoder: Encoder, /) -> Any:
+        """Return it in float32, with these weights."""
+
+
 def fit_rows(
     settings: config.ModelSettings,
     encoder: Encoder,
@@ -55,8 +65,12 @@ def fit_rows(
     kept: Checkpoints | None = None,
     *,
     watch: Callable[[list[dict[str, float]]], None] | None = None,
+    built: "Built | None" = None,
+    lengths: NDArray[np.int64] | None = None,
 ) -> Net:
-    """Fit the architecture of `settings` on encoded rows and their labels.
+    """Fit the architecture of `settings`, or what is `built` otherwise, on encoded rows and their labels.
+
+    With `lengths` of the train rows those of a batch are of like lengths.
 
     With checkpoints it goes on where an earlier try stood. `watch` is told the history after each epoch, and what it
     raises ends the training.
@@ -87,6 +101,8 @@ def fit_rows(
                     parts=parts,
                     checkpoint=checkpoint,
                     watch=watch,
+                    built=built or catalogue,
+                    lengths=lengths,
                 )
             break
         except MemoryExhausted:
@@ -114,25 +130,27 @@ def _fit_rows(
     parts: int,
     checkpoint: Checkpoint | None,
     watch: Callable[[list[dict[str, float]]], None] | None,
+    built: "Built",
+    lengths: NDArray[np.int64] | None,
 ) -> Net:
     """Fit with each batch in so many parts; all anew, for what runs out at one step runs out at the first."""
-    from luodi.nets import catalogue, hardware, training
+    from luodi.nets import hardware, training
     from luodi.nets.batches import Batches
 
     classes, size = len(encoder.labels), settings.train.batch_size
     augment = modality.of(settings.modality).augmenter(settings.preprocess)
     shared = (len(sharing.devices), sharing.hosts, sharing.host)
-    seen = Batches(*train, classes, size, seed=settings.train.seed, augment=augment, parts=parts)
+    seen = Batches(*train, classes, size, seed=settings.train.seed, augment=augment, parts=parts, lengths=lengths)
     judged = Batches(*validation, classes, max(size // parts, 1))
     with quiet():  # Keras seeds TensorFlow, and imports it, whatever trains
         training.make_deterministic(settings.train.seed)
     with sharing.scope():
-        model = catalogue.build(settings, encoder)
+        model = built.build(settings, encoder)
         training.compile_model(model, settings.train, classes, len(seen), parts)
         if short := hardware.shortage(model, settings.train):
             print(f"train: {short}", flush=True)
         found = training.fit(model, settings.train, seen.among(*shared), judged.among(*shared), checkpoint, watch=watch)
-    fitted = catalogue.as_float32(model.get_weights(), settings, encoder)
+    fitted = built.as_float32(model.get_weights(), settings, encoder)
     factor = training.calibrate(fitted, judged)
     calibrated = training.scaled(fitted, factor)
     scores = calibrated.predict(judged, verbose=0)

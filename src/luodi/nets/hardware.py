@@ -149,6 +149,11 @@ def memory_needed(model: keras.Model, settings: Training) -> int:
     return int(BYTES * (weights * (1 + slots + 1 + (1 + slots)) + 2 * rows * settings.batch_size))
 
 
+def trained(model: keras.Model) -> int:
+    """Return how many numbers training moves."""
+    return sum(math.prod(one.shape) for one in model.trainable_variables)
+
+
 def flops(model: keras.Model) -> int:
     """Return about how many operations one row takes forward: two for each product with a matrix of weights.
 

@@ -34,6 +34,13 @@ class LazyAdam(keras.optimizers.Adam):
             grads = [tf.convert_to_tensor(one) for one in grads]
         super().apply(grads, trainable_variables)
 
+    def _clip_gradients(self, grads: Any) -> Any:
+        """Keras calls this before; its own makes a table's gradient dense."""
+        if not self.global_clipnorm:
+            return super()._clip_gradients(grads)
+        grads = [_once(one) if isinstance(one, tf.IndexedSlices) else one for one in grads]
+        return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Keras calls this for each variable; `gradient` is dense, or a tf.IndexedSlices of a table [rows, ...]."""
         if isinstance(gradient, tf.IndexedSlices):
@@ -58,6 +65,12 @@ def _summed(gradient: Any) -> tuple[Any, Any]:
     told = _told(gradient.values)
     rows, place = tf.unique(tf.gather(gradient.indices, told))
     return rows, tf.math.unsorted_segment_sum(tf.gather(gradient.values, told), place, tf.size(rows))
+
+
+def _once(gradient: Any) -> Any:
+    """The same with each row once: a sum is as long as it is, not as its parts are."""
+    rows, values = _summed(gradient)
+    return tf.IndexedSlices(values, rows, gradient.dense_shape)
 
 
 def _told(values: Any) -> Any:

@@ -57,24 +57,37 @@ def compile_model(model: keras.Model, settings: Training, classes: int, steps: i
         steps: Batches of an epoch, or parts of them.
         parts: In which a batch comes: the weights move once by the mean of their gradients.
     """
-    rate = settings.learning_rate
-    if settings.decay == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps * settings.epochs)
-    several: dict[str, Any] = {"gradient_accumulation_steps": parts} if parts > 1 else {}
+    rate, more = _rate(settings, steps * settings.epochs), _more(settings, parts)
     adam = settings.optimizer == "adam"
-    optimizer = _adam(rate, several) if adam else keras.optimizers.SGD(rate, momentum=MOMENTUM, **several)
+    optimizer = _adam(rate, more) if adam else keras.optimizers.SGD(rate, momentum=MOMENTUM, **more)
     if settings.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     model.compile(optimizer, settings.loss, metrics=[accuracy, MacroRecall(classes)], auto_scale_loss=False)
 
 
-def _adam(rate: Any, several: Mapping[str, Any]) -> Any:
+def _rate(settings: Training, steps: int) -> Any:
+    """The learning rate over all steps: it rises along a line, and falls along half a cosine, or stays."""
+    rate, rising = settings.learning_rate, round(settings.warmup * steps)
+    schedules = keras.optimizers.schedules
+    if settings.decay == "cosine":
+        rise: dict[str, Any] = {"warmup_target": rate, "warmup_steps": rising} if rising else {}
+        return schedules.CosineDecay(0.0 if rising else rate, max(steps - rising, 1), **rise)
+    return schedules.PolynomialDecay(0.0, rising, rate) if rising else rate
+
+
+def _more(settings: Training, parts: int) -> dict[str, Any]:
+    """What else an optimizer is told."""
+    several = {"gradient_accumulation_steps": parts} if parts > 1 else {}
+    return several | ({"global_clipnorm": settings.clip_norm} if settings.clip_norm else {})
+
+
+def _adam(rate: Any, more: Mapping[str, Any]) -> Any:
     if keras.backend.backend() != "tensorflow":
-        return keras.optimizers.Adam(rate, **several)
+        return keras.optimizers.Adam(rate, **more)
     from luodi.nets.lazy_adam import LazyAdam
 
-    return LazyAdam(rate, **several)
+    return LazyAdam(rate, **more)
 
 
 @dataclass(frozen=True)

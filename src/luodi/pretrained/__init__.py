@@ -1,9 +1,12 @@
-"""Pretrained encoders, used as they are: from a checkpoint on disk to a classifier. ONNX Runtime computes; no Keras."""
+"""Pretrained encoders: from a checkpoint on disk to a classifier.
+
+Used as they are ONNX Runtime computes; Keras is imported where one is trained on.
+"""
 
 from importlib import import_module
 from typing import Any
 
 
 def of(modality: str) -> Any:
-    """Return the module of a modality, with `Frozen`."""
+    """Return the module of a modality, with `fit`, `tuned` and `tune`."""
     return import_module(f"luodi.pretrained.{modality}")

@@ -150,7 +150,9 @@ def read(folder: Path) -> Checkpoint:
     if width % heads:
         raise _lies(folder, f"{heads} heads cannot share a width of {width}")
     types = _number(folder, config, "type_vocab_size") if FAMILIES[family].types else 0
-    pad, epsilon = config.get("pad_token_id", 0), config.get("layer_norm_eps", 1e-12)
+    # What a file leaves out is what Hugging Face's library takes for that family.
+    pad = config.get("pad_token_id", 1 if FAMILIES[family].offset else 0)
+    epsilon = config.get("layer_norm_eps", 1e-12)
     if not isinstance(pad, int) or not 0 <= pad < vocabulary:
         raise _lies(folder, f"`pad_token_id` is {shown(repr(pad), 60)}, and there are {vocabulary:,} tokens")
     if not isinstance(epsilon, float) or not 0 < epsilon < 1:

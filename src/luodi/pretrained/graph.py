@@ -4,7 +4,10 @@ Vaswani and others, "Attention Is All You Need" (2017), as Devlin and others hav
 it found to what it was given, and brings that to mean 0 and deviation 1 afterwards.
 """
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,28 +15,113 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from luodi.pretrained.checkpoint import FAMILIES, Checkpoint
+from luodi.errors import BrokenData
+from luodi.pretrained.checkpoint import FAMILIES, Checkpoint, Pooling
 
 OPSET, IR = 17, 8
 X, VECTORS = "x", "vectors"
 HIDDEN = -1e9  # added to what attention would give to padding: its share is 0
+FORM = "encoder"  # key of the metadata that hold a `Form`
+PARTS = ("query", "key", "value", "attention", "attention_norm", "inner", "outer", "norm")
+"""Of a layer: `attention` joins the heads, `inner` and `outer` are what follows; in the order of `Family.parts`."""
+ATTENDING = PARTS[:3]  # one matrix in the graph, see `_fused`
+Weights = dict[str, NDArray[np.float32]]
+"""By name: "words" and "places" [tokens, width]; "LAYER.PART.weight", matrices [in, out], and "LAYER.PART.bias"."""
 
 
-def build(checkpoint: Checkpoint, tensors: Mapping[str, NDArray[np.float32]]) -> onnx.ModelProto:
+@dataclass(frozen=True)
+class Form:
+    """What an encoder computes with its weights; see `Checkpoint`."""
+
+    layers: int
+    heads: int
+    width: int
+    activation: str
+    epsilon: float
+    pad: int
+    pooling: Pooling
+
+    @property
+    def scale(self) -> np.float32:
+        """Of the query: the product of two vectors grows with their size."""
+        return np.float32((self.width // self.heads) ** -0.5)
+
+
+def form(checkpoint: Checkpoint) -> Form:
+    """Return what the encoder of a checkpoint computes."""
+    return Form(
+        checkpoint.layers, checkpoint.heads, checkpoint.width, checkpoint.activation, checkpoint.epsilon,
+        checkpoint.pad, checkpoint.pooling,
+    )  # fmt: skip
+
+
+def of(checkpoint: Checkpoint) -> onnx.ModelProto:
+    """Return the graph of a checkpoint, see `build`. Raises BrokenData: a weight is no number."""
+    return build(form(checkpoint), weights(checkpoint, checkpoint.tensors()))
+
+
+def weights(checkpoint: Checkpoint, tensors: Mapping[str, NDArray[np.float32]]) -> Weights:
+    """Return the weights of a checkpoint by names that all families share."""
+    family = FAMILIES[checkpoint.family]
+    places = tensors["embeddings.position_embeddings.weight"][checkpoint.pad + 1 if family.offset else 0 :]
+    if family.types:
+        places = places + tensors["embeddings.token_type_embeddings.weight"][0]  # all are of the first segment
+    found = {"words": tensors["embeddings.word_embeddings.weight"], "places": places}
+    names = {"embedding_norm": "embeddings.LayerNorm"}
+    names |= {
+        f"{layer}.{part}": family.layer.format(layer) + its
+        for layer in range(checkpoint.layers)
+        for part, its in zip(PARTS, family.parts, strict=True)
+    }
+    for name, its in names.items():
+        found[f"{name}.weight"] = np.ascontiguousarray(tensors[f"{its}.weight"].T)
+        found[f"{name}.bias"] = tensors[f"{its}.bias"]
+    return found
+
+
+def build(form: Form, weights: Mapping[str, NDArray[np.float32]]) -> onnx.ModelProto:
     """Return the graph from "x", ids int32 [batch, length], to "vectors", float32 [batch, width].
 
     What is the id that pads is not there: a row has the same vector, but for rounding, however far it is padded.
     """
     graph = _Graph()
-    hidden, mask = _embedded(graph, checkpoint, tensors)
+    hidden, mask = _embedded(graph, form, weights)
     unseen = graph.node("Mul", graph.node("Sub", mask, graph.value(np.float32(1))), graph.value(np.float32(-HIDDEN)))
     unseen = graph.node("Unsqueeze", unseen, graph.value(np.array([1, 2], np.int64)))  # [batch, heads, from, to]
-    for layer in range(checkpoint.layers):
-        part = _Layer(graph, checkpoint, tensors, layer)
-        hidden = part.norm(4, graph.node("Add", hidden, part.attention(hidden, unseen)))
-        hidden = part.norm(7, graph.node("Add", hidden, part.forward(hidden)))
-    _pool(graph, checkpoint.pooling, hidden, mask)
-    return graph.model(checkpoint.width)
+    for layer in range(form.layers):
+        part = _Layer(graph, form, weights, layer)
+        hidden = part.norm("attention_norm", graph.node("Add", hidden, part.attention(hidden, unseen)))
+        hidden = part.norm("norm", graph.node("Add", hidden, part.forward(hidden)))
+    _pool(graph, form.pooling, hidden, mask)
+    return graph.model(form)
+
+
+def read(path: Path) -> tuple[Form, Weights]:
+    """Inverse of `build`.
+
+    Raises:
+        BrokenData: An earlier luodi wrote the graph, which gave no names to the weights.
+    """
+    model = onnx.load(path)
+    known = {one.key: one.value for one in model.metadata_props}
+    if FORM not in known:
+        raise BrokenData(
+            f"{path} is of an earlier luodi, which told nothing of its weights: add the checkpoint again, with `luodi "
+            "encoder add DIR --name ANOTHER`, and name that in train.encoder"
+        )
+    found, form = {}, Form(**json.loads(known[FORM]))
+    for tensor in model.graph.initializer:
+        if not tensor.name.startswith(CONSTANT):
+            found[tensor.name] = numpy_helper.to_array(tensor)
+    for layer in range(form.layers):
+        for kind in ("weight", "bias"):
+            parts = np.split(found.pop(f"{layer}.attending.{kind}"), 3, axis=-1)
+            parts[0] = parts[0] / form.scale
+            found |= {f"{layer}.{name}.{kind}": part for name, part in zip(ATTENDING, parts, strict=True)}
+    return form, found
+
+
+CONSTANT = "c:"
 
 
 class _Graph:
@@ -41,11 +129,11 @@ class _Graph:
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
+        self.weights: dict[str, onnx.TensorProto] = {}
 
-    def value(self, value: Any) -> str:
-        name = f"w{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
+    def value(self, value: Any, name: str = "") -> str:
+        name = name or f"{CONSTANT}{len(self.weights)}"
+        self.weights[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
     def node(self, kind: str, *inputs: str, called: str = "", **attributes: Any) -> str:
@@ -53,57 +141,48 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, inputs, [called or name], name=name, **attributes))
         return called or name
 
-    def model(self, width: int) -> onnx.ModelProto:
+    def model(self, form: Form) -> onnx.ModelProto:
         graph = helper.make_graph(
             self.nodes,
             "encoder",
             [helper.make_tensor_value_info(X, TensorProto.INT32, ["batch", "length"])],
-            [helper.make_tensor_value_info(VECTORS, TensorProto.FLOAT, ["batch", width])],
-            self.weights,
+            [helper.make_tensor_value_info(VECTORS, TensorProto.FLOAT, ["batch", form.width])],
+            list(self.weights.values()),
         )
         opset = helper.make_opsetid("", OPSET)
-        return helper.make_model(graph, producer_name="luodi", opset_imports=[opset], ir_version=IR)
+        model = helper.make_model(graph, producer_name="luodi", opset_imports=[opset], ir_version=IR)
+        helper.set_model_props(model, {FORM: json.dumps(asdict(form), sort_keys=True)})
+        return model
 
 
-def _embedded(graph: _Graph, checkpoint: Checkpoint, tensors: Mapping[str, NDArray[np.float32]]) -> tuple[str, str]:
+def _embedded(graph: _Graph, form: Form, weights: Mapping[str, NDArray[np.float32]]) -> tuple[str, str]:
     """The tokens' vectors, and 1 where there is a token, 0 where a row is padded: [batch, length]."""
-    family = FAMILIES[checkpoint.family]
-    places = tensors["embeddings.position_embeddings.weight"][checkpoint.pad + 1 if family.offset else 0 :]
-    if family.types:
-        places = places + tensors["embeddings.token_type_embeddings.weight"][0]  # all are of the first segment
-    pad, one = graph.value(np.int32(checkpoint.pad)), graph.value(np.array([1], np.int64))
+    pad, one = graph.value(np.int32(form.pad)), graph.value(np.array([1], np.int64))
     mask = graph.node("Cast", graph.node("Not", graph.node("Equal", X, pad)), to=TensorProto.FLOAT)
     length = graph.node("Shape", X, start=1)
-    here = graph.node("Slice", graph.value(places), graph.value(np.array([0], np.int64)), length,
+    here = graph.node("Slice", graph.value(weights["places"], "places"), graph.value(np.array([0], np.int64)), length,
                       graph.value(np.array([0], np.int64)), one)  # fmt: skip
-    words = graph.node("Gather", graph.value(tensors["embeddings.word_embeddings.weight"]), X)
-    weight, bias = (tensors[f"embeddings.LayerNorm.{name}"] for name in ("weight", "bias"))
-    summed = graph.node("Add", words, here)
-    norm = graph.node("LayerNormalization", summed, graph.value(weight), graph.value(bias), epsilon=checkpoint.epsilon)
-    return norm, mask
+    words = graph.node("Gather", graph.value(weights["words"], "words"), X)
+    return _norm(graph, form, weights, "embedding_norm", graph.node("Add", words, here)), mask
+
+
+def _norm(graph: _Graph, form: Form, weights: Mapping[str, NDArray[np.float32]], name: str, summed: str) -> str:
+    parts = (graph.value(weights[one], one) for one in (f"{name}.weight", f"{name}.bias"))
+    return graph.node("LayerNormalization", summed, *parts, epsilon=form.epsilon)
 
 
 class _Layer:
-    """One layer, whose parts are numbered as in `Family.parts`."""
+    """One layer, whose parts have the names in `PARTS`."""
 
-    def __init__(
-        self, graph: _Graph, checkpoint: Checkpoint, tensors: Mapping[str, NDArray[np.float32]], number: int
-    ) -> None:
-        family = FAMILIES[checkpoint.family]
-        self.graph, self.checkpoint = graph, checkpoint
-        names = [family.layer.format(number) + part for part in family.parts]
-        self.weight = [tensors[f"{name}.weight"] for name in names]
-        self.bias = [tensors[f"{name}.bias"] for name in names]
+    def __init__(self, graph: _Graph, form: Form, weights: Mapping[str, NDArray[np.float32]], number: int) -> None:
+        self.graph, self.form, self.weights, self.number = graph, form, weights, number
 
     def attention(self, hidden: str, unseen: str) -> str:
-        graph, heads, width = self.graph, self.checkpoint.heads, self.checkpoint.width
-        scale = np.float32((width // heads) ** -0.5)  # of the query: the product of two vectors grows with their size
-        weight = np.concatenate([scale * self.weight[0], self.weight[1], self.weight[2]])
-        bias = np.concatenate([scale * self.bias[0], self.bias[1], self.bias[2]])
+        graph, heads, width = self.graph, self.form.heads, self.form.width
         shape = graph.value(np.array([0, 0, 3 * heads, width // heads], np.int64))
-        parts = graph.node("Reshape", self.linear(hidden, weight, bias), shape)
-        parts = graph.node("Transpose", parts, perm=[0, 2, 1, 3])  # [batch, 3 x heads, length, width of a head]
-        query, key, value = (
+        found = self.product(hidden, "attending", self._fused("weight"), self._fused("bias"))
+        parts = graph.node("Transpose", graph.node("Reshape", found, shape), perm=[0, 2, 1, 3])
+        query, key, value = (  # of [batch, 3 x heads, length, width of a head]
             graph.node("Slice", parts, *(graph.value(np.array([end], np.int64)) for end in (first, first + heads, 1)))
             for first in range(0, 3 * heads, heads)
         )
@@ -111,20 +190,29 @@ class _Layer:
         shares = graph.node("Softmax", graph.node("Add", scores, unseen), axis=-1)
         found = graph.node("Transpose", graph.node("MatMul", shares, value), perm=[0, 2, 1, 3])
         joined = graph.node("Reshape", found, graph.value(np.array([0, 0, width], np.int64)))
-        return self.linear(joined, self.weight[3], self.bias[3])
+        return self.linear(joined, "attention")
 
     def forward(self, hidden: str) -> str:
-        inner = self.linear(hidden, self.weight[5], self.bias[5])
-        inner = self.graph.node("Relu", inner) if self.checkpoint.activation == "relu" else self.gelu(inner)
-        return self.linear(inner, self.weight[6], self.bias[6])
+        inner = self.linear(hidden, "inner")
+        inner = self.graph.node("Relu", inner) if self.form.activation == "relu" else self.gelu(inner)
+        return self.linear(inner, "outer")
 
-    def norm(self, part: int, summed: str) -> str:
-        weight, bias = self.graph.value(self.weight[part]), self.graph.value(self.bias[part])
-        return self.graph.node("LayerNormalization", summed, weight, bias, epsilon=self.checkpoint.epsilon)
+    def norm(self, part: str, summed: str) -> str:
+        return _norm(self.graph, self.form, self.weights, f"{self.number}.{part}", summed)
 
-    def linear(self, hidden: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
-        product = self.graph.node("MatMul", hidden, self.graph.value(weight.T))
-        return self.graph.node("Add", product, self.graph.value(bias))
+    def linear(self, hidden: str, part: str) -> str:
+        weight, bias = (self.weights[f"{self.number}.{part}.{kind}"] for kind in ("weight", "bias"))
+        return self.product(hidden, part, weight, bias)
+
+    def product(self, hidden: str, part: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
+        name, graph = f"{self.number}.{part}", self.graph
+        product = graph.node("MatMul", hidden, graph.value(weight, f"{name}.weight"))
+        return graph.node("Add", product, graph.value(bias, f"{name}.bias"))
+
+    def _fused(self, kind: str) -> NDArray[np.float32]:
+        """Those of query, which is scaled here, key and value."""
+        query, key, value = (self.weights[f"{self.number}.{name}.{kind}"] for name in ATTENDING)
+        return np.concatenate([self.form.scale * query, key, value], axis=-1)
 
     def gelu(self, x: str) -> str:
         """x times the share of a normal distribution below x (Hendrycks and Gimpel 2016)."""

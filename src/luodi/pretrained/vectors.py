@@ -1,16 +1,14 @@
 """Vectors of texts, computed once: what a training found is kept for the next one, by the content of text and encoder.
 
-They lie where a host keeps its DVC cache (LUODI_HOME), else in the embedded origin of the checkout: a file a model, of
-the rows that it was last trained on. A vector depends on its text alone, to the last bit, or what was kept would change
-what is trained: a batch of texts, padded to the same multiple of so many tokens, has always the same number of rows.
+They lie where a host keeps its DVC cache (LUODI_HOME), else in the embedded origin of the checkout, and memory holds
+those that are asked for. A vector depends on its text alone, to the last bit, or what was kept would change what is
+trained: a batch of texts, padded to the same multiple of so many tokens, has always the same number of rows.
 """
 
 import hashlib
 import os
 import time
-import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 
 from luodi.config.encoders import Recorded
 from luodi.data.subwords import Encoder, padded
-from luodi.files import private, replacing
+from luodi.pretrained.kept import KEY, Kept
 from luodi.project.origin import EMBEDDED
 from luodi.project.paths import ModelPaths
 from luodi.scoring import inference
@@ -26,8 +24,7 @@ from luodi.system.threads import in_threads
 
 STEP = 8  # tokens
 ROWS, TOKENS = 32, 4096  # of a batch, at most
-TOLD = 30  # seconds between lines of progress, each of which keeps what there is too
-Keys = list[bytes]
+TOLD = 30  # seconds between lines of progress
 
 
 def of(
@@ -40,28 +37,31 @@ def of(
         recorded: What is known of it.
         paths: Those of the model that is trained.
     """
-    path = kept(paths)
-    keys = [hashlib.blake2b(f"{recorded.md5} {text}".encode(), digest_size=16).digest() for text in texts]
-    known = _read(path, recorded.width)
-    places = {key: place for place, key in enumerate(keys) if key not in known}  # of equal texts one
-    new = list(places.values())
-    print(f"train: {len(new):,} of {len(texts):,} texts go through the encoder, the others went before", flush=True)
-    rows, told = encoder.ids([texts[place] for place in new]), time.monotonic()
-    done = 0
-    for batch, found in _computed(rows, encoder, graph):
-        known |= {keys[new[row]]: vector for row, vector in zip(batch, found, strict=True)}
-        done += len(batch)
-        if time.monotonic() - told > TOLD:
-            _write(path, {key: known[key] for key in keys if key in known})
-            print(f"train: {done:,} of {len(new):,} texts", flush=True)
-            told = time.monotonic()
-    _write(path, {key: known[key] for key in keys})
-    return np.stack([known[key] for key in keys])
+    keys = [hashlib.blake2b(text.encode(), digest_size=KEY).digest() for text in texts]
+    found = np.empty((len(texts), recorded.width), np.float32)
+    with Kept(folder(paths), recorded.md5, recorded.width) as kept:
+        there = kept.read(keys, found)
+        places = {key: place for place, key in enumerate(keys) if not there[place]}  # of equal texts one
+        new = list(places.values())
+        print(f"train: {len(new):,} of {len(texts):,} texts go through the encoder, the others went before", flush=True)
+        done, told = 0, time.monotonic()
+        for batch, computed in _computed(encoder.ids([texts[place] for place in new]), encoder, graph):
+            of_batch = [new[row] for row in batch]
+            found[of_batch] = computed
+            kept.append([keys[place] for place in of_batch], computed)
+            done += len(batch)
+            if time.monotonic() - told > TOLD:
+                print(f"train: {done:,} of {len(new):,} texts", flush=True)
+                told = time.monotonic()
+        for place in np.flatnonzero(~there):
+            found[place] = found[places[keys[place]]]
+        kept.only(keys, found)
+    return found
 
 
-def kept(paths: ModelPaths) -> Path:
-    """Return the file in which vectors of a model's rows are kept."""
-    return Path(os.environ.get("LUODI_HOME") or paths.root / EMBEDDED) / "vectors" / f"{paths.model}.npz"
+def folder(paths: ModelPaths) -> Path:
+    """Return the folder in which vectors of a model's rows are kept."""
+    return Path(os.environ.get("LUODI_HOME") or paths.root / EMBEDDED) / "vectors" / paths.model
 
 
 def _computed(
@@ -93,22 +93,3 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         batch.append(place)
     if batch:
         yield batch
-
-
-def _read(path: Path, width: int) -> dict[bytes, NDArray[np.float32]]:
-    """What is kept; nothing of what cannot be read: it is computed again."""
-    with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(path) as file:
-        keys, found = file["keys"], file["vectors"]
-        if found.dtype == np.float32 and found.shape == (len(keys), width):
-            return dict(zip(map(bytes, keys), found, strict=True))
-    return {}
-
-
-def _write(path: Path, known: dict[bytes, NDArray[np.float32]]) -> None:
-    """A file that cannot be written costs a line and nothing else."""
-    try:
-        with private(), replacing(path) as temporary, temporary.open("wb") as file:
-            keys = np.frombuffer(b"".join(known), np.uint8).reshape(-1, 16)
-            np.savez(file, keys=keys, vectors=np.stack(list(known.values())))
-    except OSError as error:
-        print(f"train: the vectors cannot be kept ({error}): they will be computed again", flush=True)

@@ -56,7 +56,7 @@ def add_texts(
         chinese = seen.chinese / max(seen.letters, 1)
         times = max(seen.counts.values()) / min(seen.counts.values())
         advice = recipe.text(split.learned.total(), len(seen.counts), chinese, times=times,
-                             encoder=encoder, recorded=recorded)  # fmt: skip
+                             encoder=encoder, recorded=recorded, typical=seen.length(0.5))  # fmt: skip
         notes += [*split.told, *telling.without_values(seen, wanted), *telling.held_back(seen, split)]
         notes += _corrected(staging / "data", "text", wanted)
         notes += telling.giving_away(labels.beside)

@@ -31,7 +31,7 @@ def add(root: Path, folder: Path, name: str | None, runner: Runner) -> str:
         DataError: It is no checkpoint, one of a kind that luodi does not open, or its files do not fit together.
         ParamsError: The name is taken or no name.
     """
-    name = name or re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")
+    name = name or _name(folder)
     config.require_name(name, "an encoder")
     with changes.exclusive(root) as staging:
         known, models = encoders.read(root), config.load(root / PARAMS).models
@@ -51,6 +51,13 @@ def add(root: Path, folder: Path, name: str | None, runner: Runner) -> str:
     return _told(name, recorded)
 
 
+def _name(folder: Path) -> str:
+    """As the folder is called; in a cache of Hugging Face, models--WHOSE--NAME/snapshots/COMMIT, as the model is."""
+    folder = folder.absolute() if folder.name else folder.resolve()
+    found = folder.parent.parent.name.rpartition("--")[2] if folder.parent.name == "snapshots" else folder.name
+    return re.sub(r"[^a-z0-9]+", "-", found.lower()).strip("-")
+
+
 def prepared(checkpoint_folder: Path, folder: Path) -> Recorded:
     """Make of a checkpoint what a project keeps of it; return what is known of that. Raises DataError as `add` does."""
     found = checkpoint.read(checkpoint_folder)
@@ -61,7 +68,7 @@ def prepared(checkpoint_folder: Path, folder: Path) -> Recorded:
 
 def _write(found: Checkpoint, folder: Path) -> None:
     """Write the graph and the tokenizer, and prove that they give vectors."""
-    model = graph.build(found, found.tensors())
+    model = graph.of(found)
     (folder / store.GRAPH).write_bytes(model.SerializeToString(deterministic=True))
     write_text(folder / subwords.TOKENIZER, found.tokenizer)
     encoder = subwords.Encoder((), found.length, found.pad, found.tokenizer)

@@ -18,6 +18,7 @@ WIDE = {"embedding": 32, "table": 2**18, "dropout": 0.3, "epochs": 3, "patience"
 """A bag of n-grams for more than two classes: after one or two rounds it learns the rows by heart."""
 RARE = 20  # times the rows of the smallest class of texts that the largest has: above it rare rows count for more
 MORE = 1.05  # times the bytes of an encoder that a model on it has
+SLOW = 2e10  # operations a second of one thread on a host that others use too
 TRAIN = 0.8  # of all rows
 STEPS = 1500  # that an image network takes, more or less, to learn a few hundred images
 
@@ -38,9 +39,11 @@ def text(
     times: float = 1,
     encoder: str | None = None,
     recorded: Recorded | None = None,
+    typical: int = 0,
 ) -> Recipe:
     """Return the recipe for texts; `chinese` is the share of Chinese letters, `times` the rows of the largest
-    class over those of the smallest, `encoder` and `recorded` a pretrained one that is to be tried.
+    class over those of the smallest, `encoder` and `recorded` a pretrained one that is to be tried, on texts of which
+    half have more characters than `typical`.
 
     Words beside characters are worth 0.9 points on 150 classes of English (0.918 to 0.927) and nothing in Chinese,
     which has no spaces. A network was of use where it has rows: the mean of this bag and the linear model had 0.9050
@@ -61,7 +64,7 @@ def text(
     reads = "words and characters" if preprocess else "characters"
     baseline = {"all_rows": True} if classes > 2 else {}
     if encoder and recorded:
-        settings = of_encoder(encoder, recorded)
+        settings = of_encoder(encoder, recorded, typical)
         said = f"it will be a linear model of {reads}, or one on the vectors of {encoder}: what validation rows favour"
         blocks = {"preprocess": preprocess, "baseline": baseline, "gate": settings["gate"]}
         return Recipe({**blocks, "train": settings["train"] | train}, said + rare)
@@ -78,14 +81,19 @@ def text(
     )
 
 
-def of_encoder(name: str, recorded: Recorded) -> Settings:
+def of_encoder(name: str, recorded: Recorded, typical: int = 0) -> Settings:
     """Return what a model of texts is to have that may be one on the vectors of an encoder, which is part of it.
 
     On 150 classes of English questions a logistic regression on them was the better the fewer rows there were
-    (benchmarks/encoders.md); validation rows choose between it and the linear model.
+    (benchmarks/encoders.md); validation rows choose between it and the linear model. The gate's limits are what a model
+    needs that has the encoder in it: its bytes, and two operations a weight for each token, of two characters at least.
     """
-    needed = math.ceil(recorded.size_bytes * MORE / 1e7) * 10.0
-    gate = {"max_size_mb": needed} if needed > Gate().max_size_mb else {}
+    tokens = min(recorded.length, 2 + typical // 2)
+    needed = {
+        "max_size_mb": math.ceil(recorded.size_bytes * MORE / 1e7) * 10.0,
+        "max_latency_ms": math.ceil(2 * recorded.weights * tokens / SLOW * 100) * 10.0,
+    }
+    gate = {limit: least for limit, least in needed.items() if least > getattr(Gate(), limit)}
     return {"train": {"architecture": "pretrained", "encoder": name}, "gate": gate}
 
 

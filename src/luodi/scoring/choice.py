@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LINEAR, NET, BOTH, PRETRAINED = "linear", "net", "both", "pretrained"
+LINEAR, NET, BOTH, PRETRAINED, TUNED = "linear", "net", "both", "pretrained", "tuned"
 NAMES = {LINEAR: "the linear model", NET: "the network", BOTH: "the mean of the linear model and the network",
-         PRETRAINED: "the pretrained encoder"}  # fmt: skip
+         PRETRAINED: "the pretrained encoder", TUNED: "the fine-tuned encoder"}  # fmt: skip
+TUNING = {"lora": "by LoRA", "full": "whole"}
 
 
 def figures(
@@ -56,10 +57,14 @@ def sentence(choice: Mapping[str, Any]) -> str:
 
 def _of_encoder(choice: Mapping[str, Any]) -> str:
     """What is known of the encoder that was chosen; empty where it is none."""
-    if choice.get("chosen") != PRETRAINED or not (encoder := part(choice, "encoder")):
+    if choice.get("chosen") not in (PRETRAINED, TUNED) or not (encoder := part(choice, "encoder")):
         return ""
     size = number(at(encoder, "size_bytes"), "{:.1f} MB", 1e-6)
-    known = f"{text(at(encoder, 'family'))}, {count(at(encoder, 'weights'))} weights as they came, {size}"
+    weights, given = count(at(encoder, "weights")), count(at(encoder, "trained"))
     licence, md5 = (text(at(encoder, name)) for name in ("licence", "md5"))
-    trained = f"under a linear model of {count(at(encoder, 'trained'))} trained weights"
-    return f" {text(at(encoder, 'name'))} {trained} ({known}, licence: {licence}, MD5 {md5})"
+    if choice["chosen"] == TUNED:
+        trained, weights = f", {TUNING.get(str(encoder.get('tuning')))}, {given} weights trained", f"{weights} weights"
+    else:
+        trained, weights = f" under a linear model of {given} trained weights", f"{weights} weights as they came"
+    known = f"{text(at(encoder, 'family'))}, {weights}, {size}"
+    return f" {text(at(encoder, 'name'))}{trained} ({known}, licence: {licence}, MD5 {md5})"

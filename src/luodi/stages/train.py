@@ -20,7 +20,7 @@ from luodi.nets.fitting import Net, Rows, fit_rows
 from luodi.nets.stderr import quiet
 from luodi.project.paths import ModelPaths
 from luodi.scoring import choice, folds, inference
-from luodi.scoring.choice import BOTH, LINEAR, NET, PRETRAINED
+from luodi.scoring.choice import BOTH, LINEAR, NET, PRETRAINED, TUNED
 from luodi.scoring.scored import load_scores
 
 MOST = 20_000  # rows of which networks are fitted three times more, to score them out of fold
@@ -47,10 +47,9 @@ def _run(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, ke
     scores = {LINEAR: load_scores(paths.baseline_validation)}
     with cost.measured() as spent:
         architecture = settings.train.architecture
-        frozen = pretrained.of(settings.modality).fit(settings, paths) if architecture == PRETRAINED else None
+        own = _pretrained(settings, paths, kept) if architecture == PRETRAINED else {}
         net = None if architecture in NO_NETWORK else fit(settings, paths, encoder, kept)
-    if frozen:
-        scores[PRETRAINED] = frozen.scores
+    scores |= {name: one.scores for name, one in own.items()}
     if net:
         scores[NET] = net.scores
         if encoders.load(paths.baseline_export / inference.ENCODER) == encoder:  # they read the same rows
@@ -59,17 +58,28 @@ def _run(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, ke
     figures = choice.figures(scores, truth, metric)
     chosen = choice.choose(figures, metric)
     facts = {"chosen": chosen, "metric": metric, "validation": figures}
-    facts |= {"encoder": frozen.facts()} if frozen else {}
-    if frozen and chosen == PRETRAINED:
-        frozen.write(paths.export)
+    facts |= {"encoder": own.get(chosen, own[PRETRAINED]).facts()} if own else {}
+    if chosen in own:
+        own[chosen].write(paths.export)
     else:
         _save(chosen, net, settings, encoder, paths)
-    _save_net(net, paths)
-    own = frozen.out_of_fold if frozen else partial(out_of_fold, settings, paths, encoder, kept=kept)
-    _write_out_of_fold(chosen, own, len(encoder.labels), paths)
+    tuned = own[TUNED].net if TUNED in own else None
+    _save_net(net, paths, net or tuned)
+    score = own[chosen].out_of_fold if chosen in own else partial(out_of_fold, settings, paths, encoder, kept=kept)
+    _write_out_of_fold(chosen, score, len(encoder.labels), paths)
     write_facts(paths.choice, facts)
-    write_facts(paths.cost, _cost(spent, net) | {"export": folder_checksum(paths.export)})
+    write_facts(paths.cost, _cost(spent, net or tuned) | {"export": folder_checksum(paths.export)})
     print(f"train: exported {choice.sentence(facts)}", flush=True)
+
+
+def _pretrained(settings: config.ModelSettings, paths: ModelPaths, kept: Checkpoints) -> dict[str, Any]:
+    """What is made of a pretrained encoder, by the name that it is chosen by: as it came, and trained on."""
+    kind = pretrained.of(settings.modality)
+    own = {PRETRAINED: kind.fit(settings, paths)}
+    if kind.tuned(settings):
+        own[TUNED] = kind.tune(own[PRETRAINED], kept)
+        own[TUNED].net  # noqa: B018, it is trained now, whose cost is measured
+    return own
 
 
 def fit(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, kept: Checkpoints | None = None) -> Net:
@@ -143,18 +153,22 @@ def _save(chosen: str, net: Net | None, settings: config.ModelSettings, encoder:
         _copy(paths.encoder, folder / inference.ENCODER)
 
 
-def _save_net(net: Net | None, paths: ModelPaths) -> None:
-    """Write model.keras, its curves, and history.csv; without a network a line, for DVC warns of an empty folder."""
+def _save_net(net: Net | None, paths: ModelPaths, trained: Net | None) -> None:
+    """Write model.keras, the curves of what was trained, and history.csv; else a line, as DVC warns of an empty folder.
+
+    The weights of an encoder that was trained on stand in the exported graph alone, which is as large as they are.
+    """
     with replacing_folder(paths.net) as folder:
-        if net:
+        if trained:
             from luodi.nets import saving
 
-            saving.save(net.model, folder / paths.keras_model.name)
+            if net:
+                saving.save(net.model, folder / paths.keras_model.name)
             with quiet():  # by TensorFlow, whatever trained
-                saving.save_curves(net.history, folder)
+                saving.save_curves(trained.history, folder)
         else:
             write_text(folder / "none.txt", "train.architecture names no network\n")
-    write_text(paths.history, history.as_csv(net.history if net else []))
+    write_text(paths.history, history.as_csv(trained.history if trained else []))
 
 
 def _cost(spent: dict[str, Any], net: Net | None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def ids_of(found: Checkpoint, texts: list[str]) -> list[list[int]]:
 
 
 def vectors(found: Checkpoint, x: NDArray[np.int32]) -> NDArray[np.float32]:
-    model = graph.build(found, found.tensors())
+    model = graph.of(found)
     onnx.checker.check_model(model)
     given: NDArray[np.float32] = inference.session(model.SerializeToString()).run(["vectors"], {"x": x})[0]
     return given
@@ -79,7 +79,7 @@ def test_half_precision_is_read(kind: str, tmp_path: Path) -> None:
 
 def test_the_same_checkpoint_is_the_same_bytes(tmp_path: Path) -> None:
     folder = tiny_encoder.write(tmp_path / "tiny")
-    made = [graph.build(found, found.tensors()) for found in (checkpoint.read(folder), checkpoint.read(folder))]
+    made = [graph.of(found) for found in (checkpoint.read(folder), checkpoint.read(folder))]
     first, second = (one.SerializeToString(deterministic=True) for one in made)
     assert first == second
 

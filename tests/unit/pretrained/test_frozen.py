@@ -1,5 +1,6 @@
 """A model on an encoder's vectors: trained, exported and read back; the vectors are computed once."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,54 +12,19 @@ from project import Ended
 
 from luodi import config
 from luodi.config import encoders, user_code
-from luodi.config.encoders import Recorded
 from luodi.data import subwords, text
 from luodi.errors import ArtifactError, MissingData, ParamsError, SourceMismatch, UnknownKey
 from luodi.files import folder_checksum
-from luodi.pretrained import checkpoint, graph, store, vectors
+from luodi.pretrained import kept, store, vectors
 from luodi.pretrained.text import Frozen, fit
 from luodi.project.paths import ModelPaths
 from luodi.scoring import choice, inference
 
-ROWS = 120
 MODEL: dict[str, Any] = {
     "modality": "text",
     "labels": ["left", "right"],
     "train": {"architecture": "pretrained", "encoder": "tiny"},
 }
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> ModelPaths:
-    """A project with an encoder and the rows of a model. Do not change it."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    root = tmp_path_factory.mktemp("frozen")
-    found = checkpoint.read(tiny_encoder.write(root / "checkpoint", "roberta"))  # of an odd length
-    folder = store.place(root, "tiny")
-    folder.mkdir(parents=True)
-    model = graph.build(found, found.tensors())
-    (folder / store.GRAPH).write_bytes(model.SerializeToString(deterministic=True))
-    (folder / subwords.TOKENIZER).write_text(found.tokenizer, encoding="utf-8")
-    known = Recorded(
-        md5=folder_checksum(folder), licence="mit", family="roberta", size_bytes=1, weights=found.weights, width=16,
-        length=found.length, pad=0, pooling="mean",
-    )  # fmt: skip
-    (root / encoders.NAME).write_text(encoders.text({"tiny": known}), encoding="utf-8")
-    paths = ModelPaths(root, "sides")
-    paths.rows.parent.mkdir(parents=True)
-    texts, labels = zip(*tiny_encoder.texts(ROWS), strict=True)
-    split = ["train", "train", "train", "train", "validation", "validation", "test", "test"] * (ROWS // 8)
-    label = pa.array([one == "right" for one in labels]).cast(pa.int32())
-    pq.write_table(pa.table({"text": texts, "label": label, "source": ["a"] * ROWS, "split": split}), paths.rows)
-    return paths
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LUODI_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
 
 
 def settings(**train: Any) -> config.TextSettings:
@@ -88,10 +54,8 @@ def test_it_learns_what_no_train_row_said(made: ModelPaths, home: Path, tmp_path
 def test_the_same_training_is_the_same_bytes_whatever_was_kept(made: ModelPaths, home: Path, tmp_path: Path) -> None:
     for name in ("first", "second"):
         fit(settings(), made).write(tmp_path / name)
-        kept = vectors.kept(made)
-        with np.load(kept) as file:
-            some = {key: file[key][::2] for key in file.files}  # half of the rows are new to the next
-        np.savez(kept, **some)
+        keys = vectors.folder(made).joinpath(f"{encoders.of(made.root, 'tiny').md5}.keys")
+        keys.write_bytes(keys.read_bytes()[: 45 * 16 + 3])  # half of the rows are new to the next
     assert folder_checksum(tmp_path / "first") == folder_checksum(tmp_path / "second")
 
 
@@ -101,10 +65,37 @@ def test_vectors_are_computed_once(made: ModelPaths, home: Path, capsys: pytest.
     second = fit(settings(), made)
     assert "0 of 90 texts" in capsys.readouterr().out
     assert np.array_equal(first.train.features, second.train.features)
-    assert vectors.kept(made).stat().st_mode & 0o077 == 0
-    vectors.kept(made).write_bytes(b"no longer")
+    keys, content = sorted(vectors.folder(made).iterdir())
+    assert (keys.stat().st_size, content.stat().st_size) == (90 * 16, 90 * 16 * 4)
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (vectors.folder(made), keys, content))
+
+
+def test_what_was_kept_and_is_none_is_computed_again(
+    made: ModelPaths, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def spoiled(path: Path, content: bytes) -> str:
+        path.write_bytes(content)
+        fit(settings(), made)
+        return capsys.readouterr().out
+
     fit(settings(), made)
+    keys, content = sorted(vectors.folder(made).iterdir())
+    assert "90 of 90 texts" in spoiled(keys, b"no longer")
+    assert "10 of 90 texts" in spoiled(content, content.read_bytes()[: 64 * 80 + 9])
+    assert "20 of 90 texts" in spoiled(content, bytes(64 * 20) + content.read_bytes()[64 * 20 :])
+
+
+def test_two_that_train_at_once_and_a_place_that_cannot_be_written(
+    made: ModelPaths, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = fit(settings(), made).train.features
+    with kept.Kept(vectors.folder(made), encoders.of(made.root, "tiny").md5, 16):
+        assert np.array_equal(fit(settings(), made).train.features, expected)
     assert "90 of 90 texts" in capsys.readouterr().out
+    shutil.rmtree(home)
+    home.write_text("no folder")
+    assert np.array_equal(fit(settings(), made).train.features, expected)
+    assert "the vectors cannot be kept" in capsys.readouterr().out
 
 
 def test_a_vector_depends_on_its_text_alone(made: ModelPaths, home: Path, tmp_path: Path) -> None:

@@ -109,6 +109,34 @@ def test_the_limit_of_the_gate_is_what_a_model_on_it_needs(size: int, limit: int
     assert advice.settings["gate"].get("max_size_mb") == limit
 
 
+@pytest.mark.parametrize(("characters", "weights", "limit"), [(40, 22_600_000, None), (40, 109_000_000, 240)])
+def test_the_gate_allows_the_time_that_an_encoder_takes(
+    characters: int, weights: int, limit: float | None, root: Path
+) -> None:
+    known = encoders.Recorded(
+        md5="0" * 32 + ".dir", licence="mit", family="bert", size_bytes=1, weights=weights, width=8, length=512, pad=0,
+        pooling="cls",
+    )  # fmt: skip
+    advice = recipe.text(5000, 3, 0.0, encoder="tiny", recorded=known, typical=characters)
+    assert advice.settings["gate"].get("max_latency_ms") == limit
+
+
+def test_a_cache_of_hugging_face_is_read_through_its_links(root: Path, checkpoint: Path) -> None:
+    cache = root.parent / "hub" / "models--sentence-transformers--all-MiniLM-L6-v2"
+    snapshot = cache / "snapshots" / "1f2a"
+    snapshot.mkdir(parents=True)
+    (cache / "blobs").mkdir()
+    for place, path in enumerate(sorted(checkpoint.iterdir())):
+        (cache / "blobs" / str(place)).write_bytes(path.read_bytes())
+        (snapshot / path.name).symlink_to(Path("..", "..", "blobs", str(place)))
+    assert scaffold.add(root, snapshot, None, NOBODY).startswith("added encoder all-minilm-l6-v2: bert, ")
+    folder, _ = store.find(root, "all-minilm-l6-v2")
+    assert not any(path.is_symlink() for path in folder.iterdir())
+    (cache / "blobs" / str(place)).unlink()
+    with pytest.raises(MissingData, match="holds no"):
+        scaffold.add(root, snapshot, "again", NOBODY)
+
+
 def taken(root: Path, checkpoint: Path) -> None:
     scaffold.add(root, checkpoint, "tiny", NOBODY)
 
