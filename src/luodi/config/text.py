@@ -127,8 +127,9 @@ class TextTrain(Training):
             return given
         tuning = given.get("tuning")
         found = {**(TUNED.get(tuning, {}) if isinstance(tuning, str) else {}), **given}
-        # What passes here is no longer JSON to pydantic, whose lists would be tuples.
-        return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+        if isinstance(targets := found.get("lora_targets"), list):
+            found["lora_targets"] = tuple(targets)  # to pydantic it comes from Python now, not from JSON
+        return found
 
 
 class TextSettings(TunableSettings):
