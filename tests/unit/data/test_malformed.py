@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from luodi.data import columns, importing, tables
+from luodi.data import columns, documents, importing, tables
 from luodi.data.labels import Labels
 from luodi.errors import LuodiError
 from luodi.scaffold import amending
@@ -99,8 +100,9 @@ def broken(content: bytes, cuts: list[tuple[int, int, bytes]]) -> bytes:
 
 def read(path: Path) -> Any:
     try:
-        found = importing.opened(path, tables.PLAIN, columns.NOTHING, Labels())
-        return [*found.rows]
+        with tempfile.TemporaryDirectory(dir=path.parent) as room:
+            found = documents.opened(path, tables.PLAIN, columns.NOTHING, Labels(), Path(room))
+            return [*found.rows]
     except LuodiError as error:
         assert str(error)
         return None
