@@ -185,6 +185,19 @@ def stocked(once: Callable[[str, Make], Done], reproduced: Done) -> Done:
     return once("stocked", make)
 
 
+@pytest.fixture(scope="session")
+def challenged(once: Callable[[str, Make], Done], stocked: Done) -> Done:
+    """reviews@v1.0.0 is in production, and `dvc repro` made a challenger that differs a little."""
+
+    def make(project: Project) -> tuple[str, dict[str, Any]]:
+        stocked.project.copy_to(project)
+        project.run("luodi", "register", "reviews")
+        project.set({"train": {"learning_rate": 0.0051}})
+        return project.run("dvc", "repro"), project.lock
+
+    return once("challenged", make)
+
+
 @pytest.fixture
 def ready(stocked: Done, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Done:
     """A copy of `stocked` of one's own; this process takes its environment, as a task would."""

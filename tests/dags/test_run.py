@@ -308,7 +308,7 @@ def test_dvc_finds_nothing_changed_after_sync(ran: Done) -> None:
 
 @pytest.fixture(scope="module")
 def changed(ran: Done) -> Project:
-    """A project with more data and another network to train."""
+    """A project with more data and another model to train, that wants no network."""
     project = ran.project.copy("changed")
     shard = project.root / "data" / "reviews" / "slice.parquet"
     some = pq.read_table(shard).slice(0, 200)
@@ -316,7 +316,7 @@ def changed(ran: Done) -> Project:
     some = some.set_column(some.schema.get_field_index("text"), "text", longer)
     pq.write_table(some, shard.with_name("more.parquet"))
     project.run("dvc", "add", "--quiet", "data")
-    project.set({"train": {"learning_rate": 0.01}, "gate": {"minimum": 1.0}})
+    project.set({"train": {"architecture": "linear"}, "gate": {"minimum": 1.0}})
     return project
 
 

@@ -29,16 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("in_process")]
 
 EASY, HARD = {"gate": {"margin": -0.5, "max_slice_loss": 1.0}}, {"gate": {"margin": 0.5}}
 HUMAN = {"register": {"approval": "human"}}
-
-
-@pytest.fixture(scope="session")
-def challenged(stocked: Done) -> Done:
-    """reviews@v1.0.0 is in production, and `dvc repro` made a challenger that differs a little."""
-    project = stocked.project.copy("challenged")
-    project.run("luodi", "register", "reviews")
-    project.set({"train": {"learning_rate": 0.0051}})
-    project.run("dvc", "repro", "--quiet")
-    return Done(project, "", project.lock)
+LINEAR: dict[str, dict[str, Any]] = {"train": {"architecture": "linear"}}  # it starts without TensorFlow
 
 
 @pytest.fixture
@@ -60,7 +51,7 @@ def two_versions(challenged: Done) -> Project:
 def third(two_versions: Project) -> Project:
     """`dvc repro` made another challenger, of reviews@v1.1.0."""
     project = two_versions.copy("third")
-    project.set({"train": {"learning_rate": 0.0052}})
+    project.set(LINEAR)
     project.run("dvc", "repro", "--quiet")
     return project
 
@@ -369,7 +360,7 @@ def test_an_old_champion_is_scored_on_what_it_never_saw(
     """Another split seed: most of today's test rows were train rows of the champion."""
     for key, value in pair.env.items():
         monkeypatch.setenv(key, value)
-    pair.set({"preprocess": {"seed": 1}})
+    pair.set({"preprocess": {"seed": 1}, **LINEAR})
     pair.run("dvc", "repro", "--quiet")
     pair.run("luodi", "gate", "reviews")  # pushes commit and files
     decision = champion.decide(pair.origin, pair.git("rev-parse", "HEAD"), "reviews", pair.lock, quiet)

@@ -144,13 +144,11 @@ def test_a_second_run_changes_nothing(reproduced: Done) -> None:
     assert after == before
 
 
-def test_a_train_parameter_runs_train_and_evaluate_again(reproduced: Done) -> None:
-    project = reproduced.project.copy("retrained")
-    project.set({"train": {"learning_rate": 0.01}})
-    assert stages_run(project.run("dvc", "repro")) == ["train", "evaluate"]
+def test_a_train_parameter_runs_train_and_evaluate_again(reproduced: Done, challenged: Done) -> None:
+    assert stages_run(challenged.output) == ["train", "evaluate"]
     kept = ("validate@reviews", "preprocess@reviews", "baseline@reviews")
-    assert {name: project.lock[name] for name in kept} == {name: reproduced.entries[name] for name in kept}
-    assert project.lock["train@reviews"]["outs"] != reproduced.entries["train@reviews"]["outs"]
+    assert {name: challenged.entries[name] for name in kept} == {name: reproduced.entries[name] for name in kept}
+    assert challenged.entries["train@reviews"]["outs"] != reproduced.entries["train@reviews"]["outs"]
 
 
 @pytest.mark.proof  # by `luodi run`: tests/dags/test_run.py
@@ -162,6 +160,7 @@ def test_new_rows_run_everything_again(reproduced: Done) -> None:
     assert summary != files(reproduced.project.root / "artifacts" / "reviews")["preprocess/summary.json"]
 
 
+@pytest.mark.proof  # of two projects: test_its_lock_entries_equal_those_of_dvc_repro in tests/dags/test_run.py
 def test_the_same_commit_gives_the_same_lock_and_bytes(
     reproduced: Done, make_project: Callable[[str], Project]
 ) -> None:
