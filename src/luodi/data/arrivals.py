@@ -73,8 +73,8 @@ def key(places: Iterable[tuple[str, int]]) -> str:
 
 
 def places(key: str) -> list[tuple[str, int]]:
-    """Inverse of `key`. Raises ValueError if it is none."""
-    found = [one.rpartition(":") for one in key.split()]
+    """Inverse of `key`, in a cell that is no formula too. Raises ValueError if it is none."""
+    found = [one.rpartition(":") for one in key.removeprefix("'").split()]
     return [(unquote(shard), int(row)) for shard, _, row in found]
 
 
