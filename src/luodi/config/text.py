@@ -76,9 +76,11 @@ PARTS: tuple[Part, ...] = ("query", "key", "value", "attention", "inner", "outer
 COMMON = {"batch_size": 32, "warmup": 0.1, "decay": "cosine", "clip_norm": 1.0, "dropout": 0.1}
 TUNED: Mapping[str, Mapping[str, Any]] = {
     "lora": COMMON | {"learning_rate": 0.001, "epochs": 6},
-    "full": COMMON | {"learning_rate": 0.0002, "epochs": 4},
+    "full": COMMON | {"learning_rate": 0.0002, "epochs": 2},
 }
-"""Defaults of `train` where an encoder is trained on; benchmarks/encoders.md has what they were chosen by."""
+"""Defaults of `train` where an encoder is trained on: those of full are what benchmarks/encoders.md measured; those of
+lora are what is usual, and were not.
+"""
 
 
 def _distinct_parts(parts: tuple[Part, ...]) -> tuple[Part, ...]:

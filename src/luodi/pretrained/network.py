@@ -153,7 +153,7 @@ class Layer(_Stored):
         """Keras calls this."""
         found = self.drop(self.attention(hidden, mask, training), training=training)
         hidden = self.norm(f"{self.layer}.attention_norm", hidden + found)
-        found = self.drop(self.forward(hidden), training=training)
+        found = self.drop(self.widened(hidden), training=training)
         return self.norm(f"{self.layer}.norm", hidden + found)
 
     def attention(self, hidden: Any, mask: Any, training: bool) -> Any:
@@ -170,7 +170,7 @@ class Layer(_Stored):
         found = ops.matmul(self.drop(shares, training=training), heads("value"))
         return self.linear("attention", ops.reshape(ops.transpose(found, (0, 2, 1, 3)), (batch, length, form.width)))
 
-    def forward(self, hidden: Any) -> Any:
+    def widened(self, hidden: Any) -> Any:
         inner = self.linear("inner", hidden)
         inner = ops.relu(inner) if self.parts.form.activation == "relu" else ops.gelu(inner, approximate=False)
         return self.linear("outer", inner)
@@ -217,4 +217,5 @@ class Standardised(keras.layers.Layer):
     def call(self, vectors: Any) -> Any:
         """Keras calls this."""
         length = ops.sqrt(ops.maximum(ops.sum(vectors * vectors, axis=-1, keepdims=True), SHORTEST**2))
-        return (vectors / length - self.standard.mean) / float(self.standard.scale)
+        mean = ops.convert_to_tensor(self.standard.mean)  # PyTorch takes none of NumPy's arrays
+        return (vectors / length - mean) / float(self.standard.scale)
