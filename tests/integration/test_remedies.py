@@ -1280,7 +1280,6 @@ WHY_NOT = {
     "is not the luodi that runs, and a project needs": "tests/unit/scaffold/test_scaffold.py",
     "no text in {source}": "tests/unit/data/test_documents.py",
     "no path of {_a(kind.name)} holds it": "tests/unit/scaffold/test_adding.py",
-    "no path of an image holds it": "tests/unit/scaffold/test_adding.py",
     "expected what luodi wrote under": "tests/unit/scaffold/test_amending.py",
     "{where}: expected {', '.join(VERDICTS)} or nothing": "tests/unit/scaffold/test_amending.py",
     "expected another label to relabel by": "tests/unit/scaffold/test_amending.py",
