@@ -108,6 +108,11 @@ class Checkpoint:
     shapes: Mapping[str, tuple[int, ...]]
 
     @property
+    def kind(self) -> Family:
+        """How its family names and joins its parts."""
+        return FAMILIES[self.family]
+
+    @property
     def weights(self) -> int:
         """How many numbers its tensors hold."""
         return sum(map(math.prod, self.shapes.values()))
@@ -120,7 +125,7 @@ class Checkpoint:
         """
         found = {}
         with _opened(self.folder) as file:
-            names = _named(file, FAMILIES[self.family])
+            names = _named(file, self.kind)
             for name in self.shapes:
                 found[name] = _float32(file, names[name])
                 if not np.isfinite(found[name]).all():

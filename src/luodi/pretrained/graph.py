@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from luodi.errors import BrokenData
-from luodi.pretrained.checkpoint import FAMILIES, Checkpoint, Pooling
+
+if TYPE_CHECKING:  # training needs no checkpoint: it begins with a graph that there is
+    from luodi.pretrained.checkpoint import Checkpoint, Pooling
 
 OPSET, IR = 17, 8
 X, VECTORS = "x", "vectors"
@@ -39,7 +41,7 @@ class Form:
     activation: str
     epsilon: float
     pad: int
-    pooling: Pooling
+    pooling: "Pooling"
 
     @property
     def scale(self) -> np.float32:
@@ -47,7 +49,7 @@ class Form:
         return np.float32((self.width // self.heads) ** -0.5)
 
 
-def form(checkpoint: Checkpoint) -> Form:
+def form(checkpoint: "Checkpoint") -> Form:
     """Return what the encoder of a checkpoint computes."""
     return Form(
         checkpoint.layers, checkpoint.heads, checkpoint.width, checkpoint.activation, checkpoint.epsilon,
@@ -55,14 +57,14 @@ def form(checkpoint: Checkpoint) -> Form:
     )  # fmt: skip
 
 
-def of(checkpoint: Checkpoint) -> onnx.ModelProto:
+def of(checkpoint: "Checkpoint") -> onnx.ModelProto:
     """Return the graph of a checkpoint, see `build`. Raises BrokenData: a weight is no number."""
     return build(form(checkpoint), weights(checkpoint, checkpoint.tensors()))
 
 
-def weights(checkpoint: Checkpoint, tensors: Mapping[str, NDArray[np.float32]]) -> Weights:
+def weights(checkpoint: "Checkpoint", tensors: Mapping[str, NDArray[np.float32]]) -> Weights:
     """Return the weights of a checkpoint by names that all families share."""
-    family = FAMILIES[checkpoint.family]
+    family = checkpoint.kind
     places = tensors["embeddings.position_embeddings.weight"][checkpoint.pad + 1 if family.offset else 0 :]
     if family.types:
         places = places + tensors["embeddings.token_type_embeddings.weight"][0]  # all are of the first segment
