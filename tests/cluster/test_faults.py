@@ -5,10 +5,12 @@ Every fault strikes the first run of a model: nothing is cached, nothing has lan
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cluster import Cluster, locks, wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
@@ -99,3 +101,80 @@ def test_a_full_disk_is_said_clearly_and_once_freed_the_run_goes_on(cluster: Clu
     assert "the disk is full" in cluster.log("reviews", run, stage, 1)
     cluster.shell(WORKER, "rm /var/lib/luodi/filler")
     ends_well(cluster, run, expected)
+
+
+VOLUME = "luodi-test_worker-cpu"
+TRIALS = 6
+SEARCH = {
+    "trials": TRIALS, "workers": 2, "repeats": 2, "pruner": "none",
+    "space": {"train.learning_rate": {"low": 0.001, "high": 0.01, "log": True}},
+}  # fmt: skip
+PICK = """
+import os, random, signal, psutil
+found = [one for one in psutil.process_iter(["cmdline"]) if "--trial" in (one.info["cmdline"] or ())]
+if found:
+    one = random.choice(found)
+    print(one.info["cmdline"][-1])
+    os.kill(one.pid, signal.SIGKILL)
+"""
+ENDED = f"""
+import optuna
+from luodi.tuning import study
+url = "sqlite:////var/lib/luodi/studies/studies.db"
+(name,) = [name for name in optuna.get_all_study_names(url) if name.startswith("digits")]
+trials = optuna.load_study(study_name=name, storage=url).get_trials()
+assert sorted(one.user_attrs[study.SLOT] for one in trials if one.state in study.ENDED) == list(range({TRIALS}))
+assert not [one.number for one in trials if one.state == optuna.trial.TrialState.RUNNING]
+print(len(trials))
+"""
+
+
+@pytest.fixture
+def searching(cluster: Cluster, project: Any) -> Iterator[None]:
+    """The second model searches its settings; and what the worker's disk holds outlives the worker."""
+    change(project.root / "params.yaml", SEARCH)
+    project.run("luodi", "upgrade")
+    project.git("commit", "--quiet", "--all", "--message", "Search")
+    bundle = subprocess.run(
+        ["git", "bundle", "create", "--quiet", "-", "HEAD"], cwd=project.root, check=True, stdout=subprocess.PIPE
+    ).stdout
+    fetch = "cat > /tmp/seed; git -C /srv/git/luodi.git fetch -q /tmp/seed HEAD"
+    cluster.compose("exec", "-T", "git", "sh", "-ec", fetch, stdin=bundle)
+    cluster.reset()
+    cluster.shell("scheduler", "airflow pools set gpu 2 GPU")
+    keeper = ["docker", "run", "--rm", "--detach", "--volume", f"{VOLUME}:/kept", "luodi/git", "sleep", "inf"]
+    kept = subprocess.run(keeper, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    yield
+    subprocess.run(["docker", "rm", "--force", kept], check=True)
+    cluster.shell("scheduler", "airflow pools set gpu 1 GPU")
+
+
+def change(params: Path, tune: dict[str, Any]) -> None:
+    found = yaml.safe_load(params.read_text(encoding="utf-8"))
+    changes = {"tune": tune, "airflow": {"retries": 10, "delay_seconds": 5}, "train": {"epochs": 3}}
+    found["models"]["digits"] |= changes
+    params.write_text(yaml.safe_dump(found, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+@pytest.mark.usefixtures("searching")
+def test_a_search_survives_kills_and_loses_and_doubles_no_trial(cluster: Cluster) -> None:
+    """Its trials are tasks, two at once: they are killed at random, and once the whole worker is."""
+    assert wait_for(lambda: "trials" in {one["task_id"] for one in tasks_of(cluster)}, 300)
+    run = cluster.airflow.trigger("digits")
+    killed: list[str] = []
+    while cluster.airflow.run("digits", run)["state"] not in ("success", "failed"):
+        time.sleep(15)
+        killed += cluster.compose("exec", "-T", WORKER, "python", "-c", PICK, check=False).split()[:1]
+        if len(killed) == 2:
+            kill_worker(cluster)
+            killed.append("the worker")
+        if len(killed) >= 8:
+            break
+    assert cluster.wait("digits", run, 3000) == "success", cluster.story("digits", run)
+    print(cluster.story("digits", run), "killed", killed)
+    assert len(killed) >= 2
+    print(cluster.compose("exec", "-T", WORKER, "python", "-c", ENDED))
+
+
+def tasks_of(cluster: Cluster) -> list[dict[str, Any]]:
+    return list(cluster.airflow.call("dags/retrain_digits/tasks")["tasks"])
