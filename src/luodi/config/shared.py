@@ -208,8 +208,8 @@ class Training(SettingsBase):
     )
     threads: Annotated[int, Field(gt=0, le=1024)] = Field(
         2,
-        description="of a network with convolutions, or of your own, on processors: its trained bytes depend on their "
-        "number; the others take all cores",
+        description="of a network with convolutions, of images, or of your own, on processors: its trained bytes "
+        "depend on their number; the others take all cores",
     )
     devices: Literal["one", "all"] = Field(
         "one",

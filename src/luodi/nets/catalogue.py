@@ -19,7 +19,8 @@ class Architecture:
     """A network that `train.architecture` may name; the module luodi.nets.MODALITY.NAME builds it.
 
     `parameters` are the keys of the train block that shape it; `precision` shapes all of them. With `any_threads` its
-    trained bytes are the same on any number of threads: a sum in a convolution is divided among them.
+    trained bytes are the same on any number of threads: a long sum, in a convolution or over all pixels, is divided
+    among them, on some processors.
     """
 
     modality: str
@@ -76,9 +77,7 @@ ARCHITECTURES = (
         "A linear model on the vectors of a pretrained encoder, which stays as it is or is trained on",
     ),
     Architecture("image", LINEAR, (), "The linear baseline alone: logistic regression on pixels"),
-    Architecture(
-        "image", "mlp", ("units", "activation", "dropout"), "All pixels into one hidden layer", any_threads=True
-    ),
+    Architecture("image", "mlp", ("units", "activation", "dropout"), "All pixels into one hidden layer"),
     Architecture(
         "image",
         "cnn",

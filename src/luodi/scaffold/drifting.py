@@ -78,7 +78,8 @@ def _measured(rows: pa.Table, settings: ModelSettings) -> quarantine.Checked:
 def _rows(rows: pa.Table, settings: ModelSettings, answers: Answers | None) -> Rows:
     measured = _measured(rows, settings).table
     measures = {name: measured[name].to_numpy().astype(np.float64) for name in MEASURES[settings.modality]}
-    texts = rows["text"].to_pylist() if settings.modality == "text" else None
+    items = rows[settings.modality]
+    texts = items.to_pylist() if pa.types.is_string(items.type) else None
     right, sure = answers or (None, None)
     return Rows(rows["label"].to_pylist(), measures, texts, right, sure)
 
