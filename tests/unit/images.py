@@ -1,12 +1,22 @@
-"""Image files for tests, good and hostile."""
+"""Image files for tests, good and hostile, and folders of such."""
 
 import io
 import struct
 import zlib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+
+def folder(root: Path, files: Mapping[str, bytes], under: str = "in") -> Path:
+    """Write files, of any kind, into a folder below `root`; return that folder."""
+    for name, content in files.items():
+        (root / under / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / under / name).write_bytes(content)
+    return root / under
 
 
 def drawing(seed: int, side: int = 28) -> Image.Image:

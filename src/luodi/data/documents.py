@@ -1,6 +1,5 @@
 """The texts of a new model: a table, those of a folder, a folder of files for each class, or an archive of these."""
 
-import codecs
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,8 +15,6 @@ from luodi.errors import MissingData, WrongValue
 from luodi.terminal import shown
 
 HEAD = 8192  # bytes that tell whether a file is a text
-BINARY = b"\0"  # no text but UTF-16 holds it
-MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def is_text(path: Path) -> bool:
@@ -32,7 +29,7 @@ def is_text(path: Path) -> bool:
             head = file.read(HEAD)
     except OSError:
         return False
-    return head.startswith(MARKS) or not (BINARY in head or head.startswith(b"%PDF-"))
+    return encodings.marked(head) is not None or not (b"\0" in head or head.startswith(b"%PDF-"))
 
 
 TEXTS = Kind("text", "a text is a file that holds no more, such as 1.txt", is_text)
@@ -84,7 +81,8 @@ def _parts(folder: Path, source: Path) -> dict[str, Path]:
     Raises:
         MissingData: No table is called train, or two tables are called alike.
     """
-    inside = [path for path in class_folders.visible(folder) if path.is_file() and packed.suffix(path.name) in KINDS]
+    files = [path for path in class_folders.visible(folder) if path.is_file()]
+    inside = [path for path in files if packed.suffix(path.name) in tables.KINDS]
     named = [(SPLITS[name], path) for path in inside if (name := path.name.partition(".")[0].lower()) in SPLITS]
     found = dict(named)
     if "train" in found and len(found) == len(named):
@@ -96,9 +94,6 @@ def _parts(folder: Path, source: Path) -> dict[str, Path]:
         f"with a folder of texts for each class; found {tables.names([path.name for path in inside])}; name one of "
         "them with --from"
     )
-
-
-KINDS = tables.KINDS
 
 
 def _of_tables(found: dict[str, Path], given: tables.Given, wanted: Wanted, labels: Labels) -> Documents:

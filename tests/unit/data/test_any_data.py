@@ -357,13 +357,6 @@ PICTURES = {f"{label}/{number}.png": images.png(number) for label in ("cat", "do
 LISTED = b"path,label\ncat/0.png,cat\ndog/1.png,dog\n"
 
 
-def folder(root: Path, files: dict[str, bytes], under: str = "in") -> Path:
-    for name, content in files.items():
-        (root / under / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / under / name).write_bytes(content)
-    return root / under
-
-
 def brought(source: Path, room: Path, listed: Path | None = None, **wanted: Any) -> list[tuple[str, str | None, str]]:
     room.mkdir()
     found, said = pictures.pictures(source, listed, room, given=Given(), wanted=Wanted(**wanted), labels=Labels())
@@ -412,7 +405,7 @@ FOLDERS: dict[str, tuple[dict[str, bytes], list[tuple[str, str | None, str]]]] =
 @pytest.mark.parametrize("case", FOLDERS)
 def test_a_folder_is_read_packed_or_not(tmp_path: Path, case: str, packing: str) -> None:
     files, expected = FOLDERS[case]
-    source = folder(tmp_path, files)
+    source = images.folder(tmp_path, files)
     if packing != "folder":
         content = {
             "zip": lambda: zipped(files),
@@ -437,7 +430,7 @@ def test_a_table_of_paths_is_read(tmp_path: Path, table: str, packing: str | Non
         "labels.csv.gz": gzip.compress(LISTED.replace(b"/", b"\\")),
     }[table]
     (tmp_path / table).write_bytes(content)
-    place = folder(tmp_path, {f"pets/{name}": one for name, one in PICTURES.items()})
+    place = images.folder(tmp_path, {f"pets/{name}": one for name, one in PICTURES.items()})
     if packing:
         place = tmp_path / "pets.zip"
         place.write_bytes(zipped({f"pets/{name}": one for name, one in PICTURES.items()}))
@@ -560,7 +553,7 @@ def test_what_is_not_there_is_named(tmp_path: Path, name: str) -> None:
 )
 def test_a_path_that_leads_nowhere_or_out_is_named(tmp_path: Path, listing: str, said: str) -> None:
     (tmp_path / "out.png").write_bytes(images.png(1))
-    place = folder(tmp_path, {**PICTURES})
+    place = images.folder(tmp_path, {**PICTURES})
     (tmp_path / "labels.csv").write_text(listing)
     with pytest.raises(BrokenData, match=said):
         brought(tmp_path / "labels.csv", tmp_path / "room", place)
@@ -581,7 +574,7 @@ def test_no_encoding_is_taken_for_another() -> None:
 
 
 def test_links_in_a_folder_stay_what_they_were(tmp_path: Path) -> None:
-    place = folder(tmp_path, PICTURES)
+    place = images.folder(tmp_path, PICTURES)
     (place / "dog" / "usr").symlink_to("/usr")
     with pytest.raises(BrokenData, match="a link that leads out of"):
         brought(place, tmp_path / "room")

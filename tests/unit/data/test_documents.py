@@ -28,13 +28,6 @@ LONGER = """房间很干净,服务员也很热情，隔音太差了，一晚上�
 SHORT = "Grüße aus München – schöne Tage, größte Freude\nC’est très cher"
 
 
-def folder(root: Path, files: Files) -> Path:
-    for name, content in files.items():
-        (root / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / "in" / name).write_bytes(content)
-    return root / "in"
-
-
 def brought(source: Path, given: Given = PLAIN, **wanted: Any) -> tuple[list[tuple[Any, ...]], list[str]]:
     (room := source.parent / "room").mkdir()
     found = documents.opened(source, given, Wanted(**wanted), Labels(), room)
@@ -64,7 +57,7 @@ def plain(files: Files, source: str = "in") -> list[tuple[Any, ...]]:
 def test_a_folder_for_each_class_is_read(
     tmp_path: Path, files: Files, expected: Any, said: list[str], packing: str
 ) -> None:
-    source = folder(tmp_path, files)
+    source = images.folder(tmp_path, files)
     if packing != "folder":
         source = tmp_path / f"in.{packing}"
         source.write_bytes(packed(files, packing))
@@ -91,7 +84,9 @@ def packed(files: Files, packing: str) -> bytes:
 def test_folders_of_splits_above_the_classes_are_taken_as_such(tmp_path: Path) -> None:
     """Beside the classes other files may lie, as in aclImdb."""
     files = {f"aclImdb/{part}/{name}": one for part in ("test", "train") for name, one in MAILS.items()}
-    found, notes = brought(folder(tmp_path, files | {"aclImdb/train/urls.txt": b"http://", "aclImdb/imdb.vocab": b"a"}))
+    found, notes = brought(
+        images.folder(tmp_path, files | {"aclImdb/train/urls.txt": b"http://", "aclImdb/imdb.vocab": b"a"})
+    )
     assert [row[:3] for row in found] == [
         (name.removeprefix("aclImdb/"), name.split("/")[2], name.split("/")[1]) for name in files
     ]
@@ -103,13 +98,15 @@ def test_folders_of_splits_above_the_classes_are_taken_as_such(tmp_path: Path) -
 )
 def test_what_is_not_utf8_is_read_as_its_lines_tell(tmp_path: Path, encoding: str, name: str | None) -> None:
     text = LONGER if encoding == "gb18030" else SHORT
-    found, notes = brought(folder(tmp_path, MAILS | {"spam/9.txt": text.encode(encoding), "spam/8.txt": "é".encode()}))
+    found, notes = brought(
+        images.folder(tmp_path, MAILS | {"spam/9.txt": text.encode(encoding), "spam/8.txt": "é".encode()})
+    )
     assert [row[3] for row in found] == [*(one.decode() for one in MAILS.values()), "é", text]
     assert notes == ["read 6 files in UTF-8" + (f", others in {name}" if name else "")]
 
 
 def test_an_encoding_that_is_in_doubt_is_asked_for_and_may_be_given(tmp_path: Path) -> None:
-    source = folder(tmp_path, MAILS | {"spam/9.txt": "Źle, nigdy więcej tu nie wrócę".encode("cp1250")})
+    source = images.folder(tmp_path, MAILS | {"spam/9.txt": "Źle, nigdy więcej tu nie wrócę".encode("cp1250")})
     with pytest.raises(BrokenData, match="do not tell what it is"):
         documents.opened(source, Given(), Wanted(), Labels(), tmp_path)
     found, notes = brought(source, Given("cp1250"))
@@ -118,15 +115,15 @@ def test_an_encoding_that_is_in_doubt_is_asked_for_and_may_be_given(tmp_path: Pa
 
 
 def test_bytes_of_no_encoding_become_what_validation_holds_back(tmp_path: Path) -> None:
-    found, _ = brought(folder(tmp_path, MAILS | {"spam/9.txt": b"\x81 caf\xe9"}), Given("cp1252"))
+    found, _ = brought(images.folder(tmp_path, MAILS | {"spam/9.txt": b"\x81 caf\xe9"}), Given("cp1252"))
     assert found[-1][3] == "\N{REPLACEMENT CHARACTER} café"
 
 
 def test_folders_and_paths_name_groups(tmp_path: Path) -> None:
     files: Files = {"ham/anna/1.txt": b"x", "ham/2.txt": b"y", "spam/anna/3.txt": b"z"}
-    found, _ = brought(folder(tmp_path / "a", files), groups=("folder",))
+    found, _ = brought(images.folder(tmp_path / "a", files), groups=("folder",))
     assert [row[4] for row in found] == [None, "anna", "anna"]
-    found, notes = brought(folder(tmp_path / "b", files), pattern="(anna|2)")
+    found, notes = brought(images.folder(tmp_path / "b", files), pattern="(anna|2)")
     assert [row[4] for row in found] == ["2", "anna", "anna"]
     assert notes[1:] == ["--group-pattern finds 2 groups"]
 
@@ -144,11 +141,11 @@ def test_what_is_wanted_of_files_and_is_of_tables_is_refused(
     tmp_path: Path, given: Given, wanted: Any, error: type[DataError], said: str
 ) -> None:
     with pytest.raises(error, match=said):
-        brought(folder(tmp_path, MAILS), given, **wanted)
+        brought(images.folder(tmp_path, MAILS), given, **wanted)
 
 
 def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
-    source = folder(tmp_path, MAILS)
+    source = images.folder(tmp_path, MAILS)
     (tmp_path / "secret").write_text("x")
     (source / "ham/9.txt").symlink_to(tmp_path / "secret")
     with pytest.raises(BrokenData, match="leads out of"):
@@ -158,7 +155,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("packing", ["folder", "zip"])
 def test_tables_of_splits_are_read_packed_or_not(tmp_path: Path, packing: str) -> None:
     files = {"set/train.csv": TABLE, "set/test.csv": TABLE, "set/README.md": b"x"}
-    source = folder(tmp_path, files)
+    source = images.folder(tmp_path, files)
     if packing == "zip":
         source = tmp_path / "in.zip"
         source.write_bytes(packed(files, packing))
@@ -175,7 +172,7 @@ def test_tables_of_splits_are_read_packed_or_not(tmp_path: Path, packing: str) -
 @pytest.mark.parametrize("packing", ["folder", "zip"])
 def test_files_are_read_to_predict_whatever_folder_they_lie_in(tmp_path: Path, packing: str) -> None:
     files: Files = {"1.txt": b"x", "a/2.eml": "größer".encode("cp1252"), "a/b.png": images.png(1), "c.txt": b""}
-    source, said = folder(tmp_path, files), list[str]()
+    source, said = images.folder(tmp_path, files), list[str]()
     if packing == "zip":
         source = tmp_path / "in.zip"
         source.write_bytes(packed(files, packing))
@@ -188,4 +185,4 @@ def test_files_are_read_to_predict_whatever_folder_they_lie_in(tmp_path: Path, p
 
 def test_a_folder_without_a_text_to_predict_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingData, match=r"no text in .*in: a text is a file"):
-        list(inputs.files(str(folder(tmp_path, {"a.png": images.png(1)}))))
+        list(inputs.files(str(images.folder(tmp_path, {"a.png": images.png(1)}))))

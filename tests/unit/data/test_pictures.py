@@ -16,17 +16,10 @@ PETS = {f"{label}/{number}.png": images.png(number) for label in ("cat", "dog") 
 FILES = "file(s) that are no image of a class"
 
 
-def folder(root: Path, files: Any) -> Path:
-    for name, content in files.items():
-        (root / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / "in" / name).write_bytes(content)
-    return root / "in"
-
-
 def brought(root: Path, files: Any, labels: Any = None) -> Any:
     (root / "room").mkdir()
     given: dict[str, Any] = {"given": tables.PLAIN, "wanted": NOTHING, "labels": labels or Labels()}
-    found, told = pictures.pictures(folder(root, files), None, root / "room", **given)
+    found, told = pictures.pictures(images.folder(root, files), None, root / "room", **given)
     return [(one.origin, one.label, one.source) for one in found], told
 
 
@@ -91,7 +84,7 @@ def test_a_listing_that_is_broken_is_told_where_there_are_no_classes(tmp_path: P
 def test_a_folder_that_a_table_lists_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looked at for each image, a folder of some ten thousand takes a quarter of an hour."""
     rows = [f"{number}.png,{number % 2}" for number in range(50)]
-    source = folder(tmp_path, {f"{number}.png": images.png(number) for number in range(50)})
+    source = images.folder(tmp_path, {f"{number}.png": images.png(number) for number in range(50)})
     (source / "labels.csv").write_text("\n".join(["path,label", *rows]))
     looks: list[Path] = []
     visible = image_files.visible
