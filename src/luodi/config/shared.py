@@ -216,6 +216,12 @@ class Training(SettingsBase):
         description="all: each batch is divided among all GPUs of the host (TensorFlow, JAX), on whose number the "
         "trained bytes then depend",
     )
+    out_of_fold: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="whether networks are fitted three times more where a class has fewer than 30 test rows, so that "
+        "all of its rows judge it; auto: of at most 20,000 rows, and of more no network is fitted where a class has "
+        "fewer than 10, for the linear model has every class judged at any size",
+    )
     checkpoint_minutes: Annotated[float, Field(gt=0)] = Field(
         5,
         description="time between two checkpoints within an epoch, from which a training that was ended goes on; each "

@@ -160,7 +160,7 @@ def _class_rows(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
     if len(reasons) > NAMED:
         reasons[NAMED:] = [f"so are {len(reasons) - NAMED} more classes: the table of classes has them"]
     linear = (metrics.get("choice") or {}).get("chosen") == "linear" or _beyond_test(metrics)
-    beyond = "" if linear else ", set train.architecture to linear, which has every class judged by all of its rows,"
+    beyond = "" if linear else ", set train.out_of_fold to always, which has every class judged by all of its rows,"
     fewest = min(counts, key=counts.__getitem__, default=None)
     found = "no class" if fewest is None else f"fewest: class {fewest}, {_rows(counts[fewest])}"
     return Ruling(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 LINEAR, NET, BOTH, PRETRAINED, TUNED = "linear", "net", "both", "pretrained", "tuned"
 NAMES = {LINEAR: "the linear model", NET: "the network", BOTH: "the mean of the linear model and the network",
          PRETRAINED: "the pretrained encoder", TUNED: "the fine-tuned encoder"}  # fmt: skip
+NAMED = 3  # classes
 TUNING = {"lora": "by LoRA", "full": "whole"}
 
 
@@ -48,11 +49,19 @@ def sentence(choice: Mapping[str, Any]) -> str:
     values = found if isinstance(found, Mapping) else {}
     told = [f"{name} {values[name][metric]:.4f}" for name in NAMES if metric in (values.get(name) or ())]
     chosen = NAMES.get(str(choice.get("chosen")), "not known") + _of_encoder(choice)
-    return (
-        f"{chosen}; {described(metric).title.lower()} on validation rows: {', '.join(told)}"
-        if len(told) > 1
-        else chosen
-    )
+    if len(told) > 1:
+        return f"{chosen}; {described(metric).title.lower()} on validation rows: {', '.join(told)}"
+    return chosen + _unjudged(part(choice, "unjudged"))
+
+
+def _unjudged(classes: Mapping[str, Any]) -> str:
+    """Why nothing but the linear model was fitted; empty where it is not known of a class."""
+    if not classes:
+        return ""
+    fewest = sorted(classes, key=lambda label: (classes[label], label))
+    named = ", ".join(f"{label} ({classes[label]})" for label in fewest[:NAMED])
+    others = f" and of {len(fewest) - NAMED} more classes" if len(fewest) > NAMED else ""
+    return f": too few test rows of {named}{others} to judge a network by; train.out_of_fold: always takes all rows"
 
 
 def _of_encoder(choice: Mapping[str, Any]) -> str:

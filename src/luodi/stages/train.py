@@ -13,8 +13,7 @@ from luodi import config, pretrained
 from luodi.data import encoders
 from luodi.data.modality import Encoder
 from luodi.files import folder_checksum, replacing_folder, write_facts, write_text
-from luodi.nets import arrays, checkpoints, cost, ensemble, history
-from luodi.nets.catalogue import NO_NETWORK
+from luodi.nets import arrays, catalogue, checkpoints, cost, ensemble, history
 from luodi.nets.checkpoints import Checkpoints
 from luodi.nets.fitting import Net, Rows, fit_rows
 from luodi.nets.stderr import quiet
@@ -23,11 +22,16 @@ from luodi.scoring import choice, folds, inference
 from luodi.scoring.choice import BOTH, LINEAR, NET, PRETRAINED, TUNED
 from luodi.scoring.scored import load_scores
 
-MOST = 20_000  # rows of which networks are fitted three times more, to score them out of fold
+MOST = 20_000  # rows of which networks are fitted three times more, to score them out of fold, where settings say auto
+FEWEST = 10  # test rows that judge a class without
+QUICK = (LINEAR, PRETRAINED)  # fitted again in seconds
 
 
 def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     """Fit the network; export it where it beats the linear model on the validation rows, else the linear model.
+
+    Where the rows are too many to score a network out of fold, and too few of a class are of the test split to judge
+    it by these alone, no network is fitted: the linear model is scored out of fold at any size.
 
     Raises:
         ArtifactError: preprocess or baseline has not run, their outputs do not fit together, or the exported model
@@ -45,10 +49,11 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
 def _run(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, kept: Checkpoints) -> None:
     _, truth = arrays.load(paths.array("validation", "x"), paths.array("validation", "y"), encoder)
     scores = {LINEAR: load_scores(paths.baseline_validation)}
+    few = _unjudged(settings, paths, encoder)
     with cost.measured() as spent:
         architecture = settings.train.architecture
-        own = _pretrained(settings, paths, kept) if architecture == PRETRAINED else {}
-        net = None if architecture in NO_NETWORK else fit(settings, paths, encoder, kept)
+        own = _pretrained(settings, paths, None if few else kept) if architecture == PRETRAINED else {}
+        net = None if architecture in catalogue.NO_NETWORK or few else fit(settings, paths, encoder, kept)
     scores |= {name: one.scores for name, one in own.items()}
     if net:
         scores[NET] = net.scores
@@ -59,6 +64,7 @@ def _run(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, ke
     chosen = choice.choose(figures, metric)
     facts = {"chosen": chosen, "metric": metric, "validation": figures}
     facts |= {"encoder": own.get(chosen, own[PRETRAINED]).facts()} if own else {}
+    facts |= {"unjudged": few} if few else {}
     if chosen in own:
         own[chosen].write(paths.export)
     else:
@@ -66,17 +72,28 @@ def _run(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, ke
     tuned = own[TUNED].net if TUNED in own else None
     _save_net(net, paths, net or tuned)
     score = own[chosen].out_of_fold if chosen in own else partial(out_of_fold, settings, paths, encoder, kept=kept)
-    _write_out_of_fold(chosen, score, len(encoder.labels), paths)
+    _write_out_of_fold(chosen, score, settings.train.out_of_fold, len(encoder.labels), paths)
     write_facts(paths.choice, facts)
     write_facts(paths.cost, _cost(spent, net or tuned) | {"export": folder_checksum(paths.export)})
     print(f"train: exported {choice.sentence(facts)}", flush=True)
 
 
-def _pretrained(settings: config.ModelSettings, paths: ModelPaths, kept: Checkpoints) -> dict[str, Any]:
+def _unjudged(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder) -> dict[str, int]:
+    """The classes that no network would be judged by, and their test rows; empty where none is fitted anyhow."""
+    train = settings.train
+    row, _, _ = folds.read(paths.baseline_out_of_fold, len(encoder.labels))
+    if train.architecture == catalogue.LINEAR or train.out_of_fold != "auto" or len(row) <= MOST:
+        return {}
+    _, test = _rows(paths, "test", encoder)
+    counts = np.bincount(test, minlength=len(encoder.labels)).tolist()
+    return {label: rows for label, rows in zip(encoder.labels, counts, strict=True) if rows < FEWEST}
+
+
+def _pretrained(settings: config.ModelSettings, paths: ModelPaths, kept: Checkpoints | None) -> dict[str, Any]:
     """What is made of a pretrained encoder, by the name that it is chosen by: as it came, and trained on."""
     kind = pretrained.of(settings.modality)
     own = {PRETRAINED: kind.fit(settings, paths)}
-    if kind.tuned(settings):
+    if kept and kind.tuned(settings):
         own[TUNED] = kind.tune(own[PRETRAINED], kept)
         own[TUNED].net  # noqa: B018, it is trained now, whose cost is measured
     return own
@@ -116,11 +133,12 @@ def out_of_fold(
 
 
 def _write_out_of_fold(
-    chosen: str, score: Callable[[folds.Rows], NDArray[np.float32]], classes: int, paths: ModelPaths
+    chosen: str, score: Callable[[folds.Rows], NDArray[np.float32]], when: str, classes: int, paths: ModelPaths
 ) -> None:
-    """What baseline found; where another model is exported, what `score` says, or both, of at most `MOST` rows."""
+    """What baseline found; where another model is exported, what `score` says, or both, if settings let it."""
     row, group, found = folds.read(paths.baseline_out_of_fold, classes)
-    if chosen != LINEAR and len(row) > MOST:
+    most = {"never": 0, "auto": MOST, "always": len(row)}[when]
+    if chosen not in QUICK and len(row) > most:
         row, group, found = row[:0], group[:0], found[:0]
     if chosen != LINEAR and len(row):
         own = score(group)
@@ -167,7 +185,7 @@ def _save_net(net: Net | None, paths: ModelPaths, trained: Net | None) -> None:
             with quiet():  # by TensorFlow, whatever trained
                 saving.save_curves(trained.history, folder)
         else:
-            write_text(folder / "none.txt", "train.architecture names no network\n")
+            write_text(folder / "none.txt", "no network was trained\n")
     write_text(paths.history, history.as_csv(trained.history if trained else []))
 
 

@@ -1,6 +1,7 @@
 """What train writes: equal to Keras, equal between processes, refused when it is wrong."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -314,19 +315,43 @@ def test_probabilities_are_as_sure_as_the_validation_rows_warrant(tmp_path: Path
     np.testing.assert_allclose(model.predict(net.sample, verbose=0), net.scores, atol=1e-5)
 
 
-@pytest.mark.parametrize("least", [0, 70])
+@pytest.mark.parametrize(
+    ("most", "says", "scored"), [(80, "auto", 80), (10, "auto", 0), (10, "always", 80), (80, "never", 0)]
+)
 def test_networks_score_the_rows_that_they_were_not_fitted_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, says: str, scored: int
 ) -> None:
-    """All 80 rows, or none where they are too many."""
-    monkeypatch.setattr(train, "MOST", 80 - least)
-    paths = checkout(tmp_path, "digits", architecture="mlp")
-    folds.write(paths.baseline_out_of_fold, np.arange(80), np.arange(80), np.full((80, 2), 0.5, np.float32))
+    """All rows, or none where they are too many or settings say so."""
+    monkeypatch.setattr(train, "MOST", most)
+    paths = few_of_a_class(tmp_path, [10, 10], says)
     run(paths)
     places, _, found = folds.read(paths.out_of_fold, 2)
-    assert places.tolist() == ([] if least else list(range(80)))
+    assert places.tolist() == list(range(scored))
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
-    assert least or not (found == 0.5).all()
+    assert not (found == 0.5).any()
+
+
+def test_the_linear_model_is_chosen_where_networks_have_no_rows_to_be_judged_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a class with 9 test rows, and too many rows for networks to be scored out of fold: those of the linear one."""
+    monkeypatch.setattr(train, "MOST", 10)
+    paths = few_of_a_class(tmp_path, [10, 9], "auto")
+    run(paths)
+    assert json.loads(paths.choice.read_text())["unjudged"] == {"yes": 9}
+    assert "the linear model: too few test rows of yes (9) to judge a network by" in capsys.readouterr().out
+    assert not paths.keras_model.exists()
+    assert (folds.read(paths.out_of_fold, 2)[2] == 0.5).all()
+
+
+def few_of_a_class(root: Path, test: list[int], says: str) -> ModelPaths:
+    """A checkout whose baseline scored all 80 rows out of fold, and which has so many test rows of each class."""
+    paths: ModelPaths = checkout(root, "digits", architecture="mlp", out_of_fold=says)
+    folds.write(paths.baseline_out_of_fold, np.arange(80), np.arange(80), np.full((80, 2), 0.5, np.float32))
+    encoder = ENCODERS["digits"]
+    np.save(paths.array("test", "x"), np.zeros((sum(test), *encoder.shape), encoder.dtype))
+    np.save(paths.array("test", "y"), np.repeat([0, 1], test).astype(np.int32))
+    return paths
 
 
 def test_networks_score_no_row_of_a_group_that_they_learned_from(tmp_path: Path) -> None:

@@ -903,7 +903,7 @@ def test_a_class_that_nobody_tested_does_not_land(champion: str | None) -> None:
     assert decision["verdict"] == "insufficient evidence"
     assert decision["reasons"] == [
         "class fraud is judged by 0 rows, expected 10: about 100 more of its rows in the data would do",
-        "what to do: add rows of the classes named, set train.architecture to linear, which has every class judged by "
+        "what to do: add rows of the classes named, set train.out_of_fold to always, which has every class judged by "
         "all of its rows, or accept them as they are: list them in gate.unproven",
     ]
     linear = judge(found | {"choice": {"chosen": "linear"}}, 1, RULE, champion, compared() if champion else None)
