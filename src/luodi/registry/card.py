@@ -68,6 +68,7 @@ def comparison(model: str, decision: Facts) -> str:
         champion=gate_sections.champion(decision),
         verdict=gate_sections.verdict(decision),
         reasons=texts(decision, "reasons"),
+        changes=gate_sections.changes(decision),
         tiles=gate_sections.tiles(decision),
         plot=gate_sections.plot(decision),
         mcnemar=gate_sections.mcnemar(decision),
@@ -118,7 +119,7 @@ def _card(name: str, registered: datetime, author: str, facts: Facts) -> dict[st
         "name": text(name),
         "registered": moment(registered.isoformat()),
         "author": text(author),
-        "verdict": gate_sections.verdict(part(facts, "decision")),
+        "verdict": gate_sections.verdict(part(facts, "decision"), landed=True),
         "sections": [
             found for section in (*sections, _cost, _serving, _lineage, _settings) if (found := section(facts))
         ],

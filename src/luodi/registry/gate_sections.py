@@ -52,18 +52,37 @@ def metric(decision: Facts) -> str:
     return described(text(at(decision, "rule", "metric"))).title.lower()
 
 
-def verdict(decision: Facts) -> dict[str, str]:
-    """Return the verdict with its tone, what it means, and the figures behind it."""
-    word = text(at(decision, "verdict"))
+def verdict(decision: Facts, *, landed: bool = False) -> dict[str, str]:
+    """Return the verdict with its tone, what it means, and the figures behind it; of a version that `landed` by it.
+
+    A rule that asks less than it did is a warning: what it lets pass is green by that alone, perhaps.
+    """
+    word, eased = text(at(decision, "verdict")), loosened(decision)
     return {
-        "tone": VERDICTS.get(word, "warn"),
+        "tone": "warn" if eased and word == Verdict.PROMOTE else VERDICTS.get(word, "warn"),
         "word": f"Verdict {MISSING}" if word == MISSING else word.capitalize(),
-        "meaning": _meanings(decision).get(word, ""),
+        "meaning": _meanings(decision, landed=landed).get(word, ""),
         "evidence": _evidence(decision),
+        "warning": f"The gate asks less than it asked of {champion(decision)}: {'; '.join(eased)}." if eased else "",
     }
 
 
-def _meanings(decision: Facts) -> dict[str, str]:
+def loosened(decision: Facts) -> list[str]:
+    """Rules that ask less of the challenger than they asked of the champion, with what they ask and both values."""
+    found = at(decision, "changes")
+    changed = found if isinstance(found, list | tuple) else []
+    return [_in_words(text(at(one, "said"))) for one in changed if at(one, "asks_less") is True]
+
+
+def _in_words(said: str) -> str:
+    """Say what the setting asks that a change begins with: "gate.minimum 0.8 -> 0.7" and what it is."""
+    block, _, name = said.partition(" ")[0].partition(".")
+    blocks: dict[str, Any] = {"gate": config.Gate, "register": config.Register}
+    field = blocks[block].model_fields.get(name.partition(".")[0]) if block in blocks else None
+    return f"{said} ({field.description})" if field and field.description else said
+
+
+def _meanings(decision: Facts, *, landed: bool) -> dict[str, str]:
     """Say what each verdict would mean here."""
     name = champion(decision) if at(decision, "champion") else ""
     better, worse = _claims(name or "the champion", value(at(decision, "rule", "margin")))
@@ -75,9 +94,9 @@ def _meanings(decision: Facts) -> dict[str, str]:
     if absolute := _undecided(decision):
         doubt = f"It is not proven by its rows yet ({', '.join(absolute)})"
     return {
-        Verdict.PROMOTE: f"It {proof}, keeps every rule, and may land.",
+        Verdict.PROMOTE: f"It {proof}, keeps every rule, and {'landed' if landed else 'may land'}.",
         Verdict.HOLD: f"It may not land: it {f'is proven {worse}' if missed else 'breaks a rule'}.",
-        Verdict.INSUFFICIENT: f"{doubt}: it does not land by itself.",
+        Verdict.INSUFFICIENT: f"{doubt}: it {'landed by a person' if landed else 'does not land by itself'}.",
         Verdict.UNCHANGED: (
             f"It is {name or 'the champion'} itself: there is nothing to compare and nothing new to land."
         ),
@@ -151,7 +170,7 @@ def _side(difference: object, margin: object) -> str:
         return ""
     if low > margin:
         return "lies above"
-    return "lies below" if high < margin else "holds"
+    return "lies below" if high < margin else "contains"
 
 
 def tiles(decision: Facts) -> list[tuple[str, str]]:
@@ -268,15 +287,15 @@ def changes(decision: Facts) -> Section | None:
         return None
     order = sorted(found, key=lambda one: at(one, "asks_less") is not True)
     rows = [
-        (Cell(text(at(one, "of"))), Cell(text(at(one, "said"))),
-         Cell("asks less", tone="warn") if at(one, "asks_less") is True else Cell(""))
+        (Cell("asks less", tone="warn") if at(one, "asks_less") is True else Cell(text(at(one, "of"))),
+         Cell(_in_words(text(at(one, "said"))).replace("->", "→")))
         for one in order
     ]  # fmt: skip
     less = any(at(one, "asks_less") is True for one in found)
     lead = (
         "A rule asks less of this challenger than it asked of the champion: it may land by that alone." if less else ""
     )
-    tables = [Table(rows, ("What", "Champion -> challenger", ""))] if rows else []
+    tables = [Table(rows, ("What", "Champion → challenger"))] if rows else []
     note = "" if rows else "Nothing: data, settings, rules, code and libraries are the same."
     return Section(f"What changed since {champion(decision)}", lead, tables=tables, note=note)
 
@@ -307,7 +326,7 @@ def _check(check: object) -> tuple[Cell, ...]:
     if at(check, "undecided") is True:
         result = Cell("undecided", tone="warn")
     elif isinstance(passed, bool):
-        result = Cell("holds", tone="good") if passed else Cell("fails", tone="bad")
+        result = Cell("passes", tone="good") if passed else Cell("fails", tone="bad")
     return (*(Cell(text(at(check, name))) for name in ("name", "expected", "found")), result)
 
 
@@ -351,7 +370,7 @@ def _guard(judged: object, difference: object, limit: float | None) -> Cell:
         return Cell("too few rows")
     if judged is not True or limit is None or not known(difference):
         return Cell(MISSING)
-    return Cell("loses too much", tone="bad") if difference < limit else Cell("holds", tone="good")
+    return Cell("loses too much", tone="bad") if difference < limit else Cell("passes", tone="good")
 
 
 def _from_zero(difference: object, tone: Tone, limit: float | None, reach: float) -> Drawing | None:
@@ -463,5 +482,5 @@ def _standing(difference: object, better: int) -> Cell:
     return Cell("worse", tone="bad") if ends[1] < 0 else Cell("no clear difference", tone="warn")
 
 
-ALL = (changes, rules, looks, worth, compared, slices, notes, rule)
-"""Of the page of a comparison, in its order."""
+ALL = (rules, looks, worth, compared, slices, notes, rule)
+"""Of the page of a comparison, in its order, below what changed."""

@@ -1,14 +1,95 @@
-"""Render the self-contained HTML pages. Autoescape is on: text from data is data."""
+"""Render the self-contained HTML pages. Autoescape is on: text from data is data.
+
+A page of a stage is a function of its inputs: whose it is and from when is said where it is delivered, by `headed`.
+"""
 
 import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+FEW = 3  # parts that need no contents
+TOP = "</h1>\n"
+PART = re.compile(r"<h2>(.*?)</h2>", re.DOTALL)
+TABLE = re.compile(r"<table>(.*?)</table>", re.DOTALL)
+ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
+CELL = re.compile(r"<(t[dh])\b([^>]*)>(.*?)</\1>", re.DOTALL)
+MARKUP = re.compile(r"<[^>]*>")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the pages of one run or version have in common.
+
+    Attributes:
+        name: Such as "reviews@v1.0.0".
+        status: What became of it, in a few words.
+        made: When, as it is shown.
+        commit: Of git.
+        data: Hash of the rows, as DVC has it; empty if nobody knows.
+    """
+
+    name: str
+    status: str
+    made: str
+    commit: str
+    data: str = ""
 
 
 def render(template: str, **context: Any) -> str:
-    """Render `report/<template>.html`; an undefined name is an error, every value is escaped."""
+    """Render `report/<template>.html`, contents below its title; an undefined name is an error, values are escaped."""
+    parts = PART.split(_plain(template, **context))  # text, title, text, title, ...
+    titles, bodies = parts[1::2], [_named(body, f"part-{number}") for number, body in enumerate(parts[::2])]
+    html = bodies[0] + "".join(
+        f'<h2 id="part-{number}">{title}</h2>{body}'
+        for number, (title, body) in enumerate(zip(titles, bodies[1:], strict=True), 1)
+    )
+    if len(titles) <= FEW:
+        return html
+    return html.replace(TOP, TOP + _plain("contents", titles=map(Markup, titles)), 1)  # escaped as they are
+
+
+def _named(body: str, part: str) -> str:
+    """Give each table of a part its name, and each cell that of its column: on a phone a row is a list of them."""
+    return TABLE.sub(lambda found: _table(found[1], part), body)
+
+
+def _table(rows: str, part: str) -> str:
+    first = ROW.search(rows)
+    cells = CELL.findall(first[0]) if first else []
+    if not first or any(tag == "td" for tag, _, _ in cells):  # names and values
+        return f'<table aria-labelledby="{part}">{rows}</table>'
+    names = [" ".join(MARKUP.sub("", content).split()) for _, _, content in cells]
+    head = CELL.sub(r'<th scope="col"\2>\3</th>', first[0].replace(' scope="col"', ""))
+    body = ROW.sub(lambda row: _row(row[0], names), rows[first.end() :])
+    return f'<table class="cards" aria-labelledby="{part}">{rows[: first.start()]}{head}{body}</table>'
+
+
+def _row(row: str, names: Sequence[str]) -> str:
+    column = iter(names)
+
+    def named(cell: re.Match[str]) -> str:
+        name = next(column, "")
+        return f'<{cell[1]}{cell[2]} data-name="{name}">{cell[3]}</{cell[1]}>' if name else cell[0]
+
+    return CELL.sub(named, row)
+
+
+def headed(html: str, identity: Identity, pages: Sequence[tuple[str, str]] = (), here: str = "") -> str:
+    """Return a page with a head that says whose it is and from when, and leads to the `pages` (address, name) beside.
+
+    `here` is the address of this page. Pages that an older luodi made get the same head.
+    """
+    head = _plain("head", identity=identity, pages=pages, here=here)
+    return html.replace("<main>", f"{head}<main>", 1)
+
+
+def _plain(template: str, **context: Any) -> str:
     return _environment().get_template(f"{template}.html").render(context)
 
 

@@ -1,5 +1,6 @@
 """What differs from the champion is told, and a rule that asks less is told apart."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from luodi import config
 from luodi.registry import card, changes
 from luodi.registry.records import Change
 from luodi.registry.tags import flat
+
+WHEN = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def said(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, bool]]:
@@ -93,3 +96,18 @@ def test_the_comparison_says_it_first() -> None:
     same = card.comparison("m", {"champion": "m@v1.0.0", "changes": []})
     assert "Nothing: data, settings, rules, code and libraries are the same." in same
     assert "What changed" not in card.comparison("m", {"champion": None, "changes": []})
+
+
+def test_a_verdict_by_a_loosened_rule_is_no_green_one_and_what_changed_comes_first() -> None:
+    change = Change(of="rule", said="gate.margin 0.0 -> -0.03", asks_less=True).model_dump()
+    judged = {"verdict": "promote", "champion": "reviews@v1.0.0", "rule": {"margin": -0.03}, "changes": [change]}
+    page, words = card.comparison("reviews", judged), "gate.margin 0.0 -&gt; -0.03 (it must be better than the champion"
+    assert 'class="verdict warn"' in page and words in page
+    assert page.index("What changed since reviews@v1.0.0</h2>") < page.index(">Rules</h2>")
+    assert "**The gate asks less than it asked of reviews@v1.0.0: gate.margin 0.0 -&gt; -0.03" in card.summary(judged)
+    assert 'class="verdict good"' in card.comparison("reviews", judged | {"changes": []})
+
+
+def test_of_a_version_that_landed_it_is_not_said_that_it_may() -> None:
+    facts = {"decision": {"verdict": "promote", "champion": None}}
+    assert "keeps every rule, and landed." in card.markdown("reviews@v1.0.0", WHEN, "Ada", facts)

