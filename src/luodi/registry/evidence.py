@@ -20,7 +20,7 @@ import numpy as np
 from luodi import config
 from luodi.registry.records import Agreement, Comparison, Estimate, Evidence, Fresh, Look, Sides, Slice
 from luodi.scoring import figures, metrics, own_metric
-from luodi.scoring.figures import CELLS, SEED, Figure, inflation, student
+from luodi.scoring.figures import CELLS, SEED, Figure, cautious, inflation, student
 from luodi.scoring.metrics import METRICS, Metric
 from luodi.scoring.scored import Floats, Ints, Mask, Scored, joined, one_hot
 
@@ -257,7 +257,8 @@ def differences(pairs: Pairs, metric: Metric, confidences: Sequence[float], resa
 def design_effect(pairs: Pairs, together: Pairs, metric: Metric) -> float:
     """Return how many times the variance of a difference is what it would be if each row were for itself, at least 1.
 
-    Both are those of resamples: of whole groups, and of rows. Where no row has a say, groups are taken for alike.
+    Both are those of resamples: of whole groups, and of rows. The fewer rows differ, the more are groups taken for
+    alike, see `luodi.scoring.figures.cautious`.
 
     Args:
         pairs, together: The same rows, for themselves and in groups.
@@ -267,8 +268,8 @@ def design_effect(pairs: Pairs, together: Pairs, metric: Metric) -> float:
                     for one in (pairs, together))  # fmt: skip
     rows, units = np.bincount(together.place, together.counts), together.units.sum()
     most = float((rows**2 / together.units).sum() / rows.sum())
-    few = units / max(units - 1, 1)
-    return max(1.0, float(few * whole / alone) if alone > 1e-18 else most)
+    few, telling = units / max(units - 1, 1), int(pairs.counts[pairs.differ].sum())
+    return cautious(float(few * whole / alone), most, telling) if alone > 1e-18 else most
 
 
 def score_interval(

