@@ -48,6 +48,7 @@ FIRST = [
     "luodi models show reviews",
     "luodi predict reviews 好",
     "luodi pull reviews {folder}/served",
+    "luodi export reviews {folder}/hub --to huggingface",
     "luodi architectures",
     "python dags/retrain.py",
     "python -c 'import luodi.nets.export, tf2onnx, onnxruntime'",

@@ -303,6 +303,14 @@ def test_pulled_for_a_deployment(pair: Project, tmp_path: Path) -> None:
     assert not (there / "model.keras").exists()
 
 
+@pytest.mark.parametrize(("form", "made"), [("mlflow", "data/version.json"), ("huggingface", "version.json")])
+def test_exported_for_another_tool(pair: Project, tmp_path: Path, form: str, made: str) -> None:
+    """Again over what was exported before; what each tool reads of it: tests/unit/local/test_exporting.py."""
+    for name in ("reviews@v1.0.0", "reviews@v1.1.0"):
+        pair.run("luodi", "export", name, str(tmp_path / "there"), "--to", form)
+        assert json.loads((tmp_path / "there" / made).read_text())["version"] == name
+
+
 def test_a_folder_of_something_else_is_not_replaced(pair: Project, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     assert "holds something else" in pair.run("luodi", "pull", "reviews", str(tmp_path), code=1)

@@ -214,6 +214,34 @@ def pull(
     print(f"{chosen.name} is in {shown(folder)}")
 
 
+@app.command(
+    epilog="Examples: luodi export reviews served --to mlflow | luodi export reviews@v1.0.0 hub --to huggingface"
+)
+def export(
+    wanted: ReferenceArgument,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Made, or replaced if an earlier export of that form made it.")
+    ],
+    *,
+    form: Annotated[
+        Literal["huggingface", "mlflow"],
+        typer.Option("--to", help="A repository of the Hugging Face Hub, or a model of MLflow."),
+    ],
+) -> None:
+    """Bring a registered model into a folder that another tool serves or publishes; luodi is not needed there."""
+    from luodi.local import exporting
+    from luodi.project.origin import Origin
+    from luodi.project.paths import find_root
+    from luodi.registry import tags
+    from luodi.system.processes import Runner
+
+    origin, runner = Origin.find(find_root()), Runner(print)
+    with Heartbeat("bringing the model"):
+        chosen = tags.find(tags.mirror(origin, runner), wanted.model, wanted.number or tags.PRODUCTION)
+        exporting.export(origin, chosen, form, folder, runner)
+    print(f"{chosen.name} is in {shown(folder)}, for {form}")
+
+
 @app.command(epilog="Examples: luodi architectures | luodi architectures --json")
 def architectures(*, as_json: JsonOption = False) -> None:
     """List the networks that `train.architecture` may name, and the keys of the train block that shape each."""

@@ -17,6 +17,9 @@ from luodi.registry.tags import Version
 from luodi.report.formatting import part
 from luodi.system.processes import Runner
 
+WRITTEN = frozenset({"model.onnx", "encoder.json", "tokenizer.json", *BESIDE})
+"""What a pulled folder may hold."""
+
 
 @private()
 def cards(origin: Origin, version: Version) -> Path:
@@ -76,8 +79,7 @@ def _bring_network(origin: Origin, version: Version, folder: Path, runner: Runne
 
 def _pulled(folder: Path) -> bool:
     """Whether an earlier pull made the folder: it says of what version, and nothing else lies in it."""
-    written = {"model.onnx", "encoder.json", "tokenizer.json", *BESIDE}
-    if any(path.name not in written or not path.is_file() for path in folder.iterdir()):
+    if any(path.name not in WRITTEN or not path.is_file() for path in folder.iterdir()):
         return False
     return pulled_facts(folder) is not None
 
