@@ -1332,6 +1332,7 @@ WHY_NOT = {
     "{where}: {error.errors()[0]['msg']}, found": TUNING,
     "which are trial 0, cannot be trained": "what it says why has a remedy of its own",
     "there is no network to tune": "tests/unit/tuning/test_space.py",
+    "train.tuning is frozen: there is nothing to tune": "tests/unit/tuning/test_space.py",
     "tune.sampler is gp, which needs PyTorch": "tests/unit/tuning/test_space.py",
     "says only what a prediction costs": TUNING,
     "stands there twice": TUNING,

@@ -28,6 +28,8 @@ FIXED = {
     "preprocess.height": "it decides which images are equal, and so chooses rows",
     "preprocess.width": "it decides which images are equal, and so chooses rows",
     "preprocess.channels": "it decides which images are equal, and so chooses rows",
+    "train.encoder": "the stages that read its files would not know of it: set it",
+    "train.tuning": "it gives other settings of train their defaults: set it, and search those",
     "train.seed": "a lucky one is no better network",
     "train.class_weight": "the linear baseline reads it too",
     "train.halve_batch": "it belongs to the machine",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 NEARLY = 0.99  # of the best accuracy
 Rows: TypeAlias = tuple[NDArray[Any], NDArray[np.int32]]
 """Encoded rows [rows, ...] and their labels."""
+Watch: TypeAlias = Callable[[list[dict[str, float]]], None]
+"""Told the history after each epoch; what it raises ends the training."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def fit_rows(
     validation: Rows,
     kept: Checkpoints | None = None,
     *,
-    watch: Callable[[list[dict[str, float]]], None] | None = None,
+    watch: Watch | None = None,
     built: "Built | None" = None,
     lengths: NDArray[np.int64] | None = None,
 ) -> Net:
@@ -72,8 +74,7 @@ def fit_rows(
 
     With `lengths` of the train rows those of a batch are of like lengths.
 
-    With checkpoints it goes on where an earlier try stood. `watch` is told the history after each epoch, and what it
-    raises ends the training.
+    With checkpoints it goes on where an earlier try stood.
 
     Raises:
         LuodiError: Training diverged in its first epoch, or memory ran out.
@@ -129,7 +130,7 @@ def _fit_rows(
     sharing: "Sharing",
     parts: int,
     checkpoint: Checkpoint | None,
-    watch: Callable[[list[dict[str, float]]], None] | None,
+    watch: Watch | None,
     built: "Built",
     lengths: NDArray[np.int64] | None,
 ) -> Net:

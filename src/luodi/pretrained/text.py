@@ -1,9 +1,9 @@
 """A pretrained encoder's vectors of texts, and a logistic regression on them; the encoder itself stays as it is."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -22,34 +22,46 @@ from luodi.scoring import folds
 
 if TYPE_CHECKING:
     from luodi.nets.checkpoints import Checkpoints
+    from luodi.nets.fitting import Watch
     from luodi.pretrained.tuned import Tuned
 
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # values of C tried, until the validation loss rises
 ITERATIONS = 200  # of L-BFGS
+Labelled: TypeAlias = tuple[list[str], NDArray[np.int32]]
+"""Clean texts, and the class of each."""
 
 
 def fit(settings: TextSettings, paths: ModelPaths) -> "Frozen":
-    """Fit a model on the vectors of the train rows, and judge it by those of validation.
+    """Fit a model on the vectors of the train rows of preprocess, and judge it by those of validation: see `on`.
+
+    Raises:
+        ArtifactError: preprocess has not run.
+    """
+    read = partial(split_rows.read, paths.rows, "text", classes=len(settings.labels))
+    return on(settings, paths, *((part.items, part.label) for part in map(read, ("train", "validation"))))
+
+
+def on(settings: TextSettings, paths: ModelPaths, train: Labelled, validation: Labelled) -> "Frozen":
+    """Fit a model on the vectors of train rows, and judge it by those of validation.
 
     A vector has length 1 at first. What tells it apart is its difference to the mean of train, in units of the mean
     deviation: the vectors of some encoders nearly agree, and a unit for each value would magnify what hardly changes.
 
     Raises:
-        ArtifactError: preprocess has not run, or the train rows cannot be learned from.
+        ArtifactError: The train rows cannot be learned from.
         UnknownKey: The project has no such encoder.
         DataError: It is away, or not as it was added.
     """
     folder, recorded = store.find(paths.root, str(settings.train.encoder))
     encoder = subwords.Encoder(settings.labels, recorded.length, recorded.pad, store.tokenizer(folder))
-    parts = [split_rows.read(paths.rows, "text", split, len(settings.labels)) for split in ("train", "validation")]
-    texts = [text for part in parts for text in part.items]
+    texts = [*train[0], *validation[0]]
     found = vectors.of(texts, encoder, folder / store.GRAPH, recorded, paths)
     found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), head.SHORTEST)
-    standard = Standard.of(found[: len(parts[0])])
+    standard = Standard.of(found[: len(train[0])])
     found -= standard.mean  # in place: there may be millions
     found /= standard.scale
-    both = Rows(found, np.concatenate([part.label for part in parts]))
-    return Frozen(settings, encoder, folder / store.GRAPH, recorded, standard, texts, both, len(parts[0]))
+    both = Rows(found, np.concatenate([train[1], validation[1]]))
+    return Frozen(settings, encoder, folder / store.GRAPH, recorded, standard, texts, both, len(train[0]))
 
 
 def tuned(settings: TextSettings) -> bool:
@@ -57,8 +69,10 @@ def tuned(settings: TextSettings) -> bool:
     return settings.train.tuning != "frozen"
 
 
-def tune(frozen: "Frozen", kept: "Checkpoints | None" = None) -> "Tuned":
+def tune(frozen: "Frozen", kept: "Checkpoints | None" = None, watch: "Watch | None" = None) -> "Tuned":
     """Train the encoder on from what `frozen` found, as `train.tuning` says. Keras is imported here.
+
+    `watch` is that of `luodi.nets.fitting.fit_rows`.
 
     Raises:
         BrokenData: An earlier luodi added the encoder.
@@ -68,7 +82,7 @@ def tune(frozen: "Frozen", kept: "Checkpoints | None" = None) -> "Tuned":
 
     with quiet():
         from luodi.pretrained import tuned
-    return tuned.fit(frozen, kept)
+    return tuned.fit(frozen, kept, watch)
 
 
 @dataclass(frozen=True)
@@ -100,6 +114,12 @@ class Frozen:
     def judged(self) -> fitting.Linear:
         """The model fitted on train rows alone."""
         return self.fitted(self.train, self.validation)
+
+    def under(self, settings: TextSettings) -> "Frozen":
+        """The same, to be trained on by other settings."""
+        found = replace(self, settings=settings)
+        vars(found)["judged"] = self.judged  # no such setting changes it, and it takes seconds
+        return found
 
     def write(self, folder: Path) -> None:
         """Write what is served, with a model that is fitted on validation rows too.

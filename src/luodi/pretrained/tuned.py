@@ -14,7 +14,7 @@ from luodi.data import subwords
 from luodi.data.modality import Encoder
 from luodi.nets import fitting, hardware
 from luodi.nets.checkpoints import Checkpoints
-from luodi.nets.fitting import Net
+from luodi.nets.fitting import Net, Watch
 from luodi.pretrained import graph, head, network
 from luodi.pretrained.graph import Form, Weights
 from luodi.pretrained.head import Head
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from luodi.pretrained.text import Frozen
 
 
-def fit(frozen: "Frozen", kept: Checkpoints | None) -> "Tuned":
+def fit(frozen: "Frozen", kept: Checkpoints | None, watch: Watch | None = None) -> "Tuned":
     """Train an encoder on, on the train rows, and calibrate it on those of validation.
 
     The head begins as the logistic regression on the vectors of the encoder as it came: what these tell apart is not
@@ -36,7 +36,7 @@ def fit(frozen: "Frozen", kept: Checkpoints | None) -> "Tuned":
     """
     form, weights = graph.read(frozen.graph)
     places = np.split(np.arange(len(frozen.texts)), [frozen.count])
-    return Tuned(frozen, kept, form, weights, *places)
+    return Tuned(frozen, kept, form, weights, places[0], places[1], watch)
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Tuned:
     weights: Weights
     train: folds.Rows
     validation: folds.Rows
+    watch: Watch | None = None
 
     @cached_property
     def net(self) -> Net:
@@ -65,6 +66,11 @@ class Tuned:
     def scores(self) -> NDArray[np.float32]:
         """The probabilities of the validation rows, float32 [rows, classes]."""
         return self.net.scores
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """A row an epoch, as that of a `Net`."""
+        return self.net.history
 
     def write(self, folder: Path) -> None:
         """Write what is served: the graph of the encoder, with the weights that training came to.
@@ -118,6 +124,7 @@ class Tuned:
             (self.ids[train], label[train]),
             (self.ids[validation[order]], label[validation[order]]),
             self.kept,
+            watch=self.watch,
             built=start,
             lengths=self.lengths[train],
         )

@@ -285,10 +285,10 @@ class Workspace:
             self._copied(path, known.get(path), self.cache)
 
     def _bring_encoder(self, stage: str) -> None:
-        """Bring the pretrained encoder that `train` reads, which DVC knows by its hash in params.lock alone."""
+        """Bring the pretrained encoder that a stage reads, which DVC knows by its hash in params.lock alone."""
         name, _, model = stage.partition("@")
         settings = config.settings_of(config.load(self.root / PARAMS), model)
-        if name == "train" and isinstance(settings, config.TextSettings) and settings.train.encoder:
+        if name in ("tune", "train") and isinstance(settings, config.TextSettings) and settings.train.encoder:
             self.pull(f"data/encoders/{settings.train.encoder}")
 
     def pull(self, *paths: str, mend: str = MEND) -> None:

@@ -10,18 +10,27 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
-from luodi.config import ModelSettings, Tune, tuning
+from luodi.config import ModelSettings, TextSettings, Tune, tuning
 from luodi.config.tuning import Dimension, Space, Values
 from luodi.errors import WrongValue
 from luodi.nets import catalogue
 
 TEXT_BAG = {"embedding": [2, 4, 8, 16, 32], "learning_rate": (0.0005, 0.05), "batch_size": [32, 64, 128, 256]}
 TEXT = {"embedding": [16, 32, 64, 128], "learning_rate": (0.0001, 0.01), "batch_size": [32, 64, 128]}
+FULL = {
+    "learning_rate": (0.00002, 0.0005),
+    "batch_size": [16, 32, 64],
+    "epochs": [2, 3, 4],
+    "layer_decay": [0.8, 0.9, 1.0],
+}
+LORA = {"learning_rate": (0.0002, 0.005), "batch_size": [16, 32, 64], "epochs": [3, 6, 10], "lora_rank": [4, 8, 16, 32]}
 IMAGE = {"learning_rate": (0.0003, 0.03), "batch_size": [32, 64, 128], "filters": [[16, 32], [32, 64], [64, 128]]}
 ANY = {"filters": [32, 64, 128], "kernel": [3, 5, 7], "units": [32, 64, 128, 256], "dropout": (0.0, 0.6)}
 """What `space: auto` tries of the settings that shape a network, and of those that train any."""
 KNOWN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {"text": (TEXT, TEXT_BAG), "image": (IMAGE, IMAGE)}
 """The second of either is for networks that do not look at the order of what comes in."""
+ENCODER = {"full": FULL, "lora": LORA}
+"""The same where an encoder is trained on."""
 POPULATION = 10  # trials of a generation of nsga2: of a search are tens
 DIGITS = 4  # of a number that is drawn: what is tried is what people read
 
@@ -38,21 +47,31 @@ def of(settings: ModelSettings, tune: Tune) -> Space:
             "set tune.sampler to tpe"
         )
     architecture = settings.train.architecture
-    if architecture == catalogue.PRETRAINED or (
-        architecture == catalogue.LINEAR and "train.architecture" not in tune.space
-    ):
+    if architecture == catalogue.PRETRAINED and _tuning(settings) not in ENCODER:
         raise WrongValue(
-            f"train.architecture is {architecture}: there is no network to tune, and a linear model chooses its own "
+            "train.tuning is frozen: there is nothing to tune, for the linear model on an encoder tries every "
+            "regularization of its own; set train.tuning to lora or full, or remove the block tune"
+        )
+    if architecture == catalogue.LINEAR and "train.architecture" not in tune.space:
+        raise WrongValue(
+            "train.architecture is linear: there is no network to tune, and a linear model chooses its own "
             "regularization; name a network, see `luodi architectures`, or remove the block tune"
         )
     return tune.space or {f"train.{name}": _dimension(known) for name, known in _auto(settings).items()}
 
 
 def _auto(settings: ModelSettings) -> Mapping[str, Any]:
-    known: dict[str, Any] = ANY | KNOWN[settings.modality][catalogue.any_threads(settings)]
     name = settings.train.architecture
+    if name == catalogue.PRETRAINED:
+        return ENCODER[_tuning(settings)]
+    known: dict[str, Any] = ANY | KNOWN[settings.modality][catalogue.any_threads(settings)]
     shaped = ("dropout",) if ":" in name else catalogue.find(settings.modality, name).parameters
     return {one: known[one] for one in ("learning_rate", "batch_size", *shaped) if one in known}
+
+
+def _tuning(settings: ModelSettings) -> str:
+    """What is trained of a pretrained encoder."""
+    return settings.train.tuning if isinstance(settings, TextSettings) else ""
 
 
 def _dimension(known: Any) -> Dimension:

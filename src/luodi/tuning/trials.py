@@ -1,24 +1,25 @@
 """One trial: encode the rows by its settings, train, and measure on the validation rows. It has no test row."""
 
 import json
-from collections.abc import Callable
+import tempfile
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from luodi import pretrained
 from luodi.config import ModelSettings, Tune, tuning
 from luodi.config.tuning import BUDGETS, Space
 from luodi.data import clean_rows, modality, splits
 from luodi.data.clean_rows import Clean
 from luodi.data.modality import Encoder
 from luodi.errors import LuodiError
-from luodi.nets import checkpoints, fitting
+from luodi.nets import catalogue, checkpoints, fitting
 from luodi.nets.stderr import quiet
 from luodi.project.paths import ModelPaths
 from luodi.scoring import inference
@@ -28,6 +29,10 @@ from luodi.system.threads import in_threads
 from luodi.tuning import space as spaces
 from luodi.tuning.goals import Goals
 from luodi.tuning.study import BEFORE, BY, EPOCHS, SLOT, VALUES, WHY
+
+if TYPE_CHECKING:
+    from luodi.pretrained.text import Frozen
+    from luodi.pretrained.tuned import Tuned
 
 SEEN = ("train", "validation")
 REPEATS = 200  # predictions of which the median counts
@@ -101,6 +106,7 @@ class Trials:
     goals: Goals
     rows: Clean
     _encoded: dict[str, tuple[Encoder, fitting.Rows, fitting.Rows]] = field(default_factory=dict)
+    _frozen: "Frozen | None" = None
 
     def run(self, study: optuna.Study, slot: int, by: str) -> None:
         """Run the trial of a slot: it ends, is pruned, or fails in a way in which every other try would.
@@ -143,27 +149,51 @@ class Trials:
             for name in self.goals.names
         )
 
-    def _costs(self, settings: ModelSettings, net: fitting.Net) -> dict[str, float]:
+    def _costs(self, settings: ModelSettings, net: "fitting.Net | Tuned") -> dict[str, float]:
         """What a prediction costs by the network, exported: median milliseconds of a row here, and 10^6 bytes."""
+        classifier, size = self._served(settings, net)
+        some = inference.typical(next(iter(self.rows.items("validation"))).slice(0, SOME).to_pylist())
+        latency = inference.latency(classifier, some, REPEATS)
+        return {"latency_ms": round(latency, 4), "size_mb": round(size / 1e6, 4)}
+
+    def _served(self, settings: ModelSettings, net: "fitting.Net | Tuned") -> tuple[inference.Classifier, int]:
+        """The network as it would be served, and the bytes of its graph."""
+        if not isinstance(net, fitting.Net):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "export"
+                net.write(path)
+                return inference.Classifier.load(path), (path / inference.MODEL).stat().st_size
         with quiet():  # imported here, as Keras is
             from luodi.nets import export
 
             encoder = self._rows_of(settings)[0]
             model = export.convert(net, settings, encoder).SerializeToString()
-        some = inference.typical(next(iter(self.rows.items("validation"))).slice(0, SOME).to_pylist())
-        latency = inference.latency(inference.Classifier(encoder, inference.session(model)), some, REPEATS)
-        return {"latency_ms": round(latency, 4), "size_mb": round(len(model) / 1e6, 4)}
+        return inference.Classifier(encoder, inference.session(model)), len(model)
 
-    def _fit(self, settings: ModelSettings, watch: Callable[[list[dict[str, float]]], None]) -> fitting.Net:
-        encoder, train, validation = self._rows_of(settings)
+    def _fit(self, settings: ModelSettings, watch: fitting.Watch) -> "fitting.Net | Tuned":
+        on_encoder = settings.train.architecture == catalogue.PRETRAINED
+        frozen = self._frozen_by(settings) if on_encoder else None
+        encoder = frozen.encoder if frozen else self._rows_of(settings)[0]
         kept = checkpoints.of_stage(settings, self.paths, encoder)
         try:
-            net = fitting.fit_rows(settings, encoder, train, validation, kept, watch=watch)
+            if frozen:
+                net: fitting.Net | Tuned = pretrained.of(settings.modality).tune(frozen, kept, watch)
+                net.scores  # noqa: B018, it is trained now
+            else:
+                net = fitting.fit_rows(settings, *self._rows_of(settings), kept, watch=watch)
         except (LuodiError, optuna.TrialPruned):
             kept.remove()
             raise
         kept.remove()
         return net
+
+    def _frozen_by(self, settings: Any) -> "Frozen":
+        """What an encoder is trained on from: the same for all trials, but for how it is trained on."""
+        if self._frozen is None:
+            parts = [([text for column in self.rows.items(split) for text in column.to_pylist()],
+                      self.rows.labels(split)) for split in SEEN]  # fmt: skip
+            self._frozen = pretrained.of(settings.modality).on(settings, self.paths, *parts)
+        return self._frozen.under(settings)
 
     def _rows_of(self, settings: ModelSettings) -> tuple[Encoder, fitting.Rows, fitting.Rows]:
         """Encoded rows; those of the last trial again where nothing about them has changed."""
@@ -191,7 +221,7 @@ def begun(study: optuna.Study, slot: int) -> dict[str, Any] | None:
     return next((dict(one.params) for one in reversed(tries) if VALUES in one.user_attrs), None)
 
 
-def _watch(trial: optuna.Trial, goals: Goals, *, prune: bool) -> Callable[[list[dict[str, float]]], None]:
+def _watch(trial: optuna.Trial, goals: Goals, *, prune: bool) -> fitting.Watch:
     """What tells the study of each epoch, of those of an earlier try too, and with `prune` ends one that is behind.
 
     Of several metrics Optuna takes none in between.

@@ -56,7 +56,7 @@ def test_auto_is_a_space_that_the_settings_allow(modality: str, architecture: st
 def test_a_linear_model_has_nothing_to_search() -> None:
     with pytest.raises(WrongValue, match="there is no network to tune"):
         space.of(*settings(architecture="linear"))
-    with pytest.raises(WrongValue, match=r"train\.architecture is pretrained: there is no network to tune"):
+    with pytest.raises(WrongValue, match=r"train\.tuning is frozen: there is nothing to tune"):
         space.of(*settings(architecture="pretrained", encoder="tiny"))
 
 
