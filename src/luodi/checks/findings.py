@@ -130,9 +130,15 @@ def examples(measured: pa.Table, places: Any, item: str, width: int = 120) -> tu
     names = ["shard", "row", "label", item, *(["origin"] if "origin" in measured.column_names else [])]
     found = measured.select(names).take(pa.array(places, pa.int64())).to_pylist()
     return tuple(
-        Example(row["shard"], row["row"], shown(row["label"], 40), shown(row[item], width), origin=row.get("origin"))
+        Example(
+            row["shard"], row["row"], shown(row["label"], 40), _seen(shown(row[item], width)), origin=row.get("origin")
+        )
         for row in found
     )
+
+
+def _seen(text: str) -> str:
+    return text if text.strip() else "(blank)"
 
 
 def shown(value: str | None, width: int) -> str:

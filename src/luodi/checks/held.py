@@ -1,5 +1,7 @@
 """The rows that validation held back, as a person reads them who corrects them where they come from."""
 
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +63,22 @@ def by_reason(held: pa.Table) -> list[Reason]:
 
 def write_csv(held: pa.Table, path: Path) -> None:
     """Write a line a row for a spreadsheet: its place first, its reasons, and last what names it to luodi."""
+    files.write_sheet(path, *_sheet(held))
+
+
+def csv(held: pa.Table, room: int) -> tuple[bytes, int]:
+    """Return the same of the first rows, as many as have `room` (bytes, at least one), and their number."""
+    rows = len(held)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "held.csv"
+        write_csv(held, path)
+        while (size := path.stat().st_size) > room and rows > 1:
+            rows = max(1, min(rows - 1, rows * room // size))
+            write_csv(held.slice(0, rows), path)
+        return path.read_bytes(), rows
+
+
+def _sheet(held: pa.Table) -> tuple[list[str], Iterator[list[object]]]:
     known = [name for name in held.column_names if name not in ("shard", "row", "origin", "reasons")]
     lines = (
         [
@@ -71,4 +89,4 @@ def write_csv(held: pa.Table, path: Path) -> None:
         ]
         for row in held.to_pylist()
     )
-    files.write_sheet(path, ["place", *known, "reasons", arrivals.KEY], lines)
+    return ["place", *known, "reasons", arrivals.KEY], lines

@@ -107,3 +107,8 @@ def _environment() -> Environment:
 def data_uri(png: bytes) -> str:
     """Return a PNG file as a URI that holds it, for a page that loads nothing."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def download(sheet: bytes) -> str:
+    """Return a CSV file as a URI that holds it."""
+    return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(sheet).decode()}"

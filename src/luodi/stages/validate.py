@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from luodi import files
-from luodi.checks import findings, modality, newest, profile, quarantine, telling, together
-from luodi.checks.findings import Example, Finding
+from luodi.checks import findings, held, modality, newest, profile, quarantine, reasons, telling, together
+from luodi.checks.findings import Finding
 from luodi.checks.modality import Measures
 from luodi.config import ModelSettings
 from luodi.data import groups, revisions, shards
@@ -25,7 +25,7 @@ from luodi.project.paths import ModelPaths
 from luodi.report import page
 from luodi.system import lazy
 
-SHOWN = 50  # rows of the quarantine in the report
+ROOM = 150_000  # bytes of held rows in the report, as a file to take away
 Parts = Callable[[], Iterable[pa.Table]]  # all rows, from the first, at every call
 Stands = NDArray[np.bool_] | None  # of all rows; None where every one does
 
@@ -65,8 +65,10 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     files.write_json(paths.validation_result, result)
     counts = _counts(checked.table, kind.ITEM) | together.counts(checked)
     history = {} if stands is None else {"history": int((~stands).sum())}
-    files.write_facts(paths.validation_summary, counts | history | {"findings": findings.facts(found)})
-    files.write_text(paths.validation_report, report(paths, settings, parts, checked, found, **history))
+    usable = reasons.usable(checked)
+    told_of = {"usable": usable, "findings": findings.facts(found)}
+    files.write_facts(paths.validation_summary, counts | history | told_of)
+    files.write_text(paths.validation_report, report(paths, settings, parts, checked, found, usable=usable, **history))
     more = "".join(f", beside {count:,} that count no longer" for count in history.values())
     said = f"{paths.model}: {summary(checked.table, kind.ITEM, found)}{more}"
     print("\n".join([said, *findings.warnings(found)]))
@@ -124,28 +126,34 @@ def report(
     checked: quarantine.Checked,
     found: list[Finding],
     *,
+    usable: int,
     history: int = 0,
 ) -> str:
-    """Return the report page; `parts` are the rows that were checked, beside so many that count no longer."""
-    kind, measured, marks = modality.measures(settings.modality), checked.table, checked.marks
-    places = measured[quarantine.HELD].to_numpy().nonzero()[0][:SHOWN]
-    held = findings.examples(measured, places, kind.SHOWN)
-    counts = {reason: _sum(marks[reason]) for reason in checked.reasons}
+    """Return the report page, after the quarantine is written.
+
+    `parts` are the rows that were checked, beside so many that count no longer; `usable` of them are left.
+    """
+    kind, measured = modality.measures(settings.modality), checked.table
+    why = reasons.of(checked, kind.ITEM, kind.SHOWN)
+    sheet, rows = held.csv(held.read(paths.quarantine), ROOM)
     return page.render(
         f"validation_{settings.modality}",
         model=paths.model,
         verdict=findings.verdict(found),
         findings=found,
         counts=_counts(measured, kind.ITEM),
+        usable=usable,
         history=history,
         together=together.counts(checked),
         split=settings.preprocess.split,
         full=groups.FULL,
         profile=profile.profile(measured, kind.charts(measured), settings.labels),
         facts=kind.facts(measured),
-        reasons=sorted((-count, reason) for reason, count in counts.items() if count),
-        held=list(zip(held, quarantine.reasons(marks.take(pa.array(places))).to_pylist(), strict=True)),
-        pictures=kind.pictures(parts(), _shown(found, held), settings),
+        reasons=why,
+        spellings=reasons.spellings(measured, settings.labels),
+        sheet=page.download(sheet),
+        in_sheet=rows,
+        pictures=kind.pictures(parts(), _shown(found, why), settings),
         percent=findings.percent,
     )
 
@@ -192,9 +200,10 @@ def _sum(marks: pa.ChunkedArray) -> int:
     return int(marks.to_numpy().sum())
 
 
-def _shown(found: list[Finding], held: Iterable[Example]) -> set[tuple[str, int]]:
+def _shown(found: list[Finding], why: list[reasons.Reason]) -> set[tuple[str, int]]:
     """Places of all rows that the report shows."""
-    shown = [*held, *(example for finding in found for example in finding.examples)]
+    examples = [*(one.examples for one in found), *(one.examples for one in why)]
+    shown = [example for some in examples for example in some]
     return {(one.shard, one.row) for example in shown for one in (example, example.beside) if one}
 
 

@@ -1,5 +1,8 @@
 """The validate stage: what it writes, that equal data gives equal bytes, and that data is never markup."""
 
+import base64
+import csv
+import io
 import json
 import random
 import re
@@ -44,6 +47,13 @@ def good(count: int = 200) -> list[tuple[str | None, str | None, str | None]]:
     return [(f"房间很好{place}", MODEL.labels[place % 2], "s") for place in range(count)]
 
 
+def sheet_of(page: str) -> list[list[str]]:
+    """The lines of the table that the page holds."""
+    found = re.search(r'download="held.csv" href="data:text/csv;charset=utf-8;base64,([^"]*)"', page)
+    assert found
+    return list(csv.reader(io.StringIO(base64.b64decode(found[1]).decode("utf-8-sig"))))
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -61,7 +71,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         asked = (value or "" for name, value in attrs if name in {"src", "href", "srcset", "data", "action"})
-        self.requests += [value for value in asked if not value.startswith("#")]
+        self.requests += [value for value in asked if not value.startswith(("#", "data:text/csv;"))]
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
 
 
@@ -100,6 +110,29 @@ def test_critical_failure_is_raised_after_everything_is_written(tmp_path: Path) 
     assert (paths.data_docs / "index.html").is_file()
 
 
+def test_the_page_leads_from_each_reason_to_its_rows_and_to_those_that_contradict_them(tmp_path: Path) -> None:
+    """A new file contradicts rows of an old one, which were clean, and spells labels in ways of its own."""
+    old = [(*row, f"base.csv, line {number}") for number, row in enumerate(good(), 2)]
+    week = [(f"房间很好{place}", MODEL.labels[1 - place % 2], "s", f"week.csv, line {place + 2}") for place in range(3)]
+    odd = [(f"说不清{place}", label, "s", f"week.csv, line {place + 5}")
+           for place, label in enumerate(("Negative", "Negative", "negativ", " positive", "好"))]  # fmt: skip
+    paths = lay(tmp_path, *old, *week, *odd, *old[:40])
+    with pytest.raises(ValidationFailed):
+        validate.run(MODEL, paths)
+    page = paths.validation_report.read_text(encoding="utf-8")
+    text = " ".join(re.sub("<[^>]*>", " ", page).split())
+    assert "Stopped by 2 checks, beside 0 warnings" not in text and "Stopped by 2 checks" in text
+    assert "text carries several labels: 9 base.csv 6, week.csv 3" in text
+    assert "Held back by rows of another file alone: base.csv 6, week.csv 3. Without the other file" in text
+    assert "房间很好0 negative · base.csv, line 2 beside positive · week.csv, line 2" in text
+    for said in ("“Negative” 2, near negative", "“negativ” 1, near negative", "“ positive” 1, near", "“好” 1 "):
+        assert said in text or said in page
+    summary = read_facts(paths.validation_summary)
+    assert (summary["clean"], summary["usable"]) == (234, 197)
+    assert "197 usable, each text once" in text
+    assert [line[0] for line in sheet_of(page)[1:4]] == [f"base.csv, line {line}" for line in (2, 3, 4)]
+
+
 def test_rows_that_are_held_back_are_told_by_reason_and_by_the_shard_that_most_are_in(tmp_path: Path) -> None:
     paths = lay(tmp_path, *good(), ("\u3000", "negative", "s"))
     blank = pa.table({"text": ["\u3000"] * 60, "label": ["negative"] * 60, "source": ["s"] * 60})
@@ -122,7 +155,9 @@ def test_a_row_is_named_by_where_it_stood_before_it_was_added(tmp_path: Path) ->
     assert held["origin"].to_pylist() == ["hotels.csv, line 202"]
     assert pq.read_table(paths.clean)["origin"].to_pylist()[:2] == ["hotels.csv, line 2", "hotels.csv, line 3"]
     page = paths.validation_report.read_text(encoding="utf-8")
-    assert "Negative · hotels.csv, line 202" in page and 'data-name="Where">hotels.csv, line 202</td>' in page
+    assert (
+        "Negative · hotels.csv, line 202" in page and '</span> <span class="soft">hotels.csv 1</span></summary>' in page
+    )
 
 
 def test_classes_with_few_rows_of_an_official_test_split_are_told(
@@ -186,8 +221,10 @@ def test_long_quarantine_is_cut_and_the_rest_counted(tmp_path: Path, capsys: pyt
     paths = lay(tmp_path, *good(6000), *[(f"坏{place}\ufffd\x07", "positive", "s") for place in range(60)])
     validate.run(MODEL, paths)
     text = paths.validation_report.read_text(encoding="utf-8")
-    assert text.count("text holds U+FFFD, text holds control characters") == 50
-    assert "10 more in quarantine.parquet" in text
+    assert text.count("The first 10 of 60.") == 2
+    (line, *_), *lines = sheet_of(text)
+    assert (line, len(lines)) == ("place", 60)
+    assert {line[-2] for line in lines} == {"text holds U+FFFD; text holds control characters"}
     assert "text holds U+FFFD: 60" in text
     assert capsys.readouterr().out == (
         "reviews: passed with warnings; 6,060 rows, 6,000 clean, 60 quarantined, 0 duplicates\n"

@@ -80,8 +80,9 @@ def charts(measured: pa.Table) -> tuple[Chart, ...]:
 
 
 def facts(measured: pa.Table) -> dict[str, Any]:
-    """Nothing more to say of texts."""
-    return {}
+    """How many texts hold no Chinese character."""
+    chinese = pc.sum(pc.match_substring_regex(measured["text"], r"\p{Han}")).as_py() or 0
+    return {"without_chinese": len(measured) - measured["text"].null_count - chinese}
 
 
 def pictures(
