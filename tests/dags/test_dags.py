@@ -226,6 +226,7 @@ def test_the_form_has_what_a_run_may_be_triggered_with(dag: dict[str, Any]) -> N
     assert dag["form"] == {
         "commit": [["null", "string"], None],
         "dry_run": ["boolean", False],
+        "again": ["boolean", False],
         "learning_rate": [["null", "number"], None],
         "batch_size": [["null", "integer"], None],
         "epochs": [["null", "integer"], None],
@@ -241,18 +242,20 @@ def test_the_form_has_what_a_run_may_be_triggered_with(dag: dict[str, Any]) -> N
         ({"commit": None, "epochs": None, "dry_run": False}, Trigger()),
         ({"commit": "a" * 40}, Trigger("a" * 40)),
         ({"dry_run": True}, Trigger(dry_run=True)),
+        ({"again": True}, Trigger(again=True)),
         ({"epochs": 2, "dropout": 0.0, "commit": None}, Trigger(settings={"epochs": 2, "dropout": 0.0})),
     ],
 )
 def test_a_run_takes_what_the_form_has(conf: dict[str, Any] | None, trigger: Trigger) -> None:
     assert Trigger.read(conf) == trigger
     assert trigger.lands == (not trigger.dry_run and not trigger.settings)
+    assert trigger.for_news == (trigger == Trigger())
 
 
 @pytest.mark.parametrize(
     ("conf", "told"),
     [
-        ({"rate": 0.5, "dry_run": True}, r"conf says rate: expected some of commit, dry_run, learning_rate"),
+        ({"rate": 0.5, "dry_run": True}, r"conf says rate: expected some of commit, dry_run, again, learning_rate"),
         ({"commit": "main"}, "expected the whole id of a commit"),
     ],
 )

@@ -20,8 +20,10 @@ from project import Done, Ended, Project
 
 from luodi.errors import Held, StageFailed, Unproven
 from luodi.files import read_facts
+from luodi.local import embedded
 from luodi.project import locks
 from luodi.scoring.inference import Classifier
+from luodi.system.processes import Runner
 
 STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
 TEXTS = ["质量很好，下次还会再来", '太差了，"退货"也不理', "一般", "hello, world", " 书 \t还不错 "]
@@ -106,6 +108,48 @@ def test_a_second_run_changes_nothing(asked: Project) -> None:
     assert (document["verdict"], document["version"]) == ("unchanged", "reviews@v1.0.0")
     assert {Path(page).name for page in document["reports"]} >= {"card.html", "evaluation.html"}
     assert refs(asked) == before
+
+
+def test_a_run_of_airflows_own_for_which_nothing_is_new_does_nothing(asked: Project) -> None:
+    asked.run("luodi", "airflow", "dags", "test", "retrain_reviews")
+    states = stored_in_airflow(
+        asked, "SELECT task_id, state FROM task_instance WHERE run_id = (SELECT max(run_id) FROM dag_run)"
+    )
+    assert dict(states) == dict.fromkeys((*STAGES, "gate", "register"), "skipped") | {"validate": "success"}
+    (found,) = stored_in_airflow(
+        asked, "SELECT value FROM xcom WHERE key = 'return_value' AND value LIKE '%nothing_new%'"
+    )
+    assert "nothing changed since reviews@v1.0.0 landed; production stays as it is" in found[0]
+
+
+@pytest.mark.proof
+def test_rows_that_come_while_a_run_runs_make_one_more(ran: Done) -> None:
+    """The origin's branch moves when the gate pushes what it judged: the run itself saw none of these rows."""
+    project = ran.project.copy("overtaken")
+    project.set({"gate": {"minimum": 1.0}})
+    strict = project.git("rev-parse", "HEAD")
+    shard = project.root / "data" / "reviews" / "slice.parquet"
+    shutil.copyfile(shard, shard.with_name("more.parquet"))
+    project.run("dvc", "add", "--quiet", "data")
+    project.git("commit", "--quiet", "--all", "--message", "More rows")
+    more = embedded.prepare(project.root, Runner(print))[1]
+    project.git("reset", "--quiet", "--hard", strict)
+    project.run("dvc", "checkout", "--quiet", "--force")
+    origin, commit = embedded.prepare(project.root, Runner(print))
+    embedded.advance(origin, commit, Runner(print))
+    hook = Path(origin.git) / "hooks" / "post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ngit update-ref refs/heads/main {more}\n")
+    hook.chmod(0o755)
+    project.run("luodi", "airflow", "dags", "test", "retrain_reviews")
+    found = stored_in_airflow(
+        project,
+        "SELECT run_id, state, content FROM dag_run JOIN dag_run_note ON dag_run.id = dag_run_id "
+        "WHERE run_type = 'operator_triggered'",
+    )
+    ((name, state, note),) = found
+    assert (name, state) == (f"new_rows__{more[:12]}", "queued")
+    assert note.startswith("1 file of rows came while manual__")
 
 
 def test_airflows_own_commands_find_the_dags(asked: Project) -> None:
@@ -333,6 +377,9 @@ def test_a_model_below_the_minimum_is_held(changed: Project, ran: Done) -> None:
         assert (kept / f"{name}.html").exists()
     assert changed.bare("tag") == before
     assert changed.landed() == ran.entries
+    again = changed.run("luodi", "run", "reviews", code=Held.exit_code)
+    assert "nothing changed since the last model of these rows and settings was held: hold; accuracy" in again
+    assert "`luodi run reviews --again` judges it once more" in again and "running retrain_reviews" not in again
     ((note,),) = stored_in_airflow(changed, "SELECT content FROM dag_run_note WHERE content NOT LIKE 'landed %'")
     assert note.startswith("nothing landed: hold; ") and "is below the minimum 1.0000" in note
 

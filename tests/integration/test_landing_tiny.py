@@ -336,8 +336,8 @@ def test_a_refusal_of_the_server_is_told_in_its_words(one: World) -> None:
         one.land("quick", "good")
     assert str(caught.value) == (
         f"git origin {one.origin.git} refuses the push of refs/heads/main, refs/tags/quick@v1.0.1, "
-        "refs/tags/quick#production#2: pre-receive hook declined; main is protected: let this user push them, and run "
-        "it again"
+        "refs/tags/quick#production#2, refs/luodi/judged/quick: pre-receive hook declined; main is protected: let this "
+        "user push them, and run it again"
     )
     assert one.refs() == before
 

@@ -26,6 +26,9 @@ Each stage clones the repository at the run's commit, pulls what it needs from t
 `dvc repro --single-item STAGE@{model}` and hands its entry of `dvc.lock` to the next. Nothing is shared but the
 git origin and the DVC remote. Settings: block `{model}` of `params.yaml`.
 
+A run for which nothing is new since one was judged, landed or held, says so in **validate** and skips the rest;
+`again` in the form of *Trigger* runs all the same. Rows that come while it runs make one more run.
+
 A run whose **register** is skipped landed nothing: production is what it was, and the report of **gate** says why. One
 whose **register** ended well landed, or found that what is in production is this very model. The asset
 `{model}_production` has an event for each version that landed.

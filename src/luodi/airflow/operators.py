@@ -14,7 +14,7 @@ from airflow.sdk.log import mask_secret
 
 from luodi import config
 from luodi.airflow import approval, pages
-from luodi.airflow.trigger import Trigger
+from luodi.airflow.trigger import FIRST, MORE, NOTHING_NEW, Trigger
 from luodi.errors import DiskFull, LuodiError, StageFailed, StaleProject
 from luodi.files import read_facts
 from luodi.project import locks, standing, workspace
@@ -132,15 +132,29 @@ def _code(error: LuodiError) -> int:
     return error.code if isinstance(error, StageFailed) else error.exit_code
 
 
-class StageOperator(WorkspaceOperator):
-    """Run one stage of dvc.yaml; return the commit, the stage's new lock entry, and what it cost to train."""
+class StageOperator(WorkspaceOperator, SkipMixin):
+    """Run one stage of dvc.yaml; return the commit, the stage's new lock entry, and what it cost to train.
+
+    The first stage of a run for which nothing is new does nothing, skips all others, and returns why.
+    """
+
+    inherits_from_skipmixin = True
 
     def __init__(self, *, stage: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.stage = stage
 
+    def execute(self, context: "Context") -> dict[str, Any]:
+        result = super().execute(context)
+        if NOTHING_NEW in result:
+            context["ti"].xcom_push(key="return_value", value=result)
+            self.skip(context["ti"], self.get_flat_relatives(upstream=False))
+        return result
+
     def work(self, job: Job) -> dict[str, Any]:
         with workspace.clone(job.origin, job.commit, job.runner) as clone:
+            if self.stage == FIRST and job.trigger.for_news and (why := self._nothing_new(job, clone)):
+                return {NOTHING_NEW: why}
             locks.write(clone.lock, {**locks.read(clone.lock), **job.entries})
             if job.trigger.settings:
                 config.change(clone.root / PARAMS, self.model, "train", job.trigger.settings)
@@ -150,6 +164,14 @@ class StageOperator(WorkspaceOperator):
                 self.log.error("%s of %s %s", self.stage, self.model, TOO_LONG.format(self.execution_timeout))
                 raise
             return {"commit": job.commit, "entries": entries, "training": training(clone.root, self.model)}
+
+    def _nothing_new(self, job: Job, clone: workspace.Workspace) -> str | None:
+        from luodi.registry import judged
+
+        known = judged.nothing_new(job.origin, self.model, judged.of_clone(clone, self.model), job.runner)
+        if known:
+            self.log.info("%s: %s", self.model, known.said)
+        return known.said if known else None
 
 
 class TrialOperator(WorkspaceOperator):
@@ -174,7 +196,40 @@ def training(root: Path, model: str) -> dict[str, Any] | None:
     return {name: value for name, value in read_facts(cost).items() if name != "export"} if cost.exists() else None
 
 
-class GateOperator(WorkspaceOperator, SkipMixin):
+class LastOperator(WorkspaceOperator):
+    """A task that may be the last of a run: at its end it looks whether rows came meanwhile, and sees to them."""
+
+    def look_again(self, context: "Context", commit: str) -> None:
+        """Trigger one more run where the branch has rows that this one did not see, and tell it why in its note.
+
+        Airflow may hold back, or lose, what told of them: see `max_active_runs` of the DAG.
+        """
+        if not Trigger.read(context["dag_run"].conf).for_news:
+            return
+        from luodi.registry import judged
+
+        assert self._runner
+        head, files = judged.new_rows(Origin.from_environment(), self.model, commit, self._runner)
+        if files:
+            why = f"{files:,} {'file' if files == 1 else 'files'} of rows came while {context['run_id']} ran"
+            self.log.info("%s: one more run", why)
+            trigger_once(context["ti"].dag_id, f"{MORE}{head[:12]}", why)
+
+
+def trigger_once(dag_id: str, run_id: str, why: str) -> None:
+    """Trigger a run by Airflow's API, with a note; nothing where it is there."""
+    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+    from airflow.sdk.execution_time.comms import TriggerDagRun
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    try:
+        SUPERVISOR_COMMS.send(TriggerDagRun(dag_id=dag_id, run_id=run_id, conf={}, note=why))
+    except AirflowRuntimeError as error:
+        if error.error.error is not ErrorType.DAGRUN_ALREADY_EXISTS:
+            raise
+
+
+class GateOperator(LastOperator, SkipMixin):
     """Compare the run's model with the champion; return the decision, and skip the tasks that it leaves nothing to."""
 
     inherits_from_skipmixin = True
@@ -184,6 +239,8 @@ class GateOperator(WorkspaceOperator, SkipMixin):
         after = self.get_flat_relatives(upstream=False)
         lands = Trigger.read(context["dag_run"].conf).lands
         skipped = to_skip(Verdict(result["decision"]["verdict"]), {task.task_id for task in after}, dry=not lands)
+        if "register" in skipped:
+            self.look_again(context, result["commit"])
         # To skip ends the task by an exception, which would lose what it returns.
         context["ti"].xcom_push(key="return_value", value=result)
         self.skip(context["ti"], [task for task in after if task.task_id in skipped])
@@ -225,7 +282,7 @@ def production_of(model: str) -> Asset:
     return Asset(name=f"{model}_production", uri=f"luodi://production/{model}", group="luodi")
 
 
-class RegisterOperator(WorkspaceOperator):
+class RegisterOperator(LastOperator):
     """Land the run's model; return what came of it. A new version is an event of the asset `production_of`."""
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
@@ -239,6 +296,7 @@ class RegisterOperator(WorkspaceOperator):
             context["outlet_events"][alias].add(
                 production_of(self.model), extra={"version": result["version"], **figures}
             )
+        self.look_again(context, result["commit"])
         return result
 
     def work(self, job: Job) -> dict[str, Any]:
@@ -254,7 +312,8 @@ class RegisterOperator(WorkspaceOperator):
         )  # fmt: skip
         if landed.version is None:
             self.log.warning("not landed: %s", "; ".join(map(shown, landed.decision.reasons)))
-        return outcome(landed.decision, landed.version.name if landed.version else None, landed.new)
+        version = landed.version.name if landed.version else None
+        return {"commit": job.commit, **outcome(landed.decision, version, landed.new)}
 
     def _approval(self, verdict: Verdict, before: Results) -> Approval:
         """Who lets it land. Whatever states were set by hand: where a person has to approve, nothing lands without."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from luodi.airflow.trigger import NOTHING_NEW
 from luodi.errors import LuodiError
 from luodi.files import replacing
 from luodi.project import locks, workspace
@@ -104,7 +105,8 @@ def content(dag_id: str, run_id: str, page: str) -> str:
     """
     if page not in TASKS:
         raise NoPage(f"no page {page}: there are {', '.join(TASKS)}")
-    if not (result := returned(dag_id, run_id, TASKS[page])):
+    result = returned(dag_id, run_id, TASKS[page])
+    if not result or NOTHING_NEW in result:
         raise NoPage(f"no page {page} of run {run_id} of {dag_id}: its task {TASKS[page]} has not ended well yet")
     model = dag_id.removeprefix("retrain_")
     if page == "comparison":

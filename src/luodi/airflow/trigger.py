@@ -11,7 +11,11 @@ from airflow.sdk.exceptions import AirflowFailException
 from luodi import config
 from luodi.terminal import shown
 
-COMMIT, DRY_RUN = "commit", "dry_run"
+COMMIT, DRY_RUN, AGAIN = "commit", "dry_run", "again"
+FIRST, NOTHING_NEW = "validate", "nothing_new"
+"""The task that looks whether anything is new, and what it returns under which the run does nothing."""
+MORE = "new_rows__"
+"""Begins the id of a run for rows that came while another ran."""
 SETTINGS = ("learning_rate", "batch_size", "epochs", "dropout", "optimizer")
 """Of the block train: what a run may try without a commit. It never lands: a version is what a commit says."""
 
@@ -32,11 +36,13 @@ class Trigger:
         commit: The whole id of the commit to run; None is the head of the branch.
         dry_run: Judge the model, and land nothing.
         settings: Of the block train, in place of what params.yaml says.
+        again: Run though nothing is new.
     """
 
     commit: str | None = None
     dry_run: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    again: bool = False
 
     @classmethod
     def read(cls, conf: Mapping[str, Any] | None) -> Self:
@@ -46,20 +52,26 @@ class Trigger:
             AirflowFailException: It holds something else: whoever wrote that expects that it does something.
         """
         given = {name: value for name, value in (conf or {}).items() if value is not None}
-        if unknown := sorted(given.keys() - {COMMIT, DRY_RUN, *SETTINGS}):
+        if unknown := sorted(given.keys() - {COMMIT, DRY_RUN, AGAIN, *SETTINGS}):
             raise AirflowFailException(
                 f"the run's conf says {', '.join(map(shown, unknown))}: expected some of {COMMIT}, {DRY_RUN}, "
-                f"{', '.join(SETTINGS)}; any other setting is changed in params.yaml, and committed"
+                f"{AGAIN}, {', '.join(SETTINGS)}; any other setting is changed in params.yaml, and committed"
             )
         commit = given.pop(COMMIT, None)
         if commit is not None and not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", str(commit)):
             raise AirflowFailException(f"the run's conf says {COMMIT} {commit!r}: expected the whole id of a commit")
-        return cls(commit, bool(given.pop(DRY_RUN, False)), given)
+        dry_run, again = (bool(given.pop(name, False)) for name in (DRY_RUN, AGAIN))
+        return cls(commit, dry_run, given, again)
 
     @property
     def lands(self) -> bool:
         """Whether the run may land a version."""
         return not self.dry_run and not self.settings
+
+    @property
+    def for_news(self) -> bool:
+        """Whether the run has nothing to do where nothing is new: nobody asked for more than that."""
+        return self.lands and self.commit is None and not self.again
 
 
 def form(block: config.ModelSettings) -> dict[str, Param]:
@@ -72,6 +84,7 @@ def form(block: config.ModelSettings) -> dict[str, Param]:
             description="the whole id of the commit to run; without one, the head of the branch",
         ),
         DRY_RUN: Param(default=False, type="boolean", description="judge the model, and land nothing"),
+        AGAIN: Param(default=False, type="boolean", description="run though no row, setting or code is new"),
     } | {name: _setting(properties[name], now[name]) for name in SETTINGS}  # fmt: skip
 
 

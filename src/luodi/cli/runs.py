@@ -15,9 +15,17 @@ RESULT = ("verdict", "version", "reasons", "metrics", "latency_ms")
 """What `luodi run --json` tells of a run, beside where its reports are."""
 
 
-@app.command(epilog="Examples: luodi run reviews | luodi run reviews --json")
-def run(model: ModelArgument, *, as_json: JsonOption = False) -> None:
-    """Run the DAG retrain_MODEL on Airflow with an embedded git origin and DVC remote, both in .luodi/."""
+@app.command(epilog="Examples: luodi run reviews | luodi run reviews --json | luodi run reviews --again")
+def run(
+    model: ModelArgument,
+    *,
+    again: Annotated[bool, typer.Option("--again", help="Run though no row, setting or code is new.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the DAG retrain_MODEL on Airflow with an embedded git origin and DVC remote, both in .luodi/.
+
+    Where nothing is new since a model was judged last, landed or held, nothing runs.
+    """
     from luodi.cli import console, documents
     from luodi.local import delivery, embedded, standalone
     from luodi.project.paths import find_root
@@ -29,16 +37,21 @@ def run(model: ModelArgument, *, as_json: JsonOption = False) -> None:
     progress.tell("preparing the embedded git origin and DVC remote")
     with Heartbeat("preparing them"):
         origin, commit = embedded.bring(root, runner)
-        again = embedded.seeded(root, origin)
+        seeded = embedded.seeded(root, origin)
 
     def ready() -> str:
         embedded.seed(root, origin, commit, runner)
         return embedded.advance(origin, commit, runner)
 
-    if version := embedded.landed(origin, ready(), model, runner) if again else None:
-        progress.tell(f"nothing changed since {version.name} landed; production stays as it is")
-        facts = version.facts
-        result = {**facts, "verdict": Verdict.UNCHANGED, "version": version.name, "reasons": []}
+    known = None
+    if seeded and not again:
+        ready()
+        known = embedded.nothing_new(root, origin, model, runner)
+    if known:
+        progress.tell(known.said if known.version else f"{known.said}; `luodi run {model} --again` judges it once more")
+        version = embedded.find(origin, known.version, runner)
+        verdict = Verdict.UNCHANGED if version else known.verdict
+        result = {**(version.facts if version else {}), "verdict": verdict, "version": known.version, "reasons": []}
     else:
         log = standalone.new_log(origin, model)
         progress.tell(f"running retrain_{model} on Airflow (log: {console.near(log)})")
@@ -47,11 +60,13 @@ def run(model: ModelArgument, *, as_json: JsonOption = False) -> None:
     with Heartbeat("bringing the reports"):
         if version:
             folder = delivery.reports(origin, version, runner)
+        elif known:
+            folder = delivery.kept_reports(origin, model)
         else:
             folder = delivery.last_reports(origin, model, result, runner)
     if as_json:
         documents.print_json({name: result.get(name) for name in RESULT} | {"reports": sorted(folder.iterdir())})
-    else:
+    elif version or not known:
         console.show_result(result, folder)
     if not version:
         refuse(model, result["verdict"])

@@ -96,9 +96,14 @@ def reports(origin: Origin, version: Version, runner: Runner) -> Path:
 
 
 @private()
+def kept_reports(origin: Origin, model: str) -> Path:
+    """Return the folder of the reports of the last run here that landed nothing."""
+    return private_folder(private_folder(origin.home / "reports") / model)
+
+
 def last_reports(origin: Origin, model: str, result: Mapping[str, Any], runner: Runner) -> Path:
     """Bring the reports of a run that landed nothing into a folder of the model's name and return that folder."""
-    folder = origin.home / "reports" / model
+    folder = kept_reports(origin, model)
     with workspace.clone(origin, result["commit"], runner) as clone, replacing_folder(folder) as temporary:
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, result["entries"]))
         _bring_reports(clone, model, temporary)

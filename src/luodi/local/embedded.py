@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from luodi.data import builtin_datasets
-from luodi.errors import NotARepository, NoVersion, PushRejected, SourceMismatch
+from luodi.errors import NotARepository, PushRejected, SourceMismatch
 from luodi.files import private_folder, replacing_folder, write_text
 from luodi.local import checkout
 from luodi.project import commits, locks, workspace
 from luodi.project.origin import Origin
-from luodi.registry import tags
+from luodi.registry import judged, tags
+from luodi.registry.judged import Judged, Subject
 from luodi.registry.tags import Version
 from luodi.system.processes import CommandFailed, Runner
 
@@ -154,23 +155,11 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
     return origin, commit
 
 
-def landed(origin: Origin, commit: str, model: str, runner: Runner) -> Version | None:
-    """Return the production version if nothing that could change the model came between its landing and `commit`."""
-    mirror = tags.mirror(origin, runner)
-    git = partial(workspace.git, origin, runner, mirror)
-    try:
-        version = tags.find(mirror, model)
-        now = locks.of_model(commits.entries(git, commit), model)
-        if tags.export_hash(now, model) != version.export:
-            return None
-    except (NoVersion, CommandFailed, KeyError):
-        return None
-    # The same model may land again with other entries, of a new evaluation say: no new version, yet a commit.
-    again = git("log", "-1", "--format=%H", f"--grep=^Land {model}:", commit).split()
-    for landing in (version.commit, *again):
-        if commits.same_files(git, landing, commit) and locks.of_model(commits.entries(git, landing), model) == now:
-            return version
-    return None
+def nothing_new(root: Path, origin: Origin, model: str, runner: Runner) -> Judged | None:
+    """Return what was judged last if a run of the checkout's commit would do the same."""
+    stores = (Path(origin.remote or ""),)
+    rows = workspace.recorded(stores, builtin_datasets.recorded(root / "data.dvc"), f"data/{model}")
+    return judged.nothing_new(origin, model, Subject.of(root, model, rows or {}), runner)
 
 
 def find(origin: Origin, name: str | None, runner: Runner) -> Version | None:

@@ -146,10 +146,15 @@ def _removal(url: str, places: list[str]) -> str:
     return ", ".join(f"`aws s3 rm {place}`" if url.startswith("s3:") else place for place in quoted)
 
 
+def _lacks(store: Path, md5: str) -> bool:
+    """Whether a DVC cache or remote lacks a file, or the list of a folder, or holds it damaged."""
+    path = Path(_place(store, md5))
+    return not path.exists() or checksum(path) != md5.removesuffix(".dir")
+
+
 def _bad(cache: Path, md5: str) -> list[str]:
     """MD5s of what a DVC cache lacks or holds damaged of an output; of files in a folder, the folder's list too."""
-    path = Path(_place(cache, md5))
-    if not path.exists() or checksum(path) != md5.removesuffix(".dir"):
+    if _lacks(cache, md5):
         return [md5]
     files = {file for file, _ in _files(cache, md5)} - {md5}
     bad = [file for file in sorted(files) if _bad(cache, file)]
@@ -163,10 +168,19 @@ def _files(store: Path, md5: str) -> list[tuple[str, str]]:
     return [(file["md5"], file["relpath"]) for file in read_json(Path(_place(store, md5)))]
 
 
+def recorded(stores: Sequence[Path], md5: str, folder: str) -> dict[str, str] | None:
+    """Return path below `folder` (data/MODEL) -> MD5 of what data/ of that MD5 holds; None if no store has its list."""
+    inside = f"{folder.removeprefix('data/')}/"
+    for store in stores:
+        if not _lacks(store, md5):
+            files = {path: one for one, path in _files(store, md5)}
+            return {path.removeprefix(inside): one for path, one in files.items() if path.startswith(inside)}
+    return None
+
+
 def _held(store: Path, md5: str) -> bool:
     """Whether a DVC cache or remote has all files of an output, by their names; a folder's list is read."""
-    path = Path(_place(store, md5))
-    if not path.exists() or (md5.endswith(".dir") and checksum(path) != md5.removesuffix(".dir")):
+    if not Path(_place(store, md5)).exists() or (md5.endswith(".dir") and _lacks(store, md5)):
         return False
     return all(Path(_place(store, file)).exists() for file, _ in _files(store, md5))
 
@@ -302,6 +316,20 @@ class Workspace:
         if away := [path for path in paths if not self._copied(path, known.get(path), self.cache)]:
             self.dvc("pull", *away, mend=mend)
             self._check(*away)
+
+    def recorded(self, folder: str) -> dict[str, str]:
+        """Return path below `folder` -> MD5 of what data.dvc records there; none of it need be here.
+
+        Raises:
+            RemoteError: The list is in no cache here, and the DVC remote does not give it.
+        """
+        if not (md5 := self._outputs().get("data")):
+            return {}
+        stores = [self.cache, *([Path(self.origin.remote)] if self.origin.remote else [])]
+        if (found := recorded(stores, md5, folder)) is None:
+            told = self.dvc("list", "--recursive", "--dvc-only", "--json", "--show-hash", ".", folder)
+            found = {one["path"]: one["md5"] for one in json.loads(told)}
+        return found
 
     def prove(self, *stages: str, paths: Sequence[str]) -> list[str]:
         """Pull outputs as `pull` does; return those of stages, folders file by file, that the remote lacks."""

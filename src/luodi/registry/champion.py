@@ -19,8 +19,8 @@ from luodi.project import commits, graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import changes, evidence, gate, looks, picked, tags
-from luodi.registry.records import Change, Comparison, Decision, Verdict
+from luodi.registry import changes, evidence, gate, judged, looks, picked, pushing, tags
+from luodi.registry.records import Change, Comparison, Decision, Verdict, lands
 from luodi.registry.tags import Version
 from luodi.report.formatting import at
 from luodi.scoring import figures, inference, sample
@@ -39,7 +39,8 @@ def decide(
 ) -> Decision:
     """Judge the model whose stages left `entries` at `commit` against the version in production.
 
-    It is a look at the test rows, and spends of the error budget unless it is not `counted`.
+    It is a look at the test rows, and spends of the error budget unless it is not `counted`; what is held then for good
+    is not judged again by the next run, see `luodi.registry.judged`.
 
     Returns:
         The decision of `luodi.registry.gate.judge`, or the verdict "unchanged" if the two are one.
@@ -55,7 +56,11 @@ def decide(
         block = config.settings_of(config.load(ModelPaths(clone.root, model).params), model)
         require_whole(clone, block, model, entries)
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
-        return _judge(clone, block, model, counted)
+        decision = _judge(clone, block, model, counted)
+        if counted and not lands(decision.verdict, block.register_.approval):
+            ref = judged.ref(clone, model, decision, judged.of_clone(clone, model))
+            pushing.until_first(origin, lambda: pushing.push(clone, [ref]) or None)
+        return decision
 
 
 def require_whole(clone: Workspace, block: config.ModelSettings, model: str, entries: locks.Entries) -> None:

@@ -25,7 +25,7 @@ from luodi.project import commits, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import champion, pushing, tags
+from luodi.registry import champion, judged, pushing, tags
 from luodi.registry.records import AUTO, Approval, Decision, Verdict, lands
 from luodi.registry.tags import PRODUCTION, Version
 from luodi.system.masking import redacted
@@ -253,7 +253,9 @@ def _land(challenger: Challenger, facts: Mapping[str, Any], head: str) -> Landin
         refs.append(_tag(challenger, commit, number, {**facts, **measured}))
         moved = {"action": "land", "from": current.name if current else None, "reason": decision.verdict.value}
         refs.append(_assign(clone, f"{model}@{number}", commit, place, moved))
-    if refs and not pushing.push(clone, refs):
+    name = same.name if same else f"{model}@{number}"
+    refs.append(judged.ref(clone, model, decision, judged.of_clone(clone, model), name))
+    if not pushing.push(clone, refs):
         return None
     return Landing(same or tags.find(clone.root, model, number), not same, decision)
 

@@ -1,5 +1,6 @@
 """The note of a run: what came of it, in a line."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,3 +31,24 @@ def test_a_note_is_as_long_as_airflow_takes() -> None:
 
     long = {"decision": {"verdict": "hold", "reasons": ["x" * 5000]}}
     assert len(notes.said(long, None)) <= 1000
+
+
+@pytest.mark.parametrize(
+    ("run_id", "before", "left", "after"),
+    [
+        ("scheduled__1", None, {"validate": {"nothing_new": "nothing changed"}}, "nothing changed"),
+        ("scheduled__1", "mine", {"validate": {"nothing_new": "nothing changed"}}, "mine"),
+        ("new_rows__1", "2 files came", {"gate": PROMOTE}, "2 files came; nothing landed: promote"),
+        ("new_rows__1", "2 files came", {}, "2 files came"),
+        ("scheduled__1", None, {"validate": {"entries": {}}}, None),
+    ],
+)
+def test_a_note_keeps_why_a_run_is_there_and_what_a_person_wrote(
+    run_id: str, before: str | None, left: Any, after: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from luodi.airflow import notes
+
+    monkeypatch.setattr(notes, "_left", lambda run, session: left)
+    run: Any = SimpleNamespace(run_id=run_id, note=before)
+    notes.note(run, run)
+    assert run.note == after
