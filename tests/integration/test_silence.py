@@ -47,6 +47,7 @@ FIRST = [
     "luodi models list",
     "luodi models show reviews",
     "luodi predict reviews 好",
+    "luodi explain reviews 质量很好",
     "luodi pull reviews {folder}/served",
     "luodi export reviews {folder}/hub --to huggingface",
     "luodi architectures",

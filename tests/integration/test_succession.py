@@ -309,6 +309,8 @@ def test_exported_for_another_tool(pair: Project, tmp_path: Path, form: str, mad
     for name in ("reviews@v1.0.0", "reviews@v1.1.0"):
         pair.run("luodi", "export", name, str(tmp_path / "there"), "--to", form)
         assert json.loads((tmp_path / "there" / made).read_text())["version"] == name
+    if form == "huggingface":
+        assert pulled(tmp_path / "there").version == "reviews@v1.1.0"
 
 
 def test_a_folder_of_something_else_is_not_replaced(pair: Project, tmp_path: Path) -> None:

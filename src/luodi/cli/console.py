@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from luodi import terminal
 from luodi.config.described import Setting
@@ -19,14 +20,16 @@ from luodi.registry.records import Decision, Look
 from luodi.registry.tags import Move, Version
 from luodi.report.formatting import MISSING, at, environment, known, part, text
 from luodi.scoring.metrics import described, in_order
-from luodi.terminal import shown
+from luodi.terminal import shown, visible
 from luodi.tuning import best
 
 if TYPE_CHECKING:
     from luodi.scaffold.history import Event
     from luodi.scaffold.replaying import Step
+    from luodi.scoring.explaining import Explanation
 
 CELL = 300  # characters of a value in a table
+STRONGEST = 12  # parts of a text that are named
 
 
 def show_result(result: Mapping[str, Any], reports: Path) -> None:
@@ -230,6 +233,42 @@ def show_encoders(known: Mapping[str, Recorded]) -> None:
             one.md5[:8],
         )
     _print(table)
+
+
+def show_explanation(found: "Explanation", version: str) -> None:
+    """Print what the parts of an item add to an answer: a text in colours, its strongest words; an image as a grid."""
+    table = Table(show_header=False, box=None)
+    table.add_row(version, f"{shown(found.label)} {found.probability:.4f}")
+    most = max(map(abs, found.weights.tolist()), default=0.0) or 1.0
+    if isinstance(found.whole, str):
+        table.add_row("text", _coloured(found, most))
+        order = sorted(found, key=lambda one: -abs(one[1]))[:STRONGEST]
+        for title, sign in (("for it", 1), ("against", -1)):
+            told = (f"{shown(found.whole[start:end])} {adds:+.2f}" for (start, end), adds in order if adds * sign > 0)
+            table.add_row(title, "  ".join(told) or "nothing")
+    else:
+        rows = dict[int, Text]()
+        for (top, *_), adds in found:
+            rows.setdefault(top, Text()).append(f"{adds:+6.2f}", _shade(adds, most))
+        for top, line in rows.items():
+            table.add_row("regions" if top == 0 else "", line)
+    _print(table)
+
+
+def _coloured(found: "Explanation", most: float) -> Text:
+    """The whole text, what stands between its parts plain."""
+    text, done = Text(), 0
+    for (start, end), adds in found:
+        text.append(visible(found.whole[done:start])).append(visible(found.whole[start:end]), _shade(adds, most))
+        done = end
+    return text.append(visible(found.whole[done:]))
+
+
+def _shade(adds: float, most: float) -> str:
+    """Green for what adds much, red for what takes away much, bold where it is half of the most."""
+    if abs(adds) < most / 8:
+        return ""
+    return f"{'bold ' if abs(adds) >= most / 2 else ''}{'green' if adds > 0 else 'red'}"
 
 
 def near(path: Path) -> str:

@@ -12,6 +12,7 @@ from luodi.cli.arguments import (
     Encoding,
     ImageColumn,
     Images,
+    JsonOption,
     NoHeader,
     Reference,
     Sheet,
@@ -39,21 +40,24 @@ def _model_or_folder(text: str) -> Reference:
     return Reference(text, None) if "/" in text else reference(text)
 
 
+Wanted = Annotated[
+    Reference,
+    typer.Argument(
+        metavar="MODEL[@VERSION]|DIR",
+        parser=_model_or_folder,
+        help="A version, such as reviews@v1.0.0; MODEL alone is that in production; DIR is a folder of `luodi pull`, "
+        "with a slash in it, and needs no project.",
+    ),
+]
+
+
 @app.command(
     epilog="Examples: luodi predict reviews '质量很好' | luodi predict reviews@v1.0.0 '质量很好' | "
     "luodi predict reviews --input new.csv > scored.jsonl | luodi predict digits --input scans/ | "
     "luodi predict ./serving/reviews '质量很好'"
 )
 def predict(
-    wanted: Annotated[
-        Reference,
-        typer.Argument(
-            metavar="MODEL[@VERSION]|DIR",
-            parser=_model_or_folder,
-            help="A version, such as reviews@v1.0.0; MODEL alone is that in production; DIR is a folder of `luodi "
-            "pull`, with a slash in it, and needs no project.",
-        ),
-    ],
+    wanted: Wanted,
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to classify.")] = None,
     source: Annotated[
         str | None,
@@ -108,6 +112,49 @@ def predict(
             for files in inputs.images(source, images, given, image_column, known=classifier.column):
                 names = [name for name, _ in files]
                 write_predictions("file", names, score_images(files, classifier), classifier)
+
+
+@app.command(
+    epilog="Examples: luodi explain reviews '质量很好' | luodi explain digits --input scans/seven.png | "
+    "luodi explain reviews@v1.0.0 '质量很好' --label negative --json"
+)
+def explain(
+    wanted: Wanted,
+    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="A text.")] = None,
+    source: Annotated[str | None, typer.Option("--input", metavar="FILE", help="An image.")] = None,
+    label: Annotated[str | None, typer.Option(help="Explain this label in place of the likeliest.")] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what each word of a text, or each region of an image, adds to the answer of a registered version.
+
+    The version itself is asked, about a thousand times, what it would say without some of them. What a part adds is
+    added to the logarithm of the label's odds.
+    """
+    from luodi.cli import console, documents
+    from luodi.data import inputs
+    from luodi.errors import did_you_mean
+    from luodi.scoring import explaining
+
+    if (text is None) == (source is None):
+        raise typer.BadParameter("give a text, or --input FILE.png for a model of images")
+    classifier = _load(wanted, None)
+    if (source is None) == (classifier.encoder.modality == "image"):
+        expected = "give a text" if source else "give --input FILE.png"
+        raise typer.BadParameter(f"{classifier.version} classifies {classifier.encoder.modality}s: {expected}")
+    if label is not None and label not in classifier.labels:
+        near = did_you_mean(label, classifier.labels)
+        raise typer.BadParameter(
+            f"{classifier.version} has no label {label!r}; it has {', '.join(classifier.labels[:10])}{near}",
+            param_hint="--label",
+        )
+    item = text if source is None else next(inputs.images(source))[0][1]
+    with Heartbeat("asking the model", sys.stderr):
+        found = explaining.explain(classifier, item, label)
+    if as_json:
+        documents.print_json({"version": classifier.version, **found.as_json()})
+    else:
+        console.show_explanation(found, classifier.version)
 
 
 def _load(wanted: Reference, version: str | None) -> "Registered":

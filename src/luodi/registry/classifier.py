@@ -25,6 +25,8 @@ FACTS = "version.json"
 KERAS, EXAMPLE = "model.keras", "example.py"
 BESIDE = (FACTS, "card.html", "card.md", "comparison.html", KERAS, EXAMPLE)
 """What a pulled folder holds beside the exported model."""
+OF_HUBS = ("README.md", ".gitattributes")
+"""What a repository holds that was made of it."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def pulled(folder: Path) -> Registered:
     facts = pulled_facts(folder)
     if not facts:
         raise NoVersion(f"{shown(folder)} holds no pulled model: `luodi pull MODEL {shown(folder)}` brings one there")
-    if facts.get("export") != folder_checksum(folder, without=BESIDE):
+    if facts.get("export") != folder_checksum(folder, without=(*BESIDE, *OF_HUBS)):
         raise RegistryError(
             f"the files in {shown(folder)} are not those that were registered as {facts['version']}: one was changed, "
             f"removed or added; `luodi pull {facts['version']} {shown(folder)}` brings them again"
