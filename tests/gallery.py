@@ -7,7 +7,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from luodi.data import image, split_rows
 from luodi.errors import ValidationFailed
 from luodi.files import write_text
 from luodi.project.paths import ModelPaths
-from luodi.registry import card, changes, evidence, gate
+from luodi.registry import card, changes, evidence, gate, history
 from luodi.registry.records import Change, Decision
+from luodi.registry.tags import Move, Version
 from luodi.report import page
 from luodi.scoring import figures
 from luodi.scoring.scored import Scored
@@ -199,6 +200,26 @@ def comparisons() -> Iterator[tuple[str, str]]:
             yield f"card-{name}", card.html("reviews@v1.1.0", REGISTERED, "Ada", carded(decision))
 
 
+def versions() -> str:
+    """The index of a model of many versions, of which one was rolled back, and of a run that landed nothing."""
+    decision, held = DECISIONS["loosened"]().to_json(), DECISIONS["hold"]().to_json()
+    rng = np.random.default_rng(5)
+    found, moves = [], []
+    for number in range(60):
+        value = round(0.84 + 0.0005 * number + rng.normal(0, 0.004), 4)
+        figure = {"value": value, "low": value - 0.012, "high": value + 0.012}
+        facts = {"decision": decision, "metrics": {"model": {"accuracy": figure}}, "approval": {"mode": "auto"}}
+        when = REGISTERED + timedelta(weeks=number - 60)
+        stage = "production" if number == 59 else None
+        found.append(Version("reviews", f"v1.{number}.0", "0" * 40, when, "Ada", stage, facts))
+        moves.append(Move(number, f"v1.{number}.0", when, "Ada", {"action": "land"}))
+    moves.insert(31, Move(60, "v1.29.0", REGISTERED, "Ada", {"action": "rollback", "reason": "it missed refunds"}))
+    entries = [history.of_version(one, moves, f"{one.name}/card.html") for one in found]
+    entries.append(history.of_run(held, REGISTERED, "reviews/run/comparison.html"))
+    model = {"name": "reviews", "table": history.table(entries, "accuracy"), "metric": "Accuracy"}
+    return page.render("index", models=[model | {"plot": history.plot(entries, "accuracy")}], kept=20)
+
+
 def stages(work: Path) -> Iterator[tuple[str, str]]:
     clean = validation(work / "clean", "reviews", {"base": texts(1000)})
     yield "validation-clean", clean.validation_report.read_text("utf-8")
@@ -216,6 +237,10 @@ def make(folder: Path, work: Path) -> list[Path]:
     pages = dict([*stages(work), *comparisons()])
     pages["evaluation-two"] = evaluation(("negative", "positive"), 1700, 0.15)[0]
     pages["evaluation-many"] = evaluation(MANY, 30_000, 0.34)[0]
+    pages["index"] = versions()
+    beside = [(f"{name}.html", name) for name in pages]
+    who = page.Identity("reviews@v1.1.0", "registered by Ada", "2026-11-23 18:02 UTC", "d48e8206" * 5, "77aac41e.dir")
+    pages = {name: page.headed(text, who, beside, f"{name}.html") for name, text in pages.items()}
     for name, text in pages.items():
         write_text(folder / f"{name}.html", text)
     return [folder / f"{name}.html" for name in pages]

@@ -370,7 +370,8 @@ def test_a_model_below_the_minimum_is_held(changed: Project, ran: Done) -> None:
     assert "  gate         done" in output
     assert "  register     skipped" in output
     assert "below the minimum 1.0000" in output
-    kept = changed.origin.home / "reports" / "reviews"
+    (kept,) = (changed.origin.home / "reports" / "reviews").iterdir()
+    assert f"reviews/{kept.name}/comparison.html" in (kept.parents[1] / "index.html").read_text(encoding="utf-8")
     assert "below the minimum 1.0000" in (kept / "comparison.html").read_text(encoding="utf-8")
     for name in ("validation", "preprocess", "evaluation"):
         assert f"{name}.html" in output

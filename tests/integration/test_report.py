@@ -1,12 +1,25 @@
 """`luodi report`: of a checkout, of a version, and of both side by side."""
 
 import json
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from actors import World, git
+
+from luodi.files import write_text
+from luodi.local import shelf
+from luodi.registry import card
+from luodi.report.page import Identity
+
+HELD = {
+    "verdict": "hold", "champion": "quick@v1.0.0", "reasons": ["it is slow"],
+    "changes": [{"of": "rule", "said": "gate.minimum 0.8 -> 0.7", "asks_less": True}],
+    "metrics": {"model": {"accuracy": {"value": 0.8, "low": 0.7, "high": 0.9}}},
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -28,6 +41,32 @@ def test_a_version_and_what_differs_from_another(checkout: Path, one: World, luo
     assert (told["name"], told["compared_to"]["name"]) == ("quick@v1.0.1", "quick@v1.0.0")
     page = luodi(checkout, "report", "quick@v1.0.1", "--format", "html").stdout
     assert "<h1>quick@v1.0.1</h1>" in page
+
+
+def test_the_index_leads_to_the_pages_of_versions_and_of_runs_that_landed_nothing(one: World) -> None:
+    one.land("quick", "best")
+    one.move("quick", "v1.0.0", "rollback")
+    home = one.origin.home / "reports"
+    for number in range(shelf.KEPT + 2):
+        folder = home / "quick" / f"2026-11-{number + 1:02}T00.00.00Z-01234567"
+        folder.mkdir(parents=True)
+        write_text(folder / "comparison.html", card.comparison("quick", HELD))
+        shelf.head(
+            folder, Identity("a run of quick", "nothing landed: hold", "2026-11-01", "01234567"), "../../index.html"
+        )
+        shelf.put(folder, HELD, datetime(2026, 11, number + 1, tzinfo=UTC))
+    write_text(home / "quick" / "comparison.html", "of an older luodi")
+    shelf.tidy(home / "quick")
+    kept = sorted(path.name[:10] for path in (home / "quick").iterdir())
+    assert (kept[0], len(kept)) == ("2026-11-03", shelf.KEPT)
+    page = shelf.index(one.origin, one.runner).read_text(encoding="utf-8")
+    text = " ".join(re.sub("<[^>]*>", " ", page).split())
+    assert "quick@v1.0.1" in text and "rolled back because" in text and "production" in text
+    assert page.count("hold</span>") == shelf.KEPT
+    assert 'href="quick/2026-11-22T00.00.00Z-01234567/comparison.html">a run</a>' in page
+    assert "the gate asks less" in page and "gate.minimum 0.8 -&gt; 0.7" in page
+    held = (folder / "comparison.html").read_text(encoding="utf-8")
+    assert '<a href="../../index.html">All versions</a>' in held and "nothing landed: hold" in held
 
 
 def test_a_checkout_where_nothing_was_made_says_what_to_do(checkout: Path, luodi: Callable[..., Any]) -> None:

@@ -18,6 +18,7 @@ from luodi.files import replacing
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
+from luodi.report.page import Identity, headed
 from luodi.system.processes import Runner
 
 if TYPE_CHECKING:
@@ -112,9 +113,12 @@ def content(dag_id: str, run_id: str, page: str) -> str:
     if page == "comparison":
         from luodi.registry import card
 
-        return card.comparison(model, result["decision"])
-    runner = Runner(logging.getLogger(__name__).info)
-    return report(Origin.from_environment(), model, page, result, runner).read_text(encoding="utf-8")
+        found = card.comparison(model, result["decision"])
+    else:
+        runner = Runner(logging.getLogger(__name__).info)
+        found = report(Origin.from_environment(), model, page, result, runner).read_text(encoding="utf-8")
+    identity = Identity(model, f"run {run_id}", f"of {dag_id}", result["commit"])
+    return headed(found, identity, [(name, name.capitalize()) for name in TASKS], page)
 
 
 def returned(dag_id: str, run_id: str, task: str) -> Mapping[str, Any] | None:

@@ -32,8 +32,8 @@ CELL = 300  # characters of a value in a table
 STRONGEST = 12  # parts of a text that are named
 
 
-def show_result(result: Mapping[str, Any], reports: Path) -> None:
-    """Print what a run ended with: metrics, which model it is, verdict, version, reports."""
+def show_result(result: Mapping[str, Any], reports: Path, index: Path) -> None:
+    """Print what a run ended with: metrics, which model it is, verdict, version, reports, and the index of all."""
     from luodi.scoring import choice
 
     show_metrics(part(result, "metrics"))
@@ -47,6 +47,7 @@ def show_result(result: Mapping[str, Any], reports: Path) -> None:
     _row(table, "one row", f"{_figure(at(result, 'latency_ms'), '{:.2f}')} ms on this machine")
     for report in sorted(reports.iterdir()):
         _row(table, "report", near(report))
+    _row(table, "all runs", near(index))
     if result["version"]:
         _row(table, "next", f"`luodi sync {result['version'].partition('@')[0]}` brings it into this checkout")
     _print(table)

@@ -1,6 +1,7 @@
 """Versions on their way into production and out of it: gate, register, promote, rollback."""
 
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,6 +49,7 @@ def gate(
     from luodi.local import checkout, embedded
     from luodi.project.paths import ModelPaths, find_root
     from luodi.registry import card, champion, promotion
+    from luodi.report.page import Identity, headed
     from luodi.system.processes import Runner
 
     root, runner = find_root(), Runner(print)
@@ -62,7 +64,9 @@ def gate(
         entries = promotion.checkout_entries(root, model)
         decision = champion.decide(origin, commit, model, entries, runner, counted=False)
     report = ModelPaths(root, model).comparison
-    write_text(report, card.comparison(model, decision.to_json()))
+    now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    identity = Identity(f"{model} in this checkout", str(decision.verdict), now, commit)
+    write_text(report, headed(card.comparison(model, decision.to_json()), identity))
     if as_json:
         documents.print_json({**decision.to_json(), "report": report})
     elif as_markdown:

@@ -27,7 +27,7 @@ def run(
     Where nothing is new since a model was judged last, landed or held, nothing runs.
     """
     from luodi.cli import console, documents
-    from luodi.local import delivery, embedded, standalone
+    from luodi.local import delivery, embedded, shelf, standalone
     from luodi.project.paths import find_root
     from luodi.registry.records import Verdict
     from luodi.system.processes import Runner
@@ -61,13 +61,15 @@ def run(
         if version:
             folder = delivery.reports(origin, version, runner)
         elif known:
-            folder = delivery.kept_reports(origin, model)
+            folder = shelf.newest(origin, model)
         else:
             folder = delivery.last_reports(origin, model, result, runner)
+        index = shelf.index(origin, runner)
     if as_json:
-        documents.print_json({name: result.get(name) for name in RESULT} | {"reports": sorted(folder.iterdir())})
-    elif version or not known:
-        console.show_result(result, folder)
+        found = {name: result.get(name) for name in RESULT}
+        documents.print_json(found | {"reports": sorted(folder.iterdir()) if folder else [], "index": index})
+    elif folder and (version or not known):
+        console.show_result(result, folder, index)
     if not version:
         refuse(model, result["verdict"])
 

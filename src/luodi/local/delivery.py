@@ -2,11 +2,13 @@
 
 import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from luodi.errors import ArtifactError, LuodiError
 from luodi.files import private, private_folder, replacing_folder, write_json, write_text
+from luodi.local import shelf
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
@@ -14,7 +16,8 @@ from luodi.project.workspace import Workspace
 from luodi.registry import card, tags
 from luodi.registry.classifier import BESIDE, EXAMPLE, FACTS, KERAS, pulled_facts
 from luodi.registry.tags import Version
-from luodi.report.formatting import part
+from luodi.report.formatting import at, moment, part, text
+from luodi.report.page import Identity
 from luodi.system.processes import Runner
 
 WRITTEN = frozenset({"model.onnx", "encoder.json", "tokenizer.json", *BESIDE})
@@ -27,6 +30,7 @@ def cards(origin: Origin, version: Version) -> Path:
     folder = private_folder(origin.home) / "cards" / version.name
     with replacing_folder(folder) as temporary:
         _write_cards(temporary, version)
+        shelf.head(temporary, _identity(version))
     return folder
 
 
@@ -36,6 +40,11 @@ def _write_cards(folder: Path, version: Version) -> None:
     write_text(folder / "card.md", card.markdown(*facts))
     if decision := part(version.facts, "decision"):
         write_text(folder / "comparison.html", card.comparison(version.model, decision))
+
+
+def _identity(version: Version) -> Identity:
+    status, made = f"registered by {version.author}", moment(version.registered.isoformat())
+    return Identity(version.name, status, made, version.commit, text(at(version.facts, "data", "hash")))
 
 
 def deploy(origin: Origin, version: Version, folder: Path, runner: Runner, *, keras: bool = False) -> None:
@@ -63,6 +72,7 @@ def deploy(origin: Origin, version: Version, folder: Path, runner: Runner, *, ke
         if keras:
             _bring_network(origin, version, temporary, runner)
         _write_cards(temporary, version)
+        shelf.head(temporary, _identity(version))
         write_json(temporary / FACTS, {"version": version.name, "format": version.format, **version.facts})
 
 
@@ -92,23 +102,34 @@ def reports(origin: Origin, version: Version, runner: Runner) -> Path:
         with workspace.clone(origin, version.commit, runner) as clone, replacing_folder(folder) as temporary:
             _bring_reports(clone, version.model, temporary)
             _write_cards(temporary, version)
+            shelf.head(temporary, _identity(version), f"../{shelf.INDEX}")
     return folder
 
 
 @private()
-def kept_reports(origin: Origin, model: str) -> Path:
-    """Return the folder of the reports of the last run here that landed nothing."""
-    return private_folder(private_folder(origin.home / "reports") / model)
-
-
 def last_reports(origin: Origin, model: str, result: Mapping[str, Any], runner: Runner) -> Path:
-    """Bring the reports of a run that landed nothing into a folder of the model's name and return that folder."""
-    folder = kept_reports(origin, model)
-    with workspace.clone(origin, result["commit"], runner) as clone, replacing_folder(folder) as temporary:
+    """Bring the reports of a run that landed nothing into a folder of their own and return that folder.
+
+    They lie below the name of the model, named by when; of as many runs as `shelf.KEPT`.
+    """
+    now, commit = datetime.now(UTC), result["commit"]
+    runs = origin.home / "reports" / model
+    folder = runs / f"{now:%Y-%m-%dT%H.%M.%SZ}-{commit[:8]}"
+    with workspace.clone(origin, commit, runner) as clone, replacing_folder(folder) as temporary:
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, result["entries"]))
         _bring_reports(clone, model, temporary)
         write_text(temporary / "comparison.html", card.comparison(model, result["decision"]))
+        identity = Identity(f"a run of {model}", f"nothing landed: {result['verdict']}", moment(now.isoformat()),
+                            commit, _data(result["entries"], model))  # fmt: skip
+        shelf.head(temporary, identity, f"../../{shelf.INDEX}")
+        shelf.put(temporary, result["decision"], now)
+    shelf.tidy(runs)
     return folder
+
+
+def _data(entries: locks.Entries, model: str) -> str:
+    deps = entries.get(f"validate@{model}", {}).get("deps", ())
+    return next((dep["md5"] for dep in deps if dep["path"] == f"data/{model}"), "")
 
 
 def _bring_reports(clone: Workspace, model: str, folder: Path) -> None:

@@ -18,6 +18,7 @@ class Cell:
     below: str = ""
     tone: Tone = ""
     code: bool = False
+    link: str = ""
 
 
 Pair = tuple[str, str | Cell]

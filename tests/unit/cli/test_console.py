@@ -84,7 +84,7 @@ def output(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("show", "times"),
     [
-        (lambda folder: console.show_result(result(), folder), 1),
+        (lambda folder: console.show_result(result(), folder, folder), 1),
         (lambda folder: console.show_version(version(), [Move(1, "v1.0.0", WHEN, "Ann", {"reason": FREE})], folder), 3),
         (lambda folder: console.show_decision(decision()), 3),
     ],
@@ -132,7 +132,7 @@ def test_facts_that_are_missing_or_odd_are_never_an_error(
     folder = tmp_path_factory.getbasetemp()
     console.show_versions([*compared([odd, version()]), *compared([version(), odd])])
     console.show_version(odd, [Move(1, "v1.1.0", WHEN, "Ann", document), Move(2, "v1.1.0", WHEN, "Ann", {})], folder)
-    console.show_result({**document, "verdict": "unchanged", "version": odd.name, "reasons": []}, folder)
+    console.show_result({**document, "verdict": "unchanged", "version": odd.name, "reasons": []}, folder, folder)
 
 
 @pytest.mark.parametrize(("newest", "shown"), [(None, "4321"), (2, "431"), (3, "4321"), (9, "4321")])
