@@ -124,8 +124,7 @@ def stability(before: NDArray[np.int64], came: NDArray[np.int64], error: float) 
     Stability Index", 2018, of which the central case is proven); the interval inverts that. A bin without a row counts
     as half a row.
     """
-    from scipy.optimize import brentq
-    from scipy.stats import chi2, ncx2
+    from scipy import special
 
     one, other = (np.maximum(counts, 0.5) / np.maximum(counts, 0.5).sum() for counts in (before, came))
     index = float(((other - one) * np.log(other / one)).sum())
@@ -133,10 +132,9 @@ def stability(before: NDArray[np.int64], came: NDArray[np.int64], error: float) 
     if degrees < 1:
         return 0.0, 0.0
     found = index / scale
-    if chi2.sf(found, degrees) >= error:
+    if special.chdtrc(degrees, found) >= error:
         return index, 0.0
-    low = brentq(lambda shift: ncx2.sf(found, degrees, shift) - error, 0, found + 1)
-    return index, float(low * scale)
+    return index, float(special.chndtrinc(found, degrees, 1 - error) * scale)
 
 
 def _psi(name: str, before: Any, came: Any, limits: Drift, error: float) -> Statistic:
@@ -168,7 +166,7 @@ def _told_apart(before: Sequence[str], came: Sequence[str], limits: Drift, error
     By halves of the rows, each scored by a model of the other; the least by Hanley and McNeil (1982), conservative for
     it takes the greater of the two errors, of the area found and of none.
     """
-    from scipy.stats import norm
+    from scipy import special
     from sklearn.feature_extraction.text import HashingVectorizer
     from sklearn.metrics import roc_auc_score
     from sklearn.naive_bayes import ComplementNB
@@ -186,10 +184,10 @@ def _told_apart(before: Sequence[str], came: Sequence[str], limits: Drift, error
     areas = [float(roc_auc_score(y[turn == fold], scores[turn == fold])) for fold in range(FOLDS)]
     area = float(np.mean(areas))
     wide = max(_hanley(one, len(came), len(before)) for one in (area, 0.5))
+    least = area + float(special.ndtri(error)) * wide
     return Statistic(
-        "n-grams", "area under the curve of a model that tells them apart", area, area - float(norm.isf(error)) * wide,
-        *limits.told_apart,
-    )  # fmt: skip
+        "n-grams", "area under the curve of a model that tells them apart", area, least, *limits.told_apart
+    )
 
 
 def _hanley(area: float, ones: int, others: int) -> float:
@@ -219,10 +217,10 @@ def _fewer(
     name: str, before: Values, came: Values, limits: tuple[float, float], error: float, *, unit: str = "points less"
 ) -> Statistic:
     """How much less the mean is of what came; the least by Welch's interval, of a deviation that is not taken for 0."""
-    from scipy.stats import t
+    from scipy import special
 
     value = float(before.mean() - came.mean())
     deviation = [max(float(one.std(ddof=1)), 0.5 / math.sqrt(len(one))) / math.sqrt(len(one)) for one in (before, came)]
     wide = math.hypot(*deviation)
     freedom = wide**4 / sum(one**4 / (len(rows) - 1) for one, rows in zip(deviation, (before, came), strict=True))
-    return Statistic(name, unit, value, value - float(t.isf(error, freedom)) * wide, *limits)
+    return Statistic(name, unit, value, value - float(-special.stdtrit(freedom, error)) * wide, *limits)

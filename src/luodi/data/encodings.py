@@ -68,6 +68,8 @@ def words(encoding: str) -> str:
 
 def storable(text: str) -> str:
     """JSON can hold halves of characters, which UTF-8 cannot: each becomes U+FFFD, which validation finds."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

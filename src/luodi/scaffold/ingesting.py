@@ -7,7 +7,7 @@ import hashlib
 import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -28,7 +28,7 @@ from luodi.data.columns import Wanted
 from luodi.data.importing import Row
 from luodi.data.labels import Labels
 from luodi.data.revisions import ID, REVISION
-from luodi.errors import BrokenData, EmptyData
+from luodi.errors import BrokenData
 from luodi.files import checksum
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.scaffold import changes, drifting, pipeline
@@ -43,6 +43,8 @@ WHICH = {
 FEW = 5  # rows that are held back refuse no batch, however small it is
 NAMED = 5  # labels that are named
 DIGITS = 12  # of the checksum in the name of a shard
+NO_ID = 0  # the hash of none
+Hashes = NDArray[np.int64]
 
 
 def ingest(
@@ -83,9 +85,7 @@ def ingest(
         names = ", ".join(shown(source.name) for source in sources)
         (staging / "data").mkdir()
         with importing.Writer(staging / "data", settings.modality, beside, corrects=corrects) as writer:
-            found = store(there.new(rows), writer)
-        if not there.seen:
-            raise EmptyData(f"{names} holds no row: expected at least one")
+            found = store(there.new(rows, names), writer)
         notes = [*notes, *labels.told(), *there.told(settings, corrects)]
         earlier = arrivals.of(paths.data, there.batch)
         if not found or (there.turning and earlier and not again):
@@ -106,7 +106,7 @@ def ingest(
 
 @dataclass
 class Known:
-    """The rows that the data has, by 64-bit digests, each sorted.
+    """The rows that the data has, by 64-bit hashes of this process, each sorted.
 
     Attributes:
         rows: Of whole rows that are not taken in once more.
@@ -118,10 +118,10 @@ class Known:
         by: The place of the id in what rows keep beside; None where they have none.
     """
 
-    rows: NDArray[np.uint64]
-    labelled: NDArray[np.uint64]
-    items: NDArray[np.uint64]
-    ids: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    rows: Hashes
+    labelled: Hashes
+    items: Hashes
+    ids: Hashes = field(default_factory=lambda: np.empty(0, np.int64))
     count: int = 0
     turning: bool = False
     by: int | None = None
@@ -138,15 +138,15 @@ class Known:
     @classmethod
     def of(cls, folder: Path, settings: ModelSettings, stored: Sequence[str], *, corrects: bool = False) -> "Known":
         """Read the shards of a folder, a part at a time."""
-        digests, kind, rule = array("Q"), settings.modality, settings.validate_.contradictions
+        found, kind, rule = array("q"), settings.modality, settings.validate_.contradictions
         out, gone = arrivals.out(folder), []
+        by = stored.index(ID) if ID in stored else None
         names = [kind, "label", *(shards.OF_GROUP + name for name in stored)]
         for part in shards.parts(folder, kind, stored):
             gone.append(revisions.marked(part, out))
-            for row in zip(*(part[name].to_pylist() for name in names), strict=True):
-                digests.extend(_digests(row))
-                digests.append(_id(row, 2 + stored.index(ID)) if ID in stored else 0)
-        columns = np.frombuffer(digests, np.uint64).reshape(-1, 4)
+            for item, label, *kept in zip(*(part[name].to_pylist() for name in names), strict=True):
+                found.extend(_hashes(item, label, kept, by))
+        columns = np.frombuffer(found, np.int64).reshape(-1, 4)
         turning = REVISION not in stored and (corrects or rule == "newest" or ID in stored)
         stands = revisions.standing(folder, kind, settings.labels, rule)
         standing = columns if stands is None else columns[stands]
@@ -158,7 +158,7 @@ class Known:
             ids=np.unique(columns[:, 3]),
             count=len(columns),
             turning=turning,
-            by=stored.index(ID) if ID in stored else None,
+            by=by,
         )
 
     @property
@@ -166,33 +166,38 @@ class Known:
         """What names the rows that were asked for, in their order."""
         return str(self._asked.hexdigest())
 
-    def new(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Yield those that are not there, each once; where rows turn, those that differ from what stands."""
-        came: set[int] = set()
-        last: dict[int, int] = {}  # of what is corrected, what came last
-        for row in rows:
-            whole, labelled, item = _digests((row.item, row.label, *row.kept))
-            own = 0 if self.by is None else _id(row.kept, self.by)
-            self.seen += 1
-            self._asked.update(whole.to_bytes(8, "big"))
-            key, value = (own, whole) if own else (item, labelled)
-            if whole in came and (not self.turning or last[key] == value):
+    def new(self, rows: Iterator[Row], names: str) -> Iterator[Row]:
+        """Yield those that are not there, each once; where rows turn, those that differ from what stands.
+
+        Raises:
+            EmptyData: There is no row in the files that have these names.
+        """
+        came, last = Came(), dict[int, int]()  # last: of what is corrected, what came last
+        for batch in importing.batches(rows, names):
+            yield from self._new(batch.rows, came, last)
+
+    def _new(self, block: Sequence[Row], came: "Came", last: dict[int, int]) -> Iterator[Row]:
+        self.seen += len(block)
+        hashes = [_hashes(row.item, row.label, row.kept, self.by) for row in block]
+        whole, labelled, items, ids = np.array(hashes, np.int64).T
+        there, before = _among(self.rows, whole).tolist(), came.among(whole).tolist()
+        revised = (_among(self.ids, ids) & (ids != NO_ID)).tolist()
+        relabelled = (_among(self.items, items) & ~_among(self.labelled, labelled)).tolist()
+        now: set[int] = set()
+        for place, (row, (one, label, item, own)) in enumerate(zip(block, hashes, strict=True)):
+            self._asked.update(_content(row))
+            key, value = (item, label) if own == NO_ID else (own, one)
+            again = before[place] or one in now
+            if (again and not (self.turning and last[key] != value)) or (there[place] and key not in last):
                 self.repeated += 1
                 continue
-            if _has(self.rows, whole) and key not in last:
-                self.repeated += 1
-                continue
-            came.add(whole)
+            now.add(one)
             if self.turning:
                 last[key] = value
-            self._count(own, labelled, item, row.label)
+            self.revised += revised[place]
+            self.relabelled += relabelled[place] and not revised[place] and row.label is not None
             yield row
-
-    def _count(self, own: int, labelled: int, item: int, label: str | None) -> None:
-        if own and _has(self.ids, own):
-            self.revised += 1
-        elif label is not None and _has(self.items, item) and not _has(self.labelled, labelled):
-            self.relabelled += 1
+        came.add(now)
 
     def told(self, settings: ModelSettings, corrects: bool) -> list[str]:
         """Return a line each on rows that are there, and on those that correct or contradict one."""
@@ -368,20 +373,43 @@ def _rows_are(count: int) -> str:
     return "1 row is" if count == 1 else f"{count:,} rows are"
 
 
-def _digests(values: Sequence[Any]) -> tuple[int, int, int]:
-    """Of a row (item, label, kept columns): of all, of the first two, and of the first."""
-    digest, found = hashlib.blake2b(digest_size=8), []
-    for value in values:
-        content = b"" if value is None else value.encode("utf-8", "replace") if isinstance(value, str) else value
-        digest.update(b"%d " % (-1 if value is None else len(content)) + content)
-        found.append(int.from_bytes(digest.digest(), "big"))
-    return found[-1], found[1], found[0]
+def _hashes(item: Any, label: str | None, kept: Sequence[str | None], by: int | None) -> tuple[int, int, int, int]:
+    """Of a row: of all, of item and label, of the item, and of its id; they differ from process to process."""
+    own = NO_ID if by is None or not kept[by] else hash(kept[by])
+    return hash((item, label, *kept)), hash((item, label)), hash(item), own
 
 
-def _id(row: Sequence[Any], place: int) -> int:
-    return revisions.digest(row[place] or None)
+def _content(row: Row) -> bytes:
+    """What a row holds, in bytes of no other row."""
+    binary = isinstance(row.item, bytes)
+    told = repr((len(row.item) if binary else row.item, row.label, *row.kept)).encode("utf-8", "replace")
+    return told + row.item if binary else told
 
 
-def _has(known: NDArray[np.uint64], digest: int) -> bool:
-    place = int(np.searchsorted(known, np.uint64(digest)))
-    return place < len(known) and int(known[place]) == digest
+def _among(known: Hashes, hashes: Hashes) -> NDArray[np.bool_]:
+    """Whether each is in `known`, which is sorted."""
+    if not len(known):
+        return np.zeros(len(hashes), np.bool_)
+    place = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    found: NDArray[np.bool_] = known[place] == hashes
+    return found
+
+
+class Came:
+    """Hashes of rows that came: sorted runs, each more than twice as long as the next, in 8 bytes a row."""
+
+    def __init__(self) -> None:
+        self._runs: list[Hashes] = []
+
+    def among(self, hashes: Hashes) -> NDArray[np.bool_]:
+        """Whether each came."""
+        found = np.zeros(len(hashes), np.bool_)
+        for run in self._runs:
+            found |= _among(run, hashes)
+        return found
+
+    def add(self, hashes: Collection[int]) -> None:
+        """Take them in."""
+        self._runs.append(np.sort(np.fromiter(hashes, np.int64, len(hashes))))
+        while len(self._runs) > 1 and len(self._runs[-2]) <= 2 * len(self._runs[-1]):
+            self._runs.append(np.sort(np.concatenate([self._runs.pop(), self._runs.pop()]), kind="stable"))

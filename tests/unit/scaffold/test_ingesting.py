@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +86,23 @@ def test_every_row_is_there_once_however_the_batches_overlap(cuts: list[tuple[in
     whole = [Row(text, label) for text, label in some(0, 60)]
     there: list[Row] = []
     for cut in cuts:
-        digests = np.array([ingesting._digests((row.item, row.label)) for row in there], np.uint64).reshape(-1, 3)
-        rows, labelled, items = map(np.unique, digests.T)
-        there += ingesting.Known(rows, labelled, items).new(whole[min(cut) : max(cut)])
+        hashes = [ingesting._hashes(row.item, row.label, (), None) for row in there]
+        rows, labelled, items, _ = map(np.unique, np.array(hashes, np.int64).reshape(-1, 4).T)
+        if some_rows := whole[min(cut) : max(cut)]:
+            there += ingesting.Known(rows, labelled, items).new(iter(some_rows), "a.csv")
     covered = {place for cut in cuts for place in range(min(cut), max(cut))}
     assert sorted(there) == sorted(whole[place] for place in covered)
+
+
+@given(blocks=st.lists(st.lists(st.integers(0, 300), max_size=60), max_size=12))
+def test_what_came_is_known_however_it_came(blocks: list[list[int]]) -> None:
+    came, known = ingesting.Came(), set[int]()
+    for block in blocks:
+        assert came.among(np.array(block, np.int64)).tolist() == [one in known for one in block]
+        came.add({*block} - known)
+        known |= {*block}
+    lengths = [len(run) for run in came._runs]
+    assert sum(lengths) == len(known) and all(one > 2 * other for one, other in pairwise(lengths))
 
 
 def test_two_batches_of_one_state_unite(hotels: Path, write: Any) -> None:
