@@ -58,10 +58,10 @@ def run(
         result = dict(standalone.run_dag(root, origin, ready, model, log))
         version = embedded.find(origin, result["version"], runner)
     with Heartbeat("bringing the reports"):
-        if version:
-            folder = delivery.reports(origin, version, runner)
-        elif known:
+        if known and not version:
             folder = shelf.newest(origin, model)
+        elif version:
+            folder = delivery.reports(origin, version, runner)
         else:
             folder = delivery.last_reports(origin, model, result, runner)
         index = shelf.index(origin, runner)
