@@ -47,7 +47,7 @@ def show_result(result: Mapping[str, Any], reports: Path, index: Path) -> None:
     _row(table, "one row", f"{_figure(at(result, 'latency_ms'), '{:.2f}')} ms on this machine")
     for report in sorted(reports.iterdir()):
         _row(table, "report", near(report))
-    _row(table, "all runs", near(index))
+    _row(table, "index", near(index))
     if result["version"]:
         _row(table, "next", f"`luodi sync {result['version'].partition('@')[0]}` brings it into this checkout")
     _print(table)

@@ -1,0 +1,76 @@
+"""Pages of hard cases: whole, bounded, and in one with the facts that they are made from."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import gallery
+import pytest
+
+from luodi.registry import card
+from luodi.registry.records import Verdict
+from luodi.report import page
+
+TONES = {Verdict.PROMOTE: "good", Verdict.HOLD: "bad", Verdict.INSUFFICIENT: "warn"}
+
+
+def words(html: str) -> str:
+    return " ".join(re.sub("<[^>]*>", " ", re.sub("<style>.*?</style>", "", html, flags=re.DOTALL)).split())
+
+
+def require_whole(html: str) -> None:
+    """Parts and tables are named, names are there once, nothing is asked of another host."""
+    names = re.findall(r' id="([^"]*)"', html)
+    assert len(names) == len(set(names))
+    assert set(re.findall(r'href="#([^"]*)"', html)) <= set(names)
+    assert set(re.findall(r'aria-labelledby="([^"]*)"', html)) <= set(names)
+    assert not re.search(r"<script|https?://|@import|url\(", html)
+
+
+@pytest.fixture(scope="module")
+def decisions() -> dict[str, Any]:
+    return {name: decide() for name, decide in gallery.DECISIONS.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", gallery.DECISIONS)
+def test_a_comparison_says_what_the_decision_does(name: str, decisions: dict[str, Any]) -> None:
+    decision = decisions[name]
+    html = card.comparison("reviews", decision.to_json())
+    require_whole(html)
+    text = words(html)
+    tone = "warn" if name == "loosened" else TONES[decision.verdict]
+    assert f'class="verdict {tone}"' in html and f"{decision.verdict.capitalize()}. " in text
+    assert all(reason in text.replace("&#39;", "'") for reason in decision.reasons)
+    assert text.count(" passes ") >= sum(check.passed for check in decision.checks)
+    if decision.comparison:
+        shown = decision.comparison.metrics["accuracy"]
+        assert all(f"{one.value:.4f}" in text for one in (shown.challenger, shown.champion))
+        assert f"{decision.comparison.rows:,} Test rows scored by both" in text
+    facts = gallery.carded(decision)
+    require_whole(card.html("reviews@v1.1.0", gallery.REGISTERED, "Ada", facts))
+
+
+def figures(found: dict[str, Any]) -> Iterator[str]:
+    for who in ("model", "baseline"):
+        yield from (f"{found[who][name]['value']:.4f}" for name in found[who])
+    yield from (f"{one['judged']['value']:.4f}" for one in found["classes"].values())
+
+
+@pytest.mark.slow
+def test_thousands_of_mistakes_among_150_classes_make_a_page_that_one_can_read() -> None:
+    html, measured = gallery.evaluation(gallery.MANY, 6000, 0.34)
+    require_whole(html)
+    text = words(html)
+    wrong = measured["rows"] - round(measured["rows"] * measured["model"]["accuracy"]["value"])
+    assert wrong > 2000 and f"200 of {wrong:,} mistakes" in text
+    assert all(figure in text for figure in figures(measured))
+    assert len(html) < 1_000_000 and html.count("<td") < 4000
+
+
+def test_the_index_of_many_versions_is_folded_and_says_why_one_was_rolled_back() -> None:
+    html = gallery.versions()
+    require_whole(html)
+    text = words(html)
+    assert "41 more" in text and "rolled back it missed refunds" in text
+    assert page.headed(html, page.Identity("a", "b", "c", "d")).count("<header") == 1
