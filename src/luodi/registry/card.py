@@ -122,8 +122,22 @@ def _card(name: str, registered: datetime, author: str, facts: Facts) -> dict[st
         "verdict": gate_sections.verdict(part(facts, "decision"), landed=True),
         "sections": [
             found for section in (*sections, _cost, _serving, _lineage, _settings) if (found := section(facts))
-        ],
+        ]
+        + [_use(text(name), facts)],
     }
+
+
+def _use(name: str, facts: Facts) -> Section:
+    """The commands by which it answers, is taken along and is made again."""
+    model, commit = name.partition("@")[0], at(facts, "commit")
+    again = f"git checkout {text(commit)} && dvc pull data.dvc && dvc repro evaluate@{model}" if commit else MISSING
+    item = '"TEXT"' if at(facts, "params", "modality") == "text" else "--input FILE"
+    commands = {
+        "Ask it": f"luodi predict {name} {item}",
+        "Take it along": f"luodi pull {name} FOLDER",
+        "Make it again": again,
+    }
+    return Section("Commands", tables=[pairs((what, Cell(said, code=True)) for what, said in commands.items())])
 
 
 def _tiles(facts: Facts) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ TABLE = re.compile(r"<table>(.*?)</table>", re.DOTALL)
 ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
 CELL = re.compile(r"<(t[dh])\b([^>]*)>(.*?)</\1>", re.DOTALL)
 MARKUP = re.compile(r"<[^>]*>")
+CHINESE = re.compile(r"<(t[dh]|li)\b([^>]*)>(?=[^<]*[\u4e00-\u9fff])(?![^<]*[\u3040-\u30ff])")  # and no kana
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Identity:
 def render(template: str, **context: Any) -> str:
     """Render `report/<template>.html`, contents below its title; an undefined name is an error, values are escaped."""
     parts = PART.split(_plain(template, **context))  # text, title, text, title, ...
+    parts = [CHINESE.sub(r'<\1\2 lang="zh">', part) for part in parts]
     titles, bodies = parts[1::2], [_named(body, f"part-{number}") for number, body in enumerate(parts[::2])]
     html = bodies[0] + "".join(
         f'<h2 id="part-{number}">{title}</h2>{body}'

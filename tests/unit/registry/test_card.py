@@ -241,7 +241,7 @@ def test_each_section_says_what_the_facts_say(section: str, lines: list[str]) ->
 @pytest.mark.parametrize(
     ("path", "value", "shown", "where"),
     [
-        ("commit", "c0ffee", "c0ffee", {"Lineage"}),
+        ("commit", "c0ffee", "c0ffee", {"Lineage", "Commands"}),
         ("export", "c0ffee", "c0ffee", {"Lineage"}),
         ("data/hash", "c0ffee", "c0ffee", {"Data", "Lineage"}),
         ("data/dated", "2025-12-31", "2025-12-31", {"Data"}),
@@ -677,3 +677,12 @@ def test_odd_looks_are_shown_as_not_recorded(path: tuple[str, ...], junk: Any) -
     inner[path[-1]] = junk
     card.comparison("reviews", found)
     card.summary(found)
+
+
+def test_the_card_says_how_it_answers_and_is_made_again() -> None:
+    text = sections(as_markdown(facts()))["Commands"].replace("\\", "")
+    assert '| Ask it | luodi predict reviews@v1.2.0 "TEXT" |' in text
+    assert (
+        f"git checkout {facts()['commit']} &amp;&amp; dvc pull data.dvc &amp;&amp; dvc repro evaluate@reviews" in text
+    )
+    assert "| Make it again | not recorded |" in sections(as_markdown({}))["Commands"]

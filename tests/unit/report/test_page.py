@@ -37,3 +37,9 @@ def test_what_a_head_says_is_text() -> None:
     assert "&lt;b&gt;" in page.headed("<main>", Identity("<b>", "", "", "")) and "data" not in page.headed(
         "<main>", Identity("a", "", "", "")
     )
+
+
+def test_chinese_is_told_to_be_and_the_rest_is_english() -> None:
+    rows = [{"name": name, "expected": "a", "found": "b", "passed": True} for name in ("负面", "bad", "ねこ")]
+    text = comparison(checks=rows)
+    assert text.count(' lang="zh"') == 1 and 'lang="zh" data-name="Rule">负面</th>' in text
