@@ -13,7 +13,7 @@ from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import card, tags
+from luodi.registry import card, tags, training_page
 from luodi.registry.classifier import BESIDE, EXAMPLE, FACTS, KERAS, pulled_facts
 from luodi.registry.tags import Version
 from luodi.report.formatting import at, moment, part, text
@@ -100,7 +100,7 @@ def reports(origin: Origin, version: Version, runner: Runner) -> Path:
     folder = origin.home / "reports" / version.name
     if not folder.is_dir():
         with workspace.clone(origin, version.commit, runner) as clone, replacing_folder(folder) as temporary:
-            _bring_reports(clone, version.model, temporary)
+            _bring_reports(clone, version.model, temporary, part(version.facts, "metrics", "choice"))
             _write_cards(temporary, version)
             shelf.head(temporary, _identity(version), f"../{shelf.INDEX}")
     return folder
@@ -117,7 +117,7 @@ def last_reports(origin: Origin, model: str, result: Mapping[str, Any], runner: 
     folder = runs / f"{now:%Y-%m-%dT%H.%M.%SZ}-{commit[:8]}"
     with workspace.clone(origin, commit, runner) as clone, replacing_folder(folder) as temporary:
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, result["entries"]))
-        _bring_reports(clone, model, temporary)
+        _bring_reports(clone, model, temporary, part(result["decision"], "metrics", "choice"))
         write_text(temporary / "comparison.html", card.comparison(model, result["decision"]))
         identity = Identity(f"a run of {model}", f"nothing landed: {result['verdict']}", moment(now.isoformat()),
                             commit, _data(result["entries"], model))  # fmt: skip
@@ -132,13 +132,14 @@ def _data(entries: locks.Entries, model: str) -> str:
     return next((dep["md5"] for dep in deps if dep["path"] == f"data/{model}"), "")
 
 
-def _bring_reports(clone: Workspace, model: str, folder: Path) -> None:
+def _bring_reports(clone: Workspace, model: str, folder: Path, choice: Mapping[str, Any]) -> None:
     paths = ModelPaths(clone.root, model)
     files = {
         "validation.html": paths.validation_report,
         "preprocess.html": paths.preprocess_report,
         "evaluation.html": paths.evaluation_report,
         "mistakes.csv": paths.mistakes,
+        "history.csv": paths.history,
     }
     made = locks.of_model(locks.read(clone.lock), model)
     known = {clone.root / path for stage in made for path in locks.outputs(made, stage)}
@@ -146,3 +147,14 @@ def _bring_reports(clone: Workspace, model: str, folder: Path) -> None:
     clone.pull(*(str(path.relative_to(clone.root)) for path in files.values()))
     for name, path in files.items():
         shutil.copyfile(path, folder / name)
+    if "history.csv" in files:
+        _write_training(folder, model, locks.params(made, f"train@{model}"), choice)
+
+
+def _write_training(folder: Path, model: str, params: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
+    """Make the page of a network's training from its history, which goes where there was none."""
+    history = (folder / "history.csv").read_text(encoding="utf-8")
+    if html := training_page.html(model, history, part(params, f"models.{model}.train"), choice):
+        write_text(folder / "training.html", html)
+    else:
+        (folder / "history.csv").unlink()

@@ -26,6 +26,7 @@ NAMES = {
     "comparison.html": "Comparison",
     "evaluation.html": "Evaluation",
     "mistakes.csv": "All mistakes (CSV)",
+    "training.html": "Training",
     "preprocess.html": "Preprocessing",
     "validation.html": "Validation",
 }
