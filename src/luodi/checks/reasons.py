@@ -36,7 +36,7 @@ class Reason:
     Attributes:
         files: Where they came from and how many of each, most first, at most `FILES`.
         others: How many files more there are.
-        examples: The first of them; one that is contradicted has beside it a row that does it.
+        examples: Some of them; of those that are contradicted each text or image once, beside a row that does it.
         key: The setting that decides it; empty where none does.
         across: Of rows that contradict each other, how many of each file only rows of other files contradict.
     """
@@ -115,7 +115,8 @@ def _reason(  # noqa: PLR0917, each is another thing
     shown: str,
 ) -> Reason:
     contradicted = name == quarantine.contradiction(item)
-    shown_rows = rows[:SHOWN]
+    each = np.sort(np.unique(codes[rows], return_index=True)[1]) if contradicted else slice(None)
+    shown_rows = rows[each][:SHOWN]
     examples = findings.examples(checked.table, shown_rows, shown)
     if contradicted:
         others = findings.examples(checked.table, [_against(checked.table, codes, row) for row in shown_rows], shown)
