@@ -46,6 +46,7 @@ def tell(dag):
         "edges": sorted([task.task_id, after] for task in dag.tasks for after in task.downstream_task_ids),
         "schedule": dag.timetable.summary if hasattr(dag.timetable, "summary") else str(dag.schedule),
         "expression": str(dag.schedule),
+        "assets": [asset.uri for asset in getattr(getattr(dag.timetable, "asset_condition", None), "objects", ())],
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
         "tags": sorted(dag.tags),
@@ -111,6 +112,7 @@ def both(make_project: Callable[[str], Project]) -> dict[str, Any]:
     path = project.root / "params.yaml"
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     params["models"][LONGEST] = params["models"]["reviews"]
+    params["models"]["reviews"] = params["models"]["reviews"] | {"ingest": {"inbox": "/srv/inbox"}}
     path.write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
     return dict(parse(project, LUODI_POOLS="gpu")["dags"])
 
@@ -179,6 +181,17 @@ def test_what_each_verdict_skips(verdict: str, auto: set[str], human: set[str]) 
     assert to_skip(Verdict(verdict), {"register"}) == auto
     assert to_skip(Verdict(verdict), {"approve", "register"}) == human
     assert to_skip(Verdict(verdict), {"approve", "register"}, dry=True) == {"approve", "register"}
+
+
+def test_a_model_with_an_inbox_has_a_dag_that_looks_into_it_and_is_retrained_by_what_came(
+    both: dict[str, Any],
+) -> None:
+    assert {name for name in both if name.startswith("ingest_")} == {"ingest_reviews"}
+    dag = both["ingest_reviews"]
+    assert (dag["tasks"], dag["max_active_runs"], dag["outlets"]) == (["ingest"], 1, {"ingest": ["came_reviews"]})
+    assert dag["schedule"] == "*/10 * * * *" and "/srv/inbox" in dag["doc"]
+    assert both["retrain_reviews"]["assets"] == ["luodi://rows/reviews"]
+    assert both[f"retrain_{LONGEST}"]["assets"] == []
 
 
 def test_a_run_a_week_one_at_a_time(dag: dict[str, Any]) -> None:

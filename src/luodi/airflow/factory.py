@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from airflow import settings
-from airflow.sdk import DAG, BaseOperator, TriggerRule
+from airflow.sdk import DAG, AssetOrTimeSchedule, BaseOperator, TriggerRule
 
 from luodi import config
-from luodi.airflow import GPU, pods, trigger
+from luodi.airflow import GPU, inbox, pods, trigger
 from luodi.airflow.approval import TASK, ApproveOperator
 from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator, TrialOperator
 from luodi.airflow.timetable import NextTick
@@ -34,8 +34,20 @@ whose **register** ended well landed, or found that what is in production is thi
 `{model}_production` has an event for each version that landed.
 """
 
+ARRIVING = """\
+### Take in what arrives for `{model}`
+Looks into `{inbox}`. Each file there that is whole, which was not written to for half a minute, is taken in as
+`luodi ingest {model}` does, and lands as a commit of `data.dvc`: each row once, whatever ends it. Then the file lies in
+`done/`; one that cannot be used lies in `refused/`, beside a text that says why. Where nothing lies there, the task is
+skipped.
+
+Drift, or enough rows that no model was judged on, are an event of the asset `{model}_rows`, by which `retrain_{model}`
+runs at once. Settings: `ingest` in the block `{model}` of `params.yaml`.
+"""
+
 TRIALS = "trials"
 TASKS = {
+    inbox.TASK: "Takes in the files of the inbox: rows that are not there yet land, and the files are put aside.",
     "validate": "Checks the raw rows by Great Expectations, and holds back bad ones with their reasons.",
     TRIALS: "Each trains by other settings, and notes in the study what comes of it.",
     "tune": "Searches better settings of preprocess and train, where the model asks for it.",
@@ -59,9 +71,27 @@ LONGEST = timedelta(minutes=10)  # between two tries, unless the first delay is 
 
 
 def retrain_dags(root: Path) -> dict[str, DAG]:
-    """Return `retrain_MODEL` -> DAG for every model in the params.yaml of `root`."""
+    """Return `retrain_MODEL` -> DAG for every model in the params.yaml of `root`, and `ingest_MODEL` of an inbox."""
     models = config.load(root / PARAMS).models
-    return {f"retrain_{name}": retrain_dag(root, name, block) for name, block in models.items()}
+    ingest = {f"ingest_{name}": ingest_dag(name, block, block.ingest) for name, block in models.items() if block.ingest}
+    return {f"retrain_{name}": retrain_dag(root, name, block) for name, block in models.items()} | ingest
+
+
+def ingest_dag(name: str, block: config.ModelSettings, ingest: config.Ingest) -> DAG:
+    """Return the DAG that looks into the inbox of a model."""
+    with DAG(
+        dag_id=f"ingest_{name}",
+        description=f"Take the files of an inbox into the rows of {name}",
+        schedule=timetable(ingest.schedule),
+        start_date=datetime(2024, 1, 1),
+        catchup=False,
+        max_active_runs=1,
+        default_args={"owner": block.owner, "retry_exponential_backoff": True},
+        tags=["luodi", "ingest", block.modality],
+        doc_md=ARRIVING.format(model=name, inbox=ingest.inbox),
+    ) as dag:
+        inbox.IngestOperator(model=name, ingest=ingest, **_options(inbox.TASK, block.airflow))
+    return dag
 
 
 def retrain_dag(root: Path, name: str, block: config.ModelSettings) -> DAG:
@@ -70,7 +100,7 @@ def retrain_dag(root: Path, name: str, block: config.ModelSettings) -> DAG:
     with DAG(
         dag_id=f"retrain_{name}",
         description=f"Retrain {name} and land it if it is proven better",
-        schedule=timetable(block.schedule),
+        schedule=_when(name, block),
         start_date=datetime(2024, 1, 1),
         catchup=False,
         max_active_runs=1,
@@ -125,6 +155,14 @@ def _options(name: str, settings: config.Airflow) -> dict[str, Any]:
 def timetable(schedule: str) -> str | NextTick:
     """Return what Airflow runs a DAG by: of a cron expression, or a name of one, only the ticks that come."""
     return schedule if schedule in ("@once", "@continuous") else NextTick(schedule, timezone=settings.TIMEZONE)
+
+
+def _when(name: str, block: config.ModelSettings) -> Any:
+    """What a model is retrained by: its schedule, or rows that are a reason to, whichever comes first."""
+    at: Any = timetable(block.schedule)
+    if block.ingest is None or isinstance(at, str):
+        return at
+    return AssetOrTimeSchedule(timetable=at, assets=[inbox.rows_of(name)])
 
 
 def _land(tasks: Mapping[str, BaseOperator], name: str, block: config.ModelSettings) -> None:

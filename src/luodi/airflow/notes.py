@@ -10,6 +10,7 @@ from airflow.listeners import hookimpl
 from airflow.models.dagrun import DagRun
 from sqlalchemy.orm import Session, object_session
 
+from luodi.airflow import inbox
 from luodi.airflow.trigger import FIRST, MORE, NOTHING_NEW
 from luodi.report.formatting import at, text, texts
 from luodi.terminal import shown
@@ -27,6 +28,8 @@ def on_dag_run_success(dag_run: DagRun, msg: str) -> None:
 def note(run: DagRun, session: Session) -> None:
     """Note what came of a run of luodi's, unless a person wrote a note of their own."""
     left = _left(run, session)
+    if (files := left.get(inbox.TASK, {}).get("files")) and not run.note:
+        run.note = shown(inbox.said(files), LENGTH)
     came = said(left["gate"], left.get("register")) if left.get("gate") else left.get(FIRST, {}).get(NOTHING_NEW)
     why = run.note if run.run_id.startswith(MORE) else None  # which luodi wrote itself
     if came and (why or not run.note):
@@ -49,9 +52,9 @@ def said(gate: Mapping[str, Any], register: Mapping[str, Any] | None) -> str:
 
 def _left(run: DagRun, session: Session) -> dict[str, Any]:
     """What tasks that decide returned, by their ids; nothing of a DAG that is none of luodi's."""
-    if not run.dag_id.startswith("retrain_"):
+    if not run.dag_id.startswith(("retrain_", "ingest_")):
         return {}
     tasks = {task.task_id: task for task in run.get_task_instances(session=session)}
-    ours = [name for name in (FIRST, "gate", "register") if name in tasks]
+    ours = [name for name in (inbox.TASK, FIRST, "gate", "register") if name in tasks]
     pulled = {name: tasks[name].xcom_pull(task_ids=name, session=session) for name in ours}
     return {name: one for name, one in pulled.items() if isinstance(one, Mapping)}

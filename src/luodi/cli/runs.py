@@ -45,8 +45,7 @@ def run(
 
     known = None
     if seeded and not again:
-        ready()
-        known = embedded.nothing_new(root, origin, model, runner)
+        known = embedded.nothing_new(root, origin, ready(), model, runner)
     if known:
         progress.tell(known.said if known.version else f"{known.said}; `luodi run {model} --again` judges it once more")
         version = embedded.find(origin, known.version, runner)
@@ -90,7 +89,7 @@ def sync(model: Annotated[str | None, typer.Argument(help="A model; without one,
     """Bring what is in production into this checkout: entries of dvc.lock, files of all stages, tags of versions."""
     from luodi import config
     from luodi.errors import NoVersion
-    from luodi.local import checkout
+    from luodi.local import arrived, checkout
     from luodi.project.origin import Origin
     from luodi.project.paths import PARAMS, find_root
     from luodi.registry import tags
@@ -114,6 +113,8 @@ def sync(model: Annotated[str | None, typer.Argument(help="A model; without one,
         with Heartbeat(f"bringing {version.name}"):
             paths = checkout.sync(root, origin, version, params.models[version.model].modality, runner)
         print(f"{version.name}: in dvc.lock, with its tags and {len(paths)} outputs in artifacts/", flush=True)
+    if origin == Origin.embedded(root) and (came := arrived.bring(root, origin, runner)):
+        print(f"{len(came):,} files of rows that came in, in data/: `git commit -m 'Take in rows' data.dvc`")
 
 
 @app.command(epilog="Example: luodi up")

@@ -314,7 +314,7 @@ class Register(SettingsBase):
     )
 
 
-TaskName = Literal["validate", "preprocess", "baseline", "tune", "train", "evaluate", "gate", "register"]
+TaskName = Literal["ingest", "validate", "preprocess", "baseline", "tune", "train", "evaluate", "gate", "register"]
 
 
 class Task(SettingsBase):
@@ -393,6 +393,28 @@ class Drift(SettingsBase):
         return self
 
 
+def _inbox(value: str) -> str:
+    if "://" not in value and not value.startswith("/"):
+        raise ValueError("expected the whole path of a folder, or a URL such as s3://bucket/inbox")
+    return value
+
+
+class Ingest(SettingsBase):
+    """An inbox, from which the DAG ingest_MODEL takes files as `luodi ingest` does."""
+
+    inbox: Annotated[Line, AfterValidator(_inbox)] = Field(
+        description="folder of the workers, or URL of one that fsspec reads, such as s3://bucket/inbox, with the "
+        "credentials that the workers have; files go from there to done/ or refused/ in it"
+    )
+    schedule: Annotated[Line, AfterValidator(_schedule)] = Field(
+        "*/10 * * * *", description="when it is looked into: a cron expression, or a name such as @hourly"
+    )
+    retrain_rows: Positive | None = Field(
+        None, description="so many rows that no model was judged on are a reason to retrain at once; null: none are"
+    )
+    retrain_on_drift: bool = Field(True, description="a batch that drifted is a reason to retrain at once")
+
+
 UNSTATED = "not stated"
 
 
@@ -426,6 +448,7 @@ class AnySettings(SettingsBase):
     register_: Register = Field(Register(), alias="register")
     airflow: Airflow = Airflow()
     drift: Drift = Drift()
+    ingest: Ingest | None = Field(None, description="an inbox that Airflow looks into; null: none")
 
     @model_validator(mode="after")
     def _unproven_are_labels(self) -> Self:

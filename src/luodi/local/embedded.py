@@ -12,12 +12,13 @@ from pathlib import Path
 from luodi.data import builtin_datasets
 from luodi.errors import NotARepository, PushRejected, SourceMismatch
 from luodi.files import private_folder, replacing_folder, write_text
-from luodi.local import checkout
+from luodi.local import arrived, checkout
 from luodi.project import commits, locks, workspace
 from luodi.project.origin import Origin
 from luodi.registry import judged, tags
 from luodi.registry.judged import Judged, Subject
 from luodi.registry.tags import Version
+from luodi.system import progress
 from luodi.system.processes import CommandFailed, Runner
 
 ATTEMPTS = 20  # to move the branch while others do
@@ -95,7 +96,7 @@ def advance(origin: Origin, commit: str, runner: Runner) -> str:
     branch = f"refs/heads/{origin.branch}"
     for _ in range(ATTEMPTS):
         before = git("for-each-ref", "--format=%(objectname)", branch).strip()
-        after = _joined(git, commit, before) if before else commit
+        after = _joined(git, Path(origin.remote or ""), commit, before) if before else commit
         if after == before:
             return after
         try:
@@ -108,17 +109,26 @@ def advance(origin: Origin, commit: str, runner: Runner) -> str:
     raise PushRejected(f"{origin.git} did not move {origin.branch} in {ATTEMPTS} attempts: run it again{why}")
 
 
-def _joined(git: commits.Git, commit: str, before: str) -> str:
-    """Return a commit with the files of `commit`, the entries that landed up to `before`, and both in its history.
+def _joined(git: commits.Git, store: Path, commit: str, before: str) -> str:
+    """Return a commit with the files of `commit`, what landed and came in up to `before`, and both in its history.
 
     Never by a merge: that would unite what was reverted, amended or left behind with what is there now.
     """
     own, landed = commits.entries(git, commit), commits.entries(git, before)
     if commits.contains(git, before, commit) and commits.same_files(git, before, commit):
         return before
-    if commits.contains(git, commit, before) and own | landed == own:
+    came = arrived.missing(git, store, commit, before)
+    if not came and commits.contains(git, commit, before) and own | landed == own:
         return commit
-    return commits.with_entries(git, commit, own | landed, [before, commit], f"Run {commit[:12]} on what landed")
+    pointer = {arrived.POINTER: arrived.with_files(git, store, commit, came)} if came else {}
+    after = commits.with_entries(
+        git, commit, own | landed, [before, commit], f"Run {commit[:12]} on what landed", more=pointer
+    )
+    if came and commits.same_files(git, before, after) and commits.contains(git, before, commit):
+        return before  # which has all of it
+    if came:
+        progress.tell(f"{len(came):,} files of rows came in that this checkout does not have: `luodi sync` brings them")
+    return after
 
 
 def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[Origin, str]:
@@ -155,11 +165,11 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
     return origin, commit
 
 
-def nothing_new(root: Path, origin: Origin, model: str, runner: Runner) -> Judged | None:
-    """Return what was judged last if a run of the checkout's commit would do the same."""
-    stores = (Path(origin.remote or ""),)
-    rows = workspace.recorded(stores, builtin_datasets.recorded(root / "data.dvc"), f"data/{model}")
-    return judged.nothing_new(origin, model, Subject.of(root, model, rows or {}), runner)
+def nothing_new(root: Path, origin: Origin, commit: str, model: str, runner: Runner) -> Judged | None:
+    """Return what was judged last if a run of `commit`, of the checkout's files, would do the same."""
+    with workspace.clone(origin, commit, runner) as clone:
+        subject = Subject.of(root, model, clone.recorded(f"data/{model}"))
+    return judged.nothing_new(origin, model, subject, runner)
 
 
 def find(origin: Origin, name: str | None, runner: Runner) -> Version | None:

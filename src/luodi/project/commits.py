@@ -6,10 +6,12 @@ No commit of a user is ever rewritten.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from luodi.errors import NoIdentity
+from luodi.files import write_text
 from luodi.project import locks
 from luodi.project.locks import Entries
 from luodi.system.processes import CommandFailed
@@ -53,17 +55,31 @@ def source(git: Git, commit: str) -> str:
     return next((one for one in (*joined, below) if same_files(git, one, commit)), commit)
 
 
-def with_entries(git: Git, commit: str, lock: Entries, parents: Sequence[str], message: str) -> str:
+def with_entries(
+    git: Git,
+    commit: str,
+    lock: Entries,
+    parents: Sequence[str],
+    message: str,
+    *,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Make a commit of the files of `commit` and a dvc.lock of `lock`; return its id. No branch moves.
 
     By an index of its own: what git would check out, and change on the way, is no part of it.
+
+    Args:
+        more: Texts of other files, by their paths.
     """
     with tempfile.TemporaryDirectory(prefix="luodi-") as folder:
-        file, index = Path(folder) / LOCK, {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        locks.write(file, lock)
-        blob = git("hash-object", "-w", "--no-filters", "--", str(file)).strip()
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        locks.write(Path(folder) / LOCK, lock)
         git("read-tree", commit, env=index)
-        git("update-index", "--add", "--cacheinfo", f"100644,{blob},{LOCK}", env=index)
+        for name, text in more.items():
+            write_text(Path(folder) / name, text)
+        for name in (LOCK, *more):
+            blob = git("hash-object", "-w", "--no-filters", "--", str(Path(folder) / name)).strip()
+            git("update-index", "--add", "--cacheinfo", f"100644,{blob},{name}", env=index)
         tree = git("write-tree", env=index).strip()
     sign = (
         ["-S"] if git("config", "--type=bool", "--default=false", "--get", "commit.gpgsign").strip() == "true" else []

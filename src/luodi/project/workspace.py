@@ -133,7 +133,7 @@ def _path() -> str:
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
 
-def _place(store: str | Path, md5: str) -> str:
+def place(store: str | Path, md5: str) -> str:
     """Where a DVC cache or remote keeps a file."""
     return f"{store}/files/md5/{md5[:2]}/{md5[2:]}"
 
@@ -148,7 +148,7 @@ def _removal(url: str, places: list[str]) -> str:
 
 def _lacks(store: Path, md5: str) -> bool:
     """Whether a DVC cache or remote lacks a file, or the list of a folder, or holds it damaged."""
-    path = Path(_place(store, md5))
+    path = Path(place(store, md5))
     return not path.exists() or checksum(path) != md5.removesuffix(".dir")
 
 
@@ -165,7 +165,7 @@ def _files(store: Path, md5: str) -> list[tuple[str, str]]:
     """(MD5, path below it) of the files of an output whose list, if it is a folder, a DVC cache or remote holds."""
     if not md5.endswith(".dir"):
         return [(md5, "")]
-    return [(file["md5"], file["relpath"]) for file in read_json(Path(_place(store, md5)))]
+    return [(file["md5"], file["relpath"]) for file in read_json(Path(place(store, md5)))]
 
 
 def recorded(stores: Sequence[Path], md5: str, folder: str) -> dict[str, str] | None:
@@ -180,9 +180,9 @@ def recorded(stores: Sequence[Path], md5: str, folder: str) -> dict[str, str] | 
 
 def _held(store: Path, md5: str) -> bool:
     """Whether a DVC cache or remote has all files of an output, by their names; a folder's list is read."""
-    if not Path(_place(store, md5)).exists() or (md5.endswith(".dir") and _lacks(store, md5)):
+    if not Path(place(store, md5)).exists() or (md5.endswith(".dir") and _lacks(store, md5)):
         return False
-    return all(Path(_place(store, file)).exists() for file, _ in _files(store, md5))
+    return all(Path(place(store, file)).exists() for file, _ in _files(store, md5))
 
 
 def head(origin: Origin, runner: Runner) -> str:
@@ -348,7 +348,7 @@ class Workspace:
         for path, md5 in self._outputs().items():
             found = self.root / path
             if path in paths and (folder_checksum(found) if found.is_dir() else checksum(found)) != md5:
-                bad = " ".join(shlex.quote(str(_place(self.cache, one))) for one in _bad(self.cache, md5))
+                bad = " ".join(shlex.quote(str(place(self.cache, one))) for one in _bad(self.cache, md5))
                 why = (
                     f"its files were changed in the DVC cache; remove them with `rm -f {bad}`, and"
                     if bad
@@ -373,7 +373,7 @@ class Workspace:
         for file, relative in _files(store, md5):
             to = target / relative
             to.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(_place(store, file), to)
+            shutil.copyfile(place(store, file), to)
         return True
 
     def _outputs(self) -> dict[str, str]:
@@ -398,7 +398,7 @@ class Workspace:
             if md5s and (names & {path, *md5s} or any(name.startswith(f"{path}/") for name in names))
         }
         what = f"it cannot be reached, or does not hold {', '.join(lost or sorted(names))} as dvc.lock records it"
-        if places := [_place(url, md5) for md5 in dict.fromkeys(md5 for found in lost.values() for md5 in found)]:
+        if places := [place(url, md5) for md5 in dict.fromkeys(md5 for found in lost.values() for md5 in found)]:
             mend = (
                 "`dvc push` alone does not mend it, first remove there what is damaged or not whole: "
                 f"{_removal(url, places)}; then {mend}"

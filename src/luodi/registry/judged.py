@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,7 +25,7 @@ from luodi.system.processes import CommandFailed, Runner
 from luodi.terminal import shown
 
 PLACE = "refs/luodi/judged"
-ASIDE = {"schedule", "owner", "column", "card", "airflow", "drift"}
+ASIDE = {"schedule", "owner", "column", "card", "airflow", "drift", "ingest"}
 """Settings that change neither a model nor what the gate says of it."""
 
 
@@ -92,17 +91,27 @@ def ref(clone: Workspace, model: str, decision: Decision, subject: Subject, vers
     return f"+{blob}:{PLACE}/{model}"
 
 
+def last(origin: Origin, model: str, runner: Runner) -> Judged | None:
+    """Return what was judged last; None where nothing was, or this luodi cannot read what its ref says."""
+    try:
+        text = workspace.git(origin, runner, tags.mirror(origin, runner), "cat-file", "blob", f"{PLACE}/{model}")
+        found = json.loads(text)
+        judged = Judged(**{**found, "subject": Subject(**found["subject"])})
+    except (CommandFailed, ValueError, TypeError, KeyError):
+        return None
+    return replace(judged, reasons=tuple(judged.reasons))
+
+
 def nothing_new(origin: Origin, model: str, subject: Subject, runner: Runner) -> Judged | None:
     """Return what was judged last where that is this very subject, and production is as it was left; else None."""
-    mirror = tags.mirror(origin, runner)
-    last = _read(partial(workspace.git, origin, runner, mirror), model)
-    if last is None or last.subject != subject:
+    known = last(origin, model, runner)
+    if known is None or known.subject != subject:
         return None
     try:
-        champion = tags.find(mirror, model).name
+        champion = tags.find(tags.mirror(origin, runner), model).name
     except NoVersion:
         champion = None
-    return last if last.champion == champion else None
+    return known if known.champion == champion else None
 
 
 def new_rows(origin: Origin, model: str, commit: str, runner: Runner) -> tuple[str, int]:
@@ -116,16 +125,6 @@ def _rows(origin: Origin, model: str, commit: str, runner: Runner) -> set[str]:
     with workspace.clone(origin, commit, runner) as clone:
         files = clone.recorded(f"data/{model}")
     return {md5 for path, md5 in files.items() if path.endswith(".parquet")}
-
-
-def _read(git: Any, model: str) -> Judged | None:
-    """What the ref says; None where there is none, or one that this luodi cannot read."""
-    try:
-        found = json.loads(git("cat-file", "blob", f"{PLACE}/{model}"))
-        judged = Judged(**{**found, "subject": Subject(**found["subject"])})
-    except (CommandFailed, ValueError, TypeError, KeyError):
-        return None
-    return replace(judged, reasons=tuple(judged.reasons))
 
 
 def _code(root: Path, modality: str) -> Any:

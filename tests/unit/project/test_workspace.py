@@ -192,7 +192,7 @@ def pulling(tmp_path: Path) -> Any:
     listing = json.dumps(files).encode()
     md5s = {"one": checksum(tmp_path / "made" / "one"), "folder": folder_checksum(tmp_path / "made" / "folder")}
     for md5, data in [(md5s["folder"], listing), *((checksum(tmp_path / "made" / name), kept[name]) for name in kept)]:
-        place = Path(workspace._place(tmp_path / "home" / "cache", md5))
+        place = Path(workspace.place(tmp_path / "home" / "cache", md5))
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
     with workspace.clone(origin, workspace.head(origin, Runner(print)), Counting(commands.append)) as clone:
@@ -214,8 +214,8 @@ def test_a_folder_without_a_file_is_copied_too(pulling: Any) -> None:
     clone, _, commands = pulling
     (clone.root.parent / "empty").mkdir()
     md5 = folder_checksum(clone.root.parent / "empty")
-    Path(workspace._place(clone.cache, md5)).parent.mkdir(parents=True, exist_ok=True)
-    Path(workspace._place(clone.cache, md5)).write_text("[]")
+    Path(workspace.place(clone.cache, md5)).parent.mkdir(parents=True, exist_ok=True)
+    Path(workspace.place(clone.cache, md5)).write_text("[]")
     locks.write(clone.lock, {"stage@m": {"outs": [{"path": "net", "md5": md5}]}})
     clone.pull("net")
     assert (clone.root / "net").is_dir()
@@ -225,7 +225,7 @@ def test_a_folder_without_a_file_is_copied_too(pulling: Any) -> None:
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_text("x")], ids=["gone", "changed"])
 def test_what_the_cache_lacks_or_holds_damaged_is_for_dvc_to_bring(pulling: Any, harm: Any) -> None:
     clone, _, commands = pulling
-    harm(Path(workspace._place(clone.cache, checksum(clone.root.parents[1].parent / "made" / "folder" / "two"))))
+    harm(Path(workspace.place(clone.cache, checksum(clone.root.parents[1].parent / "made" / "folder" / "two"))))
     with pytest.raises(LuodiError):  # of the remote, which is not there, or of DVC, which knows no such stage
         clone.pull("one", "folder")
     (asked,) = [command for command in commands if "strict_dvc" in command]
@@ -245,7 +245,7 @@ def test_what_a_folder_remote_holds_is_proven_and_copied_without_dvc(pulling: An
 def test_what_a_folder_remote_lacks_is_for_dvc_to_tell(pulling: Any, lost: str) -> None:
     clone, _, commands = pulling
     shutil.copytree(clone.cache, clone.origin.remote, dirs_exist_ok=True)
-    Path(workspace._place(clone.origin.remote, checksum(clone.origin.home.parent / "made" / lost))).unlink()
+    Path(workspace.place(clone.origin.remote, checksum(clone.origin.home.parent / "made" / lost))).unlink()
     with pytest.raises(LuodiError):  # DVC knows no such stage: dvc.yaml has none
         clone.prove("stage@m", paths=["folder"])
     assert [command for command in commands if "strict_dvc" in command]

@@ -1,0 +1,139 @@
+"""The task of `ingest_MODEL`: files that lie in an inbox are taken in, each once, and put aside."""
+
+import tempfile
+import time
+from collections.abc import Mapping
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset, AssetAlias
+from airflow.sdk.exceptions import AirflowSkipException
+
+from luodi.airflow.operators import Job, WorkspaceOperator
+from luodi.config.shared import Ingest
+from luodi.terminal import shown
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+TASK = "ingest"
+DONE, REFUSED = "done", "refused"
+"""Folders of the inbox: of files that were taken in, and of those that cannot be, each beside a text that says why."""
+SETTLED = 30  # seconds since a file was written last: a younger one may not be whole
+HALF = (".part", ".tmp", ".crdownload", "~")
+DRIFT = "drift"
+
+
+def rows_of(model: str) -> Asset:
+    """Return the asset that changes where rows came that are a reason to retrain."""
+    return Asset(name=f"{model}_rows", uri=f"luodi://rows/{model}", group="luodi")
+
+
+class IngestOperator(WorkspaceOperator):
+    """Take in what lies in the inbox; return what came of each file.
+
+    Enough rows that no model was judged on, or drift, are an event of the asset `rows_of`.
+    """
+
+    def __init__(self, *, model: str, ingest: Ingest, **kwargs: Any) -> None:
+        super().__init__(model=model, outlets=[AssetAlias(f"came_{model}")], **kwargs)
+        self.ingest = ingest
+
+    def execute(self, context: "Context") -> dict[str, Any]:
+        if not Inbox(self.ingest.inbox).waiting():
+            raise AirflowSkipException(f"no file lies in {self.ingest.inbox}")
+        result = super().execute(context)
+        if why := reason(self.ingest, result["files"]):
+            self.log.info("a reason to retrain %s: %s", self.model, why)
+            (alias,) = self.outlets
+            context["outlet_events"][alias].add(rows_of(self.model), extra={"why": why})
+        return result
+
+    def work(self, job: Job) -> dict[str, Any]:
+        inbox = Inbox(self.ingest.inbox)
+        found = [self._take(job, inbox, name) for name in inbox.waiting()]
+        for one in found:
+            self.log.info("%s: %s", one["name"], one["refused"] or one["said"])
+        return {"files": found}
+
+    def _take(self, job: Job, inbox: "Inbox", name: str) -> dict[str, Any]:
+        """Take in a file; what ends this between landing and moving has it come again, which adds nothing."""
+        from luodi.registry import arriving
+
+        with tempfile.TemporaryDirectory(prefix="luodi-") as folder:
+            here = Path(folder) / name
+            inbox.bring(name, here)
+            try:
+                came = arriving.land(job.origin, self.model, here, job.runner)
+            except arriving.Refused as error:
+                inbox.put_aside(name, REFUSED, str(error))
+                return {"name": name, "refused": str(error), "said": "", "rows": 0, "drift": "none", "waiting": 0}
+        inbox.put_aside(name, DONE)
+        return {"name": name, "refused": None, "said": came.said, "rows": came.rows, "drift": came.drift,
+                "waiting": came.waiting}  # fmt: skip
+
+
+class Inbox:
+    """A folder that fsspec reads: of this host, or a URL, its credentials those that its library finds."""
+
+    def __init__(self, url: str) -> None:
+        import fsspec  # here: who parses the DAGs needs none
+
+        self._fs, self._root = fsspec.url_to_fs(url)
+
+    def waiting(self) -> list[str]:
+        """Return the names of the files there that are whole; none where there is no folder."""
+        self._fs.invalidate_cache()
+        if not self._fs.exists(self._root):
+            return []
+        paths = (one["name"] for one in self._fs.ls(self._root, detail=True) if one["type"] == "file")
+        names = {path.rpartition("/")[2]: path for path in paths}
+        return sorted(
+            name for name, path in names.items() if not name.startswith(".") and not name.endswith(HALF)
+            and self._settled(path)
+        )  # fmt: skip
+
+    def _settled(self, path: str) -> bool:
+        try:
+            written = self._fs.modified(path)
+        except NotImplementedError:  # a store that shows a file when it is whole
+            return True
+        written = written if written.tzinfo else written.replace(tzinfo=UTC)
+        return bool(time.time() - written.timestamp() >= SETTLED)
+
+    def bring(self, name: str, to: Path) -> None:
+        """Copy a file to this host."""
+        self._fs.get_file(f"{self._root}/{name}", str(to))
+
+    def put_aside(self, name: str, folder: str, why: str | None = None) -> None:
+        """Move a file into a folder of the inbox; one of the same name that lies there keeps its own."""
+        target = f"{self._root}/{folder}"
+        self._fs.makedirs(target, exist_ok=True)
+        place, number = f"{target}/{name}", 1
+        while self._fs.exists(place):
+            number += 1
+            place = f"{target}/{number}-{name}"
+        self._fs.mv(f"{self._root}/{name}", place)
+        if why:
+            self._fs.pipe_file(f"{place}.txt", f"{why}\n".encode())
+
+
+def reason(ingest: Ingest, files: list[Mapping[str, Any]]) -> str | None:
+    """Return why a model is to be retrained at once; None if its schedule will do."""
+    drifted = [one["name"] for one in files if one["drift"] == DRIFT]
+    rows = max((one["waiting"] for one in files), default=0)
+    if ingest.retrain_on_drift and drifted:
+        return f"drift in {', '.join(map(shown, drifted))}"
+    if ingest.retrain_rows and rows >= ingest.retrain_rows:
+        return f"{rows:,} rows that no model was judged on"
+    return None
+
+
+def said(files: list[Mapping[str, Any]]) -> str:
+    """Return one line on what came."""
+    rows = sum(one["rows"] for one in files)
+    refused = [f"{shown(one['name'], 60)} refused: {one['refused']}" for one in files if one["refused"]]
+    drifted = [shown(one["name"], 60) for one in files if one["drift"] == DRIFT]
+    told = [f"{rows:,} new rows of {len(files):,} files", *([f"drift in {', '.join(drifted)}"] if drifted else [])]
+    return "; ".join([*told, *refused])

@@ -1,0 +1,74 @@
+"""Rows that came in at the embedded origin by `ingest_MODEL`, beside those that the checkout records: both stay.
+
+What a commit of the checkout's history recorded once, and does not now, was taken out on purpose and stays out.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from luodi import yaml12
+from luodi.files import read_json, write_text
+from luodi.project import commits, workspace
+from luodi.project.origin import Origin
+from luodi.system.processes import CommandFailed, Runner
+
+POINTER = "data.dvc"
+Files = Mapping[str, str]
+"""Path below data/ -> MD5."""
+
+
+def missing(git: commits.Git, store: Path, commit: str, before: str) -> Files:
+    """Return the files that came in at the origin up to `before`, and that the history of `commit` never had."""
+    came: dict[str, str] = {}
+    grep = ("--basic-regexp", "--grep=^Ingest into ")
+    for one in git("rev-list", "--reverse", *grep, before, f"^{commit}").split():
+        came |= dict(_files(git, store, one).items() - _files(git, store, f"{one}^").items())
+    if came:
+        for one in git("rev-list", commit, "--", POINTER).split():
+            came = dict(came.items() - _files(git, store, one).items())
+    known = {path.partition("/")[0] for path in _files(git, store, commit)}
+    return {path: md5 for path, md5 in came.items() if path.partition("/")[0] in known}
+
+
+def with_files(git: commits.Git, store: Path, commit: str, more: Files) -> str:
+    """Return the text of data.dvc of `commit` with more files, its list put into the store."""
+    files = {**_files(git, store, commit), **more}
+    listing = json.dumps([{"md5": files[path], "relpath": path} for path in sorted(files)])
+    md5 = hashlib.md5(listing.encode(), usedforsecurity=False).hexdigest() + ".dir"
+    write_text(Path(workspace.place(store, md5)), listing)
+    size = sum(Path(workspace.place(store, one)).stat().st_size for one in files.values())
+    out = {"md5": md5, "size": size, "nfiles": len(files), "hash": "md5", "path": "data"}
+    return yaml12.dump({"outs": [out]})
+
+
+def bring(root: Path, origin: Origin, runner: Runner) -> list[str]:
+    """Copy into data/ of the checkout what came in at the embedded origin, and record it; return the paths."""
+    store = Path(origin.remote or "")
+
+    def git(*arguments: str) -> str:
+        return workspace.git(origin, runner, Path(origin.git), *arguments)
+
+    try:
+        commit = runner.run("git", "rev-parse", "HEAD", cwd=root).strip()
+        more = missing(git, store, commit, f"refs/heads/{origin.branch}")
+    except CommandFailed:
+        return []  # a source archive, or a commit that never ran
+    more = {path: md5 for path, md5 in more.items() if not (root / "data" / path).exists()}
+    for path, md5 in more.items():
+        shutil.copyfile(workspace.place(store, md5), root / "data" / path)
+    if more:
+        workspace.dvc(runner, root, "add", "data")
+    return sorted(more)
+
+
+def _files(git: commits.Git, store: Path, commit: str) -> Files:
+    try:
+        pointer = yaml12.parse(git("show", f"{commit}:{POINTER}"), strict=False)
+    except CommandFailed:
+        return {}
+    md5 = pointer["outs"][0]["md5"]
+    path = Path(workspace.place(store, md5))
+    return {one["relpath"]: one["md5"] for one in read_json(path)} if path.exists() else {}

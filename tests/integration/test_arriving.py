@@ -1,0 +1,167 @@
+"""Files of an inbox on their way to the origin: each row lands once, whatever ends it and whoever pushes meanwhile."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from project import Project
+
+from luodi.config import Ingest
+from luodi.data import shards
+from luodi.errors import UnknownKey
+from luodi.local import arrived, embedded
+from luodi.project import workspace
+from luodi.project.origin import Origin
+from luodi.registry import arriving, judged
+from luodi.system.processes import CommandFailed, Runner
+
+pytestmark = pytest.mark.slow
+QUIET = Runner(lambda line: None)
+
+
+@pytest.fixture(scope="module")
+def project(make_project: Callable[[str], Project]) -> Iterator[Project]:
+    """A project at its embedded origin, and this process at work in it."""
+    found = make_project("inbox")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (found.env | found.origin.environment()).items():
+            patch.setenv(name, value)
+        patch.setenv("PYTHONPATH", str(Path(arriving.__file__).parents[2]))
+        origin, commit = embedded.prepare(found.root, QUIET)
+        embedded.advance(origin, commit, QUIET)
+        yield found
+
+
+def write(path: Path, start: int, stop: int) -> Path:
+    rows = [f"第{number}个房间真的很不错,positive" for number in range(start, stop)]
+    path.write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def texts(project: Project) -> list[str]:
+    """The texts of the model at the head of the origin."""
+    head = workspace.head(project.origin, QUIET)
+    with workspace.clone(project.origin, head, QUIET) as clone:
+        clone.pull("data")
+        return [str(text) for text in shards.read(clone.root / "data" / "reviews", "text")["text"].to_pylist()]
+
+
+def count(project: Project, start: int, stop: int) -> list[int]:
+    found = texts(project)
+    return [found.count(f"第{number}个房间真的很不错") for number in range(start, stop)]
+
+
+def test_files_of_an_inbox_land_once_and_are_put_aside(project: Project, tmp_path: Path) -> None:
+    from luodi.airflow import inbox
+    from luodi.airflow.operators import Job
+    from luodi.airflow.trigger import Trigger
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "a.csv", 0, 30)
+    (folder / "bad.csv").write_text('text,label\n"好', encoding="utf-8")
+    write(folder / "c.csv", 20, 40)
+    for path in folder.iterdir():
+        os.utime(path, (time.time() - 60,) * 2)
+    write(folder / "half.csv", 40, 50)
+    task = inbox.IngestOperator(task_id="ingest", model="reviews", ingest=Ingest(inbox=str(folder)))
+    head = workspace.head(project.origin, QUIET)
+    found = task.attempt(Job(project.origin, head, {}, QUIET, Trigger()))["files"]
+    assert [(one["name"], one["rows"]) for one in found] == [("a.csv", 30), ("bad.csv", 0), ("c.csv", 10)]
+    assert count(project, 0, 50) == [1] * 40 + [0] * 10
+    assert judged.last(project.origin, "reviews", QUIET) is None
+    assert found[2]["waiting"] == found[0]["waiting"] + 10 == len(texts(project))
+    there = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+    assert there == ["done/a.csv", "done/c.csv", "half.csv", "refused/bad.csv", "refused/bad.csv.txt"]
+    why = "bad.csv, line 2: a quote opens in the last row and is never closed; correct that line"
+    assert (folder / "refused" / "bad.csv.txt").read_text().strip() == found[1]["refused"] == why
+    assert inbox.said(found) == f"40 new rows of 3 files; bad.csv refused: {why}"
+    log = project.bare("log", "--format=%s", "main", "-2").splitlines()
+    assert log == ["Ingest into reviews: c.csv", "Ingest into reviews: a.csv"]
+    assert (
+        "nothing new in again.csv"
+        in arriving.land(project.origin, "reviews", write(tmp_path / "again.csv", 0, 40), QUIET).said
+    )
+    assert workspace.head(project.origin, QUIET) == project.bare("rev-parse", "main")
+
+
+class Overtaken(Runner):
+    """Lets somebody else push before the first push of data."""
+
+    def __init__(self, other: Callable[[], object]) -> None:
+        super().__init__(lambda line: None)
+        self.other: Callable[[], object] | None = other
+
+    def run(self, *command: str, **more: Any) -> str:
+        if command[:2] == ("git", "push") and self.other:
+            other, self.other = self.other, None
+            other()
+        return super().run(*command, **more)
+
+
+def test_a_batch_that_another_one_overtook_is_done_anew_on_it(project: Project, tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a.csv", 100, 110), write(tmp_path / "b.csv", 105, 115)
+    overtaken = Overtaken(lambda: arriving.land(project.origin, "reviews", b, QUIET))
+    assert arriving.land(project.origin, "reviews", a, overtaken).rows == 5
+    assert count(project, 100, 115) == [1] * 15
+
+
+@pytest.mark.proof
+def test_two_batches_at_once_land_each_row_once(project: Project, tmp_path: Path) -> None:
+    for turn in range(200, 200 + 20 * 10, 20):
+        files = [write(tmp_path / "a.csv", turn, turn + 15), write(tmp_path / "b.csv", turn + 5, turn + 20)]
+        both = [
+            threading.Thread(target=arriving.land, args=(project.origin, "reviews", file, Runner(print)))
+            for file in files
+        ]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+        assert count(project, turn, turn + 20) == [1] * 20
+
+
+def test_a_model_that_is_not_there_refuses_no_file(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed) as caught:
+        arriving.land(project.origin, "review", write(tmp_path / "a.csv", 0, 3), QUIET)
+    assert caught.value.code == UnknownKey.exit_code
+
+
+def test_what_came_in_stays_beside_what_a_checkout_records(project: Project, tmp_path: Path) -> None:
+    """And what a commit of its own takes out again stays out."""
+    arriving.land(project.origin, "reviews", write(tmp_path / "s.csv", 500, 503), QUIET)
+    own = project.copy("beside")
+    origin, there = Origin.embedded(own.root), set(texts(project))
+    shard = next((own.root / "data" / "reviews").glob("*.parquet"))
+    rows = pq.read_table(shard).slice(0, 1)
+    more = rows.set_column(rows.schema.get_field_index("text"), "text", [["只在这里的一句话"]])
+    pq.write_table(more, shard.with_name("mine.parquet"))
+    own.run("dvc", "add", "--quiet", "data")
+    own.git("commit", "--quiet", "--all", "--message", "Mine")
+    _, commit = embedded.prepare(own.root, QUIET)
+    embedded.advance(origin, commit, QUIET)
+    assert {*texts(own)} == there | {"只在这里的一句话"}
+    brought = arrived.bring(own.root, origin, QUIET)
+    assert brought and arrived.bring(own.root, origin, QUIET) == []
+    assert own.run("dvc", "status", "data.dvc").strip().endswith("up to date.")
+    recorded = (own.root / "data.dvc").read_text()
+    assert project_pointer(own) in recorded
+    own.git("commit", "--quiet", "--all", "--message", "Take in rows")
+    for path in brought:
+        (own.root / "data" / path).unlink()
+    own.run("dvc", "add", "--quiet", "data")
+    own.git("commit", "--quiet", "--all", "--message", "Without them")
+    _, commit = embedded.prepare(own.root, QUIET)
+    embedded.advance(origin, commit, QUIET)
+    assert not {text for text in texts(own) if text.startswith("第500个")}
+
+
+def project_pointer(project: Project) -> str:
+    """The MD5 of data/ at the head of the origin."""
+    pointer = project.bare("show", "main:data.dvc")
+    return next(line.split()[-1] for line in pointer.splitlines() if "md5:" in line)

@@ -1,0 +1,68 @@
+"""What is taken out of an inbox, and when that is a reason to retrain."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+from luodi.config import Ingest
+
+
+def one(name: str = "a.csv", rows: int = 5, drift: str = "none", waiting: int = 5) -> dict[str, Any]:
+    return {"name": name, "refused": None, "said": "", "rows": rows, "drift": drift, "waiting": waiting}
+
+
+@pytest.mark.parametrize(
+    ("settings", "files", "why"),
+    [
+        ({}, [], None),
+        ({}, [one(waiting=10**6)], None),
+        ({}, [one(drift="warning")], None),
+        ({}, [one(), one("b.csv", drift="drift")], "drift in b.csv"),
+        ({"retrain_on_drift": False}, [one(drift="drift")], None),
+        ({"retrain_rows": 100}, [one(waiting=99)], None),
+        ({"retrain_rows": 100}, [one(waiting=60), one(waiting=120)], "120 rows that no model was judged on"),
+        ({"retrain_rows": 100}, [one(rows=0, waiting=120)], "120 rows that no model was judged on"),
+    ],
+)
+def test_drift_or_enough_rows_are_a_reason(settings: Any, files: list[Any], why: str | None) -> None:
+    from luodi.airflow import inbox  # here: Airflow takes seconds, in each worker of pytest
+
+    assert inbox.reason(Ingest(inbox="/in", **settings), files) == why
+
+
+def test_files_that_are_whole_are_taken_by_their_names(tmp_path: Path) -> None:
+    from luodi.airflow.inbox import Inbox
+
+    for name in ("b.csv", "a.csv", ".hidden.csv", "c.csv.part", "young.csv", "done/old.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+        if name != "young.csv":
+            os.utime(tmp_path / name, (time.time() - 60,) * 2)
+    for where in (str(tmp_path), f"file://{tmp_path}"):
+        assert Inbox(where).waiting() == ["a.csv", "b.csv"]
+    assert Inbox(str(tmp_path / "nowhere")).waiting() == []
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_what_is_put_aside_takes_no_other_files_place(kind: str, tmp_path: Path) -> None:
+    """A store that is no folder of this host too."""
+    from luodi.airflow.inbox import REFUSED, Inbox
+
+    url = f"{kind}://{tmp_path}/in"
+    fs, root = fsspec.url_to_fs(url)
+    fs.makedirs(root, exist_ok=True)
+    for content in ("first", "second", "third"):
+        fs.pipe_file(f"{root}/a.csv", content.encode())
+        assert Inbox(url).waiting() == []  # it was written just now
+        Inbox(url).bring("a.csv", tmp_path / "here")
+        assert (tmp_path / "here").read_text() == content
+        Inbox(url).put_aside("a.csv", REFUSED, "why")
+    found = {path.rpartition("/")[2]: fs.cat_file(path).decode() for path in fs.ls(f"{root}/refused", detail=False)}
+    assert found == {
+        "a.csv": "first", "2-a.csv": "second", "3-a.csv": "third",
+        "a.csv.txt": "why\n", "2-a.csv.txt": "why\n", "3-a.csv.txt": "why\n",
+    }  # fmt: skip
