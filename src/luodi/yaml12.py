@@ -96,8 +96,11 @@ def parse(text: str, strict: bool = True) -> Any:
         raise Unfit(f"is not YAML in UTF-8: {error}") from None
 
 
-def find(text: str, place: list[Any]) -> tuple[int, int]:
-    """Return line and column, from 1, of what is at `place` (keys and indices), or near it; `parse` takes the text."""
+def find(text: str, place: list[Any], *, end: bool = False) -> tuple[int, int]:
+    """Return line and column, from 1, of what is at `place` (keys and indices), or near it; `parse` takes the text.
+
+    With `end`, of what stands behind it.
+    """
     node = yaml.compose(text, LOADER)
     line = column = 0
     for part in place:
@@ -111,6 +114,8 @@ def find(text: str, place: list[Any]) -> tuple[int, int]:
             break
         mark, node = found[-1]
         line, column = mark.line, mark.column
+    if end and node is not None:
+        line, column = node.end_mark.line, node.end_mark.column
     return line + 1, column + 1
 
 

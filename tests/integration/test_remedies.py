@@ -1278,6 +1278,10 @@ TUNING = "tests/unit/config/test_tune_block.py tries each"
 CHECKPOINT = "the checkpoint of somebody else is to be got again; tests/unit/pretrained/test_checkpoint.py"
 WHY_NOT = {
     "is not the luodi that runs, and a project needs": "tests/unit/scaffold/test_scaffold.py",
+    "no file lies in {self.ingest.inbox}": "no error: Airflow skips the task",
+    "expected the whole path of a folder, or a URL": "tests/unit/airflow/test_inbox.py",
+    "has the class {shown(known[0], 40)} already": "tests/unit/scaffold/test_admitting.py",
+    "no batch {shown(name, 60)": "tests/unit/checks/test_held.py",
     "no text in {source}": "tests/unit/data/test_documents.py",
     "no path of {_a(kind.name)} holds it": "tests/unit/scaffold/test_adding.py",
     "expected what luodi wrote under": "tests/unit/scaffold/test_amending.py",

@@ -38,6 +38,7 @@ FIRST = [
     "sh -c 'luodi tune status reviews; test $? = 15'",
     "luodi tune apply reviews",
     "luodi quarantine list reviews --csv {folder}/held.csv",
+    "sh -c 'luodi quarantine show reviews; test $? = 21'",  # no batch came
     "luodi labels review reviews --csv {folder}/doubts.csv",
     "luodi report reviews",
     "luodi gate reviews",
@@ -66,6 +67,7 @@ LAST = [
     "luodi init {folder}/fresh",
     "luodi add more --modality text --from {folder}/texts.csv",
     "luodi ingest more {folder}/texts.csv",
+    "luodi labels admit more mixed",
     "luodi quarantine release more {folder}/more.csv",
     "luodi quarantine discard more {folder}/more.csv",
     "luodi labels apply more {folder}/more.csv",

@@ -13,8 +13,12 @@ from luodi import files
 from luodi.checks import findings
 from luodi.checks.findings import EXAMPLES, Example
 from luodi.data import arrivals
-from luodi.errors import ArtifactError
+from luodi.data.arrivals import Arrival
+from luodi.errors import ArtifactError, MissingData
 from luodi.project.paths import maker
+from luodi.terminal import shown
+
+NAMED = 8  # batches
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,25 @@ def by_reason(held: pa.Table) -> list[Reason]:
         rows = places.filter(pc.equal(names, name)).to_pylist()
         found.append(Reason(name, len(rows), findings.examples(held, rows[:EXAMPLES], item)))
     return sorted(found, key=lambda reason: (-reason.rows, reason.name))
+
+
+def of_batch(held: pa.Table, folder: Path, name: str) -> tuple[Arrival, list[tuple[str, str, str, str]]]:
+    """Return a batch by the name of a file it came in, or its own, and of its rows place, reasons, label and item.
+
+    Raises:
+        MissingData: There is none of that name.
+    """
+    came = [one for one in arrivals.read(folder) if one.shards]
+    known = [one for one in came if not name or name in one.files or (len(name) > 3 and one.batch.startswith(name))]
+    if not known:
+        some = ", ".join(shown(file, 60) for one in came[-NAMED:] for file in one.files)
+        raise MissingData(f"no batch {shown(name, 60) or 'came'}: expected one of {some or 'those that ingest brings'}")
+    rows = held.filter(pc.is_in(held["shard"], pa.array(known[-1].shards, pa.string()))).to_pylist()
+    item = next(column for column in held.column_names if column not in ("shard", "row", "label"))
+    return known[-1], [
+        (str(row.get("origin") or f"{row['shard']} row {row['row']}"), "; ".join(row["reasons"]), str(row["label"]),
+         str(row[item])) for row in rows
+    ]  # fmt: skip
 
 
 def write_csv(held: pa.Table, path: Path) -> None:

@@ -74,6 +74,31 @@ def quarantine_list(model: ModelArgument, *, table: Table = None, as_json: JsonO
         print(f"all of them are in {shown(table)}")
 
 
+@quarantine.command(
+    "show", epilog="Examples: luodi quarantine show reviews | luodi quarantine show reviews 'week 48.csv'"
+)
+def quarantine_show(
+    model: ModelArgument,
+    batch: Annotated[str, typer.Argument(metavar="[BATCH]", help="File or name of a batch; the last if none.")] = "",
+    *,
+    rows: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+) -> None:
+    """Show the rows of a batch that validation held back, whole, each with its reasons and where it came from."""
+    from luodi.checks import held
+    from luodi.cli.arguments import known_model
+    from luodi.project.paths import ModelPaths, find_root
+
+    root = find_root()
+    known_model(root, model)
+    paths = ModelPaths(root, model)
+    one, found = held.of_batch(held.read(paths.quarantine), paths.data, batch)
+    print(f"{model}, {', '.join(map(shown, one.files))}: {len(found):,} of {one.new:,} rows are held back")
+    for where, why, label, item in found[:rows]:
+        print(f"  {shown(where)}: {shown(why)}\n    [{shown(label, 40)}] {shown(item, 2000)}")
+    if len(found) > rows:
+        print(f"  and {len(found) - rows:,} more: --rows {len(found)}")
+
+
 @quarantine.command("release", epilog="Example: luodi quarantine release reviews held.csv")
 def quarantine_release(model: ModelArgument, sheet: Sheet) -> None:
     """Take rows back that were corrected in the CSV, if they pass the checks now; what is as it was stays held back."""
@@ -120,6 +145,33 @@ def labels_review(model: ModelArgument, *, table: Table = None, as_json: JsonOpt
 def labels_apply(model: ModelArgument, sheet: Sheet) -> None:
     """Do what a person wrote under `verdict`: keep, relabel (as `label` says, else as suggested) or drop."""
     _amend(model, sheet, what="labels reviewed")
+
+
+@labels.command("admit", epilog="Examples: luodi labels admit reviews | luodi labels admit reviews neutral mixed")
+def labels_admit(
+    model: ModelArgument,
+    label: Annotated[
+        list[str] | None, typer.Argument(metavar="[LABEL]...", help="Without one, they are listed.")
+    ] = None,
+) -> None:
+    """Admit classes that came with new rows, which are held back until then: they join `labels` in params.yaml."""
+    from luodi.cli.arguments import known_model
+    from luodi.cli.data import made_ready
+    from luodi.project.paths import find_root
+    from luodi.scaffold import admitting
+    from luodi.system.processes import Runner
+
+    if label:
+        with Heartbeat("counting rows"):
+            done = admitting.admit(made_ready(), model, label, Runner(print))
+        print(done)
+        return
+    root = find_root()
+    known_model(root, model)
+    found = admitting.unknown(root, model)
+    print(f"{model}: {len(found):,} labels of rows that it does not have")
+    for name, count in found.most_common():
+        print(f"  {shown(name, 60)} {count:,}")
 
 
 def _amend(model: str, sheet: Path, *, what: str, discard: bool = False) -> None:

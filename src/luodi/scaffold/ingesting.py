@@ -249,7 +249,7 @@ class Counted:
             raise BrokenData(
                 f"{names}: {self.held:,} of {self.rows:,} new rows ({self.held / self.rows:.1%}) would be held back, "
                 f"above {limit:.0%} (validate.max_quarantined_share): {self._why()}; nothing was added: correct them, "
-                "give labels their names by --label-map, or raise that limit"
+                "give labels their names by --label-map, admit classes by `luodi labels admit`, or raise that limit"
             )
 
     def told(self) -> list[str]:

@@ -31,7 +31,7 @@ def retire(root: Path, name: str, runner: Runner, *, data: bool) -> None:
         if data:
             changes.require_data(root)
         left = {key: block for key, block in models.items() if key != name}
-        params = _proven(paths.params, _without(yaml12.read(paths.params), name), left, staging)
+        params = proven(paths.params, _without(yaml12.read(paths.params), name), left, staging)
         graph = pipeline.without(pipeline.read(root), name)
         moves = [(paths.data, staging / "data")] if data and paths.data.exists() else []
         if moves:
@@ -58,7 +58,7 @@ def rename(root: Path, old: str, new: str, runner: Runner) -> None:
             raise DataError(f"{target.data} exists, though {PARAMS} has no model {new}: move it away, and rename again")
         changes.require_data(root)
         after = {new if key == old else key: block for key, block in models.items()}
-        params = _proven(paths.params, _renamed(yaml12.read(paths.params), old, new), after, staging)
+        params = proven(paths.params, _renamed(yaml12.read(paths.params), old, new), after, staging)
         graph = pipeline.renamed(pipeline.read(root), old, new)
         moves = [(paths.data, target.data)] if paths.data.exists() else []
         changes.make(root, params, graph, runner, moves=moves, forget=old)
@@ -70,7 +70,7 @@ def _models(root: Path, name: str) -> Mapping[str, ModelSettings]:
     return params.models
 
 
-def _proven(path: Path, text: str, expected: Mapping[str, ModelSettings], staging: Path) -> bytes:
+def proven(path: Path, text: str, expected: Mapping[str, ModelSettings], staging: Path) -> bytes:
     """Return the bytes of a new params.yaml, proven to hold these models and no others."""
     draft = staging / PARAMS
     mark = codecs.BOM_UTF8 if path.read_bytes().startswith(codecs.BOM_UTF8) else b""

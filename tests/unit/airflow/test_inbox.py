@@ -7,6 +7,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from pydantic import ValidationError
 
 from luodi.config import Ingest
 
@@ -66,3 +67,9 @@ def test_what_is_put_aside_takes_no_other_files_place(kind: str, tmp_path: Path)
         "a.csv": "first", "2-a.csv": "second", "3-a.csv": "third",
         "a.csv.txt": "why\n", "2-a.csv.txt": "why\n", "3-a.csv.txt": "why\n",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("inbox", ["inbox", "./inbox", ""])
+def test_an_inbox_is_the_same_to_every_worker(inbox: str) -> None:
+    with pytest.raises(ValidationError, match="expected the whole path of a folder, or a URL"):
+        Ingest(inbox=inbox)

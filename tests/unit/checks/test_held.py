@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from luodi.checks import held
 from luodi.cli.commands import app
 from luodi.data import arrivals
-from luodi.errors import ArtifactError
+from luodi.errors import ArtifactError, MissingData
 from luodi.project.paths import ModelPaths
 from luodi.system import progress
 
@@ -109,3 +109,22 @@ def test_without_validation_the_command_to_run_is_named(paths: ModelPaths) -> No
     paths.quarantine.unlink()
     with pytest.raises(ArtifactError, match="does not exist: run `luodi validate reviews` first"):
         run("reviews")
+
+
+def test_a_batch_is_shown_by_its_file_whole(paths: ModelPaths) -> None:
+    paths.data.mkdir(parents=True)
+    for number, (name, shard) in enumerate((("week 1.csv", "good.parquet"), ("week 2.csv", "-.parquet"))):
+        arrival = arrivals.Arrival(f"{number}abc", [name], 50, 40, 0, {}, {}, [shard])
+        path, place = arrivals.write(paths.root, paths.data, number, arrival)
+        path.rename(place)
+    assert run("show", "reviews", "week 1.csv").splitlines() == [
+        "reviews, week 1.csv: 1 of 40 rows are held back",
+        "  b.csv, line 5: label is unknown; text holds U+FFFD",
+        "    [good] =HYPERLINK(1)",
+    ]
+    told = run("show", "reviews", "--rows", "2").splitlines()
+    assert told[0] == "reviews, week 2.csv: 7 of 40 rows are held back"
+    assert told[2] == "    [-] 好\\n0" and told[-1] == "  and 5 more: --rows 7"
+    assert run("show", "reviews", "0abc").splitlines()[0].startswith("reviews, week 1.csv")
+    with pytest.raises(MissingData, match=r"no batch week 3\.csv: expected one of week 1\.csv, week 2\.csv"):
+        run("show", "reviews", "week 3.csv")
