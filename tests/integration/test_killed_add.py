@@ -4,11 +4,15 @@ import hashlib
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from project import Project
+
+from luodi.data import shards
+from luodi.files import folder_checksum
 
 ADD = """
 import os, signal, sys
@@ -40,6 +44,49 @@ if sys.argv[4] == "add":
 else:
     ingesting.ingest(root, "reviews", [source], Runner(print))
 print(seen)
+"""
+
+
+KILLS = """
+import os, random, signal, sys, time
+from pathlib import Path
+from luodi.scaffold import ingesting
+from luodi.system.processes import Runner
+
+root, kills, each = Path(sys.argv[1]), int(sys.argv[2]), 5
+import luodi.checks.drift, pyarrow.parquet, scipy.special  # a fork of this process imports nothing large
+
+def ingest(source, seconds):
+    child = os.fork()
+    if not child:
+        os.setsid()
+        try:
+            ingesting.ingest(root, "reviews", [source], Runner(lambda line: None))
+        except BaseException as error:
+            print(repr(error), file=sys.stderr)
+            os._exit(1)
+        os._exit(0)
+    began = time.monotonic()
+    while time.monotonic() < began + seconds:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return 0, time.monotonic() - began
+        time.sleep(0.002)
+    os.killpg(child, signal.SIGKILL)
+    return os.WTERMSIG(os.waitpid(child, 0)[1]), seconds
+
+rng, longest, killed, batch = random.Random(11), 5.0, 0, 0
+while killed < kills:
+    source = root.parent / f"batch {batch}.csv"
+    lines = "".join(f"room {batch}-{row} was fine,{('negative', 'positive')[row % 2]}\\n" for row in range(20))
+    source.write_text("text,label\\n" + lines)
+    for _ in range(min(each, kills - killed)):
+        signal_of, took = ingest(source, rng.uniform(0.01, longest))
+        killed += signal_of == signal.SIGKILL
+        longest = longest if signal_of else max(0.5, took)
+    code, took = ingest(source, 600)
+    assert code == 0
+    longest, batch = took, batch + 1
+print(killed, batch)
 """
 
 
@@ -100,6 +147,21 @@ def test_rows_that_were_being_ingested_are_there_once_by_the_same_command(make_p
     assert again.returncode == 0, again.stderr
     assert contents(project.root) == contents(peace.root)
     assert len(list((project.root / "data" / "reviews").iterdir())) == 3  # and its record
+
+
+@pytest.mark.parametrize("kills", [pytest.param(8, marks=pytest.mark.slow), pytest.param(100, marks=pytest.mark.proof)])
+def test_no_kill_loses_a_row_or_adds_one_twice(make_project: Any, kills: int) -> None:
+    project = make_project(f"killed-{kills}")
+    command = [sys.executable, "-c", KILLS, str(project.root), str(kills)]
+    done = subprocess.run(command, env=project.env, cwd=project.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    killed, batches = map(int, done.stdout.split())
+    assert killed >= kills
+    texts = Counter(shards.read(project.root / "data" / "reviews", "text")["text"].to_pylist())
+    came = {f"room {batch}-{row} was fine" for batch in range(batches) for row in range(20)}
+    assert {text: texts[text] for text in came} == dict.fromkeys(came, 1)
+    assert not (project.root / ".luodi" / "undo").exists()
+    assert folder_checksum(project.root / "data") in (project.root / "data.dvc").read_text()
 
 
 @pytest.mark.slow
