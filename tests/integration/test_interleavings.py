@@ -213,7 +213,9 @@ class Witness:
         place = "refs/luodi/looks/"
         looks = {name.removeprefix(place): refs.pop(name)[0] for name in list(refs) if name.startswith(place)}
         tags = {
-            name.removeprefix("refs/tags/"): Tag(own, to, json.loads(body)) for name, (own, to, body) in refs.items()
+            name.removeprefix("refs/tags/"): Tag(own, to, json.loads(body))
+            for name, (own, to, body) in refs.items()
+            if not name.startswith("refs/luodi/judged/")  # moves with each judgement, and decides nothing that lands
         }
         return Picture(main, tags, looks)
 
