@@ -45,7 +45,7 @@ def run(
 
     known = None
     if seeded and not again:
-        known = embedded.nothing_new(root, origin, ready(), model, runner)
+        known = embedded.nothing_new(origin, ready(), model, runner)
     if known:
         progress.tell(known.said if known.version else f"{known.said}; `luodi run {model} --again` judges it once more")
         version = embedded.find(origin, known.version, runner)

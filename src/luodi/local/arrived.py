@@ -26,9 +26,10 @@ def missing(git: commits.Git, store: Path, commit: str, before: str) -> Files:
     grep = ("--basic-regexp", "--grep=^Ingest into ")
     for one in git("rev-list", "--reverse", *grep, before, f"^{commit}").split():
         came |= dict(_files(git, store, one).items() - _files(git, store, f"{one}^").items())
-    if came:
-        for one in git("rev-list", commit, "--", POINTER).split():
-            came = dict(came.items() - _files(git, store, one).items())
+    if not came:
+        return {}
+    for one in git("rev-list", commit, "--", POINTER).split():
+        came = dict(came.items() - _files(git, store, one).items())
     known = {path.partition("/")[0] for path in _files(git, store, commit)}
     return {path: md5 for path, md5 in came.items() if path.partition("/")[0] in known}
 
@@ -70,5 +71,6 @@ def _files(git: commits.Git, store: Path, commit: str) -> Files:
     except CommandFailed:
         return {}
     md5 = pointer["outs"][0]["md5"]
-    path = Path(workspace.place(store, md5))
-    return {one["relpath"]: one["md5"] for one in read_json(path)} if path.exists() else {}
+    if workspace.lacks(store, md5):
+        return {}  # whoever reads the rows says what to do
+    return {one["relpath"]: one["md5"] for one in read_json(Path(workspace.place(store, md5)))}

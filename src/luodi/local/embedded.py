@@ -16,7 +16,7 @@ from luodi.local import arrived, checkout
 from luodi.project import commits, locks, workspace
 from luodi.project.origin import Origin
 from luodi.registry import judged, tags
-from luodi.registry.judged import Judged, Subject
+from luodi.registry.judged import Judged
 from luodi.registry.tags import Version
 from luodi.system import progress
 from luodi.system.processes import CommandFailed, Runner
@@ -165,10 +165,10 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
     return origin, commit
 
 
-def nothing_new(root: Path, origin: Origin, commit: str, model: str, runner: Runner) -> Judged | None:
-    """Return what was judged last if a run of `commit`, of the checkout's files, would do the same."""
+def nothing_new(origin: Origin, commit: str, model: str, runner: Runner) -> Judged | None:
+    """Return what was judged last if a run of `commit` would do the same."""
     with workspace.clone(origin, commit, runner) as clone:
-        subject = Subject.of(root, model, clone.recorded(f"data/{model}"))
+        subject = judged.of_clone(clone, model)
     return judged.nothing_new(origin, model, subject, runner)
 
 

@@ -146,7 +146,7 @@ def _removal(url: str, places: list[str]) -> str:
     return ", ".join(f"`aws s3 rm {place}`" if url.startswith("s3:") else place for place in quoted)
 
 
-def _lacks(store: Path, md5: str) -> bool:
+def lacks(store: Path, md5: str) -> bool:
     """Whether a DVC cache or remote lacks a file, or the list of a folder, or holds it damaged."""
     path = Path(place(store, md5))
     return not path.exists() or checksum(path) != md5.removesuffix(".dir")
@@ -154,7 +154,7 @@ def _lacks(store: Path, md5: str) -> bool:
 
 def _bad(cache: Path, md5: str) -> list[str]:
     """MD5s of what a DVC cache lacks or holds damaged of an output; of files in a folder, the folder's list too."""
-    if _lacks(cache, md5):
+    if lacks(cache, md5):
         return [md5]
     files = {file for file, _ in _files(cache, md5)} - {md5}
     bad = [file for file in sorted(files) if _bad(cache, file)]
@@ -172,7 +172,7 @@ def recorded(stores: Sequence[Path], md5: str, folder: str) -> dict[str, str] | 
     """Return path below `folder` (data/MODEL) -> MD5 of what data/ of that MD5 holds; None if no store has its list."""
     inside = f"{folder.removeprefix('data/')}/"
     for store in stores:
-        if not _lacks(store, md5):
+        if not lacks(store, md5):
             files = {path: one for one, path in _files(store, md5)}
             return {path.removeprefix(inside): one for path, one in files.items() if path.startswith(inside)}
     return None
@@ -180,7 +180,7 @@ def recorded(stores: Sequence[Path], md5: str, folder: str) -> dict[str, str] | 
 
 def _held(store: Path, md5: str) -> bool:
     """Whether a DVC cache or remote has all files of an output, by their names; a folder's list is read."""
-    if not Path(place(store, md5)).exists() or (md5.endswith(".dir") and _lacks(store, md5)):
+    if not Path(place(store, md5)).exists() or (md5.endswith(".dir") and lacks(store, md5)):
         return False
     return all(Path(place(store, file)).exists() for file, _ in _files(store, md5))
 

@@ -131,7 +131,7 @@ def _use(name: str, facts: Facts) -> Section:
     """The commands by which it answers, is taken along and is made again."""
     model, commit = name.partition("@")[0], at(facts, "commit")
     again = f"git checkout {text(commit)} && dvc pull data.dvc && dvc repro evaluate@{model}" if commit else MISSING
-    item = '"TEXT"' if at(facts, "params", "modality") == "text" else "--input FILE"
+    item = {"text": '"TEXT"'}.get(text(at(facts, "params", "modality")), "--input FILE")
     commands = {
         "Ask it": f"luodi predict {name} {item}",
         "Take it along": f"luodi pull {name} FOLDER",

@@ -58,8 +58,8 @@ def decide(
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
         decision = _judge(clone, block, model, counted)
         if counted and not lands(decision.verdict, block.register_.approval):
-            ref = judged.ref(clone, model, decision, judged.of_clone(clone, model))
-            pushing.until_first(origin, lambda: pushing.push(clone, [ref]) or None)
+            refs = judged.refs(clone, model, decision)
+            pushing.until_first(origin, lambda: not refs or pushing.push(clone, refs) or None)
         return decision
 
 

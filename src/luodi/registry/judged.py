@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from luodi import config, yaml12
 from luodi.config import user_code
-from luodi.errors import NoVersion
+from luodi.errors import NoVersion, RemoteError
 from luodi.files import write_text
 from luodi.project import fingerprints, graph, workspace
 from luodi.project.origin import Origin
@@ -77,18 +77,27 @@ class Judged:
         return f"nothing changed since the last model of these rows and settings was held: {why}"
 
 
-def of_clone(clone: Workspace, model: str) -> Subject:
-    """Return what a run of the clone's commit works on."""
-    return Subject.of(clone.root, model, clone.recorded(f"data/{model}"))
+def of_clone(clone: Workspace, model: str) -> Subject | None:
+    """Return what a run of the clone's commit works on; None where nobody here can tell its rows.
+
+    The list of them may be away, or damaged, in the DVC remote: that stops no model whose rows nobody reads again.
+    """
+    try:
+        rows = clone.recorded(f"data/{model}")
+    except (RemoteError, CommandFailed):
+        return None
+    return Subject.of(clone.root, model, rows)
 
 
-def ref(clone: Workspace, model: str, decision: Decision, subject: Subject, version: str | None = None) -> str:
-    """Return the ref to push of a model that was judged, forced: what was judged last counts."""
+def refs(clone: Workspace, model: str, decision: Decision, version: str | None = None) -> list[str]:
+    """Return the ref to push of a model that was judged, forced: the last one counts; none where nobody can tell it."""
+    if (subject := of_clone(clone, model)) is None:
+        return []
     found = Judged(subject, version or decision.champion, version, decision.verdict.value, decision.reasons)
     note = clone.root / ".git" / "judged"
     write_text(note, json.dumps(asdict(found), ensure_ascii=False, sort_keys=True, indent=1) + "\n")
     blob = clone.git("hash-object", "-w", "--no-filters", str(note)).strip()
-    return f"+{blob}:{PLACE}/{model}"
+    return [f"+{blob}:{PLACE}/{model}"]
 
 
 def last(origin: Origin, model: str, runner: Runner) -> Judged | None:
@@ -102,7 +111,7 @@ def last(origin: Origin, model: str, runner: Runner) -> Judged | None:
     return replace(judged, reasons=tuple(judged.reasons))
 
 
-def nothing_new(origin: Origin, model: str, subject: Subject, runner: Runner) -> Judged | None:
+def nothing_new(origin: Origin, model: str, subject: Subject | None, runner: Runner) -> Judged | None:
     """Return what was judged last where that is this very subject, and production is as it was left; else None."""
     known = last(origin, model, runner)
     if known is None or known.subject != subject:

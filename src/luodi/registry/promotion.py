@@ -254,8 +254,8 @@ def _land(challenger: Challenger, facts: Mapping[str, Any], head: str) -> Landin
         moved = {"action": "land", "from": current.name if current else None, "reason": decision.verdict.value}
         refs.append(_assign(clone, f"{model}@{number}", commit, place, moved))
     name = same.name if same else f"{model}@{number}"
-    refs.append(judged.ref(clone, model, decision, judged.of_clone(clone, model), name))
-    if not pushing.push(clone, refs):
+    refs += judged.refs(clone, model, decision, name)
+    if refs and not pushing.push(clone, refs):
         return None
     return Landing(same or tags.find(clone.root, model, number), not same, decision)
 

@@ -282,7 +282,7 @@ def test_without_a_network_keras_is_not_imported(tmp_path: Path) -> None:
     code = RUN + "assert not {'keras', 'tensorflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code, str(paths.root)], check=True)
     (said,) = paths.net.iterdir()  # of an empty folder DVC warns
-    assert said.read_text() == "train.architecture names no network\n"
+    assert said.read_text() == "no network was trained\n"
     assert paths.history.read_text().splitlines() == ["epoch,loss,accuracy,recall,val_loss,val_accuracy,val_recall"]
     assert list(read_json(paths.choice)["validation"]) == ["linear"]
     assert read_json(paths.cost)["epochs"] == 0
