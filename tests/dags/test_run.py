@@ -311,6 +311,7 @@ def test_a_stage_asks_no_other_machine(reproduced: Done, tmp_path: Path) -> None
     assert silence.told_others(project, tmp_path / "log", "luodi", "evaluate", "reviews") == []
 
 
+@pytest.mark.proof
 def test_a_source_archive_runs_too(ran: Done, make_project: Callable[[str], Project]) -> None:
     """Its stages come from the run-cache of the same graph: what is new is where the commit comes from."""
     project = make_project("archive")
@@ -412,6 +413,7 @@ def test_a_model_that_few_rows_cannot_tell_apart_is_not_taken_for_better(changed
     assert [version.name for version in changed.versions()] == ["reviews@v1.0.0"]
 
 
+@pytest.mark.proof  # `luodi register` lands the next one too: tests/integration/test_succession.py
 def test_a_model_within_the_margin_is_the_next_version(changed: Project, ran: Done) -> None:
     changed.set({"gate": {"minimum": 0.5, "margin": -1.0, "max_slice_loss": 1.0, "max_calibration_error": 1.0}})
     assert "promote" in changed.run("luodi", "run", "reviews")

@@ -132,6 +132,7 @@ def test_no_process_that_trains_opens_a_file_with_test_rows(peace: tuple[Project
     assert "rows.arrow" in kept
 
 
+@pytest.mark.proof  # of training: tests/integration/test_training_kills.py
 @silence.needs_strace
 def test_what_is_killed_goes_on_to_the_same_winner(peace: tuple[Project, str], project: Project) -> None:
     """A process that trains is killed, then all of the search: its trial goes on from its checkpoint, with its values.

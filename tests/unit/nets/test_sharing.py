@@ -108,6 +108,7 @@ def require_close(folder: Path, name: str, other: str) -> None:
         np.testing.assert_allclose(one, two, atol=2e-6)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_two_devices_end_as_one_and_go_on_from_a_checkpoint(backend: str, tmp_path: Path) -> None:
     if find_spec(backend) is None:

@@ -67,7 +67,7 @@ def test_neither_the_encoder_nor_how_it_is_trained_on_is_searched(name: str) -> 
         settings({"space": {name: {"choices": ["lora", "full"]}}}, tuning="lora")
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_trials_train_the_encoder_on_from_one_head(
     project: ModelPaths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -82,7 +82,7 @@ def ending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training.Standing, "on_train_batch_begin", end)
 
 
-@pytest.mark.slow
+@pytest.mark.proof  # of networks that are trained anew: tests/unit/nets/test_checkpoints.py
 @pytest.mark.usefixtures("ending")
 def test_a_training_that_was_ended_goes_on_to_the_same_bytes(
     frozen: Frozen,
@@ -105,7 +105,7 @@ def test_a_training_that_was_ended_goes_on_to_the_same_bytes(
     assert folder_checksum(tmp_path / "ended") == folder_checksum(tmp_path / "undisturbed")
 
 
-@pytest.mark.slow
+@pytest.mark.proof  # of an encoder as it came: tests/unit/pretrained/test_frozen.py
 def test_rows_outside_of_a_fold_judge_it(frozen: Frozen) -> None:
     found = text.tune(frozen).out_of_fold(np.arange(len(frozen.both.label)))
     assert (found.argmax(1) == frozen.both.label).mean() > 0.9
