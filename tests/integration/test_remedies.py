@@ -1384,6 +1384,7 @@ WHY_NOT = {
     "give texts to classify, or --input PATH": USAGE,
     "give a text, or --input FILE.png for a model of images": USAGE,
     "classifies {classifier.encoder.modality}s: {expected}": "tests/unit/cli/test_explain.py",
+    "give one image": USAGE,
     "{classifier.version} has no label {label}; it has": "tests/unit/cli/test_explain.py",
     "holds something else than an export for": "tests/unit/local/test_exporting.py",
     "give --json or --markdown, not both": USAGE,

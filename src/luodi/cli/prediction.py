@@ -148,7 +148,11 @@ def explain(
             f"{classifier.version} has no label {label!r}; it has {', '.join(classifier.labels[:10])}{near}",
             param_hint="--label",
         )
-    item = text if source is None else next(inputs.images(source))[0][1]
+    item: str | bytes | None = text
+    if source is not None:
+        (_, item), *others = next(inputs.images(source))
+        if others:
+            raise typer.BadParameter("give one image", param_hint="--input")
     with Heartbeat("asking the model", sys.stderr):
         found = explaining.explain(classifier, item, label)
     if as_json:

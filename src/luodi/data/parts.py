@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luodi.data import modality
 from luodi.data.modality import Encoder
 
 MOST = 64  # parts of a text; where it has more, neighbours are one
@@ -42,15 +41,15 @@ def of(encoder: Encoder, item: Any) -> Parts:
         Nothing: A text holds nothing to classify.
         Unfit: An image cannot be used.
     """
-    (row,) = encoder.encode([item])
-    return {"text": lambda: _text(encoder, item), "image": lambda: _image(row)}[encoder.modality]()
+    kinds: dict[str, Callable[[Encoder, Any], Parts]] = {"text": _text, "image": _image}
+    return kinds[encoder.modality](encoder, item)
 
 
 def _text(encoder: Encoder, item: str) -> Parts:
     """Words, or characters of scripts without spaces, and marks between them; blanks stay wherever they stand."""
     from luodi.data import text
 
-    (whole,) = text.clean_list([item])
+    (whole,) = text.cleaned([item])
     single = [found.span() for found in PART.finditer(whole)]
     together = -(-len(single) // MOST)
     places = [
@@ -65,13 +64,14 @@ def _text(encoder: Encoder, item: str) -> Parts:
         for mask in kept.tolist():
             pieces = [whole[start:end] if there else "" for (start, end), there in zip(places, mask, strict=True)]
             rows.append("".join(part for pair in zip(gaps, [*pieces, ""], strict=True) for part in pair))
-        return encoder.encode_clean(text.clean(modality.of("text").column(rows)))
+        return encoder.encode_clean(text.clean(text.column(rows)))
 
     return Parts(whole, places, without)
 
 
-def _image(row: NDArray[Any]) -> Parts:
+def _image(encoder: Encoder, item: bytes) -> Parts:
     """Squares of a grid; one that is taken away has the median of each channel, which is the ground of many images."""
+    (row,) = encoder.encode([item])
     edges = [np.linspace(0, side, min(side, SIDE) + 1).round().astype(int) for side in row.shape[:2]]
     places = [
         (int(top), int(bottom), int(left), int(right))

@@ -19,12 +19,12 @@ from luodi.report.formatting import at, known, part, text
 from luodi.system.processes import Runner
 
 LOADER = "mlflow_model.py"
-CODE = (EXAMPLE, "tokenizer.json", LOADER)
+CODE = (EXAMPLE, "tokenizer.json")  # the former looks for the latter beside itself
 WRITTEN = {
     "huggingface": {"README.md", *delivery.WRITTEN},
     "mlflow": {
         "MLmodel", "requirements.txt", "python_env.yaml",
-        *(f"code/{name}" for name in CODE), *(f"data/{name}" for name in delivery.WRITTEN),
+        *(f"code/{name}" for name in (*CODE, LOADER)), *(f"data/{name}" for name in delivery.WRITTEN),
     },
 }  # fmt: skip
 """The files that a folder of each form may hold."""
@@ -133,7 +133,7 @@ def mlflow(version: Version, encoder: Mapping[str, Any], pulled: Path, folder: P
     """
     code = folder / "code"
     code.mkdir()
-    for name in CODE[:2]:  # which the former looks for beside itself
+    for name in CODE:
         if (pulled / name).exists():
             (pulled / name).rename(code / name)
     shutil.copyfile(Path(__file__).with_name(LOADER), code / LOADER)

@@ -38,6 +38,13 @@ def test_regions_are_shown_as_a_grid_and_told_in_json(tmp_path: Path) -> None:
     assert (told["label"], told["height"], told["width"], len(told["parts"])) == ("yes", 2, 3, 6)
 
 
+def test_one_image_is_explained_not_the_first_of_many(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    pictures = images.folder(tmp_path, {name: images.png(1) for name in ("a.png", "b.png")})
+    done = CliRunner().invoke(app, ["explain", folder(tmp_path / "model", handmade.IMAGES), "--input", str(pictures)])
+    assert done.exit_code == 2 and "give one image" in done.output
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
