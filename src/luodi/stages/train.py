@@ -90,7 +90,7 @@ def _unjudged(settings: config.ModelSettings, paths: ModelPaths, encoder: Encode
 
 
 def _pretrained(settings: config.ModelSettings, paths: ModelPaths, kept: Checkpoints | None) -> dict[str, Any]:
-    """What is made of a pretrained encoder, by the name it is chosen by: as it came; and, with checkpoints, trained on."""
+    """What is made of a pretrained encoder, by the name it is chosen by; trained on where there are checkpoints."""
     kind = pretrained.of(settings.modality)
     own = {PRETRAINED: kind.fit(settings, paths)}
     if kept and kind.tuned(settings):
