@@ -240,6 +240,7 @@ def test_the_form_has_what_a_run_may_be_triggered_with(dag: dict[str, Any]) -> N
         "commit": [["null", "string"], None],
         "dry_run": ["boolean", False],
         "again": ["boolean", False],
+        "rows": [["null", "integer"], None],
         "learning_rate": [["null", "number"], None],
         "batch_size": [["null", "integer"], None],
         "epochs": [["null", "integer"], None],
@@ -257,6 +258,7 @@ def test_the_form_has_what_a_run_may_be_triggered_with(dag: dict[str, Any]) -> N
         ({"dry_run": True}, Trigger(dry_run=True)),
         ({"again": True}, Trigger(again=True)),
         ({"epochs": 2, "dropout": 0.0, "commit": None}, Trigger(settings={"epochs": 2, "dropout": 0.0})),
+        ({"rows": 500, "dry_run": True}, Trigger(dry_run=True, settings={"rows": 500})),
     ],
 )
 def test_a_run_takes_what_the_form_has(conf: dict[str, Any] | None, trigger: Trigger) -> None:
@@ -268,7 +270,10 @@ def test_a_run_takes_what_the_form_has(conf: dict[str, Any] | None, trigger: Tri
 @pytest.mark.parametrize(
     ("conf", "told"),
     [
-        ({"rate": 0.5, "dry_run": True}, r"conf says rate: expected some of commit, dry_run, again, learning_rate"),
+        (
+            {"rate": 0.5, "dry_run": True},
+            r"conf says rate: expected some of commit, dry_run, again, rows, learning_rate",
+        ),
         ({"commit": "main"}, "expected the whole id of a commit"),
     ],
 )

@@ -150,14 +150,16 @@ def test_all_who_know_what_lands_agree(verdict: Verdict, mode: Mode) -> None:
             assert lands
 
 
-@pytest.mark.parametrize("trigger", [Trigger(dry_run=True), Trigger(settings={"epochs": 2})], ids=["dry", "tries"])
+@pytest.mark.parametrize(
+    "trigger", [Trigger(dry_run=True), Trigger(settings={"epochs": 2, "rows": 9})], ids=["dry", "tries"]
+)
 def test_register_lands_nothing_of_a_run_that_only_tries(one: World, trigger: Trigger) -> None:
     """Whatever was cleared by hand: the gate skipped it, and spent nothing of the error budget."""
     before = one.refs()
     left = judged(one, "quick", "best", trigger)
     assert left["gate"]["decision"]["verdict"] == "promote"
     if trigger.settings:
-        assert left["gate"]["decision"]["reasons"][-1] == "it tries train.epochs 2: it never lands"
+        assert left["gate"]["decision"]["reasons"][-1] == ("it tries train.epochs 2, preprocess.rows 9: it never lands")
     with pytest.raises(AirflowSkipException, match="lands nothing"):
         register(one, "quick", "best", left, trigger)
     assert one.refs() == before

@@ -6,6 +6,7 @@ to go on with.
 """
 
 import fcntl
+import json
 import os
 import sys
 import threading
@@ -28,7 +29,6 @@ from luodi.airflow.approval import TASK
 from luodi.airflow.factory import retrain_dags
 from luodi.airflow.operators import outcome
 from luodi.airflow.terminal_approval import Desk, Unanswered, refusal
-from luodi.airflow.trigger import COMMIT
 from luodi.errors import NO_DATABASE
 from luodi.files import write_json
 from luodi.project import standing
@@ -130,8 +130,8 @@ def speak_newest() -> None:
     versions.bundle = VersionBundle(HeadVersion(), Version(versions.bundle.versions[0].value))
 
 
-def main(root: Path, model: str, commit: int, log: Path, result: Path, *, began: float) -> int:
-    """Run `retrain_MODEL` of the commit that comes through the pipe `commit`, for one who waits since `began`.
+def main(root: Path, model: str, asked: int, log: Path, result: Path, *, began: float) -> int:
+    """Run `retrain_MODEL` with the conf that comes through the pipe `asked`, for one who waits since `began`.
 
     Returns:
         The exit code: 0, or 1 if a task failed, or NO_DATABASE.
@@ -159,10 +159,10 @@ def main(root: Path, model: str, commit: int, log: Path, result: Path, *, began:
         dag = retrain_dags(root)[f"retrain_{model}"]
         for task in dag.tasks:
             task.pool = f"{local.OWN}{log}"
-        with os.fdopen(commit) as pipe:
-            conf = {COMMIT: pipe.read()}
+        with os.fdopen(asked) as pipe:
+            given = json.load(pipe)
         try:
-            state = dag.test(run_conf=conf).state
+            state = dag.test(run_conf=given).state
         except Unanswered:
             state = None
     (run,) = DagRun.find(dag_id=dag.dag_id, run_id=progress.run)
@@ -197,5 +197,5 @@ def came_of(run: DagRun, progress: Progress) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    _, root, model, commit, log, result, began = sys.argv
-    sys.exit(main(Path(root), model, int(commit), Path(log), Path(result), began=float(began)))
+    _, root, model, asked, log, result, began = sys.argv
+    sys.exit(main(Path(root), model, int(asked), Path(log), Path(result), began=float(began)))

@@ -14,7 +14,7 @@ from airflow.sdk.log import mask_secret
 
 from luodi import config
 from luodi.airflow import approval, pages
-from luodi.airflow.trigger import FIRST, MORE, NOTHING_NEW, Trigger
+from luodi.airflow.trigger import FIRST, MORE, NOTHING_NEW, SETTINGS, Trigger
 from luodi.errors import DiskFull, LuodiError, StageFailed, StaleProject
 from luodi.files import read_facts
 from luodi.project import locks, standing, workspace
@@ -157,7 +157,7 @@ class StageOperator(WorkspaceOperator, SkipMixin):
                 return {NOTHING_NEW: why}
             locks.write(clone.lock, {**locks.read(clone.lock), **job.entries})
             if job.trigger.settings:
-                config.change(clone.root / PARAMS, self.model, "train", job.trigger.settings)
+                config.change(clone.root / PARAMS, self.model, job.trigger.blocks)
             try:
                 entries = clone.reproduce(f"{self.stage}@{self.model}")
             except AirflowTaskTimeout:
@@ -252,7 +252,7 @@ class GateOperator(LastOperator, SkipMixin):
         counted = job.trigger.lands
         decision = champion.decide(job.origin, job.commit, self.model, job.entries, job.runner, counted=counted)
         if job.trigger.settings:
-            tried = ", ".join(f"train.{name} {value}" for name, value in job.trigger.settings.items())
+            tried = ", ".join(f"{SETTINGS[name]}.{name} {value}" for name, value in job.trigger.settings.items())
             decision = decision.model_copy(update={"reasons": (*decision.reasons, f"it tries {tried}: it never lands")})
         self.log.info("%s: %s", self.model, "; ".join(map(shown, [decision.verdict, *decision.reasons])))
         return {"commit": job.commit, "entries": {}, "decision": decision.to_json()}

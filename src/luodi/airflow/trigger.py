@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException
+from pydantic import BaseModel
 
 from luodi import config
 from luodi.terminal import shown
@@ -16,8 +17,10 @@ FIRST, NOTHING_NEW = "validate", "nothing_new"
 """The task that looks whether anything is new, and what it returns under which the run does nothing."""
 MORE = "new_rows__"
 """Begins the id of a run for rows that came while another ran."""
-SETTINGS = ("learning_rate", "batch_size", "epochs", "dropout", "optimizer")
-"""Of the block train: what a run may try without a commit. It never lands: a version is what a commit says."""
+SETTINGS = {"rows": "preprocess"} | dict.fromkeys(
+    ("learning_rate", "batch_size", "epochs", "dropout", "optimizer"), "train"
+)
+"""What a run may try without a commit, and the block it is of. It never lands: a version is what a commit says."""
 
 KEYWORDS = (
     "enum",
@@ -35,7 +38,7 @@ class Trigger:
     Attributes:
         commit: The whole id of the commit to run; None is the head of the branch.
         dry_run: Judge the model, and land nothing.
-        settings: Of the block train, in place of what params.yaml says.
+        settings: Some of `SETTINGS`, in place of what params.yaml says.
         again: Run though nothing is new.
     """
 
@@ -69,6 +72,14 @@ class Trigger:
         return not self.dry_run and not self.settings
 
     @property
+    def blocks(self) -> dict[str, dict[str, Any]]:
+        """The settings by the block of params.yaml that they are of."""
+        found: dict[str, dict[str, Any]] = {}
+        for name, value in self.settings.items():
+            found.setdefault(SETTINGS[name], {})[name] = value
+        return found
+
+    @property
     def for_news(self) -> bool:
         """Whether the run has nothing to do where nothing is new: nobody asked for more than that."""
         return self.lands and self.commit is None and not self.again
@@ -76,8 +87,6 @@ class Trigger:
 
 def form(block: config.ModelSettings) -> dict[str, Param]:
     """Return the form of a model's runs, its fields checked as params.yaml is."""
-    properties = type(block.train).model_json_schema()["properties"]
-    now = block.train.model_dump(mode="json")
     return {
         COMMIT: Param(
             None, type=["null", "string"], pattern="^([0-9a-f]{40}|[0-9a-f]{64})$",
@@ -85,14 +94,16 @@ def form(block: config.ModelSettings) -> dict[str, Param]:
         ),
         DRY_RUN: Param(default=False, type="boolean", description="judge the model, and land nothing"),
         AGAIN: Param(default=False, type="boolean", description="run though no row, setting or code is new"),
-    } | {name: _setting(properties[name], now[name]) for name in SETTINGS}  # fmt: skip
+    } | {name: _setting(getattr(block, of), of, name) for name, of in SETTINGS.items()}  # fmt: skip
 
 
-def _setting(schema: Mapping[str, Any], now: object) -> Param:
+def _setting(block: BaseModel, of: str, name: str) -> Param:
+    schema, now = type(block).model_json_schema()["properties"][name], getattr(block, name)
+    schema = {**schema, **next((one for one in schema.get("anyOf", ()) if one["type"] != "null"), {})}
     limits = {name: schema[name] for name in KEYWORDS if name in schema}
     if "enum" in limits:
         limits["enum"] = [None, *limits["enum"]]
-    told = f"{schema['description']}; empty: {now}. A run that tries another value is judged, and lands nothing."
-    title = f"train.{schema['title'].lower().replace(' ', '_')}"
+    empty = "all" if now is None else now
+    told = f"{schema['description']}; empty: {empty}. A run that tries another value is judged, and lands nothing."
     kinds = ["null", schema["type"]]
-    return Param(None, type=kinds, title=title, section="Settings to try", description_md=told, **limits)
+    return Param(None, type=kinds, title=f"{of}.{name}", section="Settings to try", description_md=told, **limits)

@@ -15,11 +15,18 @@ RESULT = ("verdict", "version", "reasons", "metrics", "latency_ms")
 """What `luodi run --json` tells of a run, beside where its reports are."""
 
 
-@app.command(epilog="Examples: luodi run reviews | luodi run reviews --json | luodi run reviews --again")
+@app.command(
+    epilog="Examples: luodi run reviews | luodi run reviews --json | luodi run reviews --again | luodi run reviews "
+    "--rows 1000"
+)
 def run(
     model: ModelArgument,
     *,
     again: Annotated[bool, typer.Option("--again", help="Run though no row, setting or code is new.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge the model, and land nothing.")] = False,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="Try the graph on at most so many of the clean rows; nothing lands.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the DAG retrain_MODEL on Airflow with an embedded git origin and DVC remote, both in .luodi/.
@@ -43,8 +50,9 @@ def run(
         embedded.seed(root, origin, commit, runner)
         return embedded.advance(origin, commit, runner)
 
+    asked = {name: value for name, value in {"dry_run": dry_run, "rows": rows}.items() if value}
     known = None
-    if seeded and not again:
+    if seeded and not again and not asked:
         known = embedded.nothing_new(origin, ready(), model, runner)
     if known:
         progress.tell(known.said if known.version else f"{known.said}; `luodi run {model} --again` judges it once more")
@@ -54,7 +62,7 @@ def run(
     else:
         log = standalone.new_log(origin, model)
         progress.tell(f"running retrain_{model} on Airflow (log: {console.near(log)})")
-        result = dict(standalone.run_dag(root, origin, ready, model, log))
+        result = dict(standalone.run_dag(root, origin, ready, model, log, **asked))
         version = embedded.find(origin, result["version"], runner)
     with Heartbeat("bringing the reports"):
         if known and not version:

@@ -45,8 +45,8 @@ def read(path: Path) -> Any:
     return _values(_text(path), path)
 
 
-def change(path: Path, model: str, block: str, values: Mapping[str, Any]) -> None:
-    """Write values into a block of a model in params.yaml, without its comments: for a copy that nobody keeps.
+def change(path: Path, model: str, blocks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write values into blocks of a model in params.yaml, without its comments: for a copy that nobody keeps.
 
     Nothing is searched there: what is tried is tried as it stands.
 
@@ -55,7 +55,8 @@ def change(path: Path, model: str, block: str, values: Mapping[str, Any]) -> Non
     settings_of(load(path), model)
     raw = read(path)
     raw["models"][model].pop("tune", None)
-    raw["models"][model][block] = {**(raw["models"][model].get(block) or {}), **values}
+    for block, values in blocks.items():
+        raw["models"][model][block] = {**(raw["models"][model].get(block) or {}), **values}
     write_text(path, yaml12.dump(raw))
     load(path)
 

@@ -146,6 +146,11 @@ class Preprocess(SettingsBase):
     seed: Seed = Field(20240501, description="of the hash that splits rows, and of augmentation")
     shares: Shares = Field(Shares(), description="what each split owns of the rows of other sources than those two")
     split: Split = Field(Split(), description="which rows stand together")
+    rows: Positive | None = Field(
+        None,
+        description="at most so many of the clean rows, of each class in each split alike, to try the whole graph "
+        "quickly; a smaller number takes a part of what a larger one takes",
+    )
     test_source: Line | None = Field(
         None,
         description="the source whose rows are the test split, for data with an official one; shares.test is 0 then",

@@ -23,6 +23,7 @@ FIXED = {
     "preprocess.seed": "it chooses rows",
     "preprocess.shares": "it chooses rows",
     "preprocess.split": "it chooses rows",
+    "preprocess.rows": "it chooses rows",
     "preprocess.test_source": "it chooses rows",
     "preprocess.validation_source": "it chooses rows",
     "preprocess.height": "it decides which images are equal, and so chooses rows",

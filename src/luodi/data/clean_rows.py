@@ -143,6 +143,10 @@ def select(marks: Marks, settings: config.ModelSettings) -> tuple[NDArray[np.int
             f"no row falls into split {', '.join(missing)}: {len(kept)} rows are left after cleaning{together}; "
             f"add data, {'group by a column of more values, ' if by else ''}or change preprocess.shares in params.yaml"
         )
+    if split_by.rows is not None and len(kept) > split_by.rows:
+        dropped["left out"] = len(kept) - split_by.rows
+        taken = splits.some(marks.content[kept], marks.label[kept], found, split_by.rows)
+        kept, found = kept[taken], found[taken]
     split = np.full(len(marks.content), DROPPED, np.int8)
     split[kept] = found
     return split, dropped

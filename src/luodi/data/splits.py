@@ -68,6 +68,23 @@ def keep_unique(
     return kept, dropped | {"duplicate": len(content) - len(kept) - sum(dropped.values())}
 
 
+def some(
+    content: NDArray[np.uint64], labels: NDArray[np.int32], split: NDArray[np.int8], rows: int
+) -> NDArray[np.int64]:
+    """Return the places of `rows` of these rows [n], ascending: the same share of each class in each split.
+
+    Of such a cell those of the lowest digests come first, and each cell has a row before any has two: a smaller
+    number takes a part of what a larger one takes.
+    """
+    order = np.lexsort((content, labels, split))
+    cell = np.stack([split[order], labels[order]])
+    starts = np.flatnonzero(np.concatenate([[True], (cell[:, 1:] != cell[:, :-1]).any(axis=0)])[: len(order)])
+    count = np.diff(starts, append=len(order))
+    turn = np.concatenate([np.arange(number) / number for number in count]) if len(order) else np.zeros(0)
+    taken: NDArray[np.int64] = np.sort(order[np.argsort(turn, kind="stable")[:rows]])
+    return taken
+
+
 def assign(content: NDArray[np.uint64], shares: Shares) -> NDArray[np.int8]:
     """Return for each digest the index into `NAMES` of its split, int8 [n].
 

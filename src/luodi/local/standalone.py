@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import fcntl
+import json
 import os
 import re
 import socket
@@ -88,10 +89,13 @@ def new_log(origin: Origin, name: str) -> Path:
 
 
 @private()
-def run_dag(root: Path, origin: Origin, ready: Callable[[], str], model: str, log: Path) -> Mapping[str, Any]:
+def run_dag(
+    root: Path, origin: Origin, ready: Callable[[], str], model: str, log: Path, **asked: Any
+) -> Mapping[str, Any]:
     """Run `retrain_MODEL` on Airflow, its progress on standard output; return the result of register.
 
-    While Airflow starts, `ready` brings what is to run to the origin, and returns the commit.
+    While Airflow starts, `ready` brings what is to run to the origin, and returns the commit. `asked` is what the
+    conf of the run says beside it, as the form of Airflow has it.
 
     Raises:
         StageFailed: A task failed; the message ends with the last lines of `log`.
@@ -104,13 +108,13 @@ def run_dag(root: Path, origin: Origin, ready: Callable[[], str], model: str, lo
     command = [*dies_too("KILL"), sys.executable, "-m", "luodi.airflow.local_run", *arguments]
     to = subprocess.DEVNULL if progress.silent() else None  # it asks for approval on standard error
     _settle(origin)
-    with Heartbeat("starting Airflow", unless=lambda: in_use(log)), os.fdopen(writing, "w") as commit:
+    with Heartbeat("starting Airflow", unless=lambda: in_use(log)), os.fdopen(writing, "w") as conf:
         process = subprocess.Popen(command, env=variables, stdout=to, pass_fds=(reading,))
         os.close(reading)
         try:
             with contextlib.suppress(BrokenPipeError):  # it ended, and says why
-                commit.write(ready())
-                commit.close()
+                conf.write(json.dumps({"commit": ready(), **asked}))
+                conf.close()
             failed = process.wait()
         except BaseException:
             process.kill()

@@ -91,9 +91,9 @@ def test_what_is_written_down_is_read_again() -> None:
 def test_what_a_run_tries_is_tried_as_it_stands(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("models: {m: {modality: text, labels: [a, b], tune: {trials: 3}}}\n")
-    config.change(path, "m", "train", {"epochs": 3})
+    config.change(path, "m", {"train": {"epochs": 3}, "preprocess": {"rows": 9}})
     block = config.load(path).models["m"]
-    assert (block.tune, block.train.epochs) == (None, 3)
+    assert (block.tune, block.train.epochs, block.preprocess.rows) == (None, 3, 9)
 
 
 def test_without_the_block_it_is_off() -> None:

@@ -1,6 +1,7 @@
 """Splits are a function of the text or the image alone; one row is kept of equal texts, none where labels disagree."""
 
 import hashlib
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from luodi.data import splits
 
 USUAL = Shares(train=0.8, validation=0.1, test=0.1)
 TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
+KINDS = (np.uint64, np.int32, np.int8)  # of digests, labels and splits
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -56,6 +58,22 @@ def test_a_share_ends_before_its_edge() -> None:
     rest = (1 - place) / 2
     assert assign(["房间"], 0, Shares(train=place, validation=rest, test=rest)) == [1]
     assert assign(["房间"], 0, Shares(train=np.nextafter(place, 1), validation=rest, test=rest)) == [0]
+
+
+CELLS = st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 3), st.integers(0, 2)), max_size=60)
+
+
+@given(CELLS, st.integers(1, 60), st.integers(1, 60))
+def test_some_rows_are_of_each_class_in_each_split_alike(cells: list[Any], number: int, more: int) -> None:
+    content, labels, split = (np.array([cell[place] for cell in cells], kind) for place, kind in enumerate(KINDS))
+    taken = splits.some(content, labels, split, number).tolist()
+    assert taken == sorted(set(taken)) and len(taken) == min(number, len(cells))
+    assert set(taken) <= set(splits.some(content, labels, split, max(number, more)).tolist())
+    whole, some = Counter(cell[1:] for cell in cells), Counter(cells[place][1:] for place in taken)
+    if number >= len(whole):
+        assert set(some) == set(whole)
+    for one, count in whole.items():
+        assert abs(some[one] - count * len(taken) / max(1, len(cells))) <= len(whole)
 
 
 def test_splits_are_small_numbers() -> None:

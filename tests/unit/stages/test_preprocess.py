@@ -112,6 +112,18 @@ def test_the_newest_rows_are_in_no_array(tmp_path: Path) -> None:
     assert sum(json.loads(paths.preprocess_summary.read_text())["kept"]["newest"].values()) == 30
 
 
+def test_a_part_of_the_rows_is_split_as_all_are(tmp_path: Path) -> None:
+    whole, part = settings("text"), settings("text", rows=60)
+    before = pq.read_table(run(tmp_path / "whole", whole, items("text")).rows).to_pylist()
+    paths = run(tmp_path / "part", part, items("text"))
+    rows = pq.read_table(paths.rows).to_pylist()
+    assert len(rows) == 60 and all(row in before for row in rows)
+    assert {(row["label"], row["split"]) for row in rows} == {(row["label"], row["split"]) for row in before}
+    summary = json.loads(paths.preprocess_summary.read_text())
+    assert (summary["rows"], summary["dropped"]["left out"]) == (60, len(before) - 60)
+    assert "leaves out all but 60" in paths.preprocess_report.read_text(encoding="utf-8")
+
+
 def test_arrays_are_the_encoded_rows(done: tuple[Any, ...]) -> None:
     block, paths = done
     rows, encoder = pq.read_table(paths.rows), encoders.load(paths.encoder)
