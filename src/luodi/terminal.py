@@ -51,13 +51,13 @@ def json_line(value: Any) -> str:
 
 
 class Screen:
-    """A stream for people, over `bare`: whatever is written to it, what comes out is visible text and line breaks."""
+    """A stream for people, over `bare`: whatever is written to it, what comes out is visible text, lines and tabs."""
 
     def __init__(self, bare: TextIO) -> None:
         self.bare = bare
 
     def write(self, text: str) -> int:
-        self.bare.write(visible(text, keep="\n"))
+        self.bare.write(visible(text, keep="\n\t"))
         return len(text)
 
     def __getattr__(self, name: str) -> Any:

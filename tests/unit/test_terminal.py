@@ -105,7 +105,7 @@ def test_a_screen_lets_nothing_through_but_text_and_line_breaks(parts: list[str]
     stream = screen(out)
     for part in parts:
         print(part, file=stream)
-    assert out.getvalue() == "".join(visible(part, keep="\n") + "\n" for part in parts)
+    assert out.getvalue() == "".join(visible(part, keep="\n\t") + "\n" for part in parts)
     assert screen(stream) is stream
     assert bare(stream) is out
     assert bare(out) is out

@@ -67,21 +67,23 @@ def fetch(
 
 
 @app.command(
-    epilog="Examples: luodi add hotels --modality text --from hotels.csv | "
-    "luodi add pets --modality image --from pets.zip | luodi add pets --modality image --from labels.csv --images pets/"
+    epilog="Examples: luodi add hotels hotels.csv | luodi add pets pets.zip | "
+    "luodi add pets labels.csv --images pets/ | luodi add intents intents.txt --no-header --modality text"
 )
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new model's name: lower case, digits, - and _.")],
-    modality: Annotated[Literal["text", "image"], typer.Option(help="What a row is.")],
-    source: Annotated[
-        Path,
-        typer.Option(
-            "--from",
+    path: Annotated[
+        Path | None,
+        typer.Argument(
             metavar="PATH",
             help="A table (.json, .xlsx: up to 512 MiB), a folder of train, val, test or of CLASS/FILE, or an archive.",
         ),
-    ],
+    ] = None,
     *,
+    source: Annotated[Path | None, typer.Option("--from", metavar="PATH", help="The same, by name.")] = None,
+    modality: Annotated[
+        Literal["text", "image"] | None, typer.Option(help="What a row is; without it, what the files are.")
+    ] = None,
     text_column: TextColumn = None,
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
@@ -113,19 +115,23 @@ def add(
     from luodi.data.columns import Wanted
     from luodi.data.labels import Labels
     from luodi.data.tables import Given
-    from luodi.scaffold import adding
+    from luodi.scaffold import adding, guessing
     from luodi.system.processes import Runner
 
+    source = _one(path, source)
+    root, runner = made_ready(), Runner(print)
+    given = Given(encoding, delimiter, not no_header, sheet)
+    if modality is None and (image_column or images or text_column):
+        modality = "text" if text_column else "image"
+    modality = modality or guessing.modality(source, given)
     if text_column if modality == "image" else image_column or images:
         raise typer.BadParameter("--text-column is for --modality text; --image-column and --images are for image")
     if encoder is not None and modality == "image":
         raise typer.BadParameter("--encoder is for --modality text")
-    given = Given(encoding, delimiter, not no_header, sheet)
     item, kept = text_column or image_column, tuple(keep or ())
     groups = tuple(group or ())
     wanted = Wanted(item, label_column, id_column, revision_column, kept, split_column, groups, group_pattern)
     labels = Labels(_label_map(label_map))
-    root, runner = made_ready(), Runner(print)
     with Heartbeat("adding it"), typed():
         if modality == "text":
             added = adding.add_texts(
@@ -136,6 +142,12 @@ def add(
                 root, name, source, runner, given=given, wanted=wanted, labels=labels, images=images
             )
     print(added)
+
+
+def _one(path: Path | None, named: Path | None) -> Path:
+    if (path is None) == (named is None):
+        raise typer.BadParameter("give PATH once, such as hotels.csv: behind the name, or by --from")
+    return path or named or Path()
 
 
 @app.command(

@@ -24,7 +24,7 @@ def init(
         "\n  ".join([f"made a project in {shown(folder)}", *notes]) + "\n"
         "next:\n"
         + (f"  cd {shown(folder)}\n" if folder.absolute() != Path.cwd() else "")
-        + "  luodi add NAME --modality text --from FILE.csv      # or --modality image --from FOLDER\n"
+        + "  luodi add NAME FILE.csv      # or a folder of images or texts, an archive\n"
         "  git add . && git commit -m 'Add NAME'\n"
         "  luodi run NAME"
     )

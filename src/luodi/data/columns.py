@@ -124,8 +124,9 @@ def _untold(
     labelled: bool = True,
 ) -> MissingColumn:
     header = "; if its first row is a row as the others, say --no-header" if table.headed else ""
+    alone = "; if a character stands between columns, name it with --delimiter" if len(table.columns) == 1 else ""
     error = MissingColumn(
-        f"{table.path}: cannot tell the column of the {what}; found {tables.names(table.columns)}{header}"
+        f"{table.path}: cannot tell the column of the {what}; found {tables.names(table.columns)}{alone}{header}"
     )
     known = {"--text-column" if usual is TEXT else "--image-column": item, "--label-column": label if labelled else ""}
     error.options = _likely(table, known)

@@ -80,9 +80,14 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
 
 def several(path: Path) -> bool:
     """Tell whether an archive holds more than one file. Raises BrokenData as `unpack`."""
+    return len(names(path, 2)) > 1
+
+
+def names(path: Path, most: int) -> list[str]:
+    """Return the names of the first files, at most so many, of an archive. Raises BrokenData as `unpack`."""
     with ExitStack() as stack, _told(path):
         stream = _archive(_inflated(_file(path, stack), path.name, stack), path, stack)
-        return len(list(islice(_members(stream, path), 2))) > 1
+        return [name for name, _ in islice(_members(stream, path), most)]
 
 
 @contextmanager

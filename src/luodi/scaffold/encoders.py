@@ -105,7 +105,7 @@ def _told(name: str, recorded: Recorded) -> str:
         f"{more}"
         "next:\n"
         f"  git add . && git commit -m 'Add encoder {name}'\n"
-        f"  luodi add NAME --modality text --from FILE --encoder {name}\n"
+        f"  luodi add NAME FILE --encoder {name}\n"
         f"  or, for a model that there is, train: {{architecture: pretrained, encoder: {name}}} in {PARAMS}, then "
         "`luodi upgrade`"
     )
