@@ -50,7 +50,7 @@ def add_texts(
         (room := staging / "unpacked").mkdir()
         found, seen = documents.opened(source, given, wanted, labels, room), statistics.TextTraits()
         shards = _store(found.rows, staging, "text", source, kept=list(wanted.stored), seen=seen)
-        notes = [*found.notes, *labels.told(), *doubts(seen.counts)]
+        notes = [*found.notes, *labels.told(), *doubts(seen.counts), *telling.rare(seen.counts)]
         telling.require_labels(seen, f"{shown(source)}, {found.label}", found.renamed)
         split = splitting.of(seen, source, wanted.together)
         chinese = seen.chinese / max(seen.letters, 1)
@@ -99,7 +99,7 @@ def add_images(
             raise BrokenData(f"{source}: no image looked at can be decoded: expected image files; convert them")
         seen = statistics.Traits()
         shards = _store(pictures.images(files), staging, "image", source, kept=list(wanted.stored), seen=seen)
-        notes += [*labels.told(), *doubts(seen.counts)]
+        notes += [*labels.told(), *doubts(seen.counts), *telling.rare(seen.counts)]
         telling.require_labels(seen, f"{source}, folders", "make a folder for each class")
         limits, split = blocks.image_limits(look), splitting.of(seen, source, wanted.together)
         advice = recipe.image(split.learned.total())

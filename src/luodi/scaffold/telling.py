@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from luodi.checks import telling
-from luodi.config import CLASSES
+from luodi.config import CLASSES, Gate
 from luodi.data import names, statistics
 from luodi.data.beside import Beside
 from luodi.data.class_folders import Filed
@@ -18,6 +18,7 @@ from luodi.terminal import shown
 
 LABEL = 255  # characters, as params.yaml allows: what is longer is no label
 NUMBERS = 20  # rows, or labels, of which nothing is said: too few to look like anything
+RARE = 8  # classes of few rows that are named
 REPEATED = 0.05  # of all rows; fewer are usual
 
 
@@ -36,6 +37,20 @@ def held_back(seen: statistics.Traits, split: Split) -> list[str]:
         what = "1 item carries" if several == 1 else f"{several:,} items carry"
         found.append(f"{what} several labels: {rows_of_several:,} rows are left out")
     return found
+
+
+def rare(counts: Counter[str]) -> list[str]:
+    """Return a sentence where a class has fewer rows than the gate asks for: until it has them nothing lands."""
+    least = Gate.model_fields["min_class_rows"].default
+    few = sorted((rows, label) for label, rows in counts.items() if rows < least)
+    if not few:
+        return []
+    some = ", ".join(f"{shown(label, 40)} {rows}" for rows, label in few[:RARE]) + ", …" * (len(few) > RARE)
+    have = "1 class has" if len(few) == 1 else f"{len(few):,} classes have"
+    return [
+        f"{have} fewer than {least} rows ({some}): nothing lands until there are more, they are joined with others or "
+        "left out (--label-map), or gate.unproven lists them"
+    ]
 
 
 def unfit(found: Counter[str], rows: int, limit: float, *, sample: bool = False) -> list[str]:

@@ -284,6 +284,13 @@ def test_rows_of_several_labels_do_not_stop_the_first_run(root: Path, write: Any
     assert config.load(root / "params.yaml").models["new"].validate_.max_quarantined_share >= 0.1
 
 
+def test_classes_that_the_gate_cannot_judge_are_told(root: Path, write: Any) -> None:
+    rare = [f"第{number}间房,{label}" for number, label in enumerate("甲乙乙丙" + "丁" * 10)]
+    told = add(root, write("a.csv", GOOD + "\n".join(rare) + "\n"))
+    assert "  3 classes have fewer than 10 rows (丙 1, 甲 1, 乙 2): nothing lands until there are more" in told
+    assert "fewer than 10 rows" not in add(root, write("b.csv", GOOD), "other")
+
+
 def test_texts_that_no_limit_makes_fit_are_told(root: Path, write: Any) -> None:
     """Each by its first reason: where they are many, the run that follows would stop, and nobody would know why."""
     rows = "".join(f"\x1b[32m好书{row}\x1b[m,{row % 2}\n" for row in range(30)) + "坏\ufffd\x1b书,0\n"
