@@ -118,20 +118,19 @@ def add(
     from luodi.scaffold import adding, guessing
     from luodi.system.processes import Runner
 
-    source = _one(path, source)
+    source, labels = _one(path, source), Labels(_label_map(label_map))
+    if modality is None and (text_column or image_column or images):
+        modality = "text" if text_column else "image"
+    if modality and (text_column if modality == "image" else image_column or images):
+        raise typer.BadParameter("--text-column is for --modality text; --image-column and --images are for image")
     root, runner = made_ready(), Runner(print)
     given = Given(encoding, delimiter, not no_header, sheet)
-    if modality is None and (image_column or images or text_column):
-        modality = "text" if text_column else "image"
     modality = modality or guessing.modality(source, given)
-    if text_column if modality == "image" else image_column or images:
-        raise typer.BadParameter("--text-column is for --modality text; --image-column and --images are for image")
     if encoder is not None and modality == "image":
         raise typer.BadParameter("--encoder is for --modality text")
     item, kept = text_column or image_column, tuple(keep or ())
     groups = tuple(group or ())
     wanted = Wanted(item, label_column, id_column, revision_column, kept, split_column, groups, group_pattern)
-    labels = Labels(_label_map(label_map))
     with Heartbeat("adding it"), typed():
         if modality == "text":
             added = adding.add_texts(

@@ -941,7 +941,9 @@ def test_the_command_records_the_data_with_dvc(make_project: Callable[..., Any],
         (["--modality", "text", "--from", "x", "--label-map", "0=no"], "expected a JSON object of texts"),
         (["--modality", "text", "--from", "x", "--encoding", "nonsense"], "unknown encoding"),
         (["--modality", "text", "--from", "x", "--encoding", "base64"], "not a text encoding"),
-        (["--modality", "text"], "Missing option"),
+        (["--modality", "text"], "give PATH once"),
+        (["x", "--from", "x"], "give PATH once"),
+        (["x", "--text-column", "a", "--images", "b"], "--images are for image"),
     ],
 )
 def test_a_wrong_use_shows_the_usage(
