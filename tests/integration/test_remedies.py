@@ -1295,7 +1295,7 @@ WHY_NOT = {
     "new rows ({self.held": "tests/unit/scaffold/test_ingesting.py",
     "is no folder: expected one with": CHECKPOINT,
     "a file that can run code when it is opened": CHECKPOINT,
-    "has its weights in several files": CHECKPOINT,
+    "which {INDEX} names: get all parts": CHECKPOINT,
     "expected a checkpoint as Hugging Face's": CHECKPOINT,
     "names code of the checkpoint's own": CHECKPOINT,
     "and luodi reads": CHECKPOINT,

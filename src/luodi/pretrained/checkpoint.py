@@ -6,7 +6,8 @@ Only its files are read: JSON, text and safetensors. Nothing in it runs, and not
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,8 @@ from luodi.errors import BrokenData, MissingData
 from luodi.terminal import shown
 
 WEIGHTS, CONFIG, TOKENIZER, VOCABULARY = "model.safetensors", "config.json", "tokenizer.json", "vocab.txt"
+INDEX = f"{WEIGHTS}.index.json"
+"""Stands in place of `WEIGHTS` where these are of several files: which tensor is in which."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 DTYPES = ("F32", "F16", "BF16")
 ACTIVATIONS = ("gelu", "relu")
@@ -124,10 +127,10 @@ class Checkpoint:
             BrokenData: One holds what is no number.
         """
         found = {}
-        with _opened(self.folder) as file:
-            names = _named(file, self.kind)
+        with _opened(self.folder) as files:
+            names = _named(files, self.kind)
             for name in self.shapes:
-                found[name] = _float32(file, names[name])
+                found[name] = _float32(files[names[name]], names[name])
                 if not np.isfinite(found[name]).all():
                     raise BrokenData(
                         f"{self.folder / WEIGHTS}: {name} holds values that are no numbers: get the checkpoint again"
@@ -190,20 +193,16 @@ def _require_files(folder: Path) -> None:
             f"{folder} is no folder: expected one with {CONFIG}, {TOKENIZER} and {WEIGHTS}, as Hugging Face's "
             "libraries write it; luodi downloads none"
         )
-    if not (folder / WEIGHTS).is_file():
+    held = next((name for name in (WEIGHTS, INDEX) if (folder / name).is_file()), None)
+    if held is None:
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
         if pickles:
             raise BrokenData(
                 f"{folder} has its weights in {shown(pickles[0], 60)}, a file that can run code when it is opened: "
                 f"expected {WEIGHTS}; {CONVERT.format(folder)}"
             )
-        if (folder / f"{WEIGHTS}.index.json").is_file():
-            raise BrokenData(
-                f"{folder} has its weights in several files, which are of encoders that are larger than luodi takes: "
-                f"choose one whose weights are one {WEIGHTS}"
-            )
     tokens = (TOKENIZER, VOCABULARY)
-    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
+    missing = [name for name in (CONFIG, held or WEIGHTS) if not (folder / name).is_file()]
     missing += [] if any((folder / name).is_file() for name in tokens) else [f"{TOKENIZER} (or {VOCABULARY})"]
     if missing:
         raise MissingData(
@@ -263,12 +262,12 @@ def _shapes(
 
 def _require_tensors(folder: Path, family: Family, shapes: Mapping[str, tuple[int, ...]]) -> None:
     path = folder / WEIGHTS
-    with _opened(folder) as file:
-        names = _named(file, family)
+    with _opened(folder) as files:
+        names = _named(files, family)
         for name, shape in shapes.items():
             if name not in names:
                 raise _misfit(path, f"it holds no {name}")
-            found = file.get_slice(names[name])
+            found = files[names[name]].get_slice(names[name])
             if tuple(found.get_shape()) != shape:
                 raise _misfit(path, f"{name} is of shape {found.get_shape()}, expected {list(shape)}")
             if found.get_dtype() not in DTYPES:
@@ -290,22 +289,56 @@ def _misfit(path: Path, why: str) -> BrokenData:
     )
 
 
-def _opened(folder: Path) -> Any:
-    """The weights, of which the header was read and found true: no tensor overlaps another or leaves the file."""
+@contextmanager
+def _opened(folder: Path) -> Iterator[dict[str, Any]]:
+    """The open file that each tensor is in, by the tensor's name."""
+    with ExitStack() as stack:
+        if (folder / WEIGHTS).is_file():
+            file = stack.enter_context(_file(folder / WEIGHTS))
+            yield dict.fromkeys(file.keys(), file)
+            return
+        parts = _parts(folder)
+        files = {name: stack.enter_context(_file(folder / name)) for name in sorted(set(parts.values()))}
+        held = {name: set(file.keys()) for name, file in files.items()}
+        for tensor, name in parts.items():
+            if tensor not in held[name]:
+                raise _lies_of(folder, f"{shown(tensor, 100)} is not in {shown(name, 60)}")
+        yield {tensor: files[name] for tensor, name in parts.items()}
+
+
+def _file(path: Path) -> Any:
+    """A file of weights, of which the header was read and found true: no tensor overlaps another or leaves the file."""
     from safetensors import SafetensorError, safe_open
 
     try:
-        return safe_open(folder / WEIGHTS, framework="numpy")
+        return safe_open(path, framework="numpy")
     except SafetensorError as error:
         raise BrokenData(
-            f"{folder / WEIGHTS} cannot be read ({error}): it did not come whole, or is no safetensors; get it again"
+            f"{path} cannot be read ({error}): it did not come whole, or is no safetensors; get it again"
         ) from None
 
 
-def _named(file: Any, family: Family) -> dict[str, str]:
+def _parts(folder: Path) -> dict[str, str]:
+    """Which file beside the index each tensor is in."""
+    found = _json(folder / INDEX).get("weight_map")
+    if not isinstance(found, dict) or not found:
+        raise _lies_of(folder, "it has no weight_map")
+    for name in found.values():
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+            raise _lies_of(folder, f"{shown(repr(name), 60)} is no file of weights beside it")
+        if not (folder / name).is_file():
+            raise MissingData(f"{folder} holds no {shown(name, 60)}, which {INDEX} names: get all parts of the weights")
+    return found
+
+
+def _lies_of(folder: Path, why: str) -> BrokenData:
+    return BrokenData(f"{folder / INDEX} cannot be right: {why}; get it and the weights of the same checkpoint again")
+
+
+def _named(names: Mapping[str, Any], family: Family) -> dict[str, str]:
     """From a tensor's plain name to that in the file: without what a head puts before it, and by today's words."""
     found = {}
-    for name in file.keys():  # noqa: SIM118, it is no mapping
+    for name in names:
         plain = name
         for prefix in family.prefixes:
             plain = plain.removeprefix(prefix)

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from luodi.errors import BrokenData, DataError, MissingData
 from luodi.pretrained import checkpoint
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, INDEX, PART = "model.safetensors", "model.safetensors.index.json", "part-1.safetensors"
 Change = Callable[[Path], object]
 
 
@@ -37,8 +37,32 @@ def tensors(**changes: Any) -> Change:
 
 
 def truncate(folder: Path) -> None:
-    whole = (folder / WEIGHTS).read_bytes()
-    (folder / WEIGHTS).write_bytes(whole[: len(whole) // 2])
+    path = folder / (WEIGHTS if (folder / WEIGHTS).exists() else PART)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def parts(change: Change) -> Change:
+    """Share the weights out among two files, as those of large checkpoints are; then change something."""
+
+    def share_out(folder: Path) -> None:
+        found = load_file(folder / WEIGHTS)
+        where = {name: f"part-{place % 2}.safetensors" for place, name in enumerate(sorted(found))}
+        for part in set(where.values()):
+            save_file({name: value for name, value in found.items() if where[name] == part}, folder / part)
+        (folder / WEIGHTS).unlink()
+        (folder / INDEX).write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": where}))
+        change(folder)
+
+    return share_out
+
+
+def index(tensor: str, part: str) -> Change:
+    def change(folder: Path) -> None:
+        found = json.loads((folder / INDEX).read_text())
+        (folder / INDEX).write_text(json.dumps({"weight_map": found["weight_map"] | {tensor: part}}))
+
+    return change
 
 
 def lie(folder: Path) -> None:
@@ -77,7 +101,12 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
     "bin": (BrokenData, "pytorch_model.bin, a file that can run code .*save_pretrained", pickle("pytorch_model.bin")),
     "pt": (BrokenData, "encoder.pt, a file that can run code .*save_pretrained", pickle("encoder.pt")),
     "ckpt": (BrokenData, "last.ckpt, a file that can run code .*save_pretrained", pickle("last.ckpt")),
-    "several files": (BrokenData, "in several files", pickle(f"{WEIGHTS}.index.json")),
+    "part away": (MissingData, "holds no part-1.safetensors, which", parts(lambda folder: (folder / PART).unlink())),
+    "part cut": (BrokenData, "part-1.safetensors cannot be read .*: it did not come whole", parts(truncate)),
+    "index lies": (BrokenData, "LayerNorm.bias is not in part-1", parts(index("embeddings.LayerNorm.bias", PART))),
+    "index leaves": (BrokenData, "'../x.safetensors' is no file of weights", parts(index("a", "../x.safetensors"))),
+    "index of code": (BrokenData, "'x.bin' is no file of weights", parts(index("a", "x.bin"))),
+    "empty index": (BrokenData, "it has no weight_map", parts(lambda folder: (folder / INDEX).write_text("{}"))),
     "own code": (BrokenData, "code of the checkpoint's own", config(auto_map={"AutoModel": "modeling.Mine"})),
     "another family": (BrokenData, "`model_type` is 'gpt2', and luodi reads bert, roberta", config(model_type="gpt2")),
     "no family": (BrokenData, "`model_type` is None", config(model_type=None)),
@@ -179,3 +208,11 @@ def test_a_vocabulary_is_enough(tmp_path: Path) -> None:
     (folder / "vocab.txt").write_text("a\nb", encoding="utf-8")
     with pytest.raises(BrokenData, match=r"vocab.txt is no tokenizer \(it has no \[UNK\]\)"):
         checkpoint.read(folder)
+
+
+def test_weights_may_be_in_several_files(tmp_path: Path) -> None:
+    whole, several = (tiny_encoder.write(tmp_path / name) for name in ("whole", "several"))
+    parts(lambda folder: None)(several)
+    expected, found = (checkpoint.read(folder).tensors() for folder in (whole, several))
+    assert expected.keys() == found.keys()
+    assert all(np.array_equal(expected[name], found[name]) for name in expected)
