@@ -1276,6 +1276,7 @@ OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each
 RACE = "a race: what failed is done again"
 TUNING = "tests/unit/config/test_tune_block.py tries each"
 CHECKPOINT = "the checkpoint of somebody else is to be got again; tests/unit/pretrained/test_checkpoint.py"
+STEM = "the network of somebody else is to be got again; tests/unit/pretrained/test_stem_file.py"
 WHY_NOT = {
     "is not the luodi that runs, and a project needs": "tests/unit/scaffold/test_scaffold.py",
     "no file lies in {self.ingest.inbox}": "no error: Airflow skips the task",
@@ -1307,6 +1308,26 @@ WHY_NOT = {
     "is no tokenizer (": CHECKPOINT,
     "does not fit the weights": CHECKPOINT,
     "and luodi does by mean or cls alone": CHECKPOINT,
+    "is no file: expected a network of images": STEM,
+    "expected a network of images that Keras saved": STEM,
+    "does not hold the weights of {name}: of arrays": STEM,
+    "does not hold the weights of {name} without its last layer": "another layout of the same arrays",
+    "is no network that Keras saved": STEM,
+    "it holds no {CONFIG} and {ARRAYS} of a size": STEM,
+    "it did not come whole": STEM,
+    "is no network that Keras can build": STEM,
+    "and luodi runs no code but that of Keras'": STEM,
+    "scales no pixels, and would be given": STEM,
+    "is no classifier of images that luodi can start from": STEM,
+    "it did not come whole; get it again": STEM,
+    "holds arrays that are not plain": STEM,
+    "leads to another file": STEM,
+    "holds values that are no numbers: get the file again": STEM,
+    "gives other vectors as an ONNX graph than by Keras": "no network here does that",
+    "gives the same vector to two different images": STEM,
+    "and the model is one of {kind.modality}s": "tests/unit/pretrained/test_stem.py",
+    "and preprocess makes others: set preprocess": "tests/unit/pretrained/test_stem.py",
+    "is not for a pretrained encoder of images": "tests/unit/pretrained/test_stem.py",
     "is not JSON ({error})": CHECKPOINT,
     "expected a JSON object, found": CHECKPOINT,
     "bytes, expected at most {LONGEST}": "takes a file of 64 MiB",
@@ -1324,7 +1345,6 @@ WHY_NOT = {
     "each matrix may be named once": "tests/unit/pretrained/test_tuned.py",
     "train.encoder go together": "tests/unit/pretrained/test_frozen.py",
     "it has no {missing[0]}": CHECKPOINT,
-    "--encoder is for --modality text": USAGE,
     "it is not searched: {reason}": TUNING,
     "no setting of preprocess or train": TUNING,
     "expected low and high, or choices": TUNING,

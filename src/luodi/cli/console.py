@@ -217,18 +217,17 @@ def show_architectures(architectures: Sequence[Architecture]) -> None:
 def show_encoders(known: Mapping[str, Recorded]) -> None:
     """Print the pretrained encoders of a project, one a row."""
     if not known:
-        print("no encoder yet: `luodi encoder add DIR` adds one")
+        print("no encoder yet: `luodi encoder add DIR|FILE` adds one")
         return
-    table = Table("name", "family", "weights", "vectors", "tokens", "MB", "licence", "hash")
+    table = Table("name", "family", "weights", "vectors", "reads", "MB", "licence", "hash")
     for name, one in known.items():
-        vectors = f"{one.width:,}, {one.pooling}"
         _row(
             table,
             name,
             one.family,
             f"{one.weights:,}",
-            vectors,
-            one.length,
+            f"{one.width:,}",
+            one.reads,
             f"{one.size_bytes / 1e6:.1f}",
             one.licence,
             one.md5[:8],

@@ -108,7 +108,7 @@ def add(
     sheet: Sheet = None,
     encoder: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of texts: try this pretrained encoder, one of `luodi encoder list`."),
+        typer.Option(metavar="NAME", help="Try this pretrained encoder, one of `luodi encoder list`."),
     ] = None,
 ) -> None:
     """Add a model: its data under data/, its block in params.yaml, and the DVC pointer; all of it or nothing."""
@@ -126,8 +126,6 @@ def add(
     root, runner = made_ready(), Runner(print)
     given = Given(encoding, delimiter, not no_header, sheet)
     modality = modality or guessing.modality(source, given)
-    if encoder is not None and modality == "image":
-        raise typer.BadParameter("--encoder is for --modality text")
     item, kept = text_column or image_column, tuple(keep or ())
     groups = tuple(group or ())
     wanted = Wanted(item, label_column, id_column, revision_column, kept, split_column, groups, group_pattern)
@@ -138,7 +136,7 @@ def add(
             )
         else:
             added = adding.add_images(
-                root, name, source, runner, given=given, wanted=wanted, labels=labels, images=images
+                root, name, source, runner, given=given, wanted=wanted, labels=labels, images=images, encoder=encoder
             )
     print(added)
 

@@ -1,7 +1,8 @@
 """The settings of an image model, with defaults that train in minutes on two cores."""
 
 import re
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -10,6 +11,7 @@ from luodi.config.shared import (
     Baseline,
     Contradictions,
     Line,
+    Name,
     Positive,
     Preprocess,
     SettingsBase,
@@ -17,6 +19,8 @@ from luodi.config.shared import (
     Split,
     Strengths,
     Training,
+    of_tuning,
+    require_encoder,
 )
 from luodi.config.tuning import TunableSettings
 from luodi.config.user_code import ObjectName, SuiteName
@@ -93,9 +97,21 @@ class ImageBaseline(Baseline):
     )
 
 
+TUNED: Mapping[str, Mapping[str, Any]] = {
+    "full": {"batch_size": 32, "warmup": 0.1, "clip_norm": 1.0, "learning_rate": 0.0003, "epochs": 5}
+}
+"""Defaults of `train` where a stem is trained on."""
+
+
 class ImageTrain(Training):
-    architecture: Literal["mlp", "cnn", "resnet", "linear"] | ObjectName = Field(
+    architecture: Literal["mlp", "cnn", "resnet", "linear", "pretrained"] | ObjectName = Field(
         "cnn", description="see `luodi architectures`; or MODULE:FUNCTION of your own"
+    )
+    encoder: Name | None = Field(None, description="one of `luodi encoder list` (pretrained)")
+    tuning: Literal["frozen", "full"] = Field(
+        "frozen",
+        description="what is trained of the encoder (pretrained): frozen: nothing; full: all of it but its batch norm, "
+        "with other defaults of learning_rate, warmup, clip_norm, batch_size and epochs, which params.lock shows",
     )
     filters: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
         (32, 64), description="channels of each convolution block (cnn) or stage of residual blocks (resnet)"
@@ -111,6 +127,11 @@ class ImageTrain(Training):
     epochs: Positive = Field(20, description="rounds over the train rows, at most")
     patience: Positive = Field(20, description="epochs without a better validation loss before training stops")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_tuning(cls, given: Any) -> Any:
+        return of_tuning(cls, given, TUNED)
+
 
 class ImageSettings(TunableSettings):
     modality: Literal["image"] = Field(description="text or image")
@@ -118,3 +139,12 @@ class ImageSettings(TunableSettings):
     preprocess: ImagePreprocess = ImagePreprocess()
     baseline: ImageBaseline = ImageBaseline()
     train: ImageTrain = ImageTrain()
+
+    @model_validator(mode="after")
+    def _encoder_used(self) -> Self:
+        require_encoder(self.train)
+        if self.train.encoder and self.train.precision != "float32":
+            raise ValueError(
+                f"train.precision {self.train.precision} is not for a pretrained encoder of images: set it to float32"
+            )
+        return self

@@ -4,7 +4,8 @@ Every setting has its default and its description here, and nowhere else: `luodi
 """
 
 import reprlib
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -233,6 +234,33 @@ class Training(SettingsBase):
         "epoch ends with one too",
     )
     seed: Seed = Field(7, description="of the first weights and of the order of the rows")
+
+
+def of_tuning(kind: type[BaseModel], given: Any, tuned: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Return a block train of that kind as it was given, before it is checked, with the defaults that `tuning` has.
+
+    What trains a network from its first weights on would make an encoder forget what it knows.
+    """
+    if not isinstance(given, dict):
+        return given
+    tuning = given.get("tuning")
+    found = {**(tuned.get(tuning, {}) if isinstance(tuning, str) else {}), **given}
+    # To pydantic it comes from Python now, not from JSON, and a list is no tuple.
+    several = {name for name, field in kind.model_fields.items() if get_origin(field.annotation) is tuple}
+    return {name: tuple(one) if name in several and isinstance(one, list) else one for name, one in found.items()}
+
+
+def require_encoder(train: Any) -> None:
+    """Raise ValueError where the keys of a block train that are of an encoder do not go together."""
+    if (train.architecture == "pretrained") != (train.encoder is not None):
+        raise ValueError(
+            "train.architecture pretrained and train.encoder go together: `luodi encoder list` lists encoders"
+        )
+    if train.tuning != "frozen" and train.encoder is None:
+        raise ValueError(
+            f"train.tuning {train.tuning} is of an encoder: name one in train.encoder, and set "
+            "train.architecture to pretrained"
+        )
 
 
 class Baseline(SettingsBase):

@@ -17,6 +17,8 @@ from luodi.config.shared import (
     Share,
     Strengths,
     Training,
+    of_tuning,
+    require_encoder,
 )
 from luodi.config.tuning import TunableSettings
 from luodi.config.user_code import ObjectName, SuiteName
@@ -124,14 +126,7 @@ class TextTrain(Training):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_tuning(cls, given: Any) -> Any:
-        """What trains a network from its first weights on would make an encoder forget what it knows."""
-        if not isinstance(given, dict):
-            return given
-        tuning = given.get("tuning")
-        found = {**(TUNED.get(tuning, {}) if isinstance(tuning, str) else {}), **given}
-        if isinstance(targets := found.get("lora_targets"), list):
-            found["lora_targets"] = tuple(targets)  # to pydantic it comes from Python now, not from JSON
-        return found
+        return of_tuning(cls, given, TUNED)
 
 
 class TextSettings(TunableSettings):
@@ -143,19 +138,7 @@ class TextSettings(TunableSettings):
 
     @model_validator(mode="after")
     def _encoder_used(self) -> Self:
-        if (self.train.architecture == "pretrained") != (self.train.encoder is not None):
-            raise ValueError(
-                "train.architecture pretrained and train.encoder go together: `luodi encoder list` lists encoders"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _tuned_encoder(self) -> Self:
-        if self.train.tuning != "frozen" and self.train.encoder is None:
-            raise ValueError(
-                f"train.tuning {self.train.tuning} is of an encoder: name one in train.encoder, and set "
-                "train.architecture to pretrained"
-            )
+        require_encoder(self.train)
         return self
 
     @model_validator(mode="after")

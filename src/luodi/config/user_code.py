@@ -41,17 +41,17 @@ def effective(block: BaseModel, root: Path) -> dict[str, Any]:
     So it is of an encoder: its name and the hash of its content.
 
     Raises:
-        ParamsError: There is no such module, or it is not Python; or there is no such encoder.
+        ParamsError: There is no such module, or it is not Python; or there is no such encoder, or one of other rows.
     """
     found = block.model_dump(mode="json", by_alias=True)
     for part, setting in SETTINGS:
         value = found[part][setting]
         counted = [f"{one} {_digest(one, root)}" if _is_own(one) else one for one in _several(value)]
         found[part][setting] = counted[0] if isinstance(value, str) else counted
-    if name := found["train"].get("encoder"):
+    if found["train"].get("encoder"):
         from luodi.config import encoders  # here, not above: it imports this
 
-        found["train"]["encoder"] = f"{name} {encoders.of(root, name).md5}"
+        found["train"]["encoder"] = encoders.effective(root, found)
     return found
 
 

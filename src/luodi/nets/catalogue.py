@@ -77,6 +77,12 @@ ARCHITECTURES = (
         "A linear model on the vectors of a pretrained encoder, which stays as it is or is trained on",
     ),
     Architecture("image", LINEAR, (), "The linear baseline alone: logistic regression on pixels"),
+    Architecture(
+        "image",
+        PRETRAINED,
+        ("encoder", "tuning"),
+        "A linear model on the vectors of a pretrained stem, which stays as it is or is trained on",
+    ),
     Architecture("image", "mlp", ("units", "activation", "dropout"), "All pixels into one hidden layer"),
     Architecture(
         "image",

@@ -21,14 +21,14 @@ from luodi.config import ModelSettings
 from luodi.data.modality import Encoder
 from luodi.errors import ArtifactError, LuodiError
 from luodi.nets import catalogue, training
-from luodi.nets.fitting import Net
+from luodi.nets.fitting import Built, Net
 from luodi.scoring import inference
 from luodi.system import resources
 
 TOLERANCE = 1e-4
 
 
-def convert(net: Net, settings: ModelSettings, encoder: Encoder) -> onnx.ModelProto:
+def convert(net: Net, settings: ModelSettings, encoder: Encoder, built: Built | None = None) -> onnx.ModelProto:
     """Return `net` as ONNX, from "x" [batch, ...] of the encoder's shape and type to "probabilities" float32.
 
     What another backend trained is built again by TensorFlow, from which alone Keras exports without further libraries:
@@ -39,10 +39,10 @@ def convert(net: Net, settings: ModelSettings, encoder: Encoder) -> onnx.ModelPr
         UserCodeFailed: The network is a user's own, and fails there.
     """
     if keras.backend.backend() == "tensorflow":
-        model = _convert(net.model)
+        model = traced(net.model)
     else:
         with _by_tensorflow() as process:
-            work = process.submit(_rebuilt, settings, encoder, net.model.get_weights(), net.factor)
+            work = process.submit(_rebuilt, settings, encoder, net.model.get_weights(), net.factor, built)
             model = onnx.load_from_string(work.result())
     return canonical(model, inference.facts(encoder))
 
@@ -62,11 +62,13 @@ def _by_tensorflow() -> Iterator[ProcessPoolExecutor]:
         os.environ["KERAS_BACKEND"] = backend
 
 
-def _rebuilt(settings: ModelSettings, encoder: Encoder, weights: list[NDArray[Any]], factor: float) -> bytes:
+def _rebuilt(
+    settings: ModelSettings, encoder: Encoder, weights: list[NDArray[Any]], factor: float, built: Built | None
+) -> bytes:
     """ONNX of the network that has those weights, its logits times `factor`."""
-    model = training.scaled(catalogue.as_float32(weights, settings, encoder), factor)
+    model = training.scaled((built or catalogue).as_float32(weights, settings, encoder), factor)
     model(np.zeros((1, *encoder.shape), encoder.dtype))  # Keras exports none that was never called
-    found: bytes = _convert(model).SerializeToString()
+    found: bytes = traced(model).SerializeToString()
     return found
 
 
@@ -92,7 +94,8 @@ def require_equal(path: Path, sample: NDArray[Any], expected: NDArray[np.float32
         )
 
 
-def _convert(model: keras.Model) -> onnx.ModelProto:
+def traced(model: keras.Model) -> onnx.ModelProto:
+    """Return what TensorFlow's converter makes of a model that was called once, in no order: see `canonical`."""
     with tempfile.TemporaryDirectory() as folder, _temporary(folder):
         path = Path(folder) / "model.onnx"
         model.export(path, format="onnx", verbose=False)
@@ -109,8 +112,8 @@ def _temporary(folder: str) -> Iterator[None]:
         tempfile.tempdir = usual
 
 
-def canonical(model: onnx.ModelProto, facts: dict[str, int]) -> onnx.ModelProto:
-    """Rebuild `model` so that equal graphs are equal bytes.
+def canonical(model: onnx.ModelProto, facts: dict[str, int], output: str = "probabilities") -> onnx.ModelProto:
+    """Rebuild `model`, from "x" to `output`, so that equal graphs are equal bytes.
 
     The converter walks sets of strings: the order of nodes and weights and the numbers in names vary with
     Python's hash seed. Here nodes stand in depth-first order from the output, values are named in that order.
@@ -118,17 +121,18 @@ def canonical(model: onnx.ModelProto, facts: dict[str, int]) -> onnx.ModelProto:
     graph = model.graph
     nodes = list(_ordered(graph.node, graph.output[0].name))
     weights = {weight.name: weight for weight in graph.initializer}
-    names = _names(nodes, weights, graph.input[0].name, graph.output[0].name)
+    names = _names(nodes, weights, {graph.input[0].name: "x", graph.output[0].name: output})
     rebuilt = helper.make_graph(
         [_renamed(number, node, names) for number, node in enumerate(nodes)],
         "luodi",
         [_port("x", graph.input[0])],
-        [_port("probabilities", graph.output[0])],
+        [_port(output, graph.output[0])],
         [_named(weights[name], names[name]) for name in names if name in weights],
     )
     opsets = [opset for opset in model.opset_import if opset.domain in {node.domain for node in nodes}]
     result = helper.make_model(rebuilt, producer_name="luodi", opset_imports=opsets, ir_version=model.ir_version)
-    helper.set_model_props(result, {"luodi": json.dumps(facts, sort_keys=True)})
+    if facts:
+        helper.set_model_props(result, {"luodi": json.dumps(facts, sort_keys=True)})
     onnx.checker.check_model(result)
     return result
 
@@ -150,9 +154,9 @@ def _ordered(nodes: Sequence[NodeProto], output: str) -> Iterator[NodeProto]:
     return visit(output)
 
 
-def _names(nodes: Sequence[NodeProto], weights: dict[str, TensorProto], first: str, last: str) -> dict[str, str]:
-    """New names by old ones, in order of use."""
-    names = {"": "", first: "x", last: "probabilities"}
+def _names(nodes: Sequence[NodeProto], weights: dict[str, TensorProto], ends: dict[str, str]) -> dict[str, str]:
+    """New names by old ones, in order of use; `ends` are those of input and output."""
+    names = {"": "", **ends}
     for node in nodes:
         for name in (*node.input, *node.output):
             names.setdefault(name, f"{'w' if name in weights else 'v'}{len(names)}")
@@ -176,5 +180,5 @@ def _named(weight: TensorProto, name: str) -> TensorProto:
 
 def _port(name: str, port: ValueInfoProto) -> ValueInfoProto:
     tensor = port.type.tensor_type
-    sides = [dimension.dim_value for dimension in tensor.shape.dim[1:]]
+    sides = [one.dim_value or f"side_{place}" for place, one in enumerate(tensor.shape.dim[1:])]  # which may be any
     return helper.make_tensor_value_info(name, tensor.elem_type, ["batch", *sides])

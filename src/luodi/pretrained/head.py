@@ -1,15 +1,17 @@
 """What stands behind an encoder: from its vectors to probabilities, and the graph of both, which is served."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from luodi.data import subwords
+from luodi.data.modality import Encoder
 from luodi.errors import ArtifactError
 from luodi.files import replacing_folder, write_json, write_text
 from luodi.scoring import inference
@@ -60,9 +62,16 @@ class Head:
 
 
 def write(
-    folder: Path, model: onnx.ModelProto, encoder: subwords.Encoder, texts: list[str], expected: NDArray[np.float32]
+    folder: Path,
+    model: onnx.ModelProto,
+    encoder: Encoder,
+    items: list[Any],
+    expected: NDArray[np.float32],
+    *,
+    beside: Mapping[str, str],
 ) -> None:
-    """Write what is served; `expected` are the probabilities that training found for some clean texts.
+    """Write what is served; `expected` are the probabilities that training found for some clean items, and
+    `beside` more files by their names.
 
     Raises:
         ArtifactError: ONNX Runtime says something else of them.
@@ -71,8 +80,9 @@ def write(
     with replacing_folder(folder) as temporary:
         (temporary / inference.MODEL).write_bytes(model.SerializeToString(deterministic=True))
         write_json(temporary / inference.ENCODER, encoder.as_json())
-        write_text(temporary / subwords.TOKENIZER, encoder.tokenizer)
-        found = inference.Classifier.load(temporary).probabilities(texts)
+        for name, text in beside.items():
+            write_text(temporary / name, text)
+        found = inference.Classifier.load(temporary).probabilities(items)
         difference = float(np.abs(found - expected).max())
         if not difference <= TOLERANCE:  # NaN is unequal too
             raise ArtifactError(

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from luodi.config import TextTrain
 from luodi.pretrained.graph import HIDDEN, PARTS, Form, Weights
-from luodi.pretrained.head import SHORTEST, Head, Standard
+from luodi.pretrained.head import Head
+from luodi.pretrained.standardised import Standardised
 
 GAIN = 2.0  # of what LoRA adds
 LINEAR = [part for part in PARTS if not part.endswith("norm")]
@@ -205,17 +206,3 @@ class Pooled(keras.layers.Layer):
             return hidden[:, 0]
         total = ops.sum(hidden * ops.expand_dims(mask, -1), axis=1)
         return total / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
-
-
-class Standardised(keras.layers.Layer):
-    """See `Standard`."""
-
-    def __init__(self, standard: Standard, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.standard = standard
-
-    def call(self, vectors: Any) -> Any:
-        """Keras calls this."""
-        length = ops.sqrt(ops.maximum(ops.sum(vectors * vectors, axis=-1, keepdims=True), SHORTEST**2))
-        mean = ops.convert_to_tensor(self.standard.mean)  # PyTorch takes none of NumPy's arrays
-        return (vectors / length - mean) / float(self.standard.scale)

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from luodi.config import encoders
-from luodi.config.encoders import Recorded
-from luodi.data.subwords import TOKENIZER
+from luodi.config.encoders import Kind
 from luodi.errors import MissingData, SourceMismatch
 from luodi.files import folder_checksum
 
 GRAPH = "encoder.onnx"
-"""From "x", ids int32 [batch, length], to "vectors", float32 [batch, width]; TOKENIZER lies beside it."""
+"""To "vectors", float32 [batch, width], from "x", ids int32 [batch, length], a tokenizer beside it; or from "x", uint8
+[batch, height, width, channels], STEM beside it.
+"""
+STEM = "stem.keras"
+"""The same as `GRAPH`, for Keras to train on."""
 
 
 def place(root: Path, name: str) -> Path:
@@ -17,15 +20,16 @@ def place(root: Path, name: str) -> Path:
     return root / "data" / "encoders" / name
 
 
-def find(root: Path, name: str) -> tuple[Path, Recorded]:
+def find(root: Path, name: str, kind: type[Kind]) -> tuple[Path, Kind]:
     """Return the folder of an encoder, proven to hold what is recorded of it, and that.
 
     Raises:
         UnknownKey: The project has no such encoder.
+        WrongValue: It is not of that kind.
         MissingData: Its files are away.
         SourceMismatch: They are not those that were added.
     """
-    recorded, folder = encoders.of(root, name), place(root, name)
+    recorded, folder = encoders.of(root, name, kind), place(root, name)
     if not folder.is_dir():
         raise MissingData(
             f"{folder} is away, though {encoders.NAME} records it: bring it back with `dvc pull data/encoders/{name}`"
@@ -36,8 +40,3 @@ def find(root: Path, name: str) -> tuple[Path, Recorded]:
             f"added with `dvc checkout --force data/encoders/{name}`"
         )
     return folder, recorded
-
-
-def tokenizer(folder: Path) -> str:
-    """Return the tokenizer of an encoder, JSON."""
-    return (folder / TOKENIZER).read_text(encoding="utf-8")

@@ -1,37 +1,22 @@
-"""A pretrained encoder's vectors of texts, and a logistic regression on them; the encoder itself stays as it is."""
+"""Text models on a pretrained encoder, as it came or trained on."""
 
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import numpy as np
-import onnx
-from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from functools import partial
+from typing import TYPE_CHECKING
 
 from luodi.config import TextSettings
-from luodi.config.encoders import Recorded
+from luodi.config.encoders import TextEncoder
 from luodi.data import split_rows, subwords
-from luodi.linear import fitting
-from luodi.linear.fitting import Rows
-from luodi.pretrained import head, store, vectors
-from luodi.pretrained.head import Head, Standard
+from luodi.pretrained import frozen, lengths, store
+from luodi.pretrained.frozen import Frozen, Labelled
 from luodi.project.paths import ModelPaths
-from luodi.scoring import folds
 
 if TYPE_CHECKING:
     from luodi.nets.checkpoints import Checkpoints
     from luodi.nets.fitting import Watch
     from luodi.pretrained.tuned import Tuned
 
-STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # values of C tried, until the validation loss rises
-ITERATIONS = 200  # of L-BFGS
-Labelled: TypeAlias = tuple[list[str], NDArray[np.int32]]
-"""Clean texts, and the class of each."""
 
-
-def fit(settings: TextSettings, paths: ModelPaths) -> "Frozen":
+def fit(settings: TextSettings, paths: ModelPaths) -> Frozen:
     """Fit a model on the vectors of the train rows of preprocess, and judge it by those of validation: see `on`.
 
     Raises:
@@ -41,27 +26,30 @@ def fit(settings: TextSettings, paths: ModelPaths) -> "Frozen":
     return on(settings, paths, *((part.items, part.label) for part in map(read, ("train", "validation"))))
 
 
-def on(settings: TextSettings, paths: ModelPaths, train: Labelled, validation: Labelled) -> "Frozen":
-    """Fit a model on the vectors of train rows, and judge it by those of validation.
-
-    A vector has length 1 at first. What tells it apart is its difference to the mean of train, in units of the mean
-    deviation: the vectors of some encoders nearly agree, and a unit for each value would magnify what hardly changes.
+def on(settings: TextSettings, paths: ModelPaths, train: Labelled, validation: Labelled) -> Frozen:
+    """Fit a model on the vectors of train rows, and judge it by those of validation: see `frozen.fit`.
 
     Raises:
         ArtifactError: The train rows cannot be learned from.
         UnknownKey: The project has no such encoder.
+        WrongValue: It is no encoder of texts.
         DataError: It is away, or not as it was added.
     """
-    folder, recorded = store.find(paths.root, str(settings.train.encoder))
-    encoder = subwords.Encoder(settings.labels, recorded.length, recorded.pad, store.tokenizer(folder))
-    texts = [*train[0], *validation[0]]
-    found = vectors.of(texts, encoder, folder / store.GRAPH, recorded, paths)
-    found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), head.SHORTEST)
-    standard = Standard.of(found[: len(train[0])])
-    found -= standard.mean  # in place: there may be millions
-    found /= standard.scale
-    both = Rows(found, np.concatenate([train[1], validation[1]]))
-    return Frozen(settings, encoder, folder / store.GRAPH, recorded, standard, texts, both, len(train[0]))
+    folder, recorded = store.find(paths.root, str(settings.train.encoder), TextEncoder)
+    encoder = subwords.Encoder(
+        settings.labels, recorded.length, recorded.pad, (folder / subwords.TOKENIZER).read_text(encoding="utf-8")
+    )
+    return frozen.fit(
+        settings,
+        encoder,
+        folder,
+        recorded,
+        paths,
+        together=partial(lengths.together, encoder=encoder),
+        train=train,
+        validation=validation,
+        beside={subwords.TOKENIZER: encoder.tokenizer},
+    )
 
 
 def tuned(settings: TextSettings) -> bool:
@@ -69,7 +57,7 @@ def tuned(settings: TextSettings) -> bool:
     return settings.train.tuning != "frozen"
 
 
-def tune(frozen: "Frozen", kept: "Checkpoints | None" = None, watch: "Watch | None" = None) -> "Tuned":
+def tune(frozen: Frozen, kept: "Checkpoints | None" = None, watch: "Watch | None" = None) -> "Tuned":
     """Train the encoder on from what `frozen` found, as `train.tuning` says. Keras is imported here.
 
     `watch` is that of `luodi.nets.fitting.fit_rows`.
@@ -83,101 +71,3 @@ def tune(frozen: "Frozen", kept: "Checkpoints | None" = None, watch: "Watch | No
     with quiet():
         from luodi.pretrained import tuned
     return tuned.fit(frozen, kept, watch)
-
-
-@dataclass(frozen=True)
-class Frozen:
-    """A model on the vectors of an encoder that stays as it is.
-
-    Attributes:
-        encoder: Turns texts into what the ONNX model `graph` reads.
-        texts: Clean ones, of the train rows, then of validation.
-        both: Vectors as `standard` has them, float32 [rows, width], and labels: of the `count` train rows, then of
-            validation.
-    """
-
-    settings: TextSettings
-    encoder: subwords.Encoder
-    graph: Path
-    recorded: Recorded
-    standard: Standard
-    texts: list[str]
-    both: Rows
-    count: int
-
-    @cached_property
-    def scores(self) -> NDArray[np.float32]:
-        """The probabilities of the validation rows, float32 [rows, classes], by a model fitted on train rows alone."""
-        return _softmax(self.judged.logits(self.validation.features))
-
-    @cached_property
-    def judged(self) -> fitting.Linear:
-        """The model fitted on train rows alone."""
-        return self.fitted(self.train, self.validation)
-
-    def under(self, settings: TextSettings) -> "Frozen":
-        """The same, to be trained on by other settings."""
-        found = replace(self, settings=settings)
-        vars(found)["judged"] = self.judged  # no such setting changes it, and it takes seconds
-        return found
-
-    def write(self, folder: Path) -> None:
-        """Write what is served, with a model that is fitted on validation rows too.
-
-        Raises:
-            ArtifactError: ONNX Runtime says something else of validation rows than the model does.
-        """
-        with threadpool_limits(1):
-            final = fitting.again(self.both, self.classes, self.judged, self._logistic)
-        expected = _softmax(final.logits(self.validation.features[: head.ROWS]))
-        model = Head(self.standard, final.weights, final.bias).behind(onnx.load(self.graph))
-        head.write(folder, model, self.encoder, self.texts[self.count :][: head.ROWS], expected)
-
-    def out_of_fold(self, group: folds.Rows) -> NDArray[np.float32]:
-        """Score train and validation rows, each of a group, by models not fitted on these: float32 [rows, classes]."""
-
-        def score(fitted: folds.Rows, judged: folds.Rows, held: folds.Rows) -> NDArray[np.float32]:
-            return _softmax(self.fitted(self.rows(fitted), self.rows(judged)).logits(self.both.features[held]))
-
-        return folds.scores(self.both.label, group, self.classes, score)
-
-    def facts(self) -> dict[str, Any]:
-        """What the pages say of the encoder, JSON; `trained` counts the weights that training found."""
-        known = self.recorded.model_dump(include={"licence", "md5", "family", "size_bytes", "weights"})
-        return {"name": self.settings.train.encoder, **known, "trained": (self.recorded.width + 1) * self.classes}
-
-    @property
-    def classes(self) -> int:
-        """How many there are."""
-        return len(self.settings.labels)
-
-    @property
-    def train(self) -> Rows:
-        """Of `both`."""
-        return Rows(self.both.features[: self.count], self.both.label[: self.count])
-
-    @property
-    def validation(self) -> Rows:
-        """Of `both`."""
-        return Rows(self.both.features[self.count :], self.both.label[self.count :])
-
-    def rows(self, places: folds.Rows) -> Rows:
-        """Some of `both`."""
-        return Rows(self.both.features[places], self.both.label[places])
-
-    def fitted(self, train: Rows, validation: Rows) -> fitting.Linear:
-        """Return a model fitted on some rows, and chosen and calibrated by others."""
-        with threadpool_limits(1):  # the same bytes on any number of cores
-            return fitting.fit(train, validation, self.classes, STRENGTHS, self._logistic)
-
-    def _logistic(self, C: float) -> Any:
-        from sklearn.linear_model import LogisticRegression
-
-        weight = None if self.settings.train.class_weight == "none" else self.settings.train.class_weight
-        return LogisticRegression(C=C, solver="lbfgs", max_iter=ITERATIONS, class_weight=weight)
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    shares = np.exp(logits - logits.max(1, keepdims=True))
-    found: NDArray[np.float32] = shares / shares.sum(1, keepdims=True)
-    return found

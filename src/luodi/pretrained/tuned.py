@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,15 +16,13 @@ from luodi.nets import fitting, hardware
 from luodi.nets.checkpoints import Checkpoints
 from luodi.nets.fitting import Net, Watch
 from luodi.pretrained import graph, head, network
+from luodi.pretrained.frozen import Frozen
 from luodi.pretrained.graph import Form, Weights
 from luodi.pretrained.head import Head
 from luodi.scoring import folds
 
-if TYPE_CHECKING:
-    from luodi.pretrained.text import Frozen
 
-
-def fit(frozen: "Frozen", kept: Checkpoints | None, watch: Watch | None = None) -> "Tuned":
+def fit(frozen: Frozen, kept: Checkpoints | None, watch: Watch | None = None) -> "Tuned":
     """Train an encoder on, on the train rows, and calibrate it on those of validation.
 
     The head begins as the logistic regression on the vectors of the encoder as it came: what these tell apart is not
@@ -35,7 +33,7 @@ def fit(frozen: "Frozen", kept: Checkpoints | None, watch: Watch | None = None) 
         LuodiError: Training diverged in its first epoch, or memory ran out.
     """
     form, weights = graph.read(frozen.graph)
-    places = np.split(np.arange(len(frozen.texts)), [frozen.count])
+    places = np.split(np.arange(len(frozen.items)), [frozen.count])
     return Tuned(frozen, kept, form, weights, places[0], places[1], watch)
 
 
@@ -49,7 +47,7 @@ class Tuned:
         train, validation: Places of these rows.
     """
 
-    frozen: "Frozen"
+    frozen: Frozen
     kept: Checkpoints | None
     form: Form
     weights: Weights
@@ -81,8 +79,8 @@ class Tuned:
         weights, kernel, bias = network.trained(self.net.model, self.form)
         factor = np.float32(self.net.factor)
         model = Head(self.frozen.standard, factor * kernel, factor * bias).behind(graph.build(self.form, weights))
-        texts = [self.frozen.texts[place] for place in self.validation[: head.ROWS]]
-        head.write(folder, model, self.frozen.encoder, texts, self.scores[: head.ROWS])
+        texts = [self.frozen.items[place] for place in self.validation[: head.ROWS]]
+        head.write(folder, model, self.frozen.encoder, texts, self.scores[: head.ROWS], beside=self.frozen.beside)
 
     def out_of_fold(self, group: folds.Rows) -> NDArray[np.float32]:
         """Score train and validation rows, each of a group, by networks not fitted on it: float32 [rows, classes]."""
@@ -102,7 +100,9 @@ class Tuned:
     @cached_property
     def ids(self) -> NDArray[np.int32]:
         """Of the tokens of all rows, int32 [rows, tokens of the longest]."""
-        return subwords.padded(self.frozen.encoder.ids(self.frozen.texts), self.form.pad)
+        encoder = self.frozen.encoder
+        assert isinstance(encoder, subwords.Encoder)
+        return subwords.padded(encoder.ids(self.frozen.items), self.form.pad)
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:

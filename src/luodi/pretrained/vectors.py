@@ -1,57 +1,61 @@
-"""Vectors of texts, computed once: what a training found is kept for the next one, by the content of text and encoder.
+"""Vectors of items, computed once: what a training found is kept for the next one, by the content of item and encoder.
 
 They lie where a host keeps its DVC cache (LUODI_HOME), else in the embedded origin of the checkout, and memory holds
-those that are asked for. A vector depends on its text alone, to the last bit, or what was kept would change what is
-trained: a batch of texts, padded to the same multiple of so many tokens, has always the same number of rows.
+those that are asked for. A vector depends on its item alone, to the last bit, or what was kept would change what is
+trained: a batch of texts, padded to the same multiple of so many tokens, has always the same number of rows, and so has
+one of images.
 """
 
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from luodi.config.encoders import Recorded
-from luodi.data.subwords import Encoder, padded
 from luodi.pretrained.kept import KEY, Kept
 from luodi.project.origin import EMBEDDED
 from luodi.project.paths import ModelPaths
 from luodi.scoring import inference
 from luodi.system.threads import in_threads
 
-STEP = 8  # tokens
-ROWS, TOKENS = 32, 4096  # of a batch, at most
+ROWS = 32  # of a batch, at most
 TOLD = 30  # seconds between lines of progress
 
 
 def of(
-    texts: Sequence[str], encoder: Encoder, graph: Path, recorded: Recorded, paths: ModelPaths
+    items: Sequence[Any], together: "Together", graph: Path, recorded: Recorded, paths: ModelPaths
 ) -> NDArray[np.float32]:
-    """Return the vectors of clean texts, float32 [texts, width].
+    """Return the vectors of clean items, float32 [items, width].
 
     Args:
+        together: Says which go through the encoder together.
         graph: The encoder, an ONNX model.
         recorded: What is known of it.
         paths: Those of the model that is trained.
     """
-    keys = [hashlib.blake2b(text.encode(), digest_size=KEY).digest() for text in texts]
-    found = np.empty((len(texts), recorded.width), np.float32)
+    contents = (one if isinstance(one, bytes) else one.encode() for one in items)
+    keys = [hashlib.blake2b(one, digest_size=KEY).digest() for one in contents]
+    found, what = np.empty((len(items), recorded.width), np.float32), f"{recorded.modality}s"
     with Kept(folder(paths), recorded.md5, recorded.width) as kept:
         there = kept.read(keys, found)
-        places = {key: place for place, key in enumerate(keys) if not there[place]}  # of equal texts one
+        places = {key: place for place, key in enumerate(keys) if not there[place]}  # of equal items one
         new = list(places.values())
-        print(f"train: {len(new):,} of {len(texts):,} texts go through the encoder, the others went before", flush=True)
+        print(
+            f"train: {len(new):,} of {len(items):,} {what} go through the encoder, the others went before", flush=True
+        )
         done, told = 0, time.monotonic()
-        for batch, computed in _computed(encoder.ids([texts[place] for place in new]), encoder, graph):
+        for batch, computed in _computed(together([items[place] for place in new]), graph):
             of_batch = [new[row] for row in batch]
             found[of_batch] = computed
             kept.append([keys[place] for place in of_batch], computed)
             done += len(batch)
             if time.monotonic() - told > TOLD:
-                print(f"train: {done:,} of {len(new):,} texts", flush=True)
+                print(f"train: {done:,} of {len(new):,} {what}", flush=True)
                 told = time.monotonic()
         for place in np.flatnonzero(~there):
             found[place] = found[places[keys[place]]]
@@ -64,32 +68,20 @@ def folder(paths: ModelPaths) -> Path:
     return Path(os.environ.get("LUODI_HOME") or paths.root / EMBEDDED) / "vectors" / paths.model
 
 
-def _computed(
-    rows: Sequence[Sequence[int]], encoder: Encoder, graph: Path
-) -> Iterator[tuple[Sequence[int], NDArray[np.float32]]]:
-    """Which rows of ids were computed together, and their vectors; of rows of like lengths."""
+def _computed(parts: "Parts", graph: Path) -> Iterator[tuple[Sequence[int], NDArray[np.float32]]]:
+    """Places of items that were computed together, and their vectors."""
     session = inference.session(graph)  # of one thread: the batches are shared out among the cores
 
-    def batch(places: Sequence[int]) -> tuple[Sequence[int], NDArray[np.float32]]:
-        x = padded([rows[place] for place in places], encoder.pad, STEP)[:, : encoder.length]
-        x = np.pad(x, ((0, _size(x.shape[1]) - len(x)), (0, 0)), "edge")
+    def batch(part: tuple[Sequence[int], int, Callable[[], NDArray[Any]]]) -> tuple[Sequence[int], Any]:
+        places, rows, encode = part
+        x = encode()
+        x = np.pad(x, ((0, rows - len(x)), *[(0, 0)] * (x.ndim - 1)), "edge")
         return places, session.run(["vectors"], {"x": x})[0][: len(places)]
 
-    return in_threads(batch, _batches([-(-max(len(row), 1) // STEP) * STEP for row in rows]))
+    return in_threads(batch, parts)
 
 
-def _size(tokens: int) -> int:
-    """Rows of a batch of that many tokens each."""
-    return max(1, min(ROWS, TOKENS // tokens))
-
-
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Places of equal lengths, as many as go together."""
-    batch: list[int] = []
-    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) == _size(lengths[place]) or lengths[place] != lengths[batch[0]]):
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch
+Parts: TypeAlias = Iterator[tuple[Sequence[int], int, Callable[[], NDArray[Any]]]]
+"""Places of items that go together, how many rows they are filled up to, and what encodes them."""
+Together: TypeAlias = Callable[[Sequence[Any]], Parts]
+"""From clean items to which go through an encoder together."""

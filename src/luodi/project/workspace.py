@@ -302,7 +302,7 @@ class Workspace:
         """Bring the pretrained encoder that a stage reads, which DVC knows by its hash in params.lock alone."""
         name, _, model = stage.partition("@")
         settings = config.settings_of(config.load(self.root / PARAMS), model)
-        if name in ("tune", "train") and isinstance(settings, config.TextSettings) and settings.train.encoder:
+        if name in ("tune", "train") and settings.train.encoder:
             self.pull(f"data/encoders/{settings.train.encoder}")
 
     def pull(self, *paths: str, mend: str = MEND) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from luodi import config
 from luodi.config import encoders, user_code
+from luodi.config.encoders import ImageEncoder, TextEncoder
 from luodi.data import columns, documents, importing, pictures, statistics, tables
 from luodi.data.columns import Wanted
 from luodi.data.labels import Labels, doubts
@@ -46,7 +47,7 @@ def add_texts(
     """
     labels = labels or Labels()
     with _adding(root, name) as staging:
-        recorded = encoders.of(root, encoder) if encoder else None
+        recorded = encoders.of(root, encoder, TextEncoder) if encoder else None
         (room := staging / "unpacked").mkdir()
         found, seen = documents.opened(source, given, wanted, labels, room), statistics.TextTraits()
         shards = _store(found.rows, staging, "text", source, kept=list(wanted.stored), seen=seen)
@@ -77,12 +78,14 @@ def add_images(
     wanted: Wanted = columns.NOTHING,
     labels: Labels | None = None,
     images: Path | None = None,
+    encoder: str | None = None,
 ) -> str:
     """Add an image model from a folder, an archive or a table of paths; return what was done and what comes next.
 
     Args:
         given, wanted, labels: Of a table, as for texts.
         images: The folder or archive that the paths in a table start from; None is the folder that it lies in.
+        encoder: A pretrained one of the project that is to be tried.
 
     Raises:
         DataError: The images cannot be used.
@@ -90,6 +93,7 @@ def add_images(
     """
     labels = labels or Labels()
     with _adding(root, name) as staging:
+        recorded = encoders.of(root, encoder, ImageEncoder) if encoder else None
         (room := staging / "unpacked").mkdir()
         files, notes = pictures.pictures(source, images, room, given=given, wanted=wanted, labels=labels)
         look = statistics.look(
@@ -103,6 +107,9 @@ def add_images(
         telling.require_labels(seen, f"{source}, folders", "make a folder for each class")
         limits, split = blocks.image_limits(look), splitting.of(seen, source, wanted.together)
         advice = recipe.image(split.learned.total())
+        if encoder and recorded:
+            advice = recipe.of_stem(encoder, recorded, *map(int, look.median))
+            limits["preprocess"] = advice.settings["preprocess"]
         notes += [*split.told, *telling.without_values(seen, wanted), *telling.held_back(seen, split)]
         notes += _corrected(staging / "data", "image", wanted)
         notes += [*telling.giving_away(labels.beside), *telling.belonging(files, split, wanted)]

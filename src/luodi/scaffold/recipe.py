@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from luodi.config import Gate
-from luodi.config.encoders import Recorded
+from luodi.config.encoders import ImageEncoder, Recorded, TextEncoder
 
 Settings = dict[str, dict[str, Any]]
 
@@ -38,7 +38,7 @@ def text(
     *,
     times: float = 1,
     encoder: str | None = None,
-    recorded: Recorded | None = None,
+    recorded: TextEncoder | None = None,
     typical: int = 0,
 ) -> Recipe:
     """Return the recipe for texts; `chinese` is the share of Chinese letters, `times` the rows of the largest
@@ -81,7 +81,7 @@ def text(
     )
 
 
-def of_encoder(name: str, recorded: Recorded, typical: int = 0) -> Settings:
+def of_encoder(name: str, recorded: TextEncoder, typical: int = 0) -> Settings:
     """Return what a model of texts is to have that may be one on the vectors of an encoder, which is part of it.
 
     On 150 classes of English questions a logistic regression on them was the better the fewer rows there were
@@ -89,12 +89,36 @@ def of_encoder(name: str, recorded: Recorded, typical: int = 0) -> Settings:
     needs that has the encoder in it: its bytes, and two operations a weight for each token, of two characters at least.
     """
     tokens = min(recorded.length, 2 + typical // 2)
-    needed = {
-        "max_size_mb": math.ceil(recorded.size_bytes * MORE / 1e7) * 10.0,
-        "max_latency_ms": math.ceil(2 * recorded.weights * tokens / SLOW * 100) * 10.0,
-    }
-    gate = {limit: least for limit, least in needed.items() if least > getattr(Gate(), limit)}
+    latency = math.ceil(2 * recorded.weights * tokens / SLOW * 100) * 10.0
+    gate = size_limit(recorded) | ({"max_latency_ms": latency} if latency > Gate().max_latency_ms else {})
     return {"train": {"architecture": "pretrained", "encoder": name}, "gate": gate}
+
+
+def size_limit(recorded: Recorded) -> dict[str, float]:
+    """Return the limit of the gate that a model needs which has the encoder in it, where the default is less."""
+    size = math.ceil(recorded.size_bytes * MORE / 1e7) * 10.0
+    return {"max_size_mb": size} if size > Gate().max_size_mb else {}
+
+
+def of_stem(name: str, recorded: ImageEncoder, height: int, width: int) -> Recipe:
+    """Return the recipe for images of that size, more or less, on a stem that is to be tried.
+
+    One that reads any size halves the sides five times, as all of Keras' applications do: of less than three by three
+    places little is left, and more than it was trained on (224 by 224, most of them) costs time alone.
+    """
+    if recorded.size is None:
+        scale = min(LARGEST_SIDE, max(LEAST_SIDE, height, width)) / max(height, width)
+        height, width = (max(1, round(scale * side / HALVED)) * HALVED for side in (height, width))
+    else:
+        height, width = recorded.size
+    preprocess = {"height": height, "width": width, "channels": recorded.channels}
+    settings: Settings = {"train": {"architecture": "pretrained", "encoder": name}, "preprocess": preprocess}
+    said = f"it will be a linear model of pixels, or one on the vectors of {name}: what validation rows favour"
+    return Recipe({**settings, "gate": dict(size_limit(recorded))}, said)
+
+
+HALVED = 32  # pixels that one place is of, behind all halvings
+LEAST_SIDE, LARGEST_SIDE = 96, 224  # pixels of the longer side
 
 
 def image(rows: int) -> Recipe:

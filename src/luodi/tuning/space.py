@@ -10,7 +10,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
-from luodi.config import ModelSettings, TextSettings, Tune, tuning
+from luodi.config import ModelSettings, Tune, tuning
 from luodi.config.tuning import Dimension, Space, Values
 from luodi.errors import WrongValue
 from luodi.nets import catalogue
@@ -29,7 +29,8 @@ ANY = {"filters": [32, 64, 128], "kernel": [3, 5, 7], "units": [32, 64, 128, 256
 """What `space: auto` tries of the settings that shape a network, and of those that train any."""
 KNOWN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {"text": (TEXT, TEXT_BAG), "image": (IMAGE, IMAGE)}
 """The second of either is for networks that do not look at the order of what comes in."""
-ENCODER = {"full": FULL, "lora": LORA}
+STEM = {"learning_rate": (0.00003, 0.001), "batch_size": [16, 32, 64], "epochs": [3, 5, 10]}
+ENCODER: dict[str, dict[str, dict[str, Any]]] = {"text": {"full": FULL, "lora": LORA}, "image": {"full": STEM}}
 """The same where an encoder is trained on."""
 POPULATION = 10  # trials of a generation of nsga2: of a search are tens
 DIGITS = 4  # of a number that is drawn: what is tried is what people read
@@ -47,10 +48,11 @@ def of(settings: ModelSettings, tune: Tune) -> Space:
             "set tune.sampler to tpe"
         )
     architecture = settings.train.architecture
-    if architecture == catalogue.PRETRAINED and _tuning(settings) not in ENCODER:
+    if architecture == catalogue.PRETRAINED and settings.train.tuning not in ENCODER[settings.modality]:
+        tunings = " or ".join(sorted(ENCODER[settings.modality], reverse=True))
         raise WrongValue(
             "train.tuning is frozen: there is nothing to tune, for the linear model on an encoder tries every "
-            "regularization of its own; set train.tuning to lora or full, or remove the block tune"
+            f"regularization of its own; set train.tuning to {tunings}, or remove the block tune"
         )
     if architecture == catalogue.LINEAR and "train.architecture" not in tune.space:
         raise WrongValue(
@@ -63,15 +65,10 @@ def of(settings: ModelSettings, tune: Tune) -> Space:
 def _auto(settings: ModelSettings) -> Mapping[str, Any]:
     name = settings.train.architecture
     if name == catalogue.PRETRAINED:
-        return ENCODER[_tuning(settings)]
+        return ENCODER[settings.modality][settings.train.tuning]
     known: dict[str, Any] = ANY | KNOWN[settings.modality][catalogue.any_threads(settings)]
     shaped = ("dropout",) if ":" in name else catalogue.find(settings.modality, name).parameters
     return {one: known[one] for one in ("learning_rate", "batch_size", *shaped) if one in known}
-
-
-def _tuning(settings: ModelSettings) -> str:
-    """What is trained of a pretrained encoder."""
-    return settings.train.tuning if isinstance(settings, TextSettings) else ""
 
 
 def _dimension(known: Any) -> Dimension:

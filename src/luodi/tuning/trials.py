@@ -31,7 +31,7 @@ from luodi.tuning.goals import Goals
 from luodi.tuning.study import BEFORE, BY, EPOCHS, SLOT, VALUES, WHY
 
 if TYPE_CHECKING:
-    from luodi.pretrained.text import Frozen
+    from luodi.pretrained.frozen import Frozen
     from luodi.pretrained.tuned import Tuned
 
 SEEN = ("train", "validation")

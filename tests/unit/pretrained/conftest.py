@@ -6,7 +6,7 @@ import pytest
 import tiny_encoder
 
 from luodi.config import encoders
-from luodi.config.encoders import Recorded
+from luodi.config.encoders import TextEncoder
 from luodi.data import subwords
 from luodi.files import folder_checksum
 from luodi.pretrained import checkpoint, graph, store
@@ -28,7 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> ModelPaths:
     model = graph.of(found)
     (folder / store.GRAPH).write_bytes(model.SerializeToString(deterministic=True))
     (folder / subwords.TOKENIZER).write_text(found.tokenizer, encoding="utf-8")
-    known = Recorded(
+    known = TextEncoder(
         md5=folder_checksum(folder), licence="mit", family="roberta", size_bytes=1, weights=found.weights, width=16,
         length=found.length, pad=0, pooling="mean",
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from luodi.config import encoders, user_code
 from luodi.data import subwords, text
 from luodi.errors import ArtifactError, MissingData, ParamsError, SourceMismatch, UnknownKey
 from luodi.files import folder_checksum
-from luodi.pretrained import kept, store, vectors
-from luodi.pretrained.text import Frozen, fit
+from luodi.pretrained import kept, lengths, store, vectors
+from luodi.pretrained.frozen import Frozen
+from luodi.pretrained.text import fit
 from luodi.project.paths import ModelPaths
 from luodi.scoring import choice, inference
 
@@ -54,7 +56,7 @@ def test_it_learns_what_no_train_row_said(made: ModelPaths, home: Path, tmp_path
 def test_the_same_training_is_the_same_bytes_whatever_was_kept(made: ModelPaths, home: Path, tmp_path: Path) -> None:
     for name in ("first", "second"):
         fit(settings(), made).write(tmp_path / name)
-        keys = vectors.folder(made).joinpath(f"{encoders.of(made.root, 'tiny').md5}.keys")
+        keys = vectors.folder(made).joinpath(f"{encoders.read(made.root)['tiny'].md5}.keys")
         keys.write_bytes(keys.read_bytes()[: 45 * 16 + 3])  # half of the rows are new to the next
     assert folder_checksum(tmp_path / "first") == folder_checksum(tmp_path / "second")
 
@@ -89,7 +91,7 @@ def test_two_that_train_at_once_and_a_place_that_cannot_be_written(
     made: ModelPaths, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expected = fit(settings(), made).train.features
-    with kept.Kept(vectors.folder(made), encoders.of(made.root, "tiny").md5, 16):
+    with kept.Kept(vectors.folder(made), encoders.read(made.root)["tiny"].md5, 16):
         assert np.array_equal(fit(settings(), made).train.features, expected)
     assert "90 of 90 texts" in capsys.readouterr().out
     shutil.rmtree(home)
@@ -99,12 +101,13 @@ def test_two_that_train_at_once_and_a_place_that_cannot_be_written(
 
 
 def test_a_vector_depends_on_its_text_alone(made: ModelPaths, home: Path, tmp_path: Path) -> None:
-    folder, known = store.find(made.root, "tiny")
-    encoder = subwords.Encoder((), known.length, known.pad, store.tokenizer(folder))
+    folder, known = store.find(made.root, "tiny", encoders.TextEncoder)
+    encoder = subwords.Encoder((), known.length, known.pad, (folder / subwords.TOKENIZER).read_text(encoding="utf-8"))
     texts = text.clean_list([one for one, _ in tiny_encoder.texts(99)] + ["a", "b " * 99, "好 书 c d e f g h"])
-    together = vectors.of(texts, encoder, folder / store.GRAPH, known, made)
+    together = vectors.of(texts, partial(lengths.together, encoder=encoder), folder / store.GRAPH, known, made)
     for place in (0, 50, 98, 99, 100, 101):
-        alone = vectors.of([texts[place]], encoder, folder / store.GRAPH, known, ModelPaths(tmp_path, f"m{place}"))
+        paths, with_others = ModelPaths(tmp_path, f"m{place}"), partial(lengths.together, encoder=encoder)
+        alone = vectors.of([texts[place]], with_others, folder / store.GRAPH, known, paths)
         assert np.array_equal(alone[0], together[place])
 
 
@@ -118,7 +121,7 @@ def test_what_is_exported_must_be_what_was_trained(made: ModelPaths, home: Path,
     (tmp_path / "export").mkdir()
     (tmp_path / "export" / "before").touch()
     others = replace(
-        frozen, texts=[*frozen.texts[1:], frozen.texts[0]]
+        frozen, items=[*frozen.items[1:], frozen.items[0]]
     )  # whose probabilities are not those of the rows
     with pytest.raises(ArtifactError, match=r"differs from the trained one: .* it was not saved"):
         others.write(tmp_path / "export")
@@ -135,7 +138,7 @@ def test_rows_outside_of_a_fold_judge_it(made: ModelPaths, home: Path) -> None:
 def test_what_is_told_of_it(made: ModelPaths, home: Path) -> None:
     facts = fit(settings(), made).facts()
     told = choice.sentence({"chosen": "pretrained", "encoder": facts, "metric": "accuracy", "validation": {}})
-    md5 = encoders.of(made.root, "tiny").md5
+    md5 = encoders.read(made.root)["tiny"].md5
     assert told == (
         "the pretrained encoder tiny under a linear model of 34 trained weights "
         f"(roberta, {facts['weights']:,} weights as they came, 0.0 MB, licence: mit, MD5 {md5})"
@@ -145,19 +148,19 @@ def test_what_is_told_of_it(made: ModelPaths, home: Path) -> None:
 
 def test_its_content_is_a_setting_in_effect(made: ModelPaths) -> None:
     found = user_code.effective(settings(), made.root)["train"]["encoder"]
-    assert found == f"tiny {encoders.of(made.root, 'tiny').md5}"
+    assert found == f"tiny {encoders.read(made.root)['tiny'].md5}"
     assert user_code.files(settings(), made.root) == {"encoders.yaml"}
 
 
 def test_an_encoder_that_is_away_or_another_is_told(made: ModelPaths, tmp_path: Path) -> None:
     with pytest.raises(UnknownKey, match="no encoder 'tinny'; did you mean 'tiny'"):
-        store.find(made.root, "tinny")
+        store.find(made.root, "tinny", encoders.TextEncoder)
     (tmp_path / encoders.NAME).write_text((made.root / encoders.NAME).read_text())
     with pytest.raises(MissingData, match=r"is away, .* `dvc pull data/encoders/tiny`"):
-        store.find(tmp_path, "tiny")
+        store.find(tmp_path, "tiny", encoders.TextEncoder)
     store.place(tmp_path, "tiny").mkdir(parents=True)
     with pytest.raises(SourceMismatch, match=r"does not match encoders\.yaml"):
-        store.find(tmp_path, "tiny")
+        store.find(tmp_path, "tiny", encoders.TextEncoder)
     (tmp_path / encoders.NAME).write_text("encoders: {tiny: 1}\n")
     with pytest.raises(ParamsError, match="is not what luodi wrote"):
         encoders.read(tmp_path)

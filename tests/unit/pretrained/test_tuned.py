@@ -14,7 +14,7 @@ from luodi.errors import BrokenData, ParamsError
 from luodi.files import folder_checksum
 from luodi.nets import checkpoints, training
 from luodi.pretrained import text
-from luodi.pretrained.text import Frozen
+from luodi.pretrained.frozen import Frozen
 from luodi.pretrained.tuned import Tuned
 from luodi.project.paths import ModelPaths
 from luodi.scoring import choice, inference
@@ -51,7 +51,7 @@ def test_it_learns_and_is_exported(name: str, trained: int, made: ModelPaths, ho
     tuned.write(tmp_path / "export")
     assert {path.name for path in (tmp_path / "export").iterdir()} == {"model.onnx", "encoder.json", "tokenizer.json"}
     served = inference.Classifier.load(tmp_path / "export")
-    rows = frozen.texts[len(frozen.train.label) :]
+    rows = frozen.items[len(frozen.train.label) :]
     assert np.abs(served.probabilities(rows) - tuned.scores).max() < 1e-5
     # What the graph holds is what it was, but for the weights.
     frozen.write(tmp_path / "frozen")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_encoder
+import tiny_stem
 import yaml
 from project import Ended
 from safetensors.numpy import save_file
@@ -67,7 +68,7 @@ def test_a_checkpoint_becomes_an_encoder(root: Path, checkpoint: Path) -> None:
     assert "licence: mit" in said
     assert "gate.max_size_mb" not in said
     known = encoders.read(root)["tiny-encoder-v2"]
-    folder, recorded = store.find(root, "tiny-encoder-v2")
+    folder, recorded = store.find(root, "tiny-encoder-v2", encoders.TextEncoder)
     assert recorded == known
     assert (known.licence, known.width, known.length, known.pad, known.pooling) == ("mit", 16, 40, 0, "mean")
     assert known.md5 == folder_checksum(folder)
@@ -86,8 +87,43 @@ def test_a_model_may_be_added_that_tries_it(root: Path, checkpoint: Path) -> Non
     assert block["train"] == {"architecture": "pretrained", "encoder": "tiny"}
     assert "max_size_mb" not in block["gate"]
     effective = yaml.safe_load((root / "params.lock").read_text())["models"]["sides"]["train"]["encoder"]
-    assert effective == f"tiny {encoders.of(root, 'tiny').md5}"
+    assert effective == f"tiny {encoders.read(root)['tiny'].md5}"
     assert "encoders.yaml" in yaml.safe_load((root / "dvc.yaml").read_text())["stages"]["settings"]["deps"]
+
+
+def test_a_network_of_images_becomes_one_too(root: Path, tmp_path: Path) -> None:
+    network = tiny_stem.write(tmp_path / "Stripes.keras")
+    said = scaffold.add(root, network, None, NOBODY, "Apache-2.0")
+    assert said.startswith("added encoder stripes: stripes, ")
+    assert "licence: Apache-2.0\n  vectors of 4 values; it reads 12 x 12 pixels, colour\n" in said
+    assert "luodi add NAME --modality image --from SOURCE --encoder stripes" in said
+    folder, known = store.find(root, "stripes", encoders.ImageEncoder)
+    assert {path.name for path in folder.iterdir()} == {"encoder.onnx", "stem.keras"}
+    for place, (content, label) in enumerate(tiny_stem.images(60)):
+        (tmp_path / "ways" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "ways" / label / f"{place}.png").write_bytes(content)
+    said = adding.add_images(root, "ways", tmp_path / "ways", NOBODY, encoder="stripes")
+    assert "or one on the vectors of stripes: what validation rows favour" in said
+    assert "brought to 12 x 12 x 3" in said
+    block = yaml.safe_load((root / "params.yaml").read_text())["models"]["ways"]
+    assert block["train"] == {"architecture": "pretrained", "encoder": "stripes"}
+    effective = yaml.safe_load((root / "params.lock").read_text())["models"]["ways"]["train"]["encoder"]
+    assert effective == f"stripes {known.md5}"
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "brought"),
+    [(28, 28, (96, 96)), (100, 50, (96, 64)), (600, 800, (160, 224)), (9, 900, (32, 224))],
+)
+def test_images_have_a_size_that_a_stem_of_any_size_sees_something_of(
+    height: int, width: int, brought: tuple[int, int]
+) -> None:
+    known = encoders.ImageEncoder(
+        md5="0" * 32 + ".dir", licence="mit", family="MobileNetV2", size_bytes=1, weights=1, width=8, channels=3,
+        size=None,
+    )  # fmt: skip
+    preprocess = recipe.of_stem("tiny", known, height, width).settings["preprocess"]
+    assert (preprocess["height"], preprocess["width"], preprocess["channels"]) == (*brought, 3)
 
 
 def test_a_model_of_no_encoder_changes_nothing(root: Path) -> None:
@@ -99,7 +135,7 @@ def test_a_model_of_no_encoder_changes_nothing(root: Path) -> None:
 
 @pytest.mark.parametrize(("size", "limit"), [(90_700_000, None), (96_000_000, 110), (438_000_000, 460)])
 def test_the_limit_of_the_gate_is_what_a_model_on_it_needs(size: int, limit: int | None, root: Path) -> None:
-    known = encoders.Recorded(
+    known = encoders.TextEncoder(
         md5="0" * 32 + ".dir", licence="mit", family="bert", size_bytes=size, weights=1, width=8, length=9, pad=0,
         pooling="cls",
     )  # fmt: skip
@@ -113,7 +149,7 @@ def test_the_limit_of_the_gate_is_what_a_model_on_it_needs(size: int, limit: int
 def test_the_gate_allows_the_time_that_an_encoder_takes(
     characters: int, weights: int, limit: float | None, root: Path
 ) -> None:
-    known = encoders.Recorded(
+    known = encoders.TextEncoder(
         md5="0" * 32 + ".dir", licence="mit", family="bert", size_bytes=1, weights=weights, width=8, length=512, pad=0,
         pooling="cls",
     )  # fmt: skip
@@ -130,7 +166,7 @@ def test_a_cache_of_hugging_face_is_read_through_its_links(root: Path, checkpoin
         (cache / "blobs" / str(place)).write_bytes(path.read_bytes())
         (snapshot / path.name).symlink_to(Path("..", "..", "blobs", str(place)))
     assert scaffold.add(root, snapshot, None, NOBODY).startswith("added encoder all-minilm-l6-v2: bert, ")
-    folder, _ = store.find(root, "all-minilm-l6-v2")
+    folder, _ = store.find(root, "all-minilm-l6-v2", encoders.TextEncoder)
     assert not any(path.is_symlink() for path in folder.iterdir())
     (cache / "blobs" / str(place)).unlink()
     with pytest.raises(MissingData, match="holds no"):
@@ -183,8 +219,8 @@ def test_all_of_it_or_nothing(
 
 def test_the_command_line(root: Path, luodi: Callable[..., Ended], tmp_path: Path) -> None:
     none = luodi(root, "encoder", "list")
-    assert (none.returncode, none.stdout) == (0, "no encoder yet: `luodi encoder add DIR` adds one\n")
-    known = encoders.Recorded(
+    assert (none.returncode, none.stdout) == (0, "no encoder yet: `luodi encoder add DIR|FILE` adds one\n")
+    known = encoders.TextEncoder(
         md5="0" * 32 + ".dir", licence="mit", family="bert", size_bytes=90_700_000, weights=22_565_376, width=384,
         length=256, pad=0, pooling="mean",
     )  # fmt: skip
@@ -198,8 +234,8 @@ def test_the_command_line(root: Path, luodi: Callable[..., Ended], tmp_path: Pat
         assert failed.returncode == MissingData.exit_code
         assert failed.stderr.startswith("error: ")
     image = luodi(root, "add", "a", "--modality", "image", "--from", str(tmp_path), "--encoder", "minilm")
-    assert image.returncode == 2
-    assert "--encoder is for --modality text" in image.stderr
+    assert image.returncode == WrongValue.exit_code
+    assert "minilm is an encoder of texts, and the model is one of images" in image.stderr
 
 
 def test_a_setting_that_names_one_by_hand_is_checked(root: Path) -> None:
