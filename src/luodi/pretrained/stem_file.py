@@ -105,7 +105,7 @@ def _of_application(path: Path, name: str) -> keras.Model:
         ) from None
     _require_numbers(path, network)
     for layer in network.layers:
-        if isinstance(layer, layers.Normalization):
+        if isinstance(layer, layers.Normalization) and layer.input_variance is None:
             _mend(layer)
     scale, offset = (1 / 127.5, -1.0) if name in SYMMETRIC else (1.0, 0.0)
     x = keras.Input((None, None, 3), dtype="uint8", name="x")
