@@ -222,7 +222,8 @@ def unpacked(scene: Any) -> Any:
 
 def listed(scene: Scene) -> object:
     found = tables.look(scene.root / "labels.csv")
-    return pictures.listed_images(found, scene.root / (scene.other or "."), columns.Wanted("path", "label"))
+    folder = scene.root / (scene.other or ".")
+    return pictures.listed_images(found, folder, columns.Wanted("path", "label"), room=scene.root)
 
 
 def zipped(**files: bytes | str) -> bytes:

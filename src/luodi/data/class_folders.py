@@ -17,6 +17,8 @@ from luodi.terminal import shown
 FOLDER = "folder"
 """Column of the folders that a file lies in below that of its class, for files that no table lists."""
 TABLES = tuple(kind for kind in tables.KINDS if kind != ".txt")  # a README is none
+PART = re.compile(r"(?i)([a-z]+)(?:-(\d+)-of-\d+)?\.")
+"""Begins the name of a table that holds a split, or a numbered part of one as Hugging Face's libraries write it."""
 NAMED = 5  # files passed over that are named
 
 
@@ -73,6 +75,21 @@ def labelled(
             f"it; {kind.expected}"
         )
     return found, passed.told()
+
+
+def split_tables(folder: Path) -> list[tuple[str, Path]]:
+    """Return the tables of a folder that are called after a split, each with the split.
+
+    They are train.csv or train-00000-of-00002.parquet, and their kind;
+    none where none is called train, or two of a split are not numbered as parts of one.
+    """
+    files = [path for path in visible(folder) if path.is_file() and packed.suffix(path.name) in tables.KINDS]
+    named = [(SPLITS[found[1].lower()], found[2], path) for path in files
+             if (found := PART.match(path.name)) and found[1].lower() in SPLITS]  # fmt: skip
+    distinct = {(part, number) for part, number, _ in named}
+    whole = {part for part, number, _ in named if not number}
+    clash = any(number and part in whole for part, number, _ in named) or len(distinct) < len(named)
+    return [] if clash or "train" not in {part for part, _, _ in named} else [(part, path) for part, _, path in named]
 
 
 def require_no_column(folder: Path, wanted: Wanted, kind: Kind) -> None:

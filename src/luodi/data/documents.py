@@ -69,26 +69,25 @@ def opened(source: Path, given: tables.Given, wanted: Wanted, labels: Labels, ro
     if packed.is_archive(source) and packed.several(source):
         packed.unpack(source, folder := room)
     if not folder.is_dir():
-        return _of_tables({source.name: source}, given, wanted, labels)
+        return _of_tables([(source.name, source)], given, wanted, labels)
     if found := _parts(class_folders.unwrapped(folder), source):
         return _of_tables(found, given, wanted, labels)
     return _of_files(folder, source, given, wanted, labels)
 
 
-def _parts(folder: Path, source: Path) -> dict[str, Path]:
-    """The tables of a folder that are called after a split, such as train.csv, by it; none where it has folders alone.
+def _parts(folder: Path, source: Path) -> list[tuple[str, Path]]:
+    """As `class_folders.split_tables`; none where it has folders alone.
 
     Raises:
         MissingData: No table is called train, or two tables are called alike.
     """
+    if found := class_folders.split_tables(folder):
+        return found
     files = [path for path in class_folders.visible(folder) if path.is_file()]
     inside = [path for path in files if packed.suffix(path.name) in tables.KINDS]
-    named = [(SPLITS[name], path) for path in inside if (name := path.name.partition(".")[0].lower()) in SPLITS]
-    found = dict(named)
-    if "train" in found and len(found) == len(named):
-        return found
+    named = [path for path in inside if path.name.partition(".")[0].lower() in SPLITS]
     if not named and class_folders.folders(folder):
-        return {}
+        return []
     raise MissingData(
         f"{source}: expected a table, a folder with one table each of train, val and test, such as train.csv, or one "
         f"with a folder of texts for each class; found {tables.names([path.name for path in inside])}; name one of "
@@ -96,15 +95,15 @@ def _parts(folder: Path, source: Path) -> dict[str, Path]:
     )
 
 
-def _of_tables(found: dict[str, Path], given: tables.Given, wanted: Wanted, labels: Labels) -> Documents:
+def _of_tables(found: list[tuple[str, Path]], given: tables.Given, wanted: Wanted, labels: Labels) -> Documents:
     if wanted.pattern:
         raise WrongValue(
             "--group-pattern looks at the paths of files, and a table has none: name a column with --group"
         )
-    looked = {part: tables.look(path, given) for part, path in found.items()}
-    chosen = [choose_columns(table, wanted) for table in looked.values()]
-    each = (importing.texts(table, of, labels, part) for (part, table), of in zip(looked.items(), chosen, strict=True))
-    notes = [f"read {shown(table.path.name)} as {table.said}" for table in looked.values()]
+    looked = [(part, tables.look(path, given)) for part, path in found]
+    chosen = [choose_columns(table, wanted) for _, table in looked]
+    each = (importing.texts(table, of, labels, part) for (part, table), of in zip(looked, chosen, strict=True))
+    notes = [f"read {shown(table.path.name)} as {table.said}" for _, table in looked]
     item, label = (f"column `{shown(name, 60)}`" for name in (chosen[0].item, chosen[0].label))
     return Documents(
         chain.from_iterable(each), notes, chosen[0].item, f"texts of {item}, labels of {label}", label,

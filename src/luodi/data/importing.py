@@ -47,10 +47,13 @@ class Batch:
         return [row.label for row in self.rows]
 
 
-def texts(table: Table, columns: Wanted, labels: Labels | None = None, source: str = "") -> Iterator[Row]:
+def texts(
+    table: Table, columns: Wanted, labels: Labels | None = None, source: str = "", *, images: bool = False
+) -> Iterator[Row]:
     """Yield the rows of a table; an empty label is none, and without a column of labels every row has none.
 
     Args:
+        images: The items are the bytes of images, see `tables.holds_images`.
         source: Of rows of which no column of splits says train, val or test; the name of the table if empty.
 
     Raises:
@@ -61,20 +64,22 @@ def texts(table: Table, columns: Wanted, labels: Labels | None = None, source: s
     file, path, labels = table.path.name, str(table.path), labels or Labels()
     counted = labels.beside.names(table, columns) if columns.label else []
     others = [columns.label, columns.split, *stored, *counted]
-    for place, row in tables.records(table, (columns.item,), tuple(name for name in dict.fromkeys(others) if name)):
+    scalars = tuple(name for name in dict.fromkeys(others) if name)
+    items, bare = ((), columns.item) if images else ((columns.item,), None)
+    for place, row in tables.records(table, items, scalars, images=bare):
         where = f"{path}, {place}"
         if None in row:
             raise BrokenData(f"{where}: more fields than the header names: put texts that hold commas in quotes")
         content = tables.value(row, columns.item)
-        if content is not None and not isinstance(content, str):
+        if content is not None and not isinstance(content, bytes if images else str):
             raise BrokenData(f"{where}: expected a text in quotes under `{columns.item}`, found {content!r:.40}")
         label = labels.read(tables.value(row, columns.label), where) if columns.label else None
         if label is not None:
             labels.beside.add(row, counted, label)
         part = SPLITS.get(str(tables.value(row, columns.split)).strip().lower()) if columns.split else None
         kept = tuple(_plain(tables.value(row, name)) for name in stored)
-        text = None if content is None else encodings.storable(content)
-        yield Row(text, label, part or source or file, f"{file}, {place}", kept)
+        item = encodings.storable(content) if isinstance(content, str) else content
+        yield Row(item, label, part or source or file, f"{file}, {place}", kept)
 
 
 def _plain(value: Any) -> str | None:

@@ -114,7 +114,8 @@ def _images(
     if listed is not None or (path.is_file() and packed.suffix(path.name) in tables.KINDS):
         table = tables.look(path, given)
         wanted = columns.Wanted(columns.choose_item(table, column[0], columns.IMAGE, column[1]))
-        for one in pictures.listed_images(table, pictures.unpacked(listed or path.parent, room), wanted):
+        folder = pictures.unpacked(listed or path.parent, room)
+        for one in pictures.listed_images(table, folder, wanted, room=room):
             yield one.origin, one.path or Path()
     elif packed.is_archive(path):
         packed.unpack(path, room)

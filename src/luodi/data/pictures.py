@@ -1,5 +1,6 @@
 """The images of a new model: a folder for each class, a table of paths, or an archive of either."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,10 +42,10 @@ def _pictures(
 ) -> tuple[list[Filed], list[str]]:
     if images is None and packed.is_archive(source):
         packed.unpack(source, room)
-        return _in_folder(room, source.name, given, wanted, labels)
+        return _in_folder(room, source.name, given, wanted, labels, room=room)
     if source.is_file() or images is not None:
-        return _listed_images(source, unpacked(images or source.parent, room), given, wanted, labels)
-    return _in_folder(source, source.resolve().name, given, wanted, labels)
+        return _listed_images(source, unpacked(images or source.parent, room), given, wanted, labels, room=room)
+    return _in_folder(source, source.resolve().name, given, wanted, labels, room=room)
 
 
 def unpacked(source: Path, room: Path) -> Path:
@@ -56,16 +57,18 @@ def unpacked(source: Path, room: Path) -> Path:
 
 
 def _in_folder(
-    folder: Path, source: str, given: tables.Given, wanted: Wanted, labels: Labels
+    folder: Path, source: str, given: tables.Given, wanted: Wanted, labels: Labels, *, room: Path
 ) -> tuple[list[Filed], list[str]]:
-    """By the one table that lies beside the images, or by the folders of the classes."""
+    """By tables of the splits, by the one table that lies beside the images, or by the folders of the classes."""
     if not folder.is_dir():
         raise MissingData(f"{folder} is not a folder: give one that holds a folder of images for each class")
     top = class_folders.unwrapped(folder)
-    listing = [path for path in class_folders.visible(top) if packed.suffix(path.name) in TABLES and path.is_file()]
-    if len(listing) == 1:
+    alone = [path for path in class_folders.visible(top) if packed.suffix(path.name) in TABLES and path.is_file()]
+    listing = class_folders.split_tables(top) or [("", path) for path in alone if len(alone) == 1]
+    if listing:
         try:
-            return _listed_images(listing[0], top, given, wanted, labels)
+            each = [_listed_images(path, top, given, wanted, labels, source=part, room=room) for part, path in listing]
+            return [one for files, _ in each for one in files], [note for _, notes in each for note in notes]
         except DataError:
             if (wanted, given) != (columns.NOTHING, tables.PLAIN) or not class_folders.folders(top):
                 raise
@@ -74,16 +77,23 @@ def _in_folder(
 
 
 def _listed_images(
-    path: Path, folder: Path, given: tables.Given, wanted: Wanted, labels: Labels
+    path: Path, folder: Path, given: tables.Given, wanted: Wanted, labels: Labels, *, source: str = "", room: Path
 ) -> tuple[list[Filed], list[str]]:
     table = tables.look(path, given)
     chosen = columns.choose_columns(table, wanted, columns.IMAGE)
-    said = f"read {shown(path.name)} as {table.said}, paths of column `{shown(chosen.item, 60)}`"
-    return listed_images(table, folder, chosen, labels), [said]
+    found = listed_images(table, folder, chosen, labels, source, room=room)
+    what = "images" if tables.holds_images(table, str(chosen.item)) else "paths"
+    return found, [f"read {shown(path.name)} as {table.said}, {what} of column `{shown(chosen.item, 60)}`"]
 
 
-def listed_images(table: Table, folder: Path, columns: Wanted, labels: Labels | None = None) -> list[Filed]:
-    """Return the images that a table names by their paths in `folder`.
+def listed_images(
+    table: Table, folder: Path, columns: Wanted, labels: Labels | None = None, source: str = "", *, room: Path
+) -> list[Filed]:
+    """Return the images that a table names by their paths in `folder`, or holds, see `tables.holds_images`.
+
+    Args:
+        source: As of `importing.texts`.
+        room: Where images that the table holds are laid down, in a folder of their own.
 
     Raises:
         DataError: As `texts`.
@@ -91,12 +101,22 @@ def listed_images(table: Table, folder: Path, columns: Wanted, labels: Labels | 
     """
     if not folder.is_dir():
         raise MissingData(f"{folder} is not a folder: give one with --images, where the paths of {table.path} start")
+    if tables.holds_images(table, str(columns.item)):
+        return list(_held_images(table, columns, labels, source, Path(tempfile.mkdtemp(dir=room))))
     found, bases = [], _bases(folder)
-    for row in importing.texts(table, columns, labels):
+    for row in importing.texts(table, columns, labels, source):
         name = (row.item or "").strip()
         path = _listed(name, bases, f"{table.path}, {row.origin}") if name else None
         found.append(Filed(path, row.label, row.source, name or str(row.origin), row.kept))
     return found
+
+
+def _held_images(table: Table, columns: Wanted, labels: Labels | None, source: str, folder: Path) -> Iterator[Filed]:
+    for place, row in enumerate(importing.texts(table, columns, labels, source, images=True)):
+        path = None if row.item is None else folder / str(place)
+        if path:
+            path.write_bytes(row.item)
+        yield Filed(path, row.label, row.source, str(row.origin), row.kept)
 
 
 def _bases(folder: Path) -> list[Path]:

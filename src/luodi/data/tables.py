@@ -88,7 +88,9 @@ def look(path: Path, given: Given = PLAIN) -> Table:
     with packed.opened(path) as (file, kind):
         if kind == ".parquet":
             with packed.seekable(file, path) as whole:
-                return Table(path, given, kind, _parquet_columns(whole, path), kind)
+                names = sorted(_class_names(whole, path))
+                said = f"{kind}, with the names of the classes of {', '.join(map(shown, names))}" if names else kind
+                return Table(path, given, kind, _parquet_columns(whole, path), said)
         if kind == ".xlsx":
             sheet, rows = _sheet(file, path, given.sheet)
             columns = _names(next(rows, []), given.header)
@@ -107,11 +109,14 @@ def look(path: Path, given: Given = PLAIN) -> Table:
     return replace(text, columns=_keys(text))
 
 
-def records(table: Table, texts: tuple[str, ...], scalars: tuple[str, ...] = ()) -> Iterator[tuple[str, Record]]:
+def records(
+    table: Table, texts: tuple[str, ...], scalars: tuple[str, ...] = (), *, images: str | None = None
+) -> Iterator[tuple[str, Record]]:
     """Yield each row with the words that say where it stands ("line 3").
 
     A row has the columns `texts` (of strings) and `scalars` (of anything that reads as one), their values strings or
-    None; in JSON it has what it has. A row of delimited text with more fields than the header has them under None.
+    None, and of Parquet the column `images`, see `holds_images`, of bytes or None; in JSON it has what it has. A row of
+    delimited text with more fields than the header has them under None.
 
     Raises:
         BrokenData: It is not in its encoding, or not what its suffix says.
@@ -122,7 +127,7 @@ def records(table: Table, texts: tuple[str, ...], scalars: tuple[str, ...] = ())
     with packed.opened(table.path) as (file, _):
         if table.kind == ".parquet":
             with packed.seekable(file, table.path) as whole:
-                yield from _parquet(whole, table.path, texts, scalars)
+                yield from _parquet(whole, table.path, texts, scalars, images)
         elif table.kind == ".xlsx":
             rows = _sheet(file, table.path, table.given.sheet)[1]
             for number, row in enumerate(rows, 1):
@@ -155,6 +160,25 @@ def plain(table: Table) -> list[str]:
         return table.columns
     with packed.opened(table.path) as (file, _), packed.seekable(file, table.path) as whole:
         return _parquet_columns(whole, table.path, plain=True)
+
+
+def holds_images(table: Table, name: str) -> bool:
+    """Whether a column holds images and not their paths: bytes or, from Hugging Face's libraries, bytes and a path."""
+    if table.kind != ".parquet":
+        return False
+    import pyarrow.parquet as pq
+
+    path = table.path
+    with packed.opened(path) as (file, _), packed.seekable(file, path) as whole, _parquet_errors(path):
+        return _is_image(pq.read_schema(whole).field(name).type)
+
+
+def _is_image(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_struct(kind):
+        return kind.get_field_index("bytes") >= 0 and _is_image(kind.field("bytes").type)
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
 
 def json_object(line: str, where: str) -> Record:
@@ -428,6 +452,20 @@ def _parquet_columns(file: BinaryIO, path: Path, *, plain: bool = False) -> list
         return [one.name for one in schema if not plain or (_is_plain(one.type) and schema.names.count(one.name) == 1)]
 
 
+def _class_names(file: BinaryIO, path: Path) -> dict[str, list[str]]:
+    """The names of the classes that the numbers of a column stand for, as Hugging Face's `datasets` writes them."""
+    import pyarrow.parquet as pq
+
+    with _parquet_errors(path):
+        schema = pq.read_schema(file)
+    try:
+        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+        named = {name: one["names"] for name, one in features.items() if one.get("_type") == "ClassLabel"}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {name: list(map(str, found)) for name, found in named.items() if name in schema.names and found}
+
+
 def _is_plain(kind: Any) -> bool:
     from pyarrow import types
 
@@ -438,25 +476,41 @@ def _is_plain(kind: Any) -> bool:
 
 
 def _parquet(
-    file: BinaryIO, path: Path, texts: tuple[str, ...], scalars: tuple[str, ...]
+    file: BinaryIO, path: Path, texts: tuple[str, ...], scalars: tuple[str, ...], images: str | None
 ) -> Iterator[tuple[str, Record]]:
     import pyarrow.parquet as pq
 
-    names = list(dict.fromkeys([*texts, *scalars]))
+    names = list(dict.fromkeys([*texts, *scalars, *([images] if images else [])]))
+    classes = _class_names(file, path)
     with _parquet_errors(path), pq.ParquetFile(file) as opened:
         _require_strings(path, opened.schema_arrow, texts, scalars)
         start = 0
         for batch in opened.iter_batches(BATCH, columns=names):
-            rows = [_strings(batch[name]) for name in names]
+            rows = [
+                _images(batch[name]) if name == images else _strings(batch[name], classes.get(name)) for name in names
+            ]
             for place, values in enumerate(zip(*rows, strict=True), start):
                 yield f"row {place}", dict(zip(names, values, strict=True))
             start += batch.num_rows
 
 
-def _strings(column: Any) -> list[str | None]:
+def _images(column: Any) -> list[bytes | None]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    found: list[bytes | None] = (
+        pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
+    ).to_pylist()
+    return found
+
+
+def _strings(column: Any, classes: list[str] | None = None) -> list[str | None]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if classes and pa.types.is_integer(column.type):  # -1 where there is no label
+        known = pc.and_(pc.greater_equal(column, 0), pc.less(column, len(classes)))
+        column = pa.array(classes).take(pc.if_else(known, column, None))
     if pa.types.is_floating(column.type):  # pandas has NaN where nothing is
         column = pc.if_else(pc.is_nan(column), None, column)
     found: list[str | None] = column.cast(pa.string()).to_pylist()

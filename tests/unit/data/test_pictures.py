@@ -94,6 +94,6 @@ def test_a_folder_that_a_table_lists_is_looked_at_once(tmp_path: Path, monkeypat
         return visible(path)
 
     monkeypatch.setattr(image_files, "visible", look)
-    found = pictures.listed_images(tables.look(source / "labels.csv"), source, Wanted("path", "label"))
+    found = pictures.listed_images(tables.look(source / "labels.csv"), source, Wanted("path", "label"), room=source)
     assert [one.origin for one in found] == [row.split(",")[0] for row in rows]
     assert looks == [source]
