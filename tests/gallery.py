@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from luodi import config
-from luodi.data import image, split_rows
+from luodi.data import arrivals, image, split_rows
+from luodi.data.arrivals import Arrival
 from luodi.errors import ValidationFailed
 from luodi.files import write_text
 from luodi.project.paths import ModelPaths
-from luodi.registry import card, changes, evidence, gate, history
+from luodi.registry import card, changes, evidence, gate, history, turned
 from luodi.registry.records import Change, Decision
 from luodi.registry.tags import Move, Version
 from luodi.report import page
@@ -41,6 +42,8 @@ BAD_WEEK = [
     *((f"没有答案{line}", None, f"week.csv, line {line}") for line in range(180, 190)),
     *((f"房间很好，服务也好{line}", "negative", f"week.csv, line {line}") for line in range(190, 230)),
     *((f"The room was fine, number {line}.", "positive", f"week.csv, line {line}") for line in range(230, 455)),
+    *((f"找客服 1391234{line:04}，邮箱 hotel{line}@example.com", "negative", f"week.csv, line {line}")
+      for line in range(460, 480)),
     *((f"太长了{line}" * 2000, "positive", f"week.csv, line {line}") for line in range(455, 460)),
 ]  # fmt: skip
 """Text, label and place of rows that are amiss in eight ways; the sixth contradicts rows that were clean before."""
@@ -72,6 +75,9 @@ def validation(root: Path, model: str, shards: dict[str, list[Any]]) -> ModelPat
     settings = MODELS[model]
     limits = settings.validate_.model_copy(update={"min_rows": 100})
     paths = lay(root, model, shards)
+    for number, name in enumerate([*shards][1:]):
+        came = Arrival(name * 3, [f"{name}.csv"], len(shards[name]), len(shards[name]), 0, {}, {}, [f"{name}.parquet"])
+        arrivals.write(paths.data, paths.data, number, came)
     with redirect_stdout(io.StringIO()), suppress(ValidationFailed):
         validate.run(settings.model_copy(update={"validate_": limits}), paths)
     return paths
@@ -147,6 +153,7 @@ def decided(
         name = "reviews@v1.0.0"
         slices = {"source": {"base": truth >= 0, "week": np.arange(rows) % 3 == 0}}
         comparison = evidence.compare(one, other, list(labels), slices, rule, [], 7)
+        comparison = comparison.model_copy(update={"turned": turned.of(one, other, labels, np.arange(rows))})
         old = settings.model_copy(update={"gate": rule.model_copy(update={"margin": before})})
         facts, now = ({"params": one.model_dump(mode="json", by_alias=True)} for one in (old, settings))
         facts["params"]["train"] |= {"seed": 1}
@@ -192,10 +199,22 @@ DECISIONS: dict[str, Callable[[], Decision]] = {
 MANY = tuple(f"{kind} {number:03}" for kind in ("家用电器和厨房用品", "household and kitchen") for number in range(75))
 
 
+def rows_of(decision: Decision) -> turned.Rows:
+    """What the rows hold that a decision names."""
+    found = decision.comparison.turned if decision.comparison else None
+    return {
+        place: turned.Row(
+            f"第{place}行：快递很快，包装完好，<b>就是贵</b>。" * (place % 3 + 1), f"base.csv, line {place + 2}"
+        )
+        for one in found or ()
+        for place in one.places
+    }
+
+
 def comparisons() -> Iterator[tuple[str, str]]:
     for name, decide in DECISIONS.items():
         decision = decide()
-        yield f"comparison-{name}", card.comparison("reviews", decision.to_json())
+        yield f"comparison-{name}", card.comparison("reviews", decision.to_json(), rows_of(decision))
         if name in {"loosened", "promote", "first"}:
             yield f"card-{name}", card.html("reviews@v1.1.0", REGISTERED, "Ada", carded(decision))
 

@@ -18,7 +18,7 @@ from luodi.files import replacing
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
-from luodi.report.page import Identity, headed
+from luodi.report.page import Identity, headed, joined
 from luodi.system.processes import Runner
 
 if TYPE_CHECKING:
@@ -109,16 +109,37 @@ def content(dag_id: str, run_id: str, page: str) -> str:
     result = returned(dag_id, run_id, TASKS[page])
     if not result or NOTHING_NEW in result:
         raise NoPage(f"no page {page} of run {run_id} of {dag_id}: its task {TASKS[page]} has not ended well yet")
-    model = dag_id.removeprefix("retrain_")
+    model, runner = dag_id.removeprefix("retrain_"), Runner(logging.getLogger(__name__).info)
     if page == "comparison":
-        from luodi.registry import card
-
-        found = card.comparison(model, result["decision"])
+        found = _comparison(model, result["decision"], returned(dag_id, run_id, "preprocess") or {}, runner)
     else:
-        runner = Runner(logging.getLogger(__name__).info)
         found = report(Origin.from_environment(), model, page, result, runner).read_text(encoding="utf-8")
+        judged = returned(dag_id, run_id, "gate") if page == "evaluation" else None
+        found = _judged(found, judged or {})
     identity = Identity(model, f"run {run_id}", f"of {dag_id}", result["commit"])
     return headed(found, identity, [(name, name.capitalize()) for name in TASKS], page)
+
+
+def _judged(html: str, result: Mapping[str, Any]) -> str:
+    """The page of the evaluation, with what changed of each class since the champion, if the gate has told."""
+    from luodi.registry import gate_sections
+
+    classes = gate_sections.classes(result["decision"]) if "decision" in result else None
+    return joined(html, [classes]) if classes else html
+
+
+def _comparison(model: str, decision: Mapping[str, Any], made: Mapping[str, Any], runner: Runner) -> str:
+    """The page of a decision, with its rows, of which `made` is what preprocess returned; without, if they are away."""
+    from luodi.registry import card, turned
+
+    rows = card.NO_ROWS
+    if "entries" in made and decision.get("comparison"):
+        path = ModelPaths(Path(), model).rows
+        try:
+            rows = turned.read(bring(Origin.from_environment(), model, path, "preprocess", made, runner), decision)
+        except LuodiError as error:
+            logging.getLogger(__name__).warning("the comparison of %s is shown without rows: %s", model, error)
+    return card.comparison(model, decision, rows)
 
 
 def returned(dag_id: str, run_id: str, task: str) -> Mapping[str, Any] | None:
@@ -133,18 +154,25 @@ def returned(dag_id: str, run_id: str, task: str) -> Mapping[str, Any] | None:
 
 
 def report(origin: Origin, model: str, page: str, result: Mapping[str, Any], runner: Runner) -> Path:
-    """Return the report of a stage that returned `result`, brought from the DVC remote once, kept under its hash.
+    """Return the report of a stage that returned `result`: see `bring`."""
+    return bring(origin, model, getattr(ModelPaths(Path(), model), f"{page}_report"), STAGES[page], result, runner)
+
+
+def bring(  # noqa: PLR0917, each is another thing
+    origin: Origin, model: str, output: Path, stage: str, result: Mapping[str, Any], runner: Runner
+) -> Path:
+    """Return an output of a stage that returned `result`, brought from the DVC remote once, kept under its hash.
 
     Raises:
-        Busy: Other pages are being brought for too long.
+        Busy: Other files are being brought for too long.
         RemoteError: The git origin or the DVC remote cannot be used.
     """
-    path = getattr(ModelPaths(Path(), model), f"{page}_report").as_posix()
-    checksum = locks.outputs(result["entries"], f"{STAGES[page]}@{model}")[path]
-    kept = origin.home / "pages" / f"{checksum}.html"
+    path = output.as_posix()
+    checksum = locks.outputs(result["entries"], f"{stage}@{model}")[path]
+    kept = origin.home / "pages" / f"{checksum}{output.suffix}"
     if kept.exists():
         return kept
-    with _turn(page):
+    with _turn({stage: page for page, stage in STAGES.items()}[stage]):
         if not kept.exists():  # whoever had the turn before may have brought this very page
             with workspace.clone(origin, result["commit"], runner) as clone:  # in which what is made is private
                 locks.write(clone.lock, {**locks.read(clone.lock), **result["entries"]})

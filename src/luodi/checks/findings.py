@@ -39,7 +39,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Finding:
-    """One expectation and what became of it."""
+    """One expectation and what became of it; one that is `idle` has a limit that no rows can break."""
 
     title: str
     severity: str
@@ -47,6 +47,7 @@ class Finding:
     expected: str
     found: str
     examples: tuple[Example, ...]
+    idle: bool = False
 
     @property
     def verdict(self) -> str:
@@ -164,6 +165,7 @@ def _finding(one: dict[str, Any], measured: pa.Table, item: str) -> Finding:
         expected=meta.get("expected") or config.get("description") or _asked(config["kwargs"]),
         found=_found(result, meta.get("unit", "")),
         examples=shown,
+        idle=meta.get("idle", False),
     )
 
 

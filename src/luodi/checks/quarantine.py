@@ -71,7 +71,7 @@ def flags(
     unknown = pc.invert(pc.is_in(label, value_set=pa.array(labels, pa.string())))
     marks = {
         **own,
-        contradiction(item): pa.array(_contradicting(content, label, labels)),
+        contradiction(item): pa.array(contradicting(content, label, labels)),
         "label is missing": pc.is_null(label),
         "label is unknown": pc.and_(pc.is_valid(label), unknown),
         "source is missing": pc.is_null(table["source"]),
@@ -164,7 +164,8 @@ def codes(column: pa.ChunkedArray) -> NDArray[np.int32]:
     return numbers
 
 
-def _contradicting(content: NDArray[np.int32], label: pa.ChunkedArray, labels: tuple[str, ...]) -> Any:
+def contradicting(content: NDArray[np.int32], label: pa.ChunkedArray, labels: tuple[str, ...]) -> Any:
+    """Mark the rows that hold what another row has under another label [rows]; see `codes` for `content`."""
     # A misspelt label is no opinion: only rows with known labels can contradict each other.
     known = pc.fill_null(pc.index_in(label, value_set=pa.array(labels, pa.string())), -1).to_numpy()
     usable = (known >= 0) & (content >= 0)

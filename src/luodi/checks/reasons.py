@@ -114,19 +114,27 @@ def _reason(  # noqa: PLR0917, each is another thing
     item: str,
     shown: str,
 ) -> Reason:
-    contradicted = name == quarantine.contradiction(item)
-    each = np.sort(np.unique(codes[rows], return_index=True)[1]) if contradicted else slice(None)
+    contradicts = name == quarantine.contradiction(item)
+    each = np.sort(np.unique(codes[rows], return_index=True)[1]) if contradicts else slice(None)
     shown_rows = rows[each][:SHOWN]
-    examples = findings.examples(checked.table, shown_rows, shown)
-    if contradicted:
-        others = findings.examples(checked.table, [_against(checked.table, codes, row) for row in shown_rows], shown)
-        examples = tuple(replace(one, beside=other) for one, other in zip(examples, others, strict=True))
+    examples = (
+        contradicted(checked.table, codes, shown_rows, shown)
+        if contradicts
+        else findings.examples(checked.table, shown_rows, shown)
+    )
     counts = _counted(file.take(pa.array(rows)))
-    across = _across(checked.table, codes, file, rows) if contradicted else []
+    across = _across(checked.table, codes, file, rows) if contradicts else []
     key = next((key for end, key in LIMITS.items() if name.endswith(end)), "")
     return Reason(
         name, len(rows), tuple(counts[:FILES]), len(counts[FILES:]), examples, key, tuple(_counted(across)[:FILES])
     )
+
+
+def contradicted(table: pa.Table, codes: NDArray[np.int32], rows: NDArray[np.int64], shown: str) -> tuple[Example, ...]:
+    """Show `rows`, each beside the first row that holds the same and has another label."""
+    examples = findings.examples(table, rows, shown)
+    others = findings.examples(table, [_against(table, codes, row) for row in rows], shown)
+    return tuple(replace(one, beside=other) for one, other in zip(examples, others, strict=True))
 
 
 def _counted(names: Any) -> list[tuple[str, int]]:

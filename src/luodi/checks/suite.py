@@ -3,8 +3,8 @@
 Critical is what would break or mislead training; the rest is a warning, and its rows are quarantined.
 Each expectation carries in `meta` what was expected in words, its title, the unit of what it observes ("rows",
 "texts", "images", "intensity", "share" or "names") and, for a figure over all rows, the column that marks the rows to
-show as examples; `beside` is the column of the place of another row to show with each example. `item` is "text" or
-"image", as in `rows`.
+show as examples; "idle" where its limit is set so that no rows can break it; `beside` is the column of the place of
+another row to show with each example. `item` is "text" or "image", as in `rows`.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ def schema(present: list[str], strings: list[str]) -> list[gx.Expectation]:
         expect(gx.ExpectTableColumnsToMatchSet, CRITICAL, "Columns are present",
                f"columns {', '.join(present)}", "names", column_set=present, exact_match=False),
         *(expect(gx.ExpectColumnTypeToBe, CRITICAL, f"Column {column} is a string",
-                 f"{column} has type str", "names", column=column, type_="str") for column in strings),
+                 f"{column} holds text", "names", column=column, type_="str") for column in strings),
     ]  # fmt: skip
 
 
@@ -37,8 +37,8 @@ def labels(settings: ModelSettings, item: str) -> list[gx.Expectation]:
     allowed = limits.max_quarantined_share
     return [
         expect(gx.ExpectColumnValuesToNotBeNull, CRITICAL, "No label is missing",
-               f"at most {percent(allowed)} of rows lack a label (validate.max_quarantined_share)", column="label",
-               mostly=mostly(allowed)),
+               f"at most {percent(allowed)} of rows lack a label (validate.max_quarantined_share)",
+               idle=allowed >= 1, column="label", mostly=mostly(allowed)),
         expect(gx.ExpectColumnValuesToNotBeNull, WARNING, "No source is missing",
                "every row names its source", column="source"),
         never(CRITICAL, "Labels are known", f"every label is one of {', '.join(known)}", "label is unknown"),
@@ -48,7 +48,7 @@ def labels(settings: ModelSettings, item: str) -> list[gx.Expectation]:
         expect(gx.ExpectColumnMinToBeBetween, CRITICAL, "Classes are balanced",
                f"the rarest label has at least {percent(limits.min_class_share)} of rows "
               "(validate.min_class_share)", "share",
-               column="share of the label", min_value=limits.min_class_share),
+               idle=limits.min_class_share <= 0, column="share of the label", min_value=limits.min_class_share),
         expect(gx.ExpectColumnUniqueValueCountToBeBetween, WARNING, "Labels agree",
                f"at most {limits.max_contradictions:,} {item}s carry several labels "
               "(validate.max_contradictions)", f"{item}s",
@@ -62,7 +62,8 @@ def batch(settings: ModelSettings, item: str) -> list[gx.Expectation]:
     limits = settings.validate_
     return [
         expect(gx.ExpectTableRowCountToBeBetween, CRITICAL, "Enough rows",
-               f"at least {limits.min_rows:,} rows (validate.min_rows)", min_value=limits.min_rows),
+               f"at least {limits.min_rows:,} rows (validate.min_rows)", idle=limits.min_rows <= 1,
+               min_value=limits.min_rows),
         never(WARNING, "Few duplicates",
               f"at most {percent(limits.max_duplicate_share)} of rows repeat {'an' if item == 'image' else 'a'} {item} "
               "(validate.max_duplicate_share)",
@@ -79,8 +80,10 @@ def never(
 ) -> gx.Expectation:
     """Expect that `flag` marks no row, or at most the share `allowed` of rows."""
     kind = gx.ExpectColumnValuesToBeInSet
-    share = mostly(allowed)
-    return expect(kind, severity, title, expected, beside=beside, column=flag, value_set=[False], mostly=share)
+    return expect(
+        kind, severity, title, expected, beside=beside, idle=allowed >= 1, column=flag, value_set=[False],
+        mostly=mostly(allowed),
+    )  # fmt: skip
 
 
 def expect(
@@ -92,10 +95,12 @@ def expect(
     *,
     flag: str | None = None,
     beside: str | None = None,
+    idle: bool = False,
     **kwargs: Any,
 ) -> gx.Expectation:
     """Return an expectation in the form that `findings` reads; see the top of this file for its words."""
-    meta = {"title": title, "expected": expected, "unit": unit, "flag": flag} | ({"beside": beside} if beside else {})
+    meta: dict[str, Any] = {"title": title, "expected": expected, "unit": unit, "flag": flag}
+    meta |= ({"beside": beside} if beside else {}) | ({"idle": True} if idle else {})
     return kind(severity=severity, description=expected.translate(INERT), meta=meta, **kwargs)
 
 

@@ -48,7 +48,7 @@ def gate(
     from luodi.files import write_text
     from luodi.local import checkout, embedded
     from luodi.project.paths import ModelPaths, find_root
-    from luodi.registry import card, champion, promotion
+    from luodi.registry import card, champion, promotion, turned
     from luodi.report.page import Identity, headed
     from luodi.system.processes import Runner
 
@@ -63,14 +63,15 @@ def gate(
     with Heartbeat("judging it"):
         entries = promotion.checkout_entries(root, model)
         decision = champion.decide(origin, commit, model, entries, runner, counted=False)
-    report = ModelPaths(root, model).comparison
+    paths = ModelPaths(root, model)
+    report, facts = paths.comparison, decision.to_json()
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     identity = Identity(f"{model} in this checkout", str(decision.verdict), now, commit)
-    write_text(report, headed(card.comparison(model, decision.to_json()), identity))
+    write_text(report, headed(card.comparison(model, facts, turned.read(paths.rows, facts)), identity))
     if as_json:
-        documents.print_json({**decision.to_json(), "report": report})
+        documents.print_json({**facts, "report": report})
     elif as_markdown:
-        documents.print_text(f"## {model}: {decision.verdict}\n\n{card.summary(decision.to_json())}")
+        documents.print_text(f"## {model}: {decision.verdict}\n\n{card.summary(facts)}")
     else:
         console.show_decision(decision, report)
     refuse(model, decision.verdict)

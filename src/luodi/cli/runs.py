@@ -1,5 +1,6 @@
 """Runs on this machine: Airflow once, Airflow standing, and DVC's settings for `dvc repro`."""
 
+import time
 from typing import Annotated
 
 import typer
@@ -34,6 +35,7 @@ def run(
     Where nothing is new since a model was judged last, landed or held, nothing runs.
     """
     from luodi.cli import console, documents
+    from luodi.errors import StageFailed
     from luodi.local import delivery, embedded, shelf, standalone
     from luodi.project.paths import find_root
     from luodi.registry.records import Verdict
@@ -62,7 +64,14 @@ def run(
     else:
         log = standalone.new_log(origin, model)
         progress.tell(f"running retrain_{model} on Airflow (log: {console.near(log)})")
-        result = dict(standalone.run_dag(root, origin, ready, model, log, **asked))
+        begun = time.time()
+        try:
+            result = dict(standalone.run_dag(root, origin, ready, model, log, **asked))
+        except StageFailed as error:
+            if folder := delivery.stopped(origin, model, begun, runner):
+                index = shelf.index(origin, runner)
+                error.args += (f"its page is kept: {console.near(folder / 'validation.html')}", f"index: {index}")
+            raise
         version = embedded.find(origin, result["version"], runner)
     with Heartbeat("bringing the reports"):
         if known and not version:

@@ -1,5 +1,6 @@
 """What people take away of a version: its cards, its reports, and the model for a deployment."""
 
+import contextlib
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from luodi.errors import ArtifactError, LuodiError
-from luodi.files import private, private_folder, replacing_folder, write_json, write_text
+from luodi.files import private, private_folder, read_facts, replacing_folder, write_json, write_text
 from luodi.local import shelf
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import card, tags, training_page
+from luodi.registry import card, gate_sections, since, tags, training_page, turned
 from luodi.registry.classifier import BESIDE, EXAMPLE, FACTS, KERAS, pulled_facts
 from luodi.registry.tags import Version
+from luodi.report import page
 from luodi.report.formatting import at, moment, part, text
 from luodi.report.page import Identity
 from luodi.system.processes import Runner
@@ -34,12 +36,12 @@ def cards(origin: Origin, version: Version) -> Path:
     return folder
 
 
-def _write_cards(folder: Path, version: Version) -> None:
+def _write_cards(folder: Path, version: Version, rows: turned.Rows = card.NO_ROWS) -> None:
     facts = version.name, version.registered, version.author, version.facts
     write_text(folder / "card.html", card.html(*facts))
     write_text(folder / "card.md", card.markdown(*facts))
     if decision := part(version.facts, "decision"):
-        write_text(folder / "comparison.html", card.comparison(version.model, decision))
+        write_text(folder / "comparison.html", card.comparison(version.model, decision, rows))
 
 
 def _identity(version: Version) -> Identity:
@@ -101,7 +103,9 @@ def reports(origin: Origin, version: Version, runner: Runner) -> Path:
     if not folder.is_dir():
         with workspace.clone(origin, version.commit, runner) as clone, replacing_folder(folder) as temporary:
             _bring_reports(clone, version.model, temporary, part(version.facts, "metrics", "choice"))
-            _write_cards(temporary, version)
+            before = _before(origin, version.model, part(version.facts, "decision"), runner)
+            _join(temporary, part(version.facts, "decision"), before, part(version.facts, "data"))
+            _write_cards(temporary, version, _turned(clone, version.model, part(version.facts, "decision")))
             shelf.head(temporary, _identity(version), f"../{shelf.INDEX}")
     return folder
 
@@ -118,13 +122,93 @@ def last_reports(origin: Origin, model: str, result: Mapping[str, Any], runner: 
     with workspace.clone(origin, commit, runner) as clone, replacing_folder(folder) as temporary:
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, result["entries"]))
         _bring_reports(clone, model, temporary, part(result["decision"], "metrics", "choice"))
-        write_text(temporary / "comparison.html", card.comparison(model, result["decision"]))
+        before = _before(origin, model, result["decision"], runner)
+        _join(temporary, result["decision"], before, _validated(clone, model))
+        rows = _turned(clone, model, result["decision"])
+        write_text(temporary / "comparison.html", card.comparison(model, result["decision"], rows))
         identity = Identity(f"a run of {model}", f"nothing landed: {result['verdict']}", moment(now.isoformat()),
                             commit, _data(result["entries"], model))  # fmt: skip
         shelf.head(temporary, identity, f"../../{shelf.INDEX}")
         shelf.put(temporary, result["decision"], now)
     shelf.tidy(runs)
     return folder
+
+
+@private()
+def stopped(origin: Origin, model: str, begun: float, runner: Runner) -> Path | None:
+    """Keep the page of a run that validation stopped after the time `begun` in a folder of its own; return it.
+
+    None where no run was: what it left lies among the last failures.
+    """
+    failures = origin.home / "failed"
+    left = [path for path in failures.iterdir() if path.stat().st_mtime >= begun] if failures.is_dir() else []
+    for root in sorted(left, key=lambda path: path.stat().st_mtime, reverse=True):
+        paths = ModelPaths(root, model)
+        why = _stopping(paths)
+        if why and paths.validation_report.exists():
+            return _keep(origin, paths, why, runner)
+    return None
+
+
+def _stopping(paths: ModelPaths) -> list[str]:
+    """The critical checks that the rows of a run broke."""
+    found = at(read_facts(paths.validation_summary), "findings") if paths.validation_summary.exists() else None
+    broken = [one for one in found or () if at(one, "severity") == "critical" and at(one, "passed") is False]
+    return [text(at(one, "title")) for one in broken]
+
+
+def _keep(origin: Origin, paths: ModelPaths, why: list[str], runner: Runner) -> Path:
+    now, commit = datetime.now(UTC), paths.root.name.partition("-")[0]
+    runs = origin.home / "reports" / paths.model
+    folder = runs / f"{now:%Y-%m-%dT%H.%M.%SZ}-{commit[:8]}"
+    with replacing_folder(folder) as temporary:
+        shutil.copyfile(paths.validation_report, temporary / "validation.html")
+        _join(temporary, {}, _production(origin, paths.model, runner), read_facts(paths.validation_summary))
+        status = f"stopped by validation: {', '.join(why)}"
+        identity = Identity(f"a run of {paths.model}", status, moment(now.isoformat()), commit)
+        shelf.head(temporary, identity, f"../../{shelf.INDEX}")
+        shelf.put(temporary, {}, now, stopped=", ".join(why))
+    shelf.tidy(runs)
+    return folder
+
+
+def _production(origin: Origin, model: str, runner: Runner) -> Version | None:
+    with contextlib.suppress(LuodiError):
+        return tags.find(tags.mirror(origin, runner), model)
+    return None
+
+
+def _before(origin: Origin, model: str, decision: Mapping[str, Any], runner: Runner) -> Version | None:
+    """The version that a decision was made against, if it is known."""
+    number = text(at(decision, "champion")).partition("@")[2]
+    with contextlib.suppress(LuodiError):
+        return tags.find(tags.mirror(origin, runner), model, number) if number else None
+    return None
+
+
+def _validated(clone: Workspace, model: str) -> Mapping[str, Any]:
+    """What validation counted."""
+    path = ModelPaths(clone.root, model).validation_summary
+    clone.pull(str(path.relative_to(clone.root)))
+    return read_facts(path)
+
+
+def _join(folder: Path, decision: Mapping[str, Any], before: Version | None, data: Mapping[str, Any]) -> None:
+    """Say in the pages of stages what changed since the version in production: its rows, and each class."""
+    rows = since.rows(before.name, part(before.facts, "data"), data) if before else None
+    for name, section in {"validation.html": rows, "evaluation.html": gate_sections.classes(decision)}.items():
+        path = folder / name
+        if section and path.exists():
+            write_text(path, page.joined(path.read_text(encoding="utf-8"), [section]))
+
+
+def _turned(clone: Workspace, model: str, decision: Mapping[str, Any]) -> turned.Rows:
+    """The rows that are newly right or wrong by a decision."""
+    path = ModelPaths(clone.root, model).rows
+    if not part(decision, "comparison"):
+        return {}
+    clone.pull(str(path.relative_to(clone.root)))
+    return turned.read(path, decision)
 
 
 def _data(entries: locks.Entries, model: str) -> str:

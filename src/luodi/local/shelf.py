@@ -42,9 +42,10 @@ def head(folder: Path, identity: Identity, above: str = "") -> None:
             write_text(folder / name, page.headed(text, identity, links, name))
 
 
-def put(folder: Path, decision: dict[str, Any], when: datetime) -> None:
-    """Note of a run that landed nothing what the gate decided, for the index."""
-    write_facts(folder / RUN, {"when": when.isoformat(timespec="seconds"), "decision": decision})
+def put(folder: Path, decision: dict[str, Any], when: datetime, stopped: str = "") -> None:
+    """Note of a run that landed nothing what the gate decided, or what `stopped` it before, for the index."""
+    why = {"stopped": stopped} if stopped else {"decision": decision}
+    write_facts(folder / RUN, {"when": when.isoformat(timespec="seconds"), **why})
 
 
 def tidy(folder: Path) -> None:
@@ -89,7 +90,9 @@ def _held(home: Path, model: str) -> Iterator[Entry]:
             when = datetime.fromisoformat(str(at(facts, "when"))).astimezone(UTC)
         except (ArtifactError, ValueError):
             continue  # of another luodi, or half gone
-        yield history.of_run(part(facts, "decision"), when, _link(home, f"{model}/{folder.name}"))
+        link = _link(home, f"{model}/{folder.name}")
+        why = at(facts, "stopped")
+        yield history.of_stopped(why, when, link) if why else history.of_run(part(facts, "decision"), when, link)
 
 
 def _runs(folder: Path) -> list[Path]:

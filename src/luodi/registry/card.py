@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from luodi.registry import gate_sections
+from luodi.registry import gate_sections, turned
 from luodi.report import markdown as md
 from luodi.report import page
 from luodi.report.document import Cell, Pair, Section, Table, bar, counted, meter, pairs, percents, span
@@ -36,6 +36,7 @@ Facts = Mapping[str, Any]
 
 SPLITS = ("train", "validation", "test")
 WEAKEST = 3
+NO_ROWS: turned.Rows = {}
 
 
 def html(name: str, registered: datetime, author: str, facts: Facts) -> str:
@@ -55,12 +56,13 @@ def markdown(name: str, registered: datetime, author: str, facts: Facts) -> str:
     return md.render("card", **_card(name, registered, author, facts))
 
 
-def comparison(model: str, decision: Facts) -> str:
+def comparison(model: str, decision: Facts, rows: turned.Rows = NO_ROWS) -> str:
     """Return what the gate decided of a challenger, and why, as a page that loads nothing.
 
     Args:
         model: Name of the model.
         decision: See `luodi.registry.records.Decision`, as JSON; any part of it may be missing.
+        rows: What those that are newly right or wrong hold, see `luodi.registry.turned.read`; none where they are away.
     """
     return page.render(
         "comparison",
@@ -73,6 +75,9 @@ def comparison(model: str, decision: Facts) -> str:
         plot=gate_sections.plot(decision),
         mcnemar=gate_sections.mcnemar(decision),
         metric=gate_sections.metric(decision),
+        rules=gate_sections.rules(decision),
+        moved=gate_sections.moved(decision),
+        turned=turned.view(decision, rows),
         sections=[section(decision) for section in gate_sections.ALL],
     )
 
@@ -83,6 +88,7 @@ def summary(decision: Facts) -> str:
         gate_sections.changes,
         gate_sections.compared,
         gate_sections.rules,
+        gate_sections.moved,
         gate_sections.looks,
         gate_sections.worth,
         gate_sections.notes,

@@ -19,7 +19,7 @@ from luodi.project import commits, graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import changes, evidence, gate, judged, looks, picked, pushing, tags
+from luodi.registry import changes, evidence, gate, judged, looks, picked, pushing, tags, turned
 from luodi.registry.records import Change, Comparison, Decision, Verdict, lands
 from luodi.registry.tags import Version
 from luodi.report.formatting import at
@@ -158,7 +158,8 @@ def _compare(  # noqa: PLR0917, each is another thing
         newest = _newest(ModelPaths(clone.root, current.model), kept, block, len(old.labels))
     if not fresh.any():
         return None, [*notes, f"{current.name} cannot be compared: it was trained on every test row"]
-    rows = test.some(np.flatnonzero(fresh))
+    places = np.flatnonzero(fresh)
+    rows = test.some(places)
     mine, scores = _scored(challenger, old, rows, block, current)
     slices = {name: figures.quartiles(found) for name, found in modality.of(block.modality).slices(rows.items).items()}
     slices["source"] = figures.largest(rows.source)
@@ -172,6 +173,8 @@ def _compare(  # noqa: PLR0917, each is another thing
     excluded = int((~fresh).sum())
     look = looks.take(clone, current.model, _judged(ours, current, block.gate), block.gate, counted=counted)
     found = evidence.compare(mine, scores, block.labels, slices, block.gate, notes, excluded, look=look, since=since)
+    stands = split_rows.positions(ModelPaths(clone.root, current.model).rows, "test")[places]
+    found = found.model_copy(update={"turned": turned.of(mine, scores, block.labels, stands)})
     if newest:
         both = _scored(challenger, old, newest, block, current)
         everything = np.ones(len(newest), bool)

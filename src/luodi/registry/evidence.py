@@ -120,13 +120,10 @@ def compare(  # noqa: PLR0917, the last two have defaults
         )
         for name in found["model"]
     }
-    parts = tuple(
-        _slice(by, name, part, challenger, champion, rule.min_slice_rows)
-        for by, masks in slices.items()
-        for name, part in masks.items()
-        if part.any()
-    )
-    classes = _classes(labels, challenger, champion, rule)
+    named = {(by, name): part for by, masks in slices.items() for name, part in masks.items()}
+    classes = {("class", label): challenger.truth == index for index, label in enumerate(labels)}
+    parts = _slices(named, challenger, champion, rule.min_slice_rows, rule.confidence)
+    parts += _slices(classes, challenger, champion, max(1, rule.min_class_rows), rule.confidence)
     return Comparison(
         **dict(decided),
         look=look.model_copy(update={"low": asked[0].difference.low}) if look else None,
@@ -134,7 +131,7 @@ def compare(  # noqa: PLR0917, the last two have defaults
         excluded=excluded,
         notes=tuple(notes),
         metrics=shown,
-        slices=(*parts, *classes),
+        slices=tuple(parts),
     )
 
 
@@ -479,6 +476,24 @@ def _portions(resamples: int, width: int) -> Iterator[int]:
         yield min(step, resamples - start)
 
 
+def _slices(
+    masks: Mapping[tuple[str, str], Mask], challenger: Scored, champion: Scored, least: int, confidence: float
+) -> list[Slice]:
+    """Accuracy of both on parts of the rows (by what, name), with the interval of its difference where rows are enough.
+
+    That is Tango's, its error shared out among the parts that are judged (Bonferroni): one of them loses by chance the
+    more easily, the more there are. Of rows in groups it reaches further, as other intervals do.
+    """
+    found = [_slice(by, name, part, challenger, champion, least) for (by, name), part in masks.items() if part.any()]
+    inner = 1 - (1 - confidence) / max(1, sum(one.judged for one in found))
+    return [
+        one.model_copy(update=figures.rounded(_reach(masks[one.by, one.name], challenger, champion, inner)))
+        if one.judged
+        else one
+        for one in found
+    ]
+
+
 def _slice(  # noqa: PLR0917, each is of the one slice
     by: str, name: str, part: Mask, challenger: Scored, champion: Scored, least: int
 ) -> Slice:
@@ -488,26 +503,11 @@ def _slice(  # noqa: PLR0917, each is of the one slice
     return Slice(by=by, name=name, rows=rows, judged=rows >= least, **figures.rounded(shares))
 
 
-def _classes(labels: Sequence[str], challenger: Scored, champion: Scored, rule: config.Gate) -> list[Slice]:
-    """The classes as slices, each with the most that its recall may truly have gained.
-
-    That is the upper end of Tango's interval of the difference in recall, its error shared out among the classes that
-    are judged (Bonferroni): one of them loses by chance the more easily, the more there are. Of rows in groups it
-    reaches further, as other intervals do.
-    """
-    masks = {label: challenger.truth == index for index, label in enumerate(labels)}
-    found = [_slice("class", label, part, challenger, champion, max(1, rule.min_class_rows))
-             for label, part in masks.items() if part.any()]  # fmt: skip
-    judged = sum(one.judged for one in found)
-    error = (1 - rule.confidence) / max(1, judged)
-
-    def most(part: Mask) -> float:
-        one, other, rows = challenger.correct[part], champion.correct[part], int(part.sum())
-        wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
-        lead, gap = (wins - losses) / rows, one.astype(np.int64) - other
-        reach = math.sqrt(inflation(gap, challenger.of(part).group, 1 - error))
-        return lead + reach * (tango(wins, losses, rows, 1 - error)[1] - lead)
-
-    return [
-        one.model_copy(update={"high": figures.rounded(most(masks[one.name]))}) if one.judged else one for one in found
-    ]
+def _reach(part: Mask, challenger: Scored, champion: Scored, confidence: float) -> dict[str, float]:
+    """The ends of the interval of the difference in accuracy on a part of the rows."""
+    one, other, rows = challenger.correct[part], champion.correct[part], int(part.sum())
+    wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
+    lead, gap = (wins - losses) / rows, one.astype(np.int64) - other
+    reach = math.sqrt(inflation(gap, challenger.of(part).group, confidence))
+    ends = zip(("low", "high"), tango(wins, losses, rows, confidence), strict=True)
+    return {name: lead + reach * (end - lead) for name, end in ends}

@@ -33,6 +33,7 @@ from luodi.scoring.metrics import METRICS, described
 
 Facts = Mapping[str, Any]
 
+MOVED = 10  # classes and slices that are named first
 VERDICTS: dict[str, Tone] = {
     Verdict.PROMOTE: "good",
     Verdict.HOLD: "bad",
@@ -316,8 +317,9 @@ def rules(decision: Facts) -> Section:
     """Each rule of the gate: what it expects, what it found, whether it holds."""
     checks = at(decision, "checks")
     rows = [_check(one) for one in checks] if isinstance(checks, list | tuple) else []
-    table = Table(rows, ("Rule", "Expected", "Found", "Result"))
-    return Section("Rules", tables=[table] if rows else [], note="" if rows else f"Rules: {MISSING}.")
+    lead = "To its limit: how far what was found lies from it; what is below zero is missing." if rows else ""
+    table = Table(rows, ("Rule", "Expected", "Found", "To its limit", "Result"))
+    return Section("Rules", lead, tables=[table] if rows else [], note="" if rows else f"Rules: {MISSING}.")
 
 
 def _check(check: object) -> tuple[Cell, ...]:
@@ -327,7 +329,74 @@ def _check(check: object) -> tuple[Cell, ...]:
         result = Cell("undecided", tone="warn")
     elif isinstance(passed, bool):
         result = Cell("passes", tone="good") if passed else Cell("fails", tone="bad")
-    return (*(Cell(text(at(check, name))) for name in ("name", "expected", "found")), result)
+    said = (Cell(text(at(check, name))) for name in ("name", "expected", "found"))
+    return (*said, Cell(text(at(check, "room") or "–")), result)
+
+
+def moved(decision: Facts) -> Section | None:
+    """The classes and slices whose accuracy changed most, with corrected intervals; None where none was measured."""
+    found = at(decision, "comparison", "slices")
+    told = [one for one in found if known(at(one, "low")) and known(at(one, "high"))] if found else []
+    if not told:
+        return None
+    most = sorted(told, key=lambda one: -abs(value(at(one, "difference"))))[:MOVED]
+    reach = max(abs(value(at(one, end))) for one in most for end in ("low", "high"))
+    figures = [{"value": at(one, "difference"), "low": at(one, "low"), "high": at(one, "high")} for one in most]
+    standings = [_standing(one, 1) for one in figures]
+    rows = [
+        (
+            Cell(f"{text(at(one, 'by'))} {text(at(one, 'name'))}"),
+            Cell(count(at(one, "rows"))),
+            *(Cell(percent(at(one, who))) for who in ("champion", "challenger")),
+            Cell(points(figure["value"]), between(figure, "{:+.2f}", 100, " to ")),
+            standing,
+        )
+        for one, figure, standing in zip(most, figures, standings, strict=True)
+    ]
+    lost, won = (sum(standing.text == word for standing in map(_proven, told)) for word in ("worse", "better"))
+    lead = (
+        f"Of {count(len(told))} classes and slices with rows enough, {count(won)} are proven better and {count(lost)} "
+        "worse. Of a class it is recall; intervals are corrected for the number of parts."
+    )
+    drawn = [gap(figure, standing.tone, reach=reach) for figure, standing in zip(figures, standings, strict=True)]
+    head = ("Part", "Rows", "Champion", "Challenger", "Points", "The challenger is")
+    return Section(
+        "What moved most", lead, tables=[Table(rows, head, 4, drawn, "Worse left, better right", stacked=True)]
+    )
+
+
+def classes(decision: Facts) -> Section | None:
+    """The recall of every class beside the champion's, what it lost most of first; None without a comparison."""
+    found = at(decision, "comparison", "slices")
+    told = [one for one in found if at(one, "by") == "class"] if isinstance(found, list | tuple) else []
+    if not told:
+        return None
+    told.sort(key=lambda one: value(at(one, "difference")))
+    head = ("Class", "Test rows", "Champion", "This model", "Points", "The model is")
+    rows = [
+        (
+            Cell(text(at(one, "name"))),
+            Cell(count(at(one, "rows"))),
+            *(Cell(percent(at(one, who))) for who in ("champion", "challenger")),
+            Cell(points(at(one, "difference")), _ends(one)),
+            _proven(one) if known(at(one, "low")) else Cell("too few rows" if at(one, "judged") is False else MISSING),
+        )
+        for one in told
+    ]
+    lead = (
+        f"The gate: {verdict(decision)['meaning']} Recall on the {count(at(decision, 'comparison', 'rows'))} test rows "
+        "that both were scored on; intervals are corrected for the number of classes."
+    )
+    return Section(f"Classes since {champion(decision)}", lead, tables=[Table(rows, head, 4, stacked=True)])
+
+
+def _ends(one: object) -> str:
+    ends = {"low": at(one, "low"), "high": at(one, "high")}
+    return between(ends, "{:+.2f}", 100, " to ") if known(ends["low"]) else ""
+
+
+def _proven(one: object) -> Cell:
+    return _standing({"low": at(one, "low"), "high": at(one, "high")}, 1)
 
 
 def slices(decision: Facts) -> Section | None:
@@ -362,7 +431,7 @@ def _slice(one: object, guard: Cell) -> tuple[Cell, ...]:
 
 def _lost(one: object) -> object:
     """What is held against the limit: of a class the end of its interval, of any other slice the difference itself."""
-    return at(one, "high") if known(at(one, "high")) else at(one, "difference")
+    return at(one, "high") if at(one, "by") == "class" and known(at(one, "high")) else at(one, "difference")
 
 
 def _guard(judged: object, difference: object, limit: float | None) -> Cell:
@@ -466,7 +535,7 @@ def _figures(figures: Facts, first: str, second: str, margins: Facts | None = No
         rows.append((Cell(text(title), below=text(meaning) if meaning else ""), *values, change(difference), standing))
         drawn.append(gap(difference, standing.tone, at(margins, name)))
     head = ("Metric", first.capitalize(), second.capitalize(), "Difference", f"The {first} is")
-    return Table(rows, head, 3, drawn, "Beside zero", stacked=True)
+    return Table(rows, head, 3, drawn, "Difference and zero", stacked=True)
 
 
 def _standing(difference: object, better: int) -> Cell:
@@ -482,5 +551,5 @@ def _standing(difference: object, better: int) -> Cell:
     return Cell("worse", tone="bad") if ends[1] < 0 else Cell("no clear difference", tone="warn")
 
 
-ALL = (rules, looks, worth, compared, slices, notes, rule)
-"""Of the page of a comparison, in its order, below what changed."""
+ALL = (looks, worth, compared, slices, notes, rule)
+"""Of the page of a comparison, in its order, below what changed, the rules, and the rows."""

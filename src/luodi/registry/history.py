@@ -55,6 +55,12 @@ def of_run(decision: Mapping[str, Any], when: datetime, link: str) -> Entry:
     return Entry("a run", link, when, status, decision, part(decision, "metrics"), "", landed=False)
 
 
+def of_stopped(why: object, when: datetime, link: str) -> Entry:
+    """Tell of a run that validation stopped."""
+    status = Cell("stopped", soft=f"by validation: {text(why)}", tone="bad")
+    return Entry("a run", link, when, status, {}, {}, "", landed=False)
+
+
 def _status(version: Version, moves: Sequence[Move]) -> Cell:
     if version.stage == PRODUCTION:
         return Cell(PRODUCTION, tone="good")

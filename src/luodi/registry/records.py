@@ -72,7 +72,8 @@ class Sides(Record):
 class Slice(Record):
     """Accuracy of both on a part of the test rows; `judged` if it has rows enough.
 
-    Accuracy on a class is its recall; `high` is the upper end of the interval of its difference, None of other slices.
+    Accuracy on a class is its recall. `low` and `high` are the ends of the interval of its difference, corrected for
+    the number of the parts of its kind that are judged; None where it is not, or where an older luodi measured.
     """
 
     by: str
@@ -82,7 +83,24 @@ class Slice(Record):
     champion: float
     difference: float
     judged: bool
+    low: float | None = None
     high: float | None = None
+
+
+class Turned(Record):
+    """Test rows of a class that one of the two alone gets right, by what the other says of them.
+
+    Attributes:
+        truth, challenger, champion: Labels: their class, and what either says they are.
+        rows: How many there are.
+        places: In rows.parquet, of those that are shown. What they hold stands nowhere else: tags are for ever.
+    """
+
+    truth: str
+    challenger: str
+    champion: str
+    rows: int
+    places: tuple[int, ...] = ()
 
 
 class Evidence(Record):
@@ -151,6 +169,7 @@ class Comparison(Evidence):
         notes: What a reader has to know of the comparison.
         metrics: Each by its name.
         slices: Parts of the rows.
+        turned: Rows that are newly right or newly wrong; None where an older luodi compared.
         more_rows: How many more test rows would prove it; None if it is decided, or if no number would.
     """
 
@@ -162,17 +181,22 @@ class Comparison(Evidence):
     notes: tuple[str, ...] = ()
     metrics: dict[str, Sides] = {}
     slices: tuple[Slice, ...] = ()
+    turned: tuple[Turned, ...] | None = None
     more_rows: int | None = None
 
 
 class Check(Record):
-    """One rule of the gate applied; one that is `undecided` is neither kept nor broken."""
+    """One rule of the gate applied; one that is `undecided` is neither kept nor broken.
+
+    `room` is how far what was found lies from the limit, signed: what is below 0 is missing; empty where it has none.
+    """
 
     name: str
     expected: str
     found: str
     passed: bool
     undecided: bool = False
+    room: str = ""
 
 
 class Change(Record):

@@ -20,7 +20,7 @@ class Ruling:
     """A rule applied; `reasons` says what is wrong, in sentences, and is empty where the rule is kept.
 
     A rule that is not kept is broken, which holds the challenger, or `undecided`: the rows do not tell. `remedy` says
-    what a person may do about it.
+    what a person may do about it, `room` how far what was found lies from the limit: below 0 it is missing.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Ruling:
     reasons: tuple[str, ...] = ()
     undecided: bool = False
     remedy: str = ""
+    room: str = ""
 
     @property
     def kept(self) -> bool:
@@ -41,7 +42,10 @@ class Ruling:
     @property
     def check(self) -> Check:
         unclear = bool(self.reasons) and self.undecided
-        return Check(name=self.name, expected=self.expected, found=self.found, passed=self.kept, undecided=unclear)
+        return Check(
+            name=self.name, expected=self.expected, found=self.found, passed=self.kept, undecided=unclear,
+            room=self.room.replace("-", "−"),
+        )  # fmt: skip
 
 
 def of_version(metrics: Mapping[str, Any], latency_ms: float, rule: config.Gate) -> list[Ruling]:
@@ -59,16 +63,18 @@ def of_version(metrics: Mapping[str, Any], latency_ms: float, rule: config.Gate)
             f"calibration error {error:.4f} is above the maximum {rule.max_calibration_error:.4f}{told}",
             "add rows: it is calibrated on the validation rows; or raise gate.max_calibration_error if nobody reads "
             "the probabilities",
+            f"{rule.max_calibration_error + chance - error:+.4f}",
         ),
         _rule_on(
             "size", f"at most {rule.max_size_mb:g} MB", f"{size:.2f} MB", size <= rule.max_size_mb,
             f"size {size:.2f} MB is above the maximum {rule.max_size_mb:g} MB",
-            "choose a smaller network (block train), or raise gate.max_size_mb",
+            "choose a smaller network (block train), or raise gate.max_size_mb", f"{rule.max_size_mb - size:+.2f} MB",
         ),
         _rule_on(
             "latency", f"at most {rule.max_latency_ms:g} ms", f"{latency_ms:.2f} ms", latency_ms <= rule.max_latency_ms,
             f"latency {latency_ms:.2f} ms is above the maximum {rule.max_latency_ms:g} ms",
             "judge it again where nothing else runs, choose a smaller network, or raise gate.max_latency_ms",
+            f"{rule.max_latency_ms - latency_ms:+.2f} ms",
         ),
     ]  # fmt: skip
 
@@ -83,6 +89,7 @@ def _minimum(model: Mapping[str, Any], rule: config.Gate) -> Ruling:
         name, expected, f"{value:.4f}", value >= rule.minimum,
         f"{rule.metric} {value:.4f} is below the minimum {rule.minimum:.4f}",
         "add data, train longer or another train.architecture, or lower gate.minimum if less is enough",
+        f"{value - rule.minimum:+.4f}",
     )  # fmt: skip
 
 
@@ -107,6 +114,7 @@ def _guessing(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
         "guessing", f"mean recall of the classes: interval above {chance:.4f}", said,
         () if mean["low"] > chance else (reason,), undecided=mean["high"] >= chance,
         remedy="add data, or look whether the labels belong to their rows: nothing was shown to be learned yet",
+        room=f"{mean['low'] - chance:+.4f}",
     )  # fmt: skip
 
 
@@ -134,14 +142,17 @@ def _baseline(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
         return Ruling(
             name, expected, said, (f"{begun}proves it worse",),
             remedy="a linear model does better on these data: try another train.architecture, more epochs or more data",
+            room=f"{gap.high:+.4f}",
         )  # fmt: skip
+    room = f"{gap.low - margin:+.4f}"
     if gap.low > margin or (lost == 0 and gap.value >= 0):
-        return Ruling(name, expected, said)
+        return Ruling(name, expected, said, room=room if gap.low > margin else "")
     more = more_rows(gap, proof.rows, margin, rule.confidence)
     return Ruling(
         name, expected, said, (f"{begun}does not lie above {margin:+.4f}", outlook(more)), undecided=True,
         remedy="add data, raise preprocess.shares.test or gate.baseline_margin, or let a person decide "
         "(register.approval: human)",
+        room=room,
     )  # fmt: skip
 
 
@@ -162,6 +173,7 @@ def _class_rows(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
     linear = (metrics.get("choice") or {}).get("chosen") == "linear" or _beyond_test(metrics)
     beyond = "" if linear else ", set train.out_of_fold to always, which has every class judged by all of its rows,"
     fewest = min(counts, key=counts.__getitem__, default=None)
+    asked = [rows for label, rows in counts.items() if label not in rule.unproven]
     found = "no class" if fewest is None else f"fewest: class {fewest}, {_rows(counts[fewest])}"
     return Ruling(
         "rows of each class",
@@ -170,6 +182,7 @@ def _class_rows(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
         tuple(reasons),
         undecided=True,
         remedy=f"add rows of the classes named{beyond} or accept them as they are: list them in gate.unproven",
+        room=f"{min(asked) - rule.min_class_rows:+,} rows" if asked else "",
     )
 
 
@@ -190,6 +203,7 @@ def _missed(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
             if recall == 0
         ),
         remedy="add rows of the class, or look in the evaluation what it is taken for: two labels may mean one thing",
+        room="" if worst is None else f"{recalls[worst]:+.4f}",
     )
 
 
@@ -225,6 +239,7 @@ def _slices(comparison: Comparison, rule: config.Gate, champion: str) -> Ruling:
             for part in lost
         ),
         remedy="add data like that slice, or raise gate.max_slice_loss",
+        room=f"{worst.difference + rule.max_slice_loss:+.4f}" if worst else "",
     )
 
 
@@ -243,6 +258,7 @@ def _losses(comparison: Comparison, rule: config.Gate, champion: str) -> Ruling:
             if part.high is not None and part.high < -rule.max_slice_loss
         ),
         remedy="add rows of that class, or raise gate.max_slice_loss",
+        room=f"{(worst.high or 0.0) + rule.max_slice_loss:+.4f}" if worst else "",
     )
 
 
@@ -259,6 +275,7 @@ def proofs(comparison: Comparison, rule: config.Gate, champion: str) -> list[Rul
     interval = Ruling(
         *_asked(rule, champion, look), found, () if low > rule.margin else (reason,), undecided=not worse,
         remedy=f"{champion} stays: train on more data or with other settings" if worse else wait,
+        room=f"{low - rule.margin:+.4f}",
     )  # fmt: skip
     if rule.margin < 0:
         return [interval]
@@ -306,7 +323,7 @@ def _not_worse(name: str, part: Fresh, of: str, rule: config.Gate, champion: str
         name, f"{rule.metric}: not proven to lie below {rule.margin:+.4f}", found, not gap.high < rule.margin,
         f"on the {part.rows:,} {of}, the difference in {rule.metric}, {found}, lies below the margin "
         f"{rule.margin:+.4f}",
-        f"{champion} stays: train on more data like the newest",
+        f"{champion} stays: train on more data like the newest", f"{gap.high - rule.margin:+.4f}",
     )  # fmt: skip
 
 
@@ -336,6 +353,6 @@ def _rows(count: int) -> str:
 
 
 def _rule_on(  # noqa: PLR0917, each is of the one rule
-    name: str, expected: str, found: str, passed: bool, reason: str, remedy: str
+    name: str, expected: str, found: str, passed: bool, reason: str, remedy: str, room: str
 ) -> Ruling:
-    return Ruling(name, expected, found, () if passed else (reason,), remedy=remedy)
+    return Ruling(name, expected, found, () if passed else (reason,), remedy=remedy, room=room)

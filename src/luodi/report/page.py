@@ -13,8 +13,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from luodi.report.document import Section
+
 FEW = 3  # parts that need no contents
 TOP = "</h1>\n"
+FIRST = '<h2 id="part-1">'
+LIST = '<details class="contents"><summary>On this page</summary>\n<ol>\n'
 PART = re.compile(r"<h2>(.*?)</h2>", re.DOTALL)
 TABLE = re.compile(r"<table>(.*?)</table>", re.DOTALL)
 ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
@@ -44,16 +48,29 @@ class Identity:
 
 def render(template: str, **context: Any) -> str:
     """Render `report/<template>.html`, contents below its title; an undefined name is an error, values are escaped."""
-    parts = PART.split(_plain(template, **context))  # text, title, text, title, ...
-    parts = [CHINESE.sub(r'<\1\2 lang="zh">', part) for part in parts]
-    titles, bodies = parts[1::2], [_named(body, f"part-{number}") for number, body in enumerate(parts[::2])]
-    html = bodies[0] + "".join(
-        f'<h2 id="part-{number}">{title}</h2>{body}'
-        for number, (title, body) in enumerate(zip(titles, bodies[1:], strict=True), 1)
-    )
+    html, titles = _parted(_plain(template, **context), "part")
     if len(titles) <= FEW:
         return html
     return html.replace(TOP, TOP + _plain("contents", titles=map(Markup, titles)), 1)  # escaped as they are
+
+
+def joined(html: str, sections: Sequence[Section]) -> str:
+    """Return a page with sections above its parts: what is known where it is delivered, and not where it was made."""
+    told, titles = _parted(_plain("joined", sections=sections), "joined")
+    listed = "".join(f'<li><a href="#joined-{number}">{title}</a></li>\n' for number, title in enumerate(titles, 1))
+    return html.replace(FIRST, told + FIRST, 1).replace(LIST, LIST + listed, 1)
+
+
+def _parted(html: str, name: str) -> tuple[str, list[str]]:
+    """Give each part its name and each of its tables that of its part; return the titles too."""
+    parts = PART.split(html)  # text, title, text, title, ...
+    parts = [CHINESE.sub(r'<\1\2 lang="zh">', part) for part in parts]
+    titles, bodies = parts[1::2], [_named(body, f"{name}-{number}") for number, body in enumerate(parts[::2])]
+    told = "".join(
+        f'<h2 id="{name}-{number}">{title}</h2>{body}'
+        for number, (title, body) in enumerate(zip(titles, bodies[1:], strict=True), 1)
+    )
+    return bodies[0] + told, titles
 
 
 def _named(body: str, part: str) -> str:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +15,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from luodi import files
-from luodi.checks import findings, held, modality, newest, profile, quarantine, reasons, telling, together
+from luodi.checks import findings, held, lately, modality, newest, profile, quarantine, reasons, telling, together
 from luodi.checks.findings import Finding
 from luodi.checks.modality import Measures
 from luodi.config import ModelSettings
-from luodi.data import groups, revisions, shards
+from luodi.data import arrivals, groups, revisions, shards
 from luodi.data.groups import Groups
 from luodi.errors import BrokenData, NothingLeft, ValidationFailed
 from luodi.project.paths import ModelPaths
@@ -65,10 +66,12 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     files.write_json(paths.validation_result, result)
     counts = _counts(checked.table, kind.ITEM) | together.counts(checked)
     history = {} if stands is None else {"history": int((~stands).sum())}
-    usable = reasons.usable(checked)
-    told_of = {"usable": usable, "findings": findings.facts(found)}
+    usable, told_of_kind = reasons.usable(checked), kind.facts(checked.table)
+    told_of = {"usable": usable, "findings": findings.facts(found), **_counted(checked, told_of_kind)}
     files.write_facts(paths.validation_summary, counts | history | told_of)
-    files.write_text(paths.validation_report, report(paths, settings, parts, checked, found, usable=usable, **history))
+    files.write_text(
+        paths.validation_report, report(paths, settings, parts, checked, found, told_of_kind, usable=usable, **history)
+    )
     more = "".join(f", beside {count:,} that count no longer" for count in history.values())
     said = f"{paths.model}: {summary(checked.table, kind.ITEM, found)}{more}"
     print("\n".join([said, *findings.warnings(found)]))
@@ -119,22 +122,25 @@ def _told(checked: quarantine.Checked, stands: Stands, settings: ModelSettings, 
     return [one for one in found if one]
 
 
-def report(
+def report(  # noqa: PLR0917, each is another thing
     paths: ModelPaths,
     settings: ModelSettings,
     parts: Parts,
     checked: quarantine.Checked,
     found: list[Finding],
+    facts: dict[str, Any],
     *,
     usable: int,
     history: int = 0,
 ) -> str:
     """Return the report page, after the quarantine is written.
 
-    `parts` are the rows that were checked, beside so many that count no longer; `usable` of them are left.
+    `parts` are the rows that were checked, beside so many that count no longer; `usable` of them are left. `facts` are
+    those that `kind.facts` gives.
     """
     kind, measured = modality.measures(settings.modality), checked.table
     why = reasons.of(checked, kind.ITEM, kind.SHOWN)
+    last = lately.of(checked, arrivals.read(paths.data), settings.labels, kind.ITEM, kind.SHOWN)
     sheet, rows = held.csv(held.read(paths.quarantine), ROOM)
     return page.render(
         f"validation_{settings.modality}",
@@ -148,12 +154,13 @@ def report(
         split=settings.preprocess.split,
         full=groups.FULL,
         profile=profile.profile(measured, kind.charts(measured), settings.labels),
-        facts=kind.facts(measured),
+        facts=facts,
+        lately=last,
         reasons=why,
         spellings=reasons.spellings(measured, settings.labels),
         sheet=page.download(sheet),
         in_sheet=rows,
-        pictures=kind.pictures(parts(), _shown(found, why), settings),
+        pictures=kind.pictures(parts(), _shown(found, why, last), settings),
         percent=findings.percent,
     )
 
@@ -200,9 +207,16 @@ def _sum(marks: pa.ChunkedArray) -> int:
     return int(marks.to_numpy().sum())
 
 
-def _shown(found: list[Finding], why: list[reasons.Reason]) -> set[tuple[str, int]]:
+def _counted(checked: quarantine.Checked, facts: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Rows by reason, by script, and by what is masked of them, for a later run to be compared with."""
+    held = {name: _sum(checked.table[name]) for name in checked.reasons}
+    named: dict[str, dict[str, int]] = {name: dict(facts[name]) for name in ("scripts", "masked") if name in facts}
+    return {"held": {name: rows for name, rows in held.items() if rows}, **named}
+
+
+def _shown(found: list[Finding], why: list[reasons.Reason], last: lately.Lately | None) -> set[tuple[str, int]]:
     """Places of all rows that the report shows."""
-    examples = [*(one.examples for one in found), *(one.examples for one in why)]
+    examples = [*(one.examples for one in found), *(one.examples for one in why), last.examples if last else ()]
     shown = [example for some in examples for example in some]
     return {(one.shard, one.row) for example in shown for one in (example, example.beside) if one}
 

@@ -160,7 +160,7 @@ def test_the_card_names_the_version_who_made_it_and_when() -> None:
                 "| Approved by | Ada |",
                 "| Approved at | 2026-11-23 18:02 UTC |",
                 "| Comment | Fine by me. |",
-                "| size | at most 40 MB | 8.39 MB | passes |",
+                "| size | at most 40 MB | 8.39 MB | – | passes |",
             ],
         ),
         (
@@ -580,7 +580,7 @@ def test_a_rule_that_the_rows_do_not_decide_is_undecided() -> None:
         "verdict": "insufficient evidence", "champion": None, "comparison": None, "checks": [one], "reasons": []
     }  # fmt: skip
     text = card.summary(judged)
-    assert "| rows of each class | 10 | 0 | undecided |" in text
+    assert "| rows of each class | 10 | 0 | – | undecided |" in text
     assert "It is not proven by its rows yet (rows of each class): it does not land by itself." in text
 
 

@@ -1,6 +1,7 @@
 """The statistics against hand computation, scipy, published values and simulation; the rules one by one."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -57,7 +58,12 @@ def judge(
     decision = gate.judge(figures, latency, block, champion, found, **more)
     assert isinstance(decision.verdict, Verdict)
     assert repr(Decision.from_json(decision.to_json())) == repr(decision)  # not ==, NaN is not itself
-    return decision.to_json()
+    found = decision.to_json()
+    for check in found["checks"]:
+        # What is below its limit does not pass; a rule that something else keeps has no room.
+        room = float((check.pop("room") or "0").replace("−", "-").replace(",", "").split()[0])
+        assert room == 0 or math.isnan(room) or (room > 0) == check["passed"], (room, check)
+    return found
 
 
 def more_rows(gap: Any, rows: int, block: Any) -> int | None:
@@ -759,7 +765,7 @@ def test_a_decision_is_whole() -> None:
         }  # fmt: skip
     decision = judge(METRICS, 1, RULE, CHAMPION, comparison)
     assert decision["champion"] == CHAMPION
-    unlooked: dict[str, Any] = {"look": None, "fresh": None, "newest": None, "honest": {}}
+    unlooked: dict[str, Any] = {"look": None, "fresh": None, "newest": None, "honest": {}, "turned": None}
     assert decision["comparison"] == comparison | unlooked | {"more_rows": 13_000}
     assert (decision["metrics"], decision["latency_ms"]) == (METRICS, 1)
     given = Comparison.model_validate(comparison)

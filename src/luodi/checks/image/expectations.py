@@ -46,7 +46,8 @@ def _pictures(settings: ModelSettings) -> list[gx.Expectation]:
         expect(gx.ExpectColumnMeanToBeBetween, WARNING, "Intensity is in range",
                f"the mean intensity of all images is {limits.min_intensity:g} to {limits.max_intensity:g} "
                "(validate.min_intensity, max_intensity)",
-               "intensity", column="intensity", min_value=limits.min_intensity, max_value=limits.max_intensity),
+               "intensity", idle=limits.min_intensity <= 0 and limits.max_intensity >= 1, column="intensity",
+               min_value=limits.min_intensity, max_value=limits.max_intensity),
         never(WARNING, "Few near duplicates",
               f"at most {percent(limits.max_near_duplicate_share)} of rows look like an earlier one and differ from it "
               "(validate.max_near_duplicate_share)",

@@ -14,7 +14,7 @@ def build(settings: ModelSettings) -> list[gx.Expectation]:
         *schema(["text", "label", "source", "shard", "row"], ["text", "label", "source"]),
         expect(gx.ExpectColumnValuesToNotBeNull, CRITICAL, "No text is missing",
                f"at most {percent(allowed)} of rows lack a text "
-              "(validate.max_quarantined_share)", column="text", mostly=mostly(allowed)),
+              "(validate.max_quarantined_share)", idle=allowed >= 1, column="text", mostly=mostly(allowed)),
         *labels(settings, ITEM),
         *_texts(settings),
         *batch(settings, ITEM),
@@ -37,5 +37,5 @@ def _texts(settings: ModelSettings) -> list[gx.Expectation]:
         expect(gx.ExpectColumnMinToBeBetween, WARNING, "Texts are Chinese",
                f"at least {percent(limits.min_chinese_share)} of all letters are Chinese "
               "(validate.min_chinese_share)", "share",
-               column="share of Chinese", min_value=limits.min_chinese_share),
+               idle=limits.min_chinese_share <= 0, column="share of Chinese", min_value=limits.min_chinese_share),
     ]  # fmt: skip

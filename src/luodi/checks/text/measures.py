@@ -1,6 +1,7 @@
 """What is wrong with each row of text, and what the suite and the report look at."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from luodi.checks import quarantine
+from luodi.checks import findings, quarantine, reasons
 from luodi.checks.profile import Chart, up_to
 from luodi.config import TextSettings as ModelSettings
 from luodi.config import TextValidate
-from luodi.data import near_copies, ngrams
+from luodi.data import near_copies, ngrams, text
 
 ITEM = SHOWN = "text"
 BLANK, SHORT, LONG = "text is blank", "text is too short", "text is too long"
@@ -24,6 +25,14 @@ CHUNK = 4096  # texts whose characters are counted at a time
 # Nothing a reader would see: spaces of every script, control and zero-width characters.
 NOTHING = r"\A[\p{Z}\p{Cc}\p{Cf}]*\z"
 # C0 and C1 without tab, line feed and carriage return, which plain text may hold.
+# Whatever may hold personal data once it is clean: digits of any form, entities, tags.
+MAYBE_MASKED = r"[@＠&<]|\p{Nd}{3}[^\p{L}]?\p{Nd}{4}"
+SCRIPTS = (
+    ("Japanese", r"[\p{Hiragana}\p{Katakana}]"), ("Korean", r"\p{Hangul}"), ("Chinese", r"\p{Han}"),
+    ("Cyrillic", r"\p{Cyrillic}"), ("Arabic", r"\p{Arabic}"), ("Hebrew", r"\p{Hebrew}"), ("Thai", r"\p{Thai}"),
+    ("Devanagari", r"\p{Devanagari}"), ("Greek", r"\p{Greek}"), ("Latin", r"\p{Latin}"), ("other", r"\p{L}"),
+)  # fmt: skip
+"""What a text is written in, and a letter of it; of several the first: a Chinese text that names a brand is Chinese."""
 CONTROL = r"[\x{00}-\x{08}\x{0B}\x{0C}\x{0E}-\x{1F}\x{7F}-\x{9F}]"
 
 
@@ -80,9 +89,51 @@ def charts(measured: pa.Table) -> tuple[Chart, ...]:
 
 
 def facts(measured: pa.Table) -> dict[str, Any]:
-    """How many texts hold no Chinese character."""
-    chinese = pc.sum(pc.match_substring_regex(measured["text"], r"\p{Han}")).as_py() or 0
-    return {"without_chinese": len(measured) - measured["text"].null_count - chinese}
+    """What the page says of the clean texts.
+
+    Returns:
+        "scripts": rows of each, most first; "other": of those in another script than more than half are, their kinds,
+        files and some of them, None without any; "masked": rows of each kind of personal data that preprocessing masks.
+    """
+    clean = measured.filter(pc.invert(measured[quarantine.HELD]))
+    script = scripts(clean["text"])
+    counts = Counter(SCRIPTS[one][0] if one >= 0 else "no letters" for one in script.tolist()).most_common()
+    main = next((place for place in range(len(SCRIPTS)) if (script == place).sum() > len(script) / 2), None)
+    other = np.flatnonzero((script != main) & (script >= 0)) if main is not None else np.zeros(0, np.int64)
+    return {"scripts": counts, "other": _other(clean, script, other, main), "masked": personal(clean["text"])}
+
+
+def _other(clean: pa.Table, script: NDArray[np.int8], rows: NDArray[np.int64], main: int | None) -> Any:
+    if main is None or not len(rows):
+        return None
+    some = clean.take(pa.array(rows))
+    return {
+        "main": SCRIPTS[main][0],
+        "rows": len(rows),
+        "kinds": Counter(SCRIPTS[one][0] for one in script[rows].tolist()).most_common(),
+        "files": Counter(reasons.files(some).to_pylist()).most_common(reasons.FILES),
+        "labels": Counter(some["label"].to_pylist()).most_common(reasons.FILES),
+        "examples": findings.examples(some, range(min(len(rows), reasons.SHOWN)), SHOWN),
+    }
+
+
+def scripts(texts: pa.ChunkedArray) -> NDArray[np.int8]:
+    """Return what each text is written in, the first of `SCRIPTS` that it has a letter of, by its place; -1 of none."""
+    found = np.full(len(texts), -1, np.int8)
+    for place in reversed(range(len(SCRIPTS))):
+        found[pc.match_substring_regex(texts, SCRIPTS[place][1]).to_numpy()] = place
+    return found
+
+
+def personal(texts: pa.ChunkedArray) -> list[tuple[str, int]]:
+    """Return in how many texts preprocessing masks each kind of personal data, by the token that takes its place."""
+    raw = texts.filter(pc.match_substring_regex(texts, MAYBE_MASKED)).combine_chunks()
+    masked = text.clean(raw)
+    counts = {
+        token: pc.sum(pc.greater(*(pc.count_substring(each, token) for each in (masked, raw)))).as_py() or 0
+        for token in dict.fromkeys(token for token, _ in text.PERSONAL)
+    }
+    return [(token, rows) for token, rows in counts.items() if rows]
 
 
 def pictures(
