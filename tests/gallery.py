@@ -211,12 +211,15 @@ def rows_of(decision: Decision) -> turned.Rows:
     }
 
 
+STATUS = "In production since 2026-11-23 18:02 UTC (as of 2026-11-28 09:00 UTC)."
+
+
 def comparisons() -> Iterator[tuple[str, str]]:
     for name, decide in DECISIONS.items():
         decision = decide()
         yield f"comparison-{name}", card.comparison("reviews", decision.to_json(), rows_of(decision))
         if name in {"loosened", "promote", "first"}:
-            yield f"card-{name}", card.html("reviews@v1.1.0", REGISTERED, "Ada", carded(decision))
+            yield f"card-{name}", card.html("reviews@v1.1.0", REGISTERED, "Ada", carded(decision), STATUS)
 
 
 def versions() -> str:

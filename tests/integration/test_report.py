@@ -2,16 +2,18 @@
 
 import json
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import gallery
 import pytest
 from actors import World, git
 
 from luodi.files import write_text
-from luodi.local import shelf
+from luodi.local import delivery, shelf
 from luodi.registry import card
 from luodi.report.page import Identity
 
@@ -67,6 +69,25 @@ def test_the_index_leads_to_the_pages_of_versions_and_of_runs_that_landed_nothin
     assert "the gate asks less" in page and "gate.minimum 0.8 -&gt; 0.7" in page
     held = (folder / "comparison.html").read_text(encoding="utf-8")
     assert '<a href="../../index.html">All versions</a>' in held and "nothing landed: hold" in held
+
+
+@pytest.mark.slow
+def test_of_a_run_that_validation_stopped_the_page_is_kept_and_the_index_leads_to_it(one: World) -> None:
+    begun = time.time()
+    assert delivery.stopped(one.origin, "reviews", begun, one.runner) is None
+    week = [row for row in gallery.BAD_WEEK if row[2] < "week.csv, line 3"]
+    gallery.validation(
+        one.origin.home / "failed" / "0123456789ab-77", "reviews", {"base": gallery.texts(120), "w": week}
+    )
+    assert delivery.stopped(one.origin, "reviews", time.time() + 60, one.runner) is None, "of an earlier run"
+    folder = delivery.stopped(one.origin, "reviews", begun, one.runner)
+    assert folder and [path.name for path in folder.glob("*.html")] == ["validation.html"]
+    html = (folder / "validation.html").read_text(encoding="utf-8")
+    text = " ".join(re.sub("<[^>]*>", " ", html).split())
+    assert re.search("stopped by validation: [^·]*Labels are known", text) and "commit 0123456789ab" in text
+    assert "The last batch, w.csv: " in text and "in another script than the Chinese of most: Latin" in text
+    shown = shelf.index(one.origin, one.runner).read_text(encoding="utf-8")
+    assert f'href="reviews/{folder.name}/validation.html">a run</a>' in shown and "stopped</span>" in shown
 
 
 def test_a_checkout_where_nothing_was_made_says_what_to_do(checkout: Path, luodi: Callable[..., Any]) -> None:

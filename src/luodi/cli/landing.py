@@ -179,11 +179,14 @@ def rollback(
 
 def _move(version: Reference, action: str, reason: str) -> "tuple[Version, int]":
     """Move production; return the version that is there now, and how many stored rows it predicted as ever."""
+    from luodi.local import delivery
     from luodi.project.origin import Origin
     from luodi.project.paths import find_root
     from luodi.registry import promotion
     from luodi.system.processes import Runner
 
-    origin = Origin.find(find_root())
+    origin, runner = Origin.find(find_root()), Runner(print)
     with Heartbeat("proving its files"):
-        return promotion.move(origin, version.model, version.number, Runner(print), action=action, reason=reason)
+        moved = promotion.move(origin, version.model, version.number, runner, action=action, reason=reason)
+    delivery.refresh(origin, version.model, runner)
+    return moved

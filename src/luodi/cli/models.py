@@ -128,7 +128,8 @@ def models_show(wanted: ReferenceArgument, *, as_json: JsonOption = False) -> No
     with Heartbeat("reading the registry"):
         repository = tags.mirror(origin, runner)
     chosen = tags.find(repository, wanted.model, wanted.number or tags.PRODUCTION)
-    moves, folder = tags.moves(repository, wanted.model), delivery.cards(origin, chosen)
+    moves = tags.moves(repository, wanted.model)
+    folder = delivery.cards(origin, chosen, moves)
     if as_json:
         from luodi.cli.documents import print_json
 

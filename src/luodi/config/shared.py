@@ -455,9 +455,16 @@ class Card(SettingsBase):
     """What only people know of a model; the rest of its card is measured."""
 
     intended_use: Prose = Field(UNSTATED, description="what the model is for")
-    licence: Prose = Field(UNSTATED, description="of the data")
-    limits: Annotated[tuple[Prose, ...], Field(max_length=100)] = Field(
+    out_of_scope: Annotated[tuple[Prose, ...], Field(max_length=100)] = Field(
         (), description="what it is not for, each a text"
+    )
+    limits: Annotated[tuple[Prose, ...], Field(max_length=100)] = Field(
+        (), description="what is known of its limits, each a text"
+    )
+    licence: Prose = Field(UNSTATED, description="of the data")
+    personal_data: Prose = Field(UNSTATED, description="what the data say of people, and by what right it is used")
+    contact: Line | None = Field(
+        None, description="whom to ask, such as an address; null: who registered the version, by git"
     )
 
 

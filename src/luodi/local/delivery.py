@@ -2,21 +2,21 @@
 
 import contextlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from luodi.errors import ArtifactError, LuodiError
+from luodi.errors import ArtifactError, LuodiError, NoVersion
 from luodi.files import private, private_folder, read_facts, replacing_folder, write_json, write_text
-from luodi.local import shelf
+from luodi.local import hub, shelf
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import card, gate_sections, since, tags, training_page, turned
+from luodi.registry import card, gate_sections, history, since, tags, training_page, turned
 from luodi.registry.classifier import BESIDE, EXAMPLE, FACTS, KERAS, pulled_facts
-from luodi.registry.tags import Version
+from luodi.registry.tags import Move, Version
 from luodi.report import page
 from luodi.report.formatting import at, moment, part, text
 from luodi.report.page import Identity
@@ -27,19 +27,38 @@ WRITTEN = frozenset({"model.onnx", "encoder.json", "tokenizer.json", *BESIDE})
 
 
 @private()
-def cards(origin: Origin, version: Version) -> Path:
+def cards(origin: Origin, version: Version, moves: Sequence[Move] = ()) -> Path:
     """Write the model card of a version, as a page and as Markdown, and what the gate said; return their folder."""
     folder = private_folder(origin.home) / "cards" / version.name
     with replacing_folder(folder) as temporary:
-        _write_cards(temporary, version)
+        _write_cards(temporary, version, moves)
         shelf.head(temporary, _identity(version))
     return folder
 
 
-def _write_cards(folder: Path, version: Version, rows: turned.Rows = card.NO_ROWS) -> None:
-    facts = version.name, version.registered, version.author, version.facts
+@private()
+def refresh(origin: Origin, model: str, runner: Runner) -> None:
+    """Say on the cards of a model that are here what became of each version, and in the index."""
+    repository = tags.mirror(origin, runner)
+    moves = tags.moves(repository, model)
+    for folder in sorted((origin.home / "reports").glob(f"{model}@*")):
+        with contextlib.suppress(NoVersion):  # its tag was withdrawn
+            version = tags.find(repository, model, folder.name.partition("@")[2])
+            _write_card(folder, version, moves)
+            shelf.head(folder, _identity(version), f"../{shelf.INDEX}", only="card.html")
+    if (origin.home / "reports" / shelf.INDEX).exists():
+        shelf.index(origin, runner)
+
+
+def _write_card(folder: Path, version: Version, moves: Sequence[Move]) -> None:
+    status = history.standing(version, moves, datetime.now(UTC)) if moves else ""
+    facts = version.name, version.registered, version.author, version.facts, status
     write_text(folder / "card.html", card.html(*facts))
-    write_text(folder / "card.md", card.markdown(*facts))
+    write_text(folder / "card.md", f"---\n{hub.metadata(version)}\n---\n{card.markdown(*facts)}")
+
+
+def _write_cards(folder: Path, version: Version, moves: Sequence[Move], rows: turned.Rows = card.NO_ROWS) -> None:
+    _write_card(folder, version, moves)
     if decision := part(version.facts, "decision"):
         write_text(folder / "comparison.html", card.comparison(version.model, decision, rows))
 
@@ -73,7 +92,7 @@ def deploy(origin: Origin, version: Version, folder: Path, runner: Runner, *, ke
         shutil.copyfile(Path(__file__).with_name(EXAMPLE), temporary / EXAMPLE)
         if keras:
             _bring_network(origin, version, temporary, runner)
-        _write_cards(temporary, version)
+        _write_cards(temporary, version, tags.moves(tags.mirror(origin, runner), version.model))
         shelf.head(temporary, _identity(version))
         write_json(temporary / FACTS, {"version": version.name, "format": version.format, **version.facts})
 
@@ -105,8 +124,10 @@ def reports(origin: Origin, version: Version, runner: Runner) -> Path:
             _bring_reports(clone, version.model, temporary, part(version.facts, "metrics", "choice"))
             before = _before(origin, version.model, part(version.facts, "decision"), runner)
             _join(temporary, part(version.facts, "decision"), before, part(version.facts, "data"))
-            _write_cards(temporary, version, _turned(clone, version.model, part(version.facts, "decision")))
+            moves = tags.moves(tags.mirror(origin, runner), version.model)
+            _write_cards(temporary, version, moves, _turned(clone, version.model, part(version.facts, "decision")))
             shelf.head(temporary, _identity(version), f"../{shelf.INDEX}")
+    refresh(origin, version.model, runner)
     return folder
 
 

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ import yaml
 from luodi.errors import LuodiError
 from luodi.files import replacing_folder, write_text
 from luodi.local import delivery
+from luodi.local.hub import KINDS
 from luodi.project.origin import Origin
 from luodi.registry.classifier import EXAMPLE, pulled_facts
 from luodi.registry.tags import Version
-from luodi.report.formatting import at, known, part, text
+from luodi.report.formatting import at, part, text
 from luodi.system.processes import Runner
 
 LOADER = "mlflow_model.py"
@@ -29,22 +29,6 @@ WRITTEN = {
 }  # fmt: skip
 """The files that a folder of each form may hold."""
 
-
-@dataclass(frozen=True)
-class Kind:
-    """What other tools call a modality, and what one item of it is to them."""
-
-    task: str
-    given: str
-    type: str
-
-
-KINDS = {
-    "text": Kind("text-classification", '"a text"', "string"),
-    "image": Kind("image-classification", "image.png", "binary"),
-}
-HUB = {"accuracy": "accuracy", "macro_f1": "f1"}
-"""Metrics that the Hub has, by luodi's names."""
 ANSWER = (
     {"type": "string", "name": "label", "required": True},
     {"type": "double", "name": "probability", "required": True},
@@ -90,36 +74,14 @@ def _exported(folder: Path, form: str) -> bool:
 
 
 def huggingface(version: Version, encoder: Mapping[str, Any], pulled: Path, folder: Path) -> None:
-    """A repository of the Hub is what was pulled, the card as README.md below a block of metadata."""
+    """A repository of the Hub is what was pulled, the card, which begins with metadata, as README.md."""
     for file in pulled.iterdir():
         file.rename(folder / file.name)
     pulled.rmdir()
     card = (folder / "card.md").read_text(encoding="utf-8")
     (folder / "card.md").unlink()
     use = USE.format(also="".join(f", {name}" for name in _also(encoder)), given=KINDS[encoder["modality"]].given)
-    write_text(folder / "README.md", f"---\n{metadata(version, encoder['modality'])}\n---\n{card}{use}")
-
-
-def metadata(version: Version, modality: str) -> str:
-    """Return the block of metadata of a card, YAML: the task, and what the model scored on its test rows.
-
-    It names no licence: that of the data, which the card names, is none of the model.
-    """
-    from huggingface_hub import EvalResult, ModelCardData
-
-    scores = part(version.facts, "metrics", "model")
-    results = [
-        EvalResult(
-            task_type=KINDS[modality].task, dataset_type=version.model, dataset_name=version.model,
-            dataset_split="test", metric_type=kind, metric_name=name, metric_value=found,
-        )
-        for name, kind in HUB.items() if known(found := at(scores, name, "value"))
-    ]  # fmt: skip
-    block = ModelCardData(
-        model_name=version.name, library_name="onnx", pipeline_tag=KINDS[modality].task, tags=["luodi"],
-        eval_results=results, metrics=list(HUB.values()),
-    )  # fmt: skip
-    return str(block.to_yaml())
+    write_text(folder / "README.md", f"{card}{use}")
 
 
 # MLflow

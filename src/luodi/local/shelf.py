@@ -32,12 +32,12 @@ NAMES = {
 }
 
 
-def head(folder: Path, identity: Identity, above: str = "") -> None:
-    """Say on each page of a folder whose it is, and link them to each other, and to the index `above` them."""
+def head(folder: Path, identity: Identity, above: str = "", only: str = "") -> None:
+    """Say on each page of a folder, or `only` on one, whose it is, and link it to the others, and the index `above`."""
     beside = [(name, title) for name, title in NAMES.items() if (folder / name).exists()]
     links = [*beside, *([(above, "All versions")] if above else [])]
     for name, _ in beside:
-        if name.endswith(".html"):
+        if name.endswith(".html") and only in ("", name):
             text = (folder / name).read_text(encoding="utf-8")
             write_text(folder / name, page.headed(text, identity, links, name))
 

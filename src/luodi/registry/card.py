@@ -39,7 +39,7 @@ WEAKEST = 3
 NO_ROWS: turned.Rows = {}
 
 
-def html(name: str, registered: datetime, author: str, facts: Facts) -> str:
+def html(name: str, registered: datetime, author: str, facts: Facts, status: str = "") -> str:
     """Return the model card of a version as a page that loads nothing.
 
     Args:
@@ -47,13 +47,14 @@ def html(name: str, registered: datetime, author: str, facts: Facts) -> str:
         registered: When its tag was made; without a time zone it is shown as it stands.
         author: Who made the tag.
         facts: The JSON object of the tag; any part of it may be missing.
+        status: What became of it, a sentence; empty where nobody knows.
     """
-    return page.render("card", tiles=_tiles(facts), **_card(name, registered, author, facts))
+    return page.render("card", tiles=_tiles(facts), **_card(name, registered, author, facts, status))
 
 
-def markdown(name: str, registered: datetime, author: str, facts: Facts) -> str:
+def markdown(name: str, registered: datetime, author: str, facts: Facts, status: str = "") -> str:
     """Return the same as Markdown with tables (GitHub Flavored Markdown)."""
-    return md.render("card", **_card(name, registered, author, facts))
+    return md.render("card", **_card(name, registered, author, facts, status))
 
 
 def comparison(model: str, decision: Facts, rows: turned.Rows = NO_ROWS) -> str:
@@ -105,9 +106,8 @@ def summary(decision: Facts) -> str:
 # The card
 
 
-def _card(name: str, registered: datetime, author: str, facts: Facts) -> dict[str, Any]:
+def _card(name: str, registered: datetime, author: str, facts: Facts, status: str) -> dict[str, Any]:
     sections = (
-        _about,
         _landing,
         _changes,
         _data,
@@ -125,10 +125,10 @@ def _card(name: str, registered: datetime, author: str, facts: Facts) -> dict[st
         "name": text(name),
         "registered": moment(registered.isoformat()),
         "author": text(author),
+        "status": status,
         "verdict": gate_sections.verdict(part(facts, "decision"), landed=True),
-        "sections": [
-            found for section in (*sections, _cost, _serving, _lineage, _settings) if (found := section(facts))
-        ]
+        "sections": [_about(facts, author)]
+        + [found for section in (*sections, _cost, _serving, _lineage, _settings) if (found := section(facts))]
         + [_use(text(name), facts)],
     }
 
@@ -160,16 +160,19 @@ def _tiles(facts: Facts) -> list[tuple[str, str]]:
     ]
 
 
-def _about(facts: Facts) -> Section:
+def _about(facts: Facts, author: str) -> Section:
     params = part(facts, "params")
+    contact = at(params, "card", "contact") or f"{text(author)}, who registered it"
     labels = ", ".join(texts(params, "labels"))
     rows = [
         ("Intended use", text(at(params, "card", "intended_use"))),
+        ("Not for", "; ".join(texts(params, "card", "out_of_scope")) or MISSING),
         ("Input", text(at(params, "modality"))),
         ("Output", f"a probability for each of: {labels}" if labels else MISSING),
         ("Architecture", text(at(params, "train", "architecture"))),
         ("Model", choice.sentence(chosen) if (chosen := part(facts, "metrics", "choice")) else MISSING),
         ("Owner", text(at(params, "owner"))),
+        ("Contact", text(contact)),
     ]
     return Section("What it is for", tables=[pairs(rows)])
 
@@ -210,8 +213,15 @@ def _data(facts: Facts) -> Section:
         ("As of", moment(at(data, "dated"))),
         ("Hash (MD5)", Cell(text(at(data, "hash")), code=True)),
         ("Licence", text(at(facts, "params", "card", "licence"))),
+        ("Personal data", Cell(text(at(facts, "params", "card", "personal_data")), soft=_masked(part(data, "masked")))),
     ]
     return Section("Data", tables=[pairs(rows), _shares("Step", steps, read, "Of the rows read"), _sources(facts)])
+
+
+def _masked(counts: Facts) -> str:
+    """Say what preprocessing masked, where validation counted it."""
+    told = ", ".join(f"{text(token)} in {count(rows)} rows" for token, rows in counts.items())
+    return f"masked by preprocessing: {told}" if told else ""
 
 
 def _sources(facts: Facts) -> Table:

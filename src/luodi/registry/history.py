@@ -9,7 +9,7 @@ from typing import Any
 from luodi.registry import gate_sections
 from luodi.registry.tags import PRODUCTION, Move, Version
 from luodi.report.document import Cell, Table, span
-from luodi.report.formatting import at, known, moment, part, text
+from luodi.report.formatting import MISSING, at, known, moment, part, text
 from luodi.scoring.metrics import described
 
 CHANGES = 4  # that are named of a version
@@ -59,6 +59,20 @@ def of_stopped(why: object, when: datetime, link: str) -> Entry:
     """Tell of a run that validation stopped."""
     status = Cell("stopped", soft=f"by validation: {text(why)}", tone="bad")
     return Entry("a run", link, when, status, {}, {}, "", landed=False)
+
+
+def standing(version: Version, moves: Sequence[Move], now: datetime) -> str:
+    """Say what became of a version until `now`: in production, superseded, rolled back and why, or registered alone."""
+    cell, places = _status(version, moves), [place for place, one in enumerate(moves) if one.number == version.number]
+    came, after = (moves[places[-1]], moves[places[-1] + 1 :]) if places else (None, ())
+    said = {PRODUCTION: "In production", "superseded": "Superseded", "rolled back": "Rolled back"}
+    told = said.get(cell.text, "Registered, and not in production")
+    if came and cell.text == PRODUCTION:
+        told += f" since {moment(came.at.isoformat())}"
+    elif after:
+        told += f", {moment(after[0].at.isoformat())}, by {version.model}@{text(after[0].number)}"
+    why = f": {cell.soft}" if cell.soft not in ("", MISSING) else ""
+    return f"{told}{why} (as of {moment(now.isoformat())})."
 
 
 def _status(version: Version, moves: Sequence[Move]) -> Cell:

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from luodi.errors import LuodiError
-from luodi.local import exporting
+from luodi.local import exporting, hub
 from luodi.project.origin import Origin
 from luodi.registry.tags import Version
 from luodi.scoring.inference import Classifier
@@ -47,7 +48,8 @@ def pulled(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     folder = tmp_path / "made" / "data"
     folder.mkdir(parents=True)
     handmade.make(folder, request.param)
-    (folder / "card.md").write_text("# Card\n")
+    version = replace(VERSION, facts=FACTS | {"params": {"modality": request.param.modality}})
+    (folder / "card.md").write_text(f"---\n{hub.metadata(version)}\n---\n# Card\n")
     shutil.copyfile(Path(exporting.__file__).with_name("example.py"), folder / "example.py")
     return request.param, folder
 

@@ -1,6 +1,7 @@
 """What every page has: contents, tables that a phone shows as lists, and a head where it is delivered."""
 
 from luodi.report import page
+from luodi.report.document import Cell, Section, Table
 from luodi.report.page import Identity
 
 WHO = Identity("reviews@v1.0.0", "landed", "2026-11-23 18:02 UTC", "d48e82062cf213912b", "77aac41e2d40c4.dir")
@@ -31,6 +32,18 @@ def test_a_head_says_whose_a_page_is_and_leads_to_those_beside() -> None:
     assert "<b>reviews@v1.0.0</b> · landed · 2026-11-23 18:02 UTC · commit <code>d48e82062cf2</code>" in text
     assert text.index("</header>") < text.index("<main>")
     assert page.headed("<html><main>of an older luodi</main>", WHO).count("<header") == 1
+
+
+def test_a_part_that_is_known_later_stands_first_and_is_listed() -> None:
+    table = Table([(Cell("rows <b>"), Cell("1"))], ("Name", "Now"), 1)
+    checks = [{"name": "size", "expected": "a", "found": "b", "passed": True}]
+    notes = {"rows": 10, "metrics": {}, "slices": [], "notes": ["one"]}
+    made = comparison(checks=checks, comparison=notes, rule={"margin": 0.0}, champion="reviews@v1.0.0")
+    text = page.joined(made, [Section("Since <then>", tables=[table])])
+    assert '<ol>\n<li><a href="#joined-1">Since &lt;then&gt;</a></li>\n<li><a href="#part-1">' in text
+    assert text.index('<h2 id="joined-1">Since &lt;then&gt;</h2>') < text.index('<h2 id="part-1">')
+    assert '<table class="cards" aria-labelledby="joined-1">' in text and 'data-name="Now">1</td>' in text
+    assert page.joined("<main>of an older luodi</main>", [Section("a")]) == "<main>of an older luodi</main>"
 
 
 def test_what_a_head_says_is_text() -> None:
