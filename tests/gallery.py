@@ -20,15 +20,17 @@ from luodi import config
 from luodi.data import arrivals, image, split_rows
 from luodi.data.arrivals import Arrival
 from luodi.errors import ValidationFailed
-from luodi.files import write_text
+from luodi.files import read_facts, write_text
 from luodi.project.paths import ModelPaths
-from luodi.registry import card, changes, evidence, gate, history, turned
+from luodi.registry import card, changes, evidence, gate, gate_sections, history, since, turned
 from luodi.registry.records import Change, Decision
 from luodi.registry.tags import Move, Version
 from luodi.report import page
+from luodi.scaffold import drifting
 from luodi.scoring import figures
 from luodi.scoring.scored import Scored
 from luodi.stages import evaluate, preprocess, validate
+from luodi.tuning import charts
 
 ROOT = Path(__file__).parents[1]
 MODELS = config.load(ROOT / "params.yaml").models
@@ -222,6 +224,45 @@ def comparisons() -> Iterator[tuple[str, str]]:
             yield f"card-{name}", card.html("reviews@v1.1.0", REGISTERED, "Ada", carded(decision), STATUS)
 
 
+def tuning() -> str:
+    """A search of 24 trials, of which some were pruned and one failed."""
+    rng, trials = np.random.default_rng(6), list[dict[str, Any]]()
+    for number in range(24):
+        state = "failed" if number == 7 else "pruned" if number % 5 == 4 else "complete"
+        value = round(0.84 + rng.normal(0, 0.01), 4) if state == "complete" else None
+        values = {"train.learning_rate": float(10 ** rng.uniform(-4, -2)), "train.epochs": int(rng.integers(2, 12))}
+        trials.append({"trial": number, "value": value, "state": state, "values": values if number else {},
+                       "seconds": 12.5, "beside": {}, "epochs": 5, "why": ""})  # fmt: skip
+    best = max((one for one in trials[1:] if one["value"]), key=lambda one: one["value"])
+    edge = {
+        "value": 0.004,
+        "low": 0.001,
+        "high": 0.007,
+        "rows": 1791,
+        "seeds": [1, 2],
+        "candidates": 23,
+        "confidence": 0.95,
+    }
+    facts = {"trials": trials, "values": best["values"], "says": "the best of 23 trials is proven better", "better": 1,
+             "metric": "accuracy", "beside": [], "best": best["trial"], "front": [best["trial"]],
+             "importances": {"train.learning_rate": 0.8, "train.epochs": 0.2}, "edge": edge,
+             "study": "reviews-1"}  # fmt: skip
+    return page.render("tuning", model="reviews", facts=facts, charts=charts.charts(facts))
+
+
+def batch(work: Path) -> str:
+    """A batch of rows that are not like those before."""
+    settings = MODELS["reviews"]
+    paths = lay(work, "reviews", {"base": [*texts(1000)]})
+    came = lay(
+        work / "came", "reviews", {"week": [(f"The room was fine, {row}.", "positive", None) for row in range(500)]}
+    )
+    found = drifting.look(settings, paths, came.data)
+    facts = {"files": ["week.csv"], "rows": 500, "new": 480, "held": 20, "labels": {"positive": 480},
+             "reasons": {"text is blank": 20}}  # fmt: skip
+    return drifting.write(paths, "week", found, facts).read_text("utf-8")
+
+
 def versions() -> str:
     """The index of a model of many versions, of which one was rolled back, and of a run that landed nothing."""
     decision, held = DECISIONS["loosened"]().to_json(), DECISIONS["hold"]().to_json()
@@ -249,7 +290,9 @@ def stages(work: Path) -> Iterator[tuple[str, str]]:
         preprocess.run(MODELS["reviews"], clean)
     yield "preprocess", clean.preprocess_report.read_text("utf-8")
     week = validation(work / "week", "reviews", {"base": texts(1000), "week": BAD_WEEK})
-    yield "validation-week", week.validation_report.read_text("utf-8")
+    counts = [read_facts(one.validation_summary) for one in (clean, week)]
+    rows = since.rows("reviews@v1.0.0", *counts)
+    yield "validation-week", page.joined(week.validation_report.read_text("utf-8"), [rows] if rows else [])
     scans = validation(work / "scans", "digits", pictures())
     yield "validation-images", scans.validation_report.read_text("utf-8")
 
@@ -257,7 +300,14 @@ def stages(work: Path) -> Iterator[tuple[str, str]]:
 def make(folder: Path, work: Path) -> list[Path]:
     """Write every page into `folder`, what they are made from below `work`; return the pages."""
     pages = dict([*stages(work), *comparisons()])
-    pages["evaluation-two"] = evaluation(("negative", "positive"), 1700, 0.15)[0]
+    decision = DECISIONS["hold"]().to_json()
+    classes = gate_sections.classes(decision)
+    pages["evaluation-two"] = page.joined(
+        evaluation(("negative", "positive"), 1700, 0.15)[0],
+        [classes] if classes else [],
+        gate_sections.judged(decision),
+    )
+    pages |= {"tuning": tuning(), "batch": batch(work / "batch")}
     pages["evaluation-many"] = evaluation(MANY, 30_000, 0.34)[0]
     pages["index"] = versions()
     beside = [(f"{name}.html", name) for name in pages]

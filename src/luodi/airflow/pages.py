@@ -121,11 +121,13 @@ def content(dag_id: str, run_id: str, page: str) -> str:
 
 
 def _judged(html: str, result: Mapping[str, Any]) -> str:
-    """The page of the evaluation, with what changed of each class since the champion, if the gate has told."""
+    """The page of the evaluation, with what the gate said, and what changed of each class, if it has."""
     from luodi.registry import gate_sections
 
-    classes = gate_sections.classes(result["decision"]) if "decision" in result else None
-    return joined(html, [classes]) if classes else html
+    if "decision" not in result:
+        return html
+    classes = gate_sections.classes(result["decision"])
+    return joined(html, [classes] if classes else [], gate_sections.judged(result["decision"]))
 
 
 def _comparison(model: str, decision: Mapping[str, Any], made: Mapping[str, Any], runner: Runner) -> str:

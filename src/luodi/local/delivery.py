@@ -18,6 +18,7 @@ from luodi.registry import card, gate_sections, history, since, tags, training_p
 from luodi.registry.classifier import BESIDE, EXAMPLE, FACTS, KERAS, pulled_facts
 from luodi.registry.tags import Move, Version
 from luodi.report import page
+from luodi.report.document import Section
 from luodi.report.formatting import at, moment, part, text
 from luodi.report.page import Identity
 from luodi.system.processes import Runner
@@ -216,11 +217,16 @@ def _validated(clone: Workspace, model: str) -> Mapping[str, Any]:
 
 def _join(folder: Path, decision: Mapping[str, Any], before: Version | None, data: Mapping[str, Any]) -> None:
     """Say in the pages of stages what changed since the version in production: its rows, and each class."""
-    rows = since.rows(before.name, part(before.facts, "data"), data) if before else None
-    for name, section in {"validation.html": rows, "evaluation.html": gate_sections.classes(decision)}.items():
-        path = folder / name
-        if section and path.exists():
-            write_text(path, page.joined(path.read_text(encoding="utf-8"), [section]))
+    pages = {name: folder / f"{name}.html" for name in ("validation", "evaluation")}
+    if before and (rows := since.rows(before.name, part(before.facts, "data"), data)) and pages["validation"].exists():
+        _put(pages["validation"], [rows])
+    if decision and pages["evaluation"].exists():
+        classes = gate_sections.classes(decision)
+        _put(pages["evaluation"], [classes] if classes else [], gate_sections.judged(decision))
+
+
+def _put(path: Path, sections: Sequence[Section], verdict: Mapping[str, str] | None = None) -> None:
+    write_text(path, page.joined(path.read_text(encoding="utf-8"), sections, verdict))
 
 
 def _turned(clone: Workspace, model: str, decision: Mapping[str, Any]) -> turned.Rows:

@@ -339,8 +339,9 @@ def moved(decision: Facts) -> Section | None:
     told = [one for one in found if known(at(one, "low")) and known(at(one, "high"))] if found else []
     if not told:
         return None
-    most = sorted(told, key=lambda one: -abs(value(at(one, "difference"))))[:MOVED]
-    reach = max(abs(value(at(one, end))) for one in most for end in ("low", "high"))
+    most = [one for one in told if value(at(one, "difference"))]
+    most = sorted(most, key=lambda one: -abs(value(at(one, "difference"))))[:MOVED]
+    reach = max((abs(value(at(one, end))) for one in most for end in ("low", "high")), default=0)
     figures = [{"value": at(one, "difference"), "low": at(one, "low"), "high": at(one, "high")} for one in most]
     standings = [_standing(one, 1) for one in figures]
     rows = [
@@ -361,8 +362,21 @@ def moved(decision: Facts) -> Section | None:
     drawn = [gap(figure, standing.tone, reach=reach) for figure, standing in zip(figures, standings, strict=True)]
     head = ("Part", "Rows", "Champion", "Challenger", "Points", "The challenger is")
     return Section(
-        "What moved most", lead, tables=[Table(rows, head, 4, drawn, "Worse left, better right", stacked=True)]
+        "What moved most",
+        lead,
+        tables=[Table(rows, head, 4, drawn, "Worse left, better right", stacked=True)] if rows else [],
+        note="" if rows else "None moved.",
     )
+
+
+def judged(decision: Facts) -> dict[str, str]:
+    """Return the verdict for a page beside that of the comparison: what the gate said, and what a person may do."""
+    said = verdict(decision)
+    return {
+        **said,
+        "word": f"The gate says {said['word'].lower()}",
+        "evidence": " ".join(f"{one[0].upper()}{one[1:]}." for one in texts(decision, "reasons")[-1:]),
+    }
 
 
 def classes(decision: Facts) -> Section | None:
@@ -384,7 +398,7 @@ def classes(decision: Facts) -> Section | None:
         for one in told
     ]
     lead = (
-        f"The gate: {verdict(decision)['meaning']} Recall on the {count(at(decision, 'comparison', 'rows'))} test rows "
+        f"Recall on the {count(at(decision, 'comparison', 'rows'))} test rows "
         "that both were scored on; intervals are corrected for the number of classes."
     )
     return Section(f"Classes since {champion(decision)}", lead, tables=[Table(rows, head, 4, stacked=True)])

@@ -288,7 +288,7 @@ def proofs(comparison: Comparison, rule: config.Gate, champion: str) -> list[Rul
     ahead = p < alpha and gap.value > 0
     exact = Ruling(
         name, expected, f"p {p:.3g}, difference {gap.value:+.4f}", () if ahead else (reason,), undecided=True,
-        remedy=wait, room=f"{alpha - p if gap.value > 0 else -p:+.3g} of p",
+        remedy=wait, room=f"{alpha - p if gap.value > 0 else -p:+.4f}",
     )  # fmt: skip
     return [interval, exact]
 

@@ -5,7 +5,7 @@ A page of a stage is a function of its inputs: whose it is and from when is said
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -54,8 +54,10 @@ def render(template: str, **context: Any) -> str:
     return html.replace(TOP, TOP + _plain("contents", titles=map(Markup, titles)), 1)  # escaped as they are
 
 
-def joined(html: str, sections: Sequence[Section]) -> str:
-    """Return a page with sections above its parts: what is known where it is delivered, and not where it was made."""
+def joined(html: str, sections: Sequence[Section], verdict: Mapping[str, str] | None = None) -> str:
+    """Return a page with what is known where it is delivered: a verdict below its title, sections above its parts."""
+    if verdict:
+        html = html.replace(TOP, TOP + _plain("verdict", verdict=verdict), 1)
     told, titles = _parted(_plain("joined", sections=sections), "joined")
     listed = "".join(f'<li><a href="#joined-{number}">{title}</a></li>\n' for number, title in enumerate(titles, 1))
     return html.replace(FIRST, told + FIRST, 1).replace(LIST, LIST + listed, 1)

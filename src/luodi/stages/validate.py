@@ -160,6 +160,7 @@ def report(  # noqa: PLR0917, each is another thing
         spellings=reasons.spellings(measured, settings.labels),
         sheet=page.download(sheet),
         in_sheet=rows,
+        other_sheet=page.download(held.csv(facts["other"]["table"], ROOM)[0]) if facts.get("other") else "",
         pictures=kind.pictures(parts(), _shown(found, why, last), settings),
         percent=findings.percent,
     )

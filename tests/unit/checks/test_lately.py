@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from luodi import config
-from luodi.checks import lately
+from luodi.checks import held, lately
 from luodi.checks.text import measures
 from luodi.data.arrivals import Arrival
 
@@ -62,6 +62,8 @@ def test_rows_in_another_script_are_told_with_their_files_and_labels() -> None:
     other = facts["other"]
     assert (other["main"], other["rows"], other["files"]) == ("Chinese", 2, [("b.parquet", 2)])
     assert [one.text for one in other["examples"]] == [text for text, _ in foreign[:2]]
+    sheet, rows = held.csv(other["table"], 10_000)
+    assert rows == 2 and b"in another script: Cyrillic" in sheet and b"b.parquet:1" in sheet
 
 
 def test_where_no_script_is_that_of_most_none_is_another() -> None:

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gallery
 import pytest
 
-from luodi.registry import card
+from luodi.registry import card, gate_sections
 from luodi.registry.records import Verdict
 from luodi.report import page
 
@@ -49,6 +50,33 @@ def test_a_comparison_says_what_the_decision_does(name: str, decisions: dict[str
         assert f"{decision.comparison.rows:,} Test rows scored by both" in text
     facts = gallery.carded(decision)
     require_whole(card.html("reviews@v1.1.0", gallery.REGISTERED, "Ada", facts))
+
+
+@pytest.mark.slow
+def test_pages_say_what_the_gate_says_and_what_moved(decisions: dict[str, Any]) -> None:
+    decision = decisions["hold"].to_json()
+    html = card.comparison("reviews", decision, gallery.rows_of(decisions["hold"]))
+    require_whole(html)
+    text = words(html)
+    lost = sum(one.rows for one in decisions["hold"].comparison.turned if one.challenger != one.truth)
+    assert f"Rows newly wrong: {lost}" in text and text.count("base.csv, line") == lost + 20
+    assert "Of 4 classes and slices with rows enough, 0 are proven better and 4 worse." in text
+    made, _ = gallery.evaluation(("negative", "positive"), 600, 0.1)
+    classes = gate_sections.classes(decision)
+    assert classes
+    told = page.joined(made, [classes], gate_sections.judged(decision))
+    require_whole(told)
+    said = "The gate says hold. It may not land: it is proven worse than reviews@v1.0.0. What to do: "
+    assert said in words(told) and "Classes since reviews@v1.0.0" in words(told)
+    first = decisions["first"].to_json()
+    assert gate_sections.classes(first) is None and gate_sections.moved(first) is None
+
+
+@pytest.mark.parametrize("make", ["tuning", "batch"])
+def test_pages_of_a_search_and_a_batch_say_what_to_do(make: str, tmp_path: Path) -> None:
+    html = gallery.tuning() if make == "tuning" else gallery.batch(tmp_path)
+    require_whole(html)
+    assert "What to do:" in words(html) and 'class="verdict ' in html
 
 
 def figures(found: dict[str, Any]) -> Iterator[str]:

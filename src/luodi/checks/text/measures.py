@@ -93,7 +93,8 @@ def facts(measured: pa.Table) -> dict[str, Any]:
 
     Returns:
         "scripts": rows of each, most first; "other": of those in another script than more than half are, their kinds,
-        files and some of them, None without any; "masked": rows of each kind of personal data that preprocessing masks.
+        files, some of them, and all as a table like the quarantine, None without any; "masked": rows of each kind of
+        personal data that preprocessing masks.
     """
     clean = measured.filter(pc.invert(measured[quarantine.HELD]))
     script = scripts(clean["text"])
@@ -107,7 +108,10 @@ def _other(clean: pa.Table, script: NDArray[np.int8], rows: NDArray[np.int64], m
     if main is None or not len(rows):
         return None
     some = clean.take(pa.array(rows))
+    told = [[f"in another script: {SCRIPTS[one][0]}"] for one in script[rows].tolist()]
+    known = [name for name in ("shard", "row", "text", "label", "source", "origin") if name in some.column_names]
     return {
+        "table": some.select(known).append_column("reasons", pa.array(told)),
         "main": SCRIPTS[main][0],
         "rows": len(rows),
         "kinds": Counter(SCRIPTS[one][0] for one in script[rows].tolist()).most_common(),
