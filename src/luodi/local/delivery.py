@@ -61,7 +61,7 @@ def _write_card(folder: Path, version: Version, moves: Sequence[Move]) -> None:
 def _write_cards(folder: Path, version: Version, moves: Sequence[Move], rows: turned.Rows = card.NO_ROWS) -> None:
     _write_card(folder, version, moves)
     if decision := part(version.facts, "decision"):
-        write_text(folder / "comparison.html", card.comparison(version.model, decision, rows))
+        write_text(folder / "comparison.html", card.comparison(version.model, decision, rows, landed=True))
 
 
 def _identity(version: Version) -> Identity:
@@ -124,7 +124,7 @@ def reports(origin: Origin, version: Version, runner: Runner) -> Path:
         with workspace.clone(origin, version.commit, runner) as clone, replacing_folder(folder) as temporary:
             _bring_reports(clone, version.model, temporary, part(version.facts, "metrics", "choice"))
             before = _before(origin, version.model, part(version.facts, "decision"), runner)
-            _join(temporary, part(version.facts, "decision"), before, part(version.facts, "data"))
+            _join(temporary, part(version.facts, "decision"), before, part(version.facts, "data"), landed=True)
             moves = tags.moves(tags.mirror(origin, runner), version.model)
             _write_cards(temporary, version, moves, _turned(clone, version.model, part(version.facts, "decision")))
             shelf.head(temporary, _identity(version), f"../{shelf.INDEX}")
@@ -215,14 +215,16 @@ def _validated(clone: Workspace, model: str) -> Mapping[str, Any]:
     return read_facts(path)
 
 
-def _join(folder: Path, decision: Mapping[str, Any], before: Version | None, data: Mapping[str, Any]) -> None:
+def _join(
+    folder: Path, decision: Mapping[str, Any], before: Version | None, data: Mapping[str, Any], *, landed: bool = False
+) -> None:
     """Say in the pages of stages what changed since the version in production: its rows, and each class."""
     pages = {name: folder / f"{name}.html" for name in ("validation", "evaluation")}
     if before and (rows := since.rows(before.name, part(before.facts, "data"), data)) and pages["validation"].exists():
         _put(pages["validation"], [rows])
     if decision and pages["evaluation"].exists():
         classes = gate_sections.classes(decision)
-        _put(pages["evaluation"], [classes] if classes else [], gate_sections.judged(decision))
+        _put(pages["evaluation"], [classes] if classes else [], gate_sections.judged(decision, landed=landed))
 
 
 def _put(path: Path, sections: Sequence[Section], verdict: Mapping[str, str] | None = None) -> None:

@@ -57,19 +57,21 @@ def markdown(name: str, registered: datetime, author: str, facts: Facts, status:
     return md.render("card", **_card(name, registered, author, facts, status))
 
 
-def comparison(model: str, decision: Facts, rows: turned.Rows = NO_ROWS) -> str:
+def comparison(model: str, decision: Facts, rows: turned.Rows = NO_ROWS, *, landed: bool = False) -> str:
     """Return what the gate decided of a challenger, and why, as a page that loads nothing.
 
     Args:
         model: Name of the model.
         decision: See `luodi.registry.records.Decision`, as JSON; any part of it may be missing.
         rows: What those that are newly right or wrong hold, see `luodi.registry.turned.read`; none where they are away.
+        landed: Whether it is that of a version.
     """
     return page.render(
         "comparison",
         model=text(model),
         champion=gate_sections.champion(decision),
-        verdict=gate_sections.verdict(decision),
+        landed=landed,
+        verdict=gate_sections.verdict(decision, landed=landed),
         reasons=texts(decision, "reasons"),
         changes=gate_sections.changes(decision),
         tiles=gate_sections.tiles(decision),

@@ -369,9 +369,9 @@ def moved(decision: Facts) -> Section | None:
     )
 
 
-def judged(decision: Facts) -> dict[str, str]:
+def judged(decision: Facts, *, landed: bool = False) -> dict[str, str]:
     """Return the verdict for a page beside that of the comparison: what the gate said, and what a person may do."""
-    said = verdict(decision)
+    said = verdict(decision, landed=landed)
     return {
         **said,
         "word": f"The gate says {said['word'].lower()}",

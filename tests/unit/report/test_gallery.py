@@ -68,6 +68,10 @@ def test_pages_say_what_the_gate_says_and_what_moved(decisions: dict[str, Any]) 
     require_whole(told)
     said = "The gate says hold. It may not land: it is proven worse than reviews@v1.0.0. What to do: "
     assert said in words(told) and "Classes since reviews@v1.0.0" in words(told)
+    promoted = decisions["promote"].to_json()
+    assert "may land. " in words(card.comparison("reviews", promoted))
+    assert "What to do" not in (landed := words(card.comparison("reviews", promoted, landed=True)))
+    assert "keeps every rule, and landed. " in landed
     first = decisions["first"].to_json()
     assert gate_sections.classes(first) is None and gate_sections.moved(first) is None
 
