@@ -1,7 +1,9 @@
 """Runs on this machine: Airflow once, Airflow standing, and DVC's settings for `dvc repro`."""
 
 import time
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +11,10 @@ from luodi.cli.arguments import JsonOption, ModelArgument, known_model
 from luodi.cli.landing import refuse
 from luodi.system import progress
 from luodi.system.progress import Heartbeat
+
+if TYPE_CHECKING:
+    from luodi.project.origin import Origin
+    from luodi.system.processes import Runner
 
 app = typer.Typer()
 
@@ -35,7 +41,6 @@ def run(
     Where nothing is new since a model was judged last, landed or held, nothing runs.
     """
     from luodi.cli import console, documents
-    from luodi.errors import StageFailed
     from luodi.local import delivery, embedded, shelf, standalone
     from luodi.project.paths import find_root
     from luodi.registry.records import Verdict
@@ -64,14 +69,8 @@ def run(
     else:
         log = standalone.new_log(origin, model)
         progress.tell(f"running retrain_{model} on Airflow (log: {console.near(log)})")
-        begun = time.time()
-        try:
+        with _page_kept(origin, model, runner):
             result = dict(standalone.run_dag(root, origin, ready, model, log, **asked))
-        except StageFailed as error:
-            if folder := delivery.stopped(origin, model, begun, runner):
-                index = shelf.index(origin, runner)
-                error.args += (f"its page is kept: {console.near(folder / 'validation.html')}", f"index: {index}")
-            raise
         version = embedded.find(origin, result["version"], runner)
     with Heartbeat("bringing the reports"):
         if known and not version:
@@ -88,6 +87,23 @@ def run(
         console.show_result(result, folder, index)
     if not version and not rows:  # so few prove little, and were not to
         refuse(model, result["verdict"])
+
+
+@contextmanager
+def _page_kept(origin: "Origin", model: str, runner: "Runner") -> Iterator[None]:
+    """Keep the page of a run that validation stops, and say where it is."""
+    from luodi.cli import console
+    from luodi.errors import StageFailed
+    from luodi.local import delivery, shelf
+
+    begun = time.time()
+    try:
+        yield
+    except StageFailed as error:
+        if folder := delivery.stopped(origin, model, begun, runner):
+            index = shelf.index(origin, runner)
+            error.args += (f"its page is kept: {console.near(folder / 'validation.html')}", f"index: {index}")
+        raise
 
 
 @app.command(epilog="Example: luodi connect && dvc repro")
