@@ -18,6 +18,8 @@ from urllib.parse import quote
 import httpx
 import psutil
 import pytest
+import yaml
+from postbox import Postbox, postbox
 from project import Done, Project
 
 from luodi.errors import Held
@@ -103,19 +105,37 @@ class Airflow:
 
 
 @pytest.fixture(scope="module")
-def waiting(stocked: Done) -> Done:
+def post() -> Iterator[Postbox]:
+    with postbox() as server:
+        yield server
+
+
+def ask_for_mail(project: Project) -> None:
+    path = project.root / "params.yaml"
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    params["models"]["reviews"]["notify"] = {
+        "by": "airflow.providers.smtp.notifications.smtp.SmtpNotifier",
+        "with": {"to": "team@example.org", "subject": "{title}", "html_content": "{html}"},
+        "silence": {"ingested": 1, "run": 1, "landed": 1},
+    }
+    path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def waiting(stocked: Done, post: Postbox) -> Done:
     """A project in which `luodi run` asked, and was left without an answer. All stages came from DVC's cache."""
     project = stocked.project.copy("waiting")
+    ask_for_mail(project)
     project.set({"register": {"approval": "human"}})
-    code, output = at_terminal(project, "luodi", "run", "reviews", typed="\n")
+    code, output = at_terminal(project, "luodi", "run", "reviews", typed="\n", env=post.connection)
     assert code == Held.exit_code, output
     return Done(project, output, {})
 
 
-def at_terminal(project: Project, *command: str, typed: str) -> tuple[int, str]:
+def at_terminal(project: Project, *command: str, typed: str, env: dict[str, str]) -> tuple[int, str]:
     """Run a command at a terminal of its own, where `typed` is typed; return its exit code and what it printed."""
     terminal, its = os.openpty()
-    process = subprocess.Popen(command, cwd=project.root, env=project.env, stdin=its, stdout=its, stderr=its)
+    process = subprocess.Popen(command, cwd=project.root, env=project.env | env, stdin=its, stdout=its, stderr=its)
     os.close(its)
     os.write(terminal, typed.encode())
     printed = b""
@@ -127,13 +147,13 @@ def at_terminal(project: Project, *command: str, typed: str) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def airflow(waiting: Done) -> Iterator[Airflow]:
+def airflow(waiting: Done, post: Postbox) -> Iterator[Airflow]:
     project = waiting.project
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = project.home / "started.log"
-    environment = {"AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "2"}
+    environment = {"AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "2", **post.connection}
     process = project.start("luodi", "up", "--port", str(port), env=environment)
     try:
         password = wait_for(lambda: re.search(r"^password: (\S+)$", log.read_text(), re.MULTILINE), 120)[1]
@@ -347,3 +367,30 @@ def test_starting_airflow_started_no_run_of_the_past_week(airflow: Airflow, appr
     told = (airflow.project.home / "started.log").read_text()
     assert f"reviews: next run {later.astimezone():%Y-%m-%d %H:%M}" in told
     assert "luodi run MODEL" in told
+
+
+def test_what_looks_for_silence_ends_well_where_there_is_none(airflow: Airflow, approved: str) -> None:
+    path = "/api/v2/dags/watch_reviews/dagRuns"
+    run = airflow.http.post(path, json={"logical_date": None}).raise_for_status().json()["dag_run_id"]
+    wait_for(lambda: airflow.http.get(f"{path}/{quote(run)}").json()["state"] == "success")
+    entry = airflow.http.get(f"{path}/{quote(run)}/taskInstances/watch/xcomEntries/return_value").raise_for_status()
+    assert "ingested" not in str(entry.json()["value"])
+
+
+ASKED = "Land reviews? The gate says: promote"
+
+
+def test_each_thing_that_people_wait_for_is_told_once(
+    airflow: Airflow, parked: str, approved: str, post: Postbox
+) -> None:
+    """The question of the first run was cleared and failed, that of the second asked three times."""
+    wait_for(lambda: "reviews@v1.0.0 landed" in post.subjects(), 30)
+    assert sorted(post.subjects()) == sorted(
+        [ASKED] * 2
+        + ["reviews: nothing landed: rejected"] * 2
+        + ["reviews: retrain_reviews failed in approve", "reviews@v1.0.0 landed"]
+    )
+    landed = post.text("reviews@v1.0.0 landed")
+    assert "accuracy 0." in landed
+    assert f"{airflow.url}/luodi/{DAG}/{quote(approved)}/evaluation" in landed
+    assert f"The run {parked} of {DAG} failed in approve." in post.text("reviews: retrain_reviews failed in approve")

@@ -372,6 +372,8 @@ def searched(changed: Project) -> str:
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     dropout = {"train.dropout": {"choices": [0.0, 0.3]}}
     params["models"]["reviews"] |= {"tune": {"trials": 2, "repeats": 2, "pruner": "none", "space": dropout}}
+    nobody = {"by": "airflow.providers.smtp.notifications.smtp.SmtpNotifier", "with": {"to": "x@example.org"}}
+    params["models"]["reviews"]["notify"] = nobody  # no connection leads anywhere
     path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
     changed.run("luodi", "upgrade")
     changed.git("commit", "--quiet", "--all", "--message", "Search")
@@ -388,6 +390,8 @@ def test_a_model_below_the_minimum_is_held(changed: Project, searched: str, ran:
     assert "  gate         done" in searched
     assert "  register     skipped" in searched
     assert "below the minimum 1.0000" in searched
+    log = max((changed.origin.home / "logs").glob("reviews-*.log"), key=lambda path: path.stat().st_mtime)
+    assert "nobody was told that reviews: nothing landed: hold, by " in log.read_text(encoding="utf-8")
     (kept,) = (changed.origin.home / "reports" / "reviews").iterdir()
     assert f"reviews/{kept.name}/comparison.html" in (kept.parents[1] / "index.html").read_text(encoding="utf-8")
     assert "below the minimum 1.0000" in (kept / "comparison.html").read_text(encoding="utf-8")

@@ -7,7 +7,8 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException
 
-from luodi.airflow import pages
+from luodi import config
+from luodi.airflow import notifying, pages
 from luodi.registry.records import Approval, Decision
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class ApproveOperator(ApprovalOperator):
 
     template_fields = ()  # the texts hold what data say: they are put together, never rendered
 
-    def __init__(self, *, model: str, **kwargs: Any) -> None:
+    def __init__(self, *, model: str, notify: config.Notify | None = None, **kwargs: Any) -> None:
         kwargs.pop("params", None)  # those of the DAG, by which a run is triggered: no part of the question
         kwargs["execution_timeout"] = None  # `response_timeout` limits the wait
         comment = Param("", type="string", title="Comment", description="Kept with the version.")
@@ -31,7 +32,7 @@ class ApproveOperator(ApprovalOperator):
             params={"comment": comment},
             **kwargs,
         )
-        self.model = model
+        self.model, self.notify = model, notify
 
     def execute(self, context: "Context") -> Any:
         decision = Decision.from_json(context["ti"].xcom_pull(task_ids="gate")["decision"])
@@ -42,7 +43,23 @@ class ApproveOperator(ApprovalOperator):
                 "the gate has judged again since this question was asked, and Airflow keeps the words of a question: "
                 "trigger a new run"
             )
+        text = f"{self._form(context)}\n\n{self.body}"
+        notifying.tell(context, self.notify, "approval", self.subject, key=context["run_id"], text=text)
         return super().execute(context)
+
+    def execute_complete(self, context: "Context", event: dict[str, Any]) -> Any:
+        if event.get("chosen_options") == [self.REJECT]:
+            who = event.get("responded_by_user")
+            why = f"{who['name']} rejected it" if who else "nobody answered in time"
+            notifying.held(context, self.notify, self.model, ["rejected", why])
+        return super().execute_complete(context, event)
+
+    def _form(self, context: "Context") -> str:
+        """Where a person answers; nothing if Airflow was not told its own address."""
+        try:
+            return self.generate_link_to_ui_from_context(context=context)
+        except ValueError:
+            return "Answer in Airflow, under Required Actions."
 
     def _asked(self, context: "Context") -> Any:
         """Ask, and return the question as Airflow shows it: when the task was cleared, that is still the first one."""

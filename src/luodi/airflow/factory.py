@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from airflow import settings
 from airflow.sdk import DAG, AssetOrTimeSchedule, BaseOperator, TriggerRule
 
 from luodi import config
-from luodi.airflow import GPU, inbox, pods, trigger
+from luodi.airflow import GPU, inbox, notifying, pods, trigger, watching
 from luodi.airflow.approval import TASK, ApproveOperator
 from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator, TrialOperator
 from luodi.airflow.timetable import NextTick
@@ -45,9 +46,16 @@ Drift, or enough rows that no model was judged on, are an event of the asset `{m
 runs at once. Settings: `ingest` in the block `{model}` of `params.yaml`.
 """
 
+WATCHING = """\
+### Tell where nothing happens to `{model}`
+Looks each day whether new rows came, `retrain_{model}` ran and a version landed within the days that
+`notify.silence` allows, and tells of each silence once. Settings: `notify` in the block `{model}` of `params.yaml`.
+"""
+
 TRIALS = "trials"
 TASKS = {
     inbox.TASK: "Takes in the files of the inbox: rows that are not there yet land, and the files are put aside.",
+    watching.TASK: "Looks how long nothing happened, and tells of a silence once.",
     "validate": "Checks the raw rows by Great Expectations, and holds back bad ones with their reasons.",
     TRIALS: "Each trains by other settings, and notes in the study what comes of it.",
     "tune": "Searches better settings of preprocess and train, where the model asks for it.",
@@ -71,10 +79,15 @@ LONGEST = timedelta(minutes=10)  # between two tries, unless the first delay is 
 
 
 def retrain_dags(root: Path) -> dict[str, DAG]:
-    """Return `retrain_MODEL` -> DAG for every model in the params.yaml of `root`, and `ingest_MODEL` of an inbox."""
+    """Return `retrain_MODEL` -> DAG for every model in the params.yaml of `root`, `ingest_MODEL`, `watch_MODEL`."""
     models = config.load(root / PARAMS).models
     ingest = {f"ingest_{name}": ingest_dag(name, block, block.ingest) for name, block in models.items() if block.ingest}
-    return {f"retrain_{name}": retrain_dag(root, name, block) for name, block in models.items()} | ingest
+    watch = {
+        f"watch_{name}": watch_dag(name, block, block.notify)
+        for name, block in models.items()
+        if block.notify and any(block.notify.silence.model_dump().values())
+    }
+    return {f"retrain_{name}": retrain_dag(root, name, block) for name, block in models.items()} | ingest | watch
 
 
 def ingest_dag(name: str, block: config.ModelSettings, ingest: config.Ingest) -> DAG:
@@ -89,9 +102,33 @@ def ingest_dag(name: str, block: config.ModelSettings, ingest: config.Ingest) ->
         default_args={"owner": block.owner, "retry_exponential_backoff": True},
         tags=["luodi", "ingest", block.modality],
         doc_md=ARRIVING.format(model=name, inbox=ingest.inbox),
+        **_failing(name, block),
     ) as dag:
-        inbox.IngestOperator(model=name, ingest=ingest, **_options(inbox.TASK, block.airflow))
+        inbox.IngestOperator(model=name, ingest=ingest, notify=block.notify, **_options(inbox.TASK, block.airflow))
     return dag
+
+
+def watch_dag(name: str, block: config.ModelSettings, notify: config.Notify) -> DAG:
+    """Return the DAG that tells where nothing happens to a model."""
+    with DAG(
+        dag_id=f"watch_{name}",
+        description=f"Tell where nothing happens to {name}",
+        schedule=timetable("@daily"),
+        start_date=datetime(2024, 1, 1),
+        catchup=False,
+        max_active_runs=1,
+        default_args={"owner": block.owner, "retry_exponential_backoff": True},
+        tags=["luodi", "watch", block.modality],
+        doc_md=WATCHING.format(model=name),
+        **_failing(name, block),
+    ) as dag:
+        watching.WatchOperator(model=name, notify=notify, **_options(watching.TASK, block.airflow))
+    return dag
+
+
+def _failing(name: str, block: config.ModelSettings) -> dict[str, Any]:
+    """What Airflow calls when a run failed."""
+    return {"on_failure_callback": partial(notifying.failed, name, block.notify)} if block.notify else {}
 
 
 def retrain_dag(root: Path, name: str, block: config.ModelSettings) -> DAG:
@@ -112,6 +149,7 @@ def retrain_dag(root: Path, name: str, block: config.ModelSettings) -> DAG:
             stages=", ".join(f"**{stage}**" for stage in stages),
             approve=", a person **approves**" if block.register_.approval == "human" else "",
         ),
+        **_failing(name, block),
     ) as dag:
         tasks: dict[str, BaseOperator] = {
             stage: StageOperator(stage=stage, model=name, **_options(stage, block.airflow)) for stage in stages
@@ -167,13 +205,14 @@ def _when(name: str, block: config.ModelSettings) -> Any:
 
 def _land(tasks: Mapping[str, BaseOperator], name: str, block: config.ModelSettings) -> None:
     """Follow the stages with what decides on their model, and lands it."""
-    gate = GateOperator(model=name, **_options("gate", block.airflow))
+    gate = GateOperator(model=name, notify=block.notify, **_options("gate", block.airflow))
     [task for task in tasks.values() if not task.downstream_task_ids] >> gate
-    landing = _options("register", block.airflow)
+    landing = {**_options("register", block.airflow), "notify": block.notify}
     if block.register_.approval == "auto":
         gate >> RegisterOperator(model=name, **landing)
         return
     wait = timedelta(hours=block.register_.timeout_hours)
-    approve = ApproveOperator(model=name, response_timeout=wait, **_options(TASK, block.airflow))
+    options = _options(TASK, block.airflow)
+    approve = ApproveOperator(model=name, notify=block.notify, response_timeout=wait, **options)
     # The gate may skip the question alone; where it skips both, or the answer is no, they say so themselves.
     gate >> approve >> RegisterOperator(model=name, trigger_rule=TriggerRule.NONE_FAILED, **landing)

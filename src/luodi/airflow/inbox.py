@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowSkipException
 
+from luodi.airflow import notifying
 from luodi.airflow.operators import Job, WorkspaceOperator
 from luodi.config.shared import Ingest
 from luodi.terminal import shown
@@ -39,10 +40,12 @@ class IngestOperator(WorkspaceOperator):
     def __init__(self, *, model: str, ingest: Ingest, **kwargs: Any) -> None:
         super().__init__(model=model, outlets=[AssetAlias(f"came_{model}")], **kwargs)
         self.ingest = ingest
+        self._context: Context | None = None
 
     def execute(self, context: "Context") -> dict[str, Any]:
         if not Inbox(self.ingest.inbox).waiting():
             raise AirflowSkipException(f"no file lies in {self.ingest.inbox}")
+        self._context = context
         result = super().execute(context)
         if why := reason(self.ingest, result["files"]):
             self.log.info("a reason to retrain %s: %s", self.model, why)
@@ -67,11 +70,20 @@ class IngestOperator(WorkspaceOperator):
             try:
                 came = arriving.land(job.origin, self.model, here, job.runner)
             except arriving.Refused as error:
+                self._tell("refused", name, str(error))
                 inbox.put_aside(name, REFUSED, str(error))
                 return {"name": name, "refused": str(error), "said": "", "rows": 0, "drift": "none", "waiting": 0}
+        if came.drift == DRIFT:
+            self._tell("drift", name, came.said)
         inbox.put_aside(name, DONE)
         return {"name": name, "refused": None, "said": came.said, "rows": came.rows, "drift": came.drift,
                 "waiting": came.waiting}  # fmt: skip
+
+    def _tell(self, what: str, name: str, text: str) -> None:
+        """Tell of a file while it still lies in the inbox: whatever ends this, a retry finds it, and tells once."""
+        if context := self._context:
+            title = f"{self.model}: {shown(name, 60)}: {what}"
+            notifying.tell(context, self.notify, what, title, key=f"{context['run_id']} {name}", text=text)
 
 
 class Inbox:

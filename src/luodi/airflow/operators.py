@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, A
 from airflow.sdk.log import mask_secret
 
 from luodi import config
-from luodi.airflow import approval, pages
+from luodi.airflow import approval, notifying, pages
 from luodi.airflow.trigger import FIRST, MORE, NOTHING_NEW, SETTINGS, Trigger
 from luodi.errors import DiskFull, LuodiError, StageFailed, StaleProject
 from luodi.files import read_facts
@@ -71,9 +71,9 @@ class WorkspaceOperator(BaseOperator):
 
     template_fields = ("model",)
 
-    def __init__(self, *, model: str, **kwargs: Any) -> None:
+    def __init__(self, *, model: str, notify: config.Notify | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.model = model
+        self.model, self.notify = model, notify
         if self.task_id in pages.TASKS.values():
             self.operator_extra_links = (ReportLink(),)
         self._runner: Runner | None = None
@@ -241,6 +241,9 @@ class GateOperator(LastOperator, SkipMixin):
         skipped = to_skip(Verdict(result["decision"]["verdict"]), {task.task_id for task in after}, dry=not lands)
         if "register" in skipped:
             self.look_again(context, result["commit"])
+        if "register" in skipped and lands:
+            decision = Decision.from_json(result["decision"])
+            notifying.held(context, self.notify, self.model, [decision.verdict, *decision.reasons])
         # To skip ends the task by an exception, which would lose what it returns.
         context["ti"].xcom_push(key="return_value", value=result)
         self.skip(context["ti"], [task for task in after if task.task_id in skipped])
@@ -297,6 +300,10 @@ class RegisterOperator(LastOperator):
                 production_of(self.model), extra={"version": result["version"], **figures}
             )
         self.look_again(context, result["commit"])
+        if result["version"] is None:
+            notifying.held(context, self.notify, self.model, [result["verdict"], *result["reasons"]])
+        elif result["new"] or context["ti"].try_number > 1:  # the try before may have landed it, and ended then
+            notifying.landed(context, self.notify, result)
         return result
 
     def work(self, job: Job) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Every setting has its default and its description here, and nowhere else: `luodi
 
 import reprlib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -347,7 +347,9 @@ class Register(SettingsBase):
     )
 
 
-TaskName = Literal["ingest", "validate", "preprocess", "baseline", "tune", "train", "evaluate", "gate", "register"]
+TaskName = Literal[
+    "ingest", "watch", "validate", "preprocess", "baseline", "tune", "train", "evaluate", "gate", "register"
+]
 
 
 class Task(SettingsBase):
@@ -448,6 +450,47 @@ class Ingest(SettingsBase):
     retrain_on_drift: bool = Field(True, description="a batch that drifted is a reason to retrain at once")
 
 
+Told = Literal["landed", "held", "approval", "failed", "refused", "drift", "silence"]
+TOLD: tuple[Told, ...] = get_args(Told)
+
+
+def _notifier(path: str) -> str:
+    if "." not in path or not all(name.isidentifier() for name in path.split(".")):
+        raise ValueError("expected the path of a class, such as airflow.providers.smtp.notifications.smtp.SmtpNotifier")
+    return path
+
+
+class Silence(SettingsBase):
+    """Days in which nothing happened, after which somebody is told, once: the DAG watch_MODEL looks each day."""
+
+    ingested: Positive | None = Field(None, description="days without new rows at the origin; null: nobody is told")
+    run: Positive | None = Field(
+        None, description="days without a scheduled run of retrain_MODEL in which validate succeeded; null: nobody"
+    )
+    landed: Positive | None = Field(None, description="days without a new version; null: nobody is told")
+
+
+class Notify(SettingsBase):
+    """Who is told what came of a run: one message for each version, question and batch, however often a task is tried.
+
+    One that cannot be sent fails no task; its log says so.
+    """
+
+    by: Annotated[Line, AfterValidator(_notifier)] = Field(
+        description="path in Python of an Airflow notifier: airflow.providers.smtp.notifications.smtp.SmtpNotifier, "
+        "airflow.providers.slack.notifications.slack_webhook.SlackWebhookNotifier, one of your own; its provider is "
+        "installed where tasks run and DAGs are parsed"
+    )
+    with_: dict[str, Any] = Field(
+        {},
+        alias="with",
+        description='what it is made with: {to: team@example.org, subject: "{title}", html_content: "{html}"}; '
+        '"{title}", "{text}" and "{html}" are of the message; passwords stand in a connection of Airflow, never here',
+    )
+    on: tuple[Told, ...] = Field(TOLD, description="what is told")
+    silence: Silence = Silence()
+
+
 UNSTATED = "not stated"
 
 
@@ -489,6 +532,7 @@ class AnySettings(SettingsBase):
     airflow: Airflow = Airflow()
     drift: Drift = Drift()
     ingest: Ingest | None = Field(None, description="an inbox that Airflow looks into; null: none")
+    notify: Notify | None = Field(None, description="who is told what came of a run; null: nobody")
 
     @model_validator(mode="after")
     def _unproven_are_labels(self) -> Self:

@@ -25,7 +25,7 @@ from luodi.system.processes import CommandFailed, Runner
 from luodi.terminal import shown
 
 PLACE = "refs/luodi/judged"
-ASIDE = {"schedule", "owner", "column", "card", "airflow", "drift", "ingest"}
+ASIDE = {"schedule", "owner", "column", "card", "airflow", "drift", "ingest", "notify"}
 """Settings that change neither a model nor what the gate says of it."""
 
 
@@ -126,11 +126,13 @@ def nothing_new(origin: Origin, model: str, subject: Subject | None, runner: Run
 def new_rows(origin: Origin, model: str, commit: str, runner: Runner) -> tuple[str, int]:
     """Return the commit at the head of the branch, and how many files of rows it has that `commit` has not."""
     head = workspace.head(origin, runner)
-    return head, len(_rows(origin, model, head, runner) - _rows(origin, model, commit, runner)) if head != commit else 0
+    if head == commit:
+        return head, 0
+    return head, len(rows_of(origin, model, head, runner) - rows_of(origin, model, commit, runner))
 
 
-def _rows(origin: Origin, model: str, commit: str, runner: Runner) -> set[str]:
-    """MD5s of the shards of a model that a commit records."""
+def rows_of(origin: Origin, model: str, commit: str, runner: Runner) -> set[str]:
+    """Return the MD5s of the shards of a model that a commit records."""
     with workspace.clone(origin, commit, runner) as clone:
         files = clone.recorded(f"data/{model}")
     return {md5 for path, md5 in files.items() if path.endswith(".parquet")}
