@@ -27,6 +27,7 @@ from luodi.scoring import figures, inference, sample
 from luodi.scoring.inference import Classifier
 from luodi.scoring.scored import Scored, scored
 from luodi.system.processes import CommandFailed, Runner
+from luodi.terminal import shown
 
 REPEATS = 200
 GEOMETRY = ("height", "width", "channels")
@@ -155,16 +156,22 @@ def _compare(  # noqa: PLR0917, each is another thing
             return None, [*notes, f"{current.name} cannot be compared: {why}"]
         fresh = unseen(test, kept, block, len(old.labels))
         since = unseen(test, kept, block, len(old.labels), ("test", splits.NEWEST))[fresh]
-        newest = _newest(ModelPaths(clone.root, current.model), kept, block, len(old.labels))
+        newest = _newest(ModelPaths(clone.root, current.model), kept, block, old.labels)
     if not fresh.any():
         return None, [*notes, f"{current.name} cannot be compared: it was trained on every test row"]
     places = np.flatnonzero(fresh)
-    rows = test.some(places)
+    rows, both_know = test.some(places), np.array([label in old.labels for label in block.labels])
+    known = both_know[rows.label]
+    if not known.all():
+        notes.append(_of_new_classes(challenger, rows.some(np.flatnonzero(~known)), block, current))
+        rows, since, places = rows.some(np.flatnonzero(known)), since[known], places[known]
+    if not len(rows):
+        return None, [*notes, f"{current.name} cannot be compared: it knows the class of no test row"]
     mine, scores = _scored(challenger, old, rows, block, current)
     slices = {name: figures.quartiles(found) for name, found in modality.of(block.modality).slices(rows.items).items()}
     slices["source"] = figures.largest(rows.source)
     if set(old.labels) != set(block.labels):
-        notes.append(f"{current.name} knows other labels: {', '.join(old.labels)}; what it lacks it gets wrong")
+        notes.append(f"{current.name} knows other labels: {', '.join(old.labels)}")
     if rows.group is not None:
         notes.append(
             f"{len(rows):,} test rows are of {len(np.unique(rows.group)):,} groups: rows of a group may be right or "
@@ -191,12 +198,31 @@ def _scored(
     return mine, scored(rows.label, given, current.name, len(block.labels), rows.group)
 
 
-def _newest(ours: ModelPaths, kept: ModelPaths, block: config.ModelSettings, classes: int) -> Rows | None:
-    """The newest rows that the champion was not trained on, which it was if `preprocess.split.newest` was set since."""
+def _of_new_classes(challenger: Classifier, rows: Rows, block: config.ModelSettings, current: Version) -> str:
+    """What is said of rows of classes that the champion does not know: neither model is judged by them here.
+
+    The champion gets them all wrong, and they would hide what the challenger has lost of the others. What the
+    challenger answers of those is told by the rows that both know, a new class too, and that is wrong there.
+    """
+    found = challenger.probabilities(rows.items).argmax(1)
+    names = [
+        f"{shown(block.labels[place], 40)} ({int((found[of] == place).sum()):,} of {int(of.sum()):,} right)"
+        for place in np.unique(rows.label)
+        for of in [rows.label == place]
+    ]
+    return f"not in the comparison, for {current.name} does not know them: rows of {', '.join(names)}"
+
+
+def _newest(ours: ModelPaths, kept: ModelPaths, block: config.ModelSettings, known: Sequence[str]) -> Rows | None:
+    """The newest rows that the champion was not trained on, which it was if `preprocess.split.newest` was set since.
+
+    Of classes that it knows alone, as the others that both are compared on.
+    """
     if not len(split_rows.positions(ours.rows, splits.NEWEST)):
         return None
     rows = split_rows.read(ours.rows, block.modality, splits.NEWEST, len(block.labels))
-    new = np.flatnonzero(unseen(rows, kept, block, classes))
+    theirs = np.array([label in known for label in block.labels])[rows.label]
+    new = np.flatnonzero(unseen(rows, kept, block, len(known)) & theirs)
     return rows.some(new) if len(new) else None
 
 
