@@ -13,7 +13,7 @@ from project import Project
 
 from luodi.config import Ingest
 from luodi.data import shards
-from luodi.errors import UnknownKey
+from luodi.errors import BrokenData, UnknownKey
 from luodi.local import arrived, embedded
 from luodi.project import workspace
 from luodi.project.origin import Origin
@@ -165,3 +165,62 @@ def project_pointer(project: Project) -> str:
     """The MD5 of data/ at the head of the origin."""
     pointer = project.bare("show", "main:data.dvc")
     return next(line.split()[-1] for line in pointer.splitlines() if "md5:" in line)
+
+
+def test_what_cannot_be_used_is_put_aside_and_keeps_nothing_else_from_landing(project: Project, tmp_path: Path) -> None:
+    from luodi.airflow import inbox
+    from luodi.airflow.operators import Job
+    from luodi.airflow.trigger import Trigger
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "away.csv").symlink_to(tmp_path / "nowhere.csv")
+    (folder / "empty.csv").touch()
+    (folder / "folder.csv").mkdir()
+    (folder / "no columns.csv").write_text("name,price\nroom,3\nbed,5\n", encoding="utf-8")
+    (folder / "other case.csv").write_text(
+        "text,label\n" + "".join(f"第{n}间也不错,POSITIVE\n" for n in range(20)), encoding="utf-8"
+    )
+    write(folder / "zz.csv", 300, 320)
+    for path in folder.iterdir():
+        os.utime(path, (time.time() - 60,) * 2, follow_symlinks=False)
+    task = inbox.IngestOperator(task_id="ingest", model="reviews", ingest=Ingest(inbox=str(folder)))
+    head = workspace.head(project.origin, QUIET)
+    found = {
+        one["name"]: one["refused"] for one in task.attempt(Job(project.origin, head, {}, QUIET, Trigger()))["files"]
+    }
+    for name, why in found.items():
+        print(name, "|", why)
+    assert [name for name, why in found.items() if why is None] == ["zz.csv"]
+    assert count(project, 300, 320) == [1] * 20
+
+
+def test_rows_that_were_forgotten_come_back_by_no_union(make_project: Callable[[str], Project], tmp_path: Path) -> None:
+    """The inbox does not know yet what a checkout forgot: a run says so, and the same command takes them out again."""
+    from luodi.scaffold import forgetting
+
+    project = make_project("forgetful")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (project.env | project.origin.environment()).items():
+            patch.setenv(name, value)
+        patch.setenv("PYTHONPATH", str(Path(arriving.__file__).parents[2]))
+        origin, commit = embedded.prepare(project.root, QUIET)
+        embedded.advance(origin, commit, QUIET)
+        gone = texts(project)[7]
+        (sheet := tmp_path / "gone.csv").write_text(f'text\n"{gone}"\n', encoding="utf-8")
+        assert forgetting.forget(project.root, "reviews", sheet, QUIET).rows >= 1
+        project.git("commit", "--quiet", "--all", "--message", "Forget")
+        came = write(tmp_path / "came.csv", 0, 9)
+        came.write_text(came.read_text(encoding="utf-8") + f'"{gone}",positive\n', encoding="utf-8")
+        arriving.land(origin, "reviews", came, QUIET)
+        origin, commit = embedded.prepare(project.root, QUIET)
+        with pytest.raises(BrokenData, match="1 rows that were forgotten came in again"):
+            embedded.advance(origin, commit, QUIET)
+        assert len(arrived.bring(project.root, origin, QUIET)) == 2  # rows, and the record of them
+        assert forgetting.forget(project.root, "reviews", None, QUIET).rows == 1
+        project.git("commit", "--quiet", "--all", "--message", "Forget again")
+        origin, commit = embedded.prepare(project.root, QUIET)
+        embedded.advance(origin, commit, QUIET)  # what came stays, what held the row is gone
+        assert gone not in texts(project) and count(project, 0, 9) == [1] * 9
+        assert "stay out" in arriving.land(origin, "reviews", came, QUIET).said
+        assert gone not in texts(project) and count(project, 0, 9) == [1] * 9

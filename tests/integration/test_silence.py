@@ -72,6 +72,7 @@ LAST = [
     "luodi quarantine discard more {folder}/more.csv",
     "luodi labels apply more {folder}/more.csv",
     "luodi data log more",
+    "luodi data forget more --rows {folder}/gone.csv --purge",
     "luodi replay more --from {folder}/batches",
     "luodi encoder add {folder}/tiny",
     "luodi encoder list",
@@ -146,6 +147,7 @@ def test_no_command_asks_others_or_leaves_something_in_the_home_folder(
     (project.root / ".dvc" / "config.local").unlink()  # as in a fresh clone
     rows = (f"这家店很好，第{row}次来,{('a', 'b')[row % 2]}" for row in range(40))
     (tmp_path / "texts.csv").write_text("\n".join(("text,label", *rows)), encoding="utf-8")
+    (tmp_path / "gone.csv").write_text("row\npart-00000.parquet:2\n", encoding="utf-8")
     (tmp_path / "more.csv").write_text("verdict,row\ndrop,part-00000.parquet:1\n", encoding="utf-8")
     (tmp_path / "batches").mkdir()
     (tmp_path / "batches" / "1.csv").write_text("text,label\n又来了一次，很好,a\n", encoding="utf-8")

@@ -66,7 +66,12 @@ class IngestOperator(WorkspaceOperator):
 
         with tempfile.TemporaryDirectory(prefix="luodi-") as folder:
             here = Path(folder) / name
-            inbox.bring(name, here)
+            try:
+                inbox.bring(name, here)
+            except (PermissionError, FileNotFoundError) as error:  # whoever mends that has it taken in by the next run
+                why = f"it cannot be read ({type(error).__name__}): let the user of the workers read it"
+                self._tell("refused", name, why, key=name)
+                return {"name": name, "refused": why, "said": "", "rows": 0, "drift": "none", "waiting": 0}
             try:
                 came = arriving.land(job.origin, self.model, here, job.runner)
             except arriving.Refused as error:
@@ -79,11 +84,11 @@ class IngestOperator(WorkspaceOperator):
         return {"name": name, "refused": None, "said": came.said, "rows": came.rows, "drift": came.drift,
                 "waiting": came.waiting}  # fmt: skip
 
-    def _tell(self, what: str, name: str, text: str) -> None:
+    def _tell(self, what: str, name: str, text: str, key: str = "") -> None:
         """Tell of a file while it still lies in the inbox: whatever ends this, a retry finds it, and tells once."""
         if context := self._context:
             title = f"{self.model}: {shown(name, 60)}: {what}"
-            notifying.tell(context, self.notify, what, title, key=f"{context['run_id']} {name}", text=text)
+            notifying.tell(context, self.notify, what, title, key=key or f"{context['run_id']} {name}", text=text)
 
 
 class Inbox:

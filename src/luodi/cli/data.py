@@ -172,7 +172,8 @@ def ingest(
         bool, typer.Option("--corrects", help="The labels given count, whatever label a row had before.")
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Rows that came before, and were corrected since, count once more.")
+        bool,
+        typer.Option("--again", help="Rows that came before, and were corrected or forgotten since, count once more."),
     ] = False,
 ) -> None:
     """Add the rows that are not there yet to a model's data, as shards of their own; all of them or nothing.
@@ -314,6 +315,54 @@ def data_log(model: ModelArgument, *, as_json: JsonOption = False) -> None:
         documents.print_json([one.as_json() for one in found])
     else:
         console.show_data(model, found)
+
+
+@data.command(
+    "forget",
+    epilog="Examples: luodi data forget reviews --rows gone.csv | luodi data forget reviews --rows gone.csv --purge",
+)
+def data_forget(
+    model: ModelArgument,
+    *,
+    rows: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Table that names rows by a column `row` (as `luodi quarantine --csv` writes it), `id`, the text, or "
+            "`origin`. Default: what was forgotten before, and came again.",
+        ),
+    ] = None,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Remove the bytes from the DVC cache and remote too; there is no way back.")
+    ] = False,
+) -> None:
+    """Take rows out of a model's data for good, and name every place that still holds them.
+
+    Shards are written again without them, without all that hold the same, and without all of the same id. They do not
+    come again by the same file. Models that were trained on them stay as they are.
+    """
+    from luodi.local import arrived
+    from luodi.project.origin import Origin
+    from luodi.project.paths import find_root
+    from luodi.scaffold import forgetting, traces
+    from luodi.system.processes import Runner
+
+    root, runner = made_ready(), Runner(print)
+    if Path((origin := Origin.embedded(find_root())).git).is_dir() and (came := arrived.bring(root, origin, runner)):
+        print(f"{len(came):,} files of rows that came in were brought into data/ first")
+    with Heartbeat("forgetting them"):
+        done = forgetting.forget(root, model, rows, runner)
+    print(done.said)
+    found = traces.Traces(root, model, done.texts, runner)
+    if purge:
+        with Heartbeat("removing their bytes"):
+            removed = found.purge()
+        print("\n".join(f"  {line}" for line in removed))
+    with Heartbeat("looking where they still are"):
+        told = found.told()
+    print("\n  ".join(["where they still are:", *told]))
+    if done.rows:
+        print(f"next:\n  git add data.dvc && git commit -m 'Forget rows of {model}'\n  luodi run {model}")
 
 
 def made_ready() -> Path:

@@ -6,10 +6,15 @@ What a commit of the checkout's history recorded once, and does not now, was tak
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
 
 from luodi import yaml12
+from luodi.data import forgotten
+from luodi.errors import BrokenData
 from luodi.files import read_json, write_text
 from luodi.project import commits, workspace
 from luodi.project.origin import Origin
@@ -30,8 +35,41 @@ def missing(git: commits.Git, store: Path, commit: str, before: str) -> Files:
         return {}
     for one in git("rev-list", commit, "--", POINTER).split():
         came = dict(came.items() - _files(git, store, one).items())
-    known = {path.partition("/")[0] for path in _files(git, store, commit)}
-    return {path: md5 for path, md5 in came.items() if path.partition("/")[0] in known}
+    there = _files(git, store, commit)
+    known, gone = {path.partition("/")[0] for path in there}, forgotten.gone(_forgotten(store, there))
+    return {path: md5 for path, md5 in came.items() if path.partition("/")[0] in known and md5 not in gone}
+
+
+def require_nothing_forgotten(git: commits.Git, store: Path, commit: str, came: Files) -> None:
+    """Raise BrokenData where rows came in that `commit` had forgotten: they came by another way than its ingest."""
+    there = _files(git, store, commit)
+    for model in {path.partition("/")[0] for path in came}:
+        own = {path: md5 for path, md5 in there.items() if path.startswith(f"{model}/")}
+        known = forgotten.Known.of(_forgotten(store, own))
+        for path in [path for path in came if path.startswith(f"{model}/") and path.endswith(".parquet")]:
+            rows = (
+                sum(known.has(*row) for row in _rows(Path(workspace.place(store, came[path])))) if known.digests else 0
+            )
+            if rows:
+                raise BrokenData(
+                    f"{rows:,} rows that were forgotten came in again at the origin, in {path}: `luodi sync`, then "
+                    f"`luodi data forget {model}` takes them out; commit data.dvc, and run it again"
+                )
+
+
+def _forgotten(store: Path, files: Files) -> list[forgotten.Forgotten]:
+    named = [md5 for path, md5 in sorted(files.items()) if path.partition("/")[2].startswith(forgotten.PREFIX)]
+    return [forgotten.read_one(path) for md5 in named if (path := Path(workspace.place(store, md5))).exists()]
+
+
+def _rows(shard: Path) -> Iterator[tuple[Any, str | None]]:
+    """What each row of a shard holds, and its id."""
+    with pq.ParquetFile(shard) as file:
+        names = file.schema_arrow.names
+        item = next(name for name in ("text", "image") if name in names)
+        for batch in file.iter_batches(columns=[item, *(["id"] if "id" in names else [])]):
+            own = batch["id"].to_pylist() if "id" in names else [None] * len(batch)
+            yield from zip(batch[item].to_pylist(), own, strict=True)
 
 
 def with_files(git: commits.Git, store: Path, commit: str, more: Files) -> str:

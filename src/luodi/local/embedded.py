@@ -118,6 +118,7 @@ def _joined(git: commits.Git, store: Path, commit: str, before: str) -> str:
     if commits.contains(git, before, commit) and commits.same_files(git, before, commit):
         return before
     came = arrived.missing(git, store, commit, before)
+    arrived.require_nothing_forgotten(git, store, commit, came)
     if not came and commits.contains(git, commit, before) and own | landed == own:
         return commit
     pointer = {arrived.POINTER: arrived.with_files(git, store, commit, came)} if came else {}

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from luodi import config
 from luodi.config import user_code
-from luodi.data import modality, split_rows, splits
+from luodi.data import forgotten, modality, split_rows, splits
 from luodi.data.split_rows import Rows
-from luodi.errors import ArtifactError, RegistryError
+from luodi.errors import ArtifactError, RegistryError, RemoteError
 from luodi.files import read_facts
 from luodi.project import commits, graph, locks, workspace
 from luodi.project.origin import Origin
@@ -137,7 +137,8 @@ def _compare(  # noqa: PLR0917, each is another thing
     clone: Workspace, block: config.ModelSettings, challenger: Classifier, test: Rows, current: Version, counted: bool
 ) -> tuple[Comparison | None, list[str]]:
     """Score both on the test rows that the champion was not trained on; None, and why, if that cannot be done."""
-    with tags.opened(clone.origin, current, clone.runner, "export", "rows", "sample") as theirs:
+    names = _there(clone, current)
+    with tags.opened(clone.origin, current, clone.runner, *names) as theirs:
         kept = ModelPaths(theirs.root, current.model)
         ours, other = locks.read(clone.lock), locks.read(theirs.lock)
         changed = _changed(ours, other, current.model)
@@ -154,9 +155,15 @@ def _compare(  # noqa: PLR0917, each is another thing
         if set(changed) & set(GEOMETRY):
             why = "its images have another size, so that rows cannot be told to be those it was trained on"
             return None, [*notes, f"{current.name} cannot be compared: {why}"]
-        fresh = unseen(test, kept, block, len(old.labels))
-        since = unseen(test, kept, block, len(old.labels), ("test", splits.NEWEST))[fresh]
-        newest = _newest(ModelPaths(clone.root, current.model), kept, block, old.labels)
+        fresh, since, newest = np.ones(len(test), bool), None, None
+        if "rows" in names:
+            fresh = unseen(test, kept, block, len(old.labels))
+            since = unseen(test, kept, block, len(old.labels), ("test", splits.NEWEST))[fresh]
+            newest = _newest(ModelPaths(clone.root, current.model), kept, block, old.labels)
+        elif changed:
+            return None, [*notes, f"{current.name} cannot be compared: the rows it was trained on were purged"]
+        else:  # of a group whose first row was forgotten, it may know some: that favours it alone
+            notes.append(f"the rows of {current.name} were purged: what rows hold tells which are no train rows of it")
     if not fresh.any():
         return None, [*notes, f"{current.name} cannot be compared: it was trained on every test row"]
     places = np.flatnonzero(fresh)
@@ -164,7 +171,8 @@ def _compare(  # noqa: PLR0917, each is another thing
     known = both_know[rows.label]
     if not known.all():
         notes.append(_of_new_classes(challenger, rows.some(np.flatnonzero(~known)), block, current))
-        rows, since, places = rows.some(np.flatnonzero(known)), since[known], places[known]
+        rows, places = rows.some(np.flatnonzero(known)), places[known]
+        since = None if since is None else since[known]
     if not len(rows):
         return None, [*notes, f"{current.name} cannot be compared: it knows the class of no test row"]
     mine, scores = _scored(challenger, old, rows, block, current)
@@ -196,6 +204,17 @@ def _scored(
     given = aligned(old.probabilities(rows.items), old.labels, block.labels)
     mine = scored(rows.label, challenger.probabilities(rows.items), "challenger", len(block.labels), rows.group)
     return mine, scored(rows.label, given, current.name, len(block.labels), rows.group)
+
+
+def _there(clone: Workspace, current: Version) -> tuple[str, ...]:
+    """What the champion is compared by: without its rows, where `luodi data forget --purge` removed them."""
+    if any(name.startswith(forgotten.PREFIX) for name in clone.recorded(f"data/{current.model}")):
+        try:
+            with tags.opened(clone.origin, current, clone.runner, "rows"):
+                pass
+        except RemoteError:
+            return "export", "sample"
+    return "export", "rows", "sample"
 
 
 def _of_new_classes(challenger: Classifier, rows: Rows, block: config.ModelSettings, current: Version) -> str:

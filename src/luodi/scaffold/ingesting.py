@@ -22,7 +22,7 @@ from luodi import config
 from luodi.checks import drift, modality, quarantine
 from luodi.checks.drift import Looked
 from luodi.config import ModelSettings
-from luodi.data import arrivals, columns, documents, importing, pictures, revisions, shards, tables
+from luodi.data import arrivals, columns, documents, forgotten, importing, pictures, revisions, shards, tables
 from luodi.data.arrivals import Arrival
 from luodi.data.columns import Wanted
 from luodi.data.importing import Row
@@ -80,6 +80,7 @@ def ingest(
         wanted = _as_stored(wanted, settings, shards.kept(paths.data, settings.modality))
         beside = [*wanted.stored]
         there = Known.of(paths.data, settings, beside, corrects=corrects)
+        there.lost = None if again else forgotten.known(paths.data)
         read = partial(_rows, given=given, wanted=wanted, labels=labels, images=images)
         rows, notes = read(settings, sources, staging / "unpacked")
         names = ", ".join(shown(source.name) for source in sources)
@@ -125,10 +126,14 @@ class Known:
     count: int = 0
     turning: bool = False
     by: int | None = None
+    lost: forgotten.Known | None = None
+    """Rows that stay out."""
     seen: int = 0
     """Rows that were asked for."""
     repeated: int = 0
     """Of these, those that are there, or came before."""
+    stayed_out: int = 0
+    """Of these, those that were forgotten."""
     relabelled: int = 0
     """Of these, those of which the item is there with another label alone."""
     revised: int = 0
@@ -186,6 +191,9 @@ class Known:
         now: set[int] = set()
         for place, (row, (one, label, item, own)) in enumerate(zip(block, hashes, strict=True)):
             self._asked.update(_content(row))
+            if self.lost and self.lost.has(row.item, row.kept[self.by] if self.by is not None else None):
+                self.stayed_out += 1
+                continue
             key, value = (item, label) if own == NO_ID else (own, one)
             again = before[place] or one in now
             if (again and not (self.turning and last[key] != value)) or (there[place] and key not in last):
@@ -204,6 +212,8 @@ class Known:
         found, kind = [], settings.modality
         if self.repeated:
             found.append(f"{_rows_are(self.repeated)} there already, or twice in what came")
+        if self.stayed_out:
+            found.append(f"{_rows_are(self.stayed_out)} of what was forgotten, and stay out: --again takes them in")
         if self.revised:
             which = "the last to come" if self.turning else "the latest revision"
             found.append(f"the id of {_rows_are(self.revised)} there: of each id {which} counts")
@@ -227,6 +237,8 @@ class Counted:
     reasons: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
+    known: Sequence[str] = ()
+    """Labels that the model has."""
 
     @classmethod
     def of(cls, folder: Path, settings: ModelSettings) -> "Counted":
@@ -241,6 +253,7 @@ class Counted:
             found.labels.update(label for label in part["label"].to_pylist() if label is not None)
         found.reasons = +found.reasons
         found.unknown = Counter({label: n for label, n in found.labels.items() if label not in settings.labels})
+        found.known = settings.labels
         return found
 
     def require_fit(self, names: str, limit: float) -> None:
@@ -258,9 +271,14 @@ class Counted:
 
     def _why(self) -> str:
         why = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons.most_common())
-        some = ", ".join(f"{shown(label, 40)} {count:,}" for label, count in self.unknown.most_common(NAMED))
+        some = ", ".join(f"{self._named(label)} {count:,}" for label, count in self.unknown.most_common(NAMED))
         more = f", and {len(self.unknown) - NAMED:,} more" if len(self.unknown) > NAMED else ""
         return f"{why} ({some}{more})" if some else why
+
+    def _named(self, label: str) -> str:
+        """An unknown label, beside one that is spelt like it but for case and spaces."""
+        like = next((one for one in self.known if one.casefold().split() == label.casefold().split()), None)
+        return f"{shown(label, 40)}{f', as {shown(like, 40)} in other letters,' if like else ''}"
 
 
 def _as_stored(wanted: Wanted, settings: ModelSettings, stored: Sequence[str]) -> Wanted:
@@ -346,6 +364,8 @@ def _drift(found: Looked) -> list[str]:
 
 
 def _nothing(model: str, names: str, there: Known, earlier: Arrival | None) -> str:
+    if there.stayed_out:
+        return f"nothing new in {names}: model {model} has or was to forget all of its {there.seen:,} rows"
     if earlier is None:
         return f"nothing new in {names}: {model} has all of its {there.seen:,} rows"
     return (

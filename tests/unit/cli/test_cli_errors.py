@@ -33,8 +33,8 @@ COMMANDS = [
     "promote", "rollback", "pull", "export", "explain", "models", "models list", "models show", "predict", "add",
     "ingest", "architectures", "retire", "rename", "init", "upgrade", "params", "settings", "quarantine", "sync",
     "airflow", "report", "tune", "tune run", "tune status", "tune apply", "encoder", "encoder add", "encoder list",
-    "data", "data log", "quarantine list", "quarantine release", "quarantine discard", "labels", "labels review",
-    "labels apply", "replay", "quarantine show", "labels admit"
+    "data", "data log", "data forget", "quarantine list", "quarantine release", "quarantine discard", "labels",
+    "labels review", "labels apply", "replay", "quarantine show", "labels admit"
 ]  # fmt: skip
 STAGES = COMMANDS[:5]
 Break = Callable[[Any], object]

@@ -85,11 +85,11 @@ def test_newest_rows_judge_but_those_that_the_champion_learned_from(tmp_path: Pa
         tmp_path / "theirs", [("x", "train"), ("old", "train"), ("y", "validation"), ("t", "test"), ("back", "newest")]
     )
     ours = write(tmp_path / "ours", [("old", "newest"), ("new", "newest"), ("back", "test"), ("later", "test")])
-    rows = champion._newest(ours, theirs, REVIEWS, 1)
+    rows = champion._newest(ours, theirs, REVIEWS, REVIEWS.labels[:1])
     assert rows is not None
     assert rows.items == ["new"]
     none = write(tmp_path / "none", [("x", "train"), ("y", "validation"), ("z", "test")])
-    assert champion._newest(none, theirs, REVIEWS, 1) is None
+    assert champion._newest(none, theirs, REVIEWS, REVIEWS.labels[:1]) is None
     test = split_rows.read(ours.rows, "text", "test", 1)
     assert champion.unseen(test, theirs, REVIEWS, 1, ("test", "newest")).tolist() == [False, True]
 
