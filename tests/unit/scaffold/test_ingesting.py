@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from images import png
+from images import drawing, encoded, png
 
 from luodi.data import arrivals, columns, revisions, shards, tables
 from luodi.data.importing import Row
@@ -379,3 +379,17 @@ def test_a_batch_of_another_world_is_told_and_has_a_page(root: Path, write: Any)
     assert "&lt;b&gt;.csv" in page and "<b>.csv" not in page
     facts = read_facts((root / path).with_suffix(".json"))
     assert (facts["verdict"], facts["rows"], facts["before"]) == ("drift", 80, 300)
+
+
+def test_images_of_another_light_are_drift_and_those_of_the_same_are_none(root: Path, tmp_path: Path) -> None:
+    def folder(name: str, numbers: range, light: float = 1) -> Path:
+        for number in numbers:
+            (place := tmp_path / name / ("cat", "dog")[number % 2]).mkdir(parents=True, exist_ok=True)
+            shown = drawing(number).point(lambda value: int(value * light))
+            (place / f"{number}.png").write_bytes(encoded(shown))
+        return tmp_path / name
+
+    adding.add_images(root, "pets", folder("pets", range(200)), NOBODY)
+    assert "no drift is proven" in ingest(root, folder("same", range(200, 300)), model="pets")
+    said = ingest(root, folder("darker", range(300, 400), 0.5), model="pets")
+    assert "drift: intensity " in said
