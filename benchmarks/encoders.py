@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors.numpy import load_file, save_file
 
 from luodi import config, pretrained
 from luodi.config import encoders
@@ -42,6 +43,15 @@ Rows = list[tuple[str, str]]
 def clinc150(data: Path, part: str) -> Rows:
     with (data / "clinc150" / f"{part}.csv").open(encoding="utf-8", newline="") as file:
         return [(row["text"], row["label"]) for row in csv.DictReader(file)]
+
+
+def thucnews(data: Path, part: str) -> Rows:
+    names = (data / "thucnews" / "class.txt").read_text(encoding="utf-8").split()
+    lines = (data / "thucnews" / f"{part}.txt").read_text(encoding="utf-8").splitlines()
+    return [(text, names[int(label)]) for text, _, label in (line.rpartition("\t") for line in lines)]
+
+
+SETS = {"clinc150": clinc150, "thucnews": thucnews}
 
 
 def drawn(rows: Rows, each: int | None, seed: int) -> Rows:
@@ -110,21 +120,35 @@ def line(name: str, found: list[dict[str, Any]], tests: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=["clinc150"])
+    parser.add_argument("name", choices=SETS)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--encoder", type=Path, required=True)
     parser.add_argument("--rows", nargs="+", default=["5", "10", "20", "all"])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--untrained", action="store_true", help="the same encoder, with weights drawn by chance")
     options = parser.parse_args()
-    rows, test = (clinc150(options.data, part) for part in ("train", "dev"))
+    rows, test = (SETS[options.name](options.data, part) for part in ("train", "dev"))
     with tempfile.TemporaryDirectory() as folder:
         compare(Path(folder), rows, test, options)
 
 
+def untrained(folder: Path, root: Path) -> Path:
+    """A copy of an encoder, with weights as `luodi pretrain` begins with."""
+    rng, copy = np.random.default_rng(7), root / "untrained"
+    shutil.copytree(folder, copy)
+    found = {name: value if value.ndim == 1 else (0.02 * rng.standard_normal(value.shape)).astype(np.float32)
+             for name, value in load_file(copy / "model.safetensors").items()}  # fmt: skip
+    flat = {name: value for name, value in found.items() if value.ndim == 1}
+    found |= {name: np.full_like(value, float(name.endswith("LayerNorm.weight"))) for name, value in flat.items()}
+    save_file(found, copy / "model.safetensors")
+    return copy
+
+
 def compare(root: Path, rows: Rows, test: Rows, options: argparse.Namespace) -> None:
     os.environ["LUODI_HOME"] = str(root / "home")
-    known = adding.prepared(options.encoder, store.place(root, "tried"))
+    known = adding.prepared(untrained(options.encoder, root) if options.untrained else options.encoder,
+                            store.place(root, "tried"))  # fmt: skip
     (root / encoders.NAME).write_text(encoders.text({"tried": known}), encoding="utf-8")
     labels, paths = tuple(sorted({label for _, label in rows})), ModelPaths(root, "model")
     print("| rows a class | accuracy [95% interval] | each draw | seconds | MB | p50, ms | rows/s |")

@@ -136,7 +136,7 @@ def add_stem(root: Path, options: argparse.Namespace) -> None:
     paths, rows = ModelPaths(root, "stem"), drawn(clothes(options.folder, "train", SEEN), options.each, 0)
     write_rows(paths, drawn(rows + digits(), options.each, 1), labels)
     began = time.process_time()
-    known = settings(labels, architecture="resnet", filters=[32, 64, 128], epochs=options.epochs, batch_size=64)
+    known = settings(labels, architecture="resnet", filters=[16, 32, 64], epochs=options.epochs, batch_size=64)
     net, _ = network(known, paths)
     saving.save(net.model, root / "model.keras")
     recorded = stems.prepared(root / "model.keras", store.place(root, "stem"), None)
