@@ -1330,6 +1330,7 @@ WHY_NOT = {
     "holds arrays that are not plain": STEM,
     "leads to another file": STEM,
     "holds values that are no numbers: get the file again": STEM,
+    "cannot turn into ONNX": STEM,
     "gives other vectors as an ONNX graph than by Keras": "no network here does that",
     "gives the same vector to two different images": STEM,
     "and the model is one of {kind.modality}s": "tests/unit/pretrained/test_stem.py",

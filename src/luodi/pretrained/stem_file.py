@@ -28,9 +28,8 @@ APPLICATIONS = (
     *(f"EfficientNetB{number}" for number in range(8)),
     *(f"EfficientNetV2{size}" for size in ("B0", "B1", "B2", "B3", "S", "M", "L")),
     *("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large"),
-    *(f"ConvNeXt{size}" for size in ("Tiny", "Small", "Base", "Large", "XLarge")),
 )
-"""Of `keras.applications`."""
+"""Of `keras.applications`; those of ConvNeXt TensorFlow's converter cannot turn into ONNX."""
 SYMMETRIC = ("MobileNet", "MobileNetV2")
 """Read pixels from -1 to 1; the others scale them themselves."""
 DEVIATIONS = (0.229, 0.224, 0.225)
@@ -78,7 +77,7 @@ def _application(path: Path) -> str:
         raise BrokenData(
             f"{path}: expected a network of images that Keras saved ({NETWORK}), or weights of one of its "
             "applications, whose name tells which, as efficientnetb0_notop.h5 does; rename it to that of its "
-            "application (of EfficientNet, EfficientNetV2, MobileNet or ConvNeXt)"
+            "application (of EfficientNet, EfficientNetV2 or MobileNet)"
         )
     return max(found, key=len)
 

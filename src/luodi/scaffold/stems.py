@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from onnx.checker import ValidationError
 
 from luodi.config.encoders import ImageEncoder
 from luodi.errors import BrokenData
@@ -12,6 +13,7 @@ from luodi.nets.stderr import quiet
 from luodi.pretrained import store
 from luodi.pretrained.checkpoint import UNSTATED
 from luodi.scoring import inference
+from luodi.terminal import shown
 
 SIDE = 64  # pixels of the images that a stem of any size is tried on
 
@@ -33,7 +35,13 @@ def prepared(source: Path, folder: Path, licence: str | None) -> ImageEncoder:
         expected = found.predict(images, verbose=0)
         folder.mkdir(parents=True)
         saving.save(found, folder / store.STEM)
-        model = stem.graph(found)
+        try:
+            model = stem.graph(found)
+        except (ValidationError, NotImplementedError, RuntimeError) as error:  # what it knows not it may leave in
+            raise BrokenData(
+                f"{source} has layers that TensorFlow's converter cannot turn into ONNX "
+                f"({shown(str(error).splitlines()[0], 200)}): choose another network"
+            ) from None
     graph = folder / store.GRAPH
     graph.write_bytes(model.SerializeToString(deterministic=True))
     _require_vectors(source, inference.session(graph).run(["vectors"], {"x": images})[0], expected)

@@ -72,13 +72,13 @@ def squeezed(file: Any) -> None:
     file.create_dataset("a", (2**15, 2**15), "f4", compression="gzip")
 
 
-def network(path: Path, shape: tuple[int, ...], kind: str, *arguments: Any) -> Path:
+def network(path: Path, shape: tuple[int, ...], kind: str, *arguments: Any, **settings: Any) -> Path:
     """One that scales its pixels, and ends in a layer of that kind."""
     import keras
 
     x = keras.Input(shape, dtype="uint8")
     values = keras.layers.Rescaling(1 / 255, dtype="float32")(x)
-    keras.Model(x, getattr(keras.layers, kind)(*arguments)(values)).save(path)
+    keras.Model(x, getattr(keras.layers, kind)(*arguments, **settings)(values)).save(path)
     return path
 
 
@@ -127,6 +127,10 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
     ),
     "no classes": (
         BrokenData, "apart reads .None, 12, 36., expected", lambda path: network(path, (12, 12, 3), "Reshape", (12, 36))
+    ),
+    "no ONNX": (
+        BrokenData, "has layers that TensorFlow's converter cannot turn into ONNX",
+        lambda path: network(path, (12, 12, 3), "Conv2D", 3, 3, activation="gelu"),
     ),
     "no numbers": (BrokenData, "holds values that are no numbers: get the file", lambda path: spoiled(path, np.nan)),
     "untrained": (BrokenData, "gives the same vector to two different images", lambda path: spoiled(path, 0.0)),
@@ -178,7 +182,6 @@ def _by_hand(x: Any) -> Any:
         pytest.param("MobileNet", "MobileNet.weights.h5", False, True, marks=pytest.mark.slow),
         pytest.param("MobileNet", "mobilenet_1_0_224_tf_no_top.h5", True, True, marks=pytest.mark.proof),
         pytest.param("EfficientNetB0", "efficientnetb0_notop.h5", True, False, marks=pytest.mark.proof),
-        pytest.param("ConvNeXtTiny", "convnext_tiny_notop.h5", True, False, marks=pytest.mark.proof),
     ],
 )
 def test_weights_of_an_application_are_read(
