@@ -9,14 +9,15 @@ from luodi.cli.arguments import JsonOption, ModelArgument
 from luodi.cli.stages import run_stage
 
 app = typer.Typer()
-RUN = "run"
+RUN, IF_SET = "run", "--if-set"
 
 
 class Searching(TyperGroup):
-    """`luodi tune MODEL` is `luodi tune run MODEL`."""
+    """`luodi tune MODEL` is `luodi tune run MODEL`, and `luodi tune status --if-set` that of a model named status."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        return super().resolve_command(ctx, args if args[0] in self.commands else [RUN, *args])
+        command = args[0] in self.commands and args[1:] != [IF_SET]
+        return super().resolve_command(ctx, args if command else [RUN, *args])
 
 
 tune = typer.Typer(
@@ -32,7 +33,7 @@ def run(
     model: ModelArgument,
     *,
     if_set: Annotated[
-        bool, typer.Option("--if-set", help="Find nothing where the model has no block tune: what dvc.yaml runs.")
+        bool, typer.Option(IF_SET, help="Find nothing where the model has no block tune: what dvc.yaml runs.")
     ] = False,
     trial: Annotated[
         int | None, typer.Option(min=0, help="Run this one alone, for the study: what a task of Airflow does.")

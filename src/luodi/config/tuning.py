@@ -1,8 +1,10 @@
 """The block `tune` of a model: which settings are searched, and how. Without it they are taken as they stand."""
 
+import itertools
 import json
 import reprlib
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model, model_validator
@@ -39,6 +41,12 @@ FIXED = {
     "train.checkpoint_minutes": "it changes no weight",
 }
 """Settings of those blocks that are not searched, and why."""
+NO_NETWORK = {
+    "linear": "it is no network, and every evaluation compares the network with it anyhow",
+    "pretrained": "no other architecture goes with its train.encoder: set both, and search how it is trained on",
+}
+"""Values of train.architecture that are not searched, and why."""
+COMBINATIONS = 1000  # of named choices, of which one has to go with each value
 
 
 class Dimension(SettingsBase):
@@ -65,6 +73,9 @@ class Dimension(SettingsBase):
         if self.choices is not None:
             if self.log or {self.low, self.high, self.step} != {None}:
                 raise ValueError("expected choices, or low and high, found both")
+            told = [json.dumps(one) for one in self.choices]
+            if twice := next((one for one in told if told.count(one) > 1), None):
+                raise ValueError(f"choices: {twice} stands there twice")
             return self
         if self.low is None or self.high is None:
             raise ValueError("expected low and high, or choices")
@@ -72,6 +83,8 @@ class Dimension(SettingsBase):
             raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("log: true needs low above 0, and no step")
+        if self.step is not None and self.step > self.high - self.low:
+            raise ValueError(f"step {self.step:g} is wider than from low {self.low:g} to high {self.high:g}")
         return self
 
 
@@ -148,6 +161,7 @@ class TunableSettings(AnySettings):
     def _space_fits(self) -> Self:
         if self.tune:
             _require_space(type(self), self.tune)
+            _require_possible(self, self.tune.space)
         return self
 
 
@@ -160,20 +174,66 @@ def _require_space(kind: type[AnySettings], tune: Tune) -> None:
         field, where = fields[name], f"tune.space.{name}"
         if dimension.choices is None and field.annotation not in (int, float):
             raise ValueError(f"{where}: its values are no numbers: give choices")
+        if field.annotation is int and dimension.step is not None and dimension.step % 1:
+            raise ValueError(f"{where}.step: its values are whole numbers, found {dimension.step:g}")
         for value in values(dimension, field.annotation):
             _require_value(value, field, where)
+            if name == "train.architecture" and value in NO_NETWORK:
+                raise ValueError(f"{where}: {value} is not searched: {NO_NETWORK[value]}")
         for key, value in dimension.when.items():
             _require_value(value, fields[key], f"{where}.when.{key}")
         if tune.sampler == "grid" and dimension.choices is None and dimension.step is None:
             raise ValueError(f"{where}: sampler grid tries every value: give step, or choices")
+    if circle := [name for name in tune.space if name not in ordered(tune.space)]:
+        raise ValueError(f"tune.space.{circle[0]}.when: it asks in the end for itself ({', '.join(circle)})")
+
+
+def ordered(space: Space) -> list[str]:
+    """Return the names, each behind those that its `when` asks about; not those that ask for each other."""
+    found: list[str] = []
+    for _ in space:
+        found += [name for name in space if name not in found and not (space[name].when.keys() & space) - {*found}]
+    return found
+
+
+def _require_possible(settings: AnySettings, space: Space) -> None:
+    """Raise ValueError, naming the key, if no trial may have a value: it goes with none that the others may have."""
+    fields = dict(_fields(type(settings)))
+    named = {
+        name: one.choices
+        for name, one in space.items()
+        if one.choices is not None and all(isinstance(value, str) for value in one.choices)
+    }
+    some = itertools.islice(itertools.product(*named.values()), COMBINATIONS)
+    others = [{}, *(dict(zip(named, one, strict=True)) for one in some)]
+    for name, dimension in space.items():
+        met = {key: value for key, value in dimension.when.items() if key in space}
+        for value in values(dimension, fields[name].annotation):
+            whys = (_why_not(settings, {**other, **met, name: value}) for other in others)
+            if (why := next(whys)) and all(whys):
+                raise ValueError(f"tune.space.{name}: {value} goes with nothing that is searched or set: {why}")
+
+
+def _why_not(settings: Any, values: Values) -> str:
+    """Return why values do not go together; nothing if they do."""
+    try:
+        changed(settings, values, "")
+    except WrongValue as error:
+        return str(error).removeprefix(": ")
+    return ""
 
 
 def values(dimension: Dimension, kind: Any) -> list[Any]:
-    """Return the choices, or low, high and step as the setting's type `kind` has them."""
+    """Return the choices, or low and the last value from there on, as the setting's type `kind` has them."""
     if dimension.choices is not None:
         return dimension.choices
-    numbers = [one for one in (dimension.low, dimension.high) if one is not None]
-    return [int(one) if kind is int and one == int(one) else one for one in numbers]
+    low, high, step = dimension.low, dimension.high, dimension.step
+    assert low is not None
+    assert high is not None
+    if step is not None:
+        first, last, wide = (Decimal(str(one)) for one in (low, high, step))
+        high = float(first + (last - first) // wide * wide)
+    return [int(one) if kind is int and one == int(one) else one for one in (low, high)]
 
 
 def _require_tunable(key: str, where: str, fields: Mapping[str, FieldInfo]) -> None:
@@ -226,7 +286,7 @@ def changed(settings: "ModelSettings", values: Values, where: str) -> "ModelSett
     Raises:
         WrongValue: They do not go together; `where` names them in the message.
     """
-    raw = settings.model_dump(mode="json", by_alias=True)
+    raw = settings.model_dump(mode="json", by_alias=True) | {"tune": None}  # which says nothing of these values
     for name, value in values.items():
         *above, last = name.split(".")
         block: Any = raw
@@ -234,8 +294,9 @@ def changed(settings: "ModelSettings", values: Values, where: str) -> "ModelSett
             block = block[part]
         block[last] = value
     try:
-        return type(settings).model_validate_json(json.dumps(raw))
+        return type(settings).model_validate_json(json.dumps(raw)).model_copy(update={"tune": settings.tune})
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the settings"
-        raise WrongValue(f"{where}: {place}: {first['msg'].removeprefix('Value error, ')}") from None
+        place = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
+        why = first["msg"].removeprefix("Value error, ")
+        raise WrongValue(f"{where}: {place}: {why}" if place else f"{where}: {why}") from None

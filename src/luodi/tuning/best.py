@@ -8,7 +8,7 @@ from luodi.config import ModelSettings, tuning
 from luodi.config.tuning import Values
 from luodi.errors import ArtifactError
 from luodi.files import write_text
-from luodi.project.paths import ModelPaths, maker
+from luodi.project.paths import ModelPaths
 
 HEAD = "# What `luodi tune` found to be better than params.yaml; preprocess and train take it.\n"
 
@@ -26,11 +26,11 @@ def read(paths: ModelPaths) -> dict[str, Any]:
     """
     path = paths.best_params
     if not path.exists():
-        raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first")
+        raise ArtifactError(f"{path} does not exist: run `luodi tune run {paths.model}` first")
     try:
         found = yaml12.parse(yaml12.read(path))
     except yaml12.Unfit as error:
-        raise ArtifactError(f"{path} {error}: run `{maker(path)}` again") from None
+        raise ArtifactError(f"{path} {error}: run `luodi tune run {paths.model}` again") from None
     return dict(flat(found if isinstance(found, dict) else {}))
 
 
@@ -43,7 +43,7 @@ def applied(settings: ModelSettings, paths: ModelPaths) -> ModelSettings:
     """
     if settings.tune is None:
         return settings
-    return tuning.changed(settings, read(paths), f"{paths.best_params}: run `{maker(paths.best_params)}` again")
+    return tuning.changed(settings, read(paths), f"{paths.best_params}: run `luodi tune run {paths.model}` again")
 
 
 def told(values: Values) -> str:

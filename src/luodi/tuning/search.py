@@ -1,6 +1,7 @@
 """A search from its first trial to the winner, or from where an earlier one stood."""
 
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -125,8 +126,10 @@ def run_trial(settings: ModelSettings, paths: ModelPaths, tune: Tune, slot: int)
 
 def _count(settings: ModelSettings, tune: Tune) -> int:
     """How many trials there are to be: of a grid no more than it has."""
-    whole = 1 + len(space.grid(settings, space.of(settings, tune))) if tune.sampler == "grid" else tune.trials
-    return min(tune.trials, whole)
+    if tune.sampler != "grid":
+        return tune.trials
+    combinations = space.grid(settings, space.of(settings, tune))
+    return 1 + sum(1 for _ in itertools.islice(combinations, tune.trials - 1))
 
 
 @contextmanager
@@ -155,6 +158,8 @@ def _search(search: Search, found: optuna.Study, count: int) -> None:
     known = study.ended(found)
     if begun := sum(slot < count for slot in known):
         print(f"tune: goes on: {begun} of {count} trials have ended", flush=True)
+    for note in _notes(search):
+        print(f"tune: {note}", flush=True)
     if search.goals.several:
         print("tune: no trial is pruned where there are several metrics: Optuna does not", flush=True)
     limit = (search.tune.timeout_minutes or 0) * 60
@@ -169,6 +174,15 @@ def _search(search: Search, found: optuna.Study, count: int) -> None:
         done=lambda task: print(f"tune: {_told(found, task['slot'], count, search.goals)}", flush=True),
         enough=lambda: bool(limit) and 0 in (ended := study.ended(found)) and study.seconds(ended) > limit,
     )
+
+
+def _notes(search: Search) -> Iterator[str]:
+    """Say what of the space is not tried."""
+    searched = space.of(search.settings, search.tune)
+    yield from space.idle(search.settings, searched)
+    tried = search.tune.trials - 1
+    if search.tune.sampler == "grid" and any(itertools.islice(space.grid(search.settings, searched), tried, None)):
+        yield f"the grid has more combinations than the first {tried}, which tune.trials allows: raise it to try all"
 
 
 def _told(found: optuna.Study, slot: int, count: int, wanted: Goals) -> str:
@@ -191,7 +205,8 @@ def _told(found: optuna.Study, slot: int, count: int, wanted: Goals) -> str:
     trained = f"{epochs} epoch{'' if epochs == 1 else 's'}"
     if before := trial.user_attrs.get(BEFORE):
         trained += f", the first {before} of a try that died"
-    return f"trial {slot}/{count - 1}: {how} after {trained} ({lead}); {best.told(facts['values'])}"
+    told = f"; {best.told(facts['values'])}" if facts["values"] else ""
+    return f"trial {slot}/{count - 1}: {how} after {trained} ({lead}){told}"
 
 
 def _edge(search: Search, truth: Any, group: Any, values: Mapping[str, Any], candidates: int) -> Facts:

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -57,9 +57,54 @@ def of(settings: ModelSettings, tune: Tune) -> Space:
     if architecture == catalogue.LINEAR and "train.architecture" not in tune.space:
         raise WrongValue(
             "train.architecture is linear: there is no network to tune, and a linear model chooses its own "
-            "regularization; name a network, see `luodi architectures`, or remove the block tune"
+            "regularization; name a network, see `luodi architectures`, or remove the block tune where there is one"
         )
-    return tune.space or {f"train.{name}": _dimension(known) for name, known in _auto(settings).items()}
+    if tune.sampler == "grid" and not tune.space:
+        raise WrongValue(
+            "tune.sampler is grid, which tries every value, and space auto has ranges: name settings in tune.space, "
+            "each with choices or a step, or set tune.sampler to tpe"
+        )
+    found = tune.space or {f"train.{name}": _dimension(known) for name, known in _auto(settings).items()}
+    if len(idle(settings, found)) == len(found):
+        raise WrongValue(f"tune.space: there is nothing to try: {'; '.join(idle(settings, found))}")
+    return found
+
+
+def idle(settings: ModelSettings, space: Space) -> list[str]:
+    """Say of each setting that no trial changes, or that shapes no network which is tried, why that is."""
+    found = ((name, _unmet(settings, space, name) or _unread(settings, space, name)) for name in space)
+    return [f"{name} {why}" for name, why in found if why]
+
+
+def _unmet(settings: ModelSettings, space: Space, name: str) -> str:
+    for asked, value in space[name].when.items():
+        if not _may_be(settings, space, asked, value):
+            return f"is tried only where {asked} is {value}, and it never is"
+    return ""
+
+
+def _may_be(settings: ModelSettings, space: Space, name: str, value: Any) -> bool:
+    if name not in space:
+        return bool(tuning.value_of(settings, name) == value)
+    return _contains(_distribution(space[name], tuning.kind_of(settings, name)), _category(value))
+
+
+def _unread(settings: ModelSettings, space: Space, name: str) -> str:
+    """Say that a setting shapes none of the networks that are tried."""
+    known = [one for one in catalogue.ARCHITECTURES if one.modality == settings.modality]
+    shaping = {one.name for one in known if name.removeprefix("train.") in one.parameters}
+    tried = {*_architectures(settings, space, name)}
+    if not shaping or tried & shaping or any(":" in one for one in tried):
+        return ""
+    return f"shapes {', '.join(sorted(shaping))}, and no {' or '.join(sorted(tried))}"
+
+
+def _architectures(settings: ModelSettings, space: Space, name: str) -> list[Any]:
+    """Those that a trial may have which tries the setting."""
+    key = "train.architecture"
+    if key in space[name].when:
+        return [space[name].when[key]]
+    return (space[key].choices or []) if key in space else [settings.train.architecture]
 
 
 def _auto(settings: ModelSettings) -> Mapping[str, Any]:
@@ -80,7 +125,7 @@ def _dimension(known: Any) -> Dimension:
 def draw(trial: optuna.Trial, settings: ModelSettings, space: Space) -> dict[str, Any]:
     """Return the values that a trial tries, by the names of their settings; without those whose `when` is not met."""
     found: dict[str, Any] = {}
-    for name in _ordered(space):
+    for name in tuning.ordered(space):
         if _met(space[name], found, settings):
             category = _suggested(trial, name, _distribution(space[name], tuning.kind_of(settings, name)))
             found[name] = _value(space[name], category)
@@ -104,7 +149,7 @@ def fixed(settings: ModelSettings, tune: Tune, space: Space, slot: int) -> dict[
     """
     if slot and tune.sampler != "grid":
         return None
-    return grid(settings, space)[slot - 1] if slot else defaults(settings, space)
+    return next(itertools.islice(grid(settings, space), slot - 1, None)) if slot else defaults(settings, space)
 
 
 def sampler(settings: ModelSettings, tune: Tune, values: Values | None, slot: int) -> BaseSampler:
@@ -145,34 +190,26 @@ def defaults(settings: ModelSettings, space: Space) -> dict[str, Any]:
     }
 
 
-def grid(settings: ModelSettings, space: Space) -> list[dict[str, Any]]:
-    """Return every combination of a space of choices and steps, each once."""
-    found = []
-    names = _ordered(space)
-    for values in itertools.product(*(_steps(space[name], tuning.kind_of(settings, name)) for name in names)):
-        met: dict[str, Any] = {}
-        for name, value in zip(names, values, strict=True):
-            if _met(space[name], met, settings):
-                met[name] = value
-        if met not in found:
-            found.append(met)
-    return found
+def grid(settings: ModelSettings, space: Space) -> Iterator[dict[str, Any]]:
+    """Yield every combination of a space of choices and steps, each once."""
+
+    def below(met: dict[str, Any], names: Sequence[str]) -> Iterator[dict[str, Any]]:
+        if not names:
+            yield met
+            return
+        name, rest = names[0], names[1:]
+        tried = _met(space[name], met, settings)
+        for one in _steps(space[name], tuning.kind_of(settings, name)) if tried else [None]:
+            yield from below({**met, name: one} if tried else met, rest)
+
+    return below({}, tuning.ordered(space))
 
 
-def _steps(dimension: Dimension, kind: Any) -> list[Any]:
-    ends = tuning.values(dimension, kind)
-    if dimension.choices is not None or dimension.step is None:
-        return ends
-    count = int((ends[1] - ends[0]) / dimension.step + 1e-9) + 1
-    return [kind(ends[0] + place * dimension.step) for place in range(count)]
-
-
-def _ordered(space: Space) -> list[str]:
-    """The names, each behind those that its `when` asks about."""
-    found: list[str] = []
-    for _ in space:
-        found += [name for name in space if name not in found and not (space[name].when.keys() & space) - {*found}]
-    return found
+def _steps(dimension: Dimension, kind: Any) -> Iterator[Any]:
+    ends, step = tuning.values(dimension, kind), dimension.step
+    if dimension.choices is not None or step is None:
+        return iter(ends)
+    return (kind(ends[0] + place * step) for place in range(round((ends[1] - ends[0]) / step) + 1))
 
 
 def _met(dimension: Dimension, drawn: Values, settings: ModelSettings) -> bool:

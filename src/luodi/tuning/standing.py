@@ -23,8 +23,8 @@ def of(settings: ModelSettings, paths: ModelPaths) -> dict[str, Any]:
             found = study.known(where, name)
     except KeyError:
         raise ArtifactError(
-            f"no search by these rows, settings and code of {paths.model} has begun: `luodi tune {paths.model}` begins "
-            "one"
+            f"no search by these rows, settings and code of {paths.model} has begun: `luodi tune run {paths.model}` "
+            "begins one"
         ) from None
     ended = study.ended(found)
     going = {one.user_attrs[study.SLOT]: one for one in study.running(found)}

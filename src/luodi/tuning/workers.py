@@ -1,6 +1,7 @@
 """Processes that train, each of which loads TensorFlow once. One that dies is replaced, and its task is done again."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections import deque
@@ -15,7 +16,9 @@ from luodi.system.processes import dies_too
 
 Task: TypeAlias = Mapping[str, Any]
 DONE = "done"
+COMMAND = (sys.executable, "-m", "luodi.tuning.worker")
 TRIES = 3  # processes that may die of one task
+LAST = 30  # seconds that one which answers no more has to end
 
 
 class Worker:
@@ -42,6 +45,8 @@ class Worker:
         if answer:
             found = json.loads(answer)
             raise (DiskFull if found["full"] else LuodiError)(found["error"])
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(LAST)  # its pipes close before it has ended: to kill it now would hide how it ends
         self.end()
         return False
 
@@ -65,7 +70,7 @@ class Worker:
 
     def _start(self) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            [*dies_too("KILL"), sys.executable, "-m", "luodi.tuning.worker"],
+            [*dies_too("KILL"), *COMMAND],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(self._lock,),
@@ -154,7 +159,9 @@ def _attend(
 def _dead(task: Task, code: int) -> str:
     what = f"trial {task['slot']}" if "slot" in task else f"the repeat with seed {task['seed']}"
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    killed = f"memory may have run out: {resources.MORE_MEMORY}, and lower tune.workers"
     return (
-        f"{what} ended its process {TRIES} times, the last time with {how}: if that is 9, memory ran out: "
-        f"{resources.MORE_MEMORY}, and lower tune.workers; what was measured is kept, and the next `luodi tune` goes on"
+        f"{what} ended its process {TRIES} times, the last time with {how}: "
+        f"{killed if code == -signal.SIGKILL else 'what it wrote above says why'}; what was measured is kept, and the "
+        "next `luodi tune` goes on"
     )

@@ -31,6 +31,8 @@ RATE = {"low": 0.001, "high": 0.1}
         space(train__architecture={"choices": ["mlp", "ngram"]}, preprocess__grams={"low": 1, "high": 4, "step": 1}),
         space(train__units={"choices": [16, 32], "when": {"train.architecture": "mlp"}}),
         {"sampler": "grid", **space(train__dropout=RATE | {"step": 0.01})},
+        space(train__architecture={"choices": ["mlp", "cnn"]}, preprocess__tokenizer={"choices": ["char", "ngram"]}),
+        space(train__units={"choices": [16], "when": {"train.architecture": "cnn_lstm"}}),
         {"metric": "log_loss"},
         {"metric": ["accuracy", "latency_ms", "size_mb"], "sampler": "nsga2"},
     ],
@@ -69,6 +71,16 @@ def test_what_can_be_searched(tune: Any) -> None:
          r"tune\.space\.train\.units\.when\.train\.architecture: "),
         (space(train__units={"choices": [8], "when": {"labels": "x"}}), r"units\.when\.labels: no setting"),
         ({"sampler": "grid", **space(train__dropout=RATE)}, r"tune\.space\.train\.dropout: sampler grid tries every"),
+        (space(train__units={"low": 8, "high": 64, "step": 0.5}), r"train\.units\.step: .* whole numbers, found 0\.5"),
+        (space(train__dropout=RATE | {"step": 5}), r"step 5 is wider than from low 0\.001 to high 0\.1"),
+        (space(train__dropout={"choices": [0.1, 0.2, 0.1]}), r"choices: 0\.1 stands there twice"),
+        (space(train__architecture={"choices": ["mlp", "linear"]}), "linear is not searched: it is no network"),
+        (space(train__architecture={"choices": ["pretrained"]}), "pretrained is not searched: no other architecture"),
+        (space(train__architecture={"choices": ["mlp", "cnn"]}), r"cnn goes with nothing .* tokenizer"),
+        (space(train__units={"choices": [8], "when": {"train.units": 8}}), "it asks in the end for itself"),
+        (space(train__units={"choices": [8], "when": {"train.dropout": 0}},
+               train__dropout={"choices": [0, 0.1], "when": {"train.units": 8}}),
+         r"asks in the end for itself \(train\.units, train\.dropout\)"),
     ],
 )  # fmt: skip
 def test_an_impossible_value_names_its_key(tune: Any, says: str) -> None:
@@ -109,5 +121,5 @@ def test_settings_take_other_values_which_have_to_go_together() -> None:
     found = tuning.changed(settings, {"train.dropout": 0.25, "preprocess.augment.copies": 1}, "tune")
     assert (found.train.dropout, tuning.value_of(found, "preprocess.augment.copies")) == (0.25, 1)
     assert tuning.changed(found, {"train.dropout": 0.0, "preprocess.augment.copies": 0}, "tune") == settings
-    with pytest.raises(WrongValue, match="these values: the settings: cnn reads tokens in their order"):
+    with pytest.raises(WrongValue, match="these values: cnn reads tokens in their order"):
         tuning.changed(settings, {"train.architecture": "cnn"}, "these values")

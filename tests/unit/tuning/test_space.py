@@ -9,7 +9,7 @@ import pytest
 from luodi import config
 from luodi.config import ModelSettings, Tune
 from luodi.errors import WrongValue
-from luodi.tuning import best, space
+from luodi.tuning import best, search, space
 
 RATE = {"low": 0.0001, "high": 0.1, "log": True}
 WHEN = {
@@ -102,9 +102,47 @@ def test_what_its_condition_rules_out_is_not_drawn() -> None:
 def test_a_grid_has_every_combination_once() -> None:
     steps = {"low": 0.0, "high": 0.5, "step": 0.25}
     block, tune = settings({"sampler": "grid", "space": {"train.dropout": steps, **WHEN}})
-    grid = space.grid(block, space.of(block, tune))
+    grid = [*space.grid(block, space.of(block, tune))]
     assert len(grid) == 3 * 3
     assert drawn(block, tune, range(1, 10)) == grid
+
+
+def test_a_grid_is_made_as_far_as_it_is_tried() -> None:
+    fine = {"low": 0.0, "high": 0.9, "step": 0.000001}
+    block, tune = settings(
+        {"sampler": "grid", "trials": 3, "space": {"train.dropout": fine, "train.learning_rate": fine | {"low": 0.001}}}
+    )
+    assert [one["train.learning_rate"] for one in drawn(block, tune, range(3))] == [0.005, 0.001, 0.001001]
+    assert search._count(block, tune) == 3
+
+
+def test_a_grid_needs_its_values() -> None:
+    with pytest.raises(WrongValue, match=r"tune\.sampler is grid, .*: name settings in tune\.space"):
+        space.of(*settings({"sampler": "grid"}))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_range_ends_with_its_last_step() -> None:
+    wide = {
+        "train.embedding": {"low": 4, "high": 16, "step": 8},
+        "train.dropout": {"low": 0.1, "high": 0.45, "step": 0.1},
+    }
+    found = drawn(*settings({"space": wide}), range(1, 30))
+    assert {one["train.embedding"] for one in found} == {4, 12}
+    assert {one["train.dropout"] for one in found} == {0.1, 0.2, 0.3, 0.4}
+
+
+def test_what_is_never_tried_is_told() -> None:
+    filters = {"train.filters": {"choices": [8, 16]}}
+    block, tune = settings({"space": filters | {"train.learning_rate": RATE, "train.units": WHEN["train.units"]}})
+    assert space.idle(block, tune.space) == [
+        "train.filters shapes cnn, cnn_lstm, and no ngram",
+        "train.units is tried only where train.architecture is mlp, and it never is",
+    ]
+    block, tune = settings({"space": WHEN})
+    assert space.idle(block, tune.space) == []
+    with pytest.raises(WrongValue, match=r"tune\.space: there is nothing to try: train\.filters shapes cnn"):
+        space.of(*settings({"space": filters}))
 
 
 def test_lists_are_choices_too() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def test_a_process_that_cannot_work_says_why(paths: ModelPaths) -> None:
 
 def test_where_a_search_stands(paths: ModelPaths) -> None:
     block = settings(trials=3)
-    with pytest.raises(ArtifactError, match="`luodi tune m` begins one"):
+    with pytest.raises(ArtifactError, match="`luodi tune run m` begins one"):
         standing.of(block, paths)
     assert not (paths.root / ".luodi").exists()  # to look makes nothing
     where = study.place(paths.root)
@@ -119,3 +120,15 @@ def test_where_a_search_stands(paths: ModelPaths) -> None:
     assert [(one["trial"], one["state"], one["value"]) for one in told["trials"]] == [
         (0, "complete", 0.5), (1, "complete", 0.7), (2, "running", None)
     ]  # fmt: skip
+
+
+def test_how_a_process_ended_is_told_as_it_was(paths: ModelPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    for ends, says in (
+        ("sys.exit(7)", "exit code 7: what it wrote above"),
+        ("os.kill(os.getpid(), 9)", "signal 9: mem"),
+    ):
+        code = f"import os, sys, time; sys.stdin.readline(); os.close(1); time.sleep(0.3); {ends}"
+        monkeypatch.setattr(workers, "COMMAND", (sys.executable, "-c", code))
+        wrong = pytest.raises(LuodiError, match=f"trial 0 ended its process 3 times, the last time with {says}")
+        with (paths.root / "lock").open("w") as lock, workers.Workers({}, 1, lock.fileno()) as some, wrong:
+            some.run([{"slot": 0}], died=lambda _: None, done=lambda _: None)
