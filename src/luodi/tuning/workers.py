@@ -26,6 +26,7 @@ class Worker:
 
     def __init__(self, setup: Mapping[str, Any], lock: int) -> None:
         self._setup, self._lock = setup, lock
+        self.closed = False
         self._process = self._start()
 
     def ask(self, task: Task) -> bool:
@@ -34,6 +35,8 @@ class Worker:
         Raises:
             LuodiError: It cannot, and no other would.
         """
+        if self.closed:
+            return False
         process = self._process
         assert process.stdin
         assert process.stdout
@@ -53,6 +56,13 @@ class Worker:
     def restart(self) -> None:
         """Put another process in the place of one that died."""
         self._process = self._start()
+        if self.closed:
+            self.end()
+
+    def close(self) -> None:
+        """End the process, and have no other in its place: its thread hears of it."""
+        self.closed = True
+        self.end()
 
     def end(self) -> None:
         """End the process."""
@@ -130,7 +140,7 @@ class Workers:
             except BaseException:
                 waiting.clear()
                 for worker in self._workers:
-                    worker.end()  # its thread hears of it
+                    worker.close()
                 raise
 
 
@@ -148,6 +158,8 @@ def _attend(
             return
         tries = 1
         while not worker.ask(task):
+            if worker.closed:
+                return
             died(task)
             if tries == TRIES:
                 raise LuodiError(_dead(task, worker.code))

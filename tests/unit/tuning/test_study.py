@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -132,3 +133,14 @@ def test_how_a_process_ended_is_told_as_it_was(paths: ModelPaths, monkeypatch: p
         wrong = pytest.raises(LuodiError, match=f"trial 0 ended its process 3 times, the last time with {says}")
         with (paths.root / "lock").open("w") as lock, workers.Workers({}, 1, lock.fileno()) as some, wrong:
             some.run([{"slot": 0}], died=lambda _: None, done=lambda _: None)
+
+
+def test_a_search_that_is_stopped_starts_no_process_again(paths: ModelPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    fails = """[time.sleep(0.5), print('{"error": "no", "full": false}', flush=True)]"""
+    code = f"import sys, time; sys.stdin.readline(); '0' in sys.stdin.readline() and {fails}; time.sleep(60)"
+    monkeypatch.setattr(workers, "COMMAND", (sys.executable, "-c", code))
+    tasks: list[workers.Task] = [{"slot": 0}, {"slot": 1}]
+    begun, dead, wrong = time.monotonic(), list[workers.Task](), pytest.raises(LuodiError, match="no")
+    with (paths.root / "lock").open("w") as lock, workers.Workers({}, 2, lock.fileno()) as some, wrong:
+        some.run(tasks, died=dead.append, done=dead.append)
+    assert (dead, time.monotonic() - begun < 30) == ([], True)
