@@ -1366,6 +1366,7 @@ WHY_NOT = {
     "is not searched: {NO_NETWORK": TUNING,
     "goes with nothing that is searched or set": TUNING,
     "it asks in the end for itself": TUNING,
+    "does not exist: run `luodi tune run": "tests/unit/tuning/test_study.py",
     "there is nothing to try": "tests/unit/tuning/test_space.py",
     "tune.sampler is grid, which tries every value": "tests/unit/tuning/test_space.py",
     "{where}: {error.errors()[0]['msg']}, found": TUNING,

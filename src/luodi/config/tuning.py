@@ -297,6 +297,5 @@ def changed(settings: "ModelSettings", values: Values, where: str) -> "ModelSett
         return type(settings).model_validate_json(json.dumps(raw)).model_copy(update={"tune": settings.tune})
     except ValidationError as error:
         first = error.errors()[0]
-        place = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
-        why = first["msg"].removeprefix("Value error, ")
-        raise WrongValue(f"{where}: {place}: {why}" if place else f"{where}: {why}") from None
+        place = ": ".join([where, *filter(None, [".".join(map(str, first["loc"]))])])
+        raise WrongValue(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -15,7 +15,7 @@ from luodi import config
 from luodi.config import ModelSettings, Tune
 from luodi.errors import ArtifactError, LuodiError
 from luodi.project.paths import ModelPaths
-from luodi.tuning import goals, search, space, standing, study, workers
+from luodi.tuning import best, goals, search, space, standing, study, workers
 
 
 def settings(**tune: object) -> ModelSettings:
@@ -100,6 +100,11 @@ def test_a_process_that_cannot_work_says_why(paths: ModelPaths) -> None:
     with (paths.root / "lock").open("w") as lock, workers.Workers(setup, 1, lock.fileno()) as some, wrong:
         some.run([{"slot": 0}], died=asked.append, done=asked.append)
     assert asked == []
+
+
+def test_a_search_that_has_found_nothing_yet_says_what_to_run(paths: ModelPaths) -> None:
+    with pytest.raises(ArtifactError, match=r"best_params\.yaml does not exist: run `luodi tune run m` first"):
+        best.read(paths)
 
 
 def test_where_a_search_stands(paths: ModelPaths) -> None:
