@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from luodi import config
-from luodi.checks import drift, modality, quarantine
+from luodi.checks import drift, modality, newest, quarantine, together
 from luodi.checks.drift import Looked
 from luodi.config import ModelSettings
 from luodi.data import arrivals, columns, documents, forgotten, importing, pictures, revisions, shards, tables
@@ -42,6 +42,7 @@ WHICH = {
 }
 FEW = 5  # rows that are held back refuse no batch, however small it is
 NAMED = 5  # labels that are named
+LOOKED_AT = {"text": 100_000, "image": 10_000}  # rows of which all are compared with each other: seconds' work
 DIGITS = 12  # of the checksum in the name of a shard
 NO_ID = 0  # the hash of none
 Hashes = NDArray[np.int64]
@@ -99,6 +100,7 @@ def ingest(
                           dict(counted.reasons), dict(counted.labels), [move[1].name for move in moves])  # fmt: skip
         moves.append(arrivals.write(staging, paths.data, number, arrival))
         drifted = drifting.look(settings, paths, staging / "data")
+        notes += _tying(settings, paths, staging / "data")
         changes.make(root, paths.params.read_bytes(), pipeline.read(root), runner, moves=moves)
     report = drifting.write(paths, there.batch, drifted, asdict(arrival))
     notes += [*counted.told(), *_drift(drifted), f"see {shown(report.relative_to(root))}"]
@@ -352,6 +354,19 @@ def named(found: Sequence[Path], folder: Path, number: int) -> list[tuple[Path, 
         (path, folder / f"part-{number + place:05}-{checksum(path)[:DIGITS]}.parquet")
         for place, path in enumerate(found)
     ]
+
+
+def _tying(settings: ModelSettings, paths: ModelPaths, new: Path) -> list[str]:
+    """Return a line on the new rows that tie groups of different splits, which only all rows together tell."""
+    count = shards.rows(new)
+    if not together.asked(settings) or shards.rows(paths.data) + count > LOOKED_AT[settings.modality]:
+        return []
+    measures, split_by = modality.measures(settings.modality), settings.preprocess.split.columns
+    parts = (part for folder in (paths.data, new) for part in shards.parts(folder, settings.modality, split_by))
+    checked = newest.hold_back(measures.measure(parts, settings), settings)
+    groups = together.groups_of(checked, settings, measures)
+    apart = pc.sum(together.hold_back(checked, groups).table[together.APART][-count:]).as_py() if groups else 0
+    return [f"{apart:,} of them tie rows of different splits: validation will hold those back too"] if apart else []
 
 
 def _drift(found: Looked) -> list[str]:

@@ -186,8 +186,23 @@ def test_a_row_that_ties_two_splits_is_held_back_with_its_reason_and_told() -> N
     assert placed(found, block) == splits_
     assert quarantine.reasons(found.marks).to_pylist()[-1] == [together.APART]
     told = together.finding(found, "text")
-    assert (told.passed, told.found) == (False, "1 row (1.6%), held back")
+    assert (told.passed, told.severity, told.found) == (False, "warning", "1 row (1.6%), held back")
     assert together.counts(found) == {"groups": 60, "largest_group": 1, "tying_splits": 1, "of_templates": 0}
+
+
+def test_groups_that_straddle_most_of_the_datas_own_splits_stop_the_run() -> None:
+    own = {
+        "shares": {"train": 1, "validation": 0, "test": 0},
+        "split": {"by": ["author"]},
+        "test_source": "test",
+        "validation_source": "val",
+    }
+    block = config.parse({"models": {"m": {"modality": "text", "labels": LABELS, "preprocess": own}}}, "").models["m"]
+    rows: list[Row] = [(f"房间{place}很好", "a", f"author {place // 4}", None) for place in range(60)]
+    found = checked(rows, block, [("train", "train", "val", "test")[row % 4] for row in range(60)])
+    told = together.finding(found, "text")
+    assert (told.passed, told.severity, told.found) == (False, "critical", "45 rows (75.0%), held back")
+    assert "leave out preprocess.split.by, or test_source" in told.expected
 
 
 def test_a_class_that_its_groups_keep_out_of_a_split_is_told() -> None:

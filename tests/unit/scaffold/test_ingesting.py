@@ -232,6 +232,24 @@ def test_images_of_a_group_are_known_by_the_same_pattern(root: Path, tmp_path: P
     assert sorted(found) == sorted(f"patient{row // 3}" for row in range(24))
 
 
+def test_new_rows_that_tie_splits_are_told(root: Path, write: Any) -> None:
+    def table(name: str, rows: Sequence[tuple[str, str, str]]) -> Path:
+        path: Path = write(name, "".join(f"{','.join(row)}\n" for row in [("text", "label", "author"), *rows]))
+        return path
+
+    def unlike(start: int, stop: int) -> list[tuple[str, str]]:
+        return [(f"{random.Random(text).getrandbits(200):x}", label) for text, label in some(start, stop)]
+
+    old = [(*row, f"a{place % 20}") for place, row in enumerate(unlike(0, 100))]
+    adding.add_texts(root, "hotels", table("old.csv", old), NOBODY, wanted=columns.Wanted(groups=("author",)))
+    fresh = [(*row, f"b{place}") for place, row in enumerate(unlike(200, 210))]
+    assert "tie rows" not in ingest(root, table("fresh.csv", fresh))
+    again = [(text, label, "a0") for text, label, _ in old[1:20]]  # what authors of every split wrote, by one of them
+    assert re.search(
+        r"\n  \d+ of them tie rows of different splits: validation will hold", ingest(root, table("again.csv", again))
+    )
+
+
 def test_arrivals_in_any_order_leave_the_same_rows(hotels: Path, write: Any) -> None:
     parts = [some(start, start + 15) for start in range(90, 190, 10)]
     random.Random(1).shuffle(parts)
