@@ -1277,6 +1277,7 @@ OWN_CODE = "code of a user's own; tests/unit/config/test_user_code.py tries each
 RACE = "a race: what failed is done again"
 TUNING = "tests/unit/config/test_tune_block.py tries each"
 CHECKPOINT = "the checkpoint of somebody else is to be got again; tests/unit/pretrained/test_checkpoint.py"
+PRETRAINING = "tests/unit/pretrained/test_pretraining.py"
 STEM = "the network of somebody else is to be got again; tests/unit/pretrained/test_stem_file.py"
 WHY_NOT = {
     "is not the luodi that runs, and a project needs": "tests/unit/scaffold/test_scaffold.py",
@@ -1315,6 +1316,11 @@ WHY_NOT = {
     "is no tokenizer (": CHECKPOINT,
     "does not fit the weights": CHECKPOINT,
     "and luodi does by mean or cls alone": CHECKPOINT,
+    "move it away, or choose another folder for the encoder": PRETRAINING,
+    "is of a pretraining that was ended, of other texts": PRETRAINING,
+    "texts, a line each, expected at least": PRETRAINING,
+    "is no file, nor a folder of files": PRETRAINING,
+    "--width is a multiple of 32": USAGE,
     "is no file: expected a network of images": STEM,
     "expected a network of images that Keras saved": STEM,
     "does not hold the weights of {name}: of arrays": STEM,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import silence
 import tiny_encoder
+import tiny_stem
 import typer
 from project import Project
 
@@ -75,6 +76,8 @@ LAST = [
     "luodi data forget more --rows {folder}/gone.csv --purge",
     "luodi replay more --from {folder}/batches",
     "luodi encoder add {folder}/tiny",
+    "luodi encoder add {folder}/stripes.keras",
+    "luodi pretrain {folder}/learned --texts {folder}/lines.txt --layers 1 --width 32 --length 8 --epochs 1",
     "luodi encoder list",
     "luodi rename more others",
     "luodi retire others --data",
@@ -152,6 +155,8 @@ def test_no_command_asks_others_or_leaves_something_in_the_home_folder(
     (tmp_path / "batches").mkdir()
     (tmp_path / "batches" / "1.csv").write_text("text,label\n又来了一次，很好,a\n", encoding="utf-8")
     tiny_encoder.write(tmp_path / "tiny")
+    tiny_stem.write(tmp_path / "stripes.keras")
+    (tmp_path / "lines.txt").write_text("\n".join(f"第{row}次来这家店" for row in range(200)), encoding="utf-8")
     told = {one: trace(project, one, tmp_path) for one in FIRST}
     project.set(EASY)
     told |= {one: trace(project, one, tmp_path) for one in (*AGAIN, *LAST)}

@@ -46,6 +46,7 @@ STOPPED = {
     "run": "production is what it was, unless register ended; what stages made is kept: run it again, and it goes on",
     "tune": "trials that ended are kept: run it again, and it goes on",
     "train": "run it again, and it goes on from its last checkpoint",
+    "pretrain": "run it again, and it goes on from the last round that ended",
     **dict.fromkeys(("register", "promote", "rollback"), MOVED),
 }
 """What stands when a command was stopped; of the others nothing is left half done."""

@@ -51,6 +51,44 @@ def encoder_add(
     print(added)
 
 
+@app.command(
+    epilog="Examples: luodi pretrain titles-encoder --texts titles.txt | "
+    "luodi pretrain news --texts news/ --texts more.txt --layers 6 --width 256 --epochs 3"
+)
+def pretrain(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What comes of it, which is not there yet.")],
+    *,
+    texts: Annotated[
+        list[Path],
+        typer.Option(metavar="PATH", help="Texts without labels, a line each: a file, or a folder of files .txt."),
+    ],
+    layers: Annotated[int, typer.Option(min=1, max=48)] = 4,
+    width: Annotated[int, typer.Option(min=32, max=2048, help="Values of a vector, a multiple of 32.")] = 128,
+    length: Annotated[int, typer.Option(min=8, max=2048, help="Tokens that it reads of a text.")] = 64,
+    vocabulary: Annotated[int, typer.Option(min=100, max=500_000, help="Tokens known, at most.")] = 8000,
+    epochs: Annotated[int, typer.Option(min=1, max=10_000, help="Rounds over all texts.")] = 5,
+    licence: Annotated[str | None, typer.Option(help="Under which it is to be.")] = None,
+) -> None:
+    """Pretrain an encoder on texts without labels, from nothing; `luodi encoder add DIR` then takes it.
+
+    It learns to tell tokens that are hidden by those around them. Whatever ends it: run it again, and it goes on.
+    """
+    from luodi.data import unlabelled
+    from luodi.nets.stderr import quiet
+
+    if width % 32:
+        raise typer.BadParameter("--width is a multiple of 32")
+    found = unlabelled.read(texts)
+    print(f"pretrain: {len(found):,} texts", flush=True)
+    with quiet():
+        from luodi.pretrained import pretraining
+        from luodi.pretrained.pretraining import Plan
+
+    plan = Plan(layers=layers, width=width, length=length, vocabulary=vocabulary, epochs=epochs)
+    print(pretraining.run(folder, found, plan, licence))
+    print(f"next:\n  luodi encoder add {folder}")
+
+
 @encoder.command("list", epilog="Examples: luodi encoder list | luodi encoder list --json")
 def encoder_list(*, as_json: JsonOption = False) -> None:
     """List the encoders of the project: what each is, its licence, size and hash."""

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from luodi.errors import BrokenData
 
 if TYPE_CHECKING:  # training needs no checkpoint: it begins with a graph that there is
-    from luodi.pretrained.checkpoint import Checkpoint, Pooling
+    from luodi.pretrained.checkpoint import Checkpoint, Family, Pooling
 
 OPSET, IR = 17, 8
 X, VECTORS = "x", "vectors"
@@ -69,16 +69,33 @@ def weights(checkpoint: "Checkpoint", tensors: Mapping[str, NDArray[np.float32]]
     if family.types:
         places = places + tensors["embeddings.token_type_embeddings.weight"][0]  # all are of the first segment
     found = {"words": tensors["embeddings.word_embeddings.weight"], "places": places}
-    names = {"embedding_norm": "embeddings.LayerNorm"}
-    names |= {
-        f"{layer}.{part}": family.layer.format(layer) + its
-        for layer in range(checkpoint.layers)
-        for part, its in zip(PARTS, family.parts, strict=True)
-    }
-    for name, its in names.items():
+    for name, its in _names(family, checkpoint.layers).items():
         found[f"{name}.weight"] = np.ascontiguousarray(tensors[f"{its}.weight"].T)
         found[f"{name}.bias"] = tensors[f"{its}.bias"]
     return found
+
+
+def tensors(form: Form, weights: Weights, family: "Family") -> dict[str, NDArray[np.float32]]:
+    """Inverse of `weights`, for a family that tells segments apart: of the one that there is nothing is told."""
+    found = {
+        "embeddings.word_embeddings.weight": weights["words"],
+        "embeddings.position_embeddings.weight": weights["places"],
+        "embeddings.token_type_embeddings.weight": np.zeros((1, form.width), np.float32),
+    }
+    for name, its in _names(family, form.layers).items():
+        found[f"{its}.weight"] = np.ascontiguousarray(weights[f"{name}.weight"].T)
+        found[f"{its}.bias"] = weights[f"{name}.bias"]
+    return found
+
+
+def _names(family: "Family", layers: int) -> dict[str, str]:
+    """What a family calls all that has a weight and a bias, by the name in `Weights`."""
+    parts = {
+        f"{layer}.{part}": family.layer.format(layer) + its
+        for layer in range(layers)
+        for part, its in zip(PARTS, family.parts, strict=True)
+    }
+    return {"embedding_norm": "embeddings.LayerNorm", **parts}
 
 
 def build(form: Form, weights: Mapping[str, NDArray[np.float32]]) -> onnx.ModelProto:

@@ -28,7 +28,7 @@ def build(settings: TextTrain, form: Form, weights: Weights, head: Head) -> kera
     `settings` says what of it trains. A batch is read up to the end of its longest text; by JAX, whose shapes are
     fixed, as far as it is padded.
     """
-    parts = _Parts(settings, form, weights)
+    parts = Parts(settings, form, weights)
     ids = keras.Input((None,), dtype="int32", name="x")
     hidden, mask = Embedded(parts, name="embedded")(ids)
     for layer in range(form.layers):
@@ -50,7 +50,7 @@ def trained(model: keras.Model, form: Form) -> tuple[Weights, Array, Array]:
     return found, kernel, bias
 
 
-class _Parts:
+class Parts:
     """What layers are made of, by the names in `Weights`."""
 
     def __init__(self, settings: TextTrain, form: Form, weights: Weights) -> None:
@@ -64,7 +64,7 @@ class _Parts:
 class _Stored(keras.layers.Layer):
     """A layer that begins with weights that there are, each of which may be shared out, see above."""
 
-    def __init__(self, parts: _Parts, layer: int, name: str) -> None:
+    def __init__(self, parts: Parts, layer: int, name: str) -> None:
         super().__init__(dtype=parts.settings.precision, name=name)
         self.parts, self.layer = parts, layer
         self.full = parts.settings.tuning == "full"
@@ -103,7 +103,7 @@ class _Stored(keras.layers.Layer):
 class Embedded(_Stored):
     """From ids [batch, length] to the vectors of tokens, [batch, longest, width], and where there is one."""
 
-    def __init__(self, parts: _Parts, name: str) -> None:
+    def __init__(self, parts: Parts, name: str) -> None:
         super().__init__(parts, -1, name)
         for one in ("words", "places", "embedding_norm.weight", "embedding_norm.bias"):
             self.store(one)
@@ -130,7 +130,7 @@ class Embedded(_Stored):
 class Layer(_Stored):
     """One layer of attention and what follows it: [batch, length, width] to the same."""
 
-    def __init__(self, parts: _Parts, layer: int, name: str) -> None:
+    def __init__(self, parts: Parts, layer: int, name: str) -> None:
         super().__init__(parts, layer, name)
         for part in PARTS:
             for kind in ("weight", "bias"):
