@@ -30,7 +30,7 @@ NEVER = 9999
 
 def no_day(column: str) -> str:
     """Return the reason of rows without a readable day."""
-    return f"{column} is no day"
+    return f"{column} is no day such as 2026-01-31"
 
 
 def hold_back(checked: Checked, settings: ModelSettings) -> Checked:

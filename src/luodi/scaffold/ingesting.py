@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -100,10 +101,14 @@ def ingest(
                           dict(counted.reasons), dict(counted.labels), [move[1].name for move in moves])  # fmt: skip
         moves.append(arrivals.write(staging, paths.data, number, arrival))
         drifted = drifting.look(settings, paths, staging / "data")
-        notes += _tying(settings, paths, staging / "data")
         changes.make(root, paths.params.read_bytes(), pipeline.read(root), runner, moves=moves)
     report = drifting.write(paths, there.batch, drifted, asdict(arrival))
-    notes += [*counted.told(), *_drift(drifted), f"see {shown(report.relative_to(root))}"]
+    notes += [
+        *counted.told(),
+        *_tying(settings, paths, arrival.shards),
+        *_drift(drifted),
+        f"see {shown(report.relative_to(root))}",
+    ]
     return _message(model, names, there, notes, counted)
 
 
@@ -356,16 +361,18 @@ def named(found: Sequence[Path], folder: Path, number: int) -> list[tuple[Path, 
     ]
 
 
-def _tying(settings: ModelSettings, paths: ModelPaths, new: Path) -> list[str]:
-    """Return a line on the new rows that tie groups of different splits, which only all rows together tell."""
-    count = shards.rows(new)
-    if not together.asked(settings) or shards.rows(paths.data) + count > LOOKED_AT[settings.modality]:
+def _tying(settings: ModelSettings, paths: ModelPaths, new: Sequence[str]) -> list[str]:
+    """Return a line on rows of new shards that tie groups of different splits, which only all rows together tell."""
+    if not together.asked(settings) or shards.rows(paths.data) > LOOKED_AT[settings.modality]:
         return []
-    measures, split_by = modality.measures(settings.modality), settings.preprocess.split.columns
-    parts = (part for folder in (paths.data, new) for part in shards.parts(folder, settings.modality, split_by))
+    measures = modality.measures(settings.modality)
+    parts = shards.parts(paths.data, settings.modality, settings.preprocess.split.columns)
     checked = newest.hold_back(measures.measure(parts, settings), settings)
     groups = together.groups_of(checked, settings, measures)
-    apart = pc.sum(together.hold_back(checked, groups).table[together.APART][-count:]).as_py() if groups else 0
+    if groups is None:
+        return []
+    table = together.hold_back(checked, groups).table
+    apart = pc.sum(pc.and_(table[together.APART], pc.is_in(table["shard"], pa.array(new)))).as_py()
     return [f"{apart:,} of them tie rows of different splits: validation will hold those back too"] if apart else []
 
 

@@ -48,7 +48,7 @@ def test_they_are_counted_back_from_the_newest_row() -> None:
 def test_a_row_without_a_readable_day_is_held_back(day: str | None) -> None:
     """Nor does it say what the last day is."""
     found = newest.hold_back(checked(["2026-01-01", day]), model())
-    assert found.reasons == ("x", "day is no day")
+    assert found.reasons == ("x", "day is no day such as 2026-01-31")
     assert found.table[quarantine.HELD].to_pylist() == [False, True]
     assert marks(["2026-01-01", day], model()) == [True, False]
 
