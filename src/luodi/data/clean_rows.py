@@ -139,9 +139,12 @@ def select(marks: Marks, settings: config.ModelSettings) -> tuple[NDArray[np.int
     if missing := [name for index, name in enumerate(splits.NAMES) if not (found == index).any()]:
         by = ", ".join(shown(name, 60) for name in split_by.split.by)
         together = f", and those that share a value of {by} stand together (preprocess.split.by)" if by else ""
+        new = int((found == splits.ALL.index(splits.NEWEST)).sum())
+        newest = f", {new} of them apart as the newest (preprocess.split.newest)" if new else ""
+        remedies = ["group by a column of more values, "] * bool(by) + ["shorten that time, "] * bool(new)
         raise DataError(
-            f"no row falls into split {', '.join(missing)}: {len(kept)} rows are left after cleaning{together}; "
-            f"add data, {'group by a column of more values, ' if by else ''}or change preprocess.shares in params.yaml"
+            f"no row falls into split {', '.join(missing)}: {len(kept)} rows are left after cleaning{newest}{together}"
+            f"; add data, {''.join(remedies)}or change preprocess.shares in params.yaml"
         )
     if split_by.rows is not None and len(kept) > split_by.rows:
         dropped["left out"] = len(kept) - split_by.rows

@@ -19,7 +19,7 @@ from PIL import Image
 from luodi import config
 from luodi.checks import nearest
 from luodi.config import locked
-from luodi.data import encoders, image, modality, split_rows, splits
+from luodi.data import clean_rows, encoders, image, modality, split_rows, splits
 from luodi.errors import ArtifactError, DataError
 from luodi.project import fingerprints
 from luodi.project.paths import ModelPaths
@@ -290,6 +290,15 @@ def test_rows_keep_where_they_stood(tmp_path: Path) -> None:
         dict(zip(test.items, test.origin, strict=True)).items()
         <= dict(zip(rows["text"].to_pylist(), rows["origin"].to_pylist(), strict=True)).items()
     )
+
+
+def test_where_all_rows_are_the_newest_it_is_said() -> None:
+    content, newest = np.arange(9, dtype=np.uint64) << np.uint64(40), splits.ALL.index(splits.NEWEST)
+    marks = clean_rows.Marks(content, np.zeros(9, np.int32), np.full(9, 3, np.int8), np.full(9, newest, np.int8))
+    with pytest.raises(
+        DataError, match=r"9 rows .*, 9 of them apart as the newest .*; add data, shorten that time, or"
+    ):
+        clean_rows.select(marks, settings("text"))
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
