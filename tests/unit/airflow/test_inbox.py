@@ -1,6 +1,9 @@
 """What is taken out of an inbox, and when that is a reason to retrain."""
 
 import os
+import shutil
+import socket
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -73,3 +76,40 @@ def test_what_is_put_aside_takes_no_other_files_place(kind: str, tmp_path: Path)
 def test_an_inbox_is_the_same_to_every_worker(inbox: str) -> None:
     with pytest.raises(ValidationError, match="expected the whole path of a folder, or a URL"):
         Ingest(inbox=inbox)
+
+
+@pytest.mark.slow
+def test_a_bucket_is_an_inbox_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("s3fs")
+    if (rclone := shutil.which("rclone")) is None:
+        pytest.skip("no rclone, which serves S3")
+    from luodi.airflow import inbox
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    (tmp_path / "bucket").mkdir()
+    monkeypatch.setattr(inbox, "SETTLED", 0)
+    for name, value in {"ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secretsecret", "ENDPOINT_URL": f"http://{address}",
+                        "DEFAULT_REGION": "us-east-1"}.items():  # fmt: skip
+        monkeypatch.setenv(f"AWS_{name}", value)
+    command = [rclone, "serve", "s3", "--config", "", "--addr", address, str(tmp_path)]
+    with subprocess.Popen(command, env={**os.environ, "RCLONE_AUTH_KEY": '"key,secretsecret"'}) as server:
+        try:
+            time.sleep(3)
+            box = inbox.Inbox("s3://bucket/inbox")
+            assert box.waiting() == []
+            folder, bucket = tmp_path / "bucket" / "inbox", fsspec.filesystem("s3")
+            for name in ("a.csv", "b.csv", "c.csv.part"):
+                bucket.pipe_file(f"bucket/inbox/{name}", name.encode())
+            assert box.waiting() == ["a.csv", "b.csv"]
+            box.bring("a.csv", tmp_path / "a.csv")
+            assert (tmp_path / "a.csv").read_text() == "a.csv"
+            box.put_aside("a.csv", inbox.DONE)
+            box.put_aside("b.csv", inbox.REFUSED, "why")
+            bucket.pipe_file("bucket/inbox/a.csv", b"other")
+            box.put_aside("a.csv", inbox.DONE)
+            found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+            assert found == ["c.csv.part", "done/2-a.csv", "done/a.csv", "refused/b.csv", "refused/b.csv.txt"]
+        finally:
+            server.terminate()
