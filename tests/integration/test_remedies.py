@@ -1321,6 +1321,7 @@ WHY_NOT = {
     "texts, a line each, expected at least": PRETRAINING,
     "is no file, nor a folder of files": PRETRAINING,
     "--width is a multiple of 32": USAGE,
+    "give PATH once, such as hotels.csv": USAGE,
     "is no file: expected a network of images": STEM,
     "expected a network of images that Keras saved": STEM,
     "does not hold the weights of {name}: of arrays": STEM,

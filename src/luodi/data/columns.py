@@ -8,7 +8,7 @@ from itertools import islice
 
 from luodi.data import tables
 from luodi.data.tables import Table
-from luodi.errors import BrokenData, DataError, MissingColumn
+from luodi.errors import BrokenData, DataError, EmptyData, MissingColumn
 
 TEXT = ("text", "review", "content", "sentence", "comment", "message", "title", "文本", "评论", "内容", "标题")
 IMAGE = ("image", "path", "file", "filename", "file_name", "file_path", "image_path", "图片", "路径", "文件")
@@ -70,11 +70,13 @@ def choose_columns(table: Table, wanted: Wanted, usual: Sequence[str] = TEXT) ->
 
     Raises:
         MissingColumn: One is not there, or cannot be guessed.
+        EmptyData: There is no row, nor names of columns.
         BrokenData: One that is to be kept has a name that luodi uses itself.
     """
     if own := [f"--{option} {name}" for option, names in (("keep", wanted.keep), ("group", wanted.groups))
                for name in names if name in OWN]:  # fmt: skip
         raise BrokenData(f"{own[0]}: shards have a column of that name for another use; rename it in {table.path}")
+    _require_rows(table)
     item, label = _guessed(table, wanted, usual)
     if item is None or label is None or item == label:
         asked = "labels: name it with --label-column" if item is not None else _asked(usual)
@@ -91,7 +93,9 @@ def choose_item(table: Table, item: str | None, usual: Sequence[str] = TEXT, kno
 
     Raises:
         MissingColumn: It is not there, or cannot be guessed.
+        EmptyData: There is no row, nor names of columns.
     """
+    _require_rows(table)
     if item is None and known is not None and tables.has(table, known):
         return known
     found = _guessed(table, Wanted(item), usual)[0]
@@ -112,6 +116,11 @@ def unusual(item: str | None, usual: Sequence[str] = TEXT) -> dict[str, str]:
 
 def _asked(usual: Sequence[str]) -> str:
     return "texts: name it with --text-column" if usual is TEXT else "images: name it with --image-column"
+
+
+def _require_rows(table: Table) -> None:
+    if not table.columns and not table.keyed:
+        raise EmptyData(f"{table.path} holds no row: expected at least one")
 
 
 def _untold(

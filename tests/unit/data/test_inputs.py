@@ -19,7 +19,7 @@ from PIL import Image
 from luodi.cli import prediction
 from luodi.data import image, image_files, inputs
 from luodi.data.text import Encoder
-from luodi.errors import BrokenData, MissingColumn, MissingData
+from luodi.errors import BrokenData, EmptyData, MissingColumn, MissingData
 
 ROWS = ["很好", "不,好", 'a "b"', "两\n行", "", "😀"]
 
@@ -98,7 +98,7 @@ def test_texts(read: Callable[..., Any], name: str, content: bytes, expected: li
 @pytest.mark.parametrize(
     ("name", "content", "error", "message"),
     [
-        ("a.csv", b"", MissingColumn, "--text-column; found none"),
+        ("a.csv", b"", EmptyData, "holds no row: expected at least one"),
         ("a.csv", b"id,label,day\n1,x,y\n", MissingColumn, "--text-column; found id, label, day; .*--no-header"),
         ("a.csv", "text\n很好\n".encode("gbk"), BrokenData, "is not UTF-8, .*: name its encoding"),
         ("a.csv", b"text\n" + b"x\n" * 90000 + "好\n".encode("gbk"), BrokenData, "is not UTF-8"),
