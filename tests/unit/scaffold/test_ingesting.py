@@ -393,7 +393,7 @@ def test_a_batch_of_another_world_is_told_and_has_a_page(root: Path, write: Any)
     assert re.search(r"\n  drift: .*labels [0-9.]+ \(at least [0-9.]+; drift\)", told)
     (path,) = re.findall(r"see (artifacts/hotels/batches/\w+\.html)", told)
     page = (root / path).read_text(encoding="utf-8")
-    assert "Drift: these rows are of another world than those before" in page
+    assert "Drift: these rows are not like those before" in page
     assert "&lt;b&gt;.csv" in page and "<b>.csv" not in page
     facts = read_facts((root / path).with_suffix(".json"))
     assert (facts["verdict"], facts["rows"], facts["before"]) == ("drift", 80, 300)
