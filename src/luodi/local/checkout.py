@@ -1,5 +1,6 @@
 """The checkout that a person works in: its git, its DVC, and what was made in it."""
 
+import json
 import re
 import shlex
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from luodi.project.paths import PARAMS, ModelPaths
 from luodi.registry import tags
 from luodi.registry.tags import Version
 from luodi.system.processes import CommandFailed, Runner
+from luodi.terminal import shown
 
 CONFIG = """\
 [core]
@@ -162,12 +164,21 @@ def _hidden(root: Path, git: Callable[..., str]) -> list[str]:
 
 
 def require_reproduced(root: Path, stages: list[str], runner: Runner) -> None:
-    try:
-        workspace.dvc(runner, root, "status", "--quiet", *stages)
-    except CommandFailed as error:
-        if error.code != 1:  # of `dvc status --quiet`: something changed
-            raise
-        raise DirtyCheckout("dvc.lock is not of this commit and its data: run `dvc repro` first") from None
+    """Raise DirtyCheckout where these stages would run again, and say of the first what differs."""
+    changed = json.loads(workspace.dvc(runner, root, "status", "--json", *stages).strip() or "{}")
+    if changed:
+        stage, found = next(iter(changed.items()))
+        raise DirtyCheckout(
+            f"dvc.lock is not of this commit and its data, of {stage} {_differing(found)} changed: "
+            "run `dvc repro` first"
+        )
+
+
+def _differing(found: list[Any]) -> str:
+    """What `dvc status` found of a stage: files, settings by their names, or the command."""
+    files = [item for one in found if isinstance(one, dict) for of_kind in one.values() for item in of_kind.items()]
+    names = [name for path, how in files for name in (how if isinstance(how, dict) else [path])]
+    return ", ".join(shown(name, 80) for name in names[:3]) + ", …" * (len(names) > 3) if names else "the command"
 
 
 def sync(root: Path, origin: Origin, version: Version, modality: str, runner: Runner) -> list[str]:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from dvc.config import Config
 
-from luodi.errors import LuodiError
+from luodi.errors import DirtyCheckout, LuodiError
 from luodi.local import checkout
 from luodi.project import workspace
 from luodi.project.origin import Origin
+from luodi.system.processes import Runner
 
 EARLIER = checkout.CONFIG.format(scm="", cache='"../.luodi/cache"', remote='"../.luodi/remote"')
 OWN = """\
@@ -115,3 +116,22 @@ def test_nobody_else_can_write_where_dvc_keeps_its_state(tmp_path: Path) -> None
     assert site.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in site.iterdir()] == ["repo"]
     assert {path.name for path in (root / "folder").iterdir()} == {"file", "file.dvc", ".gitignore"}
+
+
+@pytest.mark.slow
+def test_what_is_not_reproduced_is_named(tmp_path: Path) -> None:
+    root, runner = made(tmp_path / "checkout"), Runner(lambda line: None)
+    (root / "rows").write_text("1\n")
+    (root / "params.yaml").write_text("models: {m: {rate: 1, size: 2}}\n")
+    (root / "dvc.yaml").write_text(
+        "stages:\n  copy:\n    cmd: cp rows made\n    deps: [rows]\n    params: [models.m]\n    outs: [made]\n"
+    )
+    workspace.dvc(runner, root, "repro", "--quiet")
+    checkout.require_reproduced(root, ["copy"], runner)
+    for path, content, said in (
+        ("params.yaml", "models: {m: {rate: 3, size: 2}}\n", "of copy models.m changed: run `dvc repro` first"),
+        ("rows", "2\n", "of copy rows, models.m changed"),
+    ):
+        (root / path).write_text(content)
+        with pytest.raises(DirtyCheckout, match=said):
+            checkout.require_reproduced(root, ["copy"], runner)
