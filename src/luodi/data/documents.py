@@ -103,7 +103,7 @@ def _of_tables(found: list[tuple[str, Path]], given: tables.Given, wanted: Wante
     looked = [(part, tables.look(path, given)) for part, path in found]
     chosen = [choose_columns(table, wanted) for _, table in looked]
     each = (importing.texts(table, of, labels, part) for (part, table), of in zip(looked, chosen, strict=True))
-    notes = [f"read {shown(table.path.name)} as {table.said}" for _, table in looked]
+    notes = tables.told([(table.path, table.said) for _, table in looked])
     item, label = (f"column `{shown(name, 60)}`" for name in (chosen[0].item, chosen[0].label))
     return Documents(
         chain.from_iterable(each), notes, chosen[0].item, f"texts of {item}, labels of {label}", label,

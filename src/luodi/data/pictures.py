@@ -44,7 +44,8 @@ def _pictures(
         packed.unpack(source, room)
         return _in_folder(room, source.name, given, wanted, labels, room=room)
     if source.is_file() or images is not None:
-        return _listed_images(source, unpacked(images or source.parent, room), given, wanted, labels, room=room)
+        files, how = _listed_images(source, unpacked(images or source.parent, room), given, wanted, labels, room=room)
+        return files, tables.told([(source, how)])
     return _in_folder(source, source.resolve().name, given, wanted, labels, room=room)
 
 
@@ -68,7 +69,8 @@ def _in_folder(
     if listing:
         try:
             each = [_listed_images(path, top, given, wanted, labels, source=part, room=room) for part, path in listing]
-            return [one for files, _ in each for one in files], [note for _, notes in each for note in notes]
+            read = [(path, how) for (_, path), (_, how) in zip(listing, each, strict=True)]
+            return [one for files, _ in each for one in files], tables.told(read)
         except DataError:
             if (wanted, given) != (columns.NOTHING, tables.PLAIN) or not class_folders.folders(top):
                 raise
@@ -78,12 +80,13 @@ def _in_folder(
 
 def _listed_images(
     path: Path, folder: Path, given: tables.Given, wanted: Wanted, labels: Labels, *, source: str = "", room: Path
-) -> tuple[list[Filed], list[str]]:
+) -> tuple[list[Filed], str]:
+    """Return the images, and how the table was read."""
     table = tables.look(path, given)
     chosen = columns.choose_columns(table, wanted, columns.IMAGE)
     found = listed_images(table, folder, chosen, labels, source, room=room)
     what = "images" if tables.holds_images(table, str(chosen.item)) else "paths"
-    return found, [f"read {shown(path.name)} as {table.said}, {what} of column `{shown(chosen.item, 60)}`"]
+    return found, f"{table.said}, {what} of column `{shown(chosen.item, 60)}`"
 
 
 def listed_images(

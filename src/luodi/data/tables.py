@@ -30,6 +30,7 @@ FIRST = 100  # rows of JSON whose keys are taken for columns
 LONGEST = 2**27  # characters of a line, or of a text: what is longer is no text
 ONE_LABEL = "a row has one label: keep the one that counts, or add a model of yes and no for each"
 WHOLE = 2**29  # characters of JSON, or bytes of a workbook, that are read as a whole
+NAMED = 3  # tables read alike that are named
 
 Record = Mapping[Any, Any]
 
@@ -203,6 +204,18 @@ def missing(where: str, wanted: tuple[str, ...], found: list[str]) -> MissingCol
     """The error for a table, or a row, without one of the columns `wanted`."""
     expected = ", ".join(f"`{shown(name, 60)}`" for name in wanted)
     return MissingColumn(f"{where}: expected a column or key {expected}, found {names(found)}")
+
+
+def told(read: Sequence[tuple[Path, str]]) -> list[str]:
+    """Return a line on each way in which tables were read, of many that were read alike with the first names alone."""
+    ways: dict[str, list[str]] = {}
+    for path, how in read:
+        ways.setdefault(how, []).append(shown(path.name))
+    return [f"read {', '.join(found[:NAMED])}{_more(found[NAMED:])} as {how}" for how, found in ways.items()]
+
+
+def _more(rest: Sequence[str]) -> str:
+    return f" and {len(rest):,} more" if rest else ""
 
 
 def names(found: Sequence[str]) -> str:

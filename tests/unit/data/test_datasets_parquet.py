@@ -75,6 +75,14 @@ def test_numbered_parts_are_read_as_their_splits(below: str, tmp_path: Path) -> 
     assert guessing.modality(folder) == "text"
 
 
+def test_many_parts_are_told_in_one_line(tmp_path: Path) -> None:
+    paths = [(tmp_path / f"train-{part}-of-7.parquet", ".parquet") for part in range(7)]
+    assert tables.told([(tmp_path / "a.csv", ".csv"), *paths]) == [
+        "read a.csv as .csv",
+        "read train-0-of-7.parquet, train-1-of-7.parquet, train-2-of-7.parquet and 4 more as .parquet",
+    ]
+
+
 def test_a_whole_beside_a_part_is_in_doubt(tmp_path: Path) -> None:
     for name in ("train.csv", "train-00000-of-00002.csv"):
         (tmp_path / "hf").mkdir(exist_ok=True)
