@@ -1,7 +1,7 @@
 """Bring champion and challenger before the gate: the same code, the same test rows, on which neither was trained."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -137,8 +137,7 @@ def _compare(  # noqa: PLR0917, each is another thing
     clone: Workspace, block: config.ModelSettings, challenger: Classifier, test: Rows, current: Version, counted: bool
 ) -> tuple[Comparison | None, list[str]]:
     """Score both on the test rows that the champion was not trained on; None, and why, if that cannot be done."""
-    names = _there(clone, current)
-    with tags.opened(clone.origin, current, clone.runner, *names) as theirs:
+    with _opened(clone, current) as (theirs, whole):
         kept = ModelPaths(theirs.root, current.model)
         ours, other = locks.read(clone.lock), locks.read(theirs.lock)
         changed = _changed(ours, other, current.model)
@@ -156,7 +155,7 @@ def _compare(  # noqa: PLR0917, each is another thing
             why = "its images have another size, so that rows cannot be told to be those it was trained on"
             return None, [*notes, f"{current.name} cannot be compared: {why}"]
         fresh, since, newest = np.ones(len(test), bool), None, None
-        if "rows" in names:
+        if whole:
             fresh = unseen(test, kept, block, len(old.labels))
             since = unseen(test, kept, block, len(old.labels), ("test", splits.NEWEST))[fresh]
             newest = _newest(ModelPaths(clone.root, current.model), kept, block, old.labels)
@@ -206,15 +205,26 @@ def _scored(
     return mine, scored(rows.label, given, current.name, len(block.labels), rows.group)
 
 
-def _there(clone: Workspace, current: Version) -> tuple[str, ...]:
-    """What the champion is compared by: without its rows, where `luodi data forget --purge` removed them."""
-    if any(name.startswith(forgotten.PREFIX) for name in clone.recorded(f"data/{current.model}")):
+@contextlib.contextmanager
+def _opened(clone: Workspace, current: Version) -> Iterator[tuple[Workspace, bool]]:
+    """Open what the champion is compared by; its rows are among it unless `luodi data forget --purge` removed them."""
+    opened, whole = partial(tags.opened, clone.origin, current, clone.runner), True
+    with contextlib.ExitStack() as stack:
         try:
-            with tags.opened(clone.origin, current, clone.runner, "rows"):
-                pass
+            theirs = stack.enter_context(opened("export", "rows", "sample"))
         except RemoteError:
-            return "export", "sample"
-    return "export", "rows", "sample"
+            if not _forgot(clone, current.model):
+                raise
+            theirs, whole = stack.enter_context(opened("export", "sample")), False
+        yield theirs, whole
+
+
+def _forgot(clone: Workspace, model: str) -> bool:
+    """Whether rows of a model were forgotten; no where that cannot be told."""
+    try:
+        return any(name.startswith(forgotten.PREFIX) for name in clone.recorded(f"data/{model}"))
+    except (RemoteError, CommandFailed):
+        return False
 
 
 def _of_new_classes(challenger: Classifier, rows: Rows, block: config.ModelSettings, current: Version) -> str:

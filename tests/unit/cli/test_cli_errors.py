@@ -34,7 +34,7 @@ COMMANDS = [
     "ingest", "architectures", "retire", "rename", "init", "upgrade", "params", "settings", "quarantine", "sync",
     "airflow", "report", "tune", "tune run", "tune status", "tune apply", "encoder", "encoder add", "encoder list",
     "data", "data log", "data forget", "quarantine list", "quarantine release", "quarantine discard", "labels",
-    "labels review", "labels apply", "replay", "quarantine show", "labels admit"
+    "labels review", "labels apply", "replay", "quarantine show", "labels admit", "pretrain",
 ]  # fmt: skip
 STAGES = COMMANDS[:5]
 Break = Callable[[Any], object]

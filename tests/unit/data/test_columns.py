@@ -28,7 +28,6 @@ def table(folder: Path, content: str, header: bool = True) -> tables.Table:
         ("id,intent,utterance\n" + "".join(f"{n},{row}\n" for n, row in enumerate(ROWS.splitlines())), True,
          "--text-column utterance --label-column intent"),
         ("x\ny\n", True, ""),
-        ("", True, ""),
     ],
 )  # fmt: skip
 def test_a_table_whose_columns_are_not_told_says_which_they_may_be(
