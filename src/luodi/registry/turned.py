@@ -10,15 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from luodi import files
 from luodi.registry.records import Turned
 from luodi.report import page
 from luodi.report.formatting import at, count, text
-from luodi.scoring.scored import Ints, Mask, Scored
+
+if TYPE_CHECKING:
+    from luodi.scoring.scored import Ints, Mask, Scored
 
 PLACES = 200  # of rows newly right, and as many of rows newly wrong: the surest
 SHOWN = 10  # that are not folded
@@ -39,7 +39,7 @@ Rows = Mapping[int, Row]
 """By their place in rows.parquet."""
 
 
-def of(challenger: Scored, champion: Scored, labels: Sequence[str], places: Ints) -> tuple[Turned, ...]:
+def of(challenger: "Scored", champion: "Scored", labels: Sequence[str], places: "Ints") -> tuple[Turned, ...]:
     """Return the rows that one of the two alone gets right, those that are newly wrong first, most of a kind first.
 
     Args:
@@ -54,9 +54,11 @@ def of(challenger: Scored, champion: Scored, labels: Sequence[str], places: Ints
 
 
 def _kinds(  # noqa: PLR0917, each is another thing
-    mask: Mask, wrong: Scored, challenger: Scored, champion: Scored, labels: Sequence[str], places: Ints
+    mask: "Mask", wrong: "Scored", challenger: "Scored", champion: "Scored", labels: Sequence[str], places: "Ints"
 ) -> Iterator[Turned]:
     """Kinds of the rows of `mask`, those that are `wrong` with most confidence first."""
+    import numpy as np  # pages are made where it is not installed
+
     rows = np.flatnonzero(mask)
     rows = rows[np.argsort(-wrong.confidence[rows], kind="stable")]
     codes = [(int(challenger.truth[row]), int(challenger.predicted[row]), int(champion.predicted[row])) for row in rows]

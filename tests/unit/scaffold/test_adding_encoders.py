@@ -96,7 +96,7 @@ def test_a_network_of_images_becomes_one_too(root: Path, tmp_path: Path) -> None
     said = scaffold.add(root, network, None, NOBODY, "Apache-2.0")
     assert said.startswith("added encoder stripes: stripes, ")
     assert "licence: Apache-2.0\n  vectors of 4 values; it reads 12 x 12 pixels, colour\n" in said
-    assert "luodi add NAME --modality image --from SOURCE --encoder stripes" in said
+    assert "luodi add NAME PATH --encoder stripes" in said
     folder, known = store.find(root, "stripes", encoders.ImageEncoder)
     assert {path.name for path in folder.iterdir()} == {"encoder.onnx", "stem.keras"}
     for place, (content, label) in enumerate(tiny_stem.images(60)):
