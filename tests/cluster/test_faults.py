@@ -3,6 +3,7 @@
 Every fault strikes the first run of a model: nothing is cached, nothing has landed.
 """
 
+import random
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -104,7 +105,8 @@ def test_a_full_disk_is_said_clearly_and_once_freed_the_run_goes_on(cluster: Clu
 
 
 VOLUME = "luodi-test_worker-cpu"
-TRIALS = 6
+TRIALS = 10
+KILLS = 20
 SEARCH = {
     "trials": TRIALS, "workers": 2, "repeats": 2, "pruner": "none",
     "space": {"train.learning_rate": {"low": 0.001, "high": 0.01, "log": True}},
@@ -151,7 +153,7 @@ def searching(cluster: Cluster, project: Any) -> Iterator[None]:
 
 def change(params: Path, tune: dict[str, Any]) -> None:
     found = yaml.safe_load(params.read_text(encoding="utf-8"))
-    changes = {"tune": tune, "airflow": {"retries": 10, "delay_seconds": 5}, "train": {"epochs": 3}}
+    changes = {"tune": tune, "airflow": {"retries": KILLS, "delay_seconds": 5}, "train": {"epochs": 3}}
     found["models"]["digits"] |= changes
     params.write_text(yaml.safe_dump(found, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
@@ -162,17 +164,15 @@ def test_a_search_survives_kills_and_loses_and_doubles_no_trial(cluster: Cluster
     assert wait_for(lambda: "trials" in {one["task_id"] for one in tasks_of(cluster)}, 300)
     run = cluster.airflow.trigger("digits")
     killed: list[str] = []
-    while cluster.airflow.run("digits", run)["state"] not in ("success", "failed"):
-        time.sleep(15)
+    while len(killed) < KILLS and cluster.airflow.run("digits", run)["state"] not in ("success", "failed"):
+        time.sleep(random.uniform(5, 20))
         killed += cluster.compose("exec", "-T", WORKER, "python", "-c", PICK, check=False).split()[:1]
         if len(killed) == 2:
             kill_worker(cluster)
             killed.append("the worker")
-        if len(killed) >= 8:
-            break
     assert cluster.wait("digits", run, 3000) == "success", cluster.story("digits", run)
     print(cluster.story("digits", run), "killed", killed)
-    assert len(killed) >= 2
+    assert len(killed) >= KILLS
     print(cluster.compose("exec", "-T", WORKER, "python", "-c", ENDED))
 
 
