@@ -80,9 +80,27 @@ def labelled(
 def split_tables(folder: Path) -> list[tuple[str, Path]]:
     """Return the tables of a folder that are called after a split, each with the split.
 
-    They are train.csv or train-00000-of-00002.parquet, and their kind;
+    They are train.csv or train-00000-of-00002.parquet, and their kind, or the one table in each of the folders train
+    and test, as train/metadata.csv;
     none where none is called train, or two of a split are not numbered as parts of one.
     """
+    return _called(folder) or _in_splits(folder)
+
+
+def only_table(folder: Path) -> Path | None:
+    """Return the table that lies in a folder if there is one alone."""
+    found = [path for path in visible(folder) if packed.suffix(path.name) in TABLES and path.is_file()]
+    return found[0] if len(found) == 1 else None
+
+
+def _in_splits(folder: Path) -> list[tuple[str, Path]]:
+    parts = [(SPLITS[path.name.lower()], path) for path in folders(folder) if path.name.lower() in SPLITS]
+    found = [(part, table) for part, path in parts if (table := only_table(path))]
+    named = [part for part, _ in found]
+    return found if "train" in named and len({*named}) == len(named) == len(parts) else []
+
+
+def _called(folder: Path) -> list[tuple[str, Path]]:
     files = [path for path in visible(folder) if path.is_file() and packed.suffix(path.name) in tables.KINDS]
     named = [(SPLITS[found[1].lower()], found[2], path) for path in files
              if (found := PART.match(path.name)) and found[1].lower() in SPLITS]  # fmt: skip

@@ -3,10 +3,11 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePath
 
 from luodi.data import class_folders, columns, image_files, importing, packed, tables
-from luodi.data.class_folders import TABLES, Filed, Kind
+from luodi.data.class_folders import Filed, Kind
 from luodi.data.columns import Wanted
 from luodi.data.importing import Row
 from luodi.data.labels import Labels
@@ -64,15 +65,19 @@ def _in_folder(
     if not folder.is_dir():
         raise MissingData(f"{folder} is not a folder: give one that holds a folder of images for each class")
     top = class_folders.unwrapped(folder)
-    alone = [path for path in class_folders.visible(top) if packed.suffix(path.name) in TABLES and path.is_file()]
-    listing = class_folders.split_tables(top) or [("", path) for path in alone if len(alone) == 1]
+    listing = class_folders.split_tables(top) or [("", path) for path in [class_folders.only_table(top)] if path]
     if listing:
         try:
-            each = [_listed_images(path, top, given, wanted, labels, source=part, room=room) for part, path in listing]
+            each = [
+                _listed_images(path, path.parent, given, wanted, labels, source=part, room=room)
+                for part, path in listing
+            ]
             read = [(path, how) for (_, path), (_, how) in zip(listing, each, strict=True)]
             return [one for files, _ in each for one in files], tables.told(read)
-        except DataError:
-            if (wanted, given) != (columns.NOTHING, tables.PLAIN) or not class_folders.folders(top):
+        except _Astray:
+            raise
+        except DataError:  # so it may be no list of the images at all, but of the classes
+            if (wanted, given) != (columns.NOTHING, tables.PLAIN) or not class_folders.folders(top)[1:]:
                 raise
     class_folders.require_no_column(folder, wanted, IMAGES)
     return class_folders.labelled(folder, IMAGES, source, labels, by_folder=bool(wanted.stored))
@@ -106,10 +111,10 @@ def listed_images(
         raise MissingData(f"{folder} is not a folder: give one with --images, where the paths of {table.path} start")
     if tables.holds_images(table, str(columns.item)):
         return list(_held_images(table, columns, labels, source, Path(tempfile.mkdtemp(dir=room))))
-    found, bases = [], _bases(folder)
+    found, place = [], _Place(folder, table.path.name)
     for row in importing.texts(table, columns, labels, source):
         name = (row.item or "").strip()
-        path = _listed(name, bases, f"{table.path}, {row.origin}") if name else None
+        path = place.file(name, f"{table.path}, {row.origin}") if name else None
         found.append(Filed(path, row.label, row.source, name or str(row.origin), row.kept))
     return found
 
@@ -130,18 +135,59 @@ def _bases(folder: Path) -> list[Path]:
     return bases
 
 
-def _listed(name: str, bases: list[Path], where: str) -> Path:
-    """The file that a table names by its path in one of `bases`, which lie inside one another."""
-    folder = bases[0]
-    for path in (base / name.replace("\\", "/") for base in bases):
-        try:
-            target = path.resolve(strict=True)
-        except (OSError, RuntimeError, ValueError):  # none of that name, or none can have it
-            continue
-        if not target.is_relative_to(folder.resolve()):
-            raise BrokenData(f"{where}: {shown(name)} leads out of {folder}: put the image itself there")
-        return path
-    raise BrokenData(f"{where}: no image {shown(name)} in {folder}; correct it, or name its folder with --images")
+class _Astray(BrokenData):
+    """A table names an image that is not there."""
+
+
+class _Place:
+    """The folder that the paths of a table start from: there, or deeper where one image alone is of that path's end."""
+
+    def __init__(self, folder: Path, table: str) -> None:
+        self.folder, self.root = folder, folder.resolve()
+        self.bases = [*_bases(folder), folder / PurePath(table).stem]  # train.csv beside train/
+
+    def file(self, name: str, where: str) -> Path:
+        """Return the file that a table names; that may leave out the folders above it, and the suffix of an image.
+
+        Raises:
+            BrokenData: There is none, there are several, or it is a link that leads out of the folder.
+        """
+        name = name.replace("\\", "/")
+        for path in (base / name for base in self.bases):
+            try:
+                target = path.resolve(strict=True)
+            except (OSError, RuntimeError, ValueError):  # none of that name, or none can have it
+                continue
+            if not target.is_relative_to(self.root):
+                raise BrokenData(f"{where}: {shown(name)} leads out of {self.folder}: put the image itself there")
+            if path.is_file():
+                return path
+        return self._deeper(name, where)
+
+    def _deeper(self, name: str, where: str) -> Path:
+        ends = PurePath(name).parts
+        named = self._by_name.get(ends[-1] if ends else "", [])
+        found = [one for one in named if one.relative_to(self.folder).parts[-len(ends) : -1] == ends[:-1]]
+        if len(found) > 1:
+            both = " and ".join(shown(one.relative_to(self.folder).as_posix()) for one in found[:2])
+            raise _Astray(
+                f"{where}: {shown(name)} may be {both}: write its path from {self.folder}, or name the folder that it "
+                "starts from with --images"
+            )
+        if not found:
+            raise _Astray(
+                f"{where}: no image {shown(name)} in {self.folder}; correct it, or name its folder with --images"
+            )
+        return found[0]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        """Every image below the folder, by its name with and without the suffix."""
+        found: dict[str, list[Path]] = {}
+        for path in image_files.images(self.folder):
+            for name in {path.name, path.stem}:
+                found.setdefault(name, []).append(path)
+        return found
 
 
 def images(files: Sequence[Filed]) -> Iterator[Row]:

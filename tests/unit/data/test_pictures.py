@@ -97,3 +97,38 @@ def test_a_folder_that_a_table_lists_is_looked_at_once(tmp_path: Path, monkeypat
     found = pictures.listed_images(tables.look(source / "labels.csv"), source, Wanted("path", "label"), room=source)
     assert [one.origin for one in found] == [row.split(",")[0] for row in rows]
     assert looks == [source]
+
+
+LISTED = "file_name,label\n0.png,cat\n1.png,dog\n"
+PAIR = {f"{number}.png": images.png(number) for number in range(2)}
+
+
+@pytest.mark.parametrize(
+    ("files", "sources"),
+    [
+        # As Hugging Face's imagefolder has them: a table in the folder of each split.
+        ({f"{part}/{name}": one for part in ("train", "test") for name, one in PAIR.items()}
+         | {f"{part}/metadata.csv": LISTED.encode() for part in ("train", "test")}, ["train", "test"]),
+        # The tables beside the folders of their splits, whose images have the same names.
+        ({f"{part}/{name}": one for part in ("train", "test") for name, one in PAIR.items()}
+         | {f"{part}.csv": LISTED.encode() for part in ("train", "test")}, ["train", "test"]),
+        # One table beside one folder, with the names of the images, without their suffixes, or with a deeper folder.
+        ({f"images/{name}": one for name, one in PAIR.items()} | {"labels.csv": LISTED.encode()}, ["labels.csv"]),
+        ({f"images/{name}": one for name, one in PAIR.items()}
+         | {"labels.csv": LISTED.replace(".png", "").encode()}, ["labels.csv"]),
+        ({f"a/b/{name}": one for name, one in PAIR.items()}
+         | {"labels.csv": LISTED.replace("\n0", "\nb/0").encode(), "c/x.txt": b"x"}, ["labels.csv"]),
+    ],
+)  # fmt: skip
+def test_a_table_may_lie_beside_the_folder_of_its_images(tmp_path: Path, files: Any, sources: list[str]) -> None:
+    found, told = brought(tmp_path, files)
+    assert sorted((Path(name).stem, label, source) for name, label, source in found) == sorted(
+        (number, label, source) for number, label in (("0", "cat"), ("1", "dog")) for source in sources
+    )
+    assert "paths of column `file_name`" in told[0]
+
+
+def test_a_name_that_two_images_have_is_no_name_of_either(tmp_path: Path) -> None:
+    files = {f"{folder}/{name}": one for folder in ("new", "old") for name, one in PAIR.items()}
+    with pytest.raises(DataError, match=r"line 2: 0\.png may be new/0\.png and old/0\.png: write its path from"):
+        brought(tmp_path, files | {"labels.csv": LISTED.encode()})  # new and old are no classes
