@@ -1280,6 +1280,11 @@ CHECKPOINT = "the checkpoint of somebody else is to be got again; tests/unit/pre
 PRETRAINING = "tests/unit/pretrained/test_pretraining.py"
 STEM = "the network of somebody else is to be got again; tests/unit/pretrained/test_stem_file.py"
 WHY_NOT = {
+    "holds no request log of": "tests/unit/serving/test_log.py",
+    "is no file of a request log": "tests/unit/serving/test_log.py",
+    "was written by a newer luodi: it is of format {number}": "tests/unit/serving/test_log.py",
+    "is no folder and no URL that fsspec can open here": "tests/unit/serving/test_log.py",
+    "look at the address and the credentials that its library finds": "needs a store that refuses",
     "is not the luodi that runs, and a project needs": "tests/unit/scaffold/test_scaffold.py",
     "no file lies in {self.ingest.inbox}": "no error: Airflow skips the task",
     "expected the whole path of a folder, or a URL": "tests/unit/airflow/test_inbox.py",

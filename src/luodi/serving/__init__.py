@@ -1,0 +1,1 @@
+"""What answers with registered versions, and the record of what it was asked."""
