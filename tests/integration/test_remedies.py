@@ -1279,6 +1279,7 @@ TUNING = "tests/unit/config/test_tune_block.py tries each"
 CHECKPOINT = "the checkpoint of somebody else is to be got again; tests/unit/pretrained/test_checkpoint.py"
 PRETRAINING = "tests/unit/pretrained/test_pretraining.py"
 STEM = "the network of somebody else is to be got again; tests/unit/pretrained/test_stem_file.py"
+SERVED = "tests/unit/serving/test_starting.py has it"
 WHY_NOT = {
     "holds no request log of": "tests/unit/serving/test_log.py",
     "is no file of a request log": "tests/unit/serving/test_log.py",
@@ -1442,6 +1443,17 @@ WHY_NOT = {
     "params.yaml names {name}, and it holds no expectations": OWN_CODE,
     "and there is no module {module}": OWN_CODE,
     "which params.yaml names, fails": OWN_CODE,
+    "expected a model alone, found": SERVED,
+    "expected MODEL@VERSION, such as": SERVED,
+    "expected MODEL@VERSION=SHARE, such as": SERVED,
+    "which the extra `serve` brings": SERVED,
+    "is named twice: one address answers": SERVED,
+    "is of no model that is served": SERVED,
+    "has two versions as": SERVED,
+    "cannot listen on": SERVED,
+    "holds no token: expected one a line": SERVED,
+    "look again": RACE,
+    "classifies {classifier.encoder.modality}s, {model.current.name}": "no model changes what it classifies",
     "was written by a newer luodi: it is of format": "by no luodi yet; tests/unit/test_files.py",
     "which params.yaml names, {found}: expected": "a metric of a user's own; tests/unit/scoring/test_own_metric.py",
     "is not Python ({error})": OWN_CODE,

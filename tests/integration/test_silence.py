@@ -28,6 +28,9 @@ UP = """sh -ec 'luodi up --port {port} > {folder}/up & until grep -q ready {fold
 sleep 60; kill $!; wait $! || true'"""
 
 # In an order in which each does what it is for, on one project.
+SERVE = """sh -ec 'luodi serve reviews --port {port} --follow 1 > {folder}/serve & until grep -q docs {folder}/serve
+do kill -0 $!; sleep 1; done; curl -sf http://127.0.0.1:{port}/docs; sleep 5; kill $!; wait $!'"""
+
 FIRST = [
     "luodi connect",
     "luodi upgrade",
@@ -50,6 +53,7 @@ FIRST = [
     "luodi models show reviews",
     "luodi predict reviews 好",
     "luodi explain reviews 质量很好",
+    SERVE,
     "luodi pull reviews {folder}/served",
     "luodi export reviews {folder}/hub --to huggingface",
     "luodi architectures",

@@ -85,8 +85,8 @@ def _kind(one: Any) -> str:
     return f"{type(one).__name__} {shown(repr(one), 60)}"
 
 
-def load(origin: Origin, model: str, number: str, runner: Runner) -> Registered:
-    """Return a version that predicts as it did when it was registered.
+def load(origin: Origin, model: str, number: str, runner: Runner, threads: int = 1) -> Registered:
+    """Return a version that predicts as it did when it was registered; `threads` as of `Classifier.load`.
 
     Raises:
         NoVersion: There is none.
@@ -94,13 +94,15 @@ def load(origin: Origin, model: str, number: str, runner: Runner) -> Registered:
     """
     version = tags.find(tags.mirror(origin, runner), model, number)
     found = tags.fetch(origin, version, runner)
-    classifier = Classifier.load(found / "export")
+    classifier = Classifier.load(found / "export", threads)
     sample.check(found / "sample.json", classifier, version.name)
     return Registered.of(classifier, version.name, version.facts)
 
 
-def pulled(folder: Path) -> Registered:
+def pulled(folder: Path, threads: int = 1) -> Registered:
     """Return the version that `luodi pull` brought into a folder; it needs no project, git or DVC.
+
+    `threads` as of `Classifier.load`.
 
     Raises:
         NoVersion: No pull made the folder.
@@ -114,7 +116,7 @@ def pulled(folder: Path) -> Registered:
             f"the files in {shown(folder)} are not those that were registered as {facts['version']}: one was changed, "
             f"removed or added; `luodi pull {facts['version']} {shown(folder)}` brings them again"
         )
-    return Registered.of(Classifier.load(folder), facts["version"], facts)
+    return Registered.of(Classifier.load(folder, threads), facts["version"], facts)
 
 
 def pulled_facts(folder: Path) -> dict[str, Any] | None:

@@ -34,7 +34,7 @@ COMMANDS = [
     "ingest", "architectures", "retire", "rename", "init", "upgrade", "params", "settings", "quarantine", "sync",
     "airflow", "report", "tune", "tune run", "tune status", "tune apply", "encoder", "encoder add", "encoder list",
     "data", "data log", "data forget", "quarantine list", "quarantine release", "quarantine discard", "labels",
-    "labels review", "labels apply", "replay", "quarantine show", "labels admit", "pretrain",
+    "labels review", "labels apply", "replay", "quarantine show", "labels admit", "pretrain", "serve",
 ]  # fmt: skip
 STAGES = COMMANDS[:5]
 Break = Callable[[Any], object]
@@ -409,7 +409,7 @@ def test_the_commands_are_those_tested_here() -> None:
 @pytest.mark.parametrize(
     "line",
     ["", "nope", "validate", "validate --nope", "validate a b", "predict reviews", "predict reviews 好 --input x.csv",
-     "up --port 99999", "up --port 0", "up --port -1"],
+     "serve", "serve reviews@v1.0.0", "up --port 99999", "up --port 0", "up --port -1"],
 )  # fmt: skip
 def test_a_wrong_use_shows_the_usage(line: str, luodi: Callable[..., Any], tmp_path: Path) -> None:
     done = luodi(tmp_path, *line.split())
