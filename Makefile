@@ -84,7 +84,7 @@ lint: $(VENV)/.dev ## style, types and the import contract
 COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 CLUSTER := --extra cluster --extra remotes
 WORKER := $(CLUSTER) --extra stages
-SERVE := $(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['serve'], sep='\n')"
+SERVE := $(BIN)/python -c "import tomllib; extra = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; print(*extra['serve'], *extra['remotes'], sep='\n')"
 REQUIREMENTS := requirements.txt requirements-dev.txt $(patsubst %,docker/requirements-%.txt,airflow worker worker-gpu serve)
 lock: $(VENV)/.uv ## resolve the requirements again
 	@# Everything at once first, then each file from there: a library has one version wherever it is installed.

@@ -59,7 +59,7 @@ def prepare() -> None:
         (HERE / ".env").chmod(0o600)
     # Nobody else enters the folder; inside the containers, whose users are not ours, the files are readable.
     SECRETS.mkdir(mode=0o700, exist_ok=True)
-    for name in ("postgres_password", "redis_password", "admin_password", "api_secret_key", "s3_secret"):
+    for name in ("postgres_password", "redis_password", "admin_password", "api_secret_key", "s3_secret", "serve_token"):
         secret(name, secrets.token_urlsafe(32))
     secret("jwt_secret", secrets.token_urlsafe(48))  # HS512 wants 64 bytes
     secret("fernet_key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())

@@ -22,7 +22,7 @@ def container(name: str) -> dict[str, Any]:
     return dict(only)
 
 
-@pytest.mark.parametrize("name", [*PODS, "secrets.example.yaml"])
+@pytest.mark.parametrize("name", [*PODS, "serve.yaml", "secrets.example.yaml"])
 def test_manifests_are_valid(name: str) -> None:
     for document in documents(name):
         kubernetes_validate.validate(document, "1.29", strict=True)
@@ -37,6 +37,22 @@ def test_a_pod_is_confined_and_writes_only_where_it_says(name: str) -> None:
     assert confined["capabilities"] == {"drop": ["ALL"]}
     mounted = {mount["name"] for mount in container(name)["volumeMounts"]}
     assert mounted == {volume["name"] for volume in pod["spec"]["volumes"]}
+
+
+def test_the_server_is_confined_and_is_asked_where_it_answers() -> None:
+    deployment, service = documents("serve.yaml")
+    pod = deployment["spec"]["template"]["spec"]
+    (server,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] and server["securityContext"]["readOnlyRootFilesystem"]
+    assert {mount["name"] for mount in server["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert {probe["httpGet"]["path"] for key, probe in server.items() if key.endswith("Probe")} == {
+        "/v2/health/live", "/v2/health/ready"
+    }  # fmt: skip
+    assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
+    secrets = {document["metadata"]["name"]: document["stringData"] for document in documents("secrets.example.yaml")}
+    (volume,) = (one for one in pod["volumes"] if one["name"] == "secrets")
+    assert {source["secret"]["name"] for source in volume["projected"]["sources"]} <= set(secrets)
+    assert "serve_token" in secrets["luodi-serve"]
 
 
 def test_only_training_asks_for_a_gpu() -> None:

@@ -35,4 +35,7 @@ def test_the_light_image_gets_no_ml_library_and_the_worker_all_of_make_install()
     )
     assert not ML & set(airflow)
     assert set(airflow) | set(pins(ROOT / "requirements.txt")) <= set(worker) <= set(gpu)
+    assert not {"tensorflow", "keras", "pandas", "scikit-learn", "apache-airflow"} & set(
+        pins(ROOT / "docker" / "requirements-serve.txt")
+    )
     assert any(name.startswith("nvidia-cudnn") for name in set(gpu) - set(worker))
