@@ -1286,6 +1286,13 @@ WHY_NOT = {
     "was written by a newer luodi: it is of format {number}": "tests/unit/serving/test_log.py",
     "is no folder and no URL that fsspec can open here": "tests/unit/serving/test_log.py",
     "look at the address and the credentials that its library finds": "needs a store that refuses",
+BULK = "tests/unit/scoring/test_bulk.py"
+    "give --input PATH with --output FILE": BULK,
+    "is the input: name another file": BULK,
+    "which the answers are to have: rename it": BULK,
+    "which {form} cannot hold: write .parquet": BULK,
+    "found {target.suffix or 'no suffix'}: name it so": BULK,
+    "another luodi predict writes the same output": BULK,
     "is not the luodi that runs, and a project needs": "tests/unit/scaffold/test_scaffold.py",
     "no file lies in {self.ingest.inbox}": "no error: Airflow skips the task",
     "expected the whole path of a folder, or a URL": "tests/unit/airflow/test_inbox.py",

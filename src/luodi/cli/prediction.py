@@ -21,7 +21,6 @@ from luodi.cli.arguments import (
     reference,
     typed,
 )
-from luodi.errors import BrokenData
 from luodi.system import progress
 from luodi.system.progress import Heartbeat
 from luodi.terminal import shown
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from luodi.data import tables
     from luodi.registry.classifier import Registered
 
 app = typer.Typer()
@@ -53,7 +53,8 @@ Wanted = Annotated[
 
 @app.command(
     epilog="Examples: luodi predict reviews '质量很好' | luodi predict reviews@v1.0.0 '质量很好' | "
-    "luodi predict reviews --input new.csv > scored.jsonl | luodi predict digits --input scans/ | "
+    "luodi predict reviews --input new.csv > scored.jsonl | "
+    "luodi predict reviews --input year.parquet --output scored.parquet | luodi predict digits --input scans/ | "
     "luodi predict ./serving/reviews '质量很好'"
 )
 def predict(
@@ -70,6 +71,14 @@ def predict(
     ] = None,
     version: Annotated[str | None, typer.Option(hidden=True)] = None,
     *,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the rows of --input, all their columns and the answers behind them, to FILE.csv, .jsonl or "
+            ".parquet, whatever their number; ended halfway, the same command goes on.",
+        ),
+    ] = None,
     text_column: TextColumn = None,
     image_column: ImageColumn = None,
     images: Images = None,
@@ -78,8 +87,9 @@ def predict(
     no_header: NoHeader = False,
     sheet: Sheet = None,
 ) -> None:
-    """Classify texts or images by a registered version; one JSON object a line."""
+    """Classify texts or images by a registered version; one JSON object a line, or a file of any size by --output."""
     from luodi.data import inputs, tables
+    from luodi.scoring import bulk
 
     # JSON is UTF-8 in every locale.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
@@ -87,22 +97,28 @@ def predict(
         raise typer.BadParameter("give texts, or --input PATH, not both")
     if not texts and not source:
         raise typer.BadParameter("give texts to classify, or --input PATH")
+    if output is not None:
+        _require_output(source, output)
     classifier = _load(wanted, version)
     given = tables.Given(encoding, delimiter, not no_header, sheet)
+    if source and output is not None:
+        column = text_column if classifier.encoder.modality == "text" else image_column
+        _write(classifier, source, output, given, column, images=images)
+        return
     if classifier.encoder.modality == "text":
         if texts:
             write_predictions("text", texts, classifier.probabilities(texts), classifier)
             return
-        told, known = (lambda line: progress.tell(line, sys.stderr)), classifier.column
+        known = classifier.column
         if source and inputs.is_of_files(source):
-            for found in inputs.files(source, given, told):
-                probabilities = score_texts([text for _, text in found], classifier)
+            for found in inputs.files(source, given, _say):
+                probabilities = bulk.texts_of(classifier, [text for _, text in found])
                 write_predictions("file", [name for name, _ in found], probabilities, classifier)
             return
-        batches = inputs.batches(source or "-", given, text_column, told, known=known)
+        batches = inputs.batches(source or "-", given, text_column, _say, known=known)
         with typed():
             for batch in batches:
-                write_predictions("text", batch, score_texts(batch, classifier), classifier)
+                write_predictions("text", batch, bulk.texts_of(classifier, batch), classifier)
     elif source is None:
         raise typer.BadParameter(
             f"{classifier.version} classifies images: give --input FILE.png, or a folder of images"
@@ -111,7 +127,9 @@ def predict(
         with typed():
             for files in inputs.images(source, images, given, image_column, known=classifier.column):
                 names = [name for name, _ in files]
-                write_predictions("file", names, score_images(files, classifier), classifier)
+                write_predictions(
+                    "file", names, bulk.images_of(classifier, names, [content for _, content in files]), classifier
+                )
 
 
 @app.command(
@@ -178,34 +196,41 @@ def _load(wanted: Reference, version: str | None) -> "Registered":
         return classifier.load(Origin.find(find_root()), chosen.model, chosen.number or PRODUCTION, Runner(print))
 
 
-def score_texts(texts: list[str], classifier: "Registered") -> "NDArray[np.float32]":
-    """Return the probabilities of texts; NaN for a text that holds nothing to classify."""
-    from luodi.data import text
+def _write(
+    classifier: "Registered",
+    source: str,
+    output: Path,
+    given: "tables.Given",
+    column: str | None,
+    *,
+    images: Path | None,
+) -> None:
+    from luodi.cli.bar import Bar
+    from luodi.data import inputs
+    from luodi.scoring import bulk
 
-    try:
-        return classifier.probabilities(texts)
-    except text.Nothing:
-        import numpy as np
+    with Bar("scoring") as bar, typed():
+        if classifier.encoder.modality == "text":
+            parts = inputs.text_parts(source, given, column, _say, known=classifier.column, read=bar.read)
+        else:
+            parts = inputs.image_parts(source, images, given, column, known=classifier.column)
+        done = bulk.score(parts, classifier, classifier.version, output, digest=classifier.digest, told=bar.reached)
+    again = f", {done.kept:,} of them by an earlier try" if done.kept else ""
+    _say(f"scored {done.rows:,} rows by {classifier.version}{again}: {shown(output)}")
 
-        there = np.array([bool(one) for one in text.clean(text.column(texts)).to_pylist()])
-        found = np.full((len(texts), len(classifier.labels)), np.nan, np.float32)
-        found[there] = classifier.probabilities([one for one, words in zip(texts, there, strict=True) if words])
-        return found
+
+def _say(line: str) -> None:
+    progress.tell(line, sys.stderr)
 
 
-def score_images(files: list[tuple[str, bytes]], classifier: "Registered") -> "NDArray[np.float32]":
-    """Return the probabilities of image files, name and content; an unfit one is named."""
-    from luodi.data.image import Unfit
+def _require_output(source: str | None, output: Path) -> None:
+    from luodi.scoring import bulk
 
-    try:
-        return classifier.probabilities([content for _, content in files])
-    except Unfit:
-        for name, content in files:
-            try:
-                classifier.probabilities([content])
-            except Unfit as error:
-                raise BrokenData(f"{name}: {error}, or move it away") from None
-        raise
+    if not source:
+        raise typer.BadParameter("give --input PATH with --output FILE")
+    bulk.kind_of(output)
+    if source != "-" and output.exists() and output.samefile(source):
+        raise typer.BadParameter(f"{shown(output)} is the input: name another file", param_hint="--output")
 
 
 def write_predictions(

@@ -69,7 +69,7 @@ def texts(
     for place, row in tables.records(table, items, scalars, images=bare):
         where = f"{path}, {place}"
         if None in row:
-            raise BrokenData(f"{where}: more fields than the header names: put texts that hold commas in quotes")
+            raise tables.too_many_fields(table, place)
         content = tables.value(row, columns.item)
         if content is not None and not isinstance(content, bytes if images else str):
             raise BrokenData(f"{where}: expected a text in quotes under `{columns.item}`, found {content!r:.40}")

@@ -3,16 +3,21 @@
 import io
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from luodi.data import class_folders, columns, documents, encodings, image_files, importing, packed, pictures, tables
 from luodi.data.class_folders import Filed
 from luodi.errors import MissingData
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 BATCH = 4096
+ROWS = 4 * BATCH  # of a part
 IMAGES, BYTES = 256, 64 * 2**20  # of a batch of images, at most
 
 Tell = Callable[[str], object]
@@ -45,6 +50,47 @@ def batches(
         texts = _table(table, columns.choose_item(table, column, known=known), tell)
     while batch := list(islice(texts, BATCH)):
         yield batch
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of what is to be classified, and the rows that it stands in: a table, or objects of JSON."""
+
+    items: Sequence[Any]
+    rows: "pa.Table | list[tables.Record]"
+
+
+def text_parts(
+    source: str,
+    given: tables.Given = tables.PLAIN,
+    column: str | None = None,
+    tell: Tell = str,
+    *,
+    known: str | None = None,
+    read: Callable[[float], object] = id,
+) -> Iterator[Part]:
+    """Yield what `batches` or `files` does, with all columns that the input has: `ROWS` rows or `BYTES` at a time.
+
+    Texts of files, and those of standard input, have one column: "file", or "text".
+
+    Args:
+        read: Takes the share that was read of a table, before each part.
+
+    Raises:
+        DataError: As `batches` and `files`.
+    """
+    if source == "-":
+        for lines in batches(source, given, column, tell):
+            yield Part(lines, [{"text": line} for line in lines])
+    elif is_of_files(source):
+        for found in files(source, given, tell):
+            yield Part([text for _, text in found], [{"file": name} for name, _ in found])
+    else:
+        table = tables.look(Path(source), given)
+        chosen = columns.choose_item(table, column, known=known)
+        _tell_table(table, chosen, tell)
+        for texts, rows in tables.parts(table, chosen, ROWS, BYTES, read):
+            yield Part([text or "" for text in texts], rows)
 
 
 def is_of_files(source: str) -> bool:
@@ -107,6 +153,19 @@ def images(
         raise MissingData(f"no image in {source}: expected {', '.join(image_files.KINDS)} files")
 
 
+def image_parts(
+    source: str,
+    listed: Path | None = None,
+    given: tables.Given = tables.PLAIN,
+    column: str | None = None,
+    *,
+    known: str | None = None,
+) -> Iterator[Part]:
+    """Yield what `images` does as parts with one column, "file"; arguments and errors as there."""
+    for found in images(source, listed, given, column, known=known):
+        yield Part([content for _, content in found], [{"file": name} for name, _ in found])
+
+
 def _images(
     path: Path, listed: Path | None, room: Path, given: tables.Given, column: tuple[str | None, str | None]
 ) -> Iterator[tuple[str, Path]]:
@@ -140,9 +199,13 @@ def _gathered(found: Iterable[tuple[str, Path]]) -> Iterator[list[tuple[str, byt
 
 
 def _table(table: tables.Table, chosen: str, tell: Tell) -> Iterator[str]:
-    tell(f"read {table.path.name} as {table.said}, texts of column `{chosen}`")
+    _tell_table(table, chosen, tell)
     for row in importing.texts(table, columns.Wanted(chosen)):
         yield row.item or ""
+
+
+def _tell_table(table: tables.Table, chosen: str, tell: Tell) -> None:
+    tell(f"read {table.path.name} as {table.said}, texts of column `{chosen}`")
 
 
 def _stdin(encoding: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -54,15 +54,19 @@ def is_archive(path: Path) -> bool:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
+def opened(path: Path, raw: Callable[[BinaryIO], object] = id) -> Iterator[tuple[BinaryIO, str]]:
     """Open the one file that `path` holds, itself or in compressed form, and give its bytes and its suffix.
+
+    Args:
+        raw: Is given the file as it lies there, whose place says how much of it was read.
 
     Raises:
         MissingData: There is no such file.
         BrokenData: It is not what its suffix says, is cut short, or is an archive of no file or of several.
     """
     with ExitStack() as stack, _told(path):
-        stream = _inflated(_file(path, stack), path.name, stack)
+        raw(file := _file(path, stack))
+        stream = _inflated(file, path.name, stack)
         if not is_archive(path):
             yield stream, suffix(path.name)
             return

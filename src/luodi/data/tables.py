@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -18,6 +18,8 @@ from luodi.terminal import shown
 
 if TYPE_CHECKING:
     import _csv
+
+    import pyarrow as pa
 
 BATCH = 4096
 DELIMITED = (".csv", ".tsv", ".txt")
@@ -111,13 +113,18 @@ def look(path: Path, given: Given = PLAIN) -> Table:
 
 
 def records(
-    table: Table, texts: tuple[str, ...], scalars: tuple[str, ...] = (), *, images: str | None = None
+    table: Table,
+    texts: tuple[str, ...],
+    scalars: tuple[str, ...] = (),
+    *,
+    images: str | None = None,
+    raw: Callable[[BinaryIO], object] = id,
 ) -> Iterator[tuple[str, Record]]:
     """Yield each row with the words that say where it stands ("line 3").
 
     A row has the columns `texts` (of strings) and `scalars` (of anything that reads as one), their values strings or
     None, and of Parquet the column `images`, see `holds_images`, of bytes or None; in JSON it has what it has. A row of
-    delimited text with more fields than the header has them under None.
+    delimited text with more fields than the header has them under None. `raw` see `packed.opened`.
 
     Raises:
         BrokenData: It is not in its encoding, or not what its suffix says.
@@ -125,7 +132,7 @@ def records(
     """
     if not table.keyed and (absent := [one for one in (*texts, *scalars) if one not in table.columns]):
         raise missing(str(table.path), tuple(absent), table.columns)
-    with packed.opened(table.path) as (file, _):
+    with packed.opened(table.path, raw) as (file, _):
         if table.kind == ".parquet":
             with packed.seekable(file, table.path) as whole:
                 yield from _parquet(whole, table.path, texts, scalars, images)
@@ -137,6 +144,82 @@ def records(
         else:
             with _text(file, table) as stream:
                 yield from _rows(stream, table)
+
+
+def parts(
+    table: Table, item: str, rows: int, size: int, read: Callable[[float], object] = id
+) -> Iterator[tuple[list[str | None], "pa.Table | list[Record]"]]:
+    """Yield what `records` does many rows at a time, with all columns: the texts of column `item`, and their rows.
+
+    Rows are a table of Arrow: of Parquet as it stands, of delimited text and workbooks of strings; in JSON they are
+    the objects.
+
+    Args:
+        rows, size: Of a part at most so many rows, and about so many bytes.
+        read: Takes the share of the table that was read, before each part.
+
+    Raises:
+        DataError: As `records`; or a row of delimited text has more fields than the header.
+    """
+    if table.kind == ".parquet":
+        yield from _parquet_parts(table, item, rows, size, read)
+        return
+    files: list[BinaryIO] = []
+    found = records(table, (item,), raw=files.append)
+    whole = max(1, table.path.stat().st_size)
+    while gathered := list(_taken(found, rows, size, table)):
+        read(1.0 if files[-1].closed else files[-1].tell() / whole)
+        texts = [_a_text(value(row, item), place, table, item) for place, row in gathered]
+        yield texts, [row for _, row in gathered] if table.keyed else _strings_of([row for _, row in gathered], table)
+
+
+def _taken(found: Iterator[tuple[str, Record]], rows: int, size: int, table: Table) -> Iterator[tuple[str, Record]]:
+    for place, row in islice(found, rows):
+        if None in row:
+            raise too_many_fields(table, place)
+        yield place, row
+        size -= sum(len(one) if isinstance(one, str) else 1 for one in row.values())
+        if size < 0:
+            return
+
+
+def too_many_fields(table: Table, place: str) -> BrokenData:
+    return BrokenData(f"{table.path}, {place}: more fields than the header names: put texts that hold commas in quotes")
+
+
+def _a_text(found: Any, place: str, table: Table, item: str) -> str | None:
+    if found is None or isinstance(found, str):
+        return found and encodings.storable(found)
+    raise BrokenData(f"{table.path}, {place}: expected a text in quotes under `{item}`, found {found!r:.40}")
+
+
+def _strings_of(rows: list[Record], table: Table) -> "pa.Table":
+    import pyarrow as pa
+
+    names = list(dict.fromkeys(table.columns))
+    return pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names})
+
+
+def _parquet_parts(
+    table: Table, item: str, rows: int, size: int, read: Callable[[float], object]
+) -> Iterator[tuple[list[str | None], "pa.Table"]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path, start = table.path, 0
+    with packed.opened(path) as (file, _), packed.seekable(file, path) as whole:
+        classes = _class_names(whole, path).get(item)
+        with _parquet_errors(path), pq.ParquetFile(whole, buffer_size=2**20) as opened:  # see `shards.parts`
+            if item not in table.columns:
+                raise missing(str(path), (item,), table.columns)
+            _require_strings(path, opened.schema_arrow, (item,), ())
+            about, count = opened.metadata, max(1, opened.metadata.num_rows)
+            bytes_ = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
+            most = min(rows, max(1, count * size // max(1, bytes_)))
+            for group in range(opened.num_row_groups):
+                for batch in opened.iter_batches(most, row_groups=[group]):
+                    read((start := start + batch.num_rows) / count)
+                    yield _strings(batch[item], classes), pa.Table.from_batches([batch])
 
 
 def value(row: Record, name: str) -> Any:

@@ -37,16 +37,19 @@ class Registered(Classifier):
         version: Such as "reviews@v1.0.0".
         labels: In the order of the columns of `predict_proba`.
         column: Of the tables that it was made from, what it reads; None is one of a usual name.
+        digest: Of its files, as its tag says.
     """
 
     version: str
     column: str | None = None
+    digest: str = ""
 
     @classmethod
     def of(cls, classifier: Classifier, version: str, facts: Mapping[str, Any]) -> Self:
         """Return a classifier with the name of its version; `facts` are those of its tag."""
-        column = at(facts, "params", "column")
-        return cls(classifier.encoder, classifier.session, version, column if isinstance(column, str) else None)
+        column, digest = at(facts, "params", "column"), str(at(facts, "export") or "")
+        known = column if isinstance(column, str) else None
+        return cls(classifier.encoder, classifier.session, version, known, digest)
 
     def predict_proba(self, items: Iterable[Any]) -> NDArray[np.float32]:
         """Return the probability of each label: float32 [n, classes], rows sum to 1.

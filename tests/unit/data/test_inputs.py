@@ -20,6 +20,7 @@ from luodi.cli import prediction
 from luodi.data import image, image_files, inputs
 from luodi.data.text import Encoder
 from luodi.errors import BrokenData, EmptyData, MissingColumn, MissingData
+from luodi.scoring import bulk
 
 ROWS = ["很好", "不,好", 'a "b"', "两\n行", "", "😀"]
 
@@ -265,7 +266,9 @@ class Reader:
 def test_predictions_of_images_name_the_file(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = next(inputs.images(str(pictures)))
     reader: Any = Reader()
-    prediction.write_predictions("file", [name for name, _ in files], prediction.score_images(files, reader), reader)
+    prediction.write_predictions(
+        "file", [name for name, _ in files], bulk.images_of(reader, *zip(*files, strict=True)), reader
+    )
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["file"] for line in lines] == [name for name, _ in files]
     assert set(lines[0]) == {"file", "label", "probability", "version"}
@@ -280,7 +283,7 @@ def test_predictions_of_images_name_the_file(pictures: Path, capsys: pytest.Capt
 def test_an_image_that_cannot_be_used_is_named(content: Any, reason: str) -> None:
     reader: Any = Reader()
     with pytest.raises(BrokenData, match=f"^bad.png: {reason}") as caught:
-        prediction.score_images([("good.png", picture()), ("bad.png", content)], reader)
+        bulk.images_of(reader, ["good.png", "bad.png"], [picture(), content])
     assert caught.value.exit_code == BrokenData.exit_code
 
 
@@ -300,11 +303,11 @@ def test_a_row_that_holds_nothing_to_classify_gets_a_null_and_the_others_their_a
 ) -> None:
     texts = ["很好", "", "好", "<br/>", "\ufeff"]
     answers: Any = Answers()
-    prediction.write_predictions("text", texts, prediction.score_texts(texts, answers), answers)
+    prediction.write_predictions("text", texts, bulk.texts_of(answers, texts), answers)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["text"] for line in lines] == texts
     assert [line["label"] for line in lines] == ["long", None, "short", None, None]
     assert lines[1] == {
         "text": "", "label": None, "probability": None, "version": "m@v1.0.0", "reason": "nothing to classify"
     }  # fmt: skip
-    assert prediction.score_texts([""], answers).shape == (1, 2)
+    assert bulk.texts_of(answers, [""]).shape == (1, 2)
