@@ -1280,13 +1280,13 @@ CHECKPOINT = "the checkpoint of somebody else is to be got again; tests/unit/pre
 PRETRAINING = "tests/unit/pretrained/test_pretraining.py"
 STEM = "the network of somebody else is to be got again; tests/unit/pretrained/test_stem_file.py"
 SERVED = "tests/unit/serving/test_starting.py has it"
+BULK = "tests/unit/scoring/test_bulk.py"
 WHY_NOT = {
     "holds no request log of": "tests/unit/serving/test_log.py",
     "is no file of a request log": "tests/unit/serving/test_log.py",
     "was written by a newer luodi: it is of format {number}": "tests/unit/serving/test_log.py",
     "is no folder and no URL that fsspec can open here": "tests/unit/serving/test_log.py",
     "look at the address and the credentials that its library finds": "needs a store that refuses",
-BULK = "tests/unit/scoring/test_bulk.py"
     "give --input PATH with --output FILE": BULK,
     "is the input: name another file": BULK,
     "which the answers are to have: rename it": BULK,
