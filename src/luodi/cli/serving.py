@@ -104,7 +104,8 @@ def serve(
         float, typer.Option(min=0.1, metavar="SECONDS", help="For a request to come, and for an answer.")
     ] = 10.0,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Of a model's operations; as many as processors by default.")
+        int | None,
+        typer.Option(min=1, help="Of a model's operations; by default one, or all processors if it is slow."),
     ] = None,
 ) -> None:
     """Answer over HTTP by the versions in production, and follow the registry: no request fails when one lands.

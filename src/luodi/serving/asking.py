@@ -3,9 +3,10 @@
 import asyncio
 import base64
 import binascii
+import itertools
 import math
 import re
-import uuid
+import secrets
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
@@ -20,6 +21,8 @@ from luodi.serving.refusing import Refused
 
 ID = re.compile(r"[!-~]{1,128}")
 """What a request may be called by."""
+PROCESS, COUNTED = secrets.token_hex(8), itertools.count()
+"""By which a request is told from all others that brings no id; a random number each would take a system call."""
 
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
@@ -178,7 +181,7 @@ def named(request: Request) -> str | None:
 
 
 def _asked(name: str | None, content: bytes, items: list[Any]) -> Asked:
-    return Asked(name or uuid.uuid4().hex, name.encode() if name else content, items, datetime.now(UTC))
+    return Asked(name or f"{PROCESS}{next(COUNTED):08x}", name.encode() if name else content, items, datetime.now(UTC))
 
 
 def _decoded(content: bytes, kind: type[Struct]) -> Struct:

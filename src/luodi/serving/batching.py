@@ -5,6 +5,7 @@ to a thread and back takes longer than many a model does (benchmarks/serving.md)
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ Row = NDArray[np.float32] | str
 
 QUICK = 0.005  # seconds that the event loop may be kept from everything else
 SHORT = 2**14  # characters, or bytes, of a batch whose cost is told by its number of items alone
-FRESH = 0.1  # share of the last batch in what an item is said to cost
+SLOWER = 1.02  # as much longer an item is thought to take, at most, than one of the batch before
 
 
 class _Ask(NamedTuple):
@@ -44,9 +45,14 @@ class Batcher:
         self.classifier, self._most, self._told = classifier, most, told
         self._waiting, self._items, self._busy = deque[_Ask](), 0, False
         self._rows = batch_rows(classifier.encoder)
-        self._cost = QUICK  # seconds an item, until the first is predicted
+        self._cost = 0.0  # seconds an item, about
         # Its thread ends when nobody knows the batcher any more: some may wait for it when its version goes.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=classifier.version)
+
+    @property
+    def quick(self) -> bool:
+        """Whether an item is predicted in no time that the event loop would miss."""
+        return self._cost <= QUICK
 
     @property
     def waiting(self) -> int:
@@ -55,7 +61,10 @@ class Batcher:
 
     def warm(self, item: Any) -> None:
         """Predict an item until it is known what one costs: what is made at first use is made then."""
-        for _ in range(10):
+        for _ in range(3):
+            answers(self.classifier, [item])
+        self._cost = math.inf
+        for _ in range(5):
             self._predict([item])
 
     async def ask(self, items: Sequence[Any]) -> list[Row]:
@@ -113,9 +122,10 @@ class Batcher:
         return batch
 
     def _predict(self, items: Sequence[Any]) -> list[Row]:
-        begun = time.thread_time()  # of a busy machine the clock tells little
+        begun = time.perf_counter()
         rows = answers(self.classifier, items)
-        self._cost += FRESH * ((time.thread_time() - begun) / len(items) - self._cost)
+        # The least of late: what the machine does beside makes it longer, and nothing shorter.
+        self._cost = min(SLOWER * self._cost, (time.perf_counter() - begun) / len(items))
         return rows
 
     def _answer(self, batch: list[_Ask], rows: list[Row]) -> None:

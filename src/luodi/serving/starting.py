@@ -66,7 +66,7 @@ def prepare(
     """Load the versions in production of `sources`, and those beside them.
 
     Args:
-        threads: Of a model's operations; None is as many as this process has processors.
+        threads: Of a model's operations; None is one, or all processors of this process where an item takes long.
         observer: Is handed each answer.
 
     Raises:
@@ -74,7 +74,7 @@ def prepare(
     """
     metrics = Metrics()
     models = {source.model: Model(source.model, metrics, limits.queue, observer) for source in sources}
-    ready = partial(_ready, threads=threads or cores())
+    ready = partial(_ready, threads=threads)
     for source in sources:
         model = models[source.model]
         model.put(ready(model, source, source.current(), PRODUCTION))
@@ -97,8 +97,18 @@ def serve(prepared: Prepared, where: socket.socket, every: float, tell: Tell) ->
     tell("all that was asked is answered: the server has ended")
 
 
-def _ready(model: Model, source: Source, version: str, role: str, threads: int) -> Loaded:
-    """Bring a version, prove it, warm it."""
+def _ready(model: Model, source: Source, version: str, role: str, threads: int | None) -> Loaded:
+    """Bring a version, prove it, warm it.
+
+    A quick one has one thread: others would spin for work after each batch, on processors that the server needs.
+    """
+    loaded = _loaded(model, source, version, role, threads or 1)
+    if threads is None and not loaded.batcher.quick and cores() > 1:
+        return _loaded(model, source, version, role, cores())
+    return loaded
+
+
+def _loaded(model: Model, source: Source, version: str, role: str, threads: int) -> Loaded:
     classifier = source.load(version, threads)
     if model.production and model.modality != classifier.encoder.modality:
         raise LuodiError(f"{version} classifies {classifier.encoder.modality}s, {model.current.name} {model.modality}s")

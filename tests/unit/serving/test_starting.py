@@ -71,13 +71,13 @@ def test_what_is_not_there_is_told(folders: Path, monkeypatch: pytest.MonkeyPatc
     assert "luodi serve needs uvicorn, which the extra `serve` brings: pip install 'luodi[serve]'" in served("words/")
 
 
-def test_the_threads_of_a_model_follow_the_share_of_a_container(
+def test_the_threads_of_a_slow_model_follow_the_share_of_a_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import handmade
 
     from luodi.files import folder_checksum
-    from luodi.serving import starting
+    from luodi.serving import batching, starting
     from luodi.serving.limits import Limits
     from luodi.serving.sources import Folder
 
@@ -85,5 +85,8 @@ def test_the_threads_of_a_model_follow_the_share_of_a_container(
     export = folder_checksum(tmp_path)
     write_json(tmp_path / "version.json", {"version": "words@v1.0.0", "format": 2, "export": export})
     monkeypatch.setattr(starting, "cores", lambda: 3)
+    quick: Any = starting.prepare([Folder.of(tmp_path)], limits=Limits()).service.models["words"].current
+    assert quick.classifier.session.get_session_options().intra_op_num_threads == 1
+    monkeypatch.setattr(batching, "QUICK", 0)
     found: Any = starting.prepare([Folder.of(tmp_path)], limits=Limits()).service.models["words"].current
     assert found.classifier.session.get_session_options().intra_op_num_threads == 3
