@@ -156,8 +156,13 @@ def standing(asked: argparse.Namespace, made: Path) -> Iterator[dict[str, tuple[
 
 
 def end(process: psutil.Process) -> None:
+    """End a process, and those that it would leave."""
+    below = process.children(recursive=True)
     process.terminate()
     process.wait(20)
+    for left in below:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            left.kill()
 
 
 def path(port: int, model: str = "") -> str:

@@ -1,6 +1,7 @@
 """`luodi serve` as its clients see it: one real server over two pulled folders, asked over HTTP."""
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -10,10 +11,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import fuzzing
 import handmade
 import images
 import psutil
@@ -307,6 +311,27 @@ def test_a_head_without_end_is_refused(server: Server) -> None:
     with pytest.raises(OSError):  # the connection is closed while it is being written to
         server.raw(b"GET / HTTP/1.1\r\n", *[b"X: " + b"a" * 65536 + b"\r\n"] * 200, rest=False)
     assert server.ask("GET", "/v2/health/live").status == 200
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.proof)])
+def test_requests_that_nobody_means_are_no_fault_of_the_server(server: Server, count: int) -> None:
+    def status(seed: int) -> int:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            with contextlib.suppress(OSError):  # it has gone, as of a head that is too long
+                connection.sendall(fuzzing.request(seed, TOKEN))
+            said = b""
+            with contextlib.suppress(ConnectionResetError):
+                while more := connection.recv(65536):
+                    said += more
+        assert b"Traceback" not in said
+        final = said.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return int(final.split()[1]) if final else 0
+
+    with ThreadPoolExecutor(16) as pool:
+        found = Counter(pool.map(status, range(count)))
+    assert not [code for code in found if code not in (0, 200, 202, 307, 400, 401, 404, 405, 408, 413, 415, 429)], found
+    assert found[200] > count // 50 and found[400] > count // 5
+    assert server.post("/predict/words", {"texts": ["好"]}).status == 200
 
 
 def test_a_folder_is_followed(server: Server) -> None:
