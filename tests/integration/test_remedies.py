@@ -1282,6 +1282,7 @@ STEM = "the network of somebody else is to be got again; tests/unit/pretrained/t
 SERVED = "tests/unit/serving/test_starting.py has it"
 BULK = "tests/unit/scoring/test_bulk.py"
 WHY_NOT = {
+    "needs a driver that is not installed here": "tests/unit/tuning/test_study.py",
     "holds no request log of": "tests/unit/serving/test_log.py",
     "is no file of a request log": "tests/unit/serving/test_log.py",
     "was written by a newer luodi: it is of format {number}": "tests/unit/serving/test_log.py",

@@ -140,6 +140,11 @@ def storage(url: str) -> optuna.storages.RDBStorage:
     try:
         with private():
             return optuna.storages.RDBStorage(url, engine_kwargs=options)
+    except ImportError:
+        raise LuodiError(
+            f"the database of studies {redact(url)} needs a driver that is not installed here: that of PostgreSQL is "
+            "`pip install psycopg2-binary`; or correct LUODI_STUDIES, a folder or the URL of a database"
+        ) from None
     except Exception as error:  # of SQLAlchemy and of any driver
         why = redact(f"{type(error).__name__}: {error}".splitlines()[0])
         raise LuodiError(

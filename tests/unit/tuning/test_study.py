@@ -77,6 +77,12 @@ def test_a_database_that_cannot_be_opened_is_told_without_its_password(paths: Mo
         study.storage(f"sqlite:///{paths.root / 'broken.db'}")
 
 
+def test_a_driver_that_is_not_installed_is_named() -> None:
+    with pytest.raises(LuodiError, match=r"needs a driver that is not installed here: .*psycopg2-binary") as told:
+        study.storage("postgresql+pg8000://me:secret@localhost/db")
+    assert "secret" not in str(told.value)
+
+
 def test_a_database_that_is_gone_is_told(paths: ModelPaths) -> None:
     where, block = study.place(paths.root), settings()
     where.folder.mkdir(parents=True)
