@@ -1282,6 +1282,7 @@ STEM = "the network of somebody else is to be got again; tests/unit/pretrained/t
 SERVED = "tests/unit/serving/test_starting.py has it"
 BULK = "tests/unit/scoring/test_bulk.py"
 WHY_NOT = {
+    "or name the folder that it starts from with --images": "tests/unit/data/test_pictures.py",
     "needs a driver that is not installed here": "tests/unit/tuning/test_study.py",
     "holds no request log of": "tests/unit/serving/test_log.py",
     "is no file of a request log": "tests/unit/serving/test_log.py",
@@ -1550,7 +1551,8 @@ WHY_NOT = {
 
 NAMES = {name for name, kind in vars(errors).items() if isinstance(kind, type)} | {
     "AirflowFailException", "AirflowSkipException", "BadParameter", "NoPage", "Busy", "ValueError",
-    "ArrowInvalid", "__init__", "Unfit", "_at", "_failed",
+    "ArrowInvalid", "__init__", "Unfit", "_Astray", "_at",
+    "_failed",
 }  # fmt: skip
 
 
