@@ -1,9 +1,22 @@
 """The server follows a real registry: what is in production answers, from one request to the next, and nothing else."""
 
+import contextlib
+import http.client
+import itertools
 import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import psutil
 import pytest
 from actors import World
 from starlette.testclient import TestClient
@@ -131,3 +144,113 @@ def test_a_canary_answers_its_share_of_requests_the_same_each_time(two: World) -
     move(two, "v1.0.0")
     served.look()
     assert {served.version(**{"X-Request-ID": name}) for name in list(by)[:20]} == {"quick@v1.0.0"}
+
+
+LATE = 15.0
+"""Seconds after which no version answers from which production has moved; two of them are between looks."""
+
+
+class Said(NamedTuple):
+    asked: float
+    status: int
+    version: str
+
+
+class Clients:
+    """Who asks, each on a connection of its own, a hundred times a second together, until they are stopped."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self.said, self.over = port, list[Said](), threading.Event()
+        self.threads = [threading.Thread(target=self._ask) for _ in range(4)] + [threading.Thread(target=self._dawdle)]
+
+    def __enter__(self) -> "Clients":
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def _ask(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        for row in itertools.cycle(range(len(TEXTS))):
+            if self.over.wait(0.04):
+                break
+            asked = time.monotonic()
+            connection.request("POST", "/predict/quick", json.dumps({"texts": TEXTS[row : row + 2]}))
+            answer = connection.getresponse()
+            self.said.append(Said(asked, answer.status, json.loads(answer.read()).get("version", "")))
+        connection.close()
+
+    def _dawdle(self) -> None:
+        """One who sends a byte in a while, and reads no answer."""
+        while not self.over.is_set():
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)) as connection:
+                connection.sendall(b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+                for byte in b"POST /predict/quick HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n":
+                    connection.sendall(bytes([byte]))
+                    if self.over.wait(0.2):
+                        return
+
+
+@contextlib.contextmanager
+def serving(world: World, folder: Path) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """A server with a home of its own: what it serves comes from the remote, which is `folder`/remote to it."""
+    (folder / "remote").symlink_to(Path(str(world.origin.remote)))
+    env = os.environ | world.origin.environment()
+    env |= {"LUODI_HOME": str(folder / "home"), "LUODI_DVC_REMOTE": str(folder / "remote")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "luodi", "serve", "quick", "--port", "0", "--follow", "2"],
+        cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout
+    try:
+        port = next(int(found[1]) for line in process.stdout if (found := re.search(r":(\d+)/docs", line)))
+        yield process, port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with process.stdout as output:
+            told = output.read()
+        assert process.wait(30) == 0
+        assert "Traceback" not in told, told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("swaps", "seconds"), [(2, 3.0), pytest.param(20, 28.0, marks=[pytest.mark.proof, pytest.mark.timeout(1800)])]
+)
+def test_no_request_fails_while_versions_come_and_go(two: World, tmp_path: Path, swaps: int, seconds: float) -> None:
+    """And while the remote is away, and clients are slow; memory stays what it was."""
+    moved: list[tuple[float, str]] = []
+    with serving(two, tmp_path) as (process, port), Clients(port) as clients:
+        worker = psutil.Process(process.pid).children(recursive=True)[-1]
+        time.sleep(seconds)
+        before = worker.memory_info().rss
+        (tmp_path / "remote").unlink()
+        two.move("quick", "v1.0.0")
+        time.sleep(6)
+        assert {one.version for one in clients.said[-20:]} == {"quick@v1.0.1"}  # it goes on
+        (tmp_path / "remote").symlink_to(Path(str(two.origin.remote)))
+        back = time.monotonic()
+        until(lambda: clients.said[-1].version == "quick@v1.0.0")
+        assert time.monotonic() - back < LATE
+        for number in itertools.islice(itertools.cycle(("v1.0.1", "v1.0.0")), swaps - 1):
+            two.move("quick", number)
+            moved.append((time.monotonic(), f"quick@{number}"))
+            time.sleep(seconds)
+            until(lambda: clients.said[-1].version == moved[-1][1])
+        after = worker.memory_info().rss
+    assert {one.status for one in clients.said} == {200}
+    for (at, version), (until_, _) in itertools.pairwise([*moved, (float("inf"), "")]):
+        late = [one for one in clients.said if at + LATE < one.asked < until_ and one.version != version]
+        assert late == []
+    assert after - before < 32 * 2**20, f"{before / 2**20:.0f} MiB, then {after / 2**20:.0f} MiB"
+
+
+def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
