@@ -17,6 +17,7 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 ELSEWHERE = {
     "make test": "tests/conftest.py::ran",  # as a part of it: it is what runs this
+    ".venv/bin/luodi serve": "tests/unit/serving/test_answers.py::test_texts_are_classified_as_by_the_library",
     ".venv/bin/luodi predict scans": "tests/pipeline/test_images.py::test_a_registered_image_model_predicts_files",
     "pip install": "tests/unit/scaffold/test_scaffold.py::test_a_project_of_a_wheel_goes_from_a_table_to_a_version",
 }

@@ -53,7 +53,7 @@ class Service:
     def app(self) -> Starlette:
         """Return the application."""
         model = "/v2/models/{model}"
-        return Starlette(
+        app = Starlette(
             routes=[
                 self._route("/predict/{model}", self._predict, "POST"),
                 self._route(f"{model}/infer", self._infer, "POST"),
@@ -75,6 +75,8 @@ class Service:
             ],
             exception_handlers={HTTPException: self._unknown, Exception: self._broken},
         )
+        app.router.redirect_slashes = False  # to an address that the client says is ours
+        return app
 
     def _route(self, path: str, handler: Handler, method: str = "GET", *, free: bool = False) -> Route:
         async def answer(request: Request) -> Response:
