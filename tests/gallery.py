@@ -5,6 +5,7 @@ Rows, scores and decisions come from luodi's own code; no model is trained, for 
 
 import io
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout, suppress
 from datetime import UTC, datetime, timedelta
@@ -17,13 +18,20 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from luodi import config
+from luodi.checks.drift import Looked, Statistic
 from luodi.data import arrivals, image, split_rows
 from luodi.data.arrivals import Arrival
 from luodi.errors import ValidationFailed
 from luodi.files import read_facts, write_text
+from luodi.monitoring import sections
+from luodi.monitoring.asked import Asked, Tally
+from luodi.monitoring.judging import Beside, Live
+from luodi.monitoring.truths import Truths
+from luodi.monitoring.watch import Found, Step
+from luodi.monitoring.worth import WHYS, Worth
 from luodi.project.paths import ModelPaths
 from luodi.registry import card, changes, evidence, gate, gate_sections, history, since, turned
-from luodi.registry.records import Change, Decision
+from luodi.registry.records import Agreement, Change, Decision, Estimate, Evidence
 from luodi.registry.tags import Move, Version
 from luodi.report import page
 from luodi.scaffold import drifting
@@ -263,6 +271,33 @@ def batch(work: Path) -> str:
     return drifting.write(paths, "week", found, facts).read_text("utf-8")
 
 
+def in_use() -> str:
+    """A model of many classes that drifted, with a shadow, a canary to revert, a rollback, and rows worth a label."""
+    rng, days = np.random.default_rng(11), {}
+    for number in range(90):
+        tally = Tally(1000 + number, 850.0 - number, 2000.0, Counter({one: int(rng.integers(1, 99)) for one in MANY}))
+        days[(REGISTERED + timedelta(days=number)).date(), ("reviews@v1.1.0", "production")] = tally
+    days[REGISTERED.date(), ("reviews@v1.2.0", "canary")] = Tally(9, 8.0, 18.0, Counter({MANY[0]: 9}))
+    figure = {"value": 0.71, "low": 0.68, "high": 0.74}
+    proof = Evidence(rows=900, difference=Estimate(value=-0.06, low=-0.09, high=-0.03), p=0.0001,
+                     mcnemar=Agreement(both=600, challenger=20, champion=80, neither=200, p=0.0001))  # fmt: skip
+    drifted = Looked(2000, 2000, (
+        Statistic("labels", "population stability index", 0.61, 0.52, 0.1, 0.25),
+        Statistic("accuracy", "points less", 0.15, 0.11, 0.02, 0.05),
+        Statistic("n-grams", "area under the curve of a model that tells them apart", 0.71, 0.69, 0.65, 0.8),
+    ))  # fmt: skip
+    rows = [Worth(f"r{n}", 0, "房间很好" * n + "https://example.com/" + "a" * 90, why, "reviews@v1.1.0", MANY[n], 0.5)
+            for n, why in enumerate(WHYS * 9)]  # fmt: skip
+    beside = [Beside("reviews@v1.2.0", "canary", 0, None, proof, None, "worse"),
+              Beside("reviews@v1.0.0", "shadow", 812, figure)]  # fmt: skip
+    found = Found(
+        "reviews", "reviews@v1.1.0", REGISTERED, Asked(days), drifted,
+        [Live("reviews@v1.1.0", "production", 900, figure, {"value": 0.86, "low": 0.85, "high": 0.87})], beside,
+        Truths({("r1", 0): "a"}, {("r1", 0)}), 900, rows, [Step("revert", "reviews@v1.2.0", "proven worse")],
+    )  # fmt: skip
+    return sections.page(found, "text")
+
+
 def versions() -> str:
     """The index of a model of many versions, of which one was rolled back, and of a run that landed nothing."""
     decision, held = DECISIONS["loosened"]().to_json(), DECISIONS["hold"]().to_json()
@@ -307,7 +342,7 @@ def make(folder: Path, work: Path) -> list[Path]:
         [classes] if classes else [],
         gate_sections.judged(decision),
     )
-    pages |= {"tuning": tuning(), "batch": batch(work / "batch")}
+    pages |= {"tuning": tuning(), "batch": batch(work / "batch"), "in-use": in_use()}
     pages["evaluation-many"] = evaluation(MANY, 30_000, 0.34)[0]
     pages["index"] = versions()
     beside = [(f"{name}.html", name) for name in pages]

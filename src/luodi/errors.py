@@ -5,6 +5,7 @@
     │   └── NothingLeft       4   every row was quarantined
     ├── Held                  5   the model is not good enough to land, or was rejected
     │   └── Unproven          6   too few test rows to tell whether it is
+    ├── Alarmed               7   what a model in use is asked drifted, or it is less often right
     ├── ParamsError          10   params.yaml (or dvc.yaml) cannot be used
     │   ├── UnknownKey       11
     │   ├── WrongValue       12
@@ -78,6 +79,11 @@ class Held(LuodiError):
 
 class Unproven(Held):
     exit_code = 6
+
+
+class Alarmed(LuodiError):
+    exit_code = 7
+    retryable = False
 
 
 class ParamsError(LuodiError):

@@ -112,7 +112,10 @@ def both(make_project: Callable[[str], Project]) -> dict[str, Any]:
     path = project.root / "params.yaml"
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     params["models"][LONGEST] = params["models"]["reviews"]
-    params["models"]["reviews"] = params["models"]["reviews"] | {"ingest": {"inbox": "/srv/inbox"}}
+    params["models"]["reviews"] = params["models"]["reviews"] | {
+        "ingest": {"inbox": "/srv/inbox"},
+        "monitor": {"log": "/srv/log"},
+    }
     path.write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
     return dict(parse(project, LUODI_POOLS="gpu")["dags"])
 
@@ -192,6 +195,13 @@ def test_a_model_with_an_inbox_has_a_dag_that_looks_into_it_and_is_retrained_by_
     assert dag["schedule"] == "*/10 * * * *" and "/srv/inbox" in dag["doc"]
     assert both["retrain_reviews"]["assets"] == ["luodi://rows/reviews"]
     assert both[f"retrain_{LONGEST}"]["assets"] == []
+
+
+def test_a_model_whose_log_is_named_has_a_dag_that_looks_at_it(both: dict[str, Any]) -> None:
+    assert {name for name in both if name.startswith("monitor_")} == {"monitor_reviews"}
+    dag = both["monitor_reviews"]
+    assert (dag["tasks"], dag["max_active_runs"]) == (["monitor"], 1)
+    assert "/srv/log" in dag["doc"] and dag["schedule"] == "0 0 * * *"
 
 
 def test_a_run_a_week_one_at_a_time(dag: dict[str, Any]) -> None:

@@ -1284,6 +1284,13 @@ BULK = "tests/unit/scoring/test_bulk.py"
 WHY_NOT = {
     "or name the folder that it starts from with --images": "tests/unit/data/test_pictures.py",
     "needs a driver that is not installed here": "tests/unit/tuning/test_study.py",
+    "name the request log, or set monitor.log": "tests/integration/test_monitoring_tiny.py",
+    "expected 7d, 12h, or a date or time": "tests/integration/test_monitoring_tiny.py",
+    "{shown(url)} holds no row of {shown(model)}": "tests/integration/test_monitoring_tiny.py",
+    "in use is to be looked at": "tests/integration/test_monitoring_tiny.py",
+    "expected the place of an item in its request": "tests/unit/monitoring/test_asked.py",
+    "and {ITEM} where a request has several": "tests/unit/monitoring/test_asked.py",
+    "the table of true labels, cannot be read": "tests/unit/monitoring/test_asked.py",
     "holds no request log of": "tests/unit/serving/test_log.py",
     "is no file of a request log": "tests/unit/serving/test_log.py",
     "was written by a newer luodi: it is of format {number}": "tests/unit/serving/test_log.py",

@@ -67,6 +67,7 @@ AGAIN = [
     "luodi promote reviews@v1.1.0",
     UP,
 ]
+MONITOR = "sh -c 'luodi monitor reviews --log {folder}/log; test $? = 21'"  # nobody asked
 FETCH = "sh -c 'luodi fetch reviews; test $? = 25'"  # the whole corpus beside the slice that data.dvc records
 LAST = [
     "luodi init {folder}/fresh",
@@ -85,6 +86,7 @@ LAST = [
     "luodi encoder list",
     "luodi rename more others",
     "luodi retire others --data",
+    MONITOR,
     FETCH,
     "dvc version",
     "dvc status",

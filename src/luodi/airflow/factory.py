@@ -11,7 +11,7 @@ from airflow import settings
 from airflow.sdk import DAG, AssetOrTimeSchedule, BaseOperator, TriggerRule
 
 from luodi import config
-from luodi.airflow import GPU, inbox, notifying, pods, trigger, watching
+from luodi.airflow import GPU, inbox, monitoring, notifying, pods, trigger, watching
 from luodi.airflow.approval import TASK, ApproveOperator
 from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator, TrialOperator
 from luodi.airflow.timetable import NextTick
@@ -52,9 +52,18 @@ Looks each day whether new rows came, `retrain_{model}` ran and a version landed
 `notify.silence` allows, and tells of each silence once. Settings: `notify` in the block `{model}` of `params.yaml`.
 """
 
+MONITORING = """\
+### Look at what `{model}` is asked
+Reads the last days of the request log `{log}` as `luodi monitor {model} --act` does: drift of what is asked from what
+the version in production was trained on, how often it is right where true labels are known, other versions beside it.
+Where that is proven, and `monitor.rollback` or `monitor.canary` allows it, production moves. Drift and alarms are told
+by `notify`, and fail no task. Settings: `monitor` in the block `{model}` of `params.yaml`.
+"""
+
 TRIALS = "trials"
 TASKS = {
     inbox.TASK: "Takes in the files of the inbox: rows that are not there yet land, and the files are put aside.",
+    monitoring.TASK: "Looks at the request log: drift, live accuracy, other versions; moves production where allowed.",
     watching.TASK: "Looks how long nothing happened, and tells of a silence once.",
     "validate": "Checks the raw rows by Great Expectations, and holds back bad ones with their reasons.",
     TRIALS: "Each trains by other settings, and notes in the study what comes of it.",
@@ -79,7 +88,7 @@ LONGEST = timedelta(minutes=10)  # between two tries, unless the first delay is 
 
 
 def retrain_dags(root: Path) -> dict[str, DAG]:
-    """Return `retrain_MODEL` -> DAG for every model in the params.yaml of `root`, `ingest_MODEL`, `watch_MODEL`."""
+    """Return `retrain_MODEL` -> DAG for every model in the params.yaml of `root`, and those that blocks ask for."""
     models = config.load(root / PARAMS).models
     ingest = {f"ingest_{name}": ingest_dag(name, block, block.ingest) for name, block in models.items() if block.ingest}
     watch = {
@@ -87,7 +96,11 @@ def retrain_dags(root: Path) -> dict[str, DAG]:
         for name, block in models.items()
         if block.notify and any(block.notify.silence.model_dump().values())
     }
-    return {f"retrain_{name}": retrain_dag(root, name, block) for name, block in models.items()} | ingest | watch
+    monitor = {
+        f"monitor_{name}": monitor_dag(name, block, block.monitor) for name, block in models.items() if block.monitor
+    }
+    retrain = {f"retrain_{name}": retrain_dag(root, name, block) for name, block in models.items()}
+    return retrain | ingest | watch | monitor
 
 
 def ingest_dag(name: str, block: config.ModelSettings, ingest: config.Ingest) -> DAG:
@@ -123,6 +136,25 @@ def watch_dag(name: str, block: config.ModelSettings, notify: config.Notify) -> 
         **_failing(name, block),
     ) as dag:
         watching.WatchOperator(model=name, notify=notify, **_options(watching.TASK, block.airflow))
+    return dag
+
+
+def monitor_dag(name: str, block: config.ModelSettings, monitor: config.Monitor) -> DAG:
+    """Return the DAG that looks at what a model in use is asked."""
+    with DAG(
+        dag_id=f"monitor_{name}",
+        description=f"Look at what {name} is asked, and how often it is right",
+        schedule=timetable(monitor.schedule),
+        start_date=datetime(2024, 1, 1),
+        catchup=False,
+        max_active_runs=1,
+        default_args={"owner": block.owner, "retry_exponential_backoff": True},
+        tags=["luodi", "monitor", block.modality],
+        doc_md=MONITORING.format(model=name, log=monitor.log),
+        **_failing(name, block),
+    ) as dag:
+        options = _options(monitoring.TASK, block.airflow)
+        monitoring.MonitorOperator(model=name, monitor=monitor, notify=block.notify, **options)
     return dag
 
 

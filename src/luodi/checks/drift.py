@@ -81,7 +81,8 @@ class Rows:
         labels: Of each.
         measures: Numbers of each by their name: characters, or intensity and contrast.
         texts: None of images.
-        right, sure: Whether the champion is right on it, and its highest probability; None without a champion.
+        right, sure: Whether the champion is right on it, and its highest probability; None without a champion, or
+            where nobody knows. Either may be of other rows than the rest.
     """
 
     labels: Sequence[str]
@@ -100,8 +101,11 @@ def look(before: Rows, came: Rows, limits: Drift) -> Looked:
     counts = len(came.labels), len(before.labels)
     if min(counts) < limits.min_rows:
         return Looked(*counts)
-    told = came.right is not None and before.right is not None and came.sure is not None and before.sure is not None
-    many = 1 + len(came.measures) + 2 * (came.texts is not None) + 2 * told
+    right = (
+        None if came.right is None or before.right is None else (before.right.astype(float), came.right.astype(float))
+    )
+    sure = None if came.sure is None or before.sure is None else (before.sure, came.sure)
+    many = 1 + len(came.measures) + 2 * (came.texts is not None) + (right is not None) + (sure is not None)
     error = (1 - limits.confidence) / many  # Bonferroni: a batch is told from one of the same source by no statistic
     found = [_psi("labels", *_by_label(before.labels, came.labels), limits, error)]
     found += [_psi(name, *_by_bin(before.measures[name], came.measures[name]), limits, error) for name in came.measures]
@@ -110,10 +114,10 @@ def look(before: Rows, came: Rows, limits: Drift) -> Looked:
             _told_apart(before.texts, came.texts, limits, error),
             _unknown(before.texts, came.texts, limits, error),
         ]
-    if told:
-        assert before.right is not None and came.right is not None and before.sure is not None and came.sure is not None
-        found.append(_fewer("accuracy", before.right.astype(float), came.right.astype(float), limits.accuracy, error))
-        found.append(_fewer("confidence", before.sure, came.sure, limits.confidence_loss, error))
+    if right:
+        found.append(_fewer("accuracy", *right, limits.accuracy, error))
+    if sure:
+        found.append(_fewer("confidence", *sure, limits.confidence_loss, error))
     return Looked(*counts, tuple(found))
 
 
@@ -163,12 +167,38 @@ def _by_bin(before: Values, came: Values) -> tuple[NDArray[np.int64], NDArray[np
 def _told_apart(before: Sequence[str], came: Sequence[str], limits: Drift, error: float) -> Statistic:
     """How well naive Bayes on n-grams tells what came from what was there: the area under its ROC curve.
 
-    By halves of the rows, each scored by a model of the other; the least by Hanley and McNeil (1982), conservative for
-    it takes the greater of the two errors, of the area found and of none.
+    The least by Hanley and McNeil (1982), conservative for it takes the greater of the two errors, of the area found
+    and of none.
     """
     from scipy import special
-    from sklearn.feature_extraction.text import HashingVectorizer
     from sklearn.metrics import roc_auc_score
+
+    y, scores, turn = _odds(before, came)
+    # Scores of two models are compared by their ranks among those that the same model gave.
+    areas = [float(roc_auc_score(y[turn == fold], scores[turn == fold])) for fold in range(FOLDS)]
+    area = float(np.mean(areas))
+    wide = max(_hanley(one, len(came), len(before)) for one in (area, 0.5))
+    least = area + float(special.ndtri(error)) * wide
+    return Statistic(
+        "n-grams", "area under the curve of a model that tells them apart", area, least, *limits.told_apart
+    )
+
+
+def strangeness(before: Rows, came: Rows) -> Values:
+    """Return how little each row that came is like those before, float64 [rows]; of texts by the model of `look`.
+
+    Of images it is by how many deviations the measure that is farthest away lies from the mean.
+    """
+    if came.texts is not None and before.texts is not None:
+        return _odds(before.texts, came.texts)[1][len(before.texts) :]
+    away = [abs(came.measures[name] - one.mean()) / max(one.std(), 1e-9) for name, one in before.measures.items()]
+    farthest: Values = np.max(away, axis=0)
+    return farthest
+
+
+def _odds(before: Sequence[str], came: Sequence[str]) -> tuple[NDArray[np.int64], Values, NDArray[np.int64]]:
+    """Which texts came (0 or 1), the log-odds of it for each character, by a model of the other half, and the half."""
+    from sklearn.feature_extraction.text import HashingVectorizer
     from sklearn.naive_bayes import ComplementNB
 
     hashed = HashingVectorizer(
@@ -180,14 +210,7 @@ def _told_apart(before: Sequence[str], came: Sequence[str], limits: Drift, error
         model = ComplementNB().fit(x[turn != fold], y[turn != fold])
         found = model.predict_joint_log_proba(x[turn == fold])
         scores[turn == fold] = (found[:, 1] - found[:, 0]) / (1 + x[turn == fold].sum(axis=1).A1)
-    # Scores of two models are compared by their ranks among those that the same model gave.
-    areas = [float(roc_auc_score(y[turn == fold], scores[turn == fold])) for fold in range(FOLDS)]
-    area = float(np.mean(areas))
-    wide = max(_hanley(one, len(came), len(before)) for one in (area, 0.5))
-    least = area + float(special.ndtri(error)) * wide
-    return Statistic(
-        "n-grams", "area under the curve of a model that tells them apart", area, least, *limits.told_apart
-    )
+    return y, scores, turn
 
 
 def _hanley(area: float, ones: int, others: int) -> float:

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from luodi import __version__, terminal
-from luodi.cli import amending, data, encoder, landing, models, prediction, project, runs, serving, stages, tuning
+from luodi.cli import (
+    amending,
+    data,
+    encoder,
+    landing,
+    models,
+    monitoring,
+    prediction,
+    project,
+    runs,
+    serving,
+    stages,
+    tuning,
+)
 from luodi.errors import LuodiError
 from luodi.system import guard, progress
 
@@ -20,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: rich would double the start-up time
     pretty_exceptions_enable=False,
 )
-for noun in (project, data, amending, encoder, runs, landing, models, prediction, serving, stages, tuning):
+for noun in (project, data, amending, encoder, runs, landing, models, monitoring, prediction, serving, stages, tuning):
     app.add_typer(noun.app)
 
 

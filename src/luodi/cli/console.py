@@ -24,6 +24,7 @@ from luodi.terminal import shown, visible
 from luodi.tuning import best
 
 if TYPE_CHECKING:
+    from luodi.monitoring.watch import Found
     from luodi.scaffold.history import Event
     from luodi.scaffold.replaying import Step
     from luodi.scoring.explaining import Explanation
@@ -232,6 +233,36 @@ def show_encoders(known: Mapping[str, Recorded]) -> None:
             one.licence,
             one.md5[:8],
         )
+    _print(table)
+
+
+def show_monitor(found: "Found", report: Path) -> None:
+    """Print what was found of a model in use."""
+    table = Table(show_header=False, box=None)
+    since = f" since {found.since:%Y-%m-%d %H:%M} UTC" if found.since else ""
+    _row(table, "asked", f"{found.asked.rows:,} rows{since}; {found.production} is in production")
+    for (version, role), one in found.asked.by().items():
+        most = ", ".join(f"{label} {100 * count / one.rows:.0f}%" for label, count in one.labels.most_common(3))
+        _row(table, role, f"{version}: {one.rows:,} rows, confidence {one.sure / one.rows:.4f}; {most}")
+    told = [one for one in found.drift.statistics if one.verdict != "none"]
+    few = "too few rows to tell" if not found.drift.statistics else found.drift.verdict
+    _row(table, "drift", few)
+    for stat in told:
+        _row(table, "", f"{stat.name}: {stat.value:.3f} {stat.unit}, at least {stat.low:.3f}: {stat.verdict}")
+    for live in found.live:
+        figure = live.accuracy
+        tested = f"; {live.tested['value']:.4f} of its test rows" if live.tested else ""
+        _row(table, "right", f"{live.version} as {live.role}: {figure['value']:.4f} [{figure['low']:.4f}, "
+             f"{figure['high']:.4f}] of {live.rows:,} labelled rows{tested}")  # fmt: skip
+    for other in found.beside:
+        agree = f"the same label on {100 * other.agree['value']:.1f}% of {other.pairs:,}; " if other.agree else ""
+        gap = other.proof and other.proof.difference
+        ahead = f"{gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}], {other.standing}" if gap else "too few labels"
+        _row(table, other.role, f"{other.version}: {agree}{ahead}")
+    for line in found.done:
+        _row(table, "done", line)
+    _row(table, "worth", f"{len(found.worth):,} rows worth a label")
+    _row(table, "report", near(report))
     _print(table)
 
 

@@ -154,7 +154,7 @@ def promote(
     reason: Annotated[str, typer.Option(help="Kept in the stage's tag.")] = "",
 ) -> None:
     """Put a registered version into production, once its files are proven to be what was registered."""
-    landed, rows = _move(version, "promote", reason)
+    landed, rows = move(version, "promote", reason)
     print(f"{landed.name} is in production; it predicted {rows} stored rows as it did when it was registered")
 
 
@@ -173,11 +173,11 @@ def rollback(
     reason: Annotated[str, typer.Option(help="Kept in the stage's tag.")] = "",
 ) -> None:
     """Put an earlier version back into production, once its files are proven to be what was registered."""
-    landed, rows = _move(by_option(version, "--to", to, "rollback"), "rollback", reason)
+    landed, rows = move(by_option(version, "--to", to, "rollback"), "rollback", reason)
     print(f"{landed.name} is back in production; it predicted {rows} stored rows as it did when it was registered")
 
 
-def _move(version: Reference, action: str, reason: str) -> "tuple[Version, int]":
+def move(version: Reference, action: str, reason: str) -> "tuple[Version, int]":
     """Move production; return the version that is there now, and how many stored rows it predicted as ever."""
     from luodi.local import delivery
     from luodi.project.origin import Origin

@@ -348,7 +348,7 @@ class Register(SettingsBase):
 
 
 TaskName = Literal[
-    "ingest", "watch", "validate", "preprocess", "baseline", "tune", "train", "evaluate", "gate", "register"
+    "ingest", "watch", "monitor", "validate", "preprocess", "baseline", "tune", "train", "evaluate", "gate", "register"
 ]
 
 
@@ -450,7 +450,35 @@ class Ingest(SettingsBase):
     retrain_on_drift: bool = Field(True, description="a batch that drifted is a reason to retrain at once")
 
 
-Told = Literal["landed", "held", "approval", "failed", "refused", "drift", "silence"]
+class Monitor(SettingsBase):
+    """The request log of a model in use, which `luodi monitor` and the DAG monitor_MODEL look at."""
+
+    log: Annotated[Line, AfterValidator(_inbox)] = Field(
+        description="folder of the workers, or URL of one that fsspec reads, which the server writes its request log to"
+    )
+    schedule: Annotated[Line, AfterValidator(_schedule)] = Field(
+        "@daily", description="when it is looked at: a cron expression, or a name such as @hourly"
+    )
+    days: Positive = Field(7, description="so many days back it is looked at")
+    labels: Line | None = Field(
+        None, description="table of true labels with the columns request, item and label, a path or URL; null: none"
+    )
+    reports: Annotated[Line, AfterValidator(_inbox)] | None = Field(
+        None,
+        description="folder or URL where the DAG leaves the page and the rows worth a label, by day; null: nowhere",
+    )
+    rows: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        100, description="rows worth a label that are written, at most"
+    )
+    rollback: bool = Field(
+        False, description="go back to the version before where true labels prove it better on what is asked"
+    )
+    canary: bool = Field(
+        False, description="put a canary into production where true labels prove it better on what is asked"
+    )
+
+
+Told = Literal["landed", "held", "approval", "failed", "refused", "drift", "alarm", "silence"]
 TOLD: tuple[Told, ...] = get_args(Told)
 
 
@@ -532,6 +560,7 @@ class AnySettings(SettingsBase):
     airflow: Airflow = Airflow()
     drift: Drift = Drift()
     ingest: Ingest | None = Field(None, description="an inbox that Airflow looks into; null: none")
+    monitor: Monitor | None = Field(None, description="the request log that is looked at; null: none")
     notify: Notify | None = Field(None, description="who is told what came of a run; null: nobody")
 
     @model_validator(mode="after")

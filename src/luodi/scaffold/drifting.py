@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from luodi.checks import drift, modality, quarantine
+from luodi.checks import compared, drift, quarantine
 from luodi.checks.drift import Looked, Rows
 from luodi.config import ModelSettings
 from luodi.data import revisions, shards, split_rows
@@ -20,7 +20,6 @@ from luodi.report import page
 from luodi.scoring.inference import Classifier
 
 Answers = tuple[NDArray[np.bool_], NDArray[np.float64]]
-MEASURES = {"text": ("characters",), "image": ("intensity", "contrast")}
 
 
 def look(settings: ModelSettings, paths: ModelPaths, folder: Path) -> Looked:
@@ -62,7 +61,7 @@ def _drawn(parts: Iterable[pa.Table], settings: ModelSettings, stands: Any) -> p
         rows = rows.select([kind, "label", "source", "shard", "row"]).append_column("digest", digests)
         if kept and len(kept[0]) == drift.MOST:  # what is above these is not drawn: it need not be measured
             rows = rows.filter(pc.less(rows["digest"], pc.max(kept[0]["digest"])))
-        held = quarantine.held(_measured(rows, settings).marks) if len(rows) else []
+        held = quarantine.held(compared.measured(rows, settings).marks) if len(rows) else []
         kept = [_least(pa.concat_tables([*kept, rows.filter(pa.array(~np.asarray(held, np.bool_)))]))]
     return kept[0]  # shards without a row are an error
 
@@ -71,17 +70,8 @@ def _least(rows: pa.Table) -> pa.Table:
     return rows.sort_by("digest").slice(0, drift.MOST)
 
 
-def _measured(rows: pa.Table, settings: ModelSettings) -> quarantine.Checked:
-    return modality.measures(settings.modality).measure([rows], settings)
-
-
 def _rows(rows: pa.Table, settings: ModelSettings, answers: Answers | None) -> Rows:
-    measured = _measured(rows, settings).table
-    measures = {name: measured[name].to_numpy().astype(np.float64) for name in MEASURES[settings.modality]}
-    items = rows[settings.modality]
-    texts = items.to_pylist() if pa.types.is_string(items.type) else None
-    right, sure = answers or (None, None)
-    return Rows(rows["label"].to_pylist(), measures, texts, right, sure)
+    return compared.as_rows(rows, settings, *(answers or ()))
 
 
 def _model(paths: ModelPaths) -> Classifier | None:

@@ -168,7 +168,7 @@ class Log:
             self._flush()
         self._flush()
         with self._lock:  # of a last file that could not be written
-            self._count(dropped=sum(len(one.items) for one in self._queue))
+            self._count(dropped=_items(self._queue))
             self._queue.clear()
 
     def _flush(self) -> None:
@@ -186,12 +186,15 @@ class Log:
 
     def _write_model(self, model: str, found: list[Answered]) -> None:
         """Write a file; what could not be written comes first again, while there is room for it."""
-        rows = sum(len(one.items) for one in found)
         try:
             content = _parquet(as_table(found))
         except Exception as error:  # an item that no cleaning reads: it would be as bad the next time
-            self._end(found, dropped=rows, error=_told(error))
-            return
+            bad, found = _apart(found)
+            self._end(bad, dropped=_items(bad), error=_told(error))
+            if not found:
+                return
+            content = _parquet(as_table(found))
+        rows = _items(found)
         try:
             self._write(model, content)
         except Exception as error:  # whatever a disk, a bucket or a library raises: the server goes on
@@ -254,10 +257,14 @@ def drawn(request: str, share: float) -> bool:
 
 
 def as_table(found: Sequence[Answered]) -> pa.Table:
-    """Return answers as rows of `SCHEMA`, items clean; an item that no cleaning leaves anything of is an empty one."""
+    """Return answers as rows of `SCHEMA`, items clean; an item that no cleaning leaves anything of is an empty one.
+
+    Those of one version stand together, for its items are cleaned at once.
+    """
     labels = {one.version: list(one.encoder.labels) for one in found}
     metadata = {FORMAT_KEY: str(FORMAT).encode(), LABELS_KEY: json.dumps(labels, ensure_ascii=False).encode()}
-    return pa.concat_tables([_rows(one) for one in found]).replace_schema_metadata(metadata)
+    tables = [_rows([one for one in found if one.version == version]) for version in labels]
+    return pa.concat_tables(tables).replace_schema_metadata(metadata)
 
 
 def _parquet(table: pa.Table) -> bytes:
@@ -266,28 +273,46 @@ def _parquet(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
+def _items(found: Sequence[Answered]) -> int:
+    return sum(len(one.items) for one in found)
+
+
+def _apart(found: Sequence[Answered]) -> tuple[list[Answered], list[Answered]]:
+    """Those that make no rows, and those that do."""
+    bad, good = list[Answered](), list[Answered]()
+    for one in found:
+        try:
+            as_table([one])
+            good.append(one)
+        except Exception:
+            bad.append(one)
+    return bad, good
+
+
 def _told(error: Exception) -> str:
     return shown(f"{type(error).__name__}: {error}")
 
 
-def _rows(one: Answered) -> pa.Table:
-    kind, count = modality.of(one.encoder.modality), len(one.items)
-    clean = kind.cleaner(one.encoder)(kind.column(one.items))  # of its settings it asks what the encoder has too
-    names = np.array(one.encoder.labels, object)
+def _rows(found: Sequence[Answered]) -> pa.Table:
+    """The rows of one version."""
+    encoder = found[0].encoder
+    kind, counts = modality.of(encoder.modality), [len(one.items) for one in found]
+    items = [item for one in found for item in one.items]
+    shares = np.concatenate([one.probabilities for one in found]).astype(np.float32)
     columns = {
-        "request": [one.request] * count,
-        "item": range(count),
-        "at": [one.at] * count,
-        "model": [one.model] * count,
-        "version": [one.version] * count,
-        "role": [one.role] * count,
-        "text": [None] * count,
-        "image": [None] * count,
-        one.encoder.modality: clean,
-        "label": names[one.probabilities.argmax(axis=1)].tolist(),
-        "probabilities": one.probabilities.astype(np.float32).tolist(),
-        "ms": [one.ms] * count,
+        "item": [place for count in counts for place in range(count)],
+        "text": pa.nulls(len(items)),
+        "image": pa.nulls(len(items)),
+        encoder.modality: kind.cleaner(encoder)(kind.column(items)),  # of its settings it asks what the encoder has too
+        "label": np.array(encoder.labels, object)[shares.argmax(axis=1)],
+        "probabilities": pa.ListArray.from_arrays(
+            np.arange(len(items) + 1, dtype=np.int32) * shares.shape[1], shares.ravel()
+        ),
     }
+    for name in ("request", "at", "model", "version", "role", "ms"):
+        columns[name] = [
+            value for one, count in zip(found, counts, strict=True) for value in [getattr(one, name)] * count
+        ]
     return pa.table([_column(columns[field.name], field.type) for field in SCHEMA], schema=SCHEMA)
 
 
@@ -341,6 +366,12 @@ def read(url: str, model: str, since: datetime | None = None) -> Iterator[Part]:
             rows = part.rows.filter(pc.greater_equal(part.rows["at"], since)) if since else part.rows
             if len(rows):
                 yield replace(part, rows=rows)
+
+
+def nothing(url: str, model: str, since: datetime | None) -> MissingData:
+    """Return what is told where the log holds no row of a model, or none since then."""
+    when = f" since {since:%Y-%m-%d %H:%M %Z}: look farther back" if since else ""
+    return MissingData(f"{shown(url)} holds no row of {shown(model)}{when}")
 
 
 def _part(fs: Any, path: str) -> Part:

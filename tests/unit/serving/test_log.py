@@ -139,13 +139,15 @@ def test_what_cannot_be_written_for_long_is_dropped(tmp_path: Path) -> None:
     assert writer.counts.written == 0
 
 
-def test_an_item_that_no_cleaning_reads_costs_no_other_file(tmp_path: Path) -> None:
-    writer = Log(str(tmp_path), seconds=0.01)
-    writer.add(answered("one", b"no picture"))
-    until(lambda: writer.counts.dropped == 1)
-    writer.add(answered("two", "a"))
+def test_an_item_that_no_cleaning_reads_costs_no_other_row(tmp_path: Path) -> None:
+    writer = Log(str(tmp_path))
+    good = image.png(Image.new("L", (4, 4)))
+    for number, item in enumerate((good, b"no picture", good)):
+        writer.add(answered(str(number), item))
     writer.close()
-    assert rows(tmp_path)["request"].to_pylist() == ["two"]
+    assert rows(tmp_path)["request"].to_pylist() == ["0", "2"]
+    assert (writer.counts.dropped, writer.counts.written) == (1, 2)
+    assert "unfit" in writer.counts.error
 
 
 def test_the_oldest_files_go_and_the_newest_stays(tmp_path: Path) -> None:
