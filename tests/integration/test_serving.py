@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
+import pyarrow as pa
 import pytest
 from actors import World
 from starlette.testclient import TestClient
 
 from luodi.registry import promotion, tags
-from luodi.serving import sources, starting
+from luodi.serving import log, sources, starting
 from luodi.serving.following import Follower
 from luodi.serving.limits import Limits
 from luodi.serving.log import Answered
@@ -254,3 +255,35 @@ def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_what_is_asked_and_answered_is_kept_and_a_full_disk_stops_nobody(
+    two: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = Served(two, Beside("quick@v1.0.0"))
+    writer = log.Log(str(tmp_path / "log"), seconds=0.05)
+    served.prepared.service.models["quick"].observer = writer.add
+    served.prepared.service.metrics.watch(writer)
+    real = writer._fs.open
+    monkeypatch.setattr(writer._fs, "open", lambda path, mode: Path("/dev/full").open(mode))  # noqa: SIM115
+    with served.client:
+        asked = {"texts": [TEXTS[0], "<b></b>", TEXTS[1]]}
+        for row in range(5):
+            said = served.client.post("/predict/quick", json=asked, headers={"X-Request-ID": f"r{row}"})
+            assert said.status_code == 200
+        until(lambda: served.figure("luodi_log_failures ")[0] != "luodi_log_failures 0.0")
+        monkeypatch.setattr(writer._fs, "open", real)
+        until(lambda: served.figure('luodi_log_rows{what="written"}') == ['luodi_log_rows{what="written"} 20.0'])
+    writer.close()
+    rows = pa.concat_tables([part.rows for part in log.read(str(tmp_path / "log"), "quick")]).to_pylist()
+    assert {(one["request"], one["item"]) for one in rows} == {(f"r{row}", item) for row in range(5) for item in (0, 2)}
+    assert {(one["role"], one["version"]) for one in rows} == {
+        ("production", "quick@v1.0.1"), ("shadow", "quick@v1.0.0")
+    }  # fmt: skip
+    assert {one["text"] for one in rows} == {TEXTS[0], TEXTS[1]}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        time.sleep(0.01)

@@ -54,7 +54,7 @@ def _share(text: str) -> "Beside":
 @app.command(
     epilog="Examples: luodi serve reviews | luodi serve reviews digits --port 8000 --token-file token | "
     "luodi serve ./serving/reviews | luodi serve reviews --shadow reviews@v1.2.0 | "
-    "luodi serve reviews --canary reviews@v1.2.0=5%"
+    "luodi serve reviews --canary reviews@v1.2.0=5% --log /srv/log"
 )
 def serve(
     wanted: Annotated[
@@ -107,6 +107,14 @@ def serve(
         int | None,
         typer.Option(min=1, help="Of a model's operations; by default one, or all processors if it is slow."),
     ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--log", metavar="DIR|URL", help="Keep what is asked and answered there, for `luodi monitor`."),
+    ] = None,
+    log_share: Annotated[float, typer.Option(min=0, max=1, help="Of requests that the log keeps, whole.")] = 1.0,
+    log_size: Annotated[
+        float, typer.Option(min=1, metavar="MIB", help="Of the whole log; its oldest files go.")
+    ] = 1024.0,
 ) -> None:
     """Answer over HTTP by the versions in production, and follow the registry: no request fails when one lands.
 
@@ -116,6 +124,7 @@ def serve(
     _require_extra()
     from luodi.serving import server, starting
     from luodi.serving.limits import MIB, Limits
+    from luodi.serving.log import Log
 
     beside: list[Beside] = [*(shadow or ()), *(canary or ())]
     sources = [_source(one, stage) for one in wanted]
@@ -125,9 +134,18 @@ def serve(
     if not tokens and not host.startswith(("127.", "localhost", "::1")):
         progress.tell("warning: whoever reaches this address may ask: --token-file asks for a token")
     limits = Limits(int(max_body * MIB), max_items, int(max_item * MIB), queue, timeout)
+    log = Log(url, share=log_share, most=int(log_size * MIB)) if url else None
     with Heartbeat("bringing the models"):
-        prepared = starting.prepare(sources, beside=beside, limits=limits, tokens=tokens, threads=threads)
-    starting.serve(prepared, where, follow, progress.tell)
+        prepared = starting.prepare(
+            sources, beside=beside, limits=limits, tokens=tokens, threads=threads, observer=log.add if log else None
+        )
+    if log:
+        prepared.service.metrics.watch(log)
+    try:
+        starting.serve(prepared, where, follow, progress.tell)
+    finally:
+        if log:
+            log.close()
 
 
 def _require_extra() -> None:

@@ -454,7 +454,7 @@ class Monitor(SettingsBase):
     """The request log of a model in use, which `luodi monitor` and the DAG monitor_MODEL look at."""
 
     log: Annotated[Line, AfterValidator(_inbox)] = Field(
-        description="folder of the workers, or URL of one that fsspec reads, which the server writes its request log to"
+        description="folder of the workers, or URL of one that fsspec reads, where `luodi serve --log` writes"
     )
     schedule: Annotated[Line, AfterValidator(_schedule)] = Field(
         "@daily", description="when it is looked at: a cron expression, or a name such as @hourly"

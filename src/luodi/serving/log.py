@@ -70,6 +70,7 @@ class Answered:
         probabilities: float32 [items, classes].
         ms: How long it took.
         encoder: Of the version; knows its labels, and how an item is cleaned.
+        places: Of the items in the request, where some of it could not be classified; None where all could.
     """
 
     request: str
@@ -81,6 +82,7 @@ class Answered:
     probabilities: NDArray[np.float32]
     ms: float
     encoder: Encoder
+    places: Sequence[int] | None = None
 
     @property
     def size(self) -> int:
@@ -300,7 +302,7 @@ def _rows(found: Sequence[Answered]) -> pa.Table:
     items = [item for one in found for item in one.items]
     shares = np.concatenate([one.probabilities for one in found]).astype(np.float32)
     columns = {
-        "item": [place for count in counts for place in range(count)],
+        "item": [place for one, count in zip(found, counts, strict=True) for place in one.places or range(count)],
         "text": pa.nulls(len(items)),
         "image": pa.nulls(len(items)),
         encoder.modality: kind.cleaner(encoder)(kind.column(items)),  # of its settings it asks what the encoder has too

@@ -1,7 +1,7 @@
 """What Prometheus reads at /metrics. A version that has gone keeps its counts: they only ever grow."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from prometheus_client import (
@@ -15,6 +15,8 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+
+from luodi.serving.log import Log
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, that nobody asks for
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -66,9 +68,23 @@ class Metrics:
         self.shadow: Callable[[str, str, str, str], Any] = cache(self.shadows.labels)
         self.code: Callable[[str, int], Any] = cache(lambda model, code: self.requests.labels(model, str(code)))
 
+    def watch(self, log: Log) -> None:
+        """Show what becomes of the rows of the request log."""
+        rows = Gauge("luodi_log_rows", "Rows of the request log, by what became of them.", ("what",),
+                     registry=self.registry)  # fmt: skip
+        for what in ("written", "dropped"):
+            rows.labels(what).set_function(partial(_count, log, what))
+        failed = Gauge("luodi_log_failures", "Tries to write a file of the request log that failed.",
+                       registry=self.registry)  # fmt: skip
+        failed.set_function(lambda: log.counts.failed)
+
     def text(self) -> bytes:
         """Return all figures as Prometheus reads them."""
         return generate_latest(self.registry)
+
+
+def _count(log: Log, what: str) -> int:
+    return int(getattr(log.counts, what))
 
 
 class OfVersion:

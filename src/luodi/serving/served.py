@@ -166,12 +166,13 @@ class Model:
             by.figures.label(label(by, row) or "").inc()
         if self.observer:
             # An item that cannot be classified has no probabilities to keep.
-            told = [(item, row) for item, row in zip(asked.items, rows, strict=True) if not isinstance(row, str)]
+            told = [(place, row) for place, row in enumerate(rows) if not isinstance(row, str)]
             if told:
+                places = [place for place, _ in told]
                 self.observer(
                     Answered(
-                        asked.request, asked.at, self.name, by.name, by.role, [item for item, _ in told],
-                        np.stack([row for _, row in told]), 1000 * seconds, by.classifier.encoder,
+                        asked.request, asked.at, self.name, by.name, by.role, [asked.items[place] for place in places],
+                        np.stack([row for _, row in told]), 1000 * seconds, by.classifier.encoder, places,
                     )
                 )  # fmt: skip
 
