@@ -281,9 +281,3 @@ def test_what_is_asked_and_answered_is_kept_and_a_full_disk_stops_nobody(
         ("production", "quick@v1.0.1"), ("shadow", "quick@v1.0.0")
     }  # fmt: skip
     assert {one["text"] for one in rows} == {TEXTS[0], TEXTS[1]}
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        time.sleep(0.01)
