@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.request import urlopen
 
 import psutil
 import pyarrow as pa
@@ -196,6 +197,19 @@ class Clients:
                         return
 
 
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk that is full."""
+    folder = tmp_path / "log"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], check=False).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    with contextlib.suppress(OSError):
+        (folder / "filler").write_bytes(bytes(2**20))
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
 @contextlib.contextmanager
 def serving(world: World, folder: Path) -> Iterator[tuple["subprocess.Popen[str]", int]]:
     """A server with a home of its own: what it serves comes from the remote, which is `folder`/remote to it."""
@@ -203,7 +217,7 @@ def serving(world: World, folder: Path) -> Iterator[tuple["subprocess.Popen[str]
     env = os.environ | world.origin.environment()
     env |= {"LUODI_HOME": str(folder / "home"), "LUODI_DVC_REMOTE": str(folder / "remote")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "luodi", "serve", "quick", "--port", "0", "--follow", "2"],
+        [sys.executable, "-m", "luodi", "serve", "quick", "--port", "0", "--follow", "2", "--log", str(folder / "log")],
         cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert process.stdout
@@ -222,8 +236,10 @@ def serving(world: World, folder: Path) -> Iterator[tuple["subprocess.Popen[str]
 @pytest.mark.parametrize(
     ("swaps", "seconds"), [(2, 3.0), pytest.param(20, 28.0, marks=[pytest.mark.proof, pytest.mark.timeout(1800)])]
 )
-def test_no_request_fails_while_versions_come_and_go(two: World, tmp_path: Path, swaps: int, seconds: float) -> None:
-    """And while the remote is away, and clients are slow; memory stays what it was."""
+def test_no_request_fails_while_versions_come_and_go(
+    two: World, tmp_path: Path, full: Path, swaps: int, seconds: float
+) -> None:
+    """And while the remote is away, the disk of the log is full, and clients are slow; memory stays what it was."""
     moved: list[tuple[float, str]] = []
     with serving(two, tmp_path) as (process, port), Clients(port) as clients:
         worker = psutil.Process(process.pid).children(recursive=True)[-1]
@@ -243,6 +259,9 @@ def test_no_request_fails_while_versions_come_and_go(two: World, tmp_path: Path,
             time.sleep(seconds)
             until(lambda: clients.said[-1].version == moved[-1][1])
         after = worker.memory_info().rss
+        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            figures = answer.read().decode()
+    assert swaps < 20 or "luodi_log_failures 0.0" not in figures  # a file a minute
     assert {one.status for one in clients.said} == {200}
     for (at, version), (until_, _) in itertools.pairwise([*moved, (float("inf"), "")]):
         late = [one for one in clients.said if at + LATE < one.asked < until_ and one.version != version]
