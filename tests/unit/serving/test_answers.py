@@ -233,6 +233,17 @@ def test_headers_that_are_wrong_are_refused(server: Server) -> None:
     assert server.post("/predict/pictures", b"x", Content_Type="multipart/form-data").status == 400
 
 
+def test_a_body_without_a_length_is_bounded_as_it_comes(server: Server) -> None:
+    head = (
+        b"POST /predict/words HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer right\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    assert b" 413 " in server.raw(head, b"1000\r\n" + b"a" * 4096 + b"\r\n", *[b"1000\r\n" + b"a" * 4096 + b"\r\n"] * 2)
+    assert b" 200 " in server.raw(
+        head.replace(b"Host: x", b"Host: x\r\nConnection: close"),
+        b'10\r\n{"texts": ["\xe5\xa5\xbd"\r\n2\r\n]}\r\n0\r\n\r\n',
+    )
+
+
 def test_an_image_of_too_many_pixels_is_refused_undecoded(server: Server) -> None:
     from PIL import Image
 
@@ -361,3 +372,29 @@ def until(holds: Any, seconds: float = 20.0) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_what_was_asked_is_answered_before_it_ends(server: Server) -> None:
+    """The last of them: it ends the server."""
+    body = json.dumps({"texts": ["好"]}).encode()
+    head = (
+        f"POST /predict/words HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer right\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
+        connection.sendall(head.encode() + body[:5])
+        until(lambda: server.ask("GET", "/v2/health/ready").status == 200)
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: refused(server))
+        connection.sendall(body[5:])
+        said = connection.recv(65536)
+    assert b" 200 OK" in said and b"words@v1.0.0" in said
+    assert server.process.wait(20) == 0
+
+
+def refused(server: Server) -> bool:
+    """Whether no new connection is taken."""
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
