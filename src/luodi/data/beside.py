@@ -4,7 +4,8 @@ A column may tell the label alone, such as a rating beside a review, whether it 
 `luodi.checks.telling`. What is held of a column is bounded: one of many values, such as an id, is looked at no further.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ class Beside:
     """Rows of each value of a column, by their label; of all tables that become one model."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, dict[tuple[int, str], int]] = {}
+        self._counts: dict[str, Counter[tuple[int, str]]] = {}
         self._left: set[str] = set()
 
     def names(self, table: Table, chosen: Wanted) -> list[str]:
@@ -30,19 +31,26 @@ class Beside:
         return others[:COLUMNS]
 
     def add(self, row: Record, names: list[str], label: str) -> None:
-        for name in names:
-            if name not in self._left:
-                self._add(name, row.get(name), label)
+        """Count a row."""
+        self.add_all({name: [row.get(name)] for name in names}, [label])
 
-    def _add(self, name: str, value: Any, label: str) -> None:
-        counts = self._counts.setdefault(name, {})
+    def add_all(self, columns: Mapping[str, Sequence[Any]], labels: Sequence[str | None]) -> None:
+        """Count the rows that have a label."""
+        for name, values in columns.items():
+            if name not in self._left:
+                self._add(name, values, labels)
+
+    def _add(self, name: str, values: Sequence[Any], labels: Sequence[str | None]) -> None:
+        counts = self._counts.setdefault(name, Counter())
         try:
-            pair = (hash(None if value == "" else value), label)
+            pairs = Counter(zip(values, labels, strict=True))
         except TypeError:  # a list or an object of JSON
             counts.clear()
             self._left.add(name)
             return
-        counts[pair] = counts.get(pair, 0) + 1
+        for (value, label), count in pairs.items():
+            if label is not None:
+                counts[hash(None if value == "" else value), label] += count
         if len(counts) > PAIRS:
             counts.clear()
             self._left.add(name)

@@ -4,8 +4,9 @@ Rows go in as they are, bad ones too: validation holds those back, with reasons.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -65,6 +66,9 @@ def texts(
     counted = labels.beside.names(table, columns) if columns.label else []
     others = [columns.label, columns.split, *stored, *counted]
     scalars = tuple(name for name in dict.fromkeys(others) if name)
+    if table.by_columns and not images:
+        yield from _by_columns(table, columns, labels, source, scalars)
+        return
     items, bare = ((), columns.item) if images else ((columns.item,), None)
     for place, row in tables.records(table, items, scalars, images=bare):
         where = f"{path}, {place}"
@@ -80,6 +84,39 @@ def texts(
         kept = tuple(_plain(tables.value(row, name)) for name in stored)
         item = encodings.storable(content) if isinstance(content, str) else content
         yield Row(item, label, part or source or file, f"{file}, {place}", kept)
+
+
+def _by_columns(table: Table, columns: Wanted, labels: Labels, source: str, scalars: tuple[str, ...]) -> Iterator[Row]:
+    """The rows of a table whose values are strings or None."""
+    assert columns.item is not None
+    file, path, same = table.path.name, str(table.path), labels.same
+    counted = labels.beside.names(table, columns) if columns.label else []
+    for places, found in tables.blocks(table, (columns.item,), scalars):
+        label: Sequence[str | None] = [None] * len(places)
+        if columns.label:
+            values = found[columns.label]
+            label = [
+                one if one in same else labels.read(one, f"{path}, {place}")
+                for one, place in zip(values, places, strict=True)
+            ]
+            labels.beside.add_all({name: found[name] for name in counted}, label)
+        part: Iterable[str] = repeat(source or file, len(places))
+        if columns.split:
+            known = {one: SPLITS.get(str(one).strip().lower()) or source or file for one in {*found[columns.split]}}
+            part = [known[one] for one in found[columns.split]]
+        kept = [_storable(found[name]) for name in columns.stored.values()]
+        origins = [f"{file}, {place}" for place in places]
+        own = zip(*kept, strict=True) if kept else repeat((), len(places))
+        rows = zip(_storable(found[columns.item]), label, part, origins, own, strict=True)
+        yield from map(Row._make, rows)
+
+
+def _storable(values: Sequence[str | None]) -> Sequence[str | None]:
+    try:
+        "".join(filter(None, values)).encode()
+    except UnicodeEncodeError:
+        return [one and encodings.storable(one) for one in values]
+    return values
 
 
 def _plain(value: Any) -> str | None:
@@ -139,17 +176,8 @@ class Writer:
             )
             self._file.add_key_value_metadata(self._metadata)
             self.paths.append(path)
-        plain = [
-            (
-                row.item,
-                row.label,
-                encodings.storable(row.source),
-                row.origin and encodings.storable(row.origin),
-                *row.kept,
-            )
-            for row in batch.rows
-        ]
-        columns = list(zip(*plain, strict=True))
+        items, labels, sources, origins, kept = zip(*batch.rows, strict=True)
+        columns = [items, labels, _storable(sources), _storable(origins), *zip(*kept, strict=True)]
         arrays = [pa.array(column, kind) for column, kind in zip(columns, self._schema.types, strict=True)]
         self._file.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
 

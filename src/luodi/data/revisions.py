@@ -24,6 +24,7 @@ from luodi.data.shards import OF_GROUP
 
 Places = NDArray[np.int64]
 ID, REVISION = "id", "revision"
+DIGEST = 8  # bytes
 NONE = -np.inf  # a revision that is no number and no moment: the order of arrival tells
 
 
@@ -97,7 +98,17 @@ def digest(item: Any) -> int:
     if item is None:
         return 0
     content = item.encode("utf-8", "replace") if isinstance(item, str) else item
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") or 1
+    return int.from_bytes(hashlib.blake2b(content, digest_size=DIGEST).digest(), "big") or 1
+
+
+def digests(items: Iterable[Any]) -> NDArray[np.uint64]:
+    """Return the `digest` of each."""
+    texts, made = [one.encode("utf-8", "replace") if isinstance(one, str) else one for one in items], hashlib.blake2b
+    none = bytes(DIGEST)
+    joined = b"".join([none if one is None else made(one, digest_size=DIGEST).digest() for one in texts])
+    found = np.frombuffer(joined, ">u8").astype(np.uint64)
+    found[(found == 0) & np.array([one is not None for one in texts], np.bool_)] = 1
+    return found
 
 
 def moments(revisions: Iterable[str | None]) -> Iterator[float]:
@@ -130,9 +141,9 @@ def _read(folder: Path, modality: str, labels: Sequence[str], named: Sequence[st
         label = pc.fill_null(pc.index_in(part["label"], pa.array(labels, pa.string())), -1)
         corrects = pc.is_in(part["shard"], pa.array([*correcting], pa.string()))
         found.append((
-            np.fromiter(map(digest, part[modality].to_pylist()), np.uint64),
+            digests(part[modality].to_pylist()),
             label.to_numpy(),
-            np.fromiter((digest(one or None) for one in own.to_pylist()), np.uint64),
+            digests(one or None for one in own.to_pylist()),
             np.fromiter(moments(revision.to_pylist()), np.float64),
             corrects.to_numpy(),
             marked(part, out),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH = 4096
+SIZE = 2**22  # characters read at a time, about
 DELIMITED = (".csv", ".tsv", ".txt")
 LINES = (".jsonl", ".ndjson")
 KINDS = (*DELIMITED, *LINES, ".json", ".parquet", ".xlsx")
@@ -35,6 +36,8 @@ WHOLE = 2**29  # characters of JSON, or bytes of a workbook, that are read as a 
 NAMED = 3  # tables read alike that are named
 
 Record = Mapping[Any, Any]
+Block = tuple[list[str], dict[str, Sequence[Any]]]
+"""The words that say where each of some rows stands, and the values of columns, strings or None."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,11 @@ class Table:
     def keyed(self) -> bool:
         """Whether each row names its own columns."""
         return self.kind in (*LINES, ".json")
+
+    @property
+    def by_columns(self) -> bool:
+        """Whether `blocks` reads it."""
+        return self.kind in (*DELIMITED, ".parquet")
 
     @property
     def headed(self) -> bool:
@@ -171,6 +179,25 @@ def parts(
         read(1.0 if files[-1].closed else files[-1].tell() / whole)
         texts = [_a_text(value(row, item), place, table, item) for place, row in gathered]
         yield texts, [row for _, row in gathered] if table.keyed else _strings_of([row for _, row in gathered], table)
+
+
+def blocks(table: Table, texts: tuple[str, ...], scalars: tuple[str, ...] = ()) -> Iterator[Block]:
+    """Yield what `records` does of delimited text and of Parquet, by columns: `BATCH` rows at a time, at a third of the
+    cost. What has no such form is no `by_columns`.
+
+    Raises:
+        DataError: As `parts`.
+    """
+    names = list(dict.fromkeys([*texts, *scalars]))
+    if absent := [one for one in names if one not in table.columns]:
+        raise missing(str(table.path), tuple(absent), table.columns)
+    with packed.opened(table.path) as (file, _):
+        if table.kind == ".parquet":
+            with packed.seekable(file, table.path) as whole:
+                yield from _parquet_blocks(whole, table.path, texts, scalars)
+        else:
+            with _text(file, table) as stream:
+                yield from _delimited_blocks(stream, table, names)
 
 
 def _taken(found: Iterator[tuple[str, Record]], rows: int, size: int, table: Table) -> Iterator[tuple[str, Record]]:
@@ -483,6 +510,13 @@ def _quoted(sample: str, cut: bool, delimiter: str) -> bool:
 
 
 def _delimited_rows(stream: TextIO, table: Table) -> Iterator[tuple[str, Record]]:
+    for number, row in _delimited_lists(stream, table):
+        more = row[len(table.columns) :]
+        yield f"line {number}", dict(zip(table.columns, row, strict=False)) | ({None: more} if more else {})
+
+
+def _delimited_lists(stream: TextIO, table: Table) -> Iterator[tuple[int, list[str]]]:
+    """The fields of each row that is not blank, and the number of its last line."""
     ended: list[bool] = []
 
     def lines() -> Iterator[str]:
@@ -496,10 +530,32 @@ def _delimited_rows(stream: TextIO, table: Table) -> Iterator[tuple[str, Record]
         for row in filter(None, rows):
             if ended:  # the last row ends with its line, unless it waits for a quote
                 raise csv.Error("a quote opens in the last row and is never closed")
-            more = row[len(table.columns) :]
-            yield f"line {rows.line_num}", dict(zip(table.columns, row, strict=False)) | ({None: more} if more else {})
+            yield rows.line_num, row
     except csv.Error as error:
         raise BrokenData(f"{table.path}, line {rows.line_num}: {error}; correct that line") from None
+
+
+def _few(found: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    """Some rows: texts may be long."""
+    size = 0
+    for one in islice(found, BATCH):
+        yield one
+        size += sum(map(len, one[1]))
+        if size > SIZE:
+            return
+
+
+def _delimited_blocks(stream: TextIO, table: Table, names: Sequence[str]) -> Iterator[Block]:
+    width, found = len(table.columns), _delimited_lists(stream, table)
+    places = {name: place for place, name in enumerate(table.columns)}  # of names that stand twice the last
+    while block := list(_few(found)):
+        numbers, rows = zip(*block, strict=True)
+        if max(map(len, rows)) > width:
+            raise too_many_fields(table, next(f"line {number}" for number, row in block if len(row) > width))
+        if min(map(len, rows)) < width:
+            rows = tuple([*row, *[None] * (width - len(row))] for row in rows)
+        columns = list(zip(*rows, strict=True))
+        yield [f"line {number}" for number in numbers], {name: columns[places[name]] for name in names}
 
 
 def _sheet(file: BinaryIO, path: Path, name: str | None) -> tuple[str, Iterator[list[str | None]]]:
@@ -574,6 +630,14 @@ def _is_plain(kind: Any) -> bool:
 def _parquet(
     file: BinaryIO, path: Path, texts: tuple[str, ...], scalars: tuple[str, ...], images: str | None
 ) -> Iterator[tuple[str, Record]]:
+    for places, columns in _parquet_blocks(file, path, texts, scalars, images):
+        for place, values in zip(places, zip(*columns.values(), strict=True), strict=True):
+            yield place, dict(zip(columns, values, strict=True))
+
+
+def _parquet_blocks(
+    file: BinaryIO, path: Path, texts: tuple[str, ...], scalars: tuple[str, ...], images: str | None = None
+) -> Iterator[Block]:
     import pyarrow.parquet as pq
 
     names = list(dict.fromkeys([*texts, *scalars, *([images] if images else [])]))
@@ -582,11 +646,13 @@ def _parquet(
         _require_strings(path, opened.schema_arrow, texts, scalars)
         start = 0
         for batch in opened.iter_batches(BATCH, columns=names):
-            rows = [
-                _images(batch[name]) if name == images else _strings(batch[name], classes.get(name)) for name in names
-            ]
-            for place, values in enumerate(zip(*rows, strict=True), start):
-                yield f"row {place}", dict(zip(names, values, strict=True))
+            yield (
+                [f"row {place}" for place in range(start, start + batch.num_rows)],
+                {
+                    name: _images(batch[name]) if name == images else _strings(batch[name], classes.get(name))
+                    for name in names
+                },
+            )
             start += batch.num_rows
 
 

@@ -57,7 +57,7 @@ def _drawn(parts: Iterable[pa.Table], settings: ModelSettings, stands: Any) -> p
         rows = part if stands is None else part.filter(pa.array(stands[start : start + len(part)]))
         start += len(part)
         rows = rows.filter(pc.and_(pc.is_in(rows["label"], pa.array(settings.labels)), pc.is_valid(rows[kind])))
-        digests = pa.array(map(revisions.digest, rows[kind].to_pylist()), pa.uint64())
+        digests = pa.array(revisions.digests(rows[kind].to_pylist()))
         rows = rows.select([kind, "label", "source", "shard", "row"]).append_column("digest", digests)
         if kept and len(kept[0]) == drift.MOST:  # what is above these is not drawn: it need not be measured
             rows = rows.filter(pc.less(rows["digest"], pc.max(kept[0]["digest"])))

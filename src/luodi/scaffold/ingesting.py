@@ -3,14 +3,15 @@
 A row that is there already is passed over, by whatever file it came: the same file again adds nothing.
 """
 
+import gc
 import hashlib
 import tempfile
-from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any
 
@@ -150,15 +151,15 @@ class Known:
     @classmethod
     def of(cls, folder: Path, settings: ModelSettings, stored: Sequence[str], *, corrects: bool = False) -> "Known":
         """Read the shards of a folder, a part at a time."""
-        found, kind, rule = array("q"), settings.modality, settings.validate_.contradictions
+        found, kind, rule = list[Hashes](), settings.modality, settings.validate_.contradictions
         out, gone = arrivals.out(folder), []
         by = stored.index(ID) if ID in stored else None
-        names = [kind, "label", *(shards.OF_GROUP + name for name in stored)]
         for part in shards.parts(folder, kind, stored):
             gone.append(revisions.marked(part, out))
-            for item, label, *kept in zip(*(part[name].to_pylist() for name in names), strict=True):
-                found.extend(_hashes(item, label, kept, by))
-        columns = np.frombuffer(found, np.int64).reshape(-1, 4)
+            kept = [part[shards.OF_GROUP + name].to_pylist() for name in stored]
+            rows = list(zip(*kept, strict=True)) if kept else [()] * len(part)
+            found.append(np.stack(_hashes(part[kind].to_pylist(), part["label"].to_pylist(), rows, by), 1))
+        columns = np.concatenate(found)
         turning = REVISION not in stored and (corrects or rule == "newest" or ID in stored)
         stands = revisions.standing(folder, kind, settings.labels, rule)
         standing = columns if stands is None else columns[stands]
@@ -190,29 +191,50 @@ class Known:
 
     def _new(self, block: Sequence[Row], came: "Came", last: dict[int, int]) -> Iterator[Row]:
         self.seen += len(block)
-        hashes = [_hashes(row.item, row.label, row.kept, self.by) for row in block]
-        whole, labelled, items, ids = np.array(hashes, np.int64).T
-        there, before = _among(self.rows, whole).tolist(), came.among(whole).tolist()
-        revised = (_among(self.ids, ids) & (ids != NO_ID)).tolist()
-        relabelled = (_among(self.items, items) & ~_among(self.labelled, labelled)).tolist()
-        now: set[int] = set()
-        for place, (row, (one, label, item, own)) in enumerate(zip(block, hashes, strict=True)):
-            self._asked.update(_content(row))
+        for piece in _content(block):
+            self._asked.update(piece)
+        columns = list(zip(*block, strict=True))
+        whole, labelled, items, ids = _hashes(columns[0], columns[1], columns[4], self.by)
+        there, before = _among(self.rows, whole), came.among(whole)
+        revised = _among(self.ids, ids) & (ids != NO_ID)
+        relabelled = _among(self.items, items) & ~_among(self.labelled, labelled) & ~revised
+        if self.turning or (self.lost and self.lost.digests):
+            taken = self._turned(block, (whole, labelled, items, ids), there, before, last)
+        else:
+            first = np.zeros(len(block), np.bool_)
+            first[np.unique(whole, return_index=True)[1]] = True
+            taken = first & ~there & ~before
+            self.repeated += int((~taken).sum())
+        came.add(whole[taken])
+        self.revised += int((revised & taken).sum())
+        self.relabelled += sum(row.label is not None for row in compress(block, relabelled & taken))
+        yield from compress(block, taken)
+
+    def _turned(
+        self,
+        block: Sequence[Row],
+        hashes: tuple[Hashes, ...],
+        there: NDArray[np.bool_],
+        before: NDArray[np.bool_],
+        last: dict[int, int],
+    ) -> NDArray[np.bool_]:
+        """Which rows are taken where they may come again that were corrected, or were forgotten: each by itself."""
+        taken, now = np.zeros(len(block), np.bool_), set[int]()
+        rows = zip(block, *(one.tolist() for one in (*hashes, there, before)), strict=True)
+        for place, (row, one, label, item, own, is_there, came) in enumerate(rows):
             if self.lost and self.lost.has(row.item, row.kept[self.by] if self.by is not None else None):
                 self.stayed_out += 1
                 continue
             key, value = (item, label) if own == NO_ID else (own, one)
-            again = before[place] or one in now
-            if (again and not (self.turning and last[key] != value)) or (there[place] and key not in last):
+            again = came or one in now
+            if (again and not (self.turning and last[key] != value)) or (is_there and key not in last):
                 self.repeated += 1
                 continue
             now.add(one)
             if self.turning:
                 last[key] = value
-            self.revised += revised[place]
-            self.relabelled += relabelled[place] and not revised[place] and row.label is not None
-            yield row
-        came.add(now)
+            taken[place] = True
+        return taken
 
     def told(self, settings: ModelSettings, corrects: bool) -> list[str]:
         """Return a line each on rows that are there, and on those that correct or contradict one."""
@@ -344,10 +366,23 @@ def stored(settings: ModelSettings, folder: Path) -> list[str]:
 
 def store(rows: Iterator[Row], writer: importing.Writer) -> list[Path]:
     """Write shards; return them, none where there is no row."""
-    first = next(rows, None)
-    for batch in importing.batches(chain([first], rows), "") if first is not None else ():
-        writer.write(batch)
+    with _uncollected():
+        first = next(rows, None)
+        for batch in importing.batches(chain([first], rows), "") if first is not None else ():
+            writer.write(batch)
     return writer.paths
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for no cycles of objects: rows are none, and to look through all that are in hand takes as long as they."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def named(found: Sequence[Path], folder: Path, number: int) -> list[tuple[Path, Path]]:
@@ -415,17 +450,35 @@ def _rows_are(count: int) -> str:
     return "1 row is" if count == 1 else f"{count:,} rows are"
 
 
-def _hashes(item: Any, label: str | None, kept: Sequence[str | None], by: int | None) -> tuple[int, int, int, int]:
-    """Of a row: of all, of item and label, of the item, and of its id; they differ from process to process."""
-    own = NO_ID if by is None or not kept[by] else hash(kept[by])
-    return hash((item, label, *kept)), hash((item, label)), hash(item), own
+def _hashes(
+    items: Sequence[Any], labels: Sequence[str | None], kept: Sequence[Sequence[str | None]], by: int | None
+) -> tuple[Hashes, Hashes, Hashes, Hashes]:
+    """Of each row: of all, of item and label, of the item, and of its id; they differ from process to process.
+
+    Args:
+        kept: Of each row.
+    """
+    labelled = _hashed(zip(items, labels, strict=True))
+    whole = _hashed((item, label, *own) for item, label, own in zip(items, labels, kept, strict=True))
+    ids = np.zeros(len(items), np.int64) if by is None else _hashed(one[by] or NO_ID for one in kept)
+    return whole, labelled, _hashed(items), ids
 
 
-def _content(row: Row) -> bytes:
-    """What a row holds, in bytes of no other row."""
-    binary = isinstance(row.item, bytes)
-    told = repr((len(row.item) if binary else row.item, row.label, *row.kept)).encode("utf-8", "replace")
-    return told + row.item if binary else told
+def _hashed(values: Iterable[Any]) -> Hashes:
+    return np.fromiter(map(hash, values), np.int64)
+
+
+def _content(block: Sequence[Row]) -> Iterator[bytes]:
+    """What rows hold, in bytes of no others."""
+    items, labels, _, _, kept = zip(*block, strict=True)
+    sizes = [len(one) if isinstance(one, bytes) else one for one in items]
+    told = [repr((size, label, *own)) for size, label, own in zip(sizes, labels, kept, strict=True)]
+    if not any(isinstance(one, bytes) for one in items):
+        yield "".join(told).encode("utf-8", "replace")
+        return
+    for one, item in zip(told, items, strict=True):
+        yield one.encode("utf-8", "replace")
+        yield item or b""
 
 
 def _among(known: Hashes, hashes: Hashes) -> NDArray[np.bool_]:
@@ -450,8 +503,8 @@ class Came:
             found |= _among(run, hashes)
         return found
 
-    def add(self, hashes: Collection[int]) -> None:
+    def add(self, hashes: Hashes) -> None:
         """Take them in."""
-        self._runs.append(np.sort(np.fromiter(hashes, np.int64, len(hashes))))
+        self._runs.append(np.sort(hashes))
         while len(self._runs) > 1 and len(self._runs[-2]) <= 2 * len(self._runs[-1]):
             self._runs.append(np.sort(np.concatenate([self._runs.pop(), self._runs.pop()]), kind="stable"))

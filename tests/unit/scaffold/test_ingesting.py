@@ -86,8 +86,8 @@ def test_every_row_is_there_once_however_the_batches_overlap(cuts: list[tuple[in
     whole = [Row(text, label) for text, label in some(0, 60)]
     there: list[Row] = []
     for cut in cuts:
-        hashes = [ingesting._hashes(row.item, row.label, (), None) for row in there]
-        rows, labelled, items, _ = map(np.unique, np.array(hashes, np.int64).reshape(-1, 4).T)
+        hashes = ingesting._hashes([row.item for row in there], [row.label for row in there], [()] * len(there), None)
+        rows, labelled, items, _ = map(np.unique, hashes)
         if some_rows := whole[min(cut) : max(cut)]:
             there += ingesting.Known(rows, labelled, items).new(iter(some_rows), "a.csv")
     covered = {place for cut in cuts for place in range(min(cut), max(cut))}
@@ -99,7 +99,7 @@ def test_what_came_is_known_however_it_came(blocks: list[list[int]]) -> None:
     came, known = ingesting.Came(), set[int]()
     for block in blocks:
         assert came.among(np.array(block, np.int64)).tolist() == [one in known for one in block]
-        came.add({*block} - known)
+        came.add(np.array([*{*block} - known], np.int64))
         known |= {*block}
     lengths = [len(run) for run in came._runs]
     assert sum(lengths) == len(known) and all(one > 2 * other for one, other in pairwise(lengths))
