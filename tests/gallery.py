@@ -35,7 +35,8 @@ from luodi.registry.records import Agreement, Change, Decision, Estimate, Eviden
 from luodi.registry.tags import Move, Version
 from luodi.report import page
 from luodi.scaffold import drifting
-from luodi.scoring import figures
+from luodi.scoring import figures, mistakes
+from luodi.scoring.explaining import Explanation
 from luodi.scoring.scored import Scored
 from luodi.stages import evaluate, preprocess, validate
 from luodi.tuning import charts
@@ -141,8 +142,18 @@ def evaluation(labels: tuple[str, ...], rows: int, wrong: float) -> tuple[str, d
     near = figures.near_slices(np.arange(rows), ["alike" if row % 9 == 0 else None for row in range(rows)], model, 0.95)
     measured |= {"size_bytes": 8_389_987, "test_share": 0.1, "nearest": figures.rounded(near), "newest": None}
     measured |= {"choice": {"chosen": "net", "metric": "accuracy", "validation": {}}}
-    view = evaluate.describe(measured, test, model, baseline, settings)
+    explained = [
+        {"place": place, **explanation(items[place], labels[model.predicted[place]], number)}
+        for number, place in enumerate(mistakes.surest(model, 200)[:10].tolist())
+    ]
+    view = evaluate.describe(measured, test, model, baseline, settings, explained=explained)
     return page.render("evaluation", name="reviews", **view), measured
+
+
+def explanation(item: str, label: str, seed: int) -> dict[str, Any]:
+    """What each character of a text adds to a label."""
+    weights = np.random.default_rng(seed).normal(0, 1, len(item)) ** 3
+    return Explanation(item, [(at, at + 1) for at in range(len(item))], label, 0.9, weights).as_json()
 
 
 def decided(

@@ -172,7 +172,7 @@ def _params() -> dict[str, Any]:
     block = full("reviews")
     block["preprocess"] |= {"tokenizer": "char", "max_length": LENGTH}
     block["train"] |= {"architecture": "mlp"}
-    block["evaluate"] |= {"bootstrap": 20}
+    block["evaluate"] |= {"bootstrap": 20, "explained": 0}
     block["gate"] |= {
         "minimum": 0.5, "resamples": 1000, "max_slice_loss": 1.0, "max_latency_ms": 10000.0,
         "max_calibration_error": 1.0, "baseline_margin": 1.0,

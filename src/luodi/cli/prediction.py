@@ -134,7 +134,7 @@ def predict(
 
 @app.command(
     epilog="Examples: luodi explain reviews '质量很好' | luodi explain digits --input scans/seven.png | "
-    "luodi explain reviews@v1.0.0 '质量很好' --label negative --json"
+    "luodi explain reviews@v1.0.0 '质量很好' --label negative --json | luodi explain reviews '质量很好' --html why.html"
 )
 def explain(
     wanted: Wanted,
@@ -142,6 +142,9 @@ def explain(
     source: Annotated[str | None, typer.Option("--input", metavar="FILE", help="An image.")] = None,
     label: Annotated[str | None, typer.Option(help="Explain this label in place of the likeliest.")] = None,
     *,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page that loads nothing.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what each word of a text, or each region of an image, adds to the answer of a registered version.
@@ -152,6 +155,8 @@ def explain(
     from luodi.cli import console, documents
     from luodi.data import inputs
     from luodi.errors import did_you_mean
+    from luodi.files import write_text
+    from luodi.report import why
     from luodi.scoring import explaining
 
     if (text is None) == (source is None):
@@ -173,10 +178,23 @@ def explain(
             raise typer.BadParameter("give one image", param_hint="--input")
     with Heartbeat("asking the model", sys.stderr):
         found = explaining.explain(classifier, item, label)
+    if html:
+        write_text(html, why.page(found.as_json(), _whole(classifier, item), classifier.version))
+        progress.tell(f"wrote {shown(html)}", sys.stderr)
     if as_json:
         documents.print_json({"version": classifier.version, **found.as_json()})
     else:
         console.show_explanation(found, classifier.version)
+
+
+def _whole(classifier: "Registered", item: "str | bytes | None") -> str:
+    """What the model reads of an item: the clean text, or the URI of the image."""
+    from luodi.data import modality
+    from luodi.report.page import data_uri
+
+    kind = modality.of(classifier.encoder.modality)
+    (clean,) = kind.cleaner(classifier.encoder)(kind.column([item])).to_pylist()
+    return data_uri(clean) if isinstance(clean, bytes) else str(clean)
 
 
 def _load(wanted: Reference, version: str | None) -> "Registered":

@@ -277,6 +277,9 @@ class Evaluate(SettingsBase):
     bootstrap: Positive = Field(1000, description="draws behind each confidence interval")
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="of the intervals")
     mistakes: Positive = Field(20, description="most confident mistakes that the report shows")
+    explained: Annotated[int, Field(ge=0, le=100)] = Field(
+        10, description="of these, the first so many with what each word or region adds; fewer of a costly network"
+    )
 
 
 class FalseLandings(SettingsBase):

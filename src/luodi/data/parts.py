@@ -1,6 +1,6 @@
 """What an item is made of, to ask a model what it would say without some of it: words of a text, regions of an image.
 
-No stage imports this: a change here makes no model anew.
+Of the stages evaluate alone imports this: a change here makes no model anew.
 """
 
 import re

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luodi.data import parts
-from luodi.scoring.inference import Classifier, batch_rows, run_session
+from luodi.scoring.inference import BATCH, Classifier, batch_rows, run_session
 
 ASKED = 2000  # rows that an explanation costs, about; of a pretrained encoder, whose rows cost a hundred times more:
 ASKED_OF_ENCODERS = 300
+LEAST = 130  # rows, of an image of 64 regions: see ORDERS
+TOGETHER = 20_000  # rows that all explanations of a report cost, about, of a small network; less of what costs more
 ORDERS = 2, 64  # in which parts come together, at least and at most
 SURE = 1e-6  # a probability nearer to 0 or 1 is taken for this one
 
@@ -48,8 +50,24 @@ class Explanation:
         return zip(self.places, self.weights.tolist(), strict=True)
 
 
-def explain(classifier: Classifier, item: Any, label: str | None = None, seed: int = 0) -> Explanation:
+def several(classifier: Classifier, items: Sequence[Any]) -> list[Explanation]:
+    """Explain the likeliest label of the first of raw items, of as many as a report can afford; of one at least."""
+    budget = TOGETHER * batch_rows(classifier.encoder) // BATCH
+    asked = max(LEAST, min(_asked(classifier), budget // max(len(items), 1)))
+    return [explain(classifier, item, asked=asked) for item in items[: max(1, budget // asked)]]
+
+
+def _asked(classifier: Classifier) -> int:
+    return ASKED if classifier.encoder.fixed else ASKED_OF_ENCODERS
+
+
+def explain(
+    classifier: Classifier, item: Any, label: str | None = None, seed: int = 0, *, asked: int | None = None
+) -> Explanation:
     """Explain one label of a raw item, the likeliest unless `label` names another.
+
+    Args:
+        asked: How many rows it may cost, about; None is what one alone may.
 
     The weights are Shapley values by drawn orders of the parts, each with its reverse (Castro et al. 2009, "Polynomial
     calculation of the Shapley value based on sampling"; Mitchell et al. 2022 on antithetic orders). An item of which
@@ -72,7 +90,7 @@ def explain(classifier: Classifier, item: Any, label: str | None = None, seed: i
 
     (whole,) = ask(np.ones((1, count), bool))
     index = int(whole.argmax()) if label is None else classifier.labels.index(label)
-    budget = ASKED if classifier.encoder.fixed else ASKED_OF_ENCODERS
+    budget = asked or _asked(classifier)
     orders = _orders(count, int(np.clip(budget // max(count, 1), *ORDERS)), np.random.default_rng(seed))
     kept = orders[:, None, :] < np.arange(count + 1)[None, :, None]  # the parts that came before, in each order
     shares = np.clip(ask(kept.reshape(-1, count))[:, index], SURE, 1 - SURE).reshape(len(orders), count + 1)

@@ -1,7 +1,7 @@
 """evaluate: score the exported model on the test rows, beside the linear baseline."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from luodi.errors import ArtifactError
 from luodi.files import read_facts, replacing_folder, write_facts, write_json, write_sheet, write_text
 from luodi.project.paths import ModelPaths, maker
 from luodi.registry import evidence, rules
-from luodi.report import page
-from luodi.scoring import choice, figures, inference, mistakes, plots, sample
+from luodi.report import page, why
+from luodi.scoring import choice, explaining, figures, inference, mistakes, plots, sample
 from luodi.scoring.figures import Figure
 from luodi.scoring.metrics import beside, described, in_order
 from luodi.scoring.scored import Ints, Scored, load_scores, scored
@@ -50,7 +50,8 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
             write_text(folder / name, text)
     write_sheet(paths.mistakes, MISTAKE, sheet(test, model, baseline, settings.labels))
     sample.write(paths.sample, classifier, test.items)
-    view = describe(measured, test, model, baseline, settings)
+    explained = explain(classifier, test, mistakes.surest(model, settings.evaluate.mistakes), settings)
+    view = describe(measured, test, model, baseline, settings, explained=explained)
     write_text(paths.evaluation_report, page.render("evaluation", name=paths.model, **view))
     latency = _latency(classifier, test.items)
     write_facts(paths.latency, latency)
@@ -118,10 +119,25 @@ def headline(measured: dict[str, Any]) -> dict[str, float | None]:
     }
 
 
+def explain(
+    classifier: inference.Classifier, test: split_rows.Rows, places: Ints, settings: config.ModelSettings
+) -> list[dict[str, Any]]:
+    """Return why the first of the mistakes at `places` are made: what each part adds, and "place", of the test row."""
+    some = places[: settings.evaluate.explained].tolist()
+    found = explaining.several(classifier, [test.items[place] for place in some]) if some else []
+    return [{"place": place, **one.as_json()} for place, one in zip(some, found, strict=False)]
+
+
 def describe(
-    measured: dict[str, Any], test: split_rows.Rows, model: Scored, baseline: Scored, settings: config.ModelSettings
+    measured: dict[str, Any],
+    test: split_rows.Rows,
+    model: Scored,
+    baseline: Scored,
+    settings: config.ModelSettings,
+    *,
+    explained: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Return what the report's template shows."""
+    """Return what the report's template shows; `explained` is what `explain` gives."""
     metric, ordered = described(settings.gate.metric), _worst_first(measured["classes"])
     return {
         "modality": settings.modality,
@@ -148,6 +164,7 @@ def describe(
         "sources": len(set(test.source)),
         "wrong": int((~model.correct).sum()),
         "mistakes": _shown(mistakes.surest(model, settings.evaluate.mistakes), test, model, baseline, settings.labels),
+        "whys": [why.shown(one, _picture(test.items[one["place"]])) for one in explained],
         "pairs": [
             {"truth": settings.labels[pair.truth], "predicted": settings.labels[pair.predicted], "rows": pair.rows}
             | {"of": int((model.truth == pair.truth).sum())}
@@ -204,7 +221,7 @@ def _shown(
     """What the report shows of the rows at `places`."""
     return [
         {
-            "item": page.data_uri(item) if isinstance(item := test.items[row], bytes) else item,
+            "item": _picture(test.items[row]),
             "where": _where(test, row),
             "truth": labels[model.truth[row]],
             "predicted": labels[model.predicted[row]],
@@ -213,6 +230,11 @@ def _shown(
         }
         for row in places
     ]
+
+
+def _picture(item: Any) -> str:
+    """A text as it is, an image as a URI."""
+    return page.data_uri(item) if isinstance(item, bytes) else item
 
 
 def _where(test: split_rows.Rows, row: int) -> str:

@@ -59,3 +59,18 @@ def test_what_cannot_be_explained_is_told(tmp_path: Path, asked: list[str], said
     done = CliRunner().invoke(app, ["explain", folder(tmp_path / "model", handmade.ENCODER), *asked])
     assert done.exit_code == 2
     assert said in " ".join(done.output.split())
+
+
+def test_a_page_says_the_same(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    page = tmp_path / "why.html"
+    done = CliRunner().invoke(
+        app, ["explain", folder(tmp_path / "model", handmade.ENCODER), "好书", "--html", str(page)]
+    )
+    assert done.exit_code == 0
+    assert "made@v1.0.0" in page.read_text(encoding="utf-8")
+    picture = images.folder(tmp_path, {"a.png": images.png(1)}) / "a.png"
+    (tmp_path / "other").mkdir()
+    command = ["explain", folder(tmp_path / "other", handmade.IMAGES), "--input", str(picture), "--html", str(page)]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert page.read_text(encoding="utf-8").count("data:image/png") == 1

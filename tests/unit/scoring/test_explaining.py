@@ -51,3 +51,16 @@ def rewrite(folder: Path, weights: np.ndarray) -> None:
     model = onnx.load(folder / "model.onnx")
     model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights.astype(np.float32), "w"))
     onnx.save(model, folder / "model.onnx")
+
+
+def test_a_report_explains_as_many_as_it_can_afford(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from luodi.scoring import explaining
+
+    rewrite(tmp_path, handmade.make(tmp_path) / 8)
+    classifier = Classifier.load(tmp_path)
+    items = ["好 坏书 ok", "书", "坏好"]
+    assert [one.whole for one in explaining.several(classifier, items)] == items
+    monkeypatch.setattr(explaining, "TOGETHER", 300)
+    assert len(explaining.several(classifier, items)) == 2
+    monkeypatch.setattr(explaining, "TOGETHER", 0)
+    assert len(explaining.several(classifier, items)) == 1

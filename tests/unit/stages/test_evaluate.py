@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import handmade
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,6 +34,7 @@ from luodi.scoring import figures, inference
 from luodi.scoring.metrics import METRICS
 from luodi.stages import evaluate
 
+LOAD = inference.Classifier.load  # before `lay` puts a table in its place
 HOSTILE = "<script>alert('x')</script> & \" <img src=x onerror=y>"
 CHOICE = {
     "chosen": "both",
@@ -89,7 +91,7 @@ def lay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         table = Table(labels, zip(items, scores, strict=True))
         monkeypatch.setattr(inference.Classifier, "load", lambda folder: table)
         monkeypatch.setattr(inference, "latency", lambda classifier, item, repeats: 0.25)
-        small = config.Evaluate(bootstrap=50, confidence=0.9, mistakes=mistakes)
+        small = config.Evaluate(bootstrap=50, confidence=0.9, mistakes=mistakes, explained=0)
         return block.model_copy(update={"labels": labels, "evaluate": small}), paths
 
     return lay_out
@@ -502,7 +504,7 @@ def test_the_evaluation_says_of_the_baseline_what_the_gate_finds(
 ) -> None:
     """44 against 27: a bootstrap of [0.0011, 0.0183] called it better, the gate's exact test has p = 0.057."""
     block, paths = answered(lay, (1400, wins, losses, 280), ("no", "yes"))
-    block = block.model_copy(update={"evaluate": config.Evaluate(bootstrap=200)})
+    block = block.model_copy(update={"evaluate": config.Evaluate(bootstrap=200, explained=0)})
     evaluate.run(block, paths)
     figures = json.loads(paths.metrics.read_text())
     low, high = (figures["proof"]["difference"][end] for end in ("low", "high"))
@@ -521,7 +523,7 @@ def test_the_evaluation_says_of_the_baseline_what_the_gate_finds(
 def test_the_linear_model_is_not_compared_with_itself(lay: Any, capsys: pytest.CaptureFixture[str]) -> None:
     block, paths = answered(lay, (300, 0, 0, 30), ("no", "yes"))
     write_json(paths.choice, CHOICE | {"chosen": "linear"})
-    evaluate.run(block.model_copy(update={"evaluate": config.Evaluate(bootstrap=200)}), paths)
+    evaluate.run(block.model_copy(update={"evaluate": config.Evaluate(bootstrap=200, explained=0)}), paths)
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Accuracy"))
     assert line.endswith("same")
     page = paths.evaluation_report.read_text()
@@ -641,3 +643,30 @@ def test_rows_that_stand_together_widen_every_interval(lay: Any) -> None:
         grouped, single = (at(one, *path.split(".")) for one in (found, bare))
         assert grouped["value"] == single["value"]
         assert grouped["low"] < single["low"] - 0.01, path
+
+
+@pytest.mark.parametrize("kind", ["text", "image"])
+def test_the_surest_mistakes_say_why_by_the_exported_model_itself(
+    kind: str, lay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = ("no", "yes")
+    known: dict[str, list[Any]] = {
+        "text": ["好坏书", "书书", "坏好", "好", "坏坏坏好"],
+        "image": [image.png(Image.effect_noise((3, 2), 90)) for _ in range(5)],
+    }
+    items = known[kind]
+    handmade.make(tmp_path, {"text": handmade.ENCODER, "image": handmade.IMAGES}[kind])
+    classifier = LOAD(tmp_path)
+    scores = classifier.probabilities(items)
+    truth = 1 - scores.argmax(1)  # each is a mistake
+    model = {"text": "reviews", "image": "digits"}[kind]
+    block, paths = lay(items, truth, scores, scores, labels=labels, model=model)
+    monkeypatch.setattr(inference.Classifier, "load", lambda folder: classifier)
+    block = block.model_copy(update={"evaluate": block.evaluate.model_copy(update={"explained": 3})})
+    evaluate.run(block, paths)
+    html = paths.evaluation_report.read_text(encoding="utf-8")
+    assert "The first 3 say why" in html
+    assert html.count("for it: ") == html.count('class="why"') == 3
+    first = outputs(paths)
+    evaluate.run(block, paths)
+    assert outputs(paths) == first
