@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
 PARAMS = config.load(ROOT / "params.yaml")
 MODELS = sorted(PARAMS.models)
-STAGES = ("validate", "tune", "preprocess", "baseline", "train", "evaluate")
+STAGES = ("validate", "tune", "preprocess", "baseline", "train", "compress", "evaluate")
 
 # The files of each stage, by the names that ModelPaths gives them.
 OUTPUTS = {
@@ -31,7 +31,8 @@ OUTPUTS = {
         "baseline_scores",
         "baseline_metrics",
     },
-    "train": {"net", "export", "history", "choice", "out_of_fold"},
+    "train": {"net", "trained", "history", "choice", "out_of_fold"},
+    "compress": {"compressed", "candidates"},
     "evaluate": {"headline", "metrics", "mistakes", "plots", "sample", "evaluation_report"},
 }
 UNTRACKED = {
@@ -39,7 +40,9 @@ UNTRACKED = {
     "data",
     "params",
     "comparison",
+    "candidates_latency",
     "cost",
+    "export",
     "keras_model",
     "latency",
 }  # or within another
@@ -50,7 +53,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """dvc.yaml with every stage, as it is where a model is tuned."""
     path = tmp_path_factory.mktemp("whole") / "dvc.yaml"
     text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
-    path.write_text(pipeline.updated(text, PARAMS.models, tuned=True), encoding="utf-8")
+    path.write_text(pipeline.updated(text, PARAMS.models, asked=tuple(pipeline.OPTIONAL)), encoding="utf-8")
     return path
 
 
@@ -125,7 +128,7 @@ def test_params_cover_the_blocks_that_the_stage_reads(model: str, stage: str, wh
 
 def test_the_stages_of_dvc_yaml_are_those_of_the_package(whole: Path) -> None:
     modules = {path.stem for path in (SRC / "luodi" / "stages").glob("*.py")} - {"__init__"}
-    assert set(stage_graph("reviews")) == set(STAGES) - {"tune"}
+    assert set(stage_graph("reviews")) == set(STAGES) - set(pipeline.OPTIONAL)
     assert set(stage_graph("reviews", whole)) == set(STAGES) == set(fingerprints.STAGES) == modules
     for block in config.MODALITIES.values():
         assert set(STAGES) <= {(field.alias or name) for name, field in block.model_fields.items()}
@@ -157,15 +160,18 @@ def test_edges(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_edges_where_a_model_is_tuned(model: str, whole: Path) -> None:
+def test_edges_where_a_model_is_tuned_and_compressed(model: str, whole: Path) -> None:
     assert graph.edges(stage_graph(model, whole)) - graph.edges(stage_graph(model)) == {
         ("validate", "tune"),
         ("tune", "preprocess"),
         ("tune", "train"),
+        ("preprocess", "compress"),
+        ("train", "compress"),
+        ("compress", "evaluate"),
     }
 
 
-def test_without_a_tuned_model_dvc_yaml_is_what_it_was(whole: Path) -> None:
+def test_without_such_a_model_dvc_yaml_is_what_it_was(whole: Path) -> None:
     assert pipeline.updated(whole.read_text(encoding="utf-8"), PARAMS.models) == (ROOT / "dvc.yaml").read_text()
 
 

@@ -367,11 +367,13 @@ def changed(ran: Done) -> Project:
 
 @pytest.fixture(scope="module")
 def searched(changed: Project) -> str:
-    """What a run with a search printed."""
+    """What a run with a search, and with smaller models, printed."""
     path = changed.root / "params.yaml"
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     dropout = {"train.dropout": {"choices": [0.0, 0.3]}}
     params["models"]["reviews"] |= {"tune": {"trials": 2, "repeats": 2, "pruner": "none", "space": dropout}}
+    smaller = {"candidates": ["int8_dynamic", "float16"], "margin": 0.5, "max_slowdown": 100.0}
+    params["models"]["reviews"] |= {"compress": smaller}
     nobody = {"by": "airflow.providers.smtp.notifications.smtp.SmtpNotifier", "with": {"to": "x@example.org"}}
     params["models"]["reviews"]["notify"] = nobody  # no connection leads anywhere
     path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
@@ -384,6 +386,11 @@ def test_a_search_runs_each_trial_as_a_task_and_its_stage_collects(searched: str
     assert re.findall(r"^  (validate|trials|tune|preprocess) +done", searched, re.MULTILINE) == [
         "validate", "trials", "trials", "tune", "preprocess",
     ]  # fmt: skip
+
+
+def test_smaller_models_are_made_between_train_and_evaluate(searched: str) -> None:
+    told = re.findall(r"^  (train|compress|evaluate|gate) +done", searched, re.MULTILINE)
+    assert told == ["train", "compress", "evaluate", "gate"]
 
 
 def test_a_model_below_the_minimum_is_held(changed: Project, searched: str, ran: Done) -> None:

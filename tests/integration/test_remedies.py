@@ -662,7 +662,7 @@ PROJECT = [
     ),
     Case("is no mapping: restore it", write("dvc.yaml", "stages: {train: 3}\n"), graph_updated),
     Case(
-        "has a block tune, and dvc.yaml has no such stage",
+        "has a block {missing[0]}, and dvc.yaml has no such stage",
         change("params.yaml", ("modality: text", "modality: text\n    tune: {trials: 3}")),
         luodi("settings"),
         lambda scene: scene.do(scene.commands[0]),
@@ -1379,6 +1379,7 @@ WHY_NOT = {
     "or train.encoder to another encoder": "no encoder here does that",
     "is of an earlier luodi, which told nothing of its weights": "tests/unit/pretrained/test_tuned.py",
     "is of an encoder: name one in train.encoder": "tests/unit/pretrained/test_tuned.py",
+    "each may stand there once": "tests/unit/config/test_config.py",
     "each matrix may be named once": "tests/unit/pretrained/test_tuned.py",
     "train.encoder go together": "tests/unit/pretrained/test_frozen.py",
     "it has no {missing[0]}": CHECKPOINT,

@@ -37,7 +37,7 @@ FIRST = [
     "luodi settings",
     "luodi params reviews",
     "dvc repro",
-    *(f"luodi {stage} reviews" for stage in ("validate", "preprocess", "baseline", "train", "evaluate")),
+    *(f"luodi {stage} reviews" for stage in ("validate", "preprocess", "baseline", "train", "compress", "evaluate")),
     "luodi tune run reviews --if-set",
     "sh -c 'luodi tune status reviews; test $? = 30'",
     "luodi tune apply reviews",

@@ -71,6 +71,7 @@ TASKS = {
     "preprocess": "Cleans, drops duplicates, splits by content, and encodes.",
     "baseline": "Fits the linear model that every version is compared with.",
     "train": "Trains, and exports what validation rows favour.",
+    "compress": "Makes smaller models of it, and takes the smallest that validation rows prove no worse.",
     "evaluate": "Scores the exported model on the test rows, beside the baseline.",
     "gate": "Compares the model with the one in production on the same test rows, and says whether it may land.",
     TASK: "Waits for a person's answer.",

@@ -15,6 +15,7 @@ from airflow.sdk.log import mask_secret
 from luodi import config
 from luodi.airflow import approval, notifying, pages
 from luodi.airflow.trigger import FIRST, MORE, NOTHING_NEW, SETTINGS, Trigger
+from luodi.compression import latency
 from luodi.errors import DiskFull, LuodiError, StageFailed, StaleProject
 from luodi.files import read_facts
 from luodi.project import locks, standing, workspace
@@ -133,7 +134,7 @@ def _code(error: LuodiError) -> int:
 
 
 class StageOperator(WorkspaceOperator, SkipMixin):
-    """Run one stage of dvc.yaml; return the commit, the stage's new lock entry, and what it cost to train.
+    """Run one stage of dvc.yaml; return the commit, the stage's new lock entry, and what it cost.
 
     The first stage of a run for which nothing is new does nothing, skips all others, and returns why.
     """
@@ -191,9 +192,10 @@ class TrialOperator(WorkspaceOperator):
 
 
 def training(root: Path, model: str) -> dict[str, Any] | None:
-    """Return what training cost in this clone; None where it was not computed, but came from a cache."""
-    cost = ModelPaths(root, model).cost
-    return {name: value for name, value in read_facts(cost).items() if name != "export"} if cost.exists() else None
+    """Return what was measured of time in this clone; None where nothing was computed, but came from a cache."""
+    paths = ModelPaths(root, model)
+    cost = read_facts(paths.cost) if paths.cost.exists() else {}
+    return {name: value for name, value in cost.items() if name != "export"} | latency.read(paths) or None
 
 
 class LastOperator(WorkspaceOperator):
@@ -312,10 +314,11 @@ class RegisterOperator(LastOperator):
         from luodi.registry import promotion
 
         decision = Decision.from_json(job.before["gate"]["decision"])
-        training = next((result["training"] for result in job.before.values() if result.get("training")), None)
+        measured = [result["training"] for result in job.before.values() if result.get("training")]
+        training = {name: value for one in measured for name, value in one.items()}
         landed = promotion.register(
             job.origin, job.commit, self.model, job.entries, job.runner,
-            decision=decision, approval=self._approval(decision.verdict, job.before), training=training,
+            decision=decision, approval=self._approval(decision.verdict, job.before), training=training or None,
         )  # fmt: skip
         if landed.version is None:
             self.log.warning("not landed: %s", "; ".join(map(shown, landed.decision.reasons)))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-TUNED = ("preprocess", "train")
+TUNED = ("preprocess", "train", "compress")
 """Stages whose settings stage tune may have found."""
 
 
@@ -80,11 +80,11 @@ def settings() -> None:
     root = find_root()
     fingerprints.require_current(root, fingerprints.SETTINGS)
     blocks = config.load(root / PARAMS).models.values()
-    code, tuned = {file for block in blocks for file in user_code.files(block, root)}, any(one.tune for one in blocks)
-    if code or tuned:
+    code = {file for block in blocks for file in user_code.files(block, root)}
+    if code or any(block.tune or block.compress for block in blocks):
         from luodi.scaffold import pipeline
 
-        pipeline.require_code(pipeline.read(root), sorted(code), tuned=tuned)
+        pipeline.require_code(pipeline.read(root), sorted(code), pipeline.asked(blocks))
     locked.write(root)
 
 
@@ -110,6 +110,12 @@ def baseline(model: ModelArgument) -> None:
 def train(model: ModelArgument) -> None:
     """Train the architecture named in params.yaml and export it to ONNX."""
     run_stage("train", model)
+
+
+@app.command(epilog="Example: luodi compress reviews")
+def compress(model: ModelArgument) -> None:
+    """Make smaller models of the exported one; take the smallest that validation rows prove no worse."""
+    run_stage("compress", model)
 
 
 @app.command(epilog="Example: luodi evaluate reviews")

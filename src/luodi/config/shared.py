@@ -90,6 +90,12 @@ def _schedule(value: str) -> str:
     return value
 
 
+def _different(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("each may stand there once")
+    return names
+
+
 class SettingsBase(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -282,6 +288,42 @@ class Evaluate(SettingsBase):
     )
 
 
+Candidate = Literal["int8_dynamic", "int8_static", "float16", "pruned", "distilled"]
+
+
+class Compress(SettingsBase):
+    """Smaller models of what `train` exports: the smallest that is proven no worse on the validation rows lands.
+
+    What is proven is the gate's: `gate.metric`, at `gate.confidence` for all candidates together.
+    """
+
+    candidates: Annotated[tuple[Candidate, ...], Field(min_length=1), AfterValidator(_different)] = Field(
+        get_args(Candidate),
+        description="what is tried; int8_dynamic: weights of 8 bits, scales of what they are multiplied with of each "
+        "batch; int8_static: all scales of train rows; float16: weights of 16 bits; pruned: fewer units; distilled: a "
+        "smaller network, which is trained",
+    )
+    margin: Share = Field(
+        0.01, description="how much worse it may be than the uncompressed model, in gate.metric on validation rows"
+    )
+    sampled_rows: Positive = Field(
+        500, description="train rows that the scales of int8_static are of, and by which pruned leaves out units"
+    )
+    pruned_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5,
+        description="units that pruned leaves out of each hidden layer, those of least weights, at most: half as many "
+        "where it gives more of the sampled rows another answer than margin, and so on, down to an eighth",
+    )
+    distilled_size: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.25, description="of train.table, units and filters, what the network of distilled has of each"
+    )
+    max_slowdown: Annotated[float, Field(ge=1)] = Field(
+        1.25,
+        description="a candidate that takes more than so many times the processor time of the uncompressed model for "
+        "one row, the two measured in turns, is not taken; wide, so that a repetition decides the same",
+    )
+
+
 class FalseLandings(SettingsBase):
     """The error budget: how often a version may land that is not better, however many challengers there are."""
 
@@ -351,7 +393,18 @@ class Register(SettingsBase):
 
 
 TaskName = Literal[
-    "ingest", "watch", "monitor", "validate", "preprocess", "baseline", "tune", "train", "evaluate", "gate", "register"
+    "ingest",
+    "watch",
+    "monitor",
+    "validate",
+    "preprocess",
+    "baseline",
+    "tune",
+    "train",
+    "compress",
+    "evaluate",
+    "gate",
+    "register",
 ]
 
 
@@ -557,6 +610,7 @@ class AnySettings(SettingsBase):
         None, description="of a table that `luodi predict` reads: what the texts, or the paths of images, stand in"
     )
     card: Card = Card()
+    compress: Compress | None = Field(None, description="smaller models that may land in its place; null: none")
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     register_: Register = Field(Register(), alias="register")

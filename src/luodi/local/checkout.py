@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from luodi import config
+from luodi.compression import latency
 from luodi.config import locked
 from luodi.errors import ArtifactError, DirtyCheckout, GitError, LuodiError, NotARepository
 from luodi.files import checksum, close, private, read_facts, replacing, write_text
@@ -227,8 +228,12 @@ def _settings_recorded(root: Path) -> bool:
 
 def _registered(mirror: Path, entries: locks.Entries, model: str) -> bool:
     """Whether lock entries are of a model in the registry, or of none: nothing is lost with them."""
-    export = locks.outputs(entries, f"train@{model}").get(ModelPaths(Path(), model).export.as_posix())
-    return not entries or (export is not None and tags.same(tags.versions(mirror, model), export) is not None)
+    if not entries:
+        return True
+    try:
+        return tags.same(tags.versions(mirror, model), tags.export_hash(entries, model)) is not None
+    except KeyError:
+        return False
 
 
 def _landed(git: commits.Git, branch: str, version: Version) -> locks.Entries:
@@ -258,13 +263,15 @@ def who(root: Path, runner: Runner) -> str:
 
 
 def training(root: Path, model: str) -> dict[str, Any] | None:
-    """Return what training in the checkout cost; None if what lies there was not trained there."""
+    """Return what was measured of time in the checkout; None if what lies there was not made there."""
     paths = ModelPaths(root, model)
     entries = locks.of_model(locks.read(root / "dvc.lock"), model)
+    of_candidates = latency.read(paths) if paths.export == paths.compressed else {}
     if not paths.cost.exists() or f"train@{model}" not in entries:
-        return None
+        return of_candidates or None
     cost: dict[str, Any] = read_facts(paths.cost)
-    return cost if cost.pop("export") == tags.export_hash(entries, model) else None
+    made = locks.outputs(entries, f"train@{model}")[ModelPaths(Path(), model).trained.as_posix()]
+    return (cost if cost.pop("export") == made else {}) | of_candidates or None
 
 
 def made(root: Path, model: str) -> dict[str, Any]:

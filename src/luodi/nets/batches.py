@@ -14,7 +14,7 @@ TOGETHER = 50  # batches among which rows of like lengths are looked for
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of (rows of `x` [batch, ...], one-hot labels float32 [batch, classes]).
+    """Batches of (rows of `x` [batch, ...], one-hot labels float32 [batch, classes], or these as `y` has them).
 
     With a seed the rows are shuffled anew for each epoch, and `augment`, if given, changes those of each batch
     with a generator that seed, epoch and batch decide. Without a seed they keep their order and stay as they are.
@@ -31,7 +31,7 @@ class Batches(keras.utils.PyDataset):
     def __init__(
         self,
         x: NDArray[Any],
-        y: NDArray[np.int32],
+        y: NDArray[Any],
         classes: int,
         batch_size: int,
         seed: int | None = None,
@@ -71,7 +71,8 @@ class Batches(keras.utils.PyDataset):
             x = self.augment(x, np.random.default_rng([self.seed, self.epoch, index]))
         size = len(rows) // self.hosts
         own = slice(self.host * size, (self.host + 1) * size)
-        return x[own], np.eye(self.classes, dtype=np.float32)[self.y[rows[own]]]
+        y = self.y[rows[own]]
+        return x[own], y if y.ndim > 1 else np.eye(self.classes, dtype=np.float32)[y]
 
     def _rows(self, batch: int, part: int) -> NDArray[np.int64]:
         rows = self.order[batch * self.batch_size : (batch + 1) * self.batch_size]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from luodi.nets.sharing import Sharing
 
 NEARLY = 0.99  # of the best accuracy
-Rows: TypeAlias = tuple[NDArray[Any], NDArray[np.int32]]
-"""Encoded rows [rows, ...] and their labels."""
+Rows: TypeAlias = tuple[NDArray[Any], NDArray[Any]]
+"""Encoded rows [rows, ...] and their labels, int32 [rows], or what is to be said of them, float32 [rows, classes]."""
 Watch: TypeAlias = Callable[[list[dict[str, float]]], None]
 """Told the history after each epoch; what it raises ends the training."""
 

@@ -10,6 +10,7 @@ import onnx
 from keras import layers
 
 from luodi.nets import export
+from luodi.nets.canonical import canonical
 from luodi.pretrained.head import Head
 from luodi.pretrained.standardised import Standardised
 
@@ -22,7 +23,7 @@ def load(path: Path) -> keras.Model:
 
 def graph(stem: keras.Model) -> onnx.ModelProto:
     """Return a stem as ONNX: equal weights are equal bytes."""
-    return export.canonical(export.traced(stem), {}, "vectors")
+    return canonical(export.traced(stem), {}, "vectors")
 
 
 def build(stem: keras.Model, head: Head) -> keras.Model:

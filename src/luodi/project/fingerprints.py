@@ -24,7 +24,7 @@ HEAD = (
 PACKAGE = Path(__file__).resolve().parent.parent
 
 SETTINGS = "settings"
-STAGES = ("validate", "tune", "preprocess", "baseline", "train", "evaluate")
+STAGES = ("validate", "tune", "preprocess", "baseline", "train", "compress", "evaluate")
 DOORS = {
     "luodi.data.modality": "luodi.data.{}",
     "luodi.checks.modality": "luodi.checks.{}",

@@ -5,9 +5,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from luodi import yaml12
 from luodi.errors import LuodiError
 
 PARAMS = "params.yaml"
+GRAPH = "dvc.yaml"
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -27,6 +29,15 @@ def maker(path: Path) -> str:
     """Return the command that makes an artifact: "luodi train reviews" of artifacts/reviews/train/export."""
     found = re.search(r".*/artifacts/([^/]+)/([^/]+)/", f"/{path.as_posix()}")
     return f"luodi {found[2]} {found[1]}" if found else "dvc repro"
+
+
+def _compresses(path: Path) -> bool:
+    """Whether a dvc.yaml has the stage `compress`; one that cannot be read is told by whoever reads it."""
+    try:
+        stages = yaml12.parse(yaml12.read(path))["stages"]
+    except (yaml12.Unfit, KeyError, TypeError):
+        return False
+    return isinstance(stages, dict) and "compress" in stages
 
 
 @dataclass(frozen=True)
@@ -168,9 +179,14 @@ class ModelPaths:
         return self.net / "model.keras"
 
     @property
-    def export(self) -> Path:
-        """Folder that is served: model.onnx and encoder.json."""
+    def trained(self) -> Path:
+        """What `train` exports, a folder as `export` is: where there is no stage `compress` it is that."""
         return self.artifacts / "train" / "export"
+
+    @property
+    def export(self) -> Path:
+        """Folder that is judged and served: model.onnx and encoder.json, of the stage that dvc.yaml has last."""
+        return self.compressed if _compresses(self.root / GRAPH) else self.trained
 
     @property
     def history(self) -> Path:
@@ -195,6 +211,22 @@ class ModelPaths:
     def cost(self) -> Path:
         """Time and energy of training: JSON, properties of the machine, so not an output that DVC tracks."""
         return self.artifacts / "train" / "cost.json"
+
+    # compress
+    @property
+    def compressed(self) -> Path:
+        """The smallest model that is proven no worse than what `train` exports, a folder as `export` is; or that."""
+        return self.artifacts / "compress" / "export"
+
+    @property
+    def candidates(self) -> Path:
+        """What was found of each smaller model, and which was chosen: JSON."""
+        return self.artifacts / "compress" / "candidates.json"
+
+    @property
+    def candidates_latency(self) -> Path:
+        """Time of a one-row prediction of each: JSON, a property of the machine, so not an output that DVC tracks."""
+        return self.artifacts / "compress" / "latency.json"
 
     # evaluate
     @property

@@ -130,7 +130,11 @@ def _card(name: str, registered: datetime, author: str, facts: Facts, status: st
         "status": status,
         "verdict": gate_sections.verdict(part(facts, "decision"), landed=True),
         "sections": [_about(facts, author)]
-        + [found for section in (*sections, _cost, _serving, _lineage, _settings) if (found := section(facts))]
+        + [
+            found
+            for section in (*sections, _compression, _cost, _serving, _lineage, _settings)
+            if (found := section(facts))
+        ]
         + [_use(text(name), facts)],
     }
 
@@ -452,7 +456,7 @@ def _weakest(parts: list[tuple[str, Any]], figure: str) -> list[tuple[str, Any]]
 
 def _cost(facts: Facts) -> Section:
     title, training = "Time and energy of training", part(facts, "training")
-    if "training" in facts and facts["training"] is None:
+    if "training" in facts and not part(facts, "training").keys() - {"candidates"}:
         return Section(title, "Not measured: no measurement came with the trained model.")
     joules = at(training, "joules")
     silent = "joules" in training and joules is None
@@ -493,6 +497,54 @@ def _run_record(training: Facts) -> list[Pair]:
         ("Threads", count(at(training, "threads"))),
         ("Widest instructions of the processor", text(at(training, "instructions"))),
     ]
+
+
+def _compression(facts: Facts) -> Section | None:
+    """The smaller models of which this may be one; nothing where none was asked for."""
+    found = part(facts, "metrics", "compression")
+    if not found:
+        return None
+    chosen, metric = at(found, "chosen"), described(text(at(found, "metric"))).title.lower()
+    whole = part(found, "uncompressed")
+    head = ("Model", "Size", "One row", "Accuracy", f"Difference in {metric}", "Same answer", "Calibration error", "Is")
+    rows = [_candidate("uncompressed", whole, at(_milliseconds(facts), "uncompressed_ms"))]
+    rows += [
+        _candidate(name, one, at(part(facts, "training", "candidates", name), "ms"))
+        for name, one in sorted(part(found, "candidates").items())
+        if not at(one, "why")
+    ]
+    whys = {name: at(one, "why") for name, one in sorted(part(found, "candidates").items())}
+    unsuited = [f"{text(name)}: {text(why)}" for name, why in whys.items() if why]
+    return Section(
+        "Smaller models",
+        f"This is {text(chosen)}, the smallest that is proven no worse than the uncompressed model."
+        if chosen
+        else "This is the uncompressed model: no smaller one is proven no worse, and as quick.",
+        unsuited,
+        tables=[Table(rows, head, 6)],
+        note=f"On {count(at(found, 'rows'))} validation rows. Proven: the gate's interval of the difference lies above "
+        f"{number(at(found, 'margin'), '{:g}', -1)}. One row: processor time, each measured in turns with the "
+        "uncompressed model, where it was made.",
+    )
+
+
+def _milliseconds(facts: Facts) -> object:
+    """The time of the first candidate that was measured, and of the uncompressed model beside it."""
+    return next(iter(part(facts, "training", "candidates").values()), {})
+
+
+def _candidate(name: str, found: object, milliseconds: object) -> tuple[Cell, ...]:
+    figures, gap = part(found, "figures"), part(found, "difference")
+    return (
+        Cell(text(name)),
+        Cell(number(at(found, "size_bytes"), "{:.2f} MB", 1e-6)),
+        Cell(number(milliseconds, "{:.3f} ms")),
+        Cell(four(at(figures, "accuracy"))),
+        Cell(number(gap.get("value"), "{:+.4f}"), between(gap, "{:+.4f}")) if gap else Cell("–"),
+        Cell(number(at(found, "agreement"), "{:.2f}%", 100) if gap else "–"),
+        Cell(four(at(figures, "calibration_error"))),
+        Cell(text(at(found, "verdict")) if gap else "–"),
+    )
 
 
 def _serving(facts: Facts) -> Section:

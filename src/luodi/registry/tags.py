@@ -453,9 +453,15 @@ def _require_recorded(clone: Workspace, version: Version, paths: list[Path]) -> 
 
 
 def export_hash(entries: locks.Entries, model: str) -> str:
-    """Return the MD5 of the exported model's folder in lock entries: the identity of a model."""
+    """Return the MD5 of the exported model's folder in lock entries: the identity of a model.
+
+    Raises:
+        KeyError: No stage made it.
+    """
     paths = ModelPaths(Path(), model)
-    return locks.outputs(entries, f"train@{model}")[paths.export.as_posix()]
+    judged = {dep["path"] for dep in entries.get(f"evaluate@{model}", {}).get("deps", ())}
+    stage, path = ("compress", paths.compressed) if str(paths.compressed) in judged else ("train", paths.trained)
+    return locks.outputs(entries, f"{stage}@{model}")[path.as_posix()]
 
 
 def next_number(previous: str | None, change: str) -> str:

@@ -190,6 +190,5 @@ def _commit(root: Path, name: str, block: dict[str, Any], staging: Path, runner:
     params = appending.extended(paths.params, name, block, staging)
     models = config.load(staging / PARAMS).models
     code = {file for block in models.values() for file in user_code.files(block, root)}
-    tuned = any(block.tune for block in models.values())
-    graph = pipeline.updated(pipeline.read(root), models, sorted(code), tuned=tuned)
+    graph = pipeline.updated(pipeline.read(root), models, sorted(code), pipeline.asked(models.values()))
     changes.make(root, params, graph, runner, moves=[(staging / "data", paths.data)])

@@ -2,7 +2,7 @@
 
 import copy
 import io
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,21 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from luodi import yaml12
+from luodi import config, yaml12
 from luodi.errors import ParamsError, StaleProject
 from luodi.terminal import shown
 
 TEMPLATES = files("luodi.scaffold") / "templates"
 PLACEHOLDER = "MODEL"
 SETTINGS = "settings"
-TUNE = "tune"
 BEST = "artifacts/${key}/tune/best_params.yaml"
+TRAINED = "artifacts/${key}/train/export"
+COMPRESSED = "artifacts/${key}/compress/export"
+CANDIDATES = "artifacts/${key}/compress/candidates.json"
+OPTIONAL = {"tune": "preprocess", "compress": "evaluate"}
+"""Stages that are there where a block of that name is, each before which other."""
+OF_OPTIONAL = {BEST, TRAINED, COMPRESSED, CANDIDATES}
+"""What stages read that another may have read without one of these."""
 LOCKS = {"luodi.lock", "params.lock"}
 GONE = {"artifacts/${key}/train/model.keras"}
 """Outputs of luodi's stages that are no more."""
@@ -78,22 +84,29 @@ def template() -> str:
     return (TEMPLATES / "pipeline.yaml").read_text(encoding="utf-8")
 
 
-def updated(text: str, models: Iterable[str], code: Iterable[str] = (), *, tuned: bool = False) -> str:
+def asked(models: Iterable[config.ModelSettings]) -> list[str]:
+    """Return the optional stages that any of the models asks for by a block of that name."""
+    blocks = list(models)
+    return [stage for stage in OPTIONAL if any(getattr(block, stage) for block in blocks)]
+
+
+def updated(text: str, models: Iterable[str], code: Iterable[str] = (), asked: Collection[str] = ()) -> str:
     """Return a project's dvc.yaml with luodi's stages as this luodi has them, and artifacts and plots of `models`.
 
     Args:
         code: Files of the user's own that settings name: the stage `settings` depends on them.
-        tuned: Whether any model has a block `tune`: only then there is a stage of that name.
+        asked: Optional stages that are to be there.
 
     Raises:
         ParamsError: It is no graph.
     """
     head = template().partition("stages:")[0]
     document, fresh = load(text.replace(OLDER_HEAD, head), "dvc.yaml"), load(template(), "dvc.yaml")
-    if tuned:
-        _add_tuning(fresh["stages"])
-    elif TUNE in (document.get("stages") or ()):
-        del document["stages"][TUNE]
+    for stage in OPTIONAL:
+        if stage in asked:
+            _add_optional(fresh["stages"], stage)
+        elif stage in (document.get("stages") or ()):
+            del document["stages"][stage]
     stages = document.setdefault("stages", fresh["stages"])
     if not isinstance(stages, CommentedMap):
         raise ParamsError("dvc.yaml: expected a mapping `stages:`; restore it with `git checkout HEAD -- dvc.yaml`")
@@ -107,29 +120,36 @@ def updated(text: str, models: Iterable[str], code: Iterable[str] = (), *, tuned
     deps = stages[SETTINGS]["deps"]
     deps += [file for file in code if file not in deps]
     names = list(models)
-    _add_artifacts(document, names)
+    _add_artifacts(document, names, "compress" if "compress" in asked else "train")
     _add_plots(document, names)
     return dump(document)
 
 
-def _add_tuning(stages: Any) -> None:
-    """Search between validate and preprocess; what is found decides preprocess and train."""
-    extra = load((TEMPLATES / "tune.yaml").read_text(encoding="utf-8"), "tune.yaml")
-    stages.insert(list(stages).index("preprocess"), TUNE, extra[TUNE])
-    for name in ("preprocess", "train"):
-        stages[name]["do"]["deps"].append(BEST)
+def _add_optional(stages: Any, stage: str) -> None:
+    """Let a search decide preprocess and train, and evaluate judge what compress took."""
+    extra = load((TEMPLATES / f"{stage}.yaml").read_text(encoding="utf-8"), f"{stage}.yaml")
+    stages.insert(list(stages).index(OPTIONAL[stage]), stage, extra[stage])
+    if stage == "tune":
+        for name in ("preprocess", "train"):
+            stages[name]["do"]["deps"].append(BEST)
+    else:
+        deps = stages["evaluate"]["do"]["deps"]
+        deps[deps.index(TRAINED)] = COMPRESSED
+        deps.append(CANDIDATES)
+        if "tune" in stages:
+            stages[stage]["do"]["deps"].append(BEST)
 
 
-def require_code(text: str, code: Iterable[str], *, tuned: bool = False) -> None:
+def require_code(text: str, code: Iterable[str], asked: Iterable[str] = ()) -> None:
     """Raise StaleProject unless the stage `settings` depends on `code`, a change of which would go unnoticed.
 
-    And unless there is a stage `tune`, if any model is `tuned`.
+    And unless the optional stages are there that are asked for.
     """
     stages = load(text, "dvc.yaml").get("stages") or {}
-    if tuned and TUNE not in stages:
+    if missing := [stage for stage in asked if stage not in stages]:
         raise StaleProject(
-            "a model of params.yaml has a block tune, and dvc.yaml has no such stage: run `luodi upgrade`, which "
-            "writes it there"
+            f"a model of params.yaml has a block {missing[0]}, and dvc.yaml has no such stage: run `luodi upgrade`, "
+            "which writes it there"
         )
     deps = (stages.get(SETTINGS) or {}).get("deps") or ()
     if missing := [file for file in code if file not in deps]:
@@ -234,7 +254,7 @@ def _older(key: str, item: Any) -> bool:
     """Whether an item is one that an older luodi wrote: its own files, settings before there was
     params.lock, an output that is no more, or one of a stage that is off."""
     if key == "deps":
-        return isinstance(item, str) and (item.startswith("src/luodi/") or item == BEST)
+        return isinstance(item, str) and (item.startswith("src/luodi/") or item in OF_OPTIONAL)
     if key == "outs":
         return item in GONE
     if key != "params":
@@ -242,13 +262,20 @@ def _older(key: str, item: Any) -> bool:
     return bool(LOCKS & item.keys()) if isinstance(item, dict) else str(item).startswith("models.${key}")
 
 
-def _add_artifacts(document: Any, models: list[str]) -> None:
-    """Name what DVC and GTO call an artifact of each model: `dvc artifacts get` and registries that read dvc.yaml."""
+def _add_artifacts(document: Any, models: list[str], stage: str) -> None:
+    """Name what DVC and GTO call an artifact of each model: `dvc artifacts get` and registries that read dvc.yaml.
+
+    Args:
+        stage: The one that exports what is served.
+    """
     artifacts = document.get("artifacts") or CommentedMap()
     if not isinstance(artifacts, CommentedMap):
         raise ParamsError("dvc.yaml: expected a mapping `artifacts:`; restore it with `git checkout HEAD -- dvc.yaml`")
     for model in models:
-        artifacts.setdefault(model, CommentedMap(path=f"{_outputs(model)}train/export", type="model"))
+        own = {f"{_outputs(model)}{one}/export" for one in ("train", "compress")}
+        found = artifacts.setdefault(model, CommentedMap(path=next(iter(own)), type="model"))
+        if isinstance(found, dict) and found.get("path") in own:
+            found["path"] = f"{_outputs(model)}{stage}/export"
     if artifacts and not document.get("artifacts"):
         document.pop("artifacts", None)
         keys = list(document)

@@ -45,8 +45,7 @@ def upgrade(root: Path) -> Upgrade:
     params = config.load(root / PARAMS)
     path, before = root / GRAPH, pipeline.read(root)
     code = {file for block in params.models.values() for file in user_code.files(block, root)}
-    tuned = any(block.tune for block in params.models.values())
-    after = pipeline.updated(before, params.models, sorted(code), tuned=tuned)
+    after = pipeline.updated(before, params.models, sorted(code), pipeline.asked(params.models.values()))
     stages, settings = _held(root), _settings(root)
     removed = [root / COPY] if _is_copy(root) else []
     if removed:

@@ -50,17 +50,18 @@ class Classifier:
     session: onnxruntime.InferenceSession
 
     @classmethod
-    def load(cls, folder: Path, threads: int = 1) -> Self:
+    def load(cls, folder: Path, threads: int = 1, *, plain: bool = False) -> Self:
         """Load `folder`, which holds model.onnx and encoder.json.
 
         Args:
             threads: Threads within an operation. One thread gives the same bytes on any number of cores.
+            plain: Run the graph as it stands, without what ONNX Runtime makes of it to be quicker.
 
         Raises:
             ArtifactError: A file is missing or broken, or the two do not belong together.
         """
         encoder = encoders.load(folder / ENCODER)
-        session = open_session(folder / MODEL, threads)
+        session = open_session(folder / MODEL, threads, plain=plain)
         _require_match(session, encoder, folder)
         return cls(encoder, session)
 
@@ -113,7 +114,7 @@ def typical(items: Sequence[Any]) -> Any:
     return sorted(items, key=len)[len(items) // 2]
 
 
-def open_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
+def open_session(path: Path, threads: int = 1, *, plain: bool = False) -> onnxruntime.InferenceSession:
     """Open an ONNX model on the CPU.
 
     Raises:
@@ -122,17 +123,19 @@ def open_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first")
     try:
-        return session(path, threads)
+        return session(path, threads, plain=plain)
     except BROKEN as error:
         raise ArtifactError(f"{path} is not a readable ONNX model ({error}): run `{maker(path)}` again") from None
 
 
-def session(model: Path | bytes, threads: int = 1) -> onnxruntime.InferenceSession:
+def session(model: Path | bytes, threads: int = 1, *, plain: bool = False) -> onnxruntime.InferenceSession:
     """Open an ONNX model, a file or its content, on the CPU; raise one of `BROKEN` if it is none."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
+    if plain:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = FATAL  # what goes wrong is raised; the log would repeat it
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 

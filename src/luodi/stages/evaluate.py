@@ -41,7 +41,8 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     of_files = {"size_bytes": _size(paths.export), "test_share": split_rows.test_share(paths.rows)}
     near = figures.near_slices(*split_rows.nearest(paths.nearest), model, settings.evaluate.confidence)
     measured = figures.rounded(measure(test, model, baseline, others, settings) | of_files | {"nearest": near})
-    measured["choice"] = _choice(paths.choice)
+    measured["choice"] = _facts(paths.choice)
+    measured |= _compression(paths)
     measured |= {"newest": figures.rounded(_newest(classifier, settings, paths))}
     write_facts(paths.metrics, measured)
     write_json(paths.headline, headline(measured))
@@ -49,7 +50,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         for name, text in plots.tables(model, settings.labels).items():
             write_text(folder / name, text)
     write_sheet(paths.mistakes, MISTAKE, sheet(test, model, baseline, settings.labels))
-    sample.write(paths.sample, classifier, test.items)
+    sample.write(paths.sample, classifier, test.items, inference.Classifier.load(paths.export, plain=True))
     explained = explain(classifier, test, mistakes.surest(model, settings.evaluate.mistakes), settings)
     view = describe(measured, test, model, baseline, settings, explained=explained)
     write_text(paths.evaluation_report, page.render("evaluation", name=paths.model, **view))
@@ -266,11 +267,18 @@ def _classifier(paths: ModelPaths, labels: tuple[str, ...]) -> inference.Classif
     return classifier
 
 
-def _choice(path: Path) -> Any:
+def _facts(path: Path) -> Any:
     try:
         return read_facts(path)
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
+
+
+def _compression(paths: ModelPaths) -> dict[str, Any]:
+    """What stage compress found of smaller models; nothing where there is no such stage, or it is off."""
+    if paths.export != paths.compressed or not (found := _facts(paths.candidates))["candidates"]:
+        return {}
+    return {"compression": {name: value for name, value in found.items() if name != "format"}}
 
 
 def _size(folder: Path) -> int:

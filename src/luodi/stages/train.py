@@ -66,7 +66,7 @@ def _run(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, ke
     facts |= {"encoder": own.get(chosen, own[PRETRAINED]).facts()} if own else {}
     facts |= {"unjudged": few} if few else {}
     if chosen in own:
-        own[chosen].write(paths.export)
+        own[chosen].write(paths.trained)
     else:
         _save(chosen, net, settings, encoder, paths)
     tuned = own[TUNED].net if TUNED in own else None
@@ -74,7 +74,7 @@ def _run(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, ke
     score = own[chosen].out_of_fold if chosen in own else partial(out_of_fold, settings, paths, encoder, kept=kept)
     _write_out_of_fold(chosen, score, settings.train.out_of_fold, len(encoder.labels), paths)
     write_facts(paths.choice, facts)
-    write_facts(paths.cost, _cost(spent, net or tuned) | {"export": folder_checksum(paths.export)})
+    write_facts(paths.cost, _cost(spent, net or tuned) | {"export": folder_checksum(paths.trained)})
     print(f"train: exported {choice.sentence(facts)}", flush=True)
 
 
@@ -152,7 +152,7 @@ def _rows(paths: ModelPaths, split: str, encoder: Encoder) -> Rows:
 
 def _save(chosen: str, net: Net | None, settings: config.ModelSettings, encoder: Encoder, paths: ModelPaths) -> None:
     """Write the export folder: of the network, of the linear model, or of both as one."""
-    with replacing_folder(paths.export) as folder:
+    with replacing_folder(paths.trained) as folder:
         if net is None or chosen == LINEAR:
             for name in (inference.MODEL, inference.ENCODER):
                 _copy(paths.baseline_export / name, folder / name)

@@ -29,9 +29,9 @@ CODES = {
     if isinstance(kind, type) and issubclass(kind, errors.LuodiError)
 }
 COMMANDS = [
-    "validate", "preprocess", "baseline", "train", "evaluate", "fetch", "run", "connect", "up", "gate", "register",
-    "promote", "rollback", "pull", "export", "explain", "models", "models list", "models show", "predict", "add",
-    "ingest", "architectures", "retire", "rename", "init", "upgrade", "params", "settings", "quarantine", "sync",
+    "validate", "preprocess", "baseline", "train", "compress", "evaluate", "fetch", "run", "connect", "up", "gate",
+    "register", "promote", "rollback", "pull", "export", "explain", "models", "models list", "models show", "predict",
+    "add", "ingest", "architectures", "retire", "rename", "init", "upgrade", "params", "settings", "quarantine", "sync",
     "airflow", "report", "tune", "tune run", "tune status", "tune apply", "encoder", "encoder add", "encoder list",
     "data", "data log", "data forget", "quarantine list", "quarantine release", "quarantine discard", "labels",
     "labels review", "labels apply", "replay", "quarantine show", "labels admit", "pretrain", "serve",
@@ -134,7 +134,17 @@ PARAMS = [
         Case(
             f"typo {command}", nothing, f"{command} reveiws", "UnknownKey", "no model 'reveiws'.*did you mean 'reviews'"
         )
-        for command in ("validate", "preprocess", "baseline", "train", "evaluate", "run", "gate", "register")
+        for command in (
+            "validate",
+            "preprocess",
+            "baseline",
+            "train",
+            "compress",
+            "evaluate",
+            "run",
+            "gate",
+            "register",
+        )
     ),
 ]
 
@@ -159,6 +169,7 @@ ARTIFACTS = [
     Case("preprocess first", nothing, "preprocess reviews", "ArtifactError", "clean.parquet does not exist: run"),
     Case("baseline first", nothing, "baseline reviews", "ArtifactError", "rows.parquet does not exist: run"),
     Case("train first", nothing, "train reviews", "ArtifactError", "encoder.json does not exist: run"),
+    Case("compress first", nothing, "compress reviews", "ArtifactError", "encoder.json does not exist: run"),
     Case("evaluate first", nothing, "evaluate reviews", "ArtifactError", "rows.parquet does not exist: run"),
     *(
         Case(f"broken {name}", write(f"artifacts/reviews/{name}", b"x"), f"{stage} reviews", "ArtifactError", message)

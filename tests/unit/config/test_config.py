@@ -141,6 +141,7 @@ def test_a_wrong_value_of_an_image_model_is_refused(place: str, value: float | l
     [
         ("schedule", "every day", "cron expression such as 0 3 .* found 'every day'"),
         ("schedule", "61 * * * *", "cron expression"),
+        ("compress", {"candidates": ["float16"] * 2}, "compress.candidates: each may stand there once"),
         ("notify", {"by": "smtp"}, "notify.by: expected the path of a class, such as .*SmtpNotifier"),
         ("notify", {"by": "a.B", "on": ["nope"]}, "notify.on.0: .* found 'nope'"),
         ("notify", {"by": "a.B", "silence": {"run": 0}}, "notify.silence.run: .*greater than 0, found 0"),

@@ -329,6 +329,31 @@ def test_of_ten_classes_the_three_weakest_are_named() -> None:
     assert re.findall(r"\| (\d) \| (0\.\d)000 \| 5 \|", weakest) == [("0", "0.0"), ("3", "0.1"), ("6", "0.2")]
 
 
+def test_smaller_models_stand_beside_the_one_that_they_are_made_of() -> None:
+    """With the time that they took where they were made; nothing where none was asked for."""
+    figures = {"accuracy": 0.8532, "calibration_error": 0.0213}
+    found = {
+        "chosen": "int8_static", "metric": "accuracy", "margin": 0.01, "rows": 1703, "confidence": 0.99,
+        "uncompressed": {"size_bytes": 7_230_000, "figures": figures},
+        "candidates": {
+            "int8_static": {
+                "size_bytes": 4_660_000, "figures": figures, "agreement": 0.9971, "verdict": "chosen",
+                "difference": {"value": -0.0029, "low": -0.0087, "high": 0.001},
+            },
+            "pruned": {"verdict": "unsuited", "why": "no layer of it has units"},
+        },
+    }  # fmt: skip
+    times = {"int8_static": {"ms": 0.317, "uncompressed_ms": 0.299}}
+    with_them = changed(facts(), "metrics/compression", found)
+    text = sections(as_markdown(changed(with_them, "training/candidates", times)))["Smaller models"]
+    for said in ("This is int8\\_static, the smallest that is proven no worse", "pruned: no layer of it has units",
+                 "| uncompressed | 7.23 MB | 0.299 ms | 0.8532 | – | – | 0.0213 | – |", "0.317 ms", "99.71%", "chosen",
+                 "−0.0087", "lies above −0.01"):  # fmt: skip
+        assert said in text
+    assert "0.299" not in sections(as_markdown(with_them))["Smaller models"]
+    assert "Smaller models" not in sections(as_markdown(facts()))
+
+
 def test_images_are_sliced_by_intensity() -> None:
     slices = {"intensity": {"q1": figure(0.5, 0.4, 0.6) | {"rows": 100, "from": 0.0123, "to": 0.25}}}
     assert "| mean intensity 0.012 – 0.250 | 100 | 50.0%" in as_markdown(changed(facts(), "metrics/slices", slices))

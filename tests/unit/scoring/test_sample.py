@@ -51,6 +51,22 @@ def test_other_answers_are_refused_rounding_is_not(tmp_path: Path, shift: Any, s
             sample.check(path, others, "m@v1.0.0")
 
 
+def test_a_model_that_answers_otherwise_when_it_was_made_has_a_tolerance_of_its_own(tmp_path: Path) -> None:
+    """Twice as much as it differed by; the next one is refused as ever."""
+    path = tmp_path / "sample.json"
+    answers: Any = Answers()
+    plain: Any = Answers(0.001)
+    sample.write(path, answers, ["好", "不好"], plain)
+    assert json.loads(path.read_text())["tolerance"] == pytest.approx(0.0021, abs=1e-4)
+    for shift, same in ((0.0018, True), (0.004, False)):
+        others: Any = Answers(shift)
+        if same:
+            assert sample.check(path, others, "m@v1.0.0") == 2
+        else:
+            with pytest.raises(RegistryError, match="does not predict its sample"):
+                sample.check(path, others, "m@v1.0.0")
+
+
 def test_another_number_of_classes_is_refused(tmp_path: Path) -> None:
     answers: Any = Answers()
     others: Any = Answers(classes=3)

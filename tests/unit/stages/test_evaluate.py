@@ -89,7 +89,7 @@ def lay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         np.save(paths.baseline_scores, np.asarray(baseline, np.float32))
         write_json(paths.choice, CHOICE)
         table = Table(labels, zip(items, scores, strict=True))
-        monkeypatch.setattr(inference.Classifier, "load", lambda folder: table)
+        monkeypatch.setattr(inference.Classifier, "load", lambda folder, plain=False: table)
         monkeypatch.setattr(inference, "latency", lambda classifier, item, repeats: 0.25)
         small = config.Evaluate(bootstrap=50, confidence=0.9, mistakes=mistakes, explained=0)
         return block.model_copy(update={"labels": labels, "evaluate": small}), paths
