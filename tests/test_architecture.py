@@ -165,6 +165,7 @@ def test_edges_where_a_model_is_tuned_and_compressed(model: str, whole: Path) ->
         ("validate", "tune"),
         ("tune", "preprocess"),
         ("tune", "train"),
+        ("tune", "compress"),
         ("preprocess", "compress"),
         ("train", "compress"),
         ("compress", "evaluate"),

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -87,7 +88,9 @@ def _write(model: onnx.ModelProto, whole: Whole, folder: Path) -> None:
     """Write a graph that reads the same rows."""
     made = canonical(model, inference.facts(whole.classifier.encoder))
     (folder / inference.MODEL).write_bytes(made.SerializeToString(deterministic=True))
-    (folder / inference.ENCODER).write_bytes((whole.paths.trained / inference.ENCODER).read_bytes())
+    for path in whole.paths.trained.iterdir():  # the encoder, and what it reads
+        if path.name != inference.MODEL:
+            shutil.copyfile(path, folder / path.name)
 
 
 def _int8_dynamic(whole: Whole, folder: Path) -> None:

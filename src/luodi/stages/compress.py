@@ -102,8 +102,8 @@ def _chosen(facts: dict[str, Any], latency: dict[str, Any], most: float) -> str 
 
 def _take(source: Path, paths: ModelPaths) -> None:
     with replacing_folder(paths.compressed) as folder:
-        for name in (inference.MODEL, inference.ENCODER):
-            shutil.copyfile(source / name, folder / name)
+        for path in source.iterdir():
+            shutil.copyfile(path, folder / path.name)
 
 
 def _scored(model: Classifier, rows: split_rows.Rows) -> Scored:
