@@ -12,7 +12,7 @@ from luodi.compression import latency
 from luodi.files import folder_checksum, read_facts
 from luodi.project import locks
 from luodi.project.paths import ModelPaths
-from luodi.registry import tags
+from luodi.registry import promotion, tags
 
 pytestmark = pytest.mark.slow
 QUICK = {"margin": 0.5, "max_slowdown": 100.0}  # of 80 rows, on any machine
@@ -96,3 +96,4 @@ def test_without_the_block_the_graph_is_what_it_was(compressed: Done, reproduced
     assert stages_run(project.run("dvc", "repro")) == []  # evaluate comes from the cache
     assert project.lock["evaluate@reviews"] == reproduced.entries["evaluate@reviews"]
     assert tags.export_hash(project.lock, "reviews") == folder_checksum(ModelPaths(project.root, "reviews").trained)
+    assert promotion.checkout_entries(project.root, "reviews").keys() == reproduced.entries.keys()

@@ -21,7 +21,7 @@ from typing import Any
 from luodi import __version__, config
 from luodi.errors import ArtifactError, Held, NoVersion, PushRejected, RegistryError
 from luodi.files import FORMAT, read_facts, write_text
-from luodi.project import commits, locks, workspace
+from luodi.project import commits, graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
@@ -324,5 +324,6 @@ def _message(title: str, facts: Mapping[str, Any]) -> str:
 
 
 def checkout_entries(root: Path, model: str) -> locks.Entries:
-    """Return the entries of `model` in the checkout's dvc.lock."""
-    return locks.of_model(locks.read(root / "dvc.lock"), model)
+    """Return the entries of `model` in the checkout's dvc.lock, without those of stages that dvc.yaml has no longer."""
+    entries = locks.of_model(locks.read(root / "dvc.lock"), model)
+    return {name: one for name, one in entries.items() if graph.has(root / "dvc.yaml", name.partition("@")[0])}

@@ -118,8 +118,20 @@ def test_export_hash() -> None:
         tags.export_hash({}, "reviews")
 
 
+def test_an_export_is_what_evaluate_judged() -> None:
+    """Of a stage that is off by now dvc.lock keeps an entry."""
+    folder = "artifacts/reviews/compress/export"
+    found = entries() | {"compress@reviews": {"outs": [{"path": folder, "md5": "22.dir"}]}}
+    assert tags.export_hash(found, "reviews") == "11.dir"
+    found["evaluate@reviews"] = {"deps": [{"path": folder, "md5": "22.dir"}]}
+    assert tags.export_hash(found, "reviews") == "22.dir"
+
+
 def test_entries_of_a_checkout_are_those_of_the_model(tmp_path: Path) -> None:
-    locks.write(tmp_path / "dvc.lock", entries() | entries(model="other"))
+    """And of stages that are there."""
+    (tmp_path / "dvc.yaml").write_text("stages: {validate: {}, train: {}}")
+    old = {"compress@reviews": entries()["train@reviews"]}
+    locks.write(tmp_path / "dvc.lock", entries() | old | entries(model="other"))
     assert promotion.checkout_entries(tmp_path, "reviews") == entries()
 
 
