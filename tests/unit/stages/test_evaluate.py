@@ -661,7 +661,7 @@ def test_the_surest_mistakes_say_why_by_the_exported_model_itself(
     truth = 1 - scores.argmax(1)  # each is a mistake
     model = {"text": "reviews", "image": "digits"}[kind]
     block, paths = lay(items, truth, scores, scores, labels=labels, model=model)
-    monkeypatch.setattr(inference.Classifier, "load", lambda folder: classifier)
+    monkeypatch.setattr(inference.Classifier, "load", lambda folder, **_: classifier)
     block = block.model_copy(update={"evaluate": block.evaluate.model_copy(update={"explained": 3})})
     evaluate.run(block, paths)
     html = paths.evaluation_report.read_text(encoding="utf-8")
