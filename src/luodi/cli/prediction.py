@@ -75,8 +75,8 @@ def predict(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write the rows of --input, all their columns and the answers behind them, to FILE.csv, .jsonl or "
-            ".parquet, whatever their number; ended halfway, the same command goes on.",
+            help="Write the rows of --input, all their columns (of images their files) and the answers behind them, to "
+            "FILE.csv, .jsonl or .parquet, whatever their number; ended halfway, the same command goes on.",
         ),
     ] = None,
     text_column: TextColumn = None,
