@@ -158,6 +158,14 @@ class Said(NamedTuple):
     version: str
 
 
+class Moved(NamedTuple):
+    """A move of production, in effect at some moment while it was made."""
+
+    begun: float
+    ended: float
+    to: str
+
+
 class Clients:
     """Who asks, each on a connection of its own, a hundred times a second together, until they are stopped."""
 
@@ -240,7 +248,7 @@ def test_no_request_fails_while_versions_come_and_go(
     two: World, tmp_path: Path, full: Path, swaps: int, seconds: float
 ) -> None:
     """And while the remote is away, the disk of the log is full, and clients are slow; memory stays what it was."""
-    moved: list[tuple[float, str]] = []
+    moved: list[Moved] = []
     with serving(two, tmp_path) as (process, port), Clients(port) as clients:
         worker = psutil.Process(process.pid).children(recursive=True)[-1]
         time.sleep(seconds)
@@ -254,18 +262,21 @@ def test_no_request_fails_while_versions_come_and_go(
         until(lambda: clients.said[-1].version == "quick@v1.0.0")
         assert time.monotonic() - back < LATE
         for number in itertools.islice(itertools.cycle(("v1.0.1", "v1.0.0")), swaps - 1):
+            begun = time.monotonic()
             two.move("quick", number)
-            moved.append((time.monotonic(), f"quick@{number}"))
+            moved.append(Moved(begun, time.monotonic(), f"quick@{number}"))
             time.sleep(seconds)
-            until(lambda: clients.said[-1].version == moved[-1][1])
+            until(lambda: clients.said[-1].version == moved[-1].to)
         after = worker.memory_info().rss
         with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             figures = answer.read().decode()
     assert swaps < 20 or "luodi_log_failures 0.0" not in figures  # a file a minute
     assert {one.status for one in clients.said} == {200}
-    for (at, version), (until_, _) in itertools.pairwise([*moved, (float("inf"), "")]):
-        late = [one for one in clients.said if at + LATE < one.asked < until_ and one.version != version]
-        assert late == []
+    for move, following in itertools.pairwise([*moved, Moved(float("inf"), float("inf"), "")]):
+        late = [
+            one for one in clients.said if move.ended + LATE < one.asked < following.begun and one.version != move.to
+        ]
+        assert [(one.asked - move.ended, one.version) for one in late] == []
     assert after - before < 32 * 2**20, f"{before / 2**20:.0f} MiB, then {after / 2**20:.0f} MiB"
 
 
