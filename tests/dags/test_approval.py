@@ -118,6 +118,9 @@ def ask_for_mail(project: Project) -> None:
         "with": {"to": "team@example.org", "subject": "{title}", "html_content": "{html}"},
         "silence": {"ingested": 1, "run": 1, "landed": 1},
     }
+    params["models"]["reviews"]["monitor"] = {
+        "log": str(project.home / "asked"), "reports": str(project.home / "looked"), "rows": 8
+    }  # fmt: skip
     path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
@@ -377,6 +380,20 @@ def test_what_looks_for_silence_ends_well_where_there_is_none(airflow: Airflow, 
     assert "ingested" not in str(entry.json()["value"])
 
 
+def test_nobody_was_asked_yet(airflow: Airflow, approved: str) -> None:
+    assert looked_at(airflow)["state"] == "skipped"
+
+
+def looked_at(airflow: Airflow) -> dict[str, Any]:
+    """Run monitor_reviews to its end; return its task."""
+    path = "/api/v2/dags/monitor_reviews/dagRuns"
+    run = airflow.http.post(path, json={"logical_date": None}).raise_for_status().json()["dag_run_id"]
+    wait_for(lambda: airflow.http.get(f"{path}/{quote(run)}").json()["state"] in ("success", "failed"))
+    (task,) = airflow.http.get(f"{path}/{quote(run)}/taskInstances").json()["task_instances"]
+    entry = airflow.http.get(f"{path}/{quote(run)}/taskInstances/monitor/xcomEntries/return_value")
+    return dict(task) | ({"found": entry.json()["value"]} if entry.status_code == 200 else {})
+
+
 ASKED = "Land reviews? The gate says: promote"
 
 
@@ -394,3 +411,35 @@ def test_each_thing_that_people_wait_for_is_told_once(
     assert "accuracy 0." in landed
     assert f"{airflow.url}/luodi/{DAG}/{quote(approved)}/evaluation" in landed
     assert f"The run {parked} of {DAG} failed in approve." in post.text("reviews: retrain_reviews failed in approve")
+
+
+def test_what_is_asked_is_looked_at_and_drift_is_told_once(airflow: Airflow, approved: str, post: Postbox) -> None:
+    """After those who count the messages."""
+    from luodi.registry import classifier
+    from luodi.serving.log import PRODUCTION, Answered, Log
+    from luodi.system.processes import Runner
+
+    project = airflow.project
+    model = classifier.load(project.origin, "reviews", "v1.0.0", Runner(lambda line: None))
+    writer = Log(str(project.home / "asked"))
+    items = [f"The parcel came {row} days late, and nobody answers." for row in range(100)]
+    for row, item in enumerate(items):
+        given = "reviews", model.version, PRODUCTION, [item], model.probabilities([item]), 1.0, model.encoder
+        writer.add(Answered(f"r{row}", datetime.now(UTC), *given))
+    writer.close()
+    task = looked_at(airflow)
+    assert task["state"] == "success"
+    found = task["found"]
+    assert (found["drift"], found["rows"], found["production"]) == ("drift", 100, "reviews@v1.0.0")
+    (told,) = wait_for(lambda: [one for one in post.subjects() if one.startswith("reviews in use: ")], 30)
+    assert "what is asked drifted in" in told
+    folder = project.home / "looked" / "reviews"
+    (day,) = folder.iterdir()
+    assert {path.name for path in day.iterdir()} == {
+        "report.html",
+        "report.json",
+        "worth.csv",
+        "worth.json",
+        "worth.xml",
+    }
+    assert found["left"].endswith(f"/looked/reviews/{day.name}/report.html")
