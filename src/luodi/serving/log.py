@@ -117,11 +117,11 @@ class Log:
         share: Of requests that are kept, 0 to 1.
         seconds: Between two files of a model; what was asked since the last is lost with the process.
         most: Bytes of all files together.
-        waiting: Bytes that may wait to be written, about.
+        waiting: Bytes that may wait to be written, about; the table of them takes several times as many.
     """
 
     def __init__(
-        self, url: str, *, share: float = 1.0, seconds: float = 60.0, most: int = 2**30, waiting: int = 64 * 2**20
+        self, url: str, *, share: float = 1.0, seconds: float = 60.0, most: int = 2**30, waiting: int = 16 * 2**20
     ) -> None:
         self._fs, self._root = _opened(url)
         self._share, self._seconds, self._most, self._room = share, seconds, most, waiting
