@@ -521,7 +521,7 @@ def _compression(facts: Facts) -> Section | None:
         if chosen
         else "This is the uncompressed model: no smaller one is proven no worse, and as quick.",
         unsuited,
-        tables=[Table(rows, head, 6)],
+        tables=[Table(rows, head, 6, stacked=True)],
         note=f"On {count(at(found, 'rows'))} validation rows. Proven: the gate's interval of the difference lies above "
         f"{number(at(found, 'margin'), '{:g}', -1)}. One row: processor time, each measured in turns with the "
         "uncompressed model, where it was made.",

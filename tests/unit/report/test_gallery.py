@@ -66,6 +66,7 @@ def test_pages_say_what_the_gate_says_and_what_moved(decisions: dict[str, Any]) 
     assert classes
     told = page.joined(made, [classes], gate_sections.judged(decision))
     require_whole(told)
+    assert made.count('class="verdict ') == told.count('class="verdict ') == 1  # two would be read as two verdicts
     said = "The gate says hold. It may not land: it is proven worse than reviews@v1.0.0. What to do: "
     assert said in words(told) and "Classes since reviews@v1.0.0" in words(told)
     promoted = decisions["promote"].to_json()
