@@ -294,7 +294,13 @@ DATA = [
     ),
     Case(
         "correct it, or name its folder with --images",
-        both(CLASSES, write("labels.csv", "path,label\none/1.png,one\n")),
+        both(CLASSES, write("labels.csv", "path,label\none/99.png,one\n")),
+        listed,
+        change("labels.csv", ("one/99", "one/1")),
+    ),
+    Case(
+        "or name the folder that it starts from with --images",
+        both(CLASSES, shell("cp -r scans older"), write("labels.csv", "path,label\none/1.png,one\n")),
         listed,
         instead("scans"),
     ),
@@ -1282,7 +1288,6 @@ STEM = "the network of somebody else is to be got again; tests/unit/pretrained/t
 SERVED = "tests/unit/serving/test_starting.py has it"
 BULK = "tests/unit/scoring/test_bulk.py"
 WHY_NOT = {
-    "or name the folder that it starts from with --images": "tests/unit/data/test_pictures.py",
     "needs a driver that is not installed here": "tests/unit/tuning/test_study.py",
     "name the request log, or set monitor.log": "tests/integration/test_monitoring_tiny.py",
     "expected 7d, 12h, or a date or time": "tests/integration/test_monitoring_tiny.py",
