@@ -364,7 +364,7 @@ def test_a_folder_is_followed(server: Server) -> None:
     (server.folder / "new").rename(folder)
     assert server.post("/refresh", {}).status == 202
     until(lambda: server.post("/predict/pictures", png, Content_Type="image/png").json["version"] == "pictures@v2.3.0")
-    assert 'luodi_behind{model="pictures"} 0.0' in server.ask("GET", "/metrics").text
+    until(lambda: 'luodi_behind{model="pictures"} 0.0' in server.ask("GET", "/metrics").text)
 
 
 def until(holds: Any, seconds: float = 20.0) -> None:
