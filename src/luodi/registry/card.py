@@ -506,7 +506,7 @@ def _compression(facts: Facts) -> Section | None:
         return None
     chosen, metric = at(found, "chosen"), described(text(at(found, "metric"))).title.lower()
     whole = part(found, "uncompressed")
-    head = ("Model", "Size", "One row", "Accuracy", f"Difference in {metric}", "Same answer", "Calibration error", "Is")
+    head = ("Model", "Size", "One row", "Accuracy", "Difference", "Same answer", "Calibration error", "Is")
     rows = [_candidate("uncompressed", whole, at(_milliseconds(facts), "uncompressed_ms"))]
     rows += [
         _candidate(name, one, at(part(facts, "training", "candidates", name), "ms"))
@@ -522,9 +522,9 @@ def _compression(facts: Facts) -> Section | None:
         else "This is the uncompressed model: no smaller one is proven no worse, and as quick.",
         unsuited,
         tables=[Table(rows, head, 6, stacked=True)],
-        note=f"On {count(at(found, 'rows'))} validation rows. Proven: the gate's interval of the difference lies above "
-        f"{number(at(found, 'margin'), '{:g}', -1)}. One row: processor time, each measured in turns with the "
-        "uncompressed model, where it was made.",
+        note=f"On {count(at(found, 'rows'))} validation rows. Proven: the gate's interval of the difference in "
+        f"{metric} lies above {number(at(found, 'margin'), '{:g}', -1)}. One row: processor time, each measured in "
+        "turns with the uncompressed model, where it was made.",
     )
 
 
