@@ -104,56 +104,43 @@ def retrain_dags(root: Path) -> dict[str, DAG]:
     return retrain | ingest | watch | monitor
 
 
-def ingest_dag(name: str, block: config.ModelSettings, ingest: config.Ingest) -> DAG:
-    """Return the DAG that looks into the inbox of a model."""
-    with DAG(
-        dag_id=f"ingest_{name}",
-        description=f"Take the files of an inbox into the rows of {name}",
-        schedule=timetable(ingest.schedule),
+def _beside(kind: str, name: str, block: config.ModelSettings, schedule: str, description: str) -> DAG:
+    """A DAG that stands beside that which retrains a model: one run at a time, none for what was missed."""
+    return DAG(
+        dag_id=f"{kind}_{name}",
+        description=description,
+        schedule=timetable(schedule),
         start_date=datetime(2024, 1, 1),
         catchup=False,
         max_active_runs=1,
         default_args={"owner": block.owner, "retry_exponential_backoff": True},
-        tags=["luodi", "ingest", block.modality],
-        doc_md=ARRIVING.format(model=name, inbox=ingest.inbox),
+        tags=["luodi", kind, block.modality],
         **_failing(name, block),
-    ) as dag:
+    )
+
+
+def ingest_dag(name: str, block: config.ModelSettings, ingest: config.Ingest) -> DAG:
+    """Return the DAG that looks into the inbox of a model."""
+    with _beside("ingest", name, block, ingest.schedule, f"Take the files of an inbox into the rows of {name}") as dag:
+        dag.doc_md = ARRIVING.format(model=name, inbox=ingest.inbox)
         inbox.IngestOperator(model=name, ingest=ingest, notify=block.notify, **_options(inbox.TASK, block.airflow))
     return dag
 
 
 def watch_dag(name: str, block: config.ModelSettings, notify: config.Notify) -> DAG:
     """Return the DAG that tells where nothing happens to a model."""
-    with DAG(
-        dag_id=f"watch_{name}",
-        description=f"Tell where nothing happens to {name}",
-        schedule=timetable("@daily"),
-        start_date=datetime(2024, 1, 1),
-        catchup=False,
-        max_active_runs=1,
-        default_args={"owner": block.owner, "retry_exponential_backoff": True},
-        tags=["luodi", "watch", block.modality],
-        doc_md=WATCHING.format(model=name),
-        **_failing(name, block),
-    ) as dag:
+    with _beside("watch", name, block, "@daily", f"Tell where nothing happens to {name}") as dag:
+        dag.doc_md = WATCHING.format(model=name)
         watching.WatchOperator(model=name, notify=notify, **_options(watching.TASK, block.airflow))
     return dag
 
 
 def monitor_dag(name: str, block: config.ModelSettings, monitor: config.Monitor) -> DAG:
     """Return the DAG that looks at what a model in use is asked."""
-    with DAG(
-        dag_id=f"monitor_{name}",
-        description=f"Look at what {name} is asked, and how often it is right",
-        schedule=timetable(monitor.schedule),
-        start_date=datetime(2024, 1, 1),
-        catchup=False,
-        max_active_runs=1,
-        default_args={"owner": block.owner, "retry_exponential_backoff": True},
-        tags=["luodi", "monitor", block.modality],
-        doc_md=MONITORING.format(model=name, log=monitor.log),
-        **_failing(name, block),
+    with _beside(
+        "monitor", name, block, monitor.schedule, f"Look at what {name} is asked, and how often it is right"
     ) as dag:
+        dag.doc_md = MONITORING.format(model=name, log=monitor.log)
         options = _options(monitoring.TASK, block.airflow)
         monitoring.MonitorOperator(model=name, monitor=monitor, notify=block.notify, **options)
     return dag
