@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from luodi.errors import LuodiError
-from luodi.serving.served import PRODUCTION, Loaded, Model
+from luodi.serving.log import PRODUCTION
+from luodi.serving.served import Loaded, Model
 from luodi.serving.sources import Source
 
 SLOWEST = 60.0  # seconds between two tries of what does not go

@@ -16,7 +16,7 @@ import numpy as np
 from luodi.registry.classifier import Registered
 from luodi.serving.asking import Asked
 from luodi.serving.batching import Batcher, Row
-from luodi.serving.log import CANARY, PRODUCTION, SHADOW, Answered
+from luodi.serving.log import Answered
 from luodi.serving.metrics import Metrics, OfVersion
 from luodi.serving.refusing import Refused
 
@@ -185,6 +185,3 @@ def label(by: Loaded, row: Row) -> str | None:
 def falls_within(key: bytes, share: float) -> bool:
     """Whether the hash of a key falls within a share, 0 to 1."""
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") < share * 2**64
-
-
-__all__ = ["CANARY", "PRODUCTION", "SHADOW", "Answer", "Loaded", "Model", "Observer", "falls_within", "label"]

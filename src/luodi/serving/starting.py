@@ -14,8 +14,9 @@ from luodi.serving import server
 from luodi.serving.app import Service
 from luodi.serving.following import Followed, Follower, Ready
 from luodi.serving.limits import Limits
+from luodi.serving.log import CANARY, PRODUCTION, SHADOW
 from luodi.serving.metrics import Metrics
-from luodi.serving.served import CANARY, PRODUCTION, SHADOW, Loaded, Model, Observer
+from luodi.serving.served import Loaded, Model, Observer
 from luodi.serving.sources import Source
 from luodi.system.resources import cores
 
