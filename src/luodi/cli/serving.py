@@ -189,6 +189,10 @@ def _tokens(file: Path | None) -> list[str]:
     from luodi.serving import server
 
     if file:
-        return server.tokens(file.read_text(encoding="utf-8"), str(file))
+        try:
+            text = file.read_text(encoding="utf-8")
+        except UnicodeError:
+            text = ""  # what is no text holds no token
+        return server.tokens(text, str(file))
     given = os.environ.get("LUODI_SERVE_TOKEN")
     return [] if given is None else server.tokens(given, "LUODI_SERVE_TOKEN")

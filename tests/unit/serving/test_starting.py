@@ -60,6 +60,8 @@ def test_a_port_that_is_taken_is_told(folders: Path) -> None:
 def test_a_file_of_no_tokens_is_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folders / "token").write_text("\n")
     assert "token holds no token: expected one a line" in served("words/", "--token-file", "token")
+    Path("token").write_bytes(b"\xff\xfe")
+    assert "token holds no token: expected one a line" in served("words/", "--token-file", "token")
     monkeypatch.setenv("LUODI_SERVE_TOKEN", "")
     assert "LUODI_SERVE_TOKEN holds no token" in served("words/")
 
