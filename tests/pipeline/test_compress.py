@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from project import Done, Ended, Project
 
 from luodi.compression import latency
 from luodi.files import folder_checksum, read_facts
-from luodi.project import locks
+from luodi.project import locks, workspace
 from luodi.project.paths import ModelPaths
 from luodi.registry import promotion, tags
+from luodi.system.processes import Runner
 
 pytestmark = pytest.mark.slow
 QUICK = {"margin": 0.5, "max_slowdown": 100.0}  # of 80 rows, on any machine
@@ -71,7 +73,7 @@ def test_it_writes_the_same_bytes_again_and_no_time(compressed: Done) -> None:
     assert stages_run(project.run("dvc", "repro")) == []
 
 
-def test_it_lands_and_answers_like_any_other(compressed: Done, luodi: Callable[..., Ended]) -> None:
+def test_it_lands_and_answers_like_any_other(compressed: Done, luodi: Callable[..., Ended], tmp_path: Path) -> None:
     project = compressed.project.copy("compressed-landing")
     paths = ModelPaths(project.root, "reviews")
     project.run("dvc", "push", "--quiet")
@@ -87,6 +89,9 @@ def test_it_lands_and_answers_like_any_other(compressed: Done, luodi: Callable[.
     assert "reviews@v1.0.0" in answer.stdout + answer.stderr
     artifacts = yaml.safe_load((project.root / "dvc.yaml").read_text(encoding="utf-8"))["artifacts"]
     assert artifacts["reviews"]["path"] == "artifacts/reviews/compress/export"
+    asking(project, None)  # what a version is does not hang on the checkout that asks for it
+    project.run("luodi", "pull", "reviews", str(tmp_path / "served"))
+    assert (tmp_path / "served" / "model.onnx").read_bytes() == (paths.compressed / "model.onnx").read_bytes()
 
 
 def test_without_the_block_the_graph_is_what_it_was(compressed: Done, reproduced: Done) -> None:
@@ -97,3 +102,20 @@ def test_without_the_block_the_graph_is_what_it_was(compressed: Done, reproduced
     assert project.lock["evaluate@reviews"] == reproduced.entries["evaluate@reviews"]
     assert tags.export_hash(project.lock, "reviews") == folder_checksum(ModelPaths(project.root, "reviews").trained)
     assert promotion.checkout_entries(project.root, "reviews").keys() == reproduced.entries.keys()
+
+
+def test_a_clone_judges_no_model_that_its_commit_does_not_make(
+    compressed: Done, reproduced: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a task of Airflow does: DVC by itself takes what evaluated the smaller model for up to date."""
+    project = compressed.project.copy("compressed-in-a-clone")
+    project.run("dvc", "push", "--quiet")
+    asking(project, None)
+    project.git("push", "--quiet", project.origin.git, "HEAD:refs/heads/whole")
+    for name, value in project.env.items():
+        monkeypatch.setenv(name, value)
+    commit = project.git("rev-parse", "HEAD")
+    with workspace.clone(project.origin, commit, Runner(lambda line: None)) as clone:
+        locks.write(clone.lock, compressed.entries)
+        found = clone.reproduce("evaluate@reviews")
+    assert found == {"evaluate@reviews": reproduced.entries["evaluate@reviews"]}

@@ -278,12 +278,15 @@ class Workspace:
     def _show_what_changed(self, stage: str) -> None:
         """Make DVC see what changed before `stage`: alone, it counts what is not there as unchanged.
 
-        So an entry that read other files than the stages before it left is forgotten, and raw data are brought.
+        So an entry is forgotten that read other files than the stages before it left, or that has other paths than
+        dvc.yaml gives the stage now, as when a stage was put before it or taken away. Raw data are brought.
         """
         known = locks.read(self.lock)
         made = {path: md5 for name in known for path, md5 in locks.outputs(known, name).items()}
         read = {dep["path"]: dep["md5"] for dep in known.get(stage, {}).get("deps", ())}
-        if any(made.get(path, md5) != md5 for path, md5 in read.items()):
+        declared, written = self._declared(stage), locks.outputs(known, stage)
+        moved = read.keys() != set(declared["deps"]) or written.keys() != set(declared["outs"])
+        if moved or any(made.get(path, md5) != md5 for path, md5 in read.items()):
             locks.write(self.lock, {name: entry for name, entry in known.items() if name != stage})
         if raw := [path for path in read if path not in made and not (self.root / path).exists()]:
             self.pull(*raw)
@@ -292,11 +295,15 @@ class Workspace:
         """Copy what `stage` reads from the DVC cache, unless DVC may find that nothing changed and it is not needed."""
         if stage in locks.read(self.lock):
             return
+        known = self._outputs()
+        for path in self._declared(stage)["deps"]:
+            self._copied(path, known.get(path), self.cache)
+
+    def _declared(self, stage: str) -> dict[str, list[str]]:
+        """The paths that dvc.yaml gives one `STAGE@MODEL`."""
         name, _, model = stage.partition("@")
         modality = config.settings_of(config.load(self.root / PARAMS), model).modality
-        known = self._outputs()
-        for path in graph.stages(self.root / "dvc.yaml", model, modality)[name]["deps"]:
-            self._copied(path, known.get(path), self.cache)
+        return graph.stages(self.root / "dvc.yaml", model, modality)[name]
 
     def _bring_encoder(self, stage: str) -> None:
         """Bring the pretrained encoder that a stage reads, which DVC knows by its hash in params.lock alone."""

@@ -416,7 +416,8 @@ def opened(
     """
     require_readable(version)
     with workspace.clone(origin, version.commit, runner, own_cache) as clone:
-        paths = [getattr(ModelPaths(Path(), version.model), name) for name in names]
+        known = ModelPaths(clone.root, version.model)  # as the version's own dvc.yaml has them
+        paths = [getattr(known, name).relative_to(clone.root) for name in names]
         _require_recorded(clone, version, paths)
         tags = f"`git fetch --tags {shlex.quote(origin.address)} && dvc push --all-tags`"
         clone.pull(*map(str, paths), mend=f"{tags} in a checkout whose DVC cache has it")
