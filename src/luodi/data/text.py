@@ -296,7 +296,7 @@ class Encoder:
             return 2 + len(self.vocabulary)
         return 1 + self.buckets if self.kept is None else 1 + self._known.count
 
-    @property
+    @cached_property
     def length(self) -> int:
         """Ids of a row: all n-grams of the characters kept, and as many words and pairs; or one a token."""
         if self.tokenizer != "ngram":
