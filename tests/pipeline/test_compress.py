@@ -1,5 +1,6 @@
 """A model with a block `compress`, by `dvc repro`: what runs, what is judged, what is registered, and back again."""
 
+import copy
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -107,15 +108,19 @@ def test_without_the_block_the_graph_is_what_it_was(compressed: Done, reproduced
 def test_a_clone_judges_no_model_that_its_commit_does_not_make(
     compressed: Done, reproduced: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a task of Airflow does: DVC by itself takes what evaluated the smaller model for up to date."""
+    """As a task of Airflow does: DVC by itself takes what evaluated the smaller model for up to date.
+
+    Nor is anything brought that a stage no longer reads.
+    """
     project = compressed.project.copy("compressed-in-a-clone")
     project.run("dvc", "push", "--quiet")
     asking(project, None)
     project.git("push", "--quiet", project.origin.git, "HEAD:refs/heads/whole")
     for name, value in project.env.items():
         monkeypatch.setenv(name, value)
-    commit = project.git("rev-parse", "HEAD")
+    commit, before = project.git("rev-parse", "HEAD"), copy.deepcopy(compressed.entries)
+    before["evaluate@reviews"]["deps"].append({"path": "notes.txt", "hash": "md5", "md5": "0" * 32, "size": 1})
     with workspace.clone(project.origin, commit, Runner(lambda line: None)) as clone:
-        locks.write(clone.lock, compressed.entries)
+        locks.write(clone.lock, before)
         found = clone.reproduce("evaluate@reviews")
     assert found == {"evaluate@reviews": reproduced.entries["evaluate@reviews"]}

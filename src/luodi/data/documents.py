@@ -11,23 +11,22 @@ from luodi.data.class_folders import Filed, Kind
 from luodi.data.columns import SPLITS, Wanted, choose_columns
 from luodi.data.importing import Row
 from luodi.data.labels import Labels
-from luodi.errors import MissingData, WrongValue
+from luodi.errors import BrokenData, MissingData, WrongValue
 from luodi.terminal import shown
 
 HEAD = 8192  # bytes that tell whether a file is a text
 
 
 def is_text(path: Path) -> bool:
-    """Tell a file of one text, whatever its suffix, from an image, a table, an archive and what is no text."""
-    kind = packed.suffix(path.name)
-    if kind in class_folders.TABLES or packed.is_archive(path) or path.suffix.lower() in packed.COMPRESSED:
+    """Tell a file of one text, compressed or not, from an image, a table, an archive and whatever holds no text."""
+    if packed.suffix(path.name) in class_folders.TABLES or packed.is_archive(path):
         return False
     try:
         if not path.is_file() or image_files.is_image(path):
             return False
-        with path.open("rb") as file:
+        with packed.opened(path) as (file, _):
             head = file.read(HEAD)
-    except OSError:
+    except (OSError, BrokenData):
         return False
     return encodings.marked(head) is not None or not (b"\0" in head or head.startswith(b"%PDF-"))
 
@@ -172,4 +171,7 @@ def _rows(files: Sequence[Filed], given: str | None, other: str | None) -> Itera
 
 def _read(one: Filed) -> bytes:
     assert one.path is not None
-    return image_files.read(one.path, "a text")
+    if one.path.suffix.lower() not in packed.COMPRESSED:
+        return image_files.read(one.path, "a text")
+    with packed.opened(one.path) as (file, _):
+        return image_files.bounded(file, one.path, "a text")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from luodi.errors import BrokenData
 
@@ -90,9 +91,14 @@ def read(path: Path, what: str = "an image") -> bytes:
         raise BrokenData(f"{path} is not a regular file: expected {what}; move it away")
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            return bounded(file, path, what)
     except OSError as error:
         raise BrokenData(f"{path} cannot be read: {error.strerror}; let this user read it") from None
+
+
+def bounded(file: BinaryIO, path: Path, what: str) -> bytes:
+    """Return the bytes of an open file, that of `path`. Raises BrokenData if it is too large."""
+    data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         size = f"{path.stat().st_size:,} bytes"
         raise BrokenData(

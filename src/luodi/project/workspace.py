@@ -288,7 +288,7 @@ class Workspace:
         moved = read.keys() != set(declared["deps"]) or written.keys() != set(declared["outs"])
         if moved or any(made.get(path, md5) != md5 for path, md5 in read.items()):
             locks.write(self.lock, {name: entry for name, entry in known.items() if name != stage})
-        if raw := [path for path in read if path not in made and not (self.root / path).exists()]:
+        if raw := [path for path in declared["deps"] if path in read.keys() - made and not (self.root / path).exists()]:
             self.pull(*raw)
 
     def _copy_dependencies(self, stage: str) -> None:

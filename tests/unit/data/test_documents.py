@@ -1,5 +1,7 @@
 """Folders of texts, a file each, as people have them, packed or not."""
 
+import bz2
+import gzip
 import io
 import tarfile
 import zipfile
@@ -48,6 +50,10 @@ def plain(files: Files, source: str = "in") -> list[tuple[Any, ...]]:
          [("alt.atheism/53068", "alt.atheism", "in", "no god"), ("sci.med/1", "sci.med", "in", "pills")], []),
         ({"a/x/1.html": b"<p>x</p>", "b/2.eml": b"From: b"},
          [("a/x/1.html", "a", "in", "<p>x</p>"), ("b/2.eml", "b", "in", "From: b")], []),
+        ({"de/1.txt.gz": gzip.compress(b"Hallo"), "fr/man1/ls.1.bz2": bz2.compress(b"Salut"), "fr/2.gz": b"broken",
+          "de/t.csv.gz": gzip.compress(TABLE), "de/z.gz": gzip.compress(b"\0\0")},
+         [("de/1.txt.gz", "de", "in", "Hallo"), ("fr/man1/ls.1.bz2", "fr", "in", "Salut")],
+         ["passed over: 3 file(s) that are no text of a class (de/t.csv.gz, de/z.gz, fr/2.gz)"]),
         (MAILS | STRAYS, plain(MAILS),
          ["passed over: 6 file(s) that are no text of a class (README, spam/a.exe, spam/a.pdf, spam/a.png, spam/a.zip, "
           "…)"]),
