@@ -1,6 +1,5 @@
 """dvc.yaml: luodi's stages in a project's graph, each model in artifacts and plots; what else stands there stays."""
 
-import copy
 import io
 from collections.abc import Collection, Iterable
 from importlib.resources import files
@@ -196,10 +195,13 @@ def renamed(text: str, old: str, new: str) -> str:
         if isinstance(artifacts[new], dict) and str(artifacts[new].get("path")).startswith(before):
             artifacts[new]["path"] = after + artifacts[new]["path"].removeprefix(before)
     plots = document.get("plots") or []
+    titles = dict(zip(map(_title, _own_plots(old)), map(_title, _own_plots(new)), strict=True))
     for place, item in enumerate(plots):
         if isinstance(item, str):
             plots[place] = item.replace(before, after) if item.startswith(before) else item
             continue
+        if (title := _title(item)) in titles:
+            _rename_key(item, title, titles[title])
         for mapping in (item, *_curves(item)):
             for key in [key for key in mapping if key.startswith(before)]:
                 _rename_key(mapping, key, after + key.removeprefix(before))
@@ -284,21 +286,30 @@ def _add_artifacts(document: Any, models: list[str], stage: str) -> None:
             document.yaml_set_comment_before_after_key("artifacts", before="\n")
 
 
+def _own_plots(model: str) -> list[Any]:
+    text = (TEMPLATES / "plots.yaml").read_text(encoding="utf-8")
+    return list(round_trip().load(text.replace(PLACEHOLDER, model)))
+
+
 def _add_plots(document: Any, models: list[str]) -> None:
-    own = [item for item in document.get("plots") or () if isinstance(item, dict)]  # the others are paths alone
-    titles = {title: body for item in own for title, body in item.items()}
-    for item in round_trip().load((TEMPLATES / "plots.yaml").read_text(encoding="utf-8")):
-        for title, body in item.items():
-            lines = {
-                path.replace(PLACEHOLDER, model): copy.deepcopy(names)  # the same list twice would be an anchor
-                for model in models
-                for path, names in body["y"].items()
-            }
-            if title in titles and (curves := _curves({title: titles[title]})):
-                for path, names in lines.items():
-                    curves[0].setdefault(path, names)
-            elif lines and title not in titles:
-                body["y"] = lines
-                if not document.get("plots"):
-                    document["plots"] = []
-                document["plots"].append(item)
+    fresh = [_own_plots(model) for model in models]
+    if document.get("plots"):
+        _drop_shared(document["plots"], fresh)
+    titles = {_title(item) for item in document.get("plots") or ()}
+    if missing := [item for own in fresh for item in own if _title(item) not in titles]:
+        document["plots"] = document.get("plots") or []
+        document["plots"].extend(missing)
+
+
+def _drop_shared(plots: Any, fresh: Collection[list[Any]]) -> None:
+    """Take out what an older luodi wrote, a plot for all models in one; what a user changed or added stays."""
+    for number, shared in enumerate(_own_plots(PLACEHOLDER)):
+        title = _title(shared).removesuffix(f" of {PLACEHOLDER}")
+        lines = {path: names for own in fresh for path, names in _curves(own[number])[0].items()}
+        for place in reversed([place for place, item in enumerate(plots) if _title(item) == title]):
+            for curves in _curves(plots[place]):
+                same = [path for path, names in lines.items() if curves.get(path) == names]
+                for path in same:
+                    del curves[path]
+                if same and not curves:
+                    del plots[place]

@@ -177,6 +177,14 @@ def test_the_plots_of_the_model_take_its_name() -> None:
     assert yaml.safe_load(pipeline.renamed(after, "new", "a")) == yaml.safe_load(graph(PLOTS))
 
 
+def test_the_titles_of_the_models_plots_take_its_name() -> None:
+    two = pipeline.updated(pipeline.template(), ["a", "b"])
+    assert yaml.safe_load(pipeline.renamed(two, "a", "new")) == yaml.safe_load(
+        pipeline.updated(pipeline.template(), ["new", "b"])
+    )
+    assert yaml.safe_load(pipeline.without(two, "a")) == yaml.safe_load(pipeline.updated(pipeline.template(), ["b"]))
+
+
 ARTIFACTS = """\
 artifacts:
   b: {path: artifacts/b/train/export, type: model}

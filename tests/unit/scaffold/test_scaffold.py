@@ -180,7 +180,7 @@ def test_a_graph_of_today_stays_byte_for_byte() -> None:
 @pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True), unique=True, max_size=5))
-def test_models_join_the_plots_in_any_number(names: list[str]) -> None:
+def test_each_of_any_number_of_models_has_plots_of_its_own(names: list[str]) -> None:
     text = pipeline.updated(pipeline.template(), names)
     assert pipeline.updated(text, names) == text
     one_by_one = pipeline.template()
@@ -188,7 +188,33 @@ def test_models_join_the_plots_in_any_number(names: list[str]) -> None:
         one_by_one = pipeline.updated(one_by_one, names[: place + 1])
     assert yaml.safe_load(one_by_one) == yaml.safe_load(text)
     plots: list[Any] = yaml.safe_load(text).get("plots", [])
-    assert all(len(body["y"]) == len(names) for plot in plots for body in plot.values())
+    assert all(len(body["y"]) == 1 for plot in plots for body in plot.values())
+    assert len({title for plot in plots for title in plot}) == 7 * len(names)
+
+
+def test_plots_that_all_models_shared_are_parted_but_for_what_is_a_users_own() -> None:
+    shared = """\
+plots:
+  - Loss:
+      x: epoch
+      y:
+        artifacts/reviews/train/history.csv: [loss, val_loss]
+        artifacts/digits/train/history.csv: [loss, val_loss]
+  - ROC:  # mine beside it
+      x: false_positive_rate
+      y:
+        artifacts/reviews/evaluate/plots/roc.csv: true_positive_rate
+        older/roc.csv: true_positive_rate
+  - Recall:
+      y:
+        artifacts/digits/train/history.csv: [val_recall]
+"""
+    text = pipeline.updated(pipeline.template() + shared, ["reviews", "digits"])
+    plots = yaml.safe_load(text)["plots"]
+    assert [next(iter(plot)) for plot in plots[:3]] == ["ROC", "Recall", "Loss of reviews"]
+    assert len(plots) == 16
+    assert plots[0]["ROC"]["y"] == {"older/roc.csv": "true_positive_rate"}
+    assert "# mine beside it" in text
 
 
 @pytest.mark.slow
