@@ -90,8 +90,8 @@ lock: $(VENV)/.uv ## resolve the requirements again
 	@# Everything at once first, then each file from there: a library has one version wherever it is installed.
 	@$(COMPILE) --upgrade --all-extras pyproject.toml -o $(VENV)/all.txt
 	@for file in $(REQUIREMENTS); do cp $(VENV)/all.txt $$file; done
-	@$(COMPILE) --extra stages --extra serve pyproject.toml -o requirements.txt
-	@$(COMPILE) --extra stages --extra serve --extra dev pyproject.toml -o requirements-dev.txt
+	@$(COMPILE) --extra stages --extra serve --extra plots pyproject.toml -o requirements.txt
+	@$(COMPILE) --extra stages --extra serve --extra plots --extra dev pyproject.toml -o requirements-dev.txt
 	@$(COMPILE) $(CLUSTER) pyproject.toml -o docker/requirements-airflow.txt
 	@$(COMPILE) $(WORKER) pyproject.toml -o docker/requirements-worker.txt
 	@$(COMPILE) $(WORKER) --extra gpu pyproject.toml -o docker/requirements-worker-gpu.txt

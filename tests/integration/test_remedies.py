@@ -1286,6 +1286,7 @@ CHECKPOINT = "the checkpoint of somebody else is to be got again; tests/unit/pre
 PRETRAINING = "tests/unit/pretrained/test_pretraining.py"
 STEM = "the network of somebody else is to be got again; tests/unit/pretrained/test_stem_file.py"
 SERVED = "tests/unit/serving/test_starting.py has it"
+PLOTTED = "tests/unit/local/test_plots.py"
 BULK = "tests/unit/scoring/test_bulk.py"
 WHY_NOT = {
     "needs a driver that is not installed here": "tests/unit/tuning/test_study.py",
@@ -1469,6 +1470,11 @@ WHY_NOT = {
     "expected MODEL@VERSION, such as": SERVED,
     "expected MODEL@VERSION=SHARE, such as": SERVED,
     "which the extra `serve` brings": SERVED,
+    "which the extra `plots` brings": PLOTTED,
+    "which gives each model its own": PLOTTED,
+    "nothing is there that the plots of {model} show": PLOTTED,
+    "neither git nor DVC knows {shown(unknown[1])} here": PLOTTED,
+    "of dvc.yaml cannot be drawn: expected a template": PLOTTED,
     "is named twice: one address answers": SERVED,
     "is of no model that is served": SERVED,
     "has two versions as": SERVED,

@@ -45,6 +45,7 @@ FIRST = [
     "sh -c 'luodi quarantine show reviews; test $? = 21'",  # no batch came
     "luodi labels review reviews --csv {folder}/doubts.csv",
     "luodi report reviews",
+    "luodi plots reviews",
     "luodi gate reviews",
     "luodi register reviews",
     "luodi sync reviews",

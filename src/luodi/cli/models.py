@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from luodi.cli.arguments import JsonOption, Reference, ReferenceArgument, reference
+from luodi.cli.arguments import JsonOption, ModelArgument, Reference, ReferenceArgument, reference
 from luodi.errors import NoVersion, did_you_mean
 from luodi.system.progress import Heartbeat
 from luodi.terminal import shown
@@ -192,6 +192,40 @@ def report(
         documents.print_json(review.as_json(subject, other))
     else:
         documents.print_text({"md": review.markdown, "html": review.html}[form](subject, other).rstrip())
+
+
+@app.command(
+    epilog="Examples: luodi plots reviews | luodi plots reviews HEAD | luodi plots reviews reviews@v1.0.0 HEAD"
+)
+def plots(
+    model: ModelArgument,
+    revisions: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="REVISION",
+            help="Such as HEAD, or a version's tag: one is drawn beside the checkout, several beside each other.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Where to, dvc_plots/MODEL by default.", show_default=False),
+    ] = None,
+) -> None:
+    """Draw what `dvc plots` shows of a model as SVG, a page and a file each: no script, no network."""
+    from luodi import config
+    from luodi.local import plots
+    from luodi.project.paths import PARAMS, find_root
+    from luodi.system.processes import Runner
+
+    root = find_root()
+    config.settings_of(config.load(root / PARAMS), model)
+    with Heartbeat("drawing"):
+        drawn = plots.draw(root, model, revisions or (), folder or root / "dvc_plots" / model, Runner(print))
+    for line in drawn.missing:
+        print(shown(line, 200))
+    print(f"{len(drawn.titles)} plots, each an SVG too: {shown(drawn.page)}")
 
 
 @app.command(epilog="Examples: luodi pull reviews serving/reviews | luodi pull reviews@v1.0.0 net --keras")

@@ -30,7 +30,29 @@ def has(path: Path, stage: str) -> bool:
     return stage in _read(path)
 
 
+def plots(path: Path, model: str) -> list[str]:
+    """Return the titles of the plots in dvc.yaml that show files of this model and of no other.
+
+    Raises:
+        ParamsError: As `stages` does.
+    """
+    own = f"artifacts/{model}/"
+    found = [item for item in _document(path).get("plots") or () if isinstance(item, dict)]
+    return [
+        str(title)
+        for item in found
+        for title, body in item.items()
+        if isinstance(body, dict) and isinstance(lines := body.get("y"), dict) and lines
+        if all(str(file).startswith(own) for file in lines)
+    ]
+
+
 def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = _document(path)["stages"]
+    return found
+
+
+def _document(path: Path) -> dict[str, Any]:
     try:
         raw = yaml12.parse(yaml12.read(path))
     except yaml12.Unfit as error:
@@ -39,8 +61,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ParamsError(
             f"{path}: expected a mapping `stages:`, found none; restore it with `git checkout HEAD -- {path.name}`"
         )
-    found: dict[str, Any] = raw["stages"]
-    return found
+    return raw
 
 
 def edges(graph: Mapping[str, Mapping[str, list[str]]]) -> set[tuple[str, str]]:

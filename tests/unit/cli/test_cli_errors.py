@@ -35,7 +35,7 @@ COMMANDS = [
     "airflow", "report", "tune", "tune run", "tune status", "tune apply", "encoder", "encoder add", "encoder list",
     "data", "data log", "data forget", "quarantine list", "quarantine release", "quarantine discard", "labels",
     "labels review", "labels apply", "replay", "quarantine show", "labels admit", "pretrain", "serve",
-    "monitor",
+    "monitor", "plots",
 ]  # fmt: skip
 STAGES = COMMANDS[:5]
 Break = Callable[[Any], object]
