@@ -17,6 +17,8 @@ from urllib.parse import quote
 
 import httpx
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from postbox import Postbox, postbox
@@ -120,6 +122,9 @@ def ask_for_mail(project: Project) -> None:
     }
     params["models"]["reviews"]["monitor"] = {
         "log": str(project.home / "asked"), "reports": str(project.home / "looked"), "rows": 8
+    }  # fmt: skip
+    params["models"]["reviews"]["predict"] = {
+        "input": f"{project.home}/came/{{date}}", "output": f"{project.home}/scored/{{date}}"
     }  # fmt: skip
     path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
@@ -386,12 +391,34 @@ def test_nobody_was_asked_yet(airflow: Airflow, approved: str) -> None:
 
 def looked_at(airflow: Airflow) -> dict[str, Any]:
     """Run monitor_reviews to its end; return its task."""
-    path = "/api/v2/dags/monitor_reviews/dagRuns"
-    run = airflow.http.post(path, json={"logical_date": None}).raise_for_status().json()["dag_run_id"]
+    ((run, task),) = to_the_end(airflow, "monitor_reviews", {})
+    path = f"/api/v2/dags/monitor_reviews/dagRuns/{quote(run)}/taskInstances/monitor/xcomEntries/return_value"
+    entry = airflow.http.get(path)
+    return task | ({"found": entry.json()["value"]} if entry.status_code == 200 else {})
+
+
+def to_the_end(airflow: Airflow, dag: str, conf: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Run a DAG to its end; return the id of the run with each of its tasks."""
+    path, given = f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf}
+    run = airflow.http.post(path, json=given).raise_for_status().json()["dag_run_id"]
     wait_for(lambda: airflow.http.get(f"{path}/{quote(run)}").json()["state"] in ("success", "failed"))
-    (task,) = airflow.http.get(f"{path}/{quote(run)}/taskInstances").json()["task_instances"]
-    entry = airflow.http.get(f"{path}/{quote(run)}/taskInstances/monitor/xcomEntries/return_value")
-    return dict(task) | ({"found": entry.json()["value"]} if entry.status_code == 200 else {})
+    tasks = airflow.http.get(f"{path}/{quote(run)}/taskInstances").json()["task_instances"]
+    return [(run, dict(task)) for task in tasks]
+
+
+def test_files_of_a_date_are_classified_by_mapped_tasks(airflow: Airflow, approved: str) -> None:
+    date, texts = {"date": "2026-11-27"}, ["质量很好，下次还会再来", "太差了，退货"]
+    assert [task["state"] for _, task in to_the_end(airflow, "predict_reviews", date)] == ["skipped", "skipped"]
+    (came := airflow.project.home / "came" / "2026-11-27").mkdir(parents=True)
+    for name in ("a.parquet", "b.parquet"):
+        pq.write_table(pa.table({"text": texts}), came / name)
+    found = [(task["task_id"], task["map_index"], task["state"]) for _, task in
+             to_the_end(airflow, "predict_reviews", date)]  # fmt: skip
+    assert sorted(found) == [("files", -1, "success"), ("predict", 0, "success"), ("predict", 1, "success")]
+    for name in ("a.parquet", "b.parquet"):
+        answered = pq.read_table(airflow.project.home / "scored" / "2026-11-27" / name)
+        assert answered["prediction"].to_pylist() == ["positive", "negative"]
+        assert set(answered["version"].to_pylist()) == {"reviews@v1.0.0"}
 
 
 ASKED = "Land reviews? The gate says: promote"

@@ -115,6 +115,7 @@ def both(make_project: Callable[[str], Project]) -> dict[str, Any]:
     params["models"]["reviews"] = params["models"]["reviews"] | {
         "ingest": {"inbox": "/srv/inbox"},
         "monitor": {"log": "/srv/log"},
+        "predict": {"input": "/srv/asked/{date}", "output": "/srv/scored/{date}", "workers": 3},
     }
     path.write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
     return dict(parse(project, LUODI_POOLS="gpu")["dags"])
@@ -202,6 +203,14 @@ def test_a_model_whose_log_is_named_has_a_dag_that_looks_at_it(both: dict[str, A
     dag = both["monitor_reviews"]
     assert (dag["tasks"], dag["max_active_runs"]) == (["monitor"], 1)
     assert "/srv/log" in dag["doc"] and dag["schedule"] == "0 0 * * *"
+
+
+def test_a_model_that_files_come_for_has_a_dag_that_shares_them_out(both: dict[str, Any]) -> None:
+    assert {name for name in both if name.startswith("predict_")} == {"predict_reviews"}
+    dag = both["predict_reviews"]
+    assert (dag["tasks"], dag["edges"], dag["max_active_runs"]) == (["files", "predict"], [["files", "predict"]], 1)
+    assert "/srv/asked/{date}" in dag["doc"] and dag["schedule"] == "0 0 * * *"
+    assert dag["form"] == {"date": [["null", "string"], None]} and all(dag["docs"].values())
 
 
 def test_a_run_a_week_one_at_a_time(dag: dict[str, Any]) -> None:

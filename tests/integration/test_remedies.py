@@ -1288,7 +1288,11 @@ STEM = "the network of somebody else is to be got again; tests/unit/pretrained/t
 SERVED = "tests/unit/serving/test_starting.py has it"
 PLOTTED = "tests/unit/local/test_plots.py"
 BULK = "tests/unit/scoring/test_bulk.py"
+DATED = "tests/integration/test_predicting_tiny.py"
 WHY_NOT = {
+    "no file of {moment}": DATED,
+    "in it, or {date:%Y/%m/%d}, and no other braces": DATED,
+    "output: expected a folder apart from that of input": DATED,
     "needs a driver that is not installed here": "tests/unit/tuning/test_study.py",
     "name the request log, or set monitor.log": "tests/integration/test_monitoring_tiny.py",
     "expected 7d, 12h, or a date or time": "tests/integration/test_monitoring_tiny.py",

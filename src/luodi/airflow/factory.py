@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from airflow import settings
-from airflow.sdk import DAG, AssetOrTimeSchedule, BaseOperator, TriggerRule
+from airflow.sdk import DAG, AssetOrTimeSchedule, BaseOperator, Param, TriggerRule
 
 from luodi import config
-from luodi.airflow import GPU, inbox, monitoring, notifying, pods, trigger, watching
+from luodi.airflow import GPU, inbox, monitoring, notifying, pods, predicting, trigger, watching
 from luodi.airflow.approval import TASK, ApproveOperator
 from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator, TrialOperator
 from luodi.airflow.timetable import NextTick
@@ -60,10 +60,21 @@ Where that is proven, and `monitor.rollback` or `monitor.canary` allows it, prod
 by `notify`, and fail no task. Settings: `monitor` in the block `{model}` of `params.yaml`.
 """
 
+PREDICTING = """\
+### Predict the files that come for `{model}`
+Looks for the files of a date, by default that of yesterday: `{input}`. Each is predicted by the version that was in
+production when the run began, and lies then in `{output}`, its columns and the answers behind them; `_NAME.json` beside
+it says of which file and by which version it was made. What is there already is left as it is: a run may be repeated,
+and gives the same bytes. Where no file lies there, the run is skipped. `date` in the form of *Trigger* predicts another
+date. Settings: `predict` in the block `{model}` of `params.yaml`.
+"""
+
 TRIALS = "trials"
 TASKS = {
     inbox.TASK: "Takes in the files of the inbox: rows that are not there yet land, and the files are put aside.",
     monitoring.TASK: "Looks at the request log: drift, live accuracy, other versions; moves production where allowed.",
+    predicting.FILES: "Finds the files of the date, and the version in production, by which all are predicted.",
+    predicting.TASK: "Predicts some of the files, and puts what comes of each in its place.",
     watching.TASK: "Looks how long nothing happened, and tells of a silence once.",
     "validate": "Checks the raw rows by Great Expectations, and holds back bad ones with their reasons.",
     TRIALS: "Each trains by other settings, and notes in the study what comes of it.",
@@ -100,11 +111,14 @@ def retrain_dags(root: Path) -> dict[str, DAG]:
     monitor = {
         f"monitor_{name}": monitor_dag(name, block, block.monitor) for name, block in models.items() if block.monitor
     }
+    predict = {
+        f"predict_{name}": predict_dag(name, block, block.predict) for name, block in models.items() if block.predict
+    }
     retrain = {f"retrain_{name}": retrain_dag(root, name, block) for name, block in models.items()}
-    return retrain | ingest | watch | monitor
+    return retrain | ingest | watch | monitor | predict
 
 
-def _beside(kind: str, name: str, block: config.ModelSettings, schedule: str, description: str) -> DAG:
+def _beside(kind: str, name: str, block: config.ModelSettings, schedule: str, description: str, **form: Param) -> DAG:
     """A DAG that stands beside that which retrains a model: one run at a time, none for what was missed."""
     return DAG(
         dag_id=f"{kind}_{name}",
@@ -115,6 +129,7 @@ def _beside(kind: str, name: str, block: config.ModelSettings, schedule: str, de
         max_active_runs=1,
         default_args={"owner": block.owner, "retry_exponential_backoff": True},
         tags=["luodi", kind, block.modality],
+        params=form,
         **_failing(name, block),
     )
 
@@ -143,6 +158,19 @@ def monitor_dag(name: str, block: config.ModelSettings, monitor: config.Monitor)
         dag.doc_md = MONITORING.format(model=name, log=monitor.log)
         options = _options(monitoring.TASK, block.airflow)
         monitoring.MonitorOperator(model=name, monitor=monitor, notify=block.notify, **options)
+    return dag
+
+
+def predict_dag(name: str, block: config.ModelSettings, predict: config.Predict) -> DAG:
+    """Return the DAG that predicts the files of a date, shared out to tasks."""
+    description = f"Predict the files of a date by {name}"
+    with _beside("predict", name, block, predict.schedule, description, date=trigger.OF_DATE) as dag:
+        dag.doc_md = PREDICTING.format(model=name, input=predict.input, output=predict.output)
+        given: dict[str, Any] = {"model": name, "predict": predict}
+        files = predicting.FilesOperator(**given, **_options(predicting.FILES, block.airflow))
+        predicting.PredictOperator.partial(
+            **given, max_active_tis_per_dagrun=predict.workers, **_options(predicting.TASK, block.airflow)
+        ).expand(share=files.output)
     return dag
 
 

@@ -84,10 +84,14 @@ class WorkspaceOperator(BaseOperator):
         for value in masking.secrets():
             mask_secret(value)  # in what Airflow itself logs, tracebacks among it
         before = self._before(context)
-        origin, trigger = Origin.from_environment(), Trigger.read(context["dag_run"].conf)
+        origin, trigger = Origin.from_environment(), self.trigger(context)
         earlier = next((result["commit"] for result in before.values() if "commit" in result), None)
         commit = earlier or trigger.commit or workspace.head(origin, self._runner)
         return self.attempt(Job(origin, commit, before, self._runner, trigger))
+
+    def trigger(self, context: "Context") -> Trigger:
+        """Return how the run was triggered."""
+        return Trigger.read(context["dag_run"].conf)
 
     def heard(self, line: str) -> None:
         """Log a line of what runs; from a checkpoint on, the time that Airflow gives the task counts anew."""

@@ -22,6 +22,12 @@ SETTINGS = {"rows": "preprocess"} | dict.fromkeys(
 )
 """What a run may try without a commit, and the block it is of. It never lands: a version is what a commit says."""
 
+OF_DATE = Param(
+    None, type=["null", "string"], pattern=r"^\d{4}-\d\d-\d\d(T\d\d(:\d\d)?)?$",
+    description="the date whose files are predicted, such as 2026-11-28; without one, that of the schedule",
+)  # fmt: skip
+"""The form of a run of `predict_MODEL`."""
+
 KEYWORDS = (
     "enum",
     "minimum",

@@ -3,6 +3,7 @@
 Every setting has its default and its description here, and nowhere else: `luodi params` and docs/params.md read them.
 """
 
+import re
 import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
@@ -396,6 +397,8 @@ TaskName = Literal[
     "ingest",
     "watch",
     "monitor",
+    "files",
+    "predict",
     "validate",
     "preprocess",
     "baseline",
@@ -534,6 +537,50 @@ class Monitor(SettingsBase):
     )
 
 
+DATE = re.compile(r"\{date(?::([^{}]*))?\}")
+"""In a pattern: the date, as 2026-11-28, or by a form of strftime."""
+
+
+def _by_date(value: str) -> str:
+    if not DATE.search(value) or {"{", "}"} & set(DATE.sub("", value)):
+        raise ValueError("expected {date} in it, or {date:%Y/%m/%d}, and no other braces")
+    return _inbox(value)
+
+
+ByDate = Annotated[Line, AfterValidator(_by_date)]
+
+
+class Predict(SettingsBase):
+    """Files that come by date, which the DAG predict_MODEL predicts by the version in production."""
+
+    input: ByDate = Field(
+        description="files of a date, of the workers or at a URL that fsspec reads, with wildcards or a whole folder: "
+        "/srv/asked/{date}/*.parquet; {date} is 2026-11-28, {date:%Y/%m/%d} is 2026/11/28"
+    )
+    output: ByDate = Field(
+        description="folder or URL, with the date too, where each file lies with the answers behind its columns"
+    )
+    form: Literal["parquet", "csv", "jsonl"] = Field("parquet", description="of the output")
+    schedule: Annotated[Line, AfterValidator(_schedule)] = Field(
+        "@daily", description="when they are predicted: a cron expression, or a name such as @hourly"
+    )
+    hours_before: Annotated[int, Field(ge=0, le=24 * 366)] = Field(
+        24, description="the date is that of so many hours before the run, in Airflow's time zone; 24: of yesterday"
+    )
+    tasks: Annotated[int, Field(gt=0, le=1024)] = Field(
+        16, description="tasks, at most, that share the files of a date"
+    )
+    workers: Annotated[int, Field(gt=0, le=256)] = Field(2, description="tasks at once")
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        fixed, *wild = re.split(r"[*?[]", self.input)
+        folder = fixed.rpartition("/")[0] if wild else fixed.rstrip("/")
+        if f"{self.output}/".startswith(f"{folder}/"):
+            raise ValueError(f"output: expected a folder apart from that of input, found one in {folder}")
+        return self
+
+
 Told = Literal["landed", "held", "approval", "failed", "refused", "drift", "alarm", "silence"]
 TOLD: tuple[Told, ...] = get_args(Told)
 
@@ -618,6 +665,7 @@ class AnySettings(SettingsBase):
     drift: Drift = Drift()
     ingest: Ingest | None = Field(None, description="an inbox that Airflow looks into; null: none")
     monitor: Monitor | None = Field(None, description="the request log that is looked at; null: none")
+    predict: Predict | None = Field(None, description="files that Airflow predicts by date; null: none")
     notify: Notify | None = Field(None, description="who is told what came of a run; null: nobody")
 
     @model_validator(mode="after")
