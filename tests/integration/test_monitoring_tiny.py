@@ -16,7 +16,7 @@ from luodi.cli import commands
 from luodi.data import columns, importing, tables
 from luodi.errors import Alarmed, MissingData
 from luodi.files import read_facts
-from luodi.registry import classifier
+from luodi.registry import classifier, promotion
 from luodi.serving.log import Answered, Log
 
 LABELS = ("negative", "positive")
@@ -181,6 +181,19 @@ def test_a_canary_that_is_proven_worse_is_told(two: World, ask: Ask, monitor: Ca
     assert [step["action"] for step in facts["steps"]] == ["revert"]
     assert facts["done"] == []
     assert {one["role"]: one["standing"] for one in facts["beside"]} == {"canary": "worse"}
+
+
+def test_a_canary_of_the_registry_is_promoted_or_ended(two: World, ask: Ask, monitor: Callable[..., Any]) -> None:
+    two.move("quick", "v1.0.0", "rollback")
+    promotion.try_out(two.origin, "quick", "v1.0.1", 0.1, two.runner, reason="because")
+    ask(two, *texts(10, {}), production="v1.0.0")
+    labels = ask(two, *texts(400, {"weak": 0.95, "good": 0.6}), canary="v1.0.1")
+    facts = monitor(two, "--labels", str(labels), block={"canary": True})
+    assert (facts["canary"], facts["done"]) == ("quick@v1.0.1", [])
+    facts = monitor(two, "--labels", str(labels), "--act", block={"canary": True})
+    assert facts["done"] == ["revert: quick@v1.0.1 is the canary no longer"]
+    assert two.stages("quick") == {"v1.0.1": None, "v1.0.0": "production"}
+    assert "luodi monitor: proven worse than production: -0.3425" in two.facts("quick#canary!#5")["reason"]
 
 
 def test_what_was_asked_before_is_left_out(two: World, ask: Ask, monitor: Callable[..., Any], tmp_path: Path) -> None:

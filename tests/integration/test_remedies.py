@@ -1289,7 +1289,12 @@ SERVED = "tests/unit/serving/test_starting.py has it"
 PLOTTED = "tests/unit/local/test_plots.py"
 BULK = "tests/unit/scoring/test_bulk.py"
 DATED = "tests/integration/test_predicting_tiny.py"
+CANARY = "tests/integration/test_canary_tiny.py"
 WHY_NOT = {
+    "expected a share such as 5% or 0.05": CANARY,
+    "a model has one canary: give": CANARY,
+    "is in production: a canary is another version, beside it": CANARY,
+    "is a canary: nothing to end": CANARY,
     "no file of {moment}": DATED,
     "in it, or {date:%Y/%m/%d}, and no other braces": DATED,
     "output: expected a folder apart from that of input": DATED,
@@ -1440,7 +1445,7 @@ WHY_NOT = {
     "is not of the rows in": "made by hand; training writes it anew, tests/unit/stages/test_evaluate.py",
     "git is told not to look at": "tests/integration/test_commits.py runs the command",
     "is a git repository of SHA-256 objects": "its owner may only make another; tests/integration/test_commits.py",
-    "expected MODEL, MODEL@v1.2.3 or": USAGE,
+    "expected MODEL, MODEL@v1.2.3,": USAGE,
     "expected a model alone, such as": USAGE,
     "write it behind `": USAGE,
     "the version is named already, by": USAGE,

@@ -37,11 +37,15 @@ TEXTS = [f"{row:03d}acegik" for row in range(40)]
 class Served:
     """A server of `quick` without a socket, and what it told its log."""
 
-    def __init__(self, world: World, *beside: Beside) -> None:
+    def __init__(self, world: World, *beside: Beside, stage: str = "production") -> None:
         self.told: list[str] = []
         self.seen: list[Answered] = []
         self.prepared: Prepared = starting.prepare(
-            [Registry("quick", world.origin)], beside=beside, limits=Limits(), observer=self.seen.append, threads=1
+            [Registry("quick", world.origin, stage)],
+            beside=beside,
+            limits=Limits(),
+            observer=self.seen.append,
+            threads=1,
         )
         self.follower: Follower = self.prepared.follower(0, lambda call, *given: call(*given), self.told.append)
         self.client = TestClient(self.prepared.service.app(), raise_server_exceptions=False)
@@ -146,6 +150,53 @@ def test_a_canary_answers_its_share_of_requests_the_same_each_time(two: World) -
     move(two, "v1.0.0")
     served.look()
     assert {served.version(**{"X-Request-ID": name}) for name in list(by)[:20]} == {"quick@v1.0.0"}
+
+
+def test_the_canary_of_the_registry_is_followed(two: World) -> None:
+    served = Served(two)
+    promotion.try_out(two.origin, "quick", "v1.0.0", 0.25, two.runner, reason="a test")
+    served.look()
+    assert served.told == ["quick@v1.0.0 answers 0.25 of requests as canary"]
+    names = [str(row) for row in range(200)]
+    by = [served.version(**{"X-Request-ID": name}) for name in names]
+    assert 25 <= by.count("quick@v1.0.0") <= 75
+    assert [one.role for one in served.seen].count("canary") == by.count("quick@v1.0.0")
+    before = served.prepared.service.models["quick"].canary
+    promotion.try_out(two.origin, "quick", "v1.0.0", 0.5, two.runner, reason="a test")
+    served.look()
+    assert [served.version(**{"X-Request-ID": name}) for name in names].count("quick@v1.0.0") > 75
+    assert served.prepared.service.models["quick"].canary is before  # nothing was loaded anew
+    fresh, alone = Served(two), Served(two, stage="canary")
+    assert {fresh.version(**{"X-Request-ID": name}) for name in names[:20]} == {"quick@v1.0.0", "quick@v1.0.1"}
+    assert {alone.version(**{"X-Request-ID": name}) for name in names[:20]} == {"quick@v1.0.0"}
+    assert {one.role for one in alone.seen} == {"canary"}
+    own = Served(two, Beside("quick@v1.0.0", 0.001))
+    own.look()
+    assert own.told == []
+    promotion.end_canary(two.origin, "quick", two.runner, reason="a test")
+    for server in (served, own, alone):
+        server.look()
+    assert {served.version(**{"X-Request-ID": name}) for name in names[:20]} == {"quick@v1.0.1"}
+    assert served.told[-1] == "quick@v1.0.0 is no canary of quick any more"
+    assert own.client.post("/v2/repository/index").json()[1]["role"] == "canary"
+    assert "the version in canary is not taken over, quick@v1.0.0 goes on: no quick@canary" in alone.told[0]
+
+
+def test_a_canary_that_is_not_what_was_registered_stops_no_landing(two: World) -> None:
+    served = Served(two)
+    promotion.try_out(two.origin, "quick", "v1.0.0", 0.25, two.runner, reason="a test")
+    kept = tags.fetch(two.origin, tags.find(Path(two.origin.git), "quick", "v1.0.0"), two.runner)
+    sample = json.loads((kept / "sample.json").read_text())
+    sample["probabilities"] = [row[::-1] for row in sample["probabilities"]]
+    (kept / "sample.json").write_text(json.dumps(sample))
+    for _ in range(3):
+        served.look()
+    (told,) = served.told
+    assert told.startswith("warning: quick@v1.0.0 does not answer as canary: ")
+    assert served.figure('luodi_behind{model="quick"} 0.0')
+    two.land("quick", "best")
+    served.look()
+    assert served.version() == "quick@v1.0.2"
 
 
 LATE = 15.0

@@ -31,20 +31,33 @@ class Reference(NamedTuple):
 
 
 def reference(text: str) -> Reference:
-    """Parse MODEL, MODEL@v1.2.3 or MODEL@production.
+    """Parse MODEL, MODEL@v1.2.3, MODEL@production or MODEL@canary.
 
     Raises:
         typer.BadParameter: It is none of them.
     """
     from luodi.registry.tag_objects import NUMBER
-    from luodi.registry.tags import PRODUCTION
+    from luodi.registry.tags import CANARY, PRODUCTION
 
     model, at, number = text.partition("@")
-    if model and (not at or number == PRODUCTION or NUMBER.fullmatch(number)):
+    if model and (not at or number in (PRODUCTION, CANARY) or NUMBER.fullmatch(number)):
         return Reference(model, number if at else None)
     meant = f"; did you mean {shown(model)}@v{number}?" if model and NUMBER.fullmatch(f"v{number}") else ""
     found = shown(text) or "nothing"
-    raise typer.BadParameter(f"expected MODEL, MODEL@v1.2.3 or MODEL@{PRODUCTION}, found {found}{meant}")
+    raise typer.BadParameter(
+        f"expected MODEL, MODEL@v1.2.3, MODEL@{PRODUCTION} or MODEL@{CANARY}, found {found}{meant}"
+    )
+
+
+def share(text: str) -> float:
+    """Parse a share of requests, 5% or 0.05; raises typer.BadParameter."""
+    try:
+        found = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        found = -1.0
+    if not 0 < found < 1:
+        raise typer.BadParameter(f"expected a share such as 5% or 0.05, found {shown(text)}")
+    return found
 
 
 def _with_version(text: str) -> Reference:

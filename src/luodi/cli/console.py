@@ -109,7 +109,7 @@ def show_versions(versions: Iterable[tuple[Version, Version | None]]) -> None:
         _row(
             table,
             version.name,
-            version.stage or "",
+            version.standing,
             *_measured(version.facts),
             _data(version.facts),
             _differences(before, version),
@@ -124,7 +124,7 @@ def show_version(version: Version, moves: Sequence[Move], folder: Path) -> None:
     if metrics := part(facts, "metrics"):
         show_metrics(metrics)
     table = Table(show_header=False, box=None)
-    _row(table, "version", f"{version.name} {version.stage or ''}")
+    _row(table, "version", f"{version.name} {version.standing}")
     _row(table, "registered", f"{version.registered:%Y-%m-%d %H:%M} by {version.author}")
     for name, value in _lineage(version).items():
         _row(table, name, value)

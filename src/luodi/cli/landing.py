@@ -14,6 +14,7 @@ from luodi.cli.arguments import (
     by_option,
     known_model,
     reference,
+    share,
     silence,
 )
 from luodi.errors import Held, Unproven
@@ -148,17 +149,51 @@ def refuse(model: str, verdict: str) -> None:
         raise (Unproven if verdict == Verdict.INSUFFICIENT else Held)(f"{model} may not land: {verdict}, see above")
 
 
-@app.command(epilog="Example: luodi promote reviews@v1.1.0 --reason 'better on hotels'")
+@app.command(
+    epilog="Examples: luodi promote reviews@v1.1.0 --reason 'better on hotels' | "
+    "luodi promote reviews@v1.1.0 --canary 5%"
+)
 def promote(
     version: VersionArgument,
+    canary: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            parser=share,
+            help="Make it the canary, which answers this share of requests, 5% or 0.05, and leave production as it is.",
+        ),
+    ] = None,
     reason: Annotated[str, typer.Option(help="Kept in the stage's tag.")] = "",
 ) -> None:
-    """Put a registered version into production, once its files are proven to be what was registered."""
-    landed, rows = move(version, "promote", reason)
-    print(f"{landed.name} is in production; it predicted {rows} stored rows as it did when it was registered")
+    """Put a registered version into production, once its files are proven to be what was registered.
+
+    `luodi serve` follows. A canary is one until it is promoted, another takes its place, or
+    `luodi rollback MODEL --canary` ends it.
+    """
+    if canary is None:
+        landed, rows = move(version, "promote", reason)
+        print(f"{landed.name} is in production; it predicted {rows} stored rows as it did when it was registered")
+        return
+    from luodi.project.origin import Origin
+    from luodi.project.paths import find_root
+    from luodi.registry import promotion
+    from luodi.system.processes import Runner
+
+    assert version.number
+    with Heartbeat("proving its files"):
+        tried, rows = promotion.try_out(
+            Origin.find(find_root()), version.model, version.number, canary, Runner(print), reason=reason
+        )
+    print(
+        f"{tried.name} is the canary, for {canary:.3g} of requests; it predicted {rows} stored rows as it did when it "
+        "was registered"
+    )
 
 
-@app.command(epilog="Examples: luodi rollback reviews | luodi rollback reviews@v1.0.0 --reason 'too many complaints'")
+@app.command(
+    epilog="Examples: luodi rollback reviews | luodi rollback reviews@v1.0.0 --reason 'too many complaints' | "
+    "luodi rollback reviews --canary"
+)
 def rollback(
     version: Annotated[
         Reference,
@@ -170,11 +205,29 @@ def rollback(
     ],
     *,
     to: Annotated[str | None, typer.Option(hidden=True)] = None,
+    canary: Annotated[
+        bool, typer.Option("--canary", help="End the canary of MODEL, and leave production as it is.")
+    ] = False,
     reason: Annotated[str, typer.Option(help="Kept in the stage's tag.")] = "",
 ) -> None:
     """Put an earlier version back into production, once its files are proven to be what was registered."""
+    if canary:
+        if version.number or to:
+            raise typer.BadParameter(f"a model has one canary: give {version.model} alone", param_hint="--canary")
+        print(f"{end_canary(version.model, reason).name} is the canary no longer")
+        return
     landed, rows = move(by_option(version, "--to", to, "rollback"), "rollback", reason)
     print(f"{landed.name} is back in production; it predicted {rows} stored rows as it did when it was registered")
+
+
+def end_canary(model: str, reason: str) -> "Version":
+    """End the canary of a model; return it."""
+    from luodi.project.origin import Origin
+    from luodi.project.paths import find_root
+    from luodi.registry import promotion
+    from luodi.system.processes import Runner
+
+    return promotion.end_canary(Origin.find(find_root()), model, Runner(print), reason=reason)
 
 
 def move(version: Reference, action: str, reason: str) -> "tuple[Version, int]":

@@ -84,7 +84,7 @@ def models_list(
 
 
 def compared(there: "Sequence[Version]", newest: int | None = None) -> "Listed":
-    """Return the newest versions, and the one in production, each with that before it, which it is compared to.
+    """Return the newest versions, and those at a stage, each with that before it, which it is compared to.
 
     Args:
         there: All versions of a model that were read, newest first.
@@ -108,6 +108,7 @@ def _as_json(version: "Version") -> dict[str, Any]:
     return {
         "version": version.name,
         "stage": version.stage,
+        **({"share": version.share} if version.share else {}),
         "registered": version.registered,
         "author": version.author,
         "commit": version.commit,

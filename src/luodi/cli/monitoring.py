@@ -58,7 +58,7 @@ def monitor(
         ),
     ] = None,
     act: Annotated[
-        bool, typer.Option("--act", help="Roll back, or promote a canary, where proven, as params.yaml allows.")
+        bool, typer.Option("--act", help="Roll back, promote or end a canary, where proven, as params.yaml allows.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -109,10 +109,15 @@ def _do(found: "Found", block: "Monitor") -> list[str]:
     """Do what is proven to be due and allowed; return what was done."""
     from luodi.cli import landing
 
-    allowed = {"rollback": block.rollback, "promote": block.canary}
+    allowed = {"rollback": block.rollback, "promote": block.canary, "revert": block.canary}
     for step in found.steps:
-        if allowed.get(step.action):
+        if allowed[step.action]:
             model, _, number = step.version.partition("@")
+            if step.action == "revert":
+                if step.version != found.canary:
+                    continue  # an option of a server made it one: whoever runs that is told
+                ended = landing.end_canary(model, f"luodi monitor: {step.reason}")
+                return [f"revert: {ended.name} is the canary no longer"]
             landed, _ = landing.move(Reference(model, number), step.action, f"luodi monitor: {step.reason}")
             return [f"{step.action}: {landed.name} is in production"]  # what else was found was of another production
     return []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from luodi.cli.arguments import reference
+from luodi.cli.arguments import reference, share
 from luodi.errors import LuodiError
 from luodi.system import progress
 from luodi.system.progress import Heartbeat
@@ -41,14 +41,13 @@ def _version(text: str) -> "Beside":
 def _share(text: str) -> "Beside":
     from luodi.serving.starting import Beside
 
-    version, _, share = text.partition("=")
+    version, _, given = text.partition("=")
     try:
-        found = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
-    except ValueError:
-        found = -1.0
-    if not 0 < found < 1:
-        raise typer.BadParameter(f"expected MODEL@VERSION=SHARE, such as reviews@v1.1.0=5%, found {shown(text)}")
-    return Beside(_version(version).version, found)
+        return Beside(_version(version).version, share(given))
+    except typer.BadParameter:
+        raise typer.BadParameter(
+            f"expected MODEL@VERSION=SHARE, such as reviews@v1.1.0=5%, found {shown(text)}"
+        ) from None
 
 
 @app.command(
@@ -72,7 +71,8 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any that is free.")] = 8000,
     stage: Annotated[
-        Literal["production"], typer.Option(help="Of the registry, whose version answers.")
+        Literal["production", "canary"],
+        typer.Option(help="Of the registry, whose version answers; canary: all requests, for a server of its own."),
     ] = "production",
     shadow: Annotated[
         list[Any] | None,
@@ -85,7 +85,8 @@ def serve(
         typer.Option(
             metavar="MODEL@VERSION=SHARE",
             parser=_share,
-            help="Answer this share of requests, 5% or 0.05, by that version: the same ones each time.",
+            help="Answer this share of requests, 5% or 0.05, by that version: the same ones each time. Without it the "
+            "registry says (`luodi promote MODEL@VERSION --canary 5%`).",
         ),
     ] = None,
     token_file: Annotated[
@@ -116,7 +117,7 @@ def serve(
         float, typer.Option(min=1, metavar="MIB", help="Of the whole log; its oldest files go.")
     ] = 1024.0,
 ) -> None:
-    """Answer over HTTP by the versions in production, and follow the registry: no request fails when one lands.
+    """Answer over HTTP by the versions in production and canaries, and follow the registry: no request fails.
 
     POST /predict/MODEL takes JSON, or files of images; /v2 is the Open Inference Protocol; /docs tells the rest,
     /metrics is for Prometheus.

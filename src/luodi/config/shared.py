@@ -533,7 +533,9 @@ class Monitor(SettingsBase):
         False, description="go back to the version before where true labels prove it better on what is asked"
     )
     canary: bool = Field(
-        False, description="put a canary into production where true labels prove it better on what is asked"
+        False,
+        description="put a canary into production where true labels prove it better on what is asked, and end one that "
+        "is proven worse",
     )
 
 

@@ -39,7 +39,7 @@ Action = Literal["rollback", "promote", "revert"]
 
 @dataclass(frozen=True)
 class Step:
-    """What is proven to be due; a server is told to `revert` a canary by whoever runs it, the rest luodi can do."""
+    """What is proven to be due; a canary that an option of a server made is ended by whoever runs that."""
 
     action: Action
     version: str
@@ -59,6 +59,7 @@ class Found:
         steps: What is proven to be due.
         done: What was done of it, in words.
         at: When it was looked at.
+        canary: The version at stage canary.
     """
 
     model: str
@@ -74,6 +75,7 @@ class Found:
     steps: list[Step] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    canary: str | None = None
 
     @property
     def alarms(self) -> list[str]:
@@ -95,6 +97,7 @@ class Found:
         return {
             "model": self.model,
             "production": self.production,
+            "canary": self.canary,
             "at": self.at.isoformat(timespec="seconds"),
             "since": self.since and self.since.isoformat(),
             "rows": self.asked.rows,
@@ -155,6 +158,7 @@ class Watch:
         """
         repository = tags.mirror(self.origin, self.runner)
         production = tags.find(repository, self.model)
+        canary = tags.at_stage(tags.versions(repository, self.model, newest=0), tags.CANARY)
         read = asked.read(log.read(url, self.model, since), known.known)
         if not read.rows:
             raise log.nothing(url, self.model, since)
@@ -170,7 +174,7 @@ class Watch:
             judging.live(read, known, confidence, lambda version: self._tested(repository, version)),
             beside, known, joined,
             worth.chosen(rows, kind, read, strange.tolist(), known=set(known.known), most=most),
-            list(_steps(beside)),
+            list(_steps(beside)), canary=canary.name if canary else None,
         )  # fmt: skip
 
     def _trained(self, version: Version) -> tuple[split_rows.Rows, split_rows.Rows]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from luodi.registry import gate_sections
-from luodi.registry.tags import PRODUCTION, Move, Version
+from luodi.registry.tags import CANARY, PRODUCTION, Move, Version
 from luodi.report.document import Cell, Table, span
 from luodi.report.formatting import MISSING, at, known, moment, part, text
 from luodi.scoring.metrics import described
@@ -65,11 +65,12 @@ def standing(version: Version, moves: Sequence[Move], now: datetime) -> str:
     """Say what became of a version until `now`: in production, superseded, rolled back and why, or registered alone."""
     cell, places = _status(version, moves), [place for place, one in enumerate(moves) if one.number == version.number]
     came, after = (moves[places[-1]], moves[places[-1] + 1 :]) if places else (None, ())
-    said = {PRODUCTION: "In production", "superseded": "Superseded", "rolled back": "Rolled back"}
+    said = {PRODUCTION: "In production", "superseded": "Superseded", "rolled back": "Rolled back",
+            CANARY: f"The canary, for {version.share:.3g} of requests"}  # fmt: skip
     told = said.get(cell.text, "Registered, and not in production")
     if came and cell.text == PRODUCTION:
         told += f" since {moment(came.at.isoformat())}"
-    elif after:
+    elif after and cell.text != CANARY:
         told += f", {moment(after[0].at.isoformat())}, by {version.model}@{text(after[0].number)}"
     why = f": {cell.soft}" if cell.soft not in ("", MISSING) else ""
     return f"{told}{why} (as of {moment(now.isoformat())})."
@@ -78,6 +79,8 @@ def standing(version: Version, moves: Sequence[Move], now: datetime) -> str:
 def _status(version: Version, moves: Sequence[Move]) -> Cell:
     if version.stage == PRODUCTION:
         return Cell(PRODUCTION, tone="good")
+    if version.stage == CANARY:
+        return Cell(CANARY)
     left = [after for before, after in pairwise(moves) if before.number == version.number != after.number]
     if not left:
         return Cell("registered")

@@ -5,8 +5,8 @@ together. Whatever dies on the way leaves files that nothing points to, and prod
 
 The tag of a version holds as JSON: format (see `luodi.files.FORMAT`), commit (of the user, whose files ran),
 export (hash of what is served), metrics, latency_ms, data, sources, environment, params, training (cost, or null),
-decision (of the gate), approval. That of a move holds format, action, from and reason. Who and when is what git says of
-the tagger.
+decision (of the gate), approval. That of a move holds format, action, from and reason, that of a canary format, action,
+share and reason. Who and when is what git says of the tagger.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
 from luodi.registry import champion, judged, pushing, tags
 from luodi.registry.records import AUTO, Approval, Decision, Verdict, lands
-from luodi.registry.tags import PRODUCTION, Version
+from luodi.registry.tags import CANARY, PRODUCTION, Version
 from luodi.system.masking import redacted
 from luodi.system.processes import CommandFailed, Runner
 
@@ -129,9 +129,6 @@ def move(
         RemoteError: Its files are not in the DVC remote, or git cannot be reached.
         PushRejected: Production was moved by somebody else meanwhile, or the git origin refuses the push.
     """
-    from luodi.scoring import sample
-    from luodi.scoring.inference import Classifier
-
     tags.set_aside(origin)
     mirror = tags.mirror(origin, runner)
     place = tags.next_place(mirror, model)
@@ -139,14 +136,76 @@ def move(
     before = tags.in_production(tags.versions(mirror, model, newest=0))
     if target.stage == PRODUCTION:
         raise RegistryError(f"{target.name} is in production already: nothing to do")
+    stages: dict[str, Mapping[str, Any]] = {
+        PRODUCTION: {"action": action, "from": before and before.name, "reason": reason}
+    }
+    if target.stage == CANARY:
+        stages[f"{CANARY}!"] = {"action": "end", "reason": f"it is in production by {action}"}
+    return target, _assigned(origin, target, place, runner, stages)
+
+
+def try_out(
+    origin: Origin, model: str, number: str, share: float, runner: Runner, *, reason: str
+) -> tuple[Version, int]:
+    """Make a registered version the canary, which answers a share of requests, once its files are proven as by `move`.
+
+    Args:
+        share: 0 to 1.
+
+    Raises:
+        NoVersion: There is no such version, or none in production beside which it could be tried.
+        RegistryError: It is in production. Others as of `move`.
+    """
+    tags.set_aside(origin)
+    mirror = tags.mirror(origin, runner)
+    place = tags.next_place(mirror, model)
+    tags.find(mirror, model)
+    target = tags.find(mirror, model, number)
+    if target.stage == PRODUCTION:
+        raise RegistryError(f"{target.name} is in production: a canary is another version, beside it")
+    facts = {"action": "try", "share": share, "reason": reason}
+    return target, _assigned(origin, target, place, runner, {CANARY: facts})
+
+
+def end_canary(origin: Origin, model: str, runner: Runner, *, reason: str) -> Version:
+    """Take a canary back; return it.
+
+    Raises:
+        NoVersion: There is none.
+        PushRejected: As of `move`.
+    """
+    tags.set_aside(origin)
+    mirror = tags.mirror(origin, runner)
+    place = tags.next_place(mirror, model)
+    target = tags.at_stage(tags.versions(mirror, model, newest=0), CANARY)
+    if target is None:
+        raise NoVersion(f"no version of {model} is a canary: nothing to end")
+    with workspace.clone(origin, target.commit, runner) as clone:
+        _push_stages(clone, target, place, {f"{CANARY}!": {"action": "end", "reason": reason}})
+    return target
+
+
+def _assigned(
+    origin: Origin, target: Version, place: int, runner: Runner, stages: Mapping[str, Mapping[str, Any]]
+) -> int:
+    """Prove a version's files, and put it at stages; return how many stored rows it predicted as ever."""
+    from luodi.scoring import sample
+    from luodi.scoring.inference import Classifier
+
     with tags.opened(origin, target, runner, "export", "sample", own_cache=True) as clone:
-        paths = ModelPaths(clone.root, model)
+        paths = ModelPaths(clone.root, target.model)
         rows = sample.check(paths.sample, Classifier.load(paths.export), target.name)
-        _set_identity(clone)
-        moved = {"action": action, "from": before and before.name, "reason": reason}
-        if not pushing.push(clone, [_assign(clone, target.name, target.commit, place, moved)]):
-            raise PushRejected(f"production of {model} was moved by somebody else just now: look at `luodi models`")
-    return target, rows
+        _push_stages(clone, target, place, stages)
+    return rows
+
+
+def _push_stages(clone: Workspace, target: Version, place: int, stages: Mapping[str, Mapping[str, Any]]) -> None:
+    """Tag that a version is at stages, or, of one that ends in !, is there no longer; one push for all."""
+    _set_identity(clone)
+    refs = [_assign(clone, target.name, target.commit, f"{stage}#{place}", facts) for stage, facts in stages.items()]
+    if not pushing.push(clone, refs):
+        which = next(iter(stages)).rstrip("!")
+        raise PushRejected(f"{which} of {target.model} was moved by somebody else just now: look at `luodi models`")
 
 
 def previous(repository: Path, model: str) -> str:
@@ -252,7 +311,7 @@ def _land(challenger: Challenger, facts: Mapping[str, Any], head: str) -> Landin
         number = tags.next_number(newest, _change(challenger, mirror, known))
         refs.append(_tag(challenger, commit, number, {**facts, **measured}))
         moved = {"action": "land", "from": current.name if current else None, "reason": decision.verdict.value}
-        refs.append(_assign(clone, f"{model}@{number}", commit, place, moved))
+        refs.append(_assign(clone, f"{model}@{number}", commit, f"{PRODUCTION}#{place}", moved))
     name = same.name if same else f"{model}@{number}"
     refs += judged.refs(clone, model, decision, name)
     if refs and not pushing.push(clone, refs):
@@ -304,10 +363,12 @@ def _tag(challenger: Challenger, commit: str, number: str, facts: Mapping[str, A
     return _annotate(challenger.clone, f"{challenger.model}@{number}", commit, title, facts)
 
 
-def _assign(clone: Workspace, name: str, commit: str, place: int, facts: Mapping[str, Any]) -> str:
-    """Tag that the version MODEL@NUMBER, which is on a commit, is in production; return the ref to push."""
+def _assign(clone: Workspace, name: str, commit: str, place: str, facts: Mapping[str, Any]) -> str:
+    """Tag that the version MODEL@NUMBER, which is on a commit, is at a place, STAGE#N; return the ref to push."""
     model, _, number = name.partition("@")
-    return _annotate(clone, f"{model}#{PRODUCTION}#{place}", commit, f"{model} {number} to {PRODUCTION}", facts)
+    stage = place.partition("#")[0]
+    way = f"from {stage[:-1]}" if stage.endswith("!") else f"to {stage}"
+    return _annotate(clone, f"{model}#{place}", commit, f"{model} {number} {way}", facts)
 
 
 def _annotate(clone: Workspace, name: str, commit: str, title: str, facts: Mapping[str, Any]) -> str:

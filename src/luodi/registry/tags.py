@@ -2,7 +2,8 @@
 
 A version is the annotated tag `reviews@v1.2.0`, its message one line and a JSON object of facts; the version at
 stage `production` is named by the tag `reviews#production#N` of the highest N. Nobody can make N twice: two moves at
-once are one, and one that is refused. Tags are only ever added.
+once are one, and one that is refused. Tags are only ever added. A version at stage `canary` is named alike, and is none
+once `reviews#canary!#N` of a higher N, or of the same, says so, or it is in production.
 
 No JSON is parsed before it is looked at: see `luodi.registry.tag_objects`. GTO reads and writes the same tags, but all
 of them each time, and one that is damaged ends it.
@@ -32,7 +33,9 @@ from luodi.system.masking import redact
 from luodi.system.processes import CommandFailed, Runner
 from luodi.terminal import shown
 
-PRODUCTION = "production"
+PRODUCTION, CANARY = "production", "canary"
+SHARE = 0.05
+"""Of requests that a canary answers whose tag does not say so, for one made by hand."""
 LEVELS = 50  # of facts within facts
 
 
@@ -46,9 +49,10 @@ class Version:
         commit: The commit whose dvc.lock holds its hashes.
         registered: When the tag was made.
         author: Who made it.
-        stage: "production", or None.
+        stage: "production", "canary" or None.
         facts: The JSON object of the tag, see `luodi.registry.promotion`; empty if the tag was made by hand. Whoever
             made the tag wrote them: any may be missing, or of another type.
+        share: Of requests that a canary answers, 0 to 1; 0 of any other version.
     """
 
     model: str
@@ -58,10 +62,16 @@ class Version:
     author: str
     stage: str | None
     facts: Mapping[str, Any]
+    share: float = 0.0
 
     @property
     def name(self) -> str:
         return f"{self.model}@{self.number}"
+
+    @property
+    def standing(self) -> str:
+        """The stage in words: of a canary its share too; empty where it is at none."""
+        return f"{self.stage} {self.share:.3g}" if self.stage == CANARY else self.stage or ""
 
     @property
     def export(self) -> str | None:
@@ -133,14 +143,14 @@ def versions(repository: Path, model: str, newest: int | None = None) -> list[Ve
     """Return the versions of `model` in a clone or mirror, newest first; pre-releases are none.
 
     Args:
-        newest: So many at most, and the one in production; no others are read.
+        newest: So many at most, and those at a stage; no others are read.
     """
     names = tag_objects.of_model(repository, model)
     return _versions(repository, model, names, _numbers(names)[:newest])
 
 
 def find(repository: Path, model: str, number: str = PRODUCTION) -> Version:
-    """Return one version by number, or the one at stage production.
+    """Return one version by number, or the one at a stage.
 
     Raises:
         NoVersion: There is none; the message lists what there is.
@@ -162,7 +172,12 @@ def find(repository: Path, model: str, number: str = PRODUCTION) -> Version:
 
 def in_production(known: Iterable[Version]) -> Version | None:
     """Return the version at stage production among those of a model."""
-    return next((version for version in known if version.stage == PRODUCTION), None)
+    return at_stage(known, PRODUCTION)
+
+
+def at_stage(known: Iterable[Version], stage: str) -> Version | None:
+    """Return the version at a stage among those of a model."""
+    return next((version for version in known if version.stage == stage), None)
 
 
 def same(known: Iterable[Version], export: str) -> Version | None:
@@ -200,19 +215,27 @@ def numbers(repository: Path, model: str) -> list[str]:
 
 
 def _versions(repository: Path, model: str, names: Sequence[TagName], wanted: Collection[str]) -> list[Version]:
-    """The versions of some numbers, and the one in production, newest first."""
+    """The versions of some numbers, and those at a stage, newest first."""
     if _deprecated(repository, names):
         return []
-    current = _current(repository, names)
-    registered = _registrations(repository, names, {*wanted, current})
+    canary, moved = _current(repository, names, CANARY)
+    share = _share(moved)
+    staged = {canary: (CANARY, share), _current(repository, names, PRODUCTION)[0]: (PRODUCTION, 0.0)}
+    registered = _registrations(repository, names, {*wanted, *staged})
+    nowhere: tuple[None, float] = (None, 0.0)
     return [
-        Version(
-            model, number, tag.commit, tag.at, tag.by, PRODUCTION if number == current else None, Facts(tag.message)
-        )
+        Version(model, number, tag.commit, tag.at, tag.by, stage, Facts(tag.message), share)
         for number in sorted(registered, key=_parts, reverse=True)
         for tag, active in [registered[number]]
+        for stage, share in [staged.get(number, nowhere)]
         if active
     ]
+
+
+def _share(moved: Tag | None) -> float:
+    """The share that the tag of a canary gives it."""
+    share = Facts(moved.message).get("share") if moved else None
+    return float(share) if isinstance(share, int | float) and 0 < share < 1 else SHARE
 
 
 def _numbers(names: Iterable[TagName]) -> list[str]:
@@ -238,19 +261,19 @@ def _deprecated(repository: Path, names: Sequence[TagName]) -> bool:
     return bool(said) and not max(said)[1]
 
 
-def _current(repository: Path, names: Sequence[TagName]) -> str | None:
-    """The number of the version in production."""
-    stages = [name for name in names if name.stage == PRODUCTION]
+def _current(repository: Path, names: Sequence[TagName], stage: str) -> tuple[str | None, Tag | None]:
+    """The number of the version at a stage, and the tag that put it there."""
+    stages = [name for name in names if name.stage == stage]
     for place in sorted({name.place for name in stages}, reverse=True):
         if moved := _in_order(tag_objects.read(repository, [name for name in stages if name.place == place])):
             name, tag = moved[-1]
             if name.undone:
-                return None
+                return None, None
             said = _registrations(repository, names, _said(tag))
             if (number := _put(tag, _on_commits(said))) in said:
-                return number
-            return _put(tag, _on_commits(_registrations(repository, names, _numbers(names))))
-    return None
+                return number, tag
+            return _put(tag, _on_commits(_registrations(repository, names, _numbers(names)))), tag
+    return None, None
 
 
 def _in_order(tags: Mapping[TagName, Tag]) -> list[tuple[TagName, Tag]]:

@@ -158,11 +158,11 @@ class Service:
         return document(_metadata(model, by), headers={"X-Model-Version": by.name})
 
     async def _index(self, request: Request) -> Response:
-        served = [one for model in self.models.values() for one in (*model.answering(), model.shadow) if one]
+        served = [(model, one) for model in self.models.values() for one in (*model.answering(), model.shadow) if one]
         return document([
-            {"name": one.name.partition("@")[0], "version": one.number, "state": "READY", "role": one.role,
-             "reason": self.models[one.name.partition("@")[0]].why if one.role == "production" else ""}
-            for one in served
+            {"name": model.name, "version": one.number, "state": "READY", "role": one.role,
+             "reason": model.why if one is model.current else ""}
+            for model, one in served
         ])  # fmt: skip
 
     async def _refresh(self, request: Request) -> Response:

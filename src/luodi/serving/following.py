@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from luodi.errors import LuodiError
-from luodi.serving.log import PRODUCTION
+from luodi.serving.log import CANARY
 from luodi.serving.served import Loaded, Model
-from luodi.serving.sources import Source
+from luodi.serving.sources import Source, Wanted
 
 SLOWEST = 60.0  # seconds between two tries of what does not go
 
@@ -21,10 +21,11 @@ Ready = Callable[[Model, Source, str, str], Loaded]
 
 @dataclass(frozen=True)
 class Followed:
-    """A model and where its versions come from."""
+    """A model and where its versions come from; `beside` is whether the registry says which canary it has."""
 
     model: Model
     source: Source
+    beside: bool = True
 
 
 class Follower:
@@ -48,6 +49,7 @@ class Follower:
         self._followed, self._ready, self._every, self._soon, self._tell = followed, ready, every, soon, tell
         self._wake = threading.Event()
         self._failed: dict[str, tuple[int, float]] = {}  # model -> tries in a row, and when it is tried next
+        self._refused: dict[str, tuple[str, float]] = {}  # model -> a canary that did not go, and when it is tried next
 
     def start(self) -> None:
         """Follow from now on, in a thread that ends with the process."""
@@ -56,6 +58,7 @@ class Follower:
     def refresh(self) -> None:
         """Look at the registry now, at what did not go too."""
         self._failed.clear()
+        self._refused.clear()
         self._wake.set()
 
     def _run(self) -> None:
@@ -67,13 +70,15 @@ class Follower:
                     self.look(followed)
 
     def look(self, followed: Followed) -> None:
-        """Look at one model once, and put the version in that is in production now."""
-        model, wanted = followed.model, "the version in production"
+        """Look at one model once, and put the version in that is in production now, then its canary."""
+        model, stage = followed.model, followed.source.stage
+        wanted = f"the version in {stage}"
         try:
-            wanted = followed.source.current()
+            found = followed.source.current()
+            wanted = found.version
             if wanted != model.current.name:
                 begun = time.monotonic()
-                loaded = self._ready(model, followed.source, wanted, PRODUCTION)
+                loaded = self._ready(model, followed.source, wanted, stage)
                 before = model.current.name
                 self._soon(model.put, loaded)
                 self._tell(f"{wanted} answers now, {before} did; it was ready in {time.monotonic() - begun:.1f} s")
@@ -85,6 +90,39 @@ class Follower:
             self._failed.pop(model.name, None)
             model.why = ""
             model.metrics.behind.labels(model.name).set(0)
+            if followed.beside and stage != CANARY:
+                self._look_beside(followed, found)
+
+    def _look_beside(self, followed: Followed, wanted: Wanted) -> None:
+        """Put the canary in that the registry names, or take the one away that it names no longer."""
+        model, canary = followed.model, followed.model.canary
+        before, share = canary and canary.name, model.share if canary else 0.0
+        if (wanted.canary, wanted.share) == (before, share):
+            return
+        if wanted.canary and wanted.canary != before:
+            canary = self._bring(followed, wanted.canary)
+        elif wanted.canary is None:
+            canary = None
+        self._soon(model.beside, canary, wanted.share if canary else 0.0)
+        if before and (canary is None or canary.name != before):
+            self._tell(f"{before} is no canary of {model.name} any more")
+        if canary:
+            self._tell(f"{canary.name} answers {wanted.share:.3g} of requests as canary")
+
+    def _bring(self, followed: Followed, name: str) -> Loaded | None:
+        """Return a canary that is ready; None where it does not go: it is tried again in a minute."""
+        model = followed.model
+        refused, later = self._refused.get(model.name, ("", 0.0))
+        if refused == name and later > time.monotonic():
+            return None
+        try:
+            return self._ready(model, followed.source, name, CANARY)
+        except Exception as error:  # as in `look`
+            self._refused[model.name] = name, time.monotonic() + SLOWEST
+            model.metrics.failures.labels(model.name).inc()
+            told = error if isinstance(error, LuodiError) else repr(error)
+            self._tell(f"warning: {name} does not answer as canary: {told}")
+            return None
 
     def _fail(self, model: Model, why: str) -> None:
         tries = self._failed.get(model.name, (0, 0.0))[0] + 1

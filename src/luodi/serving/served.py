@@ -81,9 +81,10 @@ class Model:
 
     @property
     def current(self) -> Loaded:
-        """The version in production here."""
-        assert self.production is not None, f"{self.name} was put in before it was asked"
-        return self.production
+        """The version that answers what no canary does: that in production, or a canary that stands alone."""
+        found = self.production or self.canary
+        assert found is not None, f"{self.name} was put in before it was asked"
+        return found
 
     def ready(self, classifier: Registered, role: str, warm: Any) -> Loaded:
         """Return a version that was warmed by an item, for a role."""
@@ -100,6 +101,15 @@ class Model:
             before.figures.served.set(0)
         loaded.figures.served.set(1)
         loaded.figures.since.set(time.time())
+
+    def beside(self, canary: Loaded | None, share: float) -> None:
+        """Let a canary answer a share of requests from now on; without one, none does."""
+        if canary is None and self.canary:
+            self.canary.figures.served.set(0)
+            self.canary = None
+        elif canary is not None and canary is not self.canary:
+            self.put(canary)
+        self.share = share
 
     def answering(self) -> list[Loaded]:
         """The versions that answer."""

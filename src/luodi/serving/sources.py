@@ -12,13 +12,31 @@ from luodi.system.processes import Runner
 from luodi.terminal import shown
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is to answer.
+
+    Attributes:
+        version: Such as "reviews@v1.0.0".
+        canary: Another that answers a share of requests in its place; None where there is none.
+    """
+
+    version: str
+    canary: str | None = None
+    share: float = 0.0
+
+
 class Source(Protocol):
     @property
     def model(self) -> str:
         """The name that it is asked by."""
 
-    def current(self) -> str:
-        """Return the version that is to answer, such as "reviews@v1.0.0"; it costs little, and raises LuodiError."""
+    @property
+    def stage(self) -> str:
+        """The stage whose version answers: a role of the request log."""
+
+    def current(self) -> Wanted:
+        """Return what is to answer; it costs little, and raises LuodiError."""
 
     def load(self, version: str, threads: int) -> Registered:
         """Return that version, once it is proven to be what was registered; raises LuodiError."""
@@ -26,14 +44,18 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Registry:
-    """The version at a stage of the registry."""
+    """The version at a stage of the registry; with that in production the canary."""
 
     model: str
     origin: Origin
     stage: str = tags.PRODUCTION
 
-    def current(self) -> str:
-        return tags.find(tags.mirror(self.origin, _quiet()), self.model, self.stage).name
+    def current(self) -> Wanted:
+        repository = tags.mirror(self.origin, _quiet())
+        version = tags.find(repository, self.model, self.stage).name
+        known = tags.versions(repository, self.model, newest=0) if self.stage == tags.PRODUCTION else []
+        canary = tags.at_stage(known, tags.CANARY)
+        return Wanted(version, canary.name, canary.share) if canary else Wanted(version)
 
     def load(self, version: str, threads: int) -> Registered:
         """Bring a version, hashes checked, and let it predict its stored sample."""
@@ -46,14 +68,15 @@ class Folder:
 
     model: str
     path: Path
+    stage: str = tags.PRODUCTION
 
     @classmethod
     def of(cls, path: Path) -> "Folder":
         """Raise NoVersion if no pull made the folder."""
         return cls(_version(path).partition("@")[0], path)
 
-    def current(self) -> str:
-        return _version(self.path)
+    def current(self) -> Wanted:
+        return Wanted(_version(self.path))
 
     def load(self, version: str, threads: int) -> Registered:
         """Return it, hashes checked; of the stored sample a pulled folder holds nothing."""

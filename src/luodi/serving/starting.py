@@ -14,7 +14,7 @@ from luodi.serving import server
 from luodi.serving.app import Service
 from luodi.serving.following import Followed, Follower, Ready
 from luodi.serving.limits import Limits
-from luodi.serving.log import CANARY, PRODUCTION, SHADOW
+from luodi.serving.log import CANARY, SHADOW
 from luodi.serving.metrics import Metrics
 from luodi.serving.served import Loaded, Model, Observer
 from luodi.serving.sources import Source
@@ -76,14 +76,18 @@ def prepare(
     metrics = Metrics()
     models = {source.model: Model(source.model, metrics, limits.queue, observer) for source in sources}
     ready = partial(_ready, threads=threads)
+    followed = []
     for source in sources:
         model = models[source.model]
-        model.put(ready(model, source, source.current(), PRODUCTION))
-        for one in beside:
-            if one.version.partition("@")[0] == source.model:
-                model.put(ready(model, source, one.version, one.role))
-                model.share = one.share or model.share
-    followed = [Followed(models[source.model], source) for source in sources]
+        wanted = source.current()
+        model.put(ready(model, source, wanted.version, source.stage))
+        own = [one for one in beside if one.version.partition("@")[0] == source.model]
+        if free := all(one.role != CANARY for one in own):
+            own += [Beside(wanted.canary, wanted.share)] if wanted.canary else []
+        for one in own:
+            model.put(ready(model, source, one.version, one.role))
+            model.share = one.share or model.share
+        followed.append(Followed(model, source, free))
     return Prepared(Service(models, metrics, limits, refresh=lambda: None, tokens=tokens), followed, ready)
 
 
@@ -111,7 +115,7 @@ def _ready(model: Model, source: Source, version: str, role: str, threads: int |
 
 def _loaded(model: Model, source: Source, version: str, role: str, threads: int) -> Loaded:
     classifier = source.load(version, threads)
-    if model.production and model.modality != classifier.encoder.modality:
+    if model.answering() and model.modality != classifier.encoder.modality:
         raise LuodiError(f"{version} classifies {classifier.encoder.modality}s, {model.current.name} {model.modality}s")
     return model.ready(classifier, role, _sample(classifier))
 

@@ -82,7 +82,7 @@ def test_a_version_is_parsed_and_written_as_it_was(text: str) -> None:
         ("reviews@", "found reviews@"),
         ("@v1.0.0", "found @v1.0.0"),
         ("reviews@1.0.0", "did you mean reviews@v1.0.0?"),
-        ("reviews@v1.0", "expected MODEL, MODEL@v1.2.3 or MODEL@production, found reviews@v1.0"),
+        ("reviews@v1.0", "expected MODEL, MODEL@v1.2.3, MODEL@production or MODEL@canary, found reviews@v1.0"),
         ("reviews@v01.0.0", "found reviews@v01.0.0"),
         ("reviews@latest", "found reviews@latest"),
         ("reviews@v1.0.0@v1.0.0", "found reviews@v1.0.0@v1.0.0"),

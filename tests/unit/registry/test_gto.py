@@ -126,9 +126,13 @@ def test_gto_reads_what_luodi_wrote(tmp_path: Path) -> None:
         promotion._annotate(
             clone, f"reviews@{number}", commit, f"reviews {number}: #1 好", FACTS | {"#": "# no comment"}
         )
-        promotion._assign(clone, f"reviews@{number}", commit, place, {"action": "land"})
+        promotion._assign(clone, f"reviews@{number}", commit, f"production#{place}", {"action": "land"})
     promotion._assign(
-        clone, "reviews@v1.0.0", repository.git("rev-parse", "reviews@v1.0.0^{}"), 4, {"action": "rollback"}
+        clone,
+        "reviews@v1.0.0",
+        repository.git("rev-parse", "reviews@v1.0.0^{}"),
+        "production#4",
+        {"action": "rollback"},
     )
     require_the_same(repository.path)
     assert tags.find(repository.path, "reviews").number == "v1.0.0"
@@ -136,12 +140,33 @@ def test_gto_reads_what_luodi_wrote(tmp_path: Path) -> None:
     assert tags.next_place(repository.path, "reviews") == 5
 
 
+def test_a_canary_is_one_to_gto_too(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository")
+    clone = written(repository)
+    for number in ("v1.0.0", "v1.1.0"):
+        promotion._annotate(clone, f"reviews@{number}", repository.commit(), f"reviews {number}", FACTS)
+    head = repository.git("rev-parse", "HEAD")
+    promotion._assign(clone, "reviews@v1.1.0", head, "canary#1", {"share": 0.1})
+    assert stages_by_gto(repository.path) == {"v1.0.0": [], "v1.1.0": ["canary"]}
+    assert tags.find(repository.path, "reviews", "canary").share == 0.1
+    promotion._assign(clone, "reviews@v1.1.0", head, "canary!#2", {})
+    assert stages_by_gto(repository.path) == {"v1.0.0": [], "v1.1.0": []}
+    gto.api.assign(str(repository.path), "reviews", "canary", version="v1.0.0", force=True, skip_registration=True)
+    assert stages_by_gto(repository.path) == {"v1.0.0": ["canary"], "v1.1.0": []}
+    assert tags.find(repository.path, "reviews", "canary").number == "v1.0.0"
+
+
+def stages_by_gto(path: Path) -> dict[str, list[str]]:
+    known = gto.api.show(str(path), "reviews")
+    return {one["version"]: [stage["stage"] for stage in one["stages"]] for one in known}
+
+
 def test_luodi_writes_what_gto_writes(tmp_path: Path) -> None:
     ours, theirs = Repository(tmp_path / "ours"), Repository(tmp_path / "theirs")
     for place in (1, 2):
         title = f"reviews v{place}.0.0 to production"
         promotion._annotate(written(ours), f"reviews@v{place}.0.0", "HEAD", "A title", FACTS)
-        promotion._assign(written(ours), f"reviews@v{place}.0.0", "HEAD", place, FACTS)
+        promotion._assign(written(ours), f"reviews@v{place}.0.0", "HEAD", f"production#{place}", FACTS)
         written(theirs)
         message = promotion._message("A title", FACTS)
         gto.api.register(str(theirs.path), "reviews", "HEAD", version=f"v{place}.0.0", message=message, simple=True)
