@@ -128,6 +128,10 @@ class TextTraits(Traits):
         """Characters that this share of texts does not exceed."""
         return int(np.quantile(np.frombuffer(self._lengths, np.uint32), share)) if self._lengths else 0
 
+    def longer(self, characters: int) -> float:
+        """The share of texts that have more."""
+        return float((np.frombuffer(self._lengths, np.uint32) > characters).mean()) if self._lengths else 0.0
+
 
 @dataclass(frozen=True)
 class Look:

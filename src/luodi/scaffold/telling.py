@@ -17,6 +17,7 @@ from luodi.scaffold.splitting import Split
 from luodi.terminal import shown
 
 LABEL = 255  # characters, as params.yaml allows: what is longer is no label
+CUT = 0.05  # texts longer than what is read, of which nothing is said
 NUMBERS = 20  # rows, or labels, of which nothing is said: too few to look like anything
 RARE = 8  # classes of few rows that are named
 REPEATED = 0.05  # of all rows; fewer are usual
@@ -67,6 +68,13 @@ def unfit(found: Counter[str], rows: int, limit: float, *, sample: bool = False)
     end = f", and stops the run above {limit:.0%} (validate.max_quarantined_share): correct them" * (share > limit)
     what = f"{found.total():,} of {rows:,} {'images looked at' if sample else 'rows'} ({share:.1%})"
     return [f"{what} are unfit ({reasons}): validation holds such back{end}"]
+
+
+def cut(seen: statistics.TextTraits, kept: int) -> list[str]:
+    """Return a sentence where more than a few texts are longer than what is read of them."""
+    if (longer := seen.longer(kept)) <= CUT:
+        return []
+    return [f"of {longer:.0%} of the texts no more is read than the first {kept:,} characters (preprocess.max_length)"]
 
 
 def giving_away(beside: Beside) -> list[str]:

@@ -25,7 +25,7 @@ from luodi import config
 from luodi.checks import quarantine
 from luodi.checks.text import measures
 from luodi.config.image import ImageSplit
-from luodi.data import columns, image_files, importing, shards, tables
+from luodi.data import columns, image_files, importing, shards, statistics, tables
 from luodi.data.labels import Labels
 from luodi.errors import (
     BrokenData,
@@ -40,7 +40,7 @@ from luodi.errors import (
 )
 from luodi.files import folder_checksum
 from luodi.project import workspace
-from luodi.scaffold import adding
+from luodi.scaffold import adding, blocks
 from luodi.terminal import visible
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -598,6 +598,28 @@ def test_limits_leave_room_for_the_data_they_come_from(root: Path, write: Any) -
     assert limits.max_contradictions > contradicting
     assert limits.min_class_share < 0.2
     assert limits.max_length >= 300
+
+
+@pytest.mark.parametrize(
+    ("characters", "kept", "said"),
+    [
+        (40, 42, False),
+        (1500, 1502, False),
+        (9000, 2000, True),
+    ],
+)
+def test_texts_are_read_whole_or_it_is_told(root: Path, write: Any, characters: int, kept: int, said: bool) -> None:
+    told = add(root, write("a.csv", csv(*(f"{'长' * characters}{n:02},{'ab'[n % 2]}" for n in range(100)))))
+    limits: Any = config.load(root / "params.yaml").models["new"]
+    assert limits.preprocess.max_length == kept
+    assert ("of 100% of the texts no more is read than the first 2,000 characters" in told) is said
+
+
+@pytest.mark.parametrize(("rows", "kept"), [(10_000, 2000), (100_000, 400), (10**6, 200)])
+def test_of_many_long_texts_less_is_read(rows: int, kept: int) -> None:
+    seen = statistics.TextTraits(rows=rows)
+    seen._lengths.extend([5000] * rows)
+    assert blocks.kept(seen) == kept
 
 
 # What it refuses
