@@ -1,6 +1,7 @@
 """What the pages for people name is there, and the other way round; figures that come from the data are those of it."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import typer
 import yaml
 
 import luodi
-from luodi import config, errors
+from luodi import config, errors, yaml12
 from luodi.cli.commands import app
 from luodi.config import described
 
@@ -40,6 +41,17 @@ def test_commands_that_exist_are_named() -> None:
     told = set(re.findall(r"\b(?:luodi |\*\*)([a-z]+)", page(*PAGES)))
     unnamed = {name for name in commands() if " " not in name} - told - stages
     assert unnamed <= {"connect", "up"}  # `make repro` and `make up` run them
+
+
+def test_settings_that_are_shown_can_be_written_so() -> None:
+    shown = re.findall(r"```yaml\n(.*?)```", page("README.md", *map(str, (ROOT / "docs").glob("*.md"))), re.DOTALL)
+    assert len(shown) > 2
+    for text in shown:
+        found = yaml12.parse(text)
+        block = found["models"]["reviews"] if "models" in found else found
+        config.MODALITIES["text"].model_validate_json(
+            json.dumps({"modality": "text", "labels": ["no", "yes"], **block})
+        )
 
 
 def test_targets_of_make() -> None:
