@@ -187,8 +187,14 @@ class Place:
         return str(self._fs.unstrip_protocol(f"{self._root}/{name}"))
 
     def state(self, name: str) -> str:
-        """Return what changes when a file does."""
-        return str(self._fs.ukey(f"{self._root}/{name}"))
+        """Return what changes when a file does, however it was listed: `ukey` tells a bucket's list from its answer."""
+        path = f"{self._root}/{name}"
+        info = self._fs.info(path)
+        try:
+            changed = info.get("ETag", "").strip('"') or self._fs.modified(path).isoformat()
+        except NotImplementedError:
+            changed = self._fs.ukey(path)
+        return f"{info['size']} {changed}"
 
     def bring(self, name: str, to: Path) -> None:
         """Copy a file to this host."""

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,18 +79,16 @@ def test_an_inbox_is_the_same_to_every_worker(inbox: str) -> None:
         Ingest(inbox=inbox)
 
 
-@pytest.mark.slow
-def test_a_bucket_is_an_inbox_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("s3fs")
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """S3 as fsspec reads it, with a bucket in which nothing is."""
+    s3fs = pytest.importorskip("s3fs")
     if (rclone := shutil.which("rclone")) is None:
         pytest.skip("no rclone, which serves S3")
-    from luodi.airflow import inbox
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     (tmp_path / "bucket").mkdir()
-    monkeypatch.setattr(inbox, "SETTLED", 0)
     for name, value in {"ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secretsecret", "ENDPOINT_URL": f"http://{address}",
                         "DEFAULT_REGION": "us-east-1"}.items():  # fmt: skip
         monkeypatch.setenv(f"AWS_{name}", value)
@@ -97,19 +96,47 @@ def test_a_bucket_is_an_inbox_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with subprocess.Popen(command, env={**os.environ, "RCLONE_AUTH_KEY": '"key,secretsecret"'}) as server:
         try:
             time.sleep(3)
-            box = inbox.Inbox("s3://bucket/inbox")
-            assert box.waiting() == []
-            folder, bucket = tmp_path / "bucket" / "inbox", fsspec.filesystem("s3")
-            for name in ("a.csv", "b.csv", "c.csv.part"):
-                bucket.pipe_file(f"bucket/inbox/{name}", name.encode())
-            assert box.waiting() == ["a.csv", "b.csv"]
-            box.bring("a.csv", tmp_path / "a.csv")
-            assert (tmp_path / "a.csv").read_text() == "a.csv"
-            box.put_aside("a.csv", inbox.DONE)
-            box.put_aside("b.csv", inbox.REFUSED, "why")
-            bucket.pipe_file("bucket/inbox/a.csv", b"other")
-            box.put_aside("a.csv", inbox.DONE)
-            found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
-            assert found == ["c.csv.part", "done/2-a.csv", "done/a.csv", "refused/b.csv", "refused/b.csv.txt"]
+            s3fs.S3FileSystem.clear_instance_cache()  # which keep the address of the server before
+            yield fsspec.filesystem("s3")
         finally:
             server.terminate()
+
+
+@pytest.mark.slow
+def test_a_bucket_is_an_inbox_too(bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from luodi.airflow import inbox
+
+    monkeypatch.setattr(inbox, "SETTLED", 0)
+    box, folder = inbox.Inbox("s3://bucket/inbox"), tmp_path / "bucket" / "inbox"
+    assert box.waiting() == []
+    for name in ("a.csv", "b.csv", "c.csv.part"):
+        bucket.pipe_file(f"bucket/inbox/{name}", name.encode())
+    assert box.waiting() == ["a.csv", "b.csv"]
+    box.bring("a.csv", tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text() == "a.csv"
+    box.put_aside("a.csv", inbox.DONE)
+    box.put_aside("b.csv", inbox.REFUSED, "why")
+    bucket.pipe_file("bucket/inbox/a.csv", b"other")
+    box.put_aside("a.csv", inbox.DONE)
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+    assert found == ["c.csv.part", "done/2-a.csv", "done/a.csv", "refused/b.csv", "refused/b.csv.txt"]
+
+
+@pytest.mark.slow
+def test_files_of_a_date_may_lie_in_a_bucket_and_what_is_there_is_known_again(bucket: Any, tmp_path: Path) -> None:
+    from luodi.airflow.predicting import Place
+
+    for name in ("a.csv", "_b.csv", "sub/c.csv"):
+        bucket.pipe_file(f"bucket/in/{name}", name.encode())
+    place = Place("s3://bucket/in/**/*")
+    assert place.names() == ["a.csv", "sub/c.csv"]
+    state = place.state("a.csv")
+    assert state == Place("s3://bucket/in").state("a.csv")  # by the list of the bucket, and by its answer
+    place.bring("sub/c.csv", tmp_path / "c.csv")
+    for _ in range(2):
+        Place("s3://bucket/out").put(tmp_path / "c.csv", "sub/c.parquet", {"input": state, "rows": 1})
+    assert Place("s3://bucket/out").holds("sub/c.parquet", {"input": state})
+    assert bucket.cat_file("bucket/out/sub/c.parquet") == b"sub/c.csv"
+    assert len(bucket.find("bucket/out")) == 2
+    bucket.pipe_file("bucket/in/a.csv", b"other")
+    assert Place("s3://bucket/in").state("a.csv") != state
