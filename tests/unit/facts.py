@@ -169,6 +169,8 @@ def facts() -> dict[str, Any]:
             "gflops": 12.3,
             "seconds_to_accuracy": 7.25,
             "peak_memory": 1234567890,
+            "peak_device_memory": 3456789012,
+            "hardware": ["AMD EPYC, 2 cores", "NVIDIA H200"],
             "threads": 2,
             "precision": "float32",
             "instructions": "AVX2",

@@ -27,7 +27,7 @@ from luodi import terminal
 from luodi.airflow import local
 from luodi.airflow.approval import TASK
 from luodi.airflow.factory import retrain_dags
-from luodi.airflow.operators import outcome
+from luodi.airflow.operators import measured, outcome
 from luodi.airflow.terminal_approval import Desk, Unanswered, refusal
 from luodi.errors import NO_DATABASE
 from luodi.files import write_json
@@ -176,7 +176,7 @@ def main(root: Path, model: str, asked: int, log: Path, result: Path, *, began: 
 def came_of(run: DagRun, progress: Progress) -> dict[str, Any]:
     """Return what came of a run that did not fail: the word of register or, if it did not run, of the gate.
 
-    With the commit that it ran on and the lock entries of its stages, by which its reports are found.
+    With the commit that it ran on, the lock entries of its stages, by which its reports are found, and what it cost.
     """
     tasks = {task.task_id: task for task in run.get_task_instances()}
     for name in ("approve", "register"):
@@ -185,7 +185,7 @@ def came_of(run: DagRun, progress: Progress) -> dict[str, Any]:
     found = {name: task.xcom_pull(task_ids=name) for name, task in tasks.items()}
     left = {name: one for name, one in found.items() if isinstance(one, Mapping)}  # mapped tasks left several
     entries = {name: entry for one in left.values() for name, entry in one.get("entries", {}).items()}
-    ran = {"commit": left["gate"]["commit"], "entries": entries}
+    ran = {"commit": left["gate"]["commit"], "entries": entries, "training": measured(left)}
     if tasks["register"].state == TaskInstanceState.SUCCESS:
         return {**left["register"], **ran}
     result = {**outcome(Decision.from_json(left["gate"]["decision"])), **ran}

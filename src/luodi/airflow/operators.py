@@ -202,6 +202,12 @@ def training(root: Path, model: str) -> dict[str, Any] | None:
     return {name: value for name, value in cost.items() if name != "export"} | latency.read(paths) or None
 
 
+def measured(results: Results) -> dict[str, Any]:
+    """Return what the tasks of a run measured of time, together."""
+    found = [result["training"] for result in results.values() if result.get("training")]
+    return {name: value for one in found for name, value in one.items()}
+
+
 class LastOperator(WorkspaceOperator):
     """A task that may be the last of a run: at its end it looks whether rows came meanwhile, and sees to them."""
 
@@ -318,11 +324,10 @@ class RegisterOperator(LastOperator):
         from luodi.registry import promotion
 
         decision = Decision.from_json(job.before["gate"]["decision"])
-        measured = [result["training"] for result in job.before.values() if result.get("training")]
-        training = {name: value for one in measured for name, value in one.items()}
         landed = promotion.register(
             job.origin, job.commit, self.model, job.entries, job.runner,
-            decision=decision, approval=self._approval(decision.verdict, job.before), training=training or None,
+            decision=decision, approval=self._approval(decision.verdict, job.before),
+            training=measured(job.before) or None,
         )  # fmt: skip
         if landed.version is None:
             self.log.warning("not landed: %s", "; ".join(map(shown, landed.decision.reasons)))

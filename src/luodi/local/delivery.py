@@ -122,7 +122,7 @@ def reports(origin: Origin, version: Version, runner: Runner) -> Path:
     folder = origin.home / "reports" / version.name
     if not folder.is_dir():
         with workspace.clone(origin, version.commit, runner) as clone, replacing_folder(folder) as temporary:
-            _bring_reports(clone, version.model, temporary, part(version.facts, "metrics", "choice"))
+            _bring_reports(clone, version.model, temporary, version.facts)
             before = _before(origin, version.model, part(version.facts, "decision"), runner)
             _join(temporary, part(version.facts, "decision"), before, part(version.facts, "data"), landed=True)
             moves = tags.moves(tags.mirror(origin, runner), version.model)
@@ -143,7 +143,7 @@ def last_reports(origin: Origin, model: str, result: Mapping[str, Any], runner: 
     folder = runs / f"{now:%Y-%m-%dT%H.%M.%SZ}-{commit[:8]}"
     with workspace.clone(origin, commit, runner) as clone, replacing_folder(folder) as temporary:
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, result["entries"]))
-        _bring_reports(clone, model, temporary, part(result["decision"], "metrics", "choice"))
+        _bring_reports(clone, model, temporary, result)
         before = _before(origin, model, result["decision"], runner)
         _join(temporary, result["decision"], before, _validated(clone, model))
         rows = _turned(clone, model, result["decision"])
@@ -245,7 +245,7 @@ def _data(entries: locks.Entries, model: str) -> str:
     return next((dep["md5"] for dep in deps if dep["path"] == f"data/{model}"), "")
 
 
-def _bring_reports(clone: Workspace, model: str, folder: Path, choice: Mapping[str, Any]) -> None:
+def _bring_reports(clone: Workspace, model: str, folder: Path, facts: Mapping[str, Any]) -> None:
     paths = ModelPaths(clone.root, model)
     files = {
         "validation.html": paths.validation_report,
@@ -261,13 +261,14 @@ def _bring_reports(clone: Workspace, model: str, folder: Path, choice: Mapping[s
     for name, path in files.items():
         shutil.copyfile(path, folder / name)
     if "history.csv" in files:
-        _write_training(folder, model, locks.params(made, f"train@{model}"), choice)
+        _write_training(folder, model, locks.params(made, f"train@{model}"), facts)
 
 
-def _write_training(folder: Path, model: str, params: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
+def _write_training(folder: Path, model: str, params: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """Make the page of a network's training from its history, which goes where there was none."""
     history = (folder / "history.csv").read_text(encoding="utf-8")
-    if html := training_page.html(model, history, part(params, f"models.{model}.train"), choice):
+    settings = part(params, f"models.{model}.train")
+    if html := training_page.html(model, history, settings, part(facts, "metrics", "choice"), part(facts, "training")):
         write_text(folder / "training.html", html)
     else:
         (folder / "history.csv").unlink()

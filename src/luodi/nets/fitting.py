@@ -161,6 +161,7 @@ def _fit_rows(
         "seconds_to_accuracy": _seconds_to_accuracy(found),
         "rows_per_second": round(len(train[1]) * len(found.history) / found.seconds),
         "peak_memory": hardware.peak_memory(),
+        "peak_device_memory": hardware.peak_device_memory(),
         "remarks": found.remarks + ([short] if short else []),
         "tries": checkpoint.tries if checkpoint else [],
     }

@@ -54,7 +54,7 @@ class Hardware:
         own = asdict(self)
         sharing = own.pop("sharing")
         versions = {name: importlib.metadata.version(name) for name in ("keras", "numpy", self.backend)}
-        counts = {"devices": len(sharing["devices"]), "hosts": sharing["hosts"]}
+        counts = {"devices": len(sharing["devices"]), "hosts": sharing["hosts"], "hardware": _named(self.device)}
         return own | counts | {"versions": {"python": platform.python_version(), **versions}}
 
 
@@ -110,6 +110,25 @@ def device() -> str:
 
         return "gpu" if jax.default_backend() == "gpu" else "cpu"
     return "gpu" if keras.distribution.list_devices("gpu") else "cpu"
+
+
+def _named(device: str) -> list[str]:
+    """What this machine's processor is called, with the cores that this process may use; and its first GPU."""
+    found = [f"{resources.processor()}, {resources.cores()} cores"]
+    if device != "gpu":
+        return found
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+        return [*found, details.get("device_name", "GPU")]
+    if keras.backend.backend() == "torch":
+        import torch  # type: ignore[import-not-found, unused-ignore]
+
+        return [*found, torch.cuda.get_device_name()]
+    import jax  # type: ignore[import-not-found, unused-ignore]
+
+    return [*found, jax.devices()[0].device_kind]
 
 
 def precision(wanted: str) -> str:
@@ -194,6 +213,23 @@ def peak_memory() -> int:
     """Return the most bytes of main memory that this process has held at once."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def peak_device_memory() -> int | None:
+    """Return the most bytes of the first GPU's memory that this process has held at once; None without one."""
+    if device() != "gpu":
+        return None
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+    if keras.backend.backend() == "torch":
+        import torch  # type: ignore[import-not-found, unused-ignore]
+
+        return int(torch.cuda.max_memory_allocated())
+    import jax  # type: ignore[import-not-found, unused-ignore]
+
+    return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
 
 
 @contextmanager

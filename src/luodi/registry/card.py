@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from luodi.registry import gate_sections, turned
+from luodi.registry import gate_sections, training_record, turned
 from luodi.report import markdown as md
 from luodi.report import page
 from luodi.report.document import Cell, Pair, Section, Table, bar, counted, meter, pairs, percents, span
@@ -132,7 +132,7 @@ def _card(name: str, registered: datetime, author: str, facts: Facts, status: st
         "sections": [_about(facts, author)]
         + [
             found
-            for section in (*sections, _compression, _cost, _serving, _lineage, _settings)
+            for section in (*sections, _compression, training_record.section, _serving, _lineage, _settings)
             if (found := section(facts))
         ]
         + [_use(text(name), facts)],
@@ -452,51 +452,6 @@ def _measured(title: str, head: tuple[str, ...], rows: Sequence[tuple[Cell, ...]
 
 def _weakest(parts: list[tuple[str, Any]], figure: str) -> list[tuple[str, Any]]:
     return sorted(parts, key=lambda one: float(one[1][figure]))[: min(WEAKEST, max(1, len(parts) // 2))]
-
-
-def _cost(facts: Facts) -> Section:
-    title, training = "Time and energy of training", part(facts, "training")
-    if "training" in facts and not part(facts, "training").keys() - {"candidates"}:
-        return Section(title, "Not measured: no measurement came with the trained model.")
-    joules = at(training, "joules")
-    silent = "joules" in training and joules is None
-    energy = (
-        Cell(number(joules, "{:,.3g} Wh", 1 / 3600), number(joules, "{:,.0f} J"))
-        if known(joules)
-        else Cell("not measured: no energy counter" if silent else MISSING)
-    )
-    rows: list[Pair] = [
-        ("Time", number(at(training, "seconds"), "{:,.1f} s")),
-        ("Processor time, all cores", number(at(training, "cpu_seconds"), "{:,.1f} s")),
-        ("Energy", energy),
-        ("Device", text(at(training, "device"))),
-        ("Epochs", count(at(training, "epochs"))),
-        *(_run_record(training) if at(training, "epochs") != 0 else ()),
-    ]
-    note = "The energy is what the processors used while it trained, whoever used them."
-    told = [*texts(training, "remarks"), *(f"An earlier try {one}" for one in texts(training, "tries"))]
-    return Section(title, tables=[pairs(rows)], items=told, note=note if known(joules) else "")
-
-
-def _run_record(training: Facts) -> list[Pair]:
-    """What a network was trained on."""
-    versions = [f"{name} {one}" for name, one in part(training, "versions").items()]
-    return [
-        ("Rows a second, validation included", count(at(training, "rows_per_second"))),
-        (
-            "Time to nearly its best accuracy on validation rows",
-            number(at(training, "seconds_to_accuracy"), "{:,.1f} s"),
-        ),
-        ("Operations, an estimate", number(at(training, "gflops"), "{:,.3g} x 10⁹")),
-        ("Most memory at once", number(at(training, "peak_memory"), "{:,.2f} GiB", 2**-30)),
-        ("Devices that share a batch", count(at(training, "devices"))),
-        ("Hosts that share a batch", count(at(training, "hosts"))),
-        ("Backend", text(at(training, "backend"))),
-        ("Versions", text(versions)),
-        ("Precision", text(at(training, "precision"))),
-        ("Threads", count(at(training, "threads"))),
-        ("Widest instructions of the processor", text(at(training, "instructions"))),
-    ]
 
 
 def _compression(facts: Facts) -> Section | None:

@@ -1,10 +1,11 @@
-"""The page of a network's training: its curves, the epoch that was kept, why it stopped, what to change."""
+"""The page of a network's training: its curves, the kept epoch, why it stopped, what to change, what it cost."""
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from luodi.registry import training_record
 from luodi.report import page
 from luodi.report.document import Cell, Table
 from luodi.report.formatting import at, count, four, known, percent, text
@@ -16,13 +17,20 @@ KEYS = tuple(key for pair in CURVES.values() for key in pair)
 Row = Mapping[str, float]
 
 
-def html(name: str, history: str, settings: Mapping[str, Any], choice: Mapping[str, Any]) -> str | None:
+def html(
+    name: str,
+    history: str,
+    settings: Mapping[str, Any],
+    choice: Mapping[str, Any],
+    training: Mapping[str, Any],
+) -> str | None:
     """Return the page of a version or run; None where no network was trained, or an older luodi told less of it.
 
     Args:
         history: history.csv, see `luodi.nets.history`.
         settings: Block train of the model.
         choice: Of metrics.json: what each candidate is worth on validation rows.
+        training: What it cost, and on what it ran; nothing, where it came from a cache.
     """
     lines = list(csv.DictReader(io.StringIO(history)))
     if not lines or not {"epoch", *KEYS} <= lines[0].keys():
@@ -39,6 +47,7 @@ def html(name: str, history: str, settings: Mapping[str, Any], choice: Mapping[s
         lines=[{"name": title, **_curve(rows, *keys)} for title, keys in CURVES.items()],
         kept=(best + 0.5) / len(rows),
         table=_table(rows, best),
+        record=training_record.section({"training": training}),
     )  # fmt: skip
 
 

@@ -65,6 +65,13 @@ def instructions() -> str:
     return f"{found}, oneDNN at most {told}" if told else found
 
 
+def processor() -> str:
+    """Return what the system calls the processor of this machine; its kind, where it says no name."""
+    lines = (_text(PROC / "cpuinfo") or "").splitlines()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, os.uname().machine)
+
+
 def _groups(controller: str, cgroups: Path) -> Iterator[Path]:
     """The control groups of this process, its own first, as far as they can be seen here."""
     for line in (_text(PROC / "self/cgroup") or "").splitlines():

@@ -1,6 +1,7 @@
 """The page of training says which epoch was kept, why it stopped, and what a person may want to change."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -10,14 +11,17 @@ from luodi.registry import training_page
 CHOICE = {"metric": "accuracy", "validation": {"linear": {"accuracy": 0.851}, "net": {"accuracy": 0.846}}}
 
 
-def told(*epochs: Sequence[float], allowed: int = 30, choice: object = None) -> str:
+SPENT = {"seconds": 19.5, "cpu_seconds": 36.0, "joules": None, "device": "cpu", "epochs": 3, "rows_per_second": 7123}
+
+
+def told(*epochs: Sequence[float], allowed: int = 30, choice: Any = None) -> str:
     """The page of epochs of loss, accuracy, validation loss and accuracy."""
     rows = [
         {"epoch": number, "loss": one[0], "accuracy": one[1], "recall": 0.5,
          "val_loss": one[2], "val_accuracy": one[3], "val_recall": 0.5}
         for number, one in enumerate(epochs, 1)
     ]  # fmt: skip
-    found = training_page.html("reviews", history.as_csv(rows), {"epochs": allowed}, choice or {})  # type: ignore[arg-type]
+    found = training_page.html("reviews", history.as_csv(rows), {"epochs": allowed}, choice or {}, SPENT)
     assert found
     return found
 
@@ -45,6 +49,13 @@ def test_what_may_be_changed_is_a_warning(epochs: list[Sequence[float]], choice:
     assert "It ran all 2 epochs that train.epochs allows." in html
 
 
+def test_what_training_cost_is_told_with_the_method() -> None:
+    html = told((0.5, 0.7, 0.5, 0.7))
+    assert "7,123" in html and "19.5 s" in html
+    assert "estimated, for no counter of energy could be read: 10 W for each core while it was busy" in html
+    assert "0.1 Wh" in html, "36 s at 10 W"
+
+
 @pytest.mark.parametrize("text", [history.as_csv([]), "epoch,loss\n1,0.5\n", ""])
 def test_where_no_network_was_trained_there_is_no_page(text: str) -> None:
-    assert training_page.html("reviews", text, {}, {}) is None
+    assert training_page.html("reviews", text, {}, {}, {}) is None
