@@ -5,10 +5,10 @@
     KERAS_BACKEND=jax python benchmarks/training.py digits --set batch_size=256
 
 luodi's keeps checkpoints, as stage train does, shuffles, and augments unless --plain. The first epoch compiles and is
-left out; an epoch counts with its validation. Both run in this process, in turn, `--pairs` times; the better of each
-counts, first by the quickest epoch, then by seconds of the processor over all epochs, which what others do on the
-machine disturbs less. Needs what `dvc repro preprocess` left, and on a GPU nothing more than a backend of Keras that
-sees it.
+left out; an epoch counts with its validation, and ends behind it. Both run in this process, in turn, `--pairs` times;
+the better of each counts, first by the quickest epoch, then by seconds of the processor of the middle one, which what
+others do on the machine disturbs less. Needs what `dvc repro preprocess` left, and on a GPU nothing more than a backend
+of Keras that sees it.
 """
 
 import argparse
@@ -30,20 +30,8 @@ from luodi.project.paths import ModelPaths
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Clocked(batches.Batches):
-    """Batches that notice when an epoch ends."""
-
-    def __init__(self, *arguments: Any, **changes: Any) -> None:
-        super().__init__(*arguments, **changes)
-        self.ends = [clocks()]
-
-    def on_epoch_end(self) -> None:
-        self.ends.append(clocks())
-        super().on_epoch_end()
-
-
 class Clock(keras.callbacks.Callback):
-    """The same of a bare `fit`."""
+    """When epochs of a bare `fit` end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,12 +47,12 @@ def clocks() -> tuple[float, float]:
 
 
 Speed = tuple[float, float]
-"""Rows a second of the quickest epoch after the first, and rows a second of the processor, of all after the first."""
+"""Rows a second of the quickest epoch after the first, and rows a second of the processor, of the middle one."""
 
 
 def speed(rows: int, ends: list[tuple[float, float]]) -> Speed:
     taken = np.diff(np.array(ends), axis=0)[1:]
-    return rows / float(taken[:, 0].min()), rows * len(taken) / float(taken[:, 1].sum())
+    return rows / float(taken[:, 0].min()), rows / float(np.median(taken[:, 1]))
 
 
 def ours(settings: ModelSettings, paths: ModelPaths, plain: bool) -> tuple[Speed, float, float]:
@@ -74,11 +62,12 @@ def ours(settings: ModelSettings, paths: ModelPaths, plain: bool) -> tuple[Speed
     train, held = (arrays.load(paths.array(split, "x"), paths.array(split, "y"), encoder) for split in NAMES)
     size, classes = settings.train.batch_size, len(encoder.labels)
     change = None if plain else modality.of(settings.modality).augmenter(settings.preprocess)
-    rows = Clocked(*train, classes, size, seed=settings.train.seed, augment=change)
+    rows, ends = batches.Batches(*train, classes, size, seed=settings.train.seed, augment=change), [clocks()]
     with tempfile.TemporaryDirectory() as folder:
         kept = Timed(Store(folder), "0" * 32)
-        found = training.fit(model, settings.train, rows, batches.Batches(*held, classes, size), kept)
-    return speed(len(train[1]), rows.ends), max(row["val_accuracy"] for row in found.history), max(kept.took)
+        held_rows = batches.Batches(*held, classes, size)
+        found = training.fit(model, settings.train, rows, held_rows, kept, watch=lambda _: ends.append(clocks()))
+    return speed(len(train[1]), ends), max(row["val_accuracy"] for row in found.history), max(kept.took)
 
 
 class Timed(Checkpoint):
