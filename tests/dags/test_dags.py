@@ -1,6 +1,7 @@
 """The DAGs as Airflow itself parses them, and what parsing costs."""
 
 import json
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -14,20 +15,23 @@ import pytest
 import yaml
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 from airflow.sdk.execution_time.timeout import TimeoutPosix
-from project import Project
+from project import ROOT, Project
 
 from luodi import config
 from luodi.airflow import pods
+from luodi.airflow.factory import retrain_dags
 from luodi.airflow.operators import StageOperator, _final, to_skip
 from luodi.airflow.trigger import Trigger
 from luodi.config.shared import TaskName
-from luodi.errors import DiskFull, LuodiError, RemoteError, StageFailed
+from luodi.errors import DiskFull, LuodiError, ParamsError, RemoteError, StageFailed
 from luodi.project import graph
 from luodi.project.origin import Origin
 from luodi.registry.records import Verdict
 from luodi.system import progress
 
 HEAVY = {"tensorflow", "keras", "pandas", "great_expectations", "dvc", "sklearn", "onnxruntime", "gto", "scipy"}
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 # One process parses the DAGs through Airflow's DagBag and tells what came out.
 PARSE = """
@@ -104,8 +108,11 @@ LONGEST = "a" * 100  # name of a model
 
 @pytest.fixture(scope="module")
 def both(make_project: Callable[[str], Project]) -> dict[str, Any]:
-    """DAGs where a person has to approve, one of a model with the longest name."""
+    """DAGs where a person has to approve, one of a model with the longest name, by a file of another Airflow."""
     project = make_project("asking")
+    lines = re.search(r"```python\n(from luodi\.airflow\.factory.*?)```", README, re.DOTALL)
+    assert lines
+    (project.root / "dags" / "retrain.py").write_text(lines[1].replace("/srv/models", str(project.root)))
     train = {"timeout_hours": 48, "delay_seconds": 400, "queue": "big", "priority": 7, "memory_gb": 8}
     airflow = {"timeout_hours": 1, "retries": 5, "tasks": {"train": train}}
     project.set({"register": {"approval": "human", "timeout_hours": 0.5}, "airflow": airflow})
@@ -124,6 +131,11 @@ def both(make_project: Callable[[str], Project]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def asking(both: dict[str, Any]) -> dict[str, Any]:
     return dict(both["retrain_reviews"])
+
+
+def test_a_dag_file_that_was_copied_to_another_airflow_says_what_it_needs(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r'holds no params\.yaml: .* names it, as in retrain_dags\("/srv/models"\)'):
+        retrain_dags(tmp_path)
 
 
 def test_the_longest_name_makes_a_dag(both: dict[str, Any]) -> None:

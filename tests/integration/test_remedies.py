@@ -1286,6 +1286,7 @@ CHECKPOINT = "the checkpoint of somebody else is to be got again; tests/unit/pre
 PRETRAINING = "tests/unit/pretrained/test_pretraining.py"
 STEM = "the network of somebody else is to be got again; tests/unit/pretrained/test_stem_file.py"
 SERVED = "tests/unit/serving/test_starting.py has it"
+DAGS = "tests/dags/test_dags.py"
 PLOTTED = "tests/unit/local/test_plots.py"
 BULK = "tests/unit/scoring/test_bulk.py"
 DATED = "tests/integration/test_predicting_tiny.py"
@@ -1479,6 +1480,7 @@ WHY_NOT = {
     "expected MODEL@VERSION, such as": SERVED,
     "expected MODEL@VERSION=SHARE, such as": SERVED,
     "which the extra `serve` brings": SERVED,
+    "a DAG file that stands elsewhere names it": DAGS,
     "which the extra `plots` brings": PLOTTED,
     "which gives each model its own": PLOTTED,
     "nothing is there that the plots of {model} show": PLOTTED,

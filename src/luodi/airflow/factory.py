@@ -15,6 +15,7 @@ from luodi.airflow import GPU, inbox, monitoring, notifying, pods, predicting, t
 from luodi.airflow.approval import TASK, ApproveOperator
 from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator, TrialOperator
 from luodi.airflow.timetable import NextTick
+from luodi.errors import ParamsError
 from luodi.project import graph
 from luodi.project.paths import PARAMS
 
@@ -99,8 +100,18 @@ NO_POOL = (
 LONGEST = timedelta(minutes=10)  # between two tries, unless the first delay is longer
 
 
-def retrain_dags(root: Path) -> dict[str, DAG]:
-    """Return `retrain_MODEL` -> DAG for every model in the params.yaml of `root`, and those that blocks ask for."""
+def retrain_dags(root: Path | str) -> dict[str, DAG]:
+    """Return `retrain_MODEL` -> DAG for every model in the params.yaml of `root`, and those that blocks ask for.
+
+    Raises:
+        ParamsError: There is no params.yaml, as beside a DAG file that was copied to another Airflow's folder, or it is
+            wrong.
+    """
+    if not os.path.lexists((root := Path(root)) / PARAMS):
+        raise ParamsError(
+            f"{root} holds no {PARAMS}: expected a checkout of the project; a DAG file that stands elsewhere names it, "
+            'as in retrain_dags("/srv/models")'
+        )
     models = config.load(root / PARAMS).models
     ingest = {f"ingest_{name}": ingest_dag(name, block, block.ingest) for name, block in models.items() if block.ingest}
     watch = {
