@@ -106,7 +106,7 @@ def test_a_second_run_changes_nothing(asked: Project) -> None:
     assert "nothing changed since reviews@v1.0.0 landed" in output
     document = json.loads(asked.run("luodi", "run", "reviews", "--json"))
     assert (document["verdict"], document["version"]) == ("unchanged", "reviews@v1.0.0")
-    assert {Path(page).name for page in document["reports"]} >= {"card.html", "evaluation.html"}
+    assert {Path(page).name for page in document["reports"]} >= {"card.html", "evaluation.html", "review.md"}
     assert refs(asked) == before
 
 
@@ -401,7 +401,8 @@ def test_a_model_below_the_minimum_is_held(changed: Project, searched: str, ran:
     assert "nobody was told that reviews: nothing landed: hold, by " in log.read_text(encoding="utf-8")
     (kept,) = (changed.origin.home / "reports" / "reviews").iterdir()
     assert f"reviews/{kept.name}/comparison.html" in (kept.parents[1] / "index.html").read_text(encoding="utf-8")
-    assert "below the minimum 1.0000" in (kept / "comparison.html").read_text(encoding="utf-8")
+    for name in ("comparison.html", "review.md"):
+        assert "below the minimum 1.0000" in (kept / name).read_text(encoding="utf-8")
     for name in ("validation", "preprocess", "evaluation"):
         assert f"{name}.html" in searched
         assert (kept / f"{name}.html").exists()

@@ -1480,6 +1480,7 @@ WHY_NOT = {
     "expected MODEL@VERSION, such as": SERVED,
     "expected MODEL@VERSION=SHARE, such as": SERVED,
     "which the extra `serve` brings": SERVED,
+    "expected a version of {shown(wanted.model)}": USAGE,
     "a DAG file that stands elsewhere names it": DAGS,
     "which the extra `plots` brings": PLOTTED,
     "which gives each model its own": PLOTTED,

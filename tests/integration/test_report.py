@@ -41,6 +41,10 @@ def test_a_version_and_what_differs_from_another(checkout: Path, one: World, luo
     assert "## Evaluation" in done.stdout
     told = json.loads(luodi(checkout, "report", "quick@v1.0.1", "--compare", "quick@v1.0.0", "--format", "json").stdout)
     assert (told["name"], told["compared_to"]["name"]) == ("quick@v1.0.1", "quick@v1.0.0")
+    short = luodi(checkout, "report", "quick@production", "--compare", "@v1.0.0")
+    assert short.stdout == done.stdout
+    other = luodi(checkout, "report", "quick@production", "--compare", "slow@v1.0.0")
+    assert other.returncode == 2 and "expected a version of quick, found slow@v1.0.0" in " ".join(other.stderr.split())
     page = luodi(checkout, "report", "quick@v1.0.1", "--format", "html").stdout
     assert "<h1>quick@v1.0.1</h1>" in page
 

@@ -142,6 +142,11 @@ def models_show(wanted: ReferenceArgument, *, as_json: JsonOption = False) -> No
         console.show_version(chosen, moves, folder)
 
 
+def _of_the_same(text: str) -> Reference:
+    """Parse a version as --compare takes it: its model may be left out, and is "" then."""
+    return reference(f"MODEL{text}")._replace(model="") if text.startswith("@") else reference(text)
+
+
 @app.command(
     epilog="Examples: luodi report reviews | luodi report reviews --compare reviews@production > review.md | "
     "luodi report reviews@v1.1.0 --compare reviews@v1.0.0 --format html > review.html"
@@ -159,9 +164,9 @@ def report(
     compare: Annotated[
         Reference | None,
         typer.Option(
-            metavar="MODEL[@VERSION]",
-            parser=reference,
-            help="Say what differs from this version; MODEL alone is that in production.",
+            metavar="[MODEL]@VERSION",
+            parser=_of_the_same,
+            help="Say what differs from this version of it; MODEL alone is that in production.",
         ),
     ] = None,
     form: Annotated[Literal["md", "html", "json"], typer.Option("--format", help="What to print.")] = "md",
@@ -180,7 +185,7 @@ def report(
         with Heartbeat("reading the registry"):
             repository = tags.mirror(Origin.find(root), Runner(print))
         found = tags.find(repository, which.model, which.number or tags.PRODUCTION)
-        return review.Subject(found.name, found.facts)
+        return review.Subject(found.name, found.facts, landed=True)
 
     if wanted.number:
         subject = version(wanted)
@@ -188,7 +193,11 @@ def report(
         made = checkout.made(root, wanted.model)
         stale = "" if made["current"] else ", not what dvc.lock records: run `dvc repro`"
         subject = review.Subject(f"{wanted.model} in this checkout{stale}", made)
-    other = version(compare) if compare else None
+    if compare and compare.model not in ("", wanted.model):
+        raise typer.BadParameter(
+            f"expected a version of {shown(wanted.model)}, found {shown(compare)}", param_hint="--compare"
+        )
+    other = version(compare._replace(model=wanted.model)) if compare else None
     if form == "json":
         documents.print_json(review.as_json(subject, other))
     else:

@@ -14,7 +14,7 @@ from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import card, gate_sections, history, since, tags, training_page, turned
+from luodi.registry import card, gate_sections, history, review, since, tags, training_page, turned
 from luodi.registry.classifier import BESIDE, EXAMPLE, FACTS, KERAS, pulled_facts
 from luodi.registry.tags import Move, Version
 from luodi.report import page
@@ -23,6 +23,8 @@ from luodi.report.formatting import at, moment, part, text
 from luodi.report.page import Identity
 from luodi.system.processes import Runner
 
+REVIEW = "review.md"
+"""What validation, evaluation and gate found, in short, for a pull request."""
 WRITTEN = frozenset({"model.onnx", "encoder.json", "tokenizer.json", *BESIDE})
 """What a pulled folder may hold."""
 
@@ -126,6 +128,7 @@ def reports(origin: Origin, version: Version, runner: Runner) -> Path:
             before = _before(origin, version.model, part(version.facts, "decision"), runner)
             _join(temporary, part(version.facts, "decision"), before, part(version.facts, "data"), landed=True)
             moves = tags.moves(tags.mirror(origin, runner), version.model)
+            write_text(temporary / REVIEW, review.markdown(review.Subject(version.name, version.facts, landed=True)))
             _write_cards(temporary, version, moves, _turned(clone, version.model, part(version.facts, "decision")))
             shelf.head(temporary, _identity(version), f"../{shelf.INDEX}")
     refresh(origin, version.model, runner)
@@ -145,11 +148,14 @@ def last_reports(origin: Origin, model: str, result: Mapping[str, Any], runner: 
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, result["entries"]))
         _bring_reports(clone, model, temporary, result)
         before = _before(origin, model, result["decision"], runner)
-        _join(temporary, result["decision"], before, _validated(clone, model))
+        data = _validated(clone, model)
+        _join(temporary, result["decision"], before, data)
         rows = _turned(clone, model, result["decision"])
         write_text(temporary / "comparison.html", card.comparison(model, result["decision"], rows))
         identity = Identity(f"a run of {model}", f"nothing landed: {result['verdict']}", moment(now.isoformat()),
                             commit, _data(result["entries"], model))  # fmt: skip
+        facts = {"data": data, "metrics": part(result["decision"], "metrics"), "decision": result["decision"]}
+        write_text(temporary / REVIEW, review.markdown(review.Subject(f"{identity.name}, {identity.made}", facts)))
         shelf.head(temporary, identity, f"../../{shelf.INDEX}")
         shelf.put(temporary, result["decision"], now)
     shelf.tidy(runs)

@@ -11,7 +11,7 @@ from luodi.registry import gate_sections, tags
 from luodi.report import markdown as md
 from luodi.report import page
 from luodi.report.document import Cell, Section, Table, Tone, counted, pairs, span
-from luodi.report.formatting import MISSING, at, count, part, text, value
+from luodi.report.formatting import MISSING, at, count, part, text, texts, value
 from luodi.scoring import choice
 from luodi.scoring.metrics import METRICS, described
 
@@ -25,11 +25,13 @@ class Subject:
 
     Attributes:
         name: Such as "reviews@v1.0.0", or "reviews in this checkout".
-        facts: As the tag of a version holds them: metrics, data, params; any part may be missing.
+        facts: As the tag of a version holds them: metrics, data, params, decision; any part may be missing.
+        landed: Whether it is a version.
     """
 
     name: str
     facts: Mapping[str, Any]
+    landed: bool = False
 
 
 def markdown(subject: Subject, other: Subject | None = None) -> str:
@@ -50,7 +52,19 @@ def as_json(subject: Subject, other: Subject | None = None) -> dict[str, Any]:
 
 def _sections(subject: Subject, other: Subject | None) -> list[Section]:
     changed = [_changes(subject, other)] if other else []
-    return [*changed, _validation(subject.facts), _evaluation(subject.facts), _classes(subject.facts)]
+    decided = _decided(part(subject.facts, "decision"), subject.landed)
+    return [*changed, *decided, _validation(subject.facts), _evaluation(subject.facts), _classes(subject.facts)]
+
+
+def _decided(decision: Mapping[str, Any], landed: bool) -> list[Section]:
+    """The verdict, what is behind it on the champion's test rows, and the rules; nothing where no gate judged."""
+    if not decision:
+        return []
+    verdict = gate_sections.verdict(decision, landed=landed)
+    why = [*filter(None, [verdict["warning"]]), *texts(decision, "reasons")]
+    told = Section(f"Verdict: {verdict['word'].lower()}", verdict["meaning"], items=why)
+    beside = (gate_sections.changes, gate_sections.compared, gate_sections.moved) if at(decision, "comparison") else ()
+    return [told, *filter(None, (one(decision) for one in beside)), gate_sections.rules(decision)]
 
 
 def _changes(subject: Subject, other: Subject) -> Section:
@@ -94,9 +108,9 @@ def _evaluation(facts: Mapping[str, Any]) -> Section:
     metrics = part(facts, "metrics")
     chosen = part(metrics, "choice")
     lead = f"The model is {choice.sentence(chosen) if chosen else MISSING}. Test rows: {count(at(metrics, 'rows'))}."
-    verdict = part(facts, "decision") and gate_sections.verdict(part(facts, "decision"))
-    judged = [f"The gate: {verdict['word'].lower()}. {verdict['meaning']}"] if verdict else []
-    return Section("Evaluation", lead, items=judged, tables=[gate_sections.beside_baseline(metrics)] if metrics else [])
+    same = bool(metrics) and at(metrics, "model") == at(metrics, "baseline")
+    note = "The model is the linear baseline itself: there is nothing to compare." if same else ""
+    return Section("Evaluation", lead, tables=[gate_sections.beside_baseline(metrics)] if metrics else [], note=note)
 
 
 def _classes(facts: Mapping[str, Any]) -> Section:

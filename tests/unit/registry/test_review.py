@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from facts import decision
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,34 @@ def test_what_differs_comes_first_settings_and_figures_side_by_side() -> None:
     assert "train.epochs" not in told
     assert "| Accuracy | 0.9100 (0.8900 – 0.9300) | 0.9000 (0.8800 – 0.9200) |" in told
     assert "no setting" in review.markdown(Subject("new", facts()), Subject("m@v1.0.0", facts()))
+
+
+def test_the_verdict_stands_first_with_what_is_behind_it_on_the_same_rows() -> None:
+    changes = [{"of": "data", "said": "rows 9 -> 10"}]
+    held = {**decision(), "verdict": "hold", "reasons": ["it is <slow>"], "changes": changes}
+    told = review.markdown(Subject("a run of m", facts(decision=held)))
+    assert told.startswith("# a run of m\n\n## Verdict: hold\n")
+    assert "- it is &lt;slow&gt;" in told
+    order = ["## What changed since", "## Metrics", "## Rules", "## Validation", "## Evaluation"]
+    assert sorted(order, key=told.index) == order
+    assert "and landed." in review.markdown(Subject("m@v1.0.0", facts(decision=first()), landed=True))
+
+
+def first() -> dict[str, Any]:
+    """The decision on a first version, which has no champion."""
+    return {**decision(), "champion": None, "comparison": None, "changes": []}
+
+
+def test_a_first_version_shows_its_rules_and_no_comparison() -> None:
+    told = review.markdown(Subject("m@v1.0.0", facts(decision=first())))
+    assert "## Verdict: promote" in told and "## Rules" in told
+    assert "## Metrics" not in told and "## What changed" not in told
+
+
+def test_a_model_that_is_the_linear_baseline_is_compared_to_nothing() -> None:
+    found = facts(0.8)
+    assert "there is nothing to compare" in review.markdown(Subject("m", found))
+    assert "there is nothing to compare" not in review.markdown(Subject("m", facts()))
 
 
 def test_a_run_that_validation_stopped_has_nothing_but_validation() -> None:
