@@ -104,7 +104,8 @@ def show_versions(versions: Iterable[tuple[Version, Version | None]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for column in ("version", "stage", "metric", "baseline", "data", "params that differ", "registered"):
         # What is typed again stays whole in 80 columns too; the others break between words.
-        table.add_column(column, no_wrap=column in {"version", "stage", "baseline"}, min_width=min(10, len(column)))
+        whole = column in {"version", "stage", "baseline"}
+        table.add_column(column, no_wrap=whole, min_width=10 if column == "registered" else 8)  # a date; a figure
     for version, before in versions:
         _row(
             table,

@@ -34,6 +34,19 @@ def heard() -> Iterator[None]:
     progress.silence(False)
 
 
+def test_the_package_is_a_command_and_typed() -> None:
+    done = subprocess.run([sys.executable, "-m", "luodi", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"luodi {luodi.__version__}\n"
+    assert (Path(luodi.__file__).parent / "py.typed").exists()
+
+
+@pytest.mark.parametrize(("shell", "line"), [("bash", "complete"), ("zsh", "#compdef luodi"), ("fish", "complete")])
+def test_completion_is_there_for_each_shell(shell: str, line: str) -> None:
+    environment = {**os.environ, "_LUODI_COMPLETE": f"source_{shell}"}
+    done = subprocess.run([str(BIN / "luodi")], env=environment, capture_output=True, text=True, check=True)
+    assert any(one.strip().startswith(line) for one in done.stdout.splitlines())
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project that is its own git origin; three versions are registered, facts and all."""

@@ -1,5 +1,6 @@
 """Tables at a terminal: they show what they are given as it stands, and only what there is."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,6 +134,19 @@ def test_facts_that_are_missing_or_odd_are_never_an_error(
     console.show_versions([*compared([odd, version()]), *compared([version(), odd])])
     console.show_version(odd, [Move(1, "v1.1.0", WHEN, "Ann", document), Move(2, "v1.1.0", WHEN, "Ann", {})], folder)
     console.show_result({**document, "verdict": "unchanged", "version": odd.name, "reasons": []}, folder, folder)
+
+
+@pytest.mark.parametrize(("name", "whole"), [("shapes", "2026-01-31"), ("reviews_of_hotels", "0.8468")])
+def test_at_80_columns_no_version_and_no_stage_is_cut(
+    name: str, whole: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    there = Version(name, "v12.10.13", "0" * 40, WHEN, "Ann", "production", facts())
+    console.show_versions(compared([there]))
+    listed = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out)
+    assert f"{name}@v12.10.13" in listed and "production" in listed and whole in listed
+    assert max(map(len, listed.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(("newest", "shown"), [(None, "4321"), (2, "431"), (3, "4321"), (9, "4321")])
