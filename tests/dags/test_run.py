@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import silence
 import yaml
-from project import Done, Ended, Project
+from project import ROOT, Done, Ended, Project
 
 from luodi.errors import Held, StageFailed, Unproven
 from luodi.files import read_facts
@@ -215,6 +215,13 @@ def test_dvc_get_brings_a_version_from_the_origin(moved: Project, tmp_path: Path
         assert (tmp_path / "got" / name).read_bytes() == (tmp_path / "pulled" / name).read_bytes()
 
 
+def test_dvc_knows_the_model_by_its_name_version_and_stage(moved: Project, tmp_path: Path) -> None:
+    for number, which in enumerate([(), ("--rev", "v1.0.0"), ("--stage", "production")]):
+        got = tmp_path / str(number)
+        moved.run("dvc", "artifacts", "get", moved.origin.git, "reviews", *which, "--out", str(got))
+        assert sorted(path.name for path in got.iterdir()) == ["encoder.json", "model.onnx"]
+
+
 def test_dvc_lists_opens_and_imports_a_version_from_the_origin(moved: Project, tmp_path: Path) -> None:
     export, version = "artifacts/reviews/train/export", ("--rev", "reviews@v1.0.0")
     assert moved.run("dvc", "list", moved.origin.git, export, *version).split() == ["encoder.json", "model.onnx"]
@@ -349,6 +356,11 @@ def test_dvc_finds_nothing_changed_after_sync(ran: Done) -> None:
     assert "settings" not in locks.read(project.root / "dvc.lock")
     project.run("luodi", "sync")
     assert project.run("dvc", "status").strip() == "Data and pipelines are up to date."
+    (told,) = re.findall(
+        "`luodi sync`; then `(.*?)`", (ROOT / "README.md").read_text(encoding="utf-8").replace(".venv/bin/", "")
+    )
+    project.run("sh", "-c", told)
+    assert project.run("git", "status", "--porcelain", "dvc.lock") == ""
 
 
 @pytest.fixture(scope="module")
