@@ -1286,6 +1286,7 @@ CHECKPOINT = "the checkpoint of somebody else is to be got again; tests/unit/pre
 PRETRAINING = "tests/unit/pretrained/test_pretraining.py"
 STEM = "the network of somebody else is to be got again; tests/unit/pretrained/test_stem_file.py"
 SERVED = "tests/unit/serving/test_starting.py has it"
+SYNCED = "tests/integration/test_sync.py"
 DAGS = "tests/dags/test_dags.py"
 PLOTTED = "tests/unit/local/test_plots.py"
 BULK = "tests/unit/scoring/test_bulk.py"
@@ -1483,6 +1484,7 @@ WHY_NOT = {
     "expected a version of {shown(wanted.model)}": USAGE,
     "a DAG file that stands elsewhere names it": DAGS,
     "which the extra `plots` brings": PLOTTED,
+    "what DVC brings would take the place of": SYNCED,
     "which gives each model its own": PLOTTED,
     "nothing is there that the plots of {model} show": PLOTTED,
     "neither git nor DVC knows {shown(unknown[1])} here": PLOTTED,

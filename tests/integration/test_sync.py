@@ -30,10 +30,28 @@ def test_entries_files_and_tags_of_the_version_in_production_come(
     done = luodi(checkout, "sync", "quick")
     assert done.returncode == 0, done.stderr
     assert "quick@v1.0.0: in dvc.lock" in done.stdout
+    assert "next: `git add dvc.lock && git commit -m 'Land quick'`" in done.stdout
     assert locks.read(checkout / "dvc.lock") == one.entries("quick", "weak")
     assert (checkout / "artifacts" / "quick" / "evaluate" / "report.html").read_text() == "The report of weak.\n"
     assert git(checkout, "tag").split() == ["quick#production#1", "quick@v1.0.0"]
     assert not (checkout / "artifacts" / "careful").exists()
+
+
+def test_files_that_dvc_has_not_stored_are_told_and_stay(checkout: Path, one: World, luodi: Callable[..., Any]) -> None:
+    """As `luodi evaluate` by hand leaves them, which DVC knows nothing of."""
+    mine = checkout / "artifacts" / "quick" / "evaluate" / "report.html"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    done = luodi(checkout, "sync", "quick")
+    assert done.returncode == 42
+    assert (
+        "it has not stored (1), as a stage run by hand leaves it: artifacts/quick/evaluate/report.html" in done.stderr
+    )
+    assert "LUODI_DVC_REMOTE" not in done.stderr
+    assert mine.read_text() == "mine"
+    mine.unlink()
+    assert luodi(checkout, "sync", "quick").returncode == 0
+    assert mine.read_text() == "The report of weak.\n"
 
 
 def test_where_dvc_knows_no_remote_it_is_pointed_to_that_of_the_origin(

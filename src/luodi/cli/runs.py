@@ -117,7 +117,7 @@ def connect() -> None:
     checkout.connect(root, Origin.embedded(root))
 
 
-@app.command(epilog="Examples: luodi sync | luodi sync reviews && git commit --message 'Land reviews' dvc.lock")
+@app.command(epilog="Examples: luodi sync | luodi sync reviews && git add dvc.lock && git commit -m 'Land reviews'")
 def sync(model: Annotated[str | None, typer.Argument(help="A model; without one, all of params.yaml.")] = None) -> None:
     """Bring what is in production into this checkout: entries of dvc.lock, files of all stages, tags of versions."""
     from luodi import config
@@ -146,6 +146,9 @@ def sync(model: Annotated[str | None, typer.Argument(help="A model; without one,
         with Heartbeat(f"bringing {version.name}"):
             paths = checkout.sync(root, origin, version, params.models[version.model].modality, runner)
         print(f"{version.name}: in dvc.lock, with its tags and {len(paths)} outputs in artifacts/", flush=True)
+    if (root / ".git").exists() and runner.run("git", "status", "--porcelain", "--", "dvc.lock", cwd=root):
+        landed = ", ".join(version.model for version in found)
+        print(f"next: `git add dvc.lock && git commit -m 'Land {landed}'`; DVC compares with what is committed")
     if origin == Origin.embedded(root) and (came := arrived.bring(root, origin, runner)):
         print(f"{len(came):,} files of rows that came in, in data/: `git commit -m 'Take in rows' data.dvc`")
 

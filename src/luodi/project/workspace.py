@@ -22,7 +22,16 @@ import yaml
 
 from luodi import config
 from luodi.config import locked
-from luodi.errors import ArtifactError, DiskFull, GitError, LuodiError, RegistryError, RemoteError, StageFailed
+from luodi.errors import (
+    ArtifactError,
+    DirtyCheckout,
+    DiskFull,
+    GitError,
+    LuodiError,
+    RegistryError,
+    RemoteError,
+    StageFailed,
+)
 from luodi.files import checksum, close, folder_checksum, private, private_folder, read_json, users_umask, write_text
 from luodi.project import graph, locks, standing
 from luodi.project.origin import Origin
@@ -592,6 +601,12 @@ def _explain(error: CommandFailed, root: Path) -> LuodiError:
         return _explain_stage(match[1], int(match[2]), error.output, root)
     if full := disk.full_in(error.output, root):
         return full
+    if match := UNSAVED.search(error.output):
+        files = [path.removeprefix(f"{root}/") for path in match[1].splitlines()]
+        return DirtyCheckout(
+            f"what DVC brings would take the place of what it has not stored ({len(files):,}), as a stage run by hand "
+            f"leaves it: {', '.join(files[:5])}; move away what you want to keep, remove the others, and run it again"
+        )
     if names := _lost(error.output, root):
         return _unless_full(Absent(names), root)
     if told := disk.refused_in(error.output):
@@ -599,6 +614,9 @@ def _explain(error: CommandFailed, root: Path) -> LuodiError:
     reason, *more = _why_unusable(error.output)
     lost = RemoteError(f"the DVC remote cannot be used: {reason}", *more) if reason else error
     return _unless_full(lost, root)
+
+
+UNSAVED = re.compile(r"Can't remove the following unsaved files without confirmation.*\n((?:/.+(?:\n|$))+)")
 
 
 def _explain_stage(command: str, code: int, output: str, root: Path) -> LuodiError:
