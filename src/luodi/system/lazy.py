@@ -1,7 +1,10 @@
-"""Modules that are imported at their first use."""
+"""Modules that are imported at their first use, or not at all where a library only asks whether they are there."""
 
 import sys
+from collections.abc import Sequence
 from importlib import util
+from importlib.abc import MetaPathFinder
+from types import ModuleType
 
 
 def when_used(package: str, name: str) -> None:
@@ -16,3 +19,24 @@ def when_used(package: str, name: str) -> None:
         sys.modules[whole] = module = util.module_from_spec(spec)
         setattr(sys.modules[package], name, module)  # or the package looks for it, which is a use
         loader.exec_module(module)
+
+
+class Unneeded(MetaPathFinder):
+    """While `package` is imported, `others` are as if not installed: it does without. Later they are there.
+
+    To be put at the head of `sys.meta_path` before the package is imported.
+    """
+
+    def __init__(self, package: str, *others: str) -> None:
+        self._package = package
+        self._others = others
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        """Leave every module to the other finders, but for these at this time.
+
+        Raises:
+            ModuleNotFoundError: One of the others is asked for while the package is imported.
+        """
+        spec = getattr(sys.modules.get(self._package), "__spec__", None)
+        if name in self._others and getattr(spec, "_initializing", False):
+            raise ModuleNotFoundError(f"{self._package} starts without {name}", name=name)

@@ -39,3 +39,28 @@ def test_great_expectations_starts_without_the_statistics_of_scipy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "0.5"]
+
+
+def test_a_package_does_without_what_is_not_needed_and_others_get_it_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "frugal.py").write_text("try:\n    import colossal\nexcept ImportError:\n    colossal = None\n")
+    (tmp_path / "colossal.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "meta_path", [lazy.Unneeded("frugal", "colossal"), *sys.meta_path])
+    import frugal  # type: ignore[import-not-found]  # it was written a moment ago
+
+    assert frugal.colossal is None
+    import colossal  # type: ignore[import-not-found]
+
+    assert sys.modules["colossal"] is colossal
+
+
+@pytest.mark.slow
+def test_keras_starts_without_scikit_learn_and_data_frames_which_work_afterwards() -> None:
+    code = (
+        "import sys; import luodi.nets, keras; print(*{'sklearn', 'pandas'} & {*sys.modules}, sep='/'); "
+        "import pandas; from sklearn.svm import LinearSVC; print(pandas.DataFrame({'a': [1]}).shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n") == ["", "(1, 1)", ""]
