@@ -8,8 +8,9 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export PYTHONDONTWRITEBYTECODE := # empty: what starts hundreds of times is compiled once
 
-# By files, for the sake of what the tests of one share; in the order of tests/conftest.py, the longest first.
-PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --numprocesses
+# By files, for the sake of what the tests of one share; in the order of tests/conftest.py, the longest first. All cores
+# have work already: threads of OpenBLAS would spin in wait for each other, a fifth of the time of the gate's tests.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --numprocesses
 QUICK := -m 'not slow and not cluster and not proof' --hypothesis-profile quick
 
 .PHONY: help install data run repro check quick test coverage proofs up lock lint clean cluster-up cluster-run cluster-down test-cluster
