@@ -68,7 +68,10 @@ def test_a_canary_is_made_listed_and_ended(two: World, cli: Run) -> None:
         (("promote", "quick@v1.0.0", "--canary", "5"), "expected a share such as 5% or 0.05, found 5"),
         (("promote", "quick@v9.0.0", "--canary", "5%"), "no quick@v9.0.0 in the registry"),
         (("rollback", "quick@v1.0.0", "--canary"), "a model has one canary: give quick alone"),
-        (("predict", "quick@canary", "x"), "no quick@canary in the registry; there is: quick@v1.0.1, quick@v1.0.0"),
+        (
+            ("predict", "quick@canary", "x"),
+            "no version of quick is a canary: `luodi promote quick@VERSION --canary 5%`",
+        ),
     ],
 )
 def test_what_can_be_no_canary_is_told(cli: Run, given: tuple[str, ...], told: str) -> None:

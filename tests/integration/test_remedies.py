@@ -1297,6 +1297,7 @@ WHY_NOT = {
     "a model has one canary: give": CANARY,
     "is in production: a canary is another version, beside it": CANARY,
     "is a canary: nothing to end": CANARY,
+    "is a canary: `luodi promote": CANARY,
     "no file of {moment}": DATED,
     "in it, or {date:%Y/%m/%d}, and no other braces": DATED,
     "output: expected a folder apart from that of input": DATED,

@@ -170,6 +170,12 @@ def test_the_canary_of_the_registry_is_followed(two: World) -> None:
     assert {fresh.version(**{"X-Request-ID": name}) for name in names[:20]} == {"quick@v1.0.0", "quick@v1.0.1"}
     assert {alone.version(**{"X-Request-ID": name}) for name in names[:20]} == {"quick@v1.0.0"}
     assert {one.role for one in alone.seen} == {"canary"}
+    lines: list[str] = []
+    for server in (alone, fresh):
+        with socket.create_server(("127.0.0.1", 0)) as where:
+            starting._tell(server.prepared.service.models, where, lines.append)
+    stands = [line.split("  ")[0] for line in lines if line.startswith("quick")]
+    assert stands == ["quick@v1.0.0 (canary)", "quick@v1.0.1 (production)", "quick@v1.0.0 (canary, 50% of requests)"]
     own = Served(two, Beside("quick@v1.0.0", 0.001))
     own.look()
     assert own.told == []
@@ -179,7 +185,10 @@ def test_the_canary_of_the_registry_is_followed(two: World) -> None:
     assert {served.version(**{"X-Request-ID": name}) for name in names[:20]} == {"quick@v1.0.1"}
     assert served.told[-1] == "quick@v1.0.0 is no canary of quick any more"
     assert own.client.post("/v2/repository/index").json()[1]["role"] == "canary"
-    assert "the version in canary is not taken over, quick@v1.0.0 goes on: no quick@canary" in alone.told[0]
+    assert (
+        "the version in canary is not taken over, quick@v1.0.0 goes on: no version of quick is a canary"
+        in alone.told[0]
+    )
 
 
 def test_a_canary_that_is_not_what_was_registered_stops_no_landing(two: World) -> None:

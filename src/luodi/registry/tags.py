@@ -164,6 +164,8 @@ def find(repository: Path, model: str, number: str = PRODUCTION) -> Version:
         raise NoVersion(
             f"no version of {model} is in production: `luodi promote {newest}` puts the newest there; there is: {known}"
         )
+    if number == CANARY and known:
+        raise NoVersion(f"no version of {model} is a canary: `luodi promote {model}@VERSION --canary 5%` makes it one")
     asked = shown(f"{model}@{number}")
     there = known or f"no version of {shown(model)} at all"
     near = "" if known else did_you_mean(model, models(repository))

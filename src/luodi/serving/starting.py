@@ -132,6 +132,6 @@ def _tell(models: Mapping[str, Model], where: socket.socket, tell: Tell) -> None
     for model in models.values():
         for one in (*model.answering(), model.shadow):
             if one:
-                share = f", {model.share:.0%} of requests" if one.role == CANARY else ""
+                share = f", {model.share:.0%} of requests" if one.role == CANARY and one is not model.current else ""
                 tell(f"{one.name} ({one.role}{share})  {address}/predict/{model.name}")
     tell(f"how to ask: {address}/docs")
