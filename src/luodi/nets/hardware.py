@@ -114,7 +114,8 @@ def device() -> str:
 
 def _named(device: str) -> list[str]:
     """What this machine's processor is called, with the cores that this process may use; and its first GPU."""
-    found = [f"{resources.processor()}, {resources.cores()} cores"]
+    cores = resources.cores()
+    found = [f"{resources.processor()}, {cores} core{'' if cores == 1 else 's'}"]
     if device != "gpu":
         return found
     if keras.backend.backend() == "tensorflow":
