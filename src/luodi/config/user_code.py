@@ -156,7 +156,7 @@ def importable(root: Path) -> Iterator[None]:
 def _digest(name: str, root: Path) -> str:
     if is_suite(name):
         return hashlib.sha256(json.dumps(suite(name, root), sort_keys=True).encode()).hexdigest()[:32]
-    return syntax.digest({module: _tree(path, name) for module, path in _sources(name, root).items()})
+    return syntax.digest(syntax.described(one, _tree(path, name)) for one, path in _sources(name, root).items())
 
 
 def _sources(name: str, root: Path) -> Mapping[str, Path]:

@@ -183,7 +183,12 @@ def _versions(modules: list[str]) -> dict[str, str]:
 
 
 def _digest(modules: list[str]) -> str:
-    return syntax.digest({name: _tree(name) for name in modules})
+    return syntax.digest(map(_described, modules))
+
+
+@cache
+def _described(name: str) -> str:
+    return syntax.described(name, _tree(name))
 
 
 def differences(recorded: Any, running: Mapping[str, str]) -> str:
