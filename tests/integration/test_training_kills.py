@@ -73,7 +73,7 @@ for root, fatal, kept in json.loads(sys.argv[1]):
     if kept:
         (Path(root) / "artifacts" / "reviews" / "train").rename(kept)
 """
-OFTEN = {"checkpoint_minutes": 1e-6, "dropout": 0.2, "epochs": 3}
+OFTEN = {"checkpoint_minutes": 1e-6, "dropout": 0.2, "epochs": 3, "batch_size": 64}
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +125,11 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(
     """Killed in the network that is exported; then, in another clone, in one that scores out of fold."""
     peace, here, there = clones
     place, expected, found = (tmp_path / name for name in ("place", "expected", "found"))
-    said = run(place, here, (peace, None, expected), (here, 50, None), (there, 120, None), (here, None, found))
+    said = run(place, here, (peace, None, expected), (here, 25, None), (there, 60, None), (here, None, found))
     assert ends(said) == ["0", "-9", "-9", "0"]
     assert outputs(found) == outputs(expected)
     assert len(outputs(expected)) == 5
-    assert steps(said)[1] == steps(said)[0] - 50 - 120, "it took some of them again"
+    assert steps(said)[1] == steps(said)[0] - 25 - 60, "it took some of them again"
     cost = json.loads((found / "cost.json").read_text())
     assert "ended without a word: it was killed" in cost["tries"][0]
     assert cost["joules"] is None  # the tries before counted theirs in vain
