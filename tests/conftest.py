@@ -30,8 +30,10 @@ Make = Callable[[Project], tuple[str, dict[str, Any]]]
 
 LONGEST = (
     "test_interleavings.py", "test_run.py", "test_approval.py", "test_kill_task.py", "test_succession.py",
-    "test_export.py", "test_cli_errors.py", "test_kills.py", "test_landing.py", "test_repro.py", "test_images.py",
-    "test_commits.py", "test_scaffold.py", "test_remedies.py", "test_landing_tiny.py", "test_nets.py",
+    "test_export.py", "test_encoder_repro.py", "test_training_kills.py", "test_arriving.py", "test_compress.py",
+    "test_cli_errors.py", "test_kills.py", "test_landing.py", "test_repro.py", "test_images.py", "test_tuning.py",
+    "test_commits.py", "test_scaffold.py", "test_remedies.py", "test_killed_add.py", "test_landing_tiny.py",
+    "test_nets.py",
 )  # fmt: skip
 LEFT_OUT = ("benchmarks/", "docs/", "tests/integration/", "tests/unit/")  # a copy is made hundreds of times
 
