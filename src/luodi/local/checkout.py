@@ -49,6 +49,7 @@ def connect(root: Path, origin: Origin) -> None:
         home = Path("..") / origin.home.relative_to(root)
         cache, remote = workspace.quoted(home / "cache"), workspace.quoted(home / "remote")
         with private():
+            _take_over(root / ".dvc" / "cache", origin.home / "cache")
             write_text(local, CONFIG.format(scm=scm, cache=cache, remote=remote))
     keep_state(root)
     close(local)  # it may hold the password of a remote
@@ -57,6 +58,14 @@ def connect(root: Path, origin: Origin) -> None:
         with private():
             write_text(bare / ".dvc" / "config", f"[cache]\n    dir = {workspace.quoted(Path('..', '..', 'remote'))}\n")
     workspace.sweep_runs(origin.home / "cache")
+
+
+def _take_over(old: Path, new: Path) -> None:
+    """Move what `dvc repro` put into DVC's own cache before there was another: elsewhere DVC would not find it."""
+    for path in old.rglob("*"):
+        if path.is_file() and not (target := new / path.relative_to(old)).exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
 
 
 def _core(root: Path) -> dict[str, str]:

@@ -63,6 +63,19 @@ def test_settings_that_are_there_get_the_missing_line_and_keep_the_others(local:
     assert connect(root) == text
 
 
+def test_what_dvc_kept_before_is_found_after(tmp_path: Path) -> None:
+    """`dvc repro`, then `luodi gate`: nothing has to be made again."""
+    root = made(tmp_path / "project")
+    dvc(root, "config", "core.analytics", "false")
+    (root / "net").write_text("weights")
+    dvc(root, "add", "--quiet", "net")
+    assert connect(root) != ""
+    assert dvc(root, "status", "--json").strip() == "{}"
+    (root / "net").unlink()
+    dvc(root, "checkout", "--quiet", "net")
+    assert (root / "net").read_text() == "weights"
+
+
 def test_settings_with_a_password_are_for_their_owner_alone(tmp_path: Path) -> None:
     root = made(tmp_path / "project", OWN)
     connect(root)
