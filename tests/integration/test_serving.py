@@ -167,6 +167,7 @@ def test_the_canary_of_the_registry_is_followed(two: World) -> None:
     assert [served.version(**{"X-Request-ID": name}) for name in names].count("quick@v1.0.0") > 75
     assert served.prepared.service.models["quick"].canary is before  # nothing was loaded anew
     fresh, alone = Served(two), Served(two, stage="canary")
+    fresh.look()
     assert {fresh.version(**{"X-Request-ID": name}) for name in names[:20]} == {"quick@v1.0.0", "quick@v1.0.1"}
     assert {alone.version(**{"X-Request-ID": name}) for name in names[:20]} == {"quick@v1.0.0"}
     assert {one.role for one in alone.seen} == {"canary"}
@@ -203,6 +204,9 @@ def test_a_canary_that_is_not_what_was_registered_stops_no_landing(two: World) -
     (told,) = served.told
     assert told.startswith("warning: quick@v1.0.0 does not answer as canary: ")
     assert served.figure('luodi_behind{model="quick"} 0.0')
+    again = Served(two)
+    again.look()
+    assert again.version() == "quick@v1.0.1"
     two.land("quick", "best")
     served.look()
     assert served.version() == "quick@v1.0.2"

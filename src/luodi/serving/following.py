@@ -52,7 +52,8 @@ class Follower:
         self._refused: dict[str, tuple[str, float]] = {}  # model -> a canary that did not go, and when it is tried next
 
     def start(self) -> None:
-        """Follow from now on, in a thread that ends with the process."""
+        """Follow from now on, looking at once, in a thread that ends with the process."""
+        self._wake.set()
         threading.Thread(target=self._run, name="follow the registry", daemon=True).start()
 
     def refresh(self) -> None:

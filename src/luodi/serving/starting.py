@@ -79,15 +79,13 @@ def prepare(
     followed = []
     for source in sources:
         model = models[source.model]
-        wanted = source.current()
-        model.put(ready(model, source, wanted.version, source.stage))
+        model.put(ready(model, source, source.current().version, source.stage))
         own = [one for one in beside if one.version.partition("@")[0] == source.model]
-        if free := all(one.role != CANARY for one in own):
-            own += [Beside(wanted.canary, wanted.share)] if wanted.canary else []
         for one in own:
             model.put(ready(model, source, one.version, one.role))
             model.share = one.share or model.share
-        followed.append(Followed(model, source, free))
+        # A canary of the registry is followed from the first look on: one that is broken must not stop the server.
+        followed.append(Followed(model, source, beside=all(one.role != CANARY for one in own)))
     return Prepared(Service(models, metrics, limits, refresh=lambda: None, tokens=tokens), followed, ready)
 
 
