@@ -49,7 +49,7 @@ def connect(root: Path, origin: Origin) -> None:
         home = Path("..") / origin.home.relative_to(root)
         cache, remote = workspace.quoted(home / "cache"), workspace.quoted(home / "remote")
         with private():
-            _take_over(root / ".dvc" / "cache", origin.home / "cache")
+            _take_over(root, origin.home / "cache")
             write_text(local, CONFIG.format(scm=scm, cache=cache, remote=remote))
     keep_state(root)
     close(local)  # it may hold the password of a remote
@@ -60,24 +60,30 @@ def connect(root: Path, origin: Origin) -> None:
     workspace.sweep_runs(origin.home / "cache")
 
 
-def _take_over(old: Path, new: Path) -> None:
-    """Move what `dvc repro` put into DVC's own cache before there was another: elsewhere DVC would not find it."""
+def _take_over(root: Path, new: Path) -> None:
+    """Move what `dvc repro` put into DVC's own cache before there was another: elsewhere DVC would not find it.
+
+    Not what a link leads to, which others may share, nor what files of the checkout are links to.
+    """
+    old = root / ".dvc" / "cache"
+    if old.is_symlink() or "symlink" in str(_section(root, "cache").get("type")):
+        return
     for path in old.rglob("*"):
         if path.is_file() and not (target := new / path.relative_to(old)).exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
 
 
-def _core(root: Path) -> dict[str, str]:
-    """What DVC's settings in a checkout say of DVC itself, those of the user and of the project together."""
+def _section(root: Path, name: str) -> dict[str, Any]:
+    """A section of DVC's settings in a checkout, those of the user and of the project together."""
     from dvc.config import Config, ConfigError
 
     folder = root / ".dvc"
     try:
-        core: dict[str, str] = Config(str(folder), validate=False)["core"]
+        found: dict[str, Any] = Config(str(folder), validate=False)[name]
     except ConfigError as error:
         raise LuodiError(f"DVC cannot read its settings, {folder / 'config'}*: {error}; mend them") from None
-    return core
+    return found
 
 
 def keep_state(root: Path) -> None:
@@ -89,7 +95,7 @@ def keep_state(root: Path) -> None:
         LuodiError: DVC cannot read its settings.
     """
     site, local = str(workspace.own_site(root)), root / ".dvc" / "config.local"
-    named = _core(root).get("site_cache_dir", "")
+    named = str(_section(root, "core").get("site_cache_dir", ""))
     if named == site or (named and not named.endswith(f"/{workspace.SITE}")):
         return
     text = re.sub(r"^[ \t]*site_cache_dir[ \t]*=.*\n?", "", _settings(local), flags=re.MULTILINE)
@@ -219,7 +225,7 @@ def sync(root: Path, origin: Origin, version: Version, modality: str, runner: Ru
     graphed = graph.stages(root / "dvc.yaml", model, modality)
     known = {out for stage in graphed.values() for out in stage["outs"]}
     paths = [out for stage in landed for out in locks.outputs(landed, stage) if out in known]
-    if origin.remote and not _core(root).get("remote"):
+    if origin.remote and not _section(root, "core").get("remote"):
         workspace.dvc(runner, root, "remote", "add", "--quiet", "--local", "--default", "luodi", origin.remote)
         close(root / ".dvc" / "config.local")
     recorded = [] if _settings_recorded(root) else ["commit", "--quiet", "--force", SETTINGS, ";"]

@@ -76,6 +76,20 @@ def test_what_dvc_kept_before_is_found_after(tmp_path: Path) -> None:
     assert (root / "net").read_text() == "weights"
 
 
+@pytest.mark.parametrize("kind", ["a link", "links"])
+def test_what_others_share_or_files_link_to_stays(kind: str, tmp_path: Path) -> None:
+    root, shared = made(tmp_path / "project"), tmp_path / "shared"
+    kept = shared if kind == "a link" else root / ".dvc" / "cache"
+    (kept / "files").mkdir(parents=True)
+    (kept / "files" / "one").write_text("weights")
+    if kind == "a link":
+        (root / ".dvc" / "cache").symlink_to(shared)
+    else:
+        dvc(root, "config", "cache.type", "symlink")
+    connect(root)
+    assert (kept / "files" / "one").read_text() == "weights"
+
+
 def test_settings_with_a_password_are_for_their_owner_alone(tmp_path: Path) -> None:
     root = made(tmp_path / "project", OWN)
     connect(root)
