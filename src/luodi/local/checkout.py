@@ -66,7 +66,7 @@ def _take_over(root: Path, new: Path) -> None:
     Not what a link leads to, which others may share, nor what files of the checkout are links to.
     """
     old = root / ".dvc" / "cache"
-    if old.is_symlink() or "symlink" in str(_section(root, "cache").get("type")):
+    if not old.is_dir() or old.is_symlink() or "symlink" in str(_section(root, "cache").get("type")):
         return
     for path in old.rglob("*"):
         if path.is_file() and not (target := new / path.relative_to(old)).exists():
