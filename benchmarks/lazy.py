@@ -53,13 +53,14 @@ def fit(settings: config.ModelSettings, paths: ModelPaths, seed: int, optimizer:
     model.optimizer = optimizer.from_config(model.optimizer.get_config())
     rows = batches.Batches(x, y, classes, size, seed=seed)
     stop = keras.callbacks.EarlyStopping("val_loss", patience=settings.train.patience)
+    shuffling = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: rows.begin(epoch + 1))
     found = model.fit(
         rows,
         validation_data=batches.Batches(*held, classes, size),
         epochs=settings.train.epochs,
         shuffle=False,
         verbose=0,
-        callbacks=[stop, clock],
+        callbacks=[stop, clock, shuffling],
     ).history
     best = int(np.argmin(found["val_loss"]))
     return len(y) / min(clock.seconds[1:]), found["val_loss"][best], found["val_accuracy"][best]

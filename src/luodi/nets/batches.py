@@ -45,13 +45,18 @@ class Batches(keras.utils.PyDataset):
         self.x, self.y, self.classes, self.batch_size, self.seed = x, y, classes, batch_size, seed
         self.augment, self.parts = augment, parts
         self.devices, self.hosts, self.host = 1, 1, 0
-        self.epoch = self.first = 0
+        self.epoch, self.first = 1, 0
         self.order = self._order()
 
-    def at(self, epoch: int, batch: int = 0) -> Self:
-        """Return a copy that begins with `epoch`; with `batch` it is the rest of this epoch, from that one on."""
+    def begin(self, epoch: int) -> None:
+        """Shuffle for `epoch`, counted from 1."""
+        self.epoch = epoch
+        self.order = self._order()
+
+    def rest(self, batch: int) -> Self:
+        """Return a copy that has of each epoch the batches from `batch` on."""
         rest = copy.copy(self)
-        rest.epoch, rest.first = epoch, batch
+        rest.first = batch
         return rest
 
     def among(self, devices: int, hosts: int, host: int) -> Self:
@@ -79,11 +84,6 @@ class Batches(keras.utils.PyDataset):
         # A last batch may have fewer rows than parts: no part may be empty, so some rows come twice.
         rows = np.array_split(np.resize(rows, max(len(rows), self.parts)), self.parts)[part]
         return np.resize(rows, math.ceil(len(rows) / self.devices) * self.devices)
-
-    def on_epoch_end(self) -> None:
-        """Keras calls this between epochs."""
-        self.epoch += 1
-        self.order = self._order()
 
     def _order(self) -> NDArray[np.int64]:
         if self.seed is None:

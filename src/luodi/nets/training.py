@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import keras
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from luodi import terminal
 from luodi.config import Training
 from luodi.errors import LuodiError
+from luodi.nets import feeding
 from luodi.nets.batches import Batches
 from luodi.nets.checkpoints import Checkpoint, State
 from luodi.nets.history import COLUMNS
@@ -130,18 +132,20 @@ def fit(
     standing = Standing(settings, stopping, len(train), checkpoint)
     watching = [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: watch(standing.rows))] if watch else []
     standing.begin()
+    held = feeding.of(validation)
     if standing.found:
         _make_variables(model, *train[0])
     # Batches shuffles rows; shuffle=True would only reorder the batches, by the global random state.
     for part, first, last in _parts(train, standing, settings.epochs):
+        shuffling = keras.callbacks.LambdaCallback(on_epoch_begin=partial(_shuffle, part))
         model.fit(
-            part,
-            validation_data=validation,
+            feeding.of(part),
+            validation_data=held,
             initial_epoch=first,
             epochs=last,
             shuffle=False,
             verbose=0,
-            callbacks=[stopping, standing, Progress(standing), *watching],
+            callbacks=[shuffling, stopping, standing, Progress(standing), *watching],
             class_weight=balanced(train.y) if settings.class_weight == "balanced" else None,
         )
     model.set_weights(stopping.weights)
@@ -151,14 +155,19 @@ def fit(
     return Fit(standing.rows, standing.times, standing.spent()[0], standing.before, remarks)
 
 
+def _shuffle(train: Batches, epoch: int, logs: Any = None) -> None:
+    """Give each epoch its own order of the rows, and augmentation, wherever training goes on."""
+    train.begin(epoch + 1)
+
+
 def _parts(train: Batches, standing: "Standing", epochs: int) -> Iterator[tuple[Batches, int, int]]:
     """What is left to train on, and from which epoch to which: the rest of one that was begun, then whole ones."""
     first = standing.epoch
     if standing.batch:
-        yield train.at(first, standing.batch), first, first + 1
+        yield train.rest(standing.batch), first, first + 1
         first += 1
     if not standing.over() and first < epochs:
-        yield train.at(first), first, epochs
+        yield train, first, epochs
 
 
 def balanced(label: NDArray[np.int32]) -> dict[int, float]:

@@ -191,8 +191,8 @@ def test_augmentation_is_decided_by_seed_epoch_and_batch_in_any_order_of_asking(
         for left, right in zip(forward, backward, strict=True):
             np.testing.assert_array_equal(left, right)
         seen.append(np.concatenate(forward))
-        one.on_epoch_end()
-        two.on_epoch_end()
+        one.begin(2)
+        two.begin(2)
     assert not np.array_equal(*seen)
     assert not np.array_equal(seen[0][:8], augmented(seed=4)[0][0])
 

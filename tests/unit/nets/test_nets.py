@@ -19,7 +19,7 @@ from luodi.nets.stderr import quiet
 with quiet():
     import keras
 
-    from luodi.nets import arrays, batches, catalogue, hardware, history, saving, training
+    from luodi.nets import arrays, batches, catalogue, feeding, hardware, history, saving, training
     from luodi.nets.metrics import MacroRecall
 
 SIZE, LENGTH, CLASSES = 40, 12, 3
@@ -102,6 +102,39 @@ def test_a_balanced_network_answers_a_rare_class_more_often() -> None:
         training.fit(model, settings, data, data)
         found[weight] = model.predict(x[:1], verbose=0)[0, 1]
     assert found["none"] < 0.3 < found["balanced"]
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_what_tensorflow_gathers_is_what_python_gives(soft: bool) -> None:
+    """Each epoch in its own order, and of one that was begun the rest."""
+    x, y = rows(20)
+    data = batches.Batches(x, np.eye(CLASSES, dtype=np.float32)[y] * 0.5 if soft else y, CLASSES, 8, seed=3)
+    for batch in (0, 1):
+        rest = data.rest(batch)
+        fed = feeding.of(rest)
+        assert fed is not rest
+        orders = []
+        for epoch in (1, 2):
+            rest.begin(epoch)
+            found = [tuple(one.numpy() for one in pair) for pair in fed]
+            assert len(found) == len(rest)
+            for index, pair in enumerate(found):
+                for one, expected in zip(pair, rest[index], strict=True):
+                    np.testing.assert_array_equal(one, expected)
+                    assert one.dtype == expected.dtype
+            orders.append(np.concatenate([one for one, _ in found]).tolist())
+        assert orders[0] != orders[1]
+
+
+def test_what_python_alone_can_give_it_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = rows(20)
+    plain = batches.Batches(x, y, CLASSES, 8)
+    for data in (batches.Batches(x, y, CLASSES, 8, parts=2), plain.among(2, 1, 0)):
+        assert feeding.of(data) is data
+    changed = batches.Batches(x, y, CLASSES, 8, augment=lambda x, rng: x)
+    assert feeding.of(changed) is changed
+    monkeypatch.setattr(feeding, "HELD", x.nbytes - 1)
+    assert feeding.of(plain) is plain
 
 
 @pytest.mark.parametrize("architecture", NAMES)
@@ -215,7 +248,7 @@ class Poisoned(batches.Batches):
 
     def __getitem__(self, index: int) -> Any:
         x, y = super().__getitem__(index)
-        return x, y * (np.nan if self.epoch > 2 else 1)  # Keras begins at 1
+        return x, y * (np.nan if self.epoch > 2 else 1)
 
 
 @pytest.mark.slow
@@ -225,7 +258,7 @@ def test_a_network_that_diverges_later_keeps_its_best_epoch(capsys: pytest.Captu
     for kind, epochs in ((Poisoned, 15), (batches.Batches, 2)):
         training.make_deterministic(settings.seed)
         model = build(settings)
-        data = kind(*rows(), CLASSES, settings.batch_size, settings.seed)
+        data = kind(*rows(), CLASSES, settings.batch_size, settings.seed, augment=lambda x, rng: x)
         training.compile_model(model, settings, CLASSES, len(data))
         judged = batches.Batches(*rows(), CLASSES, 5)
         fit = training.fit(model, settings.model_copy(update={"epochs": epochs}), data, judged)
@@ -369,8 +402,8 @@ def test_batches_hold_every_row_once_an_epoch_in_a_new_order_that_the_seed_decid
         np.testing.assert_array_equal(seen, np.concatenate([second[i][0] for i in range(len(second))]))
         assert sorted(seen.ravel()) == list(range(25))
         orders.append(seen.ravel().tolist())
-        first.on_epoch_end()
-        second.on_epoch_end()
+        first.begin(2)
+        second.begin(2)
     assert orders[0] != orders[1]
 
 
