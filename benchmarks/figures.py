@@ -30,6 +30,10 @@ LINES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
         "reviews",
         {"preprocess": {"tokenizer": "char"}, "train": {"architecture": "cnn_lstm", "embedding": 64}},
     ),
+    "transformer": (
+        "reviews",
+        {"preprocess": {"tokenizer": "char"}, "train": {"architecture": "transformer"}},
+    ),
     "digits": ("digits", {}),
     "fashion": ("fashion", {}),
 }
@@ -63,7 +67,7 @@ def main() -> None:
         shown = (
             "{value:.4f} [{low:.4f}, {high:.4f}]".format_map(found[who]["accuracy"]) for who in ("model", "baseline")
         )
-        print(f"{name:<9} model {next(shown)}  linear baseline {next(shown)}", flush=True)
+        print(f"{name:<11} model {next(shown)}  linear baseline {next(shown)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -728,6 +728,12 @@ SETTINGS = [
         ("architecture: ngram", "architecture: cnn"),
         remedy=change("params.yaml", ("tokenizer: ngram", "tokenizer: char")),
     ),
+    wrong(
+        "cannot be shared by",
+        ("architecture: ngram", "architecture: transformer"),
+        ("tokenizer: ngram", "tokenizer: char"),
+        remedy=change("params.yaml", ("embedding: 2", "embedding: 64")),
+    ),
     Case("does not exist: restore it", shell("rm params.yaml"), load),
     Case(
         "no model '{shown(name",

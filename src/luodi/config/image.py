@@ -19,7 +19,7 @@ from luodi.config.shared import (
     Split,
     Strengths,
     Training,
-    of_tuning,
+    other_defaults,
     require_encoder,
 )
 from luodi.config.tuning import TunableSettings
@@ -129,8 +129,8 @@ class ImageTrain(Training):
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults_of_tuning(cls, given: Any) -> Any:
-        return of_tuning(cls, given, TUNED)
+    def _other_defaults(cls, given: Any) -> Any:
+        return other_defaults(cls, given, TUNED)
 
 
 class ImageSettings(TunableSettings):

@@ -243,15 +243,16 @@ class Training(SettingsBase):
     seed: Seed = Field(7, description="of the first weights and of the order of the rows")
 
 
-def of_tuning(kind: type[BaseModel], given: Any, tuned: Mapping[str, Mapping[str, Any]]) -> Any:
-    """Return a block train of that kind as it was given, before it is checked, with the defaults that `tuning` has.
+def other_defaults(kind: type[BaseModel], given: Any, others: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Return a block train of that kind as it was given, before it is checked, with the defaults that `others` has of
+    its tuning or architecture.
 
     What trains a network from its first weights on would make an encoder forget what it knows.
     """
     if not isinstance(given, dict):
         return given
-    tuning = given.get("tuning")
-    found = {**(tuned.get(tuning, {}) if isinstance(tuning, str) else {}), **given}
+    named = (one for one in (given.get("architecture"), given.get("tuning")) if isinstance(one, str))
+    found = {key: value for one in named for key, value in others.get(one, {}).items()} | given
     # To pydantic it comes from Python now, not from JSON, and a list is no tuple.
     several = {name for name, field in kind.model_fields.items() if get_origin(field.annotation) is tuple}
     return {name: tuple(one) if name in several and isinstance(one, list) else one for name, one in found.items()}

@@ -17,7 +17,7 @@ from luodi.config.shared import (
     Share,
     Strengths,
     Training,
-    of_tuning,
+    other_defaults,
     require_encoder,
 )
 from luodi.config.tuning import TunableSettings
@@ -79,10 +79,11 @@ COMMON = {"batch_size": 32, "warmup": 0.1, "decay": "cosine", "clip_norm": 1.0, 
 TUNED: Mapping[str, Mapping[str, Any]] = {
     "lora": COMMON | {"learning_rate": 0.001, "epochs": 6},
     "full": COMMON | {"learning_rate": 0.0002, "epochs": 2},
+    "transformer": COMMON | {"embedding": 64, "units": 128, "learning_rate": 0.001},
 }
-"""Defaults of `train` where an encoder is trained on: those of full are what benchmarks/encoders.md measured; those of
-lora are what is usual, and were not.
-"""
+"""Defaults of `train` where an encoder is trained on, and of an architecture that needs others."""
+IN_ORDER = ("cnn", "cnn_lstm", "transformer")
+"""Architectures that read tokens in their order."""
 
 
 def _distinct_parts(parts: tuple[Part, ...]) -> tuple[Part, ...]:
@@ -92,8 +93,12 @@ def _distinct_parts(parts: tuple[Part, ...]) -> tuple[Part, ...]:
 
 
 class TextTrain(Training):
-    architecture: Literal["mlp", "cnn", "cnn_lstm", "ngram", "linear", "pretrained"] | ObjectName = Field(
-        "ngram", description="see `luodi architectures`; or MODULE:FUNCTION of your own"
+    architecture: Literal["mlp", "cnn", "cnn_lstm", "transformer", "ngram", "linear", "pretrained"] | ObjectName = (
+        Field(
+            "ngram",
+            description="see `luodi architectures`; or MODULE:FUNCTION of your own; transformer has "
+            "other defaults, which params.lock shows",
+        )
     )
     encoder: Name | None = Field(None, description="one of `luodi encoder list` (pretrained)")
     tuning: Literal["frozen", "lora", "full"] = Field(
@@ -110,10 +115,14 @@ class TextTrain(Training):
         0.9, description="of the learning rate from one layer of the encoder to the one below it (full)"
     )
     embedding: Positive = Field(
-        2, description="dimensions of an embedded character, word or n-gram; 2 to 4 for ngram, 64 for cnn_lstm"
+        2,
+        description="dimensions of an embedded character, word or n-gram; 2 to 4 for ngram, 64 for cnn_lstm "
+        "and, by default, for transformer, whose width it is",
     )
     table: Positive = Field(2**20, description="vectors that the ids share, at most (mlp, ngram)")
-    units: Positive = Field(64, description="width of the hidden layer (mlp) or of the LSTM (cnn_lstm)")
+    units: Positive = Field(64, description="width of the hidden layer (mlp, transformer) or of the LSTM (cnn_lstm)")
+    layers: Annotated[int, Field(gt=0, le=48)] = Field(2, description="of attention, one upon another (transformer)")
+    heads: Positive = Field(4, description="of each layer of attention, which share embedding (transformer)")
     filters: Positive = Field(64, description="channels of the convolution (cnn, cnn_lstm)")
     kernel: Positive = Field(5, description="positions that a convolution sees")
     pool: Positive = Field(4, description="positions that max pooling joins (cnn_lstm)")
@@ -125,8 +134,17 @@ class TextTrain(Training):
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults_of_tuning(cls, given: Any) -> Any:
-        return of_tuning(cls, given, TUNED)
+    def _other_defaults(cls, given: Any) -> Any:
+        return other_defaults(cls, given, TUNED)
+
+    @model_validator(mode="after")
+    def _width_shared(self) -> Self:
+        if self.architecture == "transformer" and self.embedding % self.heads:
+            raise ValueError(
+                f"embedding {self.embedding} cannot be shared by {self.heads} heads: set train.embedding to a multiple "
+                "of train.heads"
+            )
+        return self
 
 
 class TextSettings(TunableSettings):
@@ -143,7 +161,7 @@ class TextSettings(TunableSettings):
 
     @model_validator(mode="after")
     def _order_kept(self) -> Self:
-        if self.preprocess.tokenizer == "ngram" and self.train.architecture in ("cnn", "cnn_lstm"):
+        if self.preprocess.tokenizer == "ngram" and self.train.architecture in IN_ORDER:
             raise ValueError(
                 f"{self.train.architecture} reads tokens in their order, which tokenizer ngram drops: "
                 "set preprocess.tokenizer to char or word"

@@ -72,6 +72,12 @@ ARCHITECTURES = (
     ),
     Architecture(
         "text",
+        "transformer",
+        ("embedding", "layers", "heads", "units", "activation", "dropout"),
+        "Layers of self-attention, from their first weights; padding is not seen",
+    ),
+    Architecture(
+        "text",
         PRETRAINED,
         ("encoder", "tuning", "lora_rank", "lora_targets", "layer_decay", "dropout"),
         "A linear model on the vectors of a pretrained encoder, which stays as it is or is trained on",

@@ -25,7 +25,13 @@ FULL = {
 }
 LORA = {"learning_rate": (0.0002, 0.005), "batch_size": [16, 32, 64], "epochs": [3, 6, 10], "lora_rank": [4, 8, 16, 32]}
 IMAGE = {"learning_rate": (0.0003, 0.03), "batch_size": [32, 64, 128], "filters": [[16, 32], [32, 64], [64, 128]]}
-ANY = {"filters": [32, 64, 128], "kernel": [3, 5, 7], "units": [32, 64, 128, 256], "dropout": (0.0, 0.6)}
+ANY = {
+    "filters": [32, 64, 128],
+    "kernel": [3, 5, 7],
+    "layers": [1, 2, 4],
+    "units": [32, 64, 128, 256],
+    "dropout": (0.0, 0.6),
+}
 """What `space: auto` tries of the settings that shape a network, and of those that train any."""
 KNOWN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {"text": (TEXT, TEXT_BAG), "image": (IMAGE, IMAGE)}
 """The second of either is for networks that do not look at the order of what comes in."""

@@ -169,7 +169,7 @@ def test_a_wrong_value_of_an_image_model_is_refused(place: str, value: float | l
         ("baseline.regularization", [], "at least 1 item"),
         ("baseline.regularization", "strong", "valid (array|tuple)"),
         ("baseline.regularization", 0, "greater than 0, found 0"),
-        ("train.architecture", "transformer", "'mlp', 'cnn', .* found 'transformer'"),
+        ("train.architecture", "transformers", "'mlp', 'cnn', .* did you mean 'transformer'"),
         ("train.dropout", 1.0, "less than 1, found 1.0"),
         ("train.learning_rate", float("inf"), "finite number, found inf"),
         ("train.learning_rate", float("nan"), "finite number, found nan"),

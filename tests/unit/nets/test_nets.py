@@ -189,6 +189,22 @@ def test_padding_and_order_make_no_difference_to_a_bag(architecture: str, more: 
     np.testing.assert_allclose(wide.predict(padded, verbose=0), short.predict(x, verbose=0), atol=1e-6)
 
 
+def test_what_pads_a_row_changes_nothing_that_a_transformer_says() -> None:
+    settings = setting(architecture="transformer")
+    short, wide = build(settings), build(settings, LENGTH + 30)
+    more = np.ones((30, settings.embedding), np.float32)
+    wide.set_weights([np.concatenate([one, more]) if name == "places" else one for name, one in named(short)])
+    x, _ = rows()
+    expected = short.predict(x, verbose=0)
+    np.testing.assert_allclose(wide.predict(np.pad(x, ((0, 0), (0, 30))), verbose=0), expected, atol=1e-6)
+    assert np.abs(short.predict(x[:, ::-1].copy(), verbose=0) - expected).max() > 1e-5  # it knows places
+
+
+def named(model: Any) -> list[tuple[str, np.ndarray]]:
+    """Its weights, each with the name of its layer."""
+    return [(layer.name, one) for layer in model.layers for one in layer.get_weights()]
+
+
 def choices(field: Any) -> Any:
     annotation: Any = config.TextTrain.model_fields[field].annotation
     return annotation.__args__
@@ -458,6 +474,7 @@ def test_tensorboard_reads_the_curves(tmp_path: Path) -> None:
         ("mlp", 2 * (8 * 8 + 8 * CLASSES)),
         ("cnn", 2 * (LENGTH * 3 * 8 * 8 + 8 * CLASSES)),
         ("cnn_lstm", 2 * (LENGTH * 3 * 8 * 8 + LENGTH // 2 * (8 + 8) * 4 * 8 + 8 * CLASSES)),
+        ("transformer", 2 * (LENGTH * 2 * (4 + 2) * 8 * 8 + 8 * CLASSES)),
     ],
 )
 def test_operations_of_a_row_are_those_of_its_products(architecture: str, expected: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from luodi import config
 from luodi.config import ModelSettings, Tune
+from luodi.config.text import IN_ORDER
 from luodi.errors import WrongValue
 from luodi.tuning import best, search, space
 
@@ -39,11 +40,11 @@ def drawn(block: ModelSettings, tune: Tune, slots: range, study: optuna.Study | 
 
 @pytest.mark.parametrize(
     ("modality", "architecture"),
-    [("text", "ngram"), ("text", "mlp"), ("text", "cnn"), ("text", "cnn_lstm"), ("image", "mlp"), ("image", "cnn"),
-     ("image", "resnet"), ("text", "nets:own")],
+    [("text", "ngram"), ("text", "mlp"), ("text", "cnn"), ("text", "cnn_lstm"), ("text", "transformer"),
+     ("image", "mlp"), ("image", "cnn"), ("image", "resnet"), ("text", "nets:own")],
 )  # fmt: skip
 def test_auto_is_a_space_that_the_settings_allow(modality: str, architecture: str) -> None:
-    tokens = {"tokenizer": "char" if architecture.startswith("cnn") else "ngram"} if modality == "text" else {}
+    tokens = {"tokenizer": "char" if architecture in IN_ORDER else "ngram"} if modality == "text" else {}
     block = {"modality": modality, "labels": ["a", "b"], "preprocess": tokens, "train": {"architecture": architecture}}
     found = config.parse({"models": {"m": block}}, "params.yaml").models["m"]
     auto = space.of(found, Tune())
