@@ -3,8 +3,10 @@
 import sys
 from collections.abc import Sequence
 from importlib import util
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import NoReturn
 
 
 def when_used(package: str, name: str) -> None:
@@ -21,7 +23,7 @@ def when_used(package: str, name: str) -> None:
         loader.exec_module(module)
 
 
-class Unneeded(MetaPathFinder):
+class Unneeded(MetaPathFinder, Loader):
     """While `package` is imported, `others` are as if not installed: it does without. Later they are there.
 
     To be put at the head of `sys.meta_path` before the package is imported.
@@ -31,12 +33,21 @@ class Unneeded(MetaPathFinder):
         self._package = package
         self._others = others
 
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Leave every module to the other finders, but for these at this time.
 
-        Raises:
-            ModuleNotFoundError: One of the others is asked for while the package is imported.
+        Who only asks where one of them is, as PyTorch does while Keras imports it, is told of no place.
         """
         spec = getattr(sys.modules.get(self._package), "__spec__", None)
-        if name in self._others and getattr(spec, "_initializing", False):
-            raise ModuleNotFoundError(f"{self._package} starts without {name}", name=name)
+        return ModuleSpec(name, self) if name in self._others and getattr(spec, "_initializing", False) else None
+
+    def create_module(self, spec: ModuleSpec) -> NoReturn:
+        """Python calls this where one of the others is imported at that time.
+
+        Raises:
+            ModuleNotFoundError: Always.
+        """
+        raise ModuleNotFoundError(f"{self._package} starts without {spec.name}", name=spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Never called: no module is created."""

@@ -44,13 +44,16 @@ def test_great_expectations_starts_without_the_statistics_of_scipy() -> None:
 def test_a_package_does_without_what_is_not_needed_and_others_get_it_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "frugal.py").write_text("try:\n    import colossal\nexcept ImportError:\n    colossal = None\n")
+    (tmp_path / "frugal.py").write_text(
+        "from importlib.util import find_spec\nplace = find_spec('colossal').origin\n"  # as PyTorch does
+        "try:\n    import colossal\nexcept ImportError:\n    colossal = None\n"
+    )
     (tmp_path / "colossal.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "meta_path", [lazy.Unneeded("frugal", "colossal"), *sys.meta_path])
     import frugal  # type: ignore[import-not-found]  # it was written a moment ago
 
-    assert frugal.colossal is None
+    assert (frugal.place, frugal.colossal) == (None, None)
     import colossal  # type: ignore[import-not-found]
 
     assert sys.modules["colossal"] is colossal
