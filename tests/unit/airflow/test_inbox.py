@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,11 +80,24 @@ def test_an_inbox_is_the_same_to_every_worker(inbox: str) -> None:
         Ingest(inbox=inbox)
 
 
+def answering(server: subprocess.Popen[bytes], address: str) -> None:
+    """Wait until the server takes connections."""
+    host, _, port = address.rpartition(":")
+    for _ in range(600):
+        with socket.socket() as probe:
+            if probe.connect_ex((host, int(port))) == 0:
+                return
+        assert server.poll() is None
+        time.sleep(0.05)
+    pytest.fail("rclone does not answer")
+
+
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """S3 as fsspec reads it, with a bucket in which nothing is."""
     s3fs = pytest.importorskip("s3fs")
-    if (rclone := shutil.which("rclone")) is None:
+    rclone = shutil.which("rclone", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if rclone is None:
         pytest.skip("no rclone, which serves S3")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -95,7 +109,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     command = [rclone, "serve", "s3", "--config", "", "--addr", address, str(tmp_path)]
     with subprocess.Popen(command, env={**os.environ, "RCLONE_AUTH_KEY": '"key,secretsecret"'}) as server:
         try:
-            time.sleep(3)
+            answering(server, address)
             s3fs.S3FileSystem.clear_instance_cache()  # which keep the address of the server before
             yield fsspec.filesystem("s3")
         finally:
