@@ -125,7 +125,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_sheet(path: Path, head: Iterable[str], lines: Iterable[Iterable[object]]) -> None:
-    """Write CSV atomically for a spreadsheet, in which no cell is a formula; None is an empty cell."""
+    """Write CSV atomically for a spreadsheet, in which no cell is a formula; None is an empty cell, see `unmarked`."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(head)
@@ -134,7 +134,17 @@ def write_sheet(path: Path, head: Iterable[str], lines: Iterable[Iterable[object
 
 def _cell(value: object) -> str:
     text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(ACTING) else text
+    return f"'{text}" if _acts(text) else text
+
+
+def unmarked(cell: str) -> str:
+    """Return what a cell of a sheet says: the inverse of the mark that `write_sheet` puts before a formula."""
+    return cell[1:] if cell.startswith("'") and _acts(cell) else cell
+
+
+def _acts(text: str) -> bool:
+    """Whether it is a formula, or one that was marked already: it gets one more mark, so that one can be taken off."""
+    return text.lstrip("'").startswith(ACTING)
 
 
 def in_use(path: Path) -> bool:

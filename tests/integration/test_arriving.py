@@ -1,23 +1,26 @@
 """Files of an inbox on their way to the origin: each row lands once, whatever ends it and whoever pushes meanwhile."""
 
 import os
-import threading
+import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from project import Project
+from project import Done, Project
 
 from luodi.config import Ingest
 from luodi.data import shards
 from luodi.errors import BrokenData, UnknownKey
+from luodi.files import checksum
 from luodi.local import arrived, embedded
 from luodi.project import workspace
 from luodi.project.origin import Origin
-from luodi.registry import arriving, judged
+from luodi.registry import arriving, judged, promotion
 from luodi.system.processes import CommandFailed, Runner
 
 pytestmark = pytest.mark.slow
@@ -111,19 +114,35 @@ def test_a_batch_that_another_one_overtook_is_done_anew_on_it(project: Project, 
     assert count(project, 100, 115) == [1] * 15
 
 
-@pytest.mark.proof
-def test_two_batches_at_once_land_each_row_once(project: Project, tmp_path: Path) -> None:
-    for turn in range(200, 200 + 20 * 10, 20):
-        files = [write(tmp_path / "a.csv", turn, turn + 15), write(tmp_path / "b.csv", turn + 5, turn + 20)]
-        both = [
-            threading.Thread(target=arriving.land, args=(project.origin, "reviews", file, Runner(print)))
-            for file in files
-        ]
-        for thread in both:
-            thread.start()
-        for thread in both:
-            thread.join()
-        assert count(project, turn, turn + 20) == [1] * 20
+@pytest.mark.parametrize("turns", [1, pytest.param(50, marks=pytest.mark.proof)])
+def test_two_ingests_and_a_landing_at_once_each_do_what_they_would_alone(
+    ready: Done, turns: int, tmp_path: Path
+) -> None:
+    """Of rows that both files have too: none is lost, none is there twice, and one version lands each time."""
+    project, commit = ready.project, ready.project.bare("rev-parse", "main")
+    for turn in range(turns):
+        start = 10_000 + 30 * turn
+        files = [write(tmp_path / "a.csv", start, start + 20), write(tmp_path / "b.csv", start + 10, start + 30)]
+        with ThreadPoolExecutor(3) as pool:
+            came = [pool.submit(arriving.land, project.origin, "reviews", file, QUIET) for file in files]
+            landing = pool.submit(promotion.register, project.origin, commit, "reviews", ready.entries, QUIET)
+        assert sum(one.result().rows for one in came) == 30
+        assert landing.result().new and len(project.versions()) == 1 and project.landed() == ready.entries
+        unregister(project)
+    everything = Counter(texts(project))
+    assert [everything[f"第{number}个房间真的很不错"] for number in range(10_000, start + 30)] == [1] * 30 * turns
+
+
+def unregister(project: Project) -> None:
+    """Have the origin as if nothing had landed, but for rows that came."""
+    for ref in project.bare("for-each-ref", "--format=%(refname)").splitlines():
+        if not ref.startswith("refs/heads/"):
+            project.bare("update-ref", "-d", ref)
+    index = {"GIT_DIR": project.origin.git, "GIT_INDEX_FILE": str(project.home / "index")}
+    for command in (("read-tree", "main"), ("rm", "--cached", "--quiet", "dvc.lock")):
+        project.run("git", *command, env=index)
+    tree = project.run("git", "write-tree", env=index).strip()
+    project.bare("update-ref", "refs/heads/main", project.bare("commit-tree", tree, "-p", "main", "-m", "Unregister"))
 
 
 def test_a_model_that_is_not_there_refuses_no_file(project: Project, tmp_path: Path) -> None:
@@ -159,6 +178,28 @@ def test_what_came_in_stays_beside_what_a_checkout_records(project: Project, tmp
     _, commit = embedded.prepare(own.root, QUIET)
     embedded.advance(origin, commit, QUIET)
     assert not {text for text in texts(own) if text.startswith("第500个")}
+
+
+def test_an_inbox_brings_the_rows_of_its_own_model_alone(project: Project, tmp_path: Path) -> None:
+    own = project.copy("of-two")
+    shard = next((own.root / "data" / "reviews").glob("*.parquet"))
+    (other := own.root / "data" / "other").mkdir()
+    pq.write_table(pq.read_table(shard).slice(0, 7), other / "part-00000.parquet")
+    own.run("dvc", "add", "--quiet", "data")
+    own.git("commit", "--quiet", "--all", "--message", "Another model's rows")
+    origin, commit = embedded.prepare(own.root, QUIET)
+    embedded.advance(origin, commit, QUIET)
+    shutil.rmtree(origin.home / "cache")
+    before = len(texts(own))
+    shutil.rmtree(origin.home / "cache")
+    assert arriving.land(origin, "reviews", write(tmp_path / "t.csv", 700, 705), QUIET).rows == 5
+    md5 = checksum(other / "part-00000.parquet")
+    assert workspace.lacks(origin.home / "cache", md5)
+    with workspace.clone(origin, workspace.head(origin, QUIET), QUIET) as clone:
+        assert clone.recorded("data/other") == {"part-00000.parquet": md5}
+    assert len(texts(own)) == before + 5
+    assert arriving.land(origin, "reviews", write(tmp_path / "u.csv", 702, 707), QUIET).rows == 2
+    assert not workspace.lacks(origin.home / "cache", md5), "texts brought all"
 
 
 def project_pointer(project: Project) -> str:
@@ -197,7 +238,7 @@ def test_what_cannot_be_used_is_put_aside_and_keeps_nothing_else_from_landing(pr
 
 def test_rows_that_were_forgotten_come_back_by_no_union(make_project: Callable[[str], Project], tmp_path: Path) -> None:
     """The inbox does not know yet what a checkout forgot: a run says so, and the same command takes them out again."""
-    from luodi.scaffold import forgetting
+    from luodi.scaffold import forgetting, ingesting
 
     project = make_project("forgetful")
     with pytest.MonkeyPatch.context() as patch:
@@ -224,3 +265,10 @@ def test_rows_that_were_forgotten_come_back_by_no_union(make_project: Callable[[
         assert gone not in texts(project) and count(project, 0, 9) == [1] * 9
         assert "stay out" in arriving.land(origin, "reviews", came, QUIET).said
         assert gone not in texts(project) and count(project, 0, 9) == [1] * 9
+        ingesting.ingest(project.root, "reviews", [came], QUIET, again=True)  # by one who asks for it
+        project.git("commit", "--quiet", "--all", "--message", "Take it in again")
+        arriving.land(origin, "reviews", write(tmp_path / "more.csv", 9, 12), QUIET)
+        origin, commit = embedded.prepare(project.root, QUIET)
+        embedded.advance(origin, commit, QUIET)
+        assert texts(project).count(gone) == 1 and count(project, 0, 12) == [1] * 12
+        assert "nothing new" in arriving.land(origin, "reviews", came, QUIET).said

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -286,3 +287,13 @@ def test_what_begins_as_a_formula_is_text_in_a_sheet(tmp_path: Path, cell: str) 
     files.write_sheet(tmp_path / "x.csv", ["one", "two", "three"], [(cell, f"a{cell}", None), (0.5, '好\n"', "")])
     with (tmp_path / "x.csv").open(encoding="utf-8-sig", newline="") as file:
         assert list(csv.reader(file))[1:] == [[f"'{cell}", f"a{cell}", ""], ["0.5", '好\n"', ""]]
+
+
+@given(st.lists(st.text(st.sampled_from("'=+-@\t\ra好"), max_size=5), min_size=1))
+def test_the_mark_of_a_sheet_is_taken_off_and_nothing_else(cells: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        files.write_sheet(Path(folder) / "x.csv", ["cell"], [[cell] for cell in cells])
+        with (Path(folder) / "x.csv").open(encoding="utf-8-sig", newline="") as file:
+            found = [row[0] for row in csv.reader(file)][1:]
+    assert not any(cell.startswith(files.ACTING) for cell in found)
+    assert [files.unmarked(cell) for cell in found] == cells

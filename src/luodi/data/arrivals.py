@@ -80,7 +80,8 @@ def places(key: str) -> list[tuple[str, int]]:
 
 def following(folder: Path) -> int:
     """Return the number of the next shard and event: above all that are there."""
-    names = [path.stem.split("-") for path in (*folder.glob("part-*.parquet"), *_paths(folder))]
+    found = (*folder.glob("part-*.parquet"), *_paths(folder), *folder.glob("forgotten-*.json"))
+    names = [path.stem.split("-") for path in found]
     return max((int(name[1]) for name in names if name[1].isdecimal()), default=-1) + 1
 
 

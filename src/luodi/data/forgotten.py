@@ -27,32 +27,44 @@ class Forgotten:
         salt: Key of the digests, in hexadecimal: who has it can tell whether a text that they know was forgotten.
         digests: Of items and ids, in hexadecimal.
         gone: Files that held them, or told of them: name -> MD5.
+        lifted: Digests of what was forgotten before, and was taken in again since by one who asked for it.
     """
 
     rows: int
     salt: str
     digests: Sequence[str]
     gone: Mapping[str, str]
+    lifted: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Known:
-    """All that was forgotten of a model."""
+    """All that was forgotten of a model, and not taken in again."""
 
     salt: str
     digests: frozenset[str]
 
     @classmethod
     def of(cls, found: Sequence[Forgotten]) -> "Known":
-        """Unite what was forgotten, with a salt for what is to be forgotten next."""
-        salt = found[0].salt if found else secrets.token_hex(16)
-        return cls(salt, frozenset(digest for one in found for digest in one.digests))
+        """Unite what was forgotten, in this order, with a salt for what is to be forgotten next."""
+        salt, digests = found[0].salt if found else secrets.token_hex(16), set[str]()
+        for one in found:
+            digests = (digests - {*one.lifted}) | {*one.digests}
+        return cls(salt, frozenset(digests))
 
     def has(self, item: Any, own: str | None = None) -> bool:
         """Whether rows that hold this, or have this id, were forgotten."""
+        return bool(self.named(item, own))
+
+    def named(self, item: Any, own: str | None = None) -> set[str]:
+        """Return the digests by which rows that hold this, or have this id, were forgotten."""
         if not self.digests:
-            return False
-        return self.digest(ITEM, item) in self.digests or bool(own and self.digest(ID, own) in self.digests)
+            return set()
+        return {self.digest(ITEM, item), *([self.digest(ID, own)] if own else [])} & self.digests
+
+    def lift(self, digests: Iterable[str]) -> Forgotten:
+        """Return what says that these may come again."""
+        return Forgotten(0, self.salt, (), {}, sorted(digests))
 
     def digest(self, kind: str, value: Any) -> str:
         """Return what names an item, text or bytes, or an id."""
@@ -82,9 +94,9 @@ def gone(found: Iterable[Forgotten]) -> set[str]:
 
 def write(staging: Path, number: int, one: Forgotten) -> Path:
     """Write what was forgotten into `staging`; return the path, whose name it is to have beside the shards."""
-    name = hashlib.blake2b("".join(sorted(one.digests)).encode(), digest_size=8).hexdigest()[:DIGITS]
+    name = hashlib.blake2b("".join(sorted([*one.digests, *one.lifted])).encode(), digest_size=8).hexdigest()[:DIGITS]
     path = staging / f"{PREFIX}{number:05}-{name}.json"
-    write_facts(path, asdict(one))
+    write_facts(path, {key: value for key, value in asdict(one).items() if value or key != "lifted"})
     return path
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 from luodi.data import encodings, packed
 from luodi.data.encodings import UTF8
 from luodi.errors import BrokenData, MissingColumn, MissingData
+from luodi.files import unmarked
 from luodi.terminal import shown
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ LONGEST = 2**27  # characters of a line, or of a text: what is longer is no text
 ONE_LABEL = "a row has one label: keep the one that counts, or add a model of yes and no for each"
 WHOLE = 2**29  # characters of JSON, or bytes of a workbook, that are read as a whole
 NAMED = 3  # tables read alike that are named
+SHEETS = (
+    {"place", "reasons"}, {"verdict", "suggested"}, {"why", "request"}, {"truth", "predicted"}, {"truth", "challenger"}
+)  # fmt: skip
+"""Columns by which a sheet is known that `files.write_sheet` wrote, and a person may hand back."""
 
 Record = Mapping[Any, Any]
 Block = tuple[list[str], dict[str, Sequence[Any]]]
@@ -72,6 +77,11 @@ class Table:
     encoding: str = UTF8
     delimiter: str = ","
     quoted: bool = True
+
+    @property
+    def marked(self) -> bool:
+        """Whether luodi wrote it for a spreadsheet, see `files.unmarked`."""
+        return any(one <= {*self.columns} for one in SHEETS)
 
     @property
     def keyed(self) -> bool:
@@ -145,10 +155,11 @@ def records(
             with packed.seekable(file, table.path) as whole:
                 yield from _parquet(whole, table.path, texts, scalars, images)
         elif table.kind == ".xlsx":
-            rows = _sheet(file, table.path, table.given.sheet)[1]
+            rows, marked = _sheet(file, table.path, table.given.sheet)[1], table.marked
             for number, row in enumerate(rows, 1):
                 if number > 1 or not table.given.header:
-                    yield f"row {number}", dict(zip(table.columns, row, strict=False))
+                    cells = [one and unmarked(one) for one in row] if marked else row
+                    yield f"row {number}", dict(zip(table.columns, cells, strict=False))
         else:
             with _text(file, table) as stream:
                 yield from _rows(stream, table)
@@ -523,14 +534,14 @@ def _delimited_lists(stream: TextIO, table: Table) -> Iterator[tuple[int, list[s
         yield from _lines(stream, str(table.path))
         ended.append(True)
 
-    rows = _reader(lines(), table.delimiter, table.quoted)
+    rows, marked = _reader(lines(), table.delimiter, table.quoted), table.marked
     try:
         if table.given.header:
             next(rows, None)
         for row in filter(None, rows):
             if ended:  # the last row ends with its line, unless it waits for a quote
                 raise csv.Error("a quote opens in the last row and is never closed")
-            yield rows.line_num, row
+            yield rows.line_num, [*map(unmarked, row)] if marked else row
     except csv.Error as error:
         raise BrokenData(f"{table.path}, line {rows.line_num}: {error}; correct that line") from None
 

@@ -333,6 +333,18 @@ class Workspace:
             self.dvc("pull", *away, mend=mend)
             self._check(*away)
 
+    def pull_rows(self, model: str) -> None:
+        """Bring what data.dvc records of a model, and of no other; nothing where that is nothing. Raises as `pull`."""
+        folder = f"data/{model}"
+        found = self.recorded(folder)
+        if any(lacks(self.cache, md5) for md5 in found.values()):
+            self.dvc("pull", folder)
+        for path, md5 in found.items():
+            to = self.root / folder / path
+            to.parent.mkdir(parents=True, exist_ok=True)
+            if not to.exists():
+                shutil.copyfile(place(self.cache, md5), to)
+
     def recorded(self, folder: str) -> dict[str, str]:
         """Return path below `folder` -> MD5 of what data.dvc records there; none of it need be here.
 

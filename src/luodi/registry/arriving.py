@@ -63,7 +63,7 @@ def _land(origin: Origin, model: str, file: Path, runner: Runner) -> Came | None
     head = workspace.head(origin, runner)
     with workspace.clone(origin, head, runner) as clone:
         who = commits.identity(clone.git, "COMMITTER").rstrip(">").partition(" <")
-        clone.pull("data")
+        clone.pull_rows(model)
         said = _ingest(clone, model, file, runner)
         if not clone.git("status", "--porcelain", "--", POINTER).strip():
             return Came(said, waiting=_waiting(clone, model, runner))

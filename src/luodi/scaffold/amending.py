@@ -53,6 +53,7 @@ def lines(sheet: Path, kind: str) -> list[Line]:
     if KEY not in table.columns:
         raise tables.missing(str(sheet), (KEY,), table.columns)
     known = tuple(name for name in (VERDICT, "label", SUGGESTED, kind) if name in table.columns)
+    cell = str if table.marked else files.unmarked  # of columns that a person left out, tables knows no sheet
     found = []
     for place, row in tables.records(table, (KEY,), known):
         where, value = f"{sheet}, {place}", {name: tables.value(row, name) for name in (KEY, *known)}
@@ -65,7 +66,7 @@ def lines(sheet: Path, kind: str) -> list[Line]:
             ) from None
         if verdict and verdict not in VERDICTS:
             raise BrokenData(f"{where}: expected {', '.join(VERDICTS)} or nothing, found {shown(verdict, 40)}")
-        label, suggested, item = (one and str(one).strip() for one in map(value.get, ("label", SUGGESTED, kind)))
+        label, suggested, item = (one and cell(one).strip() for one in map(value.get, ("label", SUGGESTED, kind)))
         found.append(Line(where, places, verdict, label, suggested, item))
     return [line for line in found if line.places]
 
@@ -84,7 +85,7 @@ def amend(root: Path, model: str, sheet: Path, runner: Runner, *, what: str, dis
     settings = config.settings_of(config.load(root / PARAMS), model)
     paths = ModelPaths(root, model)
     with changes.exclusive(root) as staging:
-        changes.require_data(root)
+        record = changes.require_data(root, model, runner)
         found = lines(sheet, settings.modality)
         stored = ingesting.stored(settings, paths.data)
         there = _rows_at(paths.data, settings, stored, {place for line in found for place in line.places})
@@ -107,7 +108,7 @@ def amend(root: Path, model: str, sheet: Path, runner: Runner, *, what: str, dis
             [move[1].name for move in moves], what, _by_shard(out), _by_shard(kept),
         )  # fmt: skip
         moves.append(arrivals.write(staging, paths.data, number, arrival))
-        changes.make(root, paths.params.read_bytes(), pipeline.read(root), runner, moves=moves)
+        changes.make(root, paths.params.read_bytes(), pipeline.read(root), runner, moves=moves, record=record)
     return _message(model, sheet, arrival, len(out) - len(new))
 
 
@@ -123,7 +124,7 @@ def _sorted_out(
         row, places = rows[0][1], [place for place, _ in rows]
         changed = _changed(line, row)
         if line.verdict == RELABEL and changed.label == row.label and line.suggested:
-            changed = changed._replace(label=_plain(line.suggested))
+            changed = changed._replace(label=line.suggested)
         if discard or line.verdict == DROP:
             out += places
         elif line.verdict == KEEP:
@@ -139,20 +140,11 @@ def _sorted_out(
 def _changed(line: Line, row: Row) -> Row:
     """The row as the sheet has it: what a spreadsheet writes otherwise, such as ends of lines, is no change."""
     item, label = row.item, row.label
-    if line.item and isinstance(item, str) and item.strip().splitlines() not in _read(line.item):
-        item = _plain(line.item)
-    if line.label and [label] not in _read(line.label):
-        label = _plain(line.label)
+    if line.item and isinstance(item, str) and item.strip().splitlines() != line.item.splitlines():
+        item = line.item
+    if line.label and [label] != line.label.splitlines():
+        label = line.label
     return row._replace(item=item, label=label)
-
-
-def _read(cell: str) -> tuple[list[str], list[str]]:
-    """What a cell may say, in lines: as it stands, or without the mark that makes it no formula."""
-    return cell.splitlines(), _plain(cell).strip().splitlines()
-
-
-def _plain(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(files.ACTING) else cell
 
 
 def _rows_at(

@@ -16,8 +16,8 @@ from types import MappingProxyType
 
 from luodi.config import encoders, locked
 from luodi.data import builtin_datasets
-from luodi.errors import DataError, MissingData
-from luodi.files import private, private_folder, replacing, replacing_folder
+from luodi.errors import DataError, MissingData, SourceMismatch
+from luodi.files import checksum, private, private_folder, replacing, replacing_folder
 from luodi.project import locks, workspace
 from luodi.project.origin import EMBEDDED
 from luodi.project.paths import PARAMS
@@ -56,16 +56,38 @@ def exclusive(root: Path) -> Iterator[Path]:
             shutil.rmtree(staging, ignore_errors=True)
 
 
-def require_data(root: Path) -> None:
-    """Raise unless data/ is what data.dvc records: recording it while a part is away would drop that part."""
+def require_data(root: Path, model: str = "", runner: Runner | None = None) -> str:
+    """Raise unless data/ is what data.dvc records: recording it while a part is away would drop that part.
+
+    A change of one model needs no other's rows: where its folder alone is here, as it is recorded, that is enough.
+
+    Returns:
+        What to record then: data, or data/MODEL.
+    """
     data, pointer = root / "data", root / "data.dvc"
     if pointer.exists() and not data.exists():
         raise MissingData(
             f"{data} is away, though {pointer.name} records it: bring it back with `dvc pull`, or "
             "with `luodi fetch` if all of it is embedded datasets"
         )
-    if pointer.exists():
-        builtin_datasets.verify(data, pointer)
+    try:
+        if pointer.exists():
+            builtin_datasets.verify(data, pointer)
+    except SourceMismatch:
+        if not (model and runner and _alone(root, model, runner)):
+            raise
+        return f"data/{model}"
+    return "data"
+
+
+def _alone(root: Path, model: str, runner: Runner) -> bool:
+    """Whether nothing but the folder of this model lies in data/, as data.dvc records it."""
+    folder, md5 = root / "data" / model, builtin_datasets.recorded(root / "data.dvc")
+    if [path.name for path in folder.parent.iterdir()] != [model]:
+        return False
+    cache = root / workspace.dvc(runner, root, "cache", "dir").strip()
+    here = {path.relative_to(folder).as_posix(): checksum(path) for path in folder.rglob("*") if path.is_file()}
+    return workspace.recorded([cache], md5, f"data/{model}") == here
 
 
 def make(
@@ -75,6 +97,7 @@ def make(
     runner: Runner,
     *,
     moves: Sequence[tuple[Path, Path]] = (),
+    record: str = "data",
     forget: str = "",
     also: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
@@ -83,6 +106,7 @@ def make(
     Args:
         params, graph: What params.yaml and dvc.yaml are to hold.
         moves: Folders or files, and where each goes.
+        record: What of data/ these change, see `require_data`.
         forget: A model whose entries leave dvc.lock.
         also: What others of `FILES` are to hold.
     """
@@ -100,7 +124,7 @@ def make(
         if leaving:
             locks.write(root / LOCK, locks.merge(entries, forget, {}))
         if moves:
-            workspace.dvc(runner, root, "add", "data")
+            workspace.dvc(runner, root, "add", record)
     except BaseException:
         _take_back(root)
         raise

@@ -100,7 +100,7 @@ def forget(root: Path, model: str, sheet: Path | None, runner: Runner) -> Done:
     settings = config.settings_of(config.load(root / PARAMS), model)
     paths = ModelPaths(root, model)
     with changes.exclusive(root) as staging:
-        changes.require_data(root)
+        record = changes.require_data(root, model, runner)
         before = forgotten.read(paths.data)
         known = Known.of(before)
         digests = set(known.digests)
@@ -115,7 +115,7 @@ def forget(root: Path, model: str, sheet: Path | None, runner: Runner) -> Done:
                 f"no row of {model} would be left: `luodi retire {model} --data` takes all of its data out"
             )
         moves = _moves(paths.data, staging, marks, known.salt, digests - known.digests)
-        changes.make(root, paths.params.read_bytes(), pipeline.read(root), runner, moves=moves)
+        changes.make(root, paths.params.read_bytes(), pipeline.read(root), runner, moves=moves, record=record)
     return Done(rows, texts, _message(model, rows, marks))
 
 

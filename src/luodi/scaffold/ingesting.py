@@ -68,7 +68,7 @@ def ingest(
     Args:
         given, wanted, labels, images: As of `luodi.scaffold.adding`; what the shards keep beside is wanted too.
         corrects: The labels of these rows are to count, whatever label what they hold had before.
-        again: A batch that came before, and of which rows were corrected since, is to count once more.
+        again: A batch that came before, and of which rows were corrected or forgotten since, is to count once more.
 
     Raises:
         UnknownKey: There is no such model.
@@ -79,11 +79,11 @@ def ingest(
     settings = config.settings_of(config.load(root / PARAMS), model)
     paths, labels = ModelPaths(root, model), labels or Labels()
     with changes.exclusive(root) as staging:
-        changes.require_data(root)
+        record = changes.require_data(root, model, runner)
         wanted = _as_stored(wanted, settings, shards.kept(paths.data, settings.modality))
         beside = [*wanted.stored]
         there = Known.of(paths.data, settings, beside, corrects=corrects)
-        there.lost = None if again else forgotten.known(paths.data)
+        there.lost, there.again = forgotten.known(paths.data), again
         read = partial(_rows, given=given, wanted=wanted, labels=labels, images=images)
         rows, notes = read(settings, sources, staging / "unpacked")
         names = ", ".join(shown(source.name) for source in sources)
@@ -101,8 +101,11 @@ def ingest(
         arrival = Arrival(there.batch, [source.name for source in sources], there.seen, counted.rows, counted.held,
                           dict(counted.reasons), dict(counted.labels), [move[1].name for move in moves])  # fmt: skip
         moves.append(arrivals.write(staging, paths.data, number, arrival))
+        if there.lifted:
+            lifted = forgotten.write(staging, number, there.lost.lift(there.lifted))
+            moves.append((lifted, paths.data / lifted.name))
         drifted = drifting.look(settings, paths, staging / "data")
-        changes.make(root, paths.params.read_bytes(), pipeline.read(root), runner, moves=moves)
+        changes.make(root, paths.params.read_bytes(), pipeline.read(root), runner, moves=moves, record=record)
     report = drifting.write(paths, there.batch, drifted, asdict(arrival))
     notes += [
         *counted.told(),
@@ -135,7 +138,11 @@ class Known:
     turning: bool = False
     by: int | None = None
     lost: forgotten.Known | None = None
-    """Rows that stay out."""
+    """Rows that were forgotten."""
+    again: bool = False
+    """Whether these are taken in again; else they stay out."""
+    lifted: set[str] = field(default_factory=set)
+    """Digests of those that were."""
     seen: int = 0
     """Rows that were asked for."""
     repeated: int = 0
@@ -222,7 +229,10 @@ class Known:
         taken, now = np.zeros(len(block), np.bool_), set[int]()
         rows = zip(block, *(one.tolist() for one in (*hashes, there, before)), strict=True)
         for place, (row, one, label, item, own, is_there, came) in enumerate(rows):
-            if self.lost and self.lost.has(row.item, row.kept[self.by] if self.by is not None else None):
+            named = (
+                self.lost.named(row.item, row.kept[self.by] if self.by is not None else None) if self.lost else set()
+            )
+            if named and not self.again:
                 self.stayed_out += 1
                 continue
             key, value = (item, label) if own == NO_ID else (own, one)
@@ -231,6 +241,7 @@ class Known:
                 self.repeated += 1
                 continue
             now.add(one)
+            self.lifted |= named
             if self.turning:
                 last[key] = value
             taken[place] = True
@@ -459,7 +470,10 @@ def _hashes(
         kept: Of each row.
     """
     labelled = _hashed(zip(items, labels, strict=True))
-    whole = _hashed((item, label, *own) for item, label, own in zip(items, labels, kept, strict=True))
+    more = any(kept)  # a row that keeps nothing beside is its item and label
+    whole = (
+        _hashed((item, label, *own) for item, label, own in zip(items, labels, kept, strict=True)) if more else labelled
+    )
     ids = np.zeros(len(items), np.int64) if by is None else _hashed(one[by] or NO_ID for one in kept)
     return whole, labelled, _hashed(items), ids
 

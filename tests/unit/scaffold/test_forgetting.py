@@ -88,6 +88,10 @@ def test_what_was_forgotten_comes_back_only_where_it_is_asked_for(hotels: Path, 
     assert texts(hotels)[one] == 0 and len(texts(hotels)) == 129
     ingesting.ingest(hotels, "hotels", [same], NOBODY, again=True)
     assert texts(hotels)[one] == 1
+    assert not forgotten.known(hotels / "data" / "hotels").has(one)
+    assert forget(hotels, None).rows == 0, "it came by one who asked for it"
+    assert forget(hotels, hotels.parent / "gone.csv").rows == 1
+    assert "1 row is of what was forgotten" in ingesting.ingest(hotels, "hotels", [same], NOBODY)
 
 
 def test_shards_of_another_checkout_are_rid_of_them_by_the_same_command(hotels: Path, write: Any) -> None:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from images import drawing, encoded, png
 
+from luodi import files
 from luodi.data import arrivals, columns, revisions, shards, tables
 from luodi.data.importing import Row
 from luodi.data.labels import Labels
@@ -411,3 +412,36 @@ def test_images_of_another_light_are_drift_and_those_of_the_same_are_none(root: 
     assert "no drift is proven" in ingest(root, folder("same", range(200, 300)), model="pets")
     said = ingest(root, folder("darker", range(300, 400), 0.5), model="pets")
     assert "drift: intensity " in said
+
+
+def test_a_sheet_of_luodis_comes_back_without_its_marks_and_another_table_as_it_is(hotels: Path, write: Any) -> None:
+    came = [("=1+1间房", "好评"), ("'=也是这样写的", "差评"), ("-很脏", "差评"), ("'很安静'", "好评")]
+    files.write_sheet(
+        sheet := hotels.parent / "worth.csv",
+        ["text", "label", "why", "request"],
+        [(*row, "random", "r") for row in came],
+    )
+    said = ingest(hotels, sheet)
+    assert "4 of 4 rows are new" in said
+    assert stored(hotels)[-4:] == came
+    own = [("'=他自己写的", "好评"), ("''-两个引号", "差评")]
+    ingest(hotels, write("own.csv", csv(own)))
+    assert stored(hotels)[-2:] == own
+
+
+def test_every_sheet_that_a_person_may_hand_back_is_known(tmp_path: Path) -> None:
+    from luodi.checks import held
+    from luodi.monitoring import worth
+    from luodi.registry import turned
+    from luodi.scaffold import reviewing
+    from luodi.stages import evaluate
+
+    paths = {name: tmp_path / f"{name}.csv" for name in ("held", "review", "mistakes", "turned", "worth")}
+    columns = {name: pa.array([], pa.string()) for name in ("text", "label", "source", "shard")}
+    reasons, row = pa.array([], pa.list_(pa.string())), pa.array([], pa.int64())
+    held.write_csv(pa.table(columns | {"reasons": reasons, "row": row}), paths["held"])
+    reviewing.write(paths["review"], [])
+    worth.write(tmp_path, [], "text", ["a", "b"])
+    files.write_sheet(paths["mistakes"], evaluate.MISTAKE, [])
+    files.write_sheet(paths["turned"], turned.HEAD, [])
+    assert {name for name, path in paths.items() if tables.look(path).marked} == paths.keys()
