@@ -406,6 +406,12 @@ DATA = [
         ),
     ),
     Case(
+        "give the others another name",
+        write("new.csv", "text,label,label\na,b,c\n"),
+        texts("new.csv"),
+        change("new.csv", ("label,label", "label,another")),
+    ),
+    Case(
         "cannot tell the column of the",
         write("new.csv", "a,b,c\nd,e,f\n"),
         texts("new.csv", wanted=columns.Wanted(label="c")),

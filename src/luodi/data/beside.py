@@ -27,7 +27,7 @@ class Beside:
 
     def names(self, table: Table, chosen: Wanted) -> list[str]:
         """Return the columns of a table that are looked at."""
-        others = [name for name in plain(table) if name not in (chosen.item, chosen.label)]
+        others = [name for name in plain(table) if name and name not in (chosen.item, chosen.label)]
         return others[:COLUMNS]
 
     def add(self, row: Record, names: list[str], label: str) -> None:

@@ -9,6 +9,7 @@ from itertools import islice
 from luodi.data import tables
 from luodi.data.tables import Table
 from luodi.errors import BrokenData, DataError, EmptyData, MissingColumn
+from luodi.terminal import shown
 
 TEXT = ("text", "review", "content", "sentence", "comment", "message", "title", "文本", "评论", "内容", "标题")
 IMAGE = ("image", "path", "file", "filename", "file_name", "file_path", "image_path", "图片", "路径", "文件")
@@ -82,7 +83,9 @@ def choose_columns(table: Table, wanted: Wanted, usual: Sequence[str] = TEXT) ->
         asked = "labels: name it with --label-column" if item is not None else _asked(usual)
         raise _untold(table, asked, usual, wanted.item or item, wanted.label or label)
     split = wanted.split or _named([name for name in table.columns if name not in (item, label)], SPLIT, None)
-    return replace(wanted, item=item, label=label, split=split)
+    chosen = replace(wanted, item=item, label=label, split=split)
+    _require_one_of_each(table, [item, label, split, *wanted.stored.values()])
+    return chosen
 
 
 def choose_item(table: Table, item: str | None, usual: Sequence[str] = TEXT, known: str | None = None) -> str:
@@ -116,6 +119,15 @@ def unusual(item: str | None, usual: Sequence[str] = TEXT) -> dict[str, str]:
 
 def _asked(usual: Sequence[str]) -> str:
     return "texts: name it with --text-column" if usual is TEXT else "images: name it with --image-column"
+
+
+def _require_one_of_each(table: Table, chosen: Sequence[str | None]) -> None:
+    """Of two columns of one name, as of a joined table, either may be meant."""
+    if twice := [name for name in chosen if name and table.columns.count(name) > 1]:
+        raise BrokenData(
+            f"{table.path}: expected one column `{shown(twice[0], 60)}`, found {table.columns.count(twice[0])}: give "
+            "the others another name"
+        )
 
 
 def _require_rows(table: Table) -> None:
@@ -155,7 +167,7 @@ def _likely(table: Table, known: dict[str, str | None]) -> str:
     names = [*dict.fromkeys(name for row in rows[:INSIDE] for name in _inside(row, table))] or table.columns
     values = {name: [_said(tables.value(row, name)) for row in rows] for name in names}
     (of_item, item), (of_label, label) = known.items()
-    free = {name: column for name, column in values.items() if name not in (item, label) and any(column)}
+    free = {name: column for name, column in values.items() if name and name not in (item, label) and any(column)}
     item = item or max(free, key=lambda name: sum(map(len, free[name])), default=None)
     counts = {name: len({*column}) for name, column in free.items() if name != item}
     if label is None:
@@ -184,14 +196,15 @@ def _said(value: object) -> str:
 
 def _is_row(first: Sequence[str], values: dict[str, list[str]]) -> bool:
     """Whether the first row reads as the rows below it: a value of its own again, a number, or a long text."""
-    return any(not name or name in values[name] or len(name) > 40 or name.isdecimal() for name in first)
+    named = first[1:] if first[:1] == [""] else first  # pandas writes the numbers of rows below no name
+    return any(not name or name in values[name] or len(name) > 40 or name.isdecimal() for name in named)
 
 
 def _guessed(table: Table, wanted: Wanted, usual: Sequence[str]) -> tuple[str | None, str | None]:
     for given in (wanted.item, wanted.label, wanted.split, *wanted.stored.values()):
         if given is not None and not tables.has(table, given):
             raise tables.missing(str(table.path), (given,), table.columns)
-    found = table.columns
+    found = [name for name in table.columns if name]
     item = wanted.item or _named(found, usual, wanted.label)
     label = wanted.label or _named(found, LABEL, item) or _other(found, item)
     return item or _other(found, label), label

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from luodi.data import columns, tables
+from luodi.data import columns, importing, tables
 from luodi.data.columns import IMAGE, TEXT, Wanted
-from luodi.errors import MissingColumn
+from luodi.errors import BrokenData, MissingColumn
 
 ROWS = "".join(f"{number % 2},the room was number {number}\n" for number in range(20))
 
@@ -85,3 +85,21 @@ def test_a_column_called_split_is_taken_and_another_if_it_is_named(tmp_path: Pat
     with pytest.raises(MissingColumn, match="`fold`"):
         columns.choose_columns(found, Wanted(split="fold"))
     assert columns.choose_columns(found, Wanted("Split", "label")).split is None
+
+
+def test_the_column_of_row_numbers_that_pandas_writes_has_no_name_and_is_none(tmp_path: Path) -> None:
+    rows = "".join(f"{n},the room was number {n},{n % 2}\n" for n in range(20))
+    found = table(tmp_path, ",utterance,intent\n" + rows)
+    with pytest.raises(MissingColumn) as caught:
+        columns.choose_columns(found, Wanted())
+    assert caught.value.options == "--text-column utterance --label-column intent"
+    found = table(tmp_path, ",utterance,label\n" + rows)
+    chosen = columns.choose_columns(found, Wanted())
+    assert (chosen.item, chosen.label) == ("utterance", "label")
+    assert [row.label for row in importing.texts(found, chosen)] == ["0", "1"] * 10
+
+
+def test_of_two_columns_of_a_name_none_is_taken(tmp_path: Path) -> None:
+    with pytest.raises(BrokenData, match="expected one column `label`, found 2: give the others another name"):
+        columns.choose_columns(table(tmp_path, "text,label,label\na,1,0\n"), Wanted())
+    assert columns.choose_columns(table(tmp_path, "text,label,x,x\na,1,0,0\n"), Wanted()).label == "label"
