@@ -191,10 +191,12 @@ def texts(name: str, *, wanted: columns.Wanted = columns.NOTHING, labels: dict[s
     return read
 
 
-def documented(scene: Scene, name: str, label: str | None = None, pattern: str = "") -> object:
+def documented(
+    scene: Scene, name: str, label: str | None = None, pattern: str = "", encoding: str | None = None
+) -> object:
     (room := scene.root / "room").mkdir(exist_ok=True)
     wanted = columns.Wanted(label=label, pattern=pattern)
-    return documents.opened(scene.root / name, tables.PLAIN, wanted, Labels(), room)
+    return documents.opened(scene.root / name, tables.Given(encoding), wanted, Labels(), room)
 
 
 def counted(scene: Scene) -> statistics.Traits:
@@ -484,6 +486,12 @@ DATA = [
         instead({"given": tables.Given("gb18030")}),
     ),
     Case(
+        "those that are UTF-8 are read as that",
+        both(write("new/a/1.txt", "很".encode("gbk")), write("new/b/1.txt", "é".encode())),
+        lambda scene: documented(scene, "new", encoding=scene.other),
+        instead("gb18030"),
+    ),
+    Case(
         "holds no row: expected at least one",
         write("new.csv", "text,label\n"),
         lambda scene: list(importing.batches(iter(texts("new.csv")(scene)), "new.csv")),
@@ -565,7 +573,7 @@ DATA = [
         write(ZERO, picture()),
     ),
     Case(
-        "no image looked at can be decoded",
+        "no image looked at can be used",
         both(write(ONE, b"x"), write(ZERO, b"x")),
         lambda scene: adding.add_images(scene.root, "scans", scene.root / "scans", QUIET),
         CLASSES,

@@ -127,15 +127,14 @@ def read(files: Sequence[Filed], given: str | None, where: str) -> tuple[Iterato
     """Return the text of each file, and a line that says how they are read.
 
     Args:
-        given: Their encoding; None is UTF-8, and of those that are not what their lines together tell.
+        given: The encoding of those that are not UTF-8; None is what their lines together tell.
 
     Raises:
         BrokenData: The encoding is in doubt.
     """
     other = given or _encoding(files, where)
-    name = f", others in {encodings.words(other)}" if other and not given else ""
-    said = f"read {len(files):,} files in {encodings.words(given or encodings.UTF8)}{name}"
-    return _rows(files, given, other), said
+    name = f", others in {encodings.words(other)}" if other else ""
+    return _rows(files, other), f"read {len(files):,} files in {encodings.words(encodings.UTF8)}{name}"
 
 
 def _of_columns(given: tables.Given, wanted: Wanted) -> dict[str, object]:
@@ -150,22 +149,28 @@ def _encoding(files: Sequence[Filed], where: str) -> str | None:
         BrokenData: Their letters leave it in doubt.
     """
     lines: list[bytes] = []
+    names: list[str] = []
     for one in files:
         data = _read(one)
         if not encodings.marked(data) and not encodings.is_in(data, "utf-8"):
             lines += [line for line in data.splitlines() if not encodings.is_in(line, "utf-8")]
+            names.append(one.origin)
         if sum(map(len, lines)) > encodings.TELLING:
             break
-    return encodings.detect(io.BytesIO(b"\n".join(lines)), where) if lines else None
+    if not lines:
+        return None
+    try:
+        return encodings.detect(io.BytesIO(b"\n".join(lines)), f"{shown(names[0])} of {where}")
+    except BrokenData as error:
+        more = f"{len(names):,} or more files are not UTF-8; " if len(names) > 1 else ""
+        raise BrokenData(f"{error}; {more}those that are UTF-8 are read as that") from None
 
 
-def _rows(files: Sequence[Filed], given: str | None, other: str | None) -> Iterator[Row]:
-    """Yield the text of each file: as given or as UTF-8, else as `other`; what is none of that becomes U+FFFD."""
+def _rows(files: Sequence[Filed], other: str | None) -> Iterator[Row]:
+    """Yield the text of each file: as UTF-8, else as `other`; what is none of that becomes U+FFFD."""
     for one in files:
         data = _read(one)
-        encoding = given or encodings.marked(data) or encodings.UTF8
-        if not given and not encodings.is_in(data, encoding):
-            encoding = other or encoding
+        encoding = encodings.of_one(data, other or encodings.UTF8)
         yield Row(data.decode(encoding, "replace"), one.label, one.source, one.origin, one.kept)
 
 

@@ -55,6 +55,17 @@ def is_in(data: bytes, encoding: str) -> bool:
     return True
 
 
+def of_one(data: bytes, other: str) -> str:
+    """Return the codec of one file of many: that of its byte order mark, UTF-8 if its letters are that, else `other`.
+
+    Without letters beyond ASCII it is in `other`, which may write its own in these bytes, as UTF-16 and ISO-2022 do.
+    """
+    if encoding := marked(data):
+        return encoding
+    apart = data.isascii() or "a".encode(other) != b"a"
+    return other if apart or not is_in(data, "utf-8") else UTF8
+
+
 def not_text(name: str, encoding: str) -> BrokenData:
     """The error for a file or stream that is not in `encoding`."""
     return _asked(name, f"is not {'UTF-8' if encoding == UTF8 else encoding}")
@@ -104,7 +115,8 @@ def _by_letters(data: bytes, name: str) -> str:
     elif is_in(data, "cp1252") and _western(data.decode("cp1252")):
         return "cp1252"
     guesses = ", ".join(one.encoding for one in found[:3]) or "none that is usual"
-    example = found[0].encoding if found else "gb18030"
+    guessed = found or list(from_bytes(data))
+    example = guessed[0].encoding if guessed else "gb18030"
     raise _asked(name, f"is not UTF-8, and its letters do not tell what it is ({guesses})", example)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from luodi.data.importing import Batch
 from luodi.data.labels import is_none
+from luodi.errors import BrokenData
 
 NOTHING = 20  # characters: what is written for nothing is short
 
@@ -157,8 +158,12 @@ THUMBNAIL = 32  # pixels a side; enough to tell how bright a picture is, and whe
 TINGE = 8  # of 255: mean difference of red, green and blue
 
 
-def look(images: Iterable[bytes]) -> Look | None:
-    """Measure images; those that cannot be used are counted by reason. None if none can."""
+def look(images: Iterable[bytes], where: str) -> Look:
+    """Measure images; those that cannot be used are counted by reason.
+
+    Raises:
+        BrokenData: None of those of `where` can be used.
+    """
     from luodi.data import image
 
     sides, thumbnails, unfit = [], [], Counter[str]()
@@ -171,7 +176,8 @@ def look(images: Iterable[bytes]) -> Look | None:
         sides.append((opened.height, opened.width))
         thumbnails.append(np.asarray(image.canonical(opened, THUMBNAIL, THUMBNAIL, 3), np.int16))
     if not sides:
-        return None
+        reason = max(unfit, key=unfit.__getitem__, default=image.MISSING)
+        raise BrokenData(f"{where}: no image looked at can be used; {image.Unfit(reason)}")
     pixels = np.stack(thumbnails)
     spread = (pixels.max(-1) - pixels.min(-1)).mean((1, 2))
     coloured = float((spread > TINGE).mean())

@@ -13,7 +13,7 @@ from luodi.config.encoders import ImageEncoder, TextEncoder
 from luodi.data import columns, documents, importing, pictures, statistics, tables
 from luodi.data.columns import Wanted
 from luodi.data.labels import Labels, doubts
-from luodi.errors import BrokenData, DataError, WrongValue
+from luodi.errors import DataError, WrongValue
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.scaffold import appending, blocks, changes, pipeline, recipe, splitting, telling
 from luodi.system.processes import Runner
@@ -98,11 +98,8 @@ def add_images(
         recorded = encoders.of(root, encoder, ImageEncoder) if encoder else None
         (room := staging / "unpacked").mkdir()
         files, notes = pictures.pictures(source, images, room, given=given, wanted=wanted, labels=labels)
-        look = statistics.look(
-            row.item for row in pictures.images(files[:: math.ceil(len(files) / SAMPLE)]) if row.item
-        )
-        if look is None:
-            raise BrokenData(f"{source}: no image looked at can be decoded: expected image files; convert them")
+        sample = pictures.images(files[:: math.ceil(len(files) / SAMPLE)])
+        look = statistics.look((row.item for row in sample if row.item), str(source))
         seen = statistics.Traits()
         shards = _store(pictures.images(files), staging, "image", source, kept=list(wanted.stored), seen=seen)
         notes += [*labels.told(), *doubts(seen.counts), *telling.rare(seen.counts)]

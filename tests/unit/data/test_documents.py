@@ -113,11 +113,22 @@ def test_what_is_not_utf8_is_read_as_its_lines_tell(tmp_path: Path, encoding: st
 
 def test_an_encoding_that_is_in_doubt_is_asked_for_and_may_be_given(tmp_path: Path) -> None:
     source = images.folder(tmp_path, MAILS | {"spam/9.txt": "Źle, nigdy więcej tu nie wrócę".encode("cp1250")})
-    with pytest.raises(BrokenData, match="do not tell what it is"):
+    with pytest.raises(
+        BrokenData, match=r"spam/9.txt of .* do not tell what it is .*; those that are UTF-8 are read as"
+    ):
         documents.opened(source, Given(), Wanted(), Labels(), tmp_path)
     found, notes = brought(source, Given("cp1250"))
     assert found[-1][3] == "Źle, nigdy więcej tu nie wrócę"
-    assert notes == ["read 5 files in cp1250"]
+    assert notes == ["read 5 files in UTF-8, others in cp1250"]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp1251", "iso2022_jp", "utf-8"])
+def test_an_encoding_that_is_given_is_of_the_files_that_are_not_utf8(tmp_path: Path, encoding: str) -> None:
+    """A folder that many people wrote holds both; as Windows-1252 each é of the others would be two letters."""
+    text = {"cp1252": "café", "cp1251": "отель", "iso2022_jp": "ホテル"}.get(encoding, "plain")
+    files = {"a/1.txt": text.encode(encoding), "b/2.txt": "nicht schön".encode(), "b/3.txt": b"\xef\xbb\xbf\xc3\xa9"}
+    found, _ = brought(images.folder(tmp_path, files), Given(encoding))
+    assert [row[3] for row in found] == [text, "nicht schön", "é"]
 
 
 def test_bytes_of_no_encoding_become_what_validation_holds_back(tmp_path: Path) -> None:

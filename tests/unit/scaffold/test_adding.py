@@ -724,10 +724,19 @@ def test_fewer_than_two_classes_are_refused(root: Path, tmp_path: Path, count: i
         add(root, tmp_path / "in")
 
 
-def test_a_folder_of_nothing_that_decodes_is_refused(root: Path, pictures: Path) -> None:
+@pytest.mark.parametrize(
+    ("mode", "kind", "reason"),
+    [("CMYK", "JPEG", "is CMYK"), ("I;16", "PNG", "has more than 8 bits per channel"), ("", "", "cannot be decoded")],
+)
+def test_a_folder_of_which_no_image_can_be_used_is_refused_and_told_why(
+    root: Path, pictures: Path, mode: str, kind: str, reason: str
+) -> None:
     for path in pictures.rglob("*.png"):
-        path.write_bytes(b"words")
-    with pytest.raises(BrokenData, match="no image looked at can be decoded"):
+        if mode:
+            Image.new(mode, (8, 8)).save(path, kind)
+        else:
+            path.write_bytes(b"words")
+    with pytest.raises(BrokenData, match=f"no image looked at can be used; image {reason}: expected one picture"):
         add(root, pictures)
 
 
