@@ -8,6 +8,7 @@ import json
 import math
 import random
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,29 @@ def write(folder: Path, family: str = "bert", **config: Any) -> Path:
 
     folder.mkdir(parents=True, exist_ok=True)
     known = {token: place for place, token in enumerate(VOCABULARY)}
-    (folder / "tokenizer.json").write_text(BertWordPieceTokenizer(known, lowercase=True).to_str(), encoding="utf-8")
+    tokenizer = of_bytes() if family == "gpt2" else BertWordPieceTokenizer(known, lowercase=True)
+    (folder / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
     (folder / "config.json").write_text(json.dumps(settings(family) | config), encoding="utf-8")
     save_file(tensors(family), folder / "model.safetensors")
     return folder
 
 
+@cache
+def of_bytes() -> Any:
+    """A tokenizer as GPT-2 has it, to which each word is one token."""
+    from tokenizers.implementations import ByteLevelBPETokenizer
+
+    found = ByteLevelBPETokenizer(add_prefix_space=True)
+    found.train_from_iterator([*words(0), *words(1)], 4000, 1, show_progress=False, special_tokens=["<|endoftext|>"])
+    return found
+
+
 def settings(family: str) -> dict[str, Any]:
+    if family == "gpt2":
+        return {
+            "model_type": family, "vocab_size": of_bytes().get_vocab_size(), "n_positions": POSITIONS,
+            "n_layer": LAYERS, "n_head": HEADS, "n_embd": WIDTH, "n_inner": None, "eos_token_id": 0,
+        }  # fmt: skip
     found = {
         "model_type": family,
         "vocab_size": len(VOCABULARY),
@@ -75,6 +92,8 @@ def parts(family: str, layer: int) -> list[str]:
 
 
 def tensors(family: str) -> Tensors:
+    if family == "gpt2":
+        return decoder_tensors()
     rng = np.random.default_rng(7)
 
     def draw(*shape: int, scale: float = 0.2) -> NDArray[np.float32]:
@@ -99,8 +118,66 @@ def tensors(family: str) -> Tensors:
     return found
 
 
+def decoder_tensors() -> Tensors:
+    rng, known = np.random.default_rng(7), of_bytes().get_vocab()
+    shapes: dict[str, tuple[int, ...]] = {"wte.weight": (len(known), WIDTH), "wpe.weight": (POSITIONS, WIDTH)}
+    for layer in range(LAYERS):
+        for name, inner, outer in (
+            ("attn.c_attn", 1, 3),
+            ("attn.c_proj", 1, 1),
+            ("mlp.c_fc", 1, 4),
+            ("mlp.c_proj", 4, 1),
+        ):
+            shapes |= {
+                f"h.{layer}.{name}.weight": (inner * WIDTH, outer * WIDTH),
+                f"h.{layer}.{name}.bias": (outer * WIDTH,),
+            }
+    norms = ["ln_f", *(f"h.{layer}.ln_{one}" for layer in range(LAYERS) for one in (1, 2))]
+    shapes |= {f"{name}.{kind}": (WIDTH,) for name in norms for kind in ("weight", "bias")}
+    found = {name: rng.normal(0, 0.2, shape).astype(np.float32) for name, shape in shapes.items()}
+    for name in norms:
+        found[f"{name}.weight"] += 1
+    for kind in (0, 1):
+        found["wte.weight"][[known[f"Ġ{word}"] for word in words(kind)], 0] = 4 - 8 * kind
+    return found
+
+
+def decoded(given: list[int], *, pooling: str, config: Mapping[str, Any]) -> Any:
+    """The vector of one text by GPT-2's forward pass."""
+    weights, ids = tensors("gpt2"), given or [0]
+
+    def norm(x: Any, name: str) -> Any:
+        centred = x - x.mean(-1, keepdims=True)
+        return (
+            centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5) * weights[f"{name}.weight"]
+            + weights[f"{name}.bias"]
+        )
+
+    def linear(x: Any, name: str) -> Any:
+        return x @ weights[f"{name}.weight"].astype(np.float64) + weights[f"{name}.bias"]
+
+    x = weights["wte.weight"][ids].astype(np.float64) + weights["wpe.weight"][: len(ids)]
+    for layer in range(LAYERS):
+        found = np.zeros_like(x)
+        query, key, value = np.split(linear(norm(x, f"h.{layer}.ln_1"), f"h.{layer}.attn.c_attn"), 3, -1)
+        for head in range(HEADS):
+            part = slice(head * WIDTH // HEADS, (head + 1) * WIDTH // HEADS)
+            for place in range(len(ids)):
+                scores = np.exp(key[: place + 1, part] @ query[place, part] / math.sqrt(WIDTH / HEADS))
+                found[place, part] = scores / scores.sum() @ value[: place + 1, part]
+        x = x + linear(found, f"h.{layer}.attn.c_proj")
+        hidden = linear(norm(x, f"h.{layer}.ln_2"), f"h.{layer}.mlp.c_fc")
+        smooth = hidden * (1 + np.tanh(math.sqrt(2 / math.pi) * (hidden + 0.044715 * hidden**3))) / 2
+        hidden = np.maximum(hidden, 0) if config.get("activation_function") == "relu" else smooth
+        x = x + linear(hidden, f"h.{layer}.mlp.c_proj")
+    x = norm(x, "ln_f")
+    return {"mean": x.mean(0) if given else 0 * x[0], "cls": x[0], "last": x[-1]}[pooling]
+
+
 def vector(family: str, ids: list[int], *, pooling: str = "mean", config: Mapping[str, Any] | None = None) -> Any:
     """The vector of one text by its ids, nothing padded, float64 [width]."""
+    if family == "gpt2":
+        return decoded(ids, pooling=pooling, config=config or {})
     config, weights = settings(family) | dict(config or {}), tensors(family)
     epsilon = config.get("layer_norm_eps", 1e-12)
 
@@ -131,4 +208,4 @@ def vector(family: str, ids: list[int], *, pooling: str = "mean", config: Mappin
         relu = "relu" in (config.get("hidden_act"), config.get("activation"))
         hidden = np.maximum(hidden, 0) if relu else hidden * (1 + ERF(hidden / math.sqrt(2))) / 2
         x = norm(x + linear(hidden, outer), norm_2)
-    return x[0] if pooling == "cls" else x.mean(0)
+    return {"mean": x.mean(0), "cls": x[0], "last": x[-1]}[pooling]

@@ -1375,7 +1375,7 @@ WHY_NOT = {
     "holds values that are no numbers": CHECKPOINT,
     "is no tokenizer (": CHECKPOINT,
     "does not fit the weights": CHECKPOINT,
-    "and luodi does by mean or cls alone": CHECKPOINT,
+    "and luodi does by mean, cls or the last": CHECKPOINT,
     "move it away, or choose another folder for the encoder": PRETRAINING,
     "is of a pretraining that was ended, of other texts": PRETRAINING,
     "texts, a line each, expected at least": PRETRAINING,

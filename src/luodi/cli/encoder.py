@@ -37,9 +37,9 @@ def encoder_add(
     name: Annotated[str | None, typer.Option(help="What it is called; else as the folder or file is.")] = None,
     licence: Annotated[str | None, typer.Option(help="Under which it is; else what its files say.")] = None,
 ) -> None:
-    """Check a checkpoint of the BERT family or a network of images, and bring it into data/encoders; all or nothing.
+    """Check a checkpoint of the BERT family or GPT-2, or a network of images, and bring it into data/encoders.
 
-    None of its code runs, and nothing is downloaded.
+    All of it or nothing. None of its code runs, and nothing is downloaded.
     """
     from luodi.cli.data import made_ready
     from luodi.scaffold import encoders

@@ -55,7 +55,7 @@ class TextEncoder(Recorded):
     modality: ClassVar[str] = "text"
     length: Positive
     pad: Annotated[int, Field(ge=0)]
-    pooling: Literal["mean", "cls"]
+    pooling: Literal["mean", "cls", "last"]
 
     @property
     def reads(self) -> str:

@@ -23,13 +23,15 @@ INDEX = f"{WEIGHTS}.index.json"
 """Stands in place of `WEIGHTS` where these are of several files: which tensor is in which."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 DTYPES = ("F32", "F16", "BF16")
-ACTIVATIONS = ("gelu", "relu")
-Pooling = Literal["mean", "cls"]
+ACTIVATIONS = ("gelu", "gelu_new", "relu")
+Pooling = Literal["mean", "cls", "last"]
 POOLINGS: Mapping[str, Pooling] = {
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "cls",
+    "pooling_mode_lasttoken": "last",
     "mean": "mean",
     "cls": "cls",
+    "lasttoken": "last",
 }
 LARGEST = 1_900_000_000  # bytes of float32 weights: an ONNX file holds 2 GB
 LONGEST = 64 << 20  # bytes of a file of JSON or text that is read
@@ -54,6 +56,12 @@ class Family:
         parts: Of a layer: query, key, value, what joins the heads, its norm, inner, outer, its norm.
         types: Whether it tells segments apart, of which all texts are the first.
         offset: Whether its positions begin behind the id that pads.
+        causal: Whether it is a decoder, as GPT-2 is: a token sees those before it alone, each norm stands before what
+            it is of, and matrices are [in, out], those of query, key and value one.
+        embeddings: Of the tokens, of their positions, and the norm that is of no layer.
+        positions: Their number in config.json.
+        epsilon: Of the norms: its key there, and what it is without.
+        ignored: Ends of names in a layer that are no weights.
     """
 
     prefixes: tuple[str, ...]
@@ -62,6 +70,13 @@ class Family:
     parts: tuple[str, ...]
     types: bool = True
     offset: bool = False
+    causal: bool = False
+    embeddings: tuple[str, str, str] = (
+        "embeddings.word_embeddings", "embeddings.position_embeddings", "embeddings.LayerNorm"
+    )  # fmt: skip
+    positions: str = "max_position_embeddings"
+    epsilon: tuple[str, float] = ("layer_norm_eps", 1e-12)
+    ignored: tuple[str, ...] = ()
 
 
 _KEYS = ("num_hidden_layers", "num_attention_heads", "hidden_size", "intermediate_size", "hidden_act")
@@ -81,6 +96,18 @@ FAMILIES: Mapping[str, Family] = {
         ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "sa_layer_norm",
          "ffn.lin1", "ffn.lin2", "output_layer_norm"),
         types=False,
+    ),
+    "gpt2": Family(
+        ("transformer.",),
+        ("n_layer", "n_head", "n_embd", "n_inner", "activation_function"),
+        "h.{}.",
+        ("attn.c_attn", "attn.c_attn", "attn.c_attn", "attn.c_proj", "ln_1", "mlp.c_fc", "mlp.c_proj", "ln_2"),
+        types=False,
+        causal=True,
+        embeddings=("wte", "wpe", "ln_f"),
+        positions="n_positions",
+        epsilon=("layer_norm_epsilon", 1e-5),
+        ignored=(".attn.bias", ".attn.masked_bias"),
     ),
 }  # fmt: skip
 
@@ -148,30 +175,38 @@ def read(folder: Path) -> Checkpoint:
     _require_files(folder)
     config = _json(folder / CONFIG)
     family = _family(folder, config)
-    layers, heads, width, inner = (_number(folder, config, key) for key in FAMILIES[family].keys[:4])
-    vocabulary, positions = (_number(folder, config, key) for key in ("vocab_size", "max_position_embeddings"))
-    activation = config.get(FAMILIES[family].keys[4], "gelu")
-    _require(folder, f"`{FAMILIES[family].keys[4]}`", activation, ACTIVATIONS)
+    kind = FAMILIES[family]
+    config = _inner_of(kind, config)
+    layers, heads, width, inner = (_number(folder, config, key) for key in kind.keys[:4])
+    vocabulary, positions = (_number(folder, config, key) for key in ("vocab_size", kind.positions))
+    activation = config.get(kind.keys[4], "gelu_new" if kind.causal else "gelu")
+    _require(folder, f"`{kind.keys[4]}`", activation, ACTIVATIONS)
     _require(folder, "`position_embedding_type`", config.get("position_embedding_type", "absolute"), ("absolute",))
+    _require(folder, "`scale_attn_weights`", config.get("scale_attn_weights", True), (True,))
+    _require(
+        folder, "`scale_attn_by_inverse_layer_idx`", config.get("scale_attn_by_inverse_layer_idx", False), (False,)
+    )
     if layers > DEEPEST:
         raise _lies(folder, f"an encoder has no {layers:,} layers")
     if width % heads:
         raise _lies(folder, f"{heads} heads cannot share a width of {width}")
-    types = _number(folder, config, "type_vocab_size") if FAMILIES[family].types else 0
-    # What a file leaves out is what Hugging Face's library takes for that family.
-    pad = config.get("pad_token_id", 1 if FAMILIES[family].offset else 0)
-    epsilon = config.get("layer_norm_eps", 1e-12)
+    types = _number(folder, config, "type_vocab_size") if kind.types else 0
+    # What a file leaves out is what Hugging Face's library takes for that family; a decoder has often no token that
+    # pads, and no text has the one that ends all.
+    key = "eos_token_id" if kind.causal else "pad_token_id"
+    pad = config.get(key, 1 if kind.offset else 0)
+    epsilon = config.get(*kind.epsilon)
     if not isinstance(pad, int) or not 0 <= pad < vocabulary:
-        raise _lies(folder, f"`pad_token_id` is {shown(repr(pad), 60)}, and there are {vocabulary:,} tokens")
+        raise _lies(folder, f"`{key}` is {shown(repr(pad), 60)}, and there are {vocabulary:,} tokens")
     if not isinstance(epsilon, float) or not 0 < epsilon < 1:
-        raise _lies(folder, f"`layer_norm_eps` is {shown(repr(epsilon), 60)}, expected a number between 0 and 1")
-    shapes = _shapes(FAMILIES[family], layers, width, inner, vocabulary=vocabulary, positions=positions, types=types)
-    _require_tensors(folder, FAMILIES[family], shapes)
+        raise _lies(folder, f"`{kind.epsilon[0]}` is {shown(repr(epsilon), 60)}, expected a number between 0 and 1")
+    shapes = _shapes(kind, layers, width, inner, vocabulary=vocabulary, positions=positions, types=types)
+    _require_tensors(folder, kind, shapes)
     tokenizer = _tokenizer(folder, vocabulary)
-    most = positions - (pad + 1 if FAMILIES[family].offset else 0)
+    most = positions - (pad + 1 if kind.offset else 0)
     return Checkpoint(
         folder, family, layers, heads, width, activation, epsilon, _length(folder, most), pad,
-        _pooling(folder), licence(folder), tokenizer, shapes,
+        _pooling(folder, "last" if kind.causal else "mean"), licence(folder), tokenizer, shapes,
     )  # fmt: skip
 
 
@@ -220,11 +255,19 @@ def _family(folder: Path, config: Mapping[str, Any]) -> str:
     return _require(folder, "`model_type`", config.get("model_type"), tuple(FAMILIES))
 
 
-def _require(folder: Path, key: str, found: object, known: tuple[str, ...]) -> str:
+def _inner_of(family: Family, config: dict[str, Any]) -> dict[str, Any]:
+    """A decoder's config.json may leave out how wide its hidden layers are: four times as wide as it is itself."""
+    *_, width, inner, _ = family.keys
+    if not family.causal or config.get(inner) is not None or not isinstance(config.get(width), int):
+        return config
+    return config | {inner: 4 * config[width]}
+
+
+def _require(folder: Path, key: str, found: object, known: tuple[object, ...]) -> str:
     if found not in known:
         raise BrokenData(
-            f"{folder / CONFIG}: {key} is {shown(repr(found), 60)}, and luodi reads {', '.join(known)}: choose another "
-            "checkpoint"
+            f"{folder / CONFIG}: {key} is {shown(repr(found), 60)}, and luodi reads "
+            f"{', '.join(map(str, known))}: choose another checkpoint"
         )
     return str(found)
 
@@ -243,20 +286,22 @@ def _lies(folder: Path, why: str) -> BrokenData:
 def _shapes(
     family: Family, layers: int, width: int, inner: int, *, vocabulary: int, positions: int, types: int
 ) -> dict[str, tuple[int, ...]]:
-    """The tensors of the encoder and their shapes: matrices are [out, in], as PyTorch has them."""
+    """The tensors of the encoder and their shapes: matrices are [out, in], as PyTorch has them, but of a decoder."""
+    words, places, norm = family.embeddings
     found: dict[str, tuple[int, ...]] = {
-        "embeddings.word_embeddings.weight": (vocabulary, width),
-        "embeddings.position_embeddings.weight": (positions, width),
+        f"{words}.weight": (vocabulary, width),
+        f"{places}.weight": (positions, width),
         **({"embeddings.token_type_embeddings.weight": (types, width)} if types else {}),
-        "embeddings.LayerNorm.weight": (width,),
-        "embeddings.LayerNorm.bias": (width,),
+        f"{norm}.weight": (width,),
+        f"{norm}.bias": (width,),
     }
-    square, flat = (width, width), (width,)
-    matrices = (square, square, square, square, flat, (inner, width), (width, inner), flat)
+    attending = (width, (3 if family.causal else 1) * width)
+    matrices = (attending, attending, attending, (width, width), (width,), (width, inner), (inner, width), (width,))
     for layer in range(layers):
         for part, shape in zip(family.parts, matrices, strict=True):
             name = family.layer.format(layer) + part
-            found[f"{name}.weight"], found[f"{name}.bias"] = shape, shape[:1]
+            found[f"{name}.weight"] = shape if family.causal else shape[::-1]
+            found[f"{name}.bias"] = shape[-1:]
     return found
 
 
@@ -276,7 +321,8 @@ def _require_tensors(folder: Path, family: Family, shapes: Mapping[str, tuple[in
                     "checkpoint that is not quantized"
                 )
     layers = family.layer.partition("{")[0]
-    if more := sorted(name for name in names if name.startswith(layers) and name not in shapes):
+    more = sorted(name for name in names if name.startswith(layers) and not name.endswith(family.ignored))
+    if more := [name for name in more if name not in shapes]:
         raise _misfit(path, f"it holds {shown(more[0], 100)} too")
     if (size := 4 * sum(map(math.prod, shapes.values()))) > LARGEST:
         raise BrokenData(f"{path} holds {size / 1e9:.1f} GB as float32, expected at most {LARGEST / 1e9:.1f}: choose a "
@@ -391,18 +437,18 @@ def _length(folder: Path, most: int) -> int:
     return next((min(one, most) for one in said if isinstance(one, int) and one >= 4), most)
 
 
-def _pooling(folder: Path) -> Pooling:
-    """As 1_Pooling/config.json says, which sentence-transformers writes; mean without."""
+def _pooling(folder: Path, without: Pooling) -> Pooling:
+    """As 1_Pooling/config.json says, which sentence-transformers writes; `without` where there is none."""
     path = folder / "1_Pooling" / CONFIG
     if not path.is_file():
-        return "mean"
+        return without
     config = _json(path)
     chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
     chosen = chosen or [str(config.get("pooling_mode"))]
     if len(chosen) != 1 or chosen[0] not in POOLINGS:
         raise BrokenData(
-            f"{path}: it pools by {shown(', '.join(chosen), 100)}, and luodi does by mean or cls alone: choose another "
-            "checkpoint"
+            f"{path}: it pools by {shown(', '.join(chosen), 100)}, and luodi does by mean, cls or the last token: "
+            "choose another checkpoint"
         )
     return POOLINGS[chosen[0]]
 

@@ -1,12 +1,14 @@
 """An encoder of the BERT family as an ONNX graph: equal weights are equal bytes, and any backend's are the same.
 
 Vaswani and others, "Attention Is All You Need" (2017), as Devlin and others have it (BERT, 2018): each layer adds what
-it found to what it was given, and brings that to mean 0 and deviation 1 afterwards.
+it found to what it was given, and brings that to mean 0 and deviation 1 afterwards. A decoder, as Radford and others
+have it (GPT-2, 2019), does so before it looks, and a token sees none behind it.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +44,8 @@ class Form:
     epsilon: float
     pad: int
     pooling: "Pooling"
+    causal: bool = False
+    """Whether it is a decoder, see `Family`."""
 
     @property
     def scale(self) -> np.float32:
@@ -53,7 +57,7 @@ def form(checkpoint: "Checkpoint") -> Form:
     """Return what the encoder of a checkpoint computes."""
     return Form(
         checkpoint.layers, checkpoint.heads, checkpoint.width, checkpoint.activation, checkpoint.epsilon,
-        checkpoint.pad, checkpoint.pooling,
+        checkpoint.pad, checkpoint.pooling, checkpoint.kind.causal,
     )  # fmt: skip
 
 
@@ -65,13 +69,18 @@ def of(checkpoint: "Checkpoint") -> onnx.ModelProto:
 def weights(checkpoint: "Checkpoint", tensors: Mapping[str, NDArray[np.float32]]) -> Weights:
     """Return the weights of a checkpoint by names that all families share."""
     family = checkpoint.kind
-    places = tensors["embeddings.position_embeddings.weight"][checkpoint.pad + 1 if family.offset else 0 :]
+    words, places = (tensors[f"{name}.weight"] for name in family.embeddings[:2])
+    places = places[checkpoint.pad + 1 if family.offset else 0 :]
     if family.types:
         places = places + tensors["embeddings.token_type_embeddings.weight"][0]  # all are of the first segment
-    found = {"words": tensors["embeddings.word_embeddings.weight"], "places": places}
+    found = {"words": words, "places": places}
     for name, its in _names(family, checkpoint.layers).items():
-        found[f"{name}.weight"] = np.ascontiguousarray(tensors[f"{its}.weight"].T)
-        found[f"{name}.bias"] = tensors[f"{its}.bias"]
+        matrix, bias = tensors[f"{its}.weight"], tensors[f"{its}.bias"]
+        if not family.causal:
+            matrix = matrix.T
+        elif (part := name.rpartition(".")[2]) in ATTENDING:
+            matrix, bias = (np.split(one, 3, -1)[ATTENDING.index(part)] for one in (matrix, bias))
+        found[f"{name}.weight"], found[f"{name}.bias"] = np.ascontiguousarray(matrix), bias
     return found
 
 
@@ -95,7 +104,7 @@ def _names(family: "Family", layers: int) -> dict[str, str]:
         for layer in range(layers)
         for part, its in zip(PARTS, family.parts, strict=True)
     }
-    return {"embedding_norm": "embeddings.LayerNorm", **parts}
+    return {"last_norm" if family.causal else "embedding_norm": family.embeddings[2], **parts}
 
 
 def build(form: Form, weights: Mapping[str, NDArray[np.float32]]) -> onnx.ModelProto:
@@ -105,12 +114,11 @@ def build(form: Form, weights: Mapping[str, NDArray[np.float32]]) -> onnx.ModelP
     """
     graph = _Graph()
     hidden, mask = _embedded(graph, form, weights)
-    unseen = graph.node("Mul", graph.node("Sub", mask, graph.value(np.float32(1))), graph.value(np.float32(-HIDDEN)))
-    unseen = graph.node("Unsqueeze", unseen, graph.value(np.array([1, 2], np.int64)))  # [batch, heads, from, to]
+    unseen = _behind(graph) if form.causal else _padding(graph, mask)  # [batch, heads, from, to]
     for layer in range(form.layers):
-        part = _Layer(graph, form, weights, layer)
-        hidden = part.norm("attention_norm", graph.node("Add", hidden, part.attention(hidden, unseen)))
-        hidden = part.norm("norm", graph.node("Add", hidden, part.forward(hidden)))
+        hidden = _Layer(graph, form, weights, layer).of(hidden, unseen)
+    if form.causal:
+        hidden = _norm(graph, form, weights, "last_norm", hidden)
     _pool(graph, form.pooling, hidden, mask)
     return graph.model(form)
 
@@ -181,8 +189,29 @@ def _embedded(graph: _Graph, form: Form, weights: Mapping[str, NDArray[np.float3
     length = graph.node("Shape", X, start=1)
     here = graph.node("Slice", graph.value(weights["places"], "places"), graph.value(np.array([0], np.int64)), length,
                       graph.value(np.array([0], np.int64)), one)  # fmt: skip
-    words = graph.node("Gather", graph.value(weights["words"], "words"), X)
-    return _norm(graph, form, weights, "embedding_norm", graph.node("Add", words, here)), mask
+    hidden = graph.node("Add", graph.node("Gather", graph.value(weights["words"], "words"), X), here)
+    return hidden if form.causal else _norm(graph, form, weights, "embedding_norm", hidden), mask
+
+
+def _padding(graph: _Graph, mask: str) -> str:
+    """What is added for a token that only fills up its row: [batch, 1, 1, to]."""
+    unseen = graph.node("Mul", graph.node("Sub", mask, graph.value(np.float32(1))), graph.value(np.float32(-HIDDEN)))
+    return graph.node("Unsqueeze", unseen, graph.value(np.array([1, 2], np.int64)))
+
+
+def _behind(graph: _Graph) -> str:
+    """What is added for a token that stands behind: [from, to]. What fills up a row stands behind all of it."""
+    places = _places(graph)
+    column = graph.node("Unsqueeze", places, graph.value(np.array([1], np.int64)))
+    later = graph.node("Cast", graph.node("Greater", places, column), to=TensorProto.FLOAT)
+    return graph.node("Mul", later, graph.value(np.float32(HIDDEN)))
+
+
+def _places(graph: _Graph) -> str:
+    """0, 1, ... of the tokens of a row: float32 [length]."""
+    length = graph.node("Gather", graph.node("Shape", X), graph.value(np.array(1, np.int64)))
+    bounds = graph.value(np.array(0, np.int64)), length, graph.value(np.array(1, np.int64))
+    return graph.node("Cast", graph.node("Range", *bounds), to=TensorProto.FLOAT)
 
 
 def _norm(graph: _Graph, form: Form, weights: Mapping[str, NDArray[np.float32]], name: str, summed: str) -> str:
@@ -195,6 +224,14 @@ class _Layer:
 
     def __init__(self, graph: _Graph, form: Form, weights: Mapping[str, NDArray[np.float32]], number: int) -> None:
         self.graph, self.form, self.weights, self.number = graph, form, weights, number
+
+    def of(self, hidden: str, unseen: str) -> str:
+        add = partial(self.graph.node, "Add")
+        if self.form.causal:
+            hidden = add(hidden, self.attention(self.norm("attention_norm", hidden), unseen))
+            return add(hidden, self.forward(self.norm("norm", hidden)))
+        hidden = self.norm("attention_norm", add(hidden, self.attention(hidden, unseen)))
+        return self.norm("norm", add(hidden, self.forward(hidden)))
 
     def attention(self, hidden: str, unseen: str) -> str:
         graph, heads, width = self.graph, self.form.heads, self.form.width
@@ -213,8 +250,12 @@ class _Layer:
 
     def forward(self, hidden: str) -> str:
         inner = self.linear(hidden, "inner")
-        inner = self.graph.node("Relu", inner) if self.form.activation == "relu" else self.gelu(inner)
-        return self.linear(inner, "outer")
+        return self.linear(self.activated(inner), "outer")
+
+    def activated(self, inner: str) -> str:
+        if self.form.activation == "relu":
+            return self.graph.node("Relu", inner)
+        return self.gelu_new(inner) if self.form.activation == "gelu_new" else self.gelu(inner)
 
     def norm(self, part: str, summed: str) -> str:
         return _norm(self.graph, self.form, self.weights, f"{self.number}.{part}", summed)
@@ -237,8 +278,18 @@ class _Layer:
         """x times the share of a normal distribution below x (Hendrycks and Gimpel 2016)."""
         graph = self.graph
         share = graph.node("Erf", graph.node("Div", x, graph.value(np.float32(np.sqrt(2)))))
-        doubled = graph.node("Mul", x, graph.node("Add", share, graph.value(np.float32(1))))
-        return graph.node("Mul", doubled, graph.value(np.float32(0.5)))
+        return self._halved(x, share)
+
+    def gelu_new(self, x: str) -> str:
+        """About the same, by a hyperbolic tangent."""
+        graph = self.graph
+        cubed = graph.node("Mul", graph.node("Mul", x, graph.node("Mul", x, x)), graph.value(np.float32(0.044715)))
+        scaled = graph.node("Mul", graph.node("Add", x, cubed), graph.value(np.float32(np.sqrt(2 / np.pi))))
+        return self._halved(x, graph.node("Tanh", scaled))
+
+    def _halved(self, x: str, share: str) -> str:
+        doubled = self.graph.node("Mul", x, self.graph.node("Add", share, self.graph.value(np.float32(1))))
+        return self.graph.node("Mul", doubled, self.graph.value(np.float32(0.5)))
 
 
 def _pool(graph: _Graph, pooling: str, hidden: str, mask: str) -> None:
@@ -247,7 +298,16 @@ def _pool(graph: _Graph, pooling: str, hidden: str, mask: str) -> None:
         first = graph.value(np.array(0, np.int64))
         graph.node("Gather", hidden, first, axis=1, called=VECTORS)
         return
+    if pooling == "last":
+        mask = _last(graph, mask)
     seen = graph.node("Unsqueeze", mask, graph.value(np.array([2], np.int64)))
     total = graph.node("ReduceSum", graph.node("Mul", hidden, seen), across, keepdims=0)
     count = graph.node("Max", graph.node("ReduceSum", mask, across, keepdims=1), graph.value(np.float32(1)))
     graph.node("Div", total, count, called=VECTORS)
+
+
+def _last(graph: _Graph, mask: str) -> str:
+    """1 at the last token of a row, or at the first place of one that has none: [batch, length]."""
+    places = _places(graph)
+    furthest = graph.node("ReduceMax", graph.node("Mul", mask, places), axes=[1], keepdims=1)
+    return graph.node("Cast", graph.node("Equal", places, furthest), to=TensorProto.FLOAT)

@@ -5,6 +5,7 @@ its share of that (layer-wise decay, Howard and Ruder 2018), or with LoRA the sm
 2021), W as it came.
 """
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -33,6 +34,8 @@ def build(settings: TextTrain, form: Form, weights: Weights, head: Head) -> kera
     hidden, mask = Embedded(parts, name="embedded")(ids)
     for layer in range(form.layers):
         hidden = Layer(parts, layer, name=f"layer_{layer}")(hidden, mask)
+    if form.causal:
+        hidden = Last(parts, form.layers - 1, name="last")(hidden)
     vectors = Pooled(form.pooling, dtype="float32", name="vectors")(hidden, mask)
     unit = Standardised(head.standard, dtype="float32", name="standardised")(vectors)
     last = keras.layers.Dense(len(head.bias), "softmax", dtype="float32", name="probabilities")
@@ -46,6 +49,8 @@ def trained(model: keras.Model, form: Form) -> tuple[Weights, Array, Array]:
     found: Weights = model.get_layer("embedded").merged()
     for layer in range(form.layers):
         found |= model.get_layer(f"layer_{layer}").merged()
+    if form.causal:
+        found |= model.get_layer("last").merged()
     kernel, bias = model.get_layer("probabilities").get_weights()
     return found, kernel, bias
 
@@ -105,7 +110,8 @@ class Embedded(_Stored):
 
     def __init__(self, parts: Parts, name: str) -> None:
         super().__init__(parts, -1, name)
-        for one in ("words", "places", "embedding_norm.weight", "embedding_norm.bias"):
+        norm = () if parts.form.causal else ("embedding_norm.weight", "embedding_norm.bias")
+        for one in ("words", "places", *norm):
             self.store(one)
 
     def call(self, ids: Any, training: bool = False) -> tuple[Any, Any]:
@@ -117,7 +123,8 @@ class Embedded(_Stored):
         words = ops.take(self.stored["words"], ids, axis=0)  # of the table itself: its gradient has few rows
         words = ops.cast(words, self.compute_dtype) * self.factor
         hidden = words + self.value("places")[: ops.shape(ids)[1]]
-        return self.drop(self.norm("embedding_norm", hidden), training=training), ops.cast(seen, "float32")
+        hidden = hidden if self.parts.form.causal else self.norm("embedding_norm", hidden)
+        return self.drop(hidden, training=training), ops.cast(seen, "float32")
 
     def compute_output_spec(self, ids: Any, training: bool = False) -> Any:
         shape = (ids.shape[0], None)
@@ -152,10 +159,12 @@ class Layer(_Stored):
 
     def call(self, hidden: Any, mask: Any, training: bool = False) -> Any:
         """Keras calls this."""
-        found = self.drop(self.attention(hidden, mask, training), training=training)
-        hidden = self.norm(f"{self.layer}.attention_norm", hidden + found)
-        found = self.drop(self.widened(hidden), training=training)
-        return self.norm(f"{self.layer}.norm", hidden + found)
+        first, second = (partial(self.norm, f"{self.layer}.{name}") for name in ("attention_norm", "norm"))
+        if self.parts.form.causal:
+            hidden += self.drop(self.attention(first(hidden), mask, training), training=training)
+            return hidden + self.drop(self.widened(second(hidden)), training=training)
+        hidden = first(hidden + self.drop(self.attention(hidden, mask, training), training=training))
+        return second(hidden + self.drop(self.widened(hidden), training=training))
 
     def attention(self, hidden: Any, mask: Any, training: bool) -> Any:
         form, (batch, length) = self.parts.form, ops.shape(hidden)[:2]
@@ -166,14 +175,14 @@ class Layer(_Stored):
 
         query = heads("query") * ops.cast(form.scale, self.compute_dtype)
         scores = ops.matmul(query, ops.transpose(heads("key"), (0, 1, 3, 2)))
-        unseen = ops.reshape((mask - 1.0) * -HIDDEN, (batch, 1, 1, length))
+        unseen = _behind(length) if form.causal else ops.reshape((mask - 1.0) * -HIDDEN, (batch, 1, 1, length))
         shares = ops.cast(ops.softmax(ops.cast(scores, "float32") + unseen), self.compute_dtype)
         found = ops.matmul(self.drop(shares, training=training), heads("value"))
         return self.linear("attention", ops.reshape(ops.transpose(found, (0, 2, 1, 3)), (batch, length, form.width)))
 
     def widened(self, hidden: Any) -> Any:
-        inner = self.linear("inner", hidden)
-        inner = ops.relu(inner) if self.parts.form.activation == "relu" else ops.gelu(inner, approximate=False)
+        inner, kind = self.linear("inner", hidden), self.parts.form.activation
+        inner = ops.relu(inner) if kind == "relu" else ops.gelu(inner, approximate=kind == "gelu_new")
         return self.linear("outer", inner)
 
     def linear(self, part: str, x: Any) -> Any:
@@ -193,8 +202,27 @@ class Layer(_Stored):
         return found
 
 
+class Last(_Stored):
+    """The norm behind the last layer of a decoder: [batch, length, width] to the same."""
+
+    def __init__(self, parts: Parts, layer: int, name: str) -> None:
+        super().__init__(parts, layer, name)
+        for kind in ("weight", "bias"):
+            self.store(f"last_norm.{kind}")
+
+    def call(self, hidden: Any) -> Any:
+        """Keras calls this."""
+        return self.norm("last_norm", hidden)
+
+
+def _behind(length: Any) -> Any:
+    """What is added for a token that stands behind: float32 [from, to]."""
+    places = ops.arange(length)
+    return ops.where(ops.expand_dims(places, 0) > ops.expand_dims(places, 1), HIDDEN, 0.0)
+
+
 class Pooled(keras.layers.Layer):
-    """The mean of the tokens' vectors, or that of the first: [batch, width]."""
+    """The mean of the tokens' vectors, or that of the first or last: [batch, width]."""
 
     def __init__(self, pooling: str, **settings: Any) -> None:
         super().__init__(**settings)
@@ -204,5 +232,8 @@ class Pooled(keras.layers.Layer):
         """Keras calls this."""
         if self.pooling == "cls":
             return hidden[:, 0]
+        if self.pooling == "last":
+            places = ops.arange(ops.shape(mask)[1], dtype="float32")
+            mask = ops.cast(ops.equal(places, ops.max(mask * places, axis=1, keepdims=True)), "float32")
         total = ops.sum(hidden * ops.expand_dims(mask, -1), axis=1)
         return total / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)

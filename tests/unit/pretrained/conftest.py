@@ -18,19 +18,28 @@ ROWS = 120
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> ModelPaths:
     """A project with an encoder and the rows of a model. Do not change it."""
+    return project(tmp_path_factory.mktemp("frozen"), "roberta")  # of an odd length
+
+
+@pytest.fixture
+def decoding(tmp_path: Path) -> ModelPaths:
+    """The same with a decoder."""
+    return project(tmp_path / "decoding", "gpt2")
+
+
+def project(root: Path, family: str) -> ModelPaths:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    root = tmp_path_factory.mktemp("frozen")
-    found = checkpoint.read(tiny_encoder.write(root / "checkpoint", "roberta"))  # of an odd length
+    found = checkpoint.read(tiny_encoder.write(root / "checkpoint", family))
     folder = store.place(root, "tiny")
     folder.mkdir(parents=True)
     model = graph.of(found)
     (folder / store.GRAPH).write_bytes(model.SerializeToString(deterministic=True))
     (folder / subwords.TOKENIZER).write_text(found.tokenizer, encoding="utf-8")
     known = TextEncoder(
-        md5=folder_checksum(folder), licence="mit", family="roberta", size_bytes=1, weights=found.weights, width=16,
-        length=found.length, pad=0, pooling="mean",
+        md5=folder_checksum(folder), licence="mit", family=family, size_bytes=1, weights=found.weights, width=16,
+        length=found.length, pad=found.pad, pooling=found.pooling,
     )  # fmt: skip
     (root / encoders.NAME).write_text(encoders.text({"tiny": known}), encoding="utf-8")
     paths = ModelPaths(root, "sides")

@@ -108,7 +108,7 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
     "index of code": (BrokenData, "'x.bin' is no file of weights", parts(index("a", "x.bin"))),
     "empty index": (BrokenData, "it has no weight_map", parts(lambda folder: (folder / INDEX).write_text("{}"))),
     "own code": (BrokenData, "code of the checkpoint's own", config(auto_map={"AutoModel": "modeling.Mine"})),
-    "another family": (BrokenData, "`model_type` is 'gpt2', and luodi reads bert, roberta", config(model_type="gpt2")),
+    "another family": (BrokenData, "`model_type` is 'llama', and luodi reads bert, rob", config(model_type="llama")),
     "no family": (BrokenData, "`model_type` is None", config(model_type=None)),
     "not JSON": (BrokenData, "is not JSON", lambda folder: (folder / "config.json").write_text("{")),
     "no object": (BrokenData, "expected a JSON object", lambda folder: (folder / "config.json").write_text("[]")),
@@ -137,6 +137,35 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
     "pooling": (BrokenData, "pools by pooling_mode_max_tokens", pooled('{"pooling_mode_max_tokens": true}')),
     "short": (BrokenData, "leaves 3 positions", config(max_position_embeddings=3)),
 }  # fmt: skip
+
+
+DECODER: dict[str, tuple[type[DataError], str, Change]] = {
+    "scaled": (BrokenData, "`scale_attn_by_inverse_layer_idx` is True", config(scale_attn_by_inverse_layer_idx=True)),
+    "endless": (BrokenData, "`eos_token_id` is None, and there are", config(eos_token_id=None)),
+    "width": (BrokenData, "`n_embd` is None, expected a number", config(n_embd=None)),
+    "wider": (BrokenData, "h.0.mlp.c_fc.weight is of shape .16, 64., expected .16, 32.", config(n_inner=32)),
+    "fewer layers": (BrokenData, "it holds h.1.* too", config(n_layer=1)),
+    "lacking": (BrokenData, "it holds no ln_f.bias", tensors(ln_f__bias=None)),
+    "truncated": (BrokenData, "cannot be read .*: it did not come whole", truncate),
+}
+
+
+@pytest.mark.parametrize("case", DECODER)
+def test_what_is_no_decoder_is_refused(case: str, tmp_path: Path) -> None:
+    kind, says, change = DECODER[case]
+    folder = tiny_encoder.write(tmp_path / "tiny", "gpt2")
+    change(folder)
+    with pytest.raises(kind, match=says):
+        checkpoint.read(folder)
+
+
+def test_masks_that_older_decoders_keep_are_no_weights(tmp_path: Path) -> None:
+    folder = tiny_encoder.write(tmp_path / "tiny", "gpt2")
+    known = checkpoint.read(folder).weights
+    masks = {f"h.0.attn.{name}": np.tril(np.ones((4, 4), np.float32)) for name in ("bias", "masked_bias")}
+    save_file(load_file(folder / WEIGHTS) | masks, folder / WEIGHTS)
+    found = checkpoint.read(folder)
+    assert (found.weights, found.pooling, found.pad) == (known, "last", 0)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -19,6 +19,8 @@ from luodi.scoring import inference
 
 TEXTS = ["", "a", tiny_encoder.texts(1)[0][0], "好书 unknown!", "a " * 60, " ".join(tiny_encoder.words(1, 9))]
 
+POOLED = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token", "last": "pooling_mode_lasttoken"}
+
 
 def ids_of(found: Checkpoint, texts: list[str]) -> list[list[int]]:
     return subwords.Encoder((), found.length, found.pad, found.tokenizer).ids(texts)
@@ -32,14 +34,14 @@ def vectors(found: Checkpoint, x: NDArray[np.int32]) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("family", checkpoint.FAMILIES)
-@pytest.mark.parametrize("change", [{}, {"hidden_act": "relu", "activation": "relu"}])
-@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("change", [{}, dict.fromkeys(("hidden_act", "activation", "activation_function"), "relu")])
+@pytest.mark.parametrize("pooling", POOLED)
 def test_vectors_are_those_of_an_independent_forward_pass(
     family: str, change: Mapping[str, Any], pooling: str, tmp_path: Path
 ) -> None:
     folder = tiny_encoder.write(tmp_path / "tiny", family, **change)
     (folder / "1_Pooling").mkdir()
-    own = {f"pooling_mode_{name}_token{'s' * (name == 'mean')}": name == pooling for name in ("cls", "mean")}
+    own = {key: name == pooling for name, key in POOLED.items()}
     (folder / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 16, **own}))
     found = checkpoint.read(folder)
     assert found.pooling == pooling

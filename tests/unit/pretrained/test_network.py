@@ -30,7 +30,8 @@ def said(model: Any, x: NDArray[np.int32]) -> NDArray[np.float32]:
 @pytest.mark.parametrize("family", checkpoint.FAMILIES)
 @pytest.mark.parametrize("tuning", ["lora", "full"])
 def test_it_says_what_the_graph_says(family: str, tuning: Any, tmp_path: Path) -> None:
-    found = checkpoint.read(tiny_encoder.write(tmp_path / "tiny", family, hidden_act="relu", activation="relu"))
+    relu = dict.fromkeys(("hidden_act", "activation"), "relu")  # a decoder has its own key
+    found = checkpoint.read(tiny_encoder.write(tmp_path / "tiny", family, **relu))
     model = graph.of(found)
     (tmp_path / "encoder.onnx").write_bytes(model.SerializeToString())
     form, weights = graph.read(tmp_path / "encoder.onnx")

@@ -64,6 +64,20 @@ def test_it_learns_and_is_exported(name: str, trained: int, made: ModelPaths, ho
     assert said.startswith(f"the fine-tuned encoder tiny, {how}, {facts['trained']:,} weights trained (roberta, ")
 
 
+@pytest.mark.slow
+def test_a_decoder_learns_by_lora_what_its_last_token_tells(decoding: ModelPaths, home: Path, tmp_path: Path) -> None:
+    frozen = text.fit(settings(**CHANGES["lora"]), decoding)
+    tuned = text.tune(frozen)
+    assert (tuned.scores.argmax(1) == frozen.validation.label).mean() > 0.95
+    assert np.abs(tuned.scores - frozen.scores).max() > 1e-3
+    tuned.write(tmp_path / "export")
+    served = inference.Classifier.load(tmp_path / "export")
+    rows = frozen.items[len(frozen.train.label) :]
+    assert np.abs(served.probabilities(rows) - tuned.scores).max() < 1e-5
+    longer = [f"{row} {rows[0]}" for row in rows]  # whose last token is that of another
+    assert np.array_equal(served.probabilities(longer).argmax(1), served.probabilities(rows[:1] * len(rows)).argmax(1))
+
+
 class Ended(BaseException):
     """What a kill is to the process that it meets."""
 
