@@ -2,6 +2,7 @@
 
 A module lies in the project, tracked by git as params.yaml is, or is installed. Its code counts as a setting:
 params.lock holds a digest of it behind the name, so that a change of it reruns what uses it, and a comment does not.
+So does the content of each file of the project that it names, by a text such as "banned.txt".
 Expectations may also be a suite of Great Expectations' own, a file of the project that ends in .json.
 """
 
@@ -21,6 +22,7 @@ from pydantic import BaseModel, Field
 
 from luodi import syntax
 from luodi.errors import ParamsError, UserCodeFailed
+from luodi.files import checksum
 
 OBJECT = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 ObjectName = Annotated[str, Field(pattern=OBJECT, max_length=255)]
@@ -31,6 +33,9 @@ SETTINGS = (("train", "architecture"), ("validate", "expectations"), ("gate", "m
 """Settings that may name one, or several."""
 RECORD = "encoders.yaml"
 """What holds the hashes of encoders, see `luodi.config.encoders`."""
+NOT_READ = {"params.yaml", "params.lock", "dvc.yaml", "dvc.lock", "luodi.lock", "data", "artifacts", ".dvc", ".git"}
+"""At the top of a project, what no code of its own reads as a setting: they have stages, and steps, of their own."""
+LONGEST = 256  # characters of a text that may name a file
 KEPT = {"severity", "description", "notes", "windows"}
 """What counts of an expectation in a suite beside its type and what it is asked for."""
 
@@ -62,7 +67,7 @@ def files(block: BaseModel, root: Path) -> set[str]:
     """
     found = block.model_dump(mode="json", by_alias=True)
     names = [one for part, setting in SETTINGS for one in _several(found[part][setting]) if _is_own(one)]
-    paths = {path for one in names for path in ([root / one] if is_suite(one) else _sources(one, root).values())}
+    paths = {path for one in names for path in ([root / one] if is_suite(one) else _counted(one, root))}
     recorded = {RECORD} if found["train"].get("encoder") else set()
     return recorded | {path.relative_to(root).as_posix() for path in paths if path.is_relative_to(root)}
 
@@ -156,7 +161,36 @@ def importable(root: Path) -> Iterator[None]:
 def _digest(name: str, root: Path) -> str:
     if is_suite(name):
         return hashlib.sha256(json.dumps(suite(name, root), sort_keys=True).encode()).hexdigest()[:32]
-    return syntax.digest(syntax.described(one, _tree(path, name)) for one, path in _sources(name, root).items())
+    modules = _sources(name, root)
+    code = [syntax.described(one, _tree(path, name)) for one, path in modules.items()]
+    return syntax.digest([*code, *(f"{path.name} {checksum(path)}" for path in _named(modules, name, root))])
+
+
+def _counted(name: str, root: Path) -> list[Path]:
+    modules = _sources(name, root)
+    return [*modules.values(), *_named(modules, name, root)]
+
+
+def _named(modules: Mapping[str, Path], name: str, root: Path) -> list[Path]:
+    """The files that modules of the project name in a text, from beside themselves or from the top of the project."""
+    found = {
+        folder / node.value
+        for path in modules.values() if path.is_relative_to(root)
+        for node in ast.walk(_tree(path, name))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and 0 < len(node.value) < LONGEST
+        for folder in (path.parent, root)
+    }  # fmt: skip
+    top = root.resolve()
+    below = {path.resolve() for path in found if _is_file(path)}
+    inside = (path.relative_to(top) for path in below if path.is_relative_to(top))
+    return sorted(root / path for path in inside if path.parts[0] not in NOT_READ)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a text that no file can be called
+        return False
 
 
 def _sources(name: str, root: Path) -> Mapping[str, Path]:

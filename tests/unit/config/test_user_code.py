@@ -122,6 +122,23 @@ def test_a_change_of_the_code_is_a_change_of_the_settings_and_a_comment_is_none(
     assert held(root, "train", "architecture") != first
 
 
+def test_files_that_the_code_names_count_with_it(root: Path) -> None:
+    """A rule that reads banned.txt is another one when that file is: a commit of it alone has to rerun what uses it."""
+    block = write(root, validate={"expectations": ["ourchecks:ours"]})
+    without = held(root, "validate", "expectations")
+    assert user_code.files(block, root) == {"ourchecks.py"}
+    (root / "lists").mkdir()
+    code = 'WORDS = [*open("lists/banned.txt"), *open("costs.csv")]\nSTAGES, LONG = open("dvc.yaml"), "a" * 9 + "\\0"\n'
+    (root / "ourchecks.py").write_text(CHECKS + code)
+    (root / "lists" / "banned.txt").write_text("money\n")
+    (root / "costs.csv").write_text("1\n")
+    assert user_code.files(block, root) == {"ourchecks.py", "lists/banned.txt", "costs.csv"}
+    before = held(root, "validate", "expectations")
+    assert before not in (without, held(root, "train", "architecture"))
+    (root / "lists" / "banned.txt").write_text("money\nlottery\n")
+    assert held(root, "validate", "expectations") != before
+
+
 def test_every_setting_that_names_code_holds_a_digest(root: Path) -> None:
     named = {"validate": {"expectations": ["ourchecks:ours"]}, "gate": {"metric": "width:cost"}}
     write(root, **named)
