@@ -13,18 +13,24 @@ HEAD = """\
 A block of `models:` in `params.yaml` needs `modality` and `labels`; every other setting has a default, and the block
 names what differs. `luodi params MODEL` prints the settings in effect and where each comes from; `params.lock` holds
 them for DVC. This page is made by `python docs/params.py`.
+
+Beside `models:` may stand what holds of all of them:
+
 """
 
 
 def page() -> str:
     """Return the page: a table a modality."""
-    return HEAD + "".join(
-        f"\n## {name.capitalize()} models\n\n{_table(kind)}" for name, kind in config.MODALITIES.items()
+    return (
+        HEAD
+        + _table(config.Params, but="models")
+        + "".join(f"\n## {name.capitalize()} models\n\n{_table(kind)}" for name, kind in config.MODALITIES.items())
     )
 
 
-def _table(kind: type[config.ModelSettings]) -> str:
-    rows = [(f"`{one.name}`", _default(one), one.description) for one in described.fields(kind)]
+def _table(kind: type[config.ModelSettings | config.Params], but: str = "") -> str:
+    found = [one for one in described.fields(kind) if one.name != but]
+    rows = [(f"`{one.name}`", _default(one), one.description) for one in found]
     lines = [("setting", "default", "what it is"), ("---", "---", "---"), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

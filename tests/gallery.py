@@ -1,4 +1,4 @@
-"""Every page that people decide by, made from cases that are hard to read: `python tests/gallery.py FOLDER`.
+"""Every page that people decide by, made from cases that are hard to read: `python tests/gallery.py FOLDER [zh]`.
 
 Rows, scores and decisions come from luodi's own code; no model is trained, for what a page shows of one is its scores.
 """
@@ -139,7 +139,9 @@ def evaluation(labels: tuple[str, ...], rows: int, wrong: float) -> tuple[str, d
     test = split_rows.Rows(items, truth.astype(np.int32), ["base"] * rows, origin)
     none = Scored(np.zeros(0, np.int64), np.zeros((0, classes)))
     measured = figures.rounded(evaluate.measure(test, model, baseline, none, settings))
-    near = figures.near_slices(np.arange(rows), ["alike" if row % 9 == 0 else None for row in range(rows)], model, 0.95)
+    near = figures.near_slices(
+        np.arange(rows), ["0.9 or more" if row % 9 == 0 else None for row in range(rows)], model, 0.95
+    )
     measured |= {"size_bytes": 8_389_987, "test_share": 0.1, "nearest": figures.rounded(near), "newest": None}
     measured |= {"choice": {"chosen": "net", "metric": "accuracy", "validation": {}}}
     explained = [
@@ -343,7 +345,7 @@ def stages(work: Path) -> Iterator[tuple[str, str]]:
     yield "validation-images", scans.validation_report.read_text("utf-8")
 
 
-def make(folder: Path, work: Path) -> list[Path]:
+def make(folder: Path, work: Path, lang: str = "en") -> list[Path]:
     """Write every page into `folder`, what they are made from below `work`; return the pages."""
     pages = dict([*stages(work), *comparisons()])
     decision = DECISIONS["hold"]().to_json()
@@ -357,7 +359,8 @@ def make(folder: Path, work: Path) -> list[Path]:
     pages["evaluation-many"] = evaluation(MANY, 30_000, 0.34)[0]
     pages["index"] = versions()
     beside = [(f"{name}.html", name) for name in pages]
-    who = page.Identity("reviews@v1.1.0", "registered by Ada", "2026-11-23 18:02 UTC", "d48e8206" * 5, "77aac41e.dir")
+    who = page.Identity("reviews@v1.1.0", "registered by Ada", "2026-11-23 18:02 UTC", "d48e8206" * 5, "77aac41e.dir",
+                        lang, frozenset({"negative", "positive", "base", "week", "scans", "again", *MANY}))  # fmt: skip
     pages = {name: page.headed(text, who, beside, f"{name}.html") for name, text in pages.items()}
     for name, text in pages.items():
         write_text(folder / f"{name}.html", text)
@@ -368,4 +371,4 @@ if __name__ == "__main__":
     import tempfile
 
     with tempfile.TemporaryDirectory() as scratch:
-        print(*make(Path(sys.argv[1]), Path(scratch)), sep="\n")
+        print(*make(Path(sys.argv[1]), Path(scratch), *sys.argv[2:]), sep="\n")

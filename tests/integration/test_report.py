@@ -47,6 +47,23 @@ def test_a_version_and_what_differs_from_another(checkout: Path, one: World, luo
     assert other.returncode == 2 and "expected a version of quick, found slow@v1.0.0" in " ".join(other.stderr.split())
     page = luodi(checkout, "report", "quick@v1.0.1", "--format", "html").stdout
     assert "<h1>quick@v1.0.1</h1>" in page
+    chinese = luodi(checkout, "report", "quick@v1.0.1", "--format", "html", "--lang", "zh").stdout
+    assert '<html lang="zh-CN">' in chinese and ">验证</h2>" in chinese and ">Validation</h2>" not in chinese
+    params = checkout / "params.yaml"
+    params.write_text(f"language: zh\n{params.read_text(encoding='utf-8')}", encoding="utf-8")
+    assert "\n## 评估\n" in luodi(checkout, "report", "quick@v1.0.1").stdout
+    assert "\n## Evaluation\n" in luodi(checkout, "report", "quick@v1.0.1", "--lang", "en").stdout
+    shown = luodi(checkout, "models", "show", "quick@v1.0.1")
+    cards = one.origin.home / "cards" / "quick@v1.0.1"
+    assert shown.returncode == 0 and "quick@v1.0.1 的模型卡" in (cards / "card.html").read_text(encoding="utf-8")
+    assert "# quick@v1.0.1 的模型卡\n" in (cards / "card.md").read_text(encoding="utf-8")
+
+
+def test_a_language_that_is_none_of_them_is_refused(checkout: Path, luodi: Callable[..., Any]) -> None:
+    params = checkout / "params.yaml"
+    params.write_text(f"language: cn\n{params.read_text(encoding='utf-8')}", encoding="utf-8")
+    done = luodi(checkout, "params", "quick")
+    assert done.returncode == 12 and "language: Input should be 'en' or 'zh', found 'cn'" in done.stderr
 
 
 def test_the_index_leads_to_the_pages_of_versions_and_of_runs_that_landed_nothing(one: World) -> None:
@@ -90,6 +107,10 @@ def test_of_a_run_that_validation_stopped_the_page_is_kept_and_the_index_leads_t
     text = " ".join(re.sub("<[^>]*>", " ", html).split())
     assert re.search("stopped by validation: [^·]*Labels are known", text) and "commit 0123456789ab" in text
     assert "The last batch, w.csv: " in text and "in another script than the Chinese of most: Latin" in text
+    again = delivery.stopped(one.origin, "reviews", begun, one.runner, "zh")
+    assert again and re.search(r"被 \d 项检查拦下", (again / "validation.html").read_text(encoding="utf-8"))
+    index = shelf.index(one.origin, one.runner, "zh").read_text(encoding="utf-8")
+    assert "版本与运行" in index and f'href="reviews/{folder.name}/validation.html"' in index
     shown = shelf.index(one.origin, one.runner).read_text(encoding="utf-8")
     assert f'href="reviews/{folder.name}/validation.html">a run</a>' in shown and "stopped</span>" in shown
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 
@@ -47,6 +47,20 @@ def reference(text: str) -> Reference:
     raise typer.BadParameter(
         f"expected MODEL, MODEL@v1.2.3, MODEL@{PRODUCTION} or MODEL@{CANARY}, found {found}{meant}"
     )
+
+
+def language(root: Path, asked: str | None) -> str:
+    """Return the language of pages: as asked, else that of params.yaml, else English."""
+    from luodi import config
+    from luodi.errors import ParamsError
+    from luodi.project.paths import PARAMS
+
+    if asked:
+        return asked
+    try:
+        return config.load(root / PARAMS).language
+    except ParamsError:  # what is wrong there keeps nobody from a page of a version
+        return "en"
 
 
 def share(text: str) -> float:
@@ -101,6 +115,10 @@ VersionArgument = Annotated[
 ]
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", parser=_alone, help="A key of `models:` in params.yaml.")
+]
+LangOption = Annotated[
+    Literal["en", "zh"] | None,
+    typer.Option("--lang", help="Language of the pages; that of params.yaml if left out.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", callback=silence, help="Print one JSON document, and no progress.")]
 

@@ -8,11 +8,13 @@ import typer
 
 from luodi.cli.arguments import (
     JsonOption,
+    LangOption,
     ModelArgument,
     Reference,
     VersionArgument,
     by_option,
     known_model,
+    language,
     reference,
     share,
     silence,
@@ -38,6 +40,7 @@ def gate(
     as_markdown: Annotated[
         bool, typer.Option("--markdown", callback=silence, help="Print Markdown for a pull request, and no progress.")
     ] = False,
+    lang: LangOption = None,
 ) -> None:
     """Judge the model that `dvc repro` or `dvc exp run` made against the version in production; land nothing.
 
@@ -45,11 +48,13 @@ def gate(
     """
     if as_json and as_markdown:
         raise typer.BadParameter("give --json or --markdown, not both")
+    from luodi import config
     from luodi.cli import console, documents
     from luodi.files import write_text
     from luodi.local import checkout, embedded
-    from luodi.project.paths import ModelPaths, find_root
+    from luodi.project.paths import PARAMS, ModelPaths, find_root
     from luodi.registry import card, champion, promotion, turned
+    from luodi.report.language import markdown
     from luodi.report.page import Identity, headed
     from luodi.system.processes import Runner
 
@@ -67,12 +72,14 @@ def gate(
     paths = ModelPaths(root, model)
     report, facts = paths.comparison, decision.to_json()
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    identity = Identity(f"{model} in this checkout", str(decision.verdict), now, commit)
+    spoken, names = language(root, lang), frozenset(config.load(root / PARAMS).models[model].labels)
+    identity = Identity(f"{model} in this checkout", str(decision.verdict), now, commit, lang=spoken, names=names)
     write_text(report, headed(card.comparison(model, facts, turned.read(paths.rows, facts)), identity))
     if as_json:
         documents.print_json({**facts, "report": report})
     elif as_markdown:
-        documents.print_text(f"## {model}: {decision.verdict}\n\n{card.summary(facts)}")
+        said = f"## {model}: {decision.verdict}\n\n{card.summary(facts)}"
+        documents.print_text(markdown(said, spoken, names))
     else:
         console.show_decision(decision, report)
     refuse(model, decision.verdict)

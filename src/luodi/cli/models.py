@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from luodi.cli.arguments import JsonOption, ModelArgument, Reference, ReferenceArgument, reference
+from luodi.cli.arguments import JsonOption, LangOption, ModelArgument, Reference, ReferenceArgument, language, reference
 from luodi.errors import NoVersion, did_you_mean
 from luodi.system.progress import Heartbeat
 from luodi.terminal import shown
@@ -117,7 +117,7 @@ def _as_json(version: "Version") -> dict[str, Any]:
 
 
 @models.command("show", epilog="Examples: luodi models show reviews | luodi models show reviews@v1.0.0 --json")
-def models_show(wanted: ReferenceArgument, *, as_json: JsonOption = False) -> None:
+def models_show(wanted: ReferenceArgument, *, lang: LangOption = None, as_json: JsonOption = False) -> None:
     """Show all that is known of a version: lineage, metrics, verdict, approval, moves; write its model card."""
     from luodi.local import delivery
     from luodi.project.origin import Origin
@@ -125,12 +125,13 @@ def models_show(wanted: ReferenceArgument, *, as_json: JsonOption = False) -> No
     from luodi.registry import tags
     from luodi.system.processes import Runner
 
-    origin, runner = Origin.find(find_root()), Runner(print)
+    root, runner = find_root(), Runner(print)
+    origin = Origin.find(root)
     with Heartbeat("reading the registry"):
         repository = tags.mirror(origin, runner)
     chosen = tags.find(repository, wanted.model, wanted.number or tags.PRODUCTION)
     moves = tags.moves(repository, wanted.model)
-    folder = delivery.cards(origin, chosen, moves)
+    folder = delivery.cards(origin, chosen, moves, language(root, lang))
     if as_json:
         from luodi.cli.documents import print_json
 
@@ -149,7 +150,7 @@ def _of_the_same(text: str) -> Reference:
 
 @app.command(
     epilog="Examples: luodi report reviews | luodi report reviews --compare reviews@production > review.md | "
-    "luodi report reviews@v1.1.0 --compare reviews@v1.0.0 --format html > review.html"
+    "luodi report reviews@v1.1.0 --compare reviews@v1.0.0 --format html > review.html | luodi report reviews --lang zh"
 )
 def report(
     wanted: Annotated[
@@ -170,6 +171,7 @@ def report(
         ),
     ] = None,
     form: Annotated[Literal["md", "html", "json"], typer.Option("--format", help="What to print.")] = "md",
+    lang: LangOption = None,
 ) -> None:
     """Print what validation and evaluation found, in short: Markdown for a pull request, a page, or JSON."""
     from luodi.cli import documents
@@ -177,6 +179,8 @@ def report(
     from luodi.project.origin import Origin
     from luodi.project.paths import find_root
     from luodi.registry import review, tags
+    from luodi.report import language as spoken
+    from luodi.report.formatting import texts
     from luodi.system.processes import Runner
 
     root = find_root()
@@ -201,7 +205,10 @@ def report(
     if form == "json":
         documents.print_json(review.as_json(subject, other))
     else:
-        documents.print_text({"md": review.markdown, "html": review.html}[form](subject, other).rstrip())
+        said = {"md": review.markdown, "html": review.html}[form](subject, other).rstrip()
+        tell = {"md": spoken.markdown, "html": spoken.translated}[form]
+        names = frozenset(texts(subject.facts, "params", "labels"))
+        documents.print_text(tell(said, language(root, lang), names))
 
 
 @app.command(
@@ -244,6 +251,7 @@ def pull(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made, or replaced if an earlier pull made it.")],
     *,
     keras: Annotated[bool, typer.Option("--keras", help="Bring model.keras too, the network alone.")] = False,
+    lang: LangOption = None,
 ) -> None:
     """Bring a registered model into a folder for a deployment: model, encoder, model card and facts, hashes checked."""
     from luodi.local import delivery
@@ -252,10 +260,11 @@ def pull(
     from luodi.registry import tags
     from luodi.system.processes import Runner
 
-    origin, runner = Origin.find(find_root()), Runner(print)
+    root, runner = find_root(), Runner(print)
+    origin = Origin.find(root)
     with Heartbeat("bringing the model"):
         chosen = tags.find(tags.mirror(origin, runner), wanted.model, wanted.number or tags.PRODUCTION)
-        delivery.deploy(origin, chosen, folder, runner, keras=keras)
+        delivery.deploy(origin, chosen, folder, runner, keras=keras, lang=language(root, lang))
     print(f"{chosen.name} is in {shown(folder)}")
 
 

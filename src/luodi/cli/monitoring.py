@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luodi.cli.arguments import JsonOption, ModelArgument, Reference
+from luodi.cli.arguments import JsonOption, LangOption, ModelArgument, Reference, language
 from luodi.system.progress import Heartbeat
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def monitor(
     act: Annotated[
         bool, typer.Option("--act", help="Roll back, promote or end a canary, where proven, as params.yaml allows.")
     ] = False,
+    lang: LangOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Tell whether what a model in use is asked drifted from what it was trained on, and how often it is right.
@@ -93,10 +94,11 @@ def monitor(
     with Heartbeat("reading what was asked", sys.stderr):
         found = looked.look(url or (block.log if block else ""), since, known, most)
     folder = to or ModelPaths(root, model).artifacts / "monitor"
-    report = watch.write(folder, found, settings)
+    spoken = language(root, lang)
+    report = watch.write(folder, found, settings, spoken)
     if act and block and (done := _do(found, block)):
         found = replace(found, done=done)
-        watch.write(folder, found, settings)
+        watch.write(folder, found, settings, spoken)
     if as_json:
         documents.print_json({**found.as_json(), "report": str(report)})
     else:

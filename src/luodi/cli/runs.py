@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luodi.cli.arguments import JsonOption, ModelArgument, known_model
+from luodi.cli.arguments import JsonOption, LangOption, ModelArgument, known_model, language
 from luodi.cli.landing import refuse
 from luodi.system import progress
 from luodi.system.progress import Heartbeat
@@ -24,7 +24,7 @@ RESULT = ("verdict", "version", "reasons", "metrics", "latency_ms")
 
 @app.command(
     epilog="Examples: luodi run reviews | luodi run reviews --json | luodi run reviews --again | luodi run reviews "
-    "--rows 1000"
+    "--rows 1000 | luodi run reviews --lang zh"
 )
 def run(
     model: ModelArgument,
@@ -34,6 +34,7 @@ def run(
     rows: Annotated[
         int | None, typer.Option(min=1, help="Try the graph on at most so many of the clean rows; nothing lands.")
     ] = None,
+    lang: LangOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the DAG retrain_MODEL on Airflow with an embedded git origin and DVC remote, both in .luodi/.
@@ -48,6 +49,7 @@ def run(
 
     root, runner = find_root(), Runner(print)
     known_model(root, model)
+    spoken = language(root, lang)
     progress.tell("preparing the embedded git origin and DVC remote")
     with Heartbeat("preparing them"):
         origin, commit = embedded.bring(root, runner)
@@ -69,17 +71,17 @@ def run(
     else:
         log = standalone.new_log(origin, model)
         progress.tell(f"running retrain_{model} on Airflow (log: {console.near(log)})")
-        with _page_kept(origin, model, runner):
+        with _page_kept(origin, model, runner, spoken):
             result = dict(standalone.run_dag(root, origin, ready, model, log, **asked))
         version = embedded.find(origin, result["version"], runner)
     with Heartbeat("bringing the reports"):
         if known and not version:
             folder = shelf.newest(origin, model)
         elif version:
-            folder = delivery.reports(origin, version, runner)
+            folder = delivery.reports(origin, version, runner, spoken)
         else:
-            folder = delivery.last_reports(origin, model, result, runner)
-        index = shelf.index(origin, runner)
+            folder = delivery.last_reports(origin, model, result, runner, spoken)
+        index = shelf.index(origin, runner, spoken)
     if as_json:
         found = {name: result.get(name) for name in RESULT}
         documents.print_json(found | {"reports": sorted(folder.iterdir()) if folder else [], "index": index})
@@ -90,7 +92,7 @@ def run(
 
 
 @contextmanager
-def _page_kept(origin: "Origin", model: str, runner: "Runner") -> Iterator[None]:
+def _page_kept(origin: "Origin", model: str, runner: "Runner", lang: str) -> Iterator[None]:
     """Keep the page of a run that validation stops, and say where it is."""
     from luodi.cli import console
     from luodi.errors import StageFailed
@@ -100,8 +102,8 @@ def _page_kept(origin: "Origin", model: str, runner: "Runner") -> Iterator[None]
     try:
         yield
     except StageFailed as error:
-        if folder := delivery.stopped(origin, model, begun, runner):
-            index = shelf.index(origin, runner)
+        if folder := delivery.stopped(origin, model, begun, runner, lang):
+            index = shelf.index(origin, runner, lang)
             error.args += (f"its page is kept: {console.near(folder / 'validation.html')}", f"index: {index}")
         raise
 

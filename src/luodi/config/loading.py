@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from luodi import yaml12
 from luodi.config.image import ImageSettings
-from luodi.config.shared import Name, SettingsBase
+from luodi.config.shared import Language, Name, SettingsBase
 from luodi.config.text import TextSettings
 from luodi.errors import ParamsError, UnknownKey, WrongValue, did_you_mean
 from luodi.files import write_text
@@ -25,6 +25,11 @@ OWN = "constrained-str"  # what pydantic calls `ObjectName` among the members of
 
 
 class Params(SettingsBase):
+    language: Language = Field(
+        "en",
+        description="of the pages that people read, en or zh; those in artifacts/, which DVC holds by their hash, are "
+        "English",
+    )
     models: dict[Name, Annotated[ModelSettings, Field(discriminator="modality")]]
 
 

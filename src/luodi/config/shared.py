@@ -58,6 +58,7 @@ OF_TWO_LABELS = (
 )
 Prose = Annotated[str, Field(max_length=5000)]
 CLASSES = 1000
+Language = Literal["en", "zh"]
 YAML_WORDS = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 """Texts that have to be in quotes, or some readers of YAML take them for something else."""
 

@@ -2,40 +2,42 @@
 
 import contextlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from luodi import config
 from luodi.errors import ArtifactError, LuodiError, NoVersion
 from luodi.files import private, private_folder, read_facts, replacing_folder, write_json, write_text
 from luodi.local import hub, shelf
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
-from luodi.project.paths import ModelPaths
+from luodi.project.paths import PARAMS, ModelPaths
 from luodi.project.workspace import Workspace
 from luodi.registry import card, gate_sections, history, review, since, tags, training_page, turned
 from luodi.registry.classifier import BESIDE, EXAMPLE, FACTS, KERAS, pulled_facts
 from luodi.registry.tags import Move, Version
-from luodi.report import page
+from luodi.report import language, page
 from luodi.report.document import Section
-from luodi.report.formatting import at, moment, part, text
+from luodi.report.formatting import at, moment, part, text, texts
 from luodi.report.page import Identity
 from luodi.system.processes import Runner
 
 REVIEW = "review.md"
 """What validation, evaluation and gate found, in short, for a pull request."""
+CARD = "card.html"
 WRITTEN = frozenset({"model.onnx", "encoder.json", "tokenizer.json", *BESIDE})
 """What a pulled folder may hold."""
 
 
 @private()
-def cards(origin: Origin, version: Version, moves: Sequence[Move] = ()) -> Path:
+def cards(origin: Origin, version: Version, moves: Sequence[Move] = (), lang: str = "en") -> Path:
     """Write the model card of a version, as a page and as Markdown, and what the gate said; return their folder."""
     folder = private_folder(origin.home) / "cards" / version.name
     with replacing_folder(folder) as temporary:
         _write_cards(temporary, version, moves)
-        shelf.head(temporary, _identity(version))
+        _head(temporary, _identity(version, lang))
     return folder
 
 
@@ -47,16 +49,31 @@ def refresh(origin: Origin, model: str, runner: Runner) -> None:
     for folder in sorted((origin.home / "reports").glob(f"{model}@*")):
         with contextlib.suppress(NoVersion):  # its tag was withdrawn
             version = tags.find(repository, model, folder.name.partition("@")[2])
+            lang = _spoken(folder / CARD)
             _write_card(folder, version, moves)
-            shelf.head(folder, _identity(version), f"../{shelf.INDEX}", only="card.html")
-    if (origin.home / "reports" / shelf.INDEX).exists():
-        shelf.index(origin, runner)
+            _head(folder, _identity(version, lang), f"../{shelf.INDEX}", only=(CARD, "card.md"))
+    index = origin.home / "reports" / shelf.INDEX
+    if index.exists():
+        shelf.index(origin, runner, _spoken(index))
+
+
+def _spoken(page: Path) -> str:
+    return language.spoken(page.read_text(encoding="utf-8")) if page.exists() else "en"
+
+
+def _head(folder: Path, identity: Identity, above: str = "", only: Collection[str] = ()) -> None:
+    """Say on each page of a folder, or `only` on some, whose it is, in its language; what is Markdown is told too."""
+    shelf.head(folder, identity, above, only)
+    for path in folder.glob("*.md"):
+        if not only or path.name in only:
+            text = path.read_text(encoding="utf-8")
+            write_text(path, language.markdown(text, identity.lang, identity.names))
 
 
 def _write_card(folder: Path, version: Version, moves: Sequence[Move]) -> None:
     status = history.standing(version, moves, datetime.now(UTC)) if moves else ""
     facts = version.name, version.registered, version.author, version.facts, status
-    write_text(folder / "card.html", card.html(*facts))
+    write_text(folder / CARD, card.html(*facts))
     write_text(folder / "card.md", f"---\n{hub.metadata(version)}\n---\n{card.markdown(*facts)}")
 
 
@@ -66,15 +83,23 @@ def _write_cards(folder: Path, version: Version, moves: Sequence[Move], rows: tu
         write_text(folder / "comparison.html", card.comparison(version.model, decision, rows, landed=True))
 
 
-def _identity(version: Version) -> Identity:
+def _identity(version: Version, lang: str) -> Identity:
     status, made = f"registered by {version.author}", moment(version.registered.isoformat())
-    return Identity(version.name, status, made, version.commit, text(at(version.facts, "data", "hash")))
+    data = text(at(version.facts, "data", "hash"))
+    return Identity(version.name, status, made, version.commit, data, lang, _names(version.facts))
 
 
-def deploy(origin: Origin, version: Version, folder: Path, runner: Runner, *, keras: bool = False) -> None:
+def _names(facts: Mapping[str, Any]) -> frozenset[str]:
+    """What the data are called in: labels, and sources of rows."""
+    return frozenset([*texts(facts, "params", "labels"), *map(text, part(facts, "sources"))])
+
+
+def deploy(
+    origin: Origin, version: Version, folder: Path, runner: Runner, *, keras: bool = False, lang: str = "en"
+) -> None:
     """Copy the exported model of a version into `folder`, with its card, its facts, and how to use it without luodi.
 
-    `keras` asks for its network too.
+    `keras` asks for its network too, `lang` is the language of the card.
 
     Raises:
         ArtifactError: The version has no network.
@@ -96,7 +121,7 @@ def deploy(origin: Origin, version: Version, folder: Path, runner: Runner, *, ke
         if keras:
             _bring_network(origin, version, temporary, runner)
         _write_cards(temporary, version, tags.moves(tags.mirror(origin, runner), version.model))
-        shelf.head(temporary, _identity(version))
+        _head(temporary, _identity(version, lang))
         write_json(temporary / FACTS, {"version": version.name, "format": version.format, **version.facts})
 
 
@@ -119,10 +144,10 @@ def _pulled(folder: Path) -> bool:
 
 
 @private()
-def reports(origin: Origin, version: Version, runner: Runner) -> Path:
+def reports(origin: Origin, version: Version, runner: Runner, lang: str = "en") -> Path:
     """Bring the reports of a version into a folder of its name and return that folder."""
     folder = origin.home / "reports" / version.name
-    if not folder.is_dir():
+    if not folder.is_dir() or _spoken(folder / CARD) != lang:
         with workspace.clone(origin, version.commit, runner) as clone, replacing_folder(folder) as temporary:
             _bring_reports(clone, version.model, temporary, version.facts)
             before = _before(origin, version.model, part(version.facts, "decision"), runner)
@@ -130,13 +155,13 @@ def reports(origin: Origin, version: Version, runner: Runner) -> Path:
             moves = tags.moves(tags.mirror(origin, runner), version.model)
             write_text(temporary / REVIEW, review.markdown(review.Subject(version.name, version.facts, landed=True)))
             _write_cards(temporary, version, moves, _turned(clone, version.model, part(version.facts, "decision")))
-            shelf.head(temporary, _identity(version), f"../{shelf.INDEX}")
+            _head(temporary, _identity(version, lang), f"../{shelf.INDEX}")
     refresh(origin, version.model, runner)
     return folder
 
 
 @private()
-def last_reports(origin: Origin, model: str, result: Mapping[str, Any], runner: Runner) -> Path:
+def last_reports(origin: Origin, model: str, result: Mapping[str, Any], runner: Runner, lang: str = "en") -> Path:
     """Bring the reports of a run that landed nothing into a folder of their own and return that folder.
 
     They lie below the name of the model, named by when; of as many runs as `shelf.KEPT`.
@@ -153,17 +178,17 @@ def last_reports(origin: Origin, model: str, result: Mapping[str, Any], runner: 
         rows = _turned(clone, model, result["decision"])
         write_text(temporary / "comparison.html", card.comparison(model, result["decision"], rows))
         identity = Identity(f"a run of {model}", f"nothing landed: {result['verdict']}", moment(now.isoformat()),
-                            commit, _data(result["entries"], model))  # fmt: skip
+                            commit, _data(result["entries"], model), lang, _labels(clone.root, model))  # fmt: skip
         facts = {"data": data, "metrics": part(result["decision"], "metrics"), "decision": result["decision"]}
         write_text(temporary / REVIEW, review.markdown(review.Subject(f"{identity.name}, {identity.made}", facts)))
-        shelf.head(temporary, identity, f"../../{shelf.INDEX}")
+        _head(temporary, identity, f"../../{shelf.INDEX}")
         shelf.put(temporary, result["decision"], now)
     shelf.tidy(runs)
     return folder
 
 
 @private()
-def stopped(origin: Origin, model: str, begun: float, runner: Runner) -> Path | None:
+def stopped(origin: Origin, model: str, begun: float, runner: Runner, lang: str = "en") -> Path | None:
     """Keep the page of a run that validation stopped after the time `begun` in a folder of its own; return it.
 
     None where no run was: what it left lies among the last failures.
@@ -174,7 +199,7 @@ def stopped(origin: Origin, model: str, begun: float, runner: Runner) -> Path | 
         paths = ModelPaths(root, model)
         why = _stopping(paths)
         if why and paths.validation_report.exists():
-            return _keep(origin, paths, why, runner)
+            return _keep(origin, paths, why, runner, lang)
     return None
 
 
@@ -185,7 +210,13 @@ def _stopping(paths: ModelPaths) -> list[str]:
     return [text(at(one, "title")) for one in broken]
 
 
-def _keep(origin: Origin, paths: ModelPaths, why: list[str], runner: Runner) -> Path:
+def _labels(root: Path, model: str) -> frozenset[str]:
+    with contextlib.suppress(LuodiError):  # what a failed run left may lack them
+        return frozenset(config.settings_of(config.load(root / PARAMS), model).labels)
+    return frozenset()
+
+
+def _keep(origin: Origin, paths: ModelPaths, why: list[str], runner: Runner, lang: str) -> Path:
     now, commit = datetime.now(UTC), paths.root.name.partition("-")[0]
     runs = origin.home / "reports" / paths.model
     folder = runs / f"{now:%Y-%m-%dT%H.%M.%SZ}-{commit[:8]}"
@@ -193,8 +224,9 @@ def _keep(origin: Origin, paths: ModelPaths, why: list[str], runner: Runner) -> 
         shutil.copyfile(paths.validation_report, temporary / "validation.html")
         _join(temporary, {}, _production(origin, paths.model, runner), read_facts(paths.validation_summary))
         status = f"stopped by validation: {', '.join(why)}"
-        identity = Identity(f"a run of {paths.model}", status, moment(now.isoformat()), commit)
-        shelf.head(temporary, identity, f"../../{shelf.INDEX}")
+        names = _labels(paths.root, paths.model)
+        identity = Identity(f"a run of {paths.model}", status, moment(now.isoformat()), commit, "", lang, names)
+        _head(temporary, identity, f"../../{shelf.INDEX}")
         shelf.put(temporary, {}, now, stopped=", ".join(why))
     shelf.tidy(runs)
     return folder

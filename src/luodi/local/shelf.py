@@ -1,7 +1,7 @@
 """The folder `.luodi/reports`: the pages of each version and of the last runs that landed nothing, and their index."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from luodi.files import read_facts, write_facts, write_text
 from luodi.project.origin import Origin
 from luodi.registry import history, tags
 from luodi.registry.history import Entry
-from luodi.report import page
+from luodi.report import language, page
 from luodi.report.formatting import at, part
 from luodi.report.page import Identity
 from luodi.scoring.metrics import described
@@ -32,12 +32,12 @@ NAMES = {
 }
 
 
-def head(folder: Path, identity: Identity, above: str = "", only: str = "") -> None:
-    """Say on each page of a folder, or `only` on one, whose it is, and link it to the others, and the index `above`."""
+def head(folder: Path, identity: Identity, above: str = "", only: Collection[str] = ()) -> None:
+    """Say on each page of a folder, or `only` on some, whose it is, and link it to the others and the index."""
     beside = [(name, title) for name, title in NAMES.items() if (folder / name).exists()]
     links = [*beside, *([(above, "All versions")] if above else [])]
     for name, _ in beside:
-        if name.endswith(".html") and only in ("", name):
+        if name.endswith(".html") and (not only or name in only):
             text = (folder / name).read_text(encoding="utf-8")
             write_text(folder / name, page.headed(text, identity, links, name))
 
@@ -59,12 +59,13 @@ def newest(origin: Origin, model: str) -> Path | None:
     return max(_runs(origin.home / "reports" / model), default=None)
 
 
-def index(origin: Origin, runner: Runner) -> Path:
+def index(origin: Origin, runner: Runner, lang: str = "en") -> Path:
     """Write the index of the pages that are here, of every model with its versions and runs; return its path."""
     repository, home = tags.mirror(origin, runner), origin.home / "reports"
     held = {path.name for path in home.iterdir() if path.is_dir() and any(_runs(path))} if home.is_dir() else set()
     models = [_model(home, repository, model) for model in sorted({*tags.models(repository), *held})]
-    write_text(home / INDEX, page.render("index", models=models, kept=KEPT))
+    html = page.render("index", models=models, kept=KEPT)
+    write_text(home / INDEX, language.translated(html, lang, frozenset(one["name"] for one in models)))
     return home / INDEX
 
 

@@ -28,6 +28,7 @@ from luodi.registry import classifier, looks, promotion, tags
 from luodi.registry.classifier import Registered
 from luodi.registry.records import Look
 from luodi.registry.tags import Version
+from luodi.report import language
 from luodi.report.formatting import at, part
 from luodi.scoring.figures import Figure
 from luodi.serving import log
@@ -246,12 +247,13 @@ def _steps(beside: list[Beside]) -> Iterator[Step]:
             yield Step("revert", one.version, f"proven worse than production: {told}")
 
 
-def write(folder: Path, found: Found, settings: ModelSettings) -> Path:
+def write(folder: Path, found: Found, settings: ModelSettings, lang: str = "en") -> Path:
     """Write the page, the facts, and the rows that are worth a label; return the page."""
     folder.mkdir(parents=True, exist_ok=True)
     worth.write(folder, found.worth, settings.modality, settings.labels)
     write_facts(folder / FACTS, found.as_json())
-    write_text(folder / REPORT, sections.page(found, settings.modality))
+    html = sections.page(found, settings.modality)
+    write_text(folder / REPORT, language.translated(html, lang, frozenset(settings.labels)))
     return folder / REPORT
 
 

@@ -58,7 +58,7 @@ def _network(training: Mapping[str, Any]) -> list[Pair]:
         ("Hosts that share a batch", count(at(training, "hosts"))),
         ("Backend", text(at(training, "backend"))),
         ("Versions", text(versions)),
-        ("Precision", text(at(training, "precision"))),
+        ("Precision of arithmetic", text(at(training, "precision"))),
         ("Threads", count(at(training, "threads"))),
         ("Widest instructions of the processor", text(at(training, "instructions"))),
     ]

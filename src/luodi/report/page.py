@@ -38,6 +38,8 @@ class Identity:
         made: When, as it is shown.
         commit: Of git.
         data: Hash of the rows, as DVC has it; empty if nobody knows.
+        lang: Language of the pages, "en" or "zh".
+        names: Labels and the like, which no language changes.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Identity:
     made: str
     commit: str
     data: str = ""
+    lang: str = "en"
+    names: frozenset[str] = frozenset()
 
 
 def render(template: str, **context: Any) -> str:
@@ -109,10 +113,12 @@ def _row(row: str, names: Sequence[str]) -> str:
 def headed(html: str, identity: Identity, pages: Sequence[tuple[str, str]] = (), here: str = "") -> str:
     """Return a page with a head that says whose it is and from when, and leads to the `pages` (address, name) beside.
 
-    `here` is the address of this page. Pages that an older luodi made get the same head.
+    `here` is the address of this page. Pages that an older luodi made get the same head, and the language.
     """
+    from luodi.report.language import translated  # not what a stage depends on
+
     head = _plain("head", identity=identity, pages=pages, here=here)
-    return html.replace("<main>", f"{head}<main>", 1)
+    return translated(html.replace("<main>", f"{head}<main>", 1), identity.lang, identity.names)
 
 
 def _plain(template: str, **context: Any) -> str:
