@@ -79,6 +79,9 @@ def test_one_version_is_in_production_and_its_tag_tells_the_facts(ran: Done) -> 
     (export,) = [out["md5"] for out in ran.entries["train@reviews"]["outs"] if out["path"].endswith("export")]
     assert facts["export"] == export
     assert facts["latency_ms"] > 0
+    gap = facts["metrics"]["difference"]["accuracy"]["value"] * facts["metrics"]["rows"]
+    alone = [(kind["challenger"] == kind["truth"], kind["rows"]) for kind in facts["decision"]["turned"]]
+    assert sum(rows if right else -rows for right, rows in alone) == round(gap), "beside the linear baseline"
 
 
 def test_its_metrics_are_those_that_dvc_repro_measured(ran: Done, reproduced: Done) -> None:

@@ -272,7 +272,7 @@ def _put(path: Path, sections: Sequence[Section], verdict: Mapping[str, str] | N
 def _turned(clone: Workspace, model: str, decision: Mapping[str, Any]) -> turned.Rows:
     """The rows that are newly right or wrong by a decision."""
     path = ModelPaths(clone.root, model).rows
-    if not part(decision, "comparison"):
+    if not turned.named(decision):
         return {}
     clone.pull(str(path.relative_to(clone.root)))
     return turned.read(path, decision)

@@ -81,6 +81,7 @@ def comparison(model: str, decision: Facts, rows: turned.Rows = NO_ROWS, *, land
         rules=gate_sections.rules(decision),
         moved=gate_sections.moved(decision),
         turned=turned.view(decision, rows),
+        against=turned.against(decision),
         sections=[section(decision) for section in gate_sections.ALL],
     )
 

@@ -20,12 +20,12 @@ from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
 from luodi.registry import changes, evidence, gate, judged, looks, picked, pushing, tags, turned
-from luodi.registry.records import Change, Comparison, Decision, Verdict, lands
+from luodi.registry.records import Change, Comparison, Decision, Turned, Verdict, lands
 from luodi.registry.tags import Version
 from luodi.report.formatting import at
-from luodi.scoring import figures, inference, sample
+from luodi.scoring import choice, figures, inference, sample
 from luodi.scoring.inference import Classifier
-from luodi.scoring.scored import Scored, scored
+from luodi.scoring.scored import Scored, load_scores, scored
 from luodi.system.processes import CommandFailed, Runner
 from luodi.terminal import shown
 
@@ -102,7 +102,19 @@ def _judge(clone: Workspace, block: config.ModelSettings, model: str, counted: b
         people = looks.approved(known, block.gate, comparison.look.period)
         comparison = comparison.model_copy(update={"look": comparison.look.model_copy(update={"approved": people})})
     decision = gate.judge(measured, latency_ms, block.gate, name, comparison, notes=notes)
+    if comparison is None and at(measured, "choice", "chosen") != choice.LINEAR:
+        decision = decision.model_copy(update={"turned": _beside_baseline(clone, paths, block, challenger, test)})
     return decision.model_copy(update={"changes": _changes(clone, block, mirror, current)}) if current else decision
+
+
+def _beside_baseline(
+    clone: Workspace, paths: ModelPaths, block: config.ModelSettings, challenger: Classifier, test: Rows
+) -> tuple[Turned, ...]:
+    """The rows that the challenger or the linear baseline alone gets right."""
+    clone.pull(str(paths.baseline_scores.relative_to(clone.root)))
+    scores = challenger.probabilities(test.items), load_scores(paths.baseline_scores)
+    mine, theirs = (scored(test.label, one, "model", len(block.labels), test.group) for one in scores)
+    return turned.of(mine, theirs, block.labels, split_rows.positions(paths.rows, "test"))
 
 
 def _changes(clone: Workspace, block: config.ModelSettings, mirror: Path, current: Version) -> tuple[Change, ...]:

@@ -218,6 +218,8 @@ class Decision(Record):
         comparison: None if there is no champion, or it could not be compared.
         metrics: The content of metrics.json.
         latency_ms: Median of a one-row prediction where it was judged, milliseconds.
+        turned: Where it was compared with no champion, the rows that it or the linear baseline alone gets right, which
+            stands in the champion's place; None where an older luodi decided, or it is the baseline itself.
     """
 
     verdict: Verdict
@@ -229,6 +231,7 @@ class Decision(Record):
     metrics: dict[str, Any]
     latency_ms: float
     changes: tuple[Change, ...] | None = None
+    turned: tuple[Turned, ...] | None = None
 
     @classmethod
     def from_json(cls, found: object) -> Self:

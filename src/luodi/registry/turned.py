@@ -1,5 +1,7 @@
 """Test rows that are newly right or newly wrong beside the champion: where they stand, and what a page shows of them.
 
+Where there is no champion to compare with, the linear baseline stands in its place.
+
 A decision goes into tags, which are for ever: it holds the places of rows alone. What they hold is read where a page is
 made, from the rows that both were scored on.
 """
@@ -90,7 +92,7 @@ def read(path: Path, decision: Mapping[str, Any]) -> Rows:
 
 def view(decision: Mapping[str, Any], rows: Rows) -> list[dict[str, Any]]:
     """Return what the page shows: of rows newly wrong, and of those newly right, their kinds and the rows."""
-    found, known = at(decision, "comparison", "turned"), _kinds_of(decision)
+    found, known = _found(decision), _kinds_of(decision)
     if not isinstance(found, list | tuple):
         return []
     lost = [one for one in known if at(one, "challenger") != at(one, "truth")]
@@ -133,8 +135,22 @@ def _sheet(lines: Iterable[Mapping[str, Any]]) -> bytes:
         return path.read_bytes()
 
 
+def against(decision: Mapping[str, Any]) -> str:
+    """Name what the rows are told beside."""
+    return "champion" if at(decision, "comparison") else "linear baseline"
+
+
+def named(decision: Mapping[str, Any]) -> bool:
+    """Whether a decision names any row."""
+    return any(_places(one) for one in _kinds_of(decision))
+
+
+def _found(decision: Mapping[str, Any]) -> object:
+    return at(decision, "comparison", "turned") if at(decision, "comparison") else at(decision, "turned")
+
+
 def _kinds_of(decision: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = at(decision, "comparison", "turned")
+    found = _found(decision)
     return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list | tuple) else []
 
 

@@ -74,6 +74,13 @@ def test_pages_say_what_the_gate_says_and_what_moved(decisions: dict[str, Any]) 
     assert "What to do" not in (landed := words(card.comparison("reviews", promoted, landed=True)))
     assert "keeps every rule, and landed. " in landed
     first = decisions["first"].to_json()
+    alone = card.comparison("reviews", first, gallery.rows_of(decisions["first"]))
+    require_whole(alone)
+    told = words(alone)
+    assert "12 test rows are wrong by this version alone and 34 right by it alone, listed below" in told
+    assert "Rows wrong by this version alone: 12 The linear baseline knows them" in told
+    assert "Rows right by this version alone: 34 The challenger knows them" in told
+    assert 'data-name="Baseline says"' in alone and 'data-name="Champion says"' not in alone
     assert gate_sections.classes(first) is None and gate_sections.moved(first) is None
 
 
