@@ -73,6 +73,7 @@ def tell(dag):
         "form": {name: [dag.params.get_param(name).schema["type"], dag.params[name]] for name in dag.params},
         "docs": {task.task_id: task.doc_md for task in dag.tasks},
         "links": {task.task_id: [link.name for link in task.operator_extra_links] for task in dag.tasks},
+        "languages": sorted({task.language for task in dag.tasks if hasattr(task, "language")}),
         "outlets": {task.task_id: [outlet.name for outlet in task.outlets] for task in dag.tasks if task.outlets},
         "rules": {task.task_id: task.trigger_rule for task in dag.tasks},
         "wait": {
@@ -117,7 +118,7 @@ def both(make_project: Callable[[str], Project]) -> dict[str, Any]:
     airflow = {"timeout_hours": 1, "retries": 5, "tasks": {"train": train}}
     project.set({"register": {"approval": "human", "timeout_hours": 0.5}, "airflow": airflow})
     path = project.root / "params.yaml"
-    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    params = {"language": "zh"} | yaml.safe_load(path.read_text(encoding="utf-8"))
     params["models"][LONGEST] = params["models"]["reviews"]
     params["models"]["reviews"] = params["models"]["reviews"] | {
         "ingest": {"inbox": "/srv/inbox"},
@@ -178,6 +179,10 @@ def test_a_person_stands_between_gate_and_register_if_params_say_so(
     # The same model again asks nobody, yet its lock entries may be new.
     assert {task for task, rule in asking["rules"].items() if rule != "all_success"} == {"register"}
     assert asking["rules"]["register"] == "none_failed"
+
+
+def test_what_a_person_reads_is_in_the_language_of_the_project(dag: dict[str, Any], asking: dict[str, Any]) -> None:
+    assert (dag["languages"], asking["languages"]) == (["en"], ["zh"])
 
 
 def test_no_answer_in_time_is_a_rejection_and_only_the_wait_is_limited(asking: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from luodi import config
 from luodi.airflow import notifying, pages
 from luodi.registry.records import Approval, Decision
+from luodi.report.formatting import part
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,7 +23,9 @@ class ApproveOperator(ApprovalOperator):
 
     template_fields = ()  # the texts hold what data say: they are put together, never rendered
 
-    def __init__(self, *, model: str, notify: config.Notify | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, model: str, notify: config.Notify | None = None, language: config.Language = "en", **kwargs: Any
+    ) -> None:
         kwargs.pop("params", None)  # those of the DAG, by which a run is triggered: no part of the question
         kwargs["execution_timeout"] = None  # `response_timeout` limits the wait
         comment = Param("", type="string", title="Comment", description="Kept with the version.")
@@ -32,12 +35,12 @@ class ApproveOperator(ApprovalOperator):
             params={"comment": comment},
             **kwargs,
         )
-        self.model, self.notify = model, notify
+        self.model, self.notify, self.language = model, notify, language
 
     def execute(self, context: "Context") -> Any:
         decision = Decision.from_json(context["ti"].xcom_pull(task_ids="gate")["decision"])
         self.subject = f"Land {self.model}? The gate says: {decision.verdict}"
-        self.body = body(decision, context["ti"].dag_id, context["ti"].run_id)
+        self.body = body(decision, context["ti"].dag_id, context["ti"].run_id, self.language)
         if self._asked(context).body != self.body:
             raise AirflowFailException(
                 "the gate has judged again since this question was asked, and Airflow keeps the words of a question: "
@@ -71,12 +74,14 @@ class ApproveOperator(ApprovalOperator):
         return SUPERVISOR_COMMS.send(CreateHITLDetailPayload(ti_id=context["ti"].id, **question, **who))
 
 
-def body(decision: Decision, dag_id: str, run_id: str) -> str:
+def body(decision: Decision, dag_id: str, run_id: str, lang: str = "en") -> str:
     """Return, in Markdown, what the gate found and links to the pages of the run."""
     from luodi.registry import card
+    from luodi.report.language import markdown
 
-    links = " | ".join(f"[{page}]({pages.link(dag_id, run_id, page)})" for page in pages.TASKS)
-    return f"{card.summary(decision.to_json())}\n\nReports: {links}\n"
+    links = " | ".join(f"[{page}]({pages.link(dag_id, run_id, page, lang)})" for page in pages.TASKS)
+    names = frozenset(part(decision.metrics, "classes"))
+    return f"{markdown(card.summary(decision.to_json()), lang, names)}\n\nReports: {links}\n"
 
 
 def given(answer: Mapping[str, Any]) -> bool:

@@ -112,7 +112,8 @@ def retrain_dags(root: Path | str) -> dict[str, DAG]:
             f"{root} holds no {PARAMS}: expected a checkout of the project; a DAG file that stands elsewhere names it, "
             'as in retrain_dags("/srv/models")'
         )
-    models = config.load(root / PARAMS).models
+    params = config.load(root / PARAMS)
+    models = params.models
     ingest = {f"ingest_{name}": ingest_dag(name, block, block.ingest) for name, block in models.items() if block.ingest}
     watch = {
         f"watch_{name}": watch_dag(name, block, block.notify)
@@ -125,7 +126,7 @@ def retrain_dags(root: Path | str) -> dict[str, DAG]:
     predict = {
         f"predict_{name}": predict_dag(name, block, block.predict) for name, block in models.items() if block.predict
     }
-    retrain = {f"retrain_{name}": retrain_dag(root, name, block) for name, block in models.items()}
+    retrain = {f"retrain_{name}": retrain_dag(root, name, block, params.language) for name, block in models.items()}
     return retrain | ingest | watch | monitor | predict
 
 
@@ -190,8 +191,11 @@ def _failing(name: str, block: config.ModelSettings) -> dict[str, Any]:
     return {"on_failure_callback": partial(notifying.failed, name, block.notify)} if block.notify else {}
 
 
-def retrain_dag(root: Path, name: str, block: config.ModelSettings) -> DAG:
-    """Return the DAG of one model: a task a stage with the edges of dvc.yaml; then gate, approve if asked, register."""
+def retrain_dag(root: Path, name: str, block: config.ModelSettings, language: config.Language = "en") -> DAG:
+    """Return the DAG of one model: a task a stage with the edges of dvc.yaml; then gate, approve if asked, register.
+
+    `language` is that of the pages it leads to.
+    """
     stages = graph.stages(root / "dvc.yaml", name, block.modality)
     with DAG(
         dag_id=f"retrain_{name}",
@@ -200,7 +204,7 @@ def retrain_dag(root: Path, name: str, block: config.ModelSettings) -> DAG:
         start_date=datetime(2024, 1, 1),
         catchup=False,
         max_active_runs=1,
-        default_args={"owner": block.owner, "retry_exponential_backoff": True},
+        default_args={"owner": block.owner, "retry_exponential_backoff": True, "language": language},
         tags=["luodi", "retrain", block.modality],
         params=trigger.form(block),
         doc_md=DOC.format(

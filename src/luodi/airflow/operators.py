@@ -64,7 +64,7 @@ class ReportLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: "TaskInstanceKey") -> str:  # type: ignore[override]
         found = (page for page, task in pages.TASKS.items() if task == ti_key.task_id)
-        return pages.link(ti_key.dag_id, ti_key.run_id, next(found))
+        return pages.link(ti_key.dag_id, ti_key.run_id, next(found), getattr(operator, "language", "en"))
 
 
 class WorkspaceOperator(BaseOperator):
@@ -72,9 +72,11 @@ class WorkspaceOperator(BaseOperator):
 
     template_fields = ("model",)
 
-    def __init__(self, *, model: str, notify: config.Notify | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, model: str, notify: config.Notify | None = None, language: config.Language = "en", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.model, self.notify = model, notify
+        self.model, self.notify, self.language = model, notify, language
         if self.task_id in pages.TASKS.values():
             self.operator_extra_links = (ReportLink(),)
         self._runner: Runner | None = None

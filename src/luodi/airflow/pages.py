@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from luodi.airflow.trigger import NOTHING_NEW
+from luodi.config import Language
 from luodi.errors import LuodiError
 from luodi.files import replacing
 from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
+from luodi.report.formatting import part, text
 from luodi.report.page import Identity, headed, joined
 from luodi.system.processes import Runner
 
@@ -53,12 +55,16 @@ class Busy(LuodiError):
     """The page has to be brought, and others are being brought."""
 
 
-def link(dag_id: str, run_id: str, page: str) -> str:
+def link(dag_id: str, run_id: str, page: str, lang: str = "en") -> str:
     """Return the URL of a page; without a host if Airflow was not told its own."""
     from airflow.sdk.configuration import conf
 
     base = conf.get("api", "base_url", fallback="").rstrip("/")
-    return f"{base}{PREFIX}/{quote(dag_id, safe='')}/{quote(run_id, safe='')}/{page}"
+    return f"{base}{PREFIX}/{quote(dag_id, safe='')}/{quote(run_id, safe='')}/{_asked(page, lang)}"
+
+
+def _asked(page: str, lang: str) -> str:
+    return page if lang == "en" else f"{page}?lang={lang}"
 
 
 def app() -> "FastAPI":
@@ -70,9 +76,9 @@ def app() -> "FastAPI":
     application = FastAPI(title="Pages of a run", openapi_url=None)
 
     @application.get("/{dag_id}/{run_id}/{page}", dependencies=[Depends(requires_access_dag("GET"))])
-    def show(dag_id: str, run_id: str, page: str) -> HTMLResponse:
+    def show(dag_id: str, run_id: str, page: str, lang: Language = "en") -> HTMLResponse:
         try:
-            return HTMLResponse(content(dag_id, run_id, page), headers=HEADERS)
+            return HTMLResponse(content(dag_id, run_id, page, lang), headers=HEADERS)
         except NoPage as error:
             raise HTTPException(404, str(error)) from None
         except LuodiError as error:  # the git origin or the DVC remote, as a rule
@@ -96,8 +102,8 @@ class WithoutForeign:
         await found(scope, receive, send)
 
 
-def content(dag_id: str, run_id: str, page: str) -> str:
-    """Return the HTML of a page.
+def content(dag_id: str, run_id: str, page: str, lang: str = "en") -> str:
+    """Return the HTML of a page in a language.
 
     Raises:
         NoPage: There is no such page or run, or its task has not run yet.
@@ -116,8 +122,10 @@ def content(dag_id: str, run_id: str, page: str) -> str:
         found = report(Origin.from_environment(), model, page, result, runner).read_text(encoding="utf-8")
         judged = returned(dag_id, run_id, "gate") if page == "evaluation" else None
         found = _judged(found, judged or {})
-    identity = Identity(model, f"run {run_id}", f"of {dag_id}", result["commit"])
-    return headed(found, identity, [(name, name.capitalize()) for name in TASKS], page)
+    judged = returned(dag_id, run_id, TASKS["comparison"]) if lang != "en" else None
+    names = frozenset(map(text, part(judged, "decision", "metrics", "classes")))
+    identity = Identity(model, f"run {run_id}", f"of {dag_id}", result["commit"], lang=lang, names=names)
+    return headed(found, identity, [(_asked(name, lang), name.capitalize()) for name in TASKS], _asked(page, lang))
 
 
 def _judged(html: str, result: Mapping[str, Any]) -> str:
@@ -135,7 +143,7 @@ def _comparison(model: str, decision: Mapping[str, Any], made: Mapping[str, Any]
     from luodi.registry import card, turned
 
     rows = card.NO_ROWS
-    if "entries" in made and decision.get("comparison"):
+    if "entries" in made and turned.named(decision):
         path = ModelPaths(Path(), model).rows
         try:
             rows = turned.read(bring(Origin.from_environment(), model, path, "preprocess", made, runner), decision)

@@ -82,6 +82,15 @@ def test_a_kept_page_waits_for_nobody(kept: Path, taken: Any) -> None:
             taken.release()
 
 
+def test_a_page_is_in_the_language_that_its_address_asks_for(kept: Path, show: Callable[..., Any]) -> None:
+    kept.parent.mkdir()
+    kept.write_text('<html lang="en"><main><h2>Rows that are held back</h2></main></html>', encoding="utf-8")
+    assert pages.content(*PAGE).startswith('<html lang="en">')
+    told = show(*PAGE, "zh").body.decode()
+    assert told.startswith('<html lang="zh-CN">') and "<h2>被隔离的行</h2>" in told
+    assert '<a href="comparison?lang=zh">对比</a>' in told and '<b aria-current="page">评估</b>' in told
+
+
 def test_a_turn_that_does_not_come_is_told(
     kept: Path, taken: Any, show: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
