@@ -54,6 +54,17 @@ def test_settings_that_are_shown_can_be_written_so() -> None:
         )
 
 
+def test_blocks_of_code_end() -> None:
+    """One that does not turns all that follows inside out. Each says what it is as it begins."""
+    for path in [
+        *ROOT.glob("*.md"),
+        *(one for part in ("docs", "docker", "benchmarks") for one in (ROOT / part).glob("*.md")),
+    ]:
+        fences = re.findall(r"^ *```(\w*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        wrong = [place for place, name in enumerate(fences) if bool(name) == place % 2]
+        assert not wrong and len(fences) % 2 == 0, f"{path.name}: fence {wrong[:1]} of {len(fences)}"
+
+
 def test_targets_of_make() -> None:
     makefile = page("Makefile")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
