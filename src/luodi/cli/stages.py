@@ -2,7 +2,8 @@
 
 import os
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
+SILENT = ("validate", "preprocess", "baseline", "evaluate")
+"""Stages that tell nothing of their own while they run."""
 TUNED = ("preprocess", "train", "compress")
 """Stages whose settings stage tune may have found."""
 
@@ -55,7 +58,22 @@ def run_stage(stage: str, name: str, *, search: bool = False, trial: int | None 
         if trial is not None and block.tune:
             import_module("luodi.tuning.search").run_trial(block, paths, block.tune, trial)
             return
-        import_module(f"luodi.stages.{stage}").run(block, paths)  # what it prints is progress: its results are files
+        with _told(stage):
+            import_module(f"luodi.stages.{stage}").run(
+                block, paths
+            )  # what it prints is progress: its results are files
+
+
+@contextmanager
+def _told(stage: str) -> Iterator[None]:
+    """Tell how far a stage is, unless it does so itself."""
+    if stage not in SILENT:
+        yield
+        return
+    from luodi.cli.bar import Bar
+
+    with Bar(stage) as bar, progress.followed(bar.at):
+        yield
 
 
 def _tuned(stage: str, block: "ModelSettings", paths: "ModelPaths") -> "ModelSettings":

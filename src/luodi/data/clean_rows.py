@@ -20,6 +20,7 @@ from luodi import config
 from luodi.data import modality, splits
 from luodi.errors import ArtifactError, DataError
 from luodi.project.paths import maker
+from luodi.system import progress
 from luodi.system.threads import in_threads
 from luodi.terminal import shown
 
@@ -107,7 +108,8 @@ def clean(file: pq.ParquetFile, path: Path, settings: config.ModelSettings) -> M
     found: list[list[NDArray[Any]]] = [[np.zeros(0, kind) for kind in (np.uint64, np.int32, np.int8, np.int8)]]
     with pa.OSFile(str(path), "wb") as sink:
         writer = None
-        for batch, marks in in_threads(made, _read(file, kind.CHUNK, names + placed)):
+        cleaned = in_threads(made, _read(file, kind.CHUNK, names + placed))
+        for batch, marks in progress.steps("cleaning", cleaned, file.metadata.num_rows, lambda one: len(one[0])):
             writer = writer or pa.ipc.new_stream(sink, batch.schema)
             writer.write_batch(batch)
             found.append(marks)

@@ -11,6 +11,7 @@ from onnx import ModelProto
 
 from luodi.errors import ArtifactError
 from luodi.scoring import temperature
+from luodi.system import progress
 
 ABSENT = -1e4  # logit of a class without a train row: its probability is 0
 
@@ -69,7 +70,8 @@ def fit(
     known = np.isin(validation.label, present)
     judged = Rows(validation.features[known], validation.label[known]) if known.any() else train
     judged = Rows(judged.features, np.searchsorted(present, judged.label).astype(np.int32))
-    tried = (_calibrated(_fitted(train, strength, estimator), judged) for strength in sorted(strengths))
+    each = progress.steps("fitting", sorted(strengths), len(strengths))
+    tried = (_calibrated(_fitted(train, strength, estimator), judged) for strength in each)
     best, least = next(tried)
     for model, loss in tried:
         if loss >= least:

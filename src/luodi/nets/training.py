@@ -432,7 +432,9 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         values = ", ".join(f"{name} {(logs or {})[name]:.4f}" for name in COLUMNS[1:])
         start = "\r\x1b[K" if self.live else ""
-        self._print(f"{start}{self._head()}: {values} ({time.monotonic() - self.started:.1f} s)")
+        took, left = time.monotonic() - self.started, self.standing.epochs - self.epoch
+        more = f", at most {left * took:.0f} s left" if left else ""
+        self._print(f"{start}{self._head()}: {values} ({took:.1f} s{more})")
 
     def _print(self, text: str, end: str = "\n") -> None:
         print(text, end=end, flush=True, file=terminal.bare(sys.stdout))  # it moves the cursor

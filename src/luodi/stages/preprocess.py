@@ -26,6 +26,7 @@ from luodi.data.modality import Encoder
 from luodi.files import replacing, replacing_folder, write_array, write_facts, write_json, write_text
 from luodi.project.paths import ModelPaths
 from luodi.report import page
+from luodi.system import progress
 from luodi.system.threads import in_threads
 
 CACHE = 2**18  # bytes of rows encoded at a time: what is larger comes fresh from the system each time, page by page
@@ -47,7 +48,8 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         marks = clean_rows.clean(file, path, settings)
         split, dropped = clean_rows.select(marks, settings)
         rows = Clean(path, marks.label, split)
-        encoder = kind.fit_encoder(rows.items("train"), settings.preprocess, settings.labels)
+        train = progress.steps("learning tokens", rows.items("train"), len(rows.labels("train")), len)
+        encoder = kind.fit_encoder(train, settings.preprocess, settings.labels)
         with ThreadPoolExecutor(2) as beside:  # Parquet compresses while others encode
             sources = beside.submit(_write_rows, paths.rows, rows)
             near = beside.submit(_nearest, rows, settings.modality)
@@ -173,7 +175,7 @@ def _write_arrays(
     kind = modality.of(settings.modality)
     copies = kind.copies(lambda: rows.items(split), settings.preprocess) if split == "train" else []
     label = np.tile(rows.labels(split), 1 + len(copies))
-    items = chain(rows.items(split), *copies)
+    items = progress.steps(f"encoding {split}", chain(rows.items(split), *copies), len(label), len)
     _write_encoded(folder / f"{split}_x.npy", items, len(label), encoder, kind.CHUNK)
     write_array(folder / f"{split}_y.npy", label)
 

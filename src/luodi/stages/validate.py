@@ -24,7 +24,7 @@ from luodi.data.groups import Groups
 from luodi.errors import BrokenData, NothingLeft, ValidationFailed
 from luodi.project.paths import ModelPaths
 from luodi.report import page
-from luodi.system import lazy
+from luodi.system import lazy, progress
 
 ROOM = 150_000  # bytes of held rows in the report, as a file to take away
 Parts = Callable[[], Iterable[pa.Table]]  # all rows, from the first, at every call
@@ -176,7 +176,8 @@ def _parts(kind: Measures, settings: ModelSettings, folder: Path) -> Parts:
     if kind.WHOLE:
         whole = [shards.read(folder, settings.modality, settings.preprocess.split.columns)]
         return lambda: whole
-    return lambda: shards.parts(folder, settings.modality, settings.preprocess.split.columns)
+    columns, rows = settings.preprocess.split.columns, shards.rows(folder)
+    return lambda: progress.steps("reading", shards.parts(folder, settings.modality, columns), rows, len)
 
 
 def _that_stand(parts: Parts, stands: NDArray[np.bool_]) -> Iterator[pa.Table]:

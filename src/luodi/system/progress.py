@@ -4,14 +4,19 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Self, TextIO
+from collections.abc import Callable, Iterable, Iterator
+from typing import Self, TextIO, TypeAlias, TypeVar
 
 EVERY = 10.0  # seconds without a line, after which a person wonders
 KEPT = "train: kept a checkpoint"
 """Begins what training says when nothing before that can be lost any more."""
 
+Part = TypeVar("Part")
+Follower: TypeAlias = Callable[[str, float], None]
+"""Takes what a step of the work is called, and the share of it that is done, in [0, 1]."""
+
 _silenced = threading.Event()
+_followers: list[Follower] = []
 
 
 def silence(silent: bool) -> None:
@@ -28,6 +33,26 @@ def tell(line: str, file: TextIO | None = None) -> None:
     """Print a line of progress to `file`, standard output if None."""
     if not silent():
         print(line, flush=True, file=file or sys.stdout)
+
+
+@contextlib.contextmanager
+def followed(follower: Follower) -> Iterator[None]:
+    """Have a follower told of what `steps` go on."""
+    _followers.append(follower)
+    try:
+        yield
+    finally:
+        _followers.remove(follower)
+
+
+def steps(name: str, parts: Iterable[Part], total: int, size: Callable[[Part], int] = lambda part: 1) -> Iterator[Part]:
+    """Yield the parts of a step of the work, whose sizes add up to `total`, and tell followers how far it is."""
+    done = 0
+    for part in parts:
+        yield part
+        done += size(part)
+        for follower in _followers:
+            follower(name, min(done / max(total, 1), 1.0))
 
 
 class Heartbeat:

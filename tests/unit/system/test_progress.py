@@ -76,3 +76,13 @@ def test_nobody_reads_any_more() -> None:
     gone.close()
     with Heartbeat("it", gone, every=SHORT):
         time.sleep(3 * SHORT)
+
+
+def test_who_follows_is_told_which_share_of_a_step_is_done() -> None:
+    told: list[tuple[str, float]] = []
+    with progress.followed(lambda name, share: told.append((name, share))):
+        assert list(progress.steps("reading", ["ab", "cde", "f"], 6, len)) == ["ab", "cde", "f"]
+        assert list(progress.steps("fitting", [1, 2], 4)) == [1, 2]
+    assert told == [("reading", 1 / 3), ("reading", 5 / 6), ("reading", 1.0), ("fitting", 0.25), ("fitting", 0.5)]
+    assert list(progress.steps("reading", "abc", 3)) == ["a", "b", "c"]
+    assert len(told) == 5
