@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -244,5 +245,5 @@ def _is_told(kind: pa.DataType) -> bool:
 def _placed(table: pa.Table, path: Path, start: int) -> pa.Table:
     """Append where each row stands: the name of the shard, and its row in it."""
     count = table.num_rows
-    table = table.append_column("shard", pa.array([path.name] * count, pa.string()))
-    return table.append_column("row", pa.array(range(start, start + count), pa.int64()))
+    table = table.append_column("shard", pa.repeat(pa.scalar(path.name, pa.string()), count))
+    return table.append_column("row", pa.array(np.arange(start, start + count)))

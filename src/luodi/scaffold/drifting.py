@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -28,8 +29,8 @@ def look(settings: ModelSettings, paths: ModelPaths, folder: Path) -> Looked:
     Labels that the model does not have, and rows that validation would hold back, are not compared.
     """
     stands = revisions.standing(paths.data, settings.modality, settings.labels, settings.validate_.contradictions)
-    before = _drawn(shards.parts(paths.data, settings.modality), settings, stands)
-    came = _drawn(shards.parts(folder, settings.modality), settings, None)
+    before = drawn(shards.parts(paths.data, settings.modality), settings, stands)
+    came = drawn(shards.parts(folder, settings.modality), settings)
     if min(len(before), len(came)) < settings.drift.min_rows:
         return Looked(len(came), len(before))
     model = _model(paths)
@@ -49,7 +50,7 @@ def write(paths: ModelPaths, batch: str, found: Looked, facts: dict[str, Any]) -
     return report
 
 
-def _drawn(parts: Iterable[pa.Table], settings: ModelSettings, stands: Any) -> pa.Table:
+def drawn(parts: Iterable[pa.Table], settings: ModelSettings, stands: Any = None) -> pa.Table:
     """Rows that a digest of what they hold draws: the same of the same rows, in an order that says nothing."""
     kind, start = settings.modality, 0
     kept: list[pa.Table] = []
@@ -57,13 +58,20 @@ def _drawn(parts: Iterable[pa.Table], settings: ModelSettings, stands: Any) -> p
         rows = part if stands is None else part.filter(pa.array(stands[start : start + len(part)]))
         start += len(part)
         rows = rows.filter(pc.and_(pc.is_in(rows["label"], pa.array(settings.labels)), pc.is_valid(rows[kind])))
-        digests = pa.array(revisions.digests(rows[kind].to_pylist()))
-        rows = rows.select([kind, "label", "source", "shard", "row"]).append_column("digest", digests)
+        rows = rows.select([kind, "label", "source", "shard", "row"]).append_column("digest", _digests(rows[kind]))
         if kept and len(kept[0]) == drift.MOST:  # what is above these is not drawn: it need not be measured
             rows = rows.filter(pc.less(rows["digest"], pc.max(kept[0]["digest"])))
         held = quarantine.held(compared.measured(rows, settings).marks) if len(rows) else []
         kept = [_least(pa.concat_tables([*kept, rows.filter(pa.array(~np.asarray(held, np.bool_)))]))]
     return kept[0]  # shards without a row are an error
+
+
+def _digests(items: pa.ChunkedArray) -> pa.Array:
+    """A number for what each holds: its CRC, its bits mixed (splitmix64), since like items have like CRCs."""
+    found = np.fromiter(map(crc32, items.cast(pa.large_binary()).to_pylist()), np.uint64, len(items))
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        found = (found ^ (found >> np.uint64(shift))) * np.uint64(factor)
+    return pa.array(found ^ (found >> np.uint64(31)))
 
 
 def _least(rows: pa.Table) -> pa.Table:
