@@ -115,17 +115,19 @@ def quarantine_discard(model: ModelArgument, sheet: Sheet) -> None:
 def labels_review(model: ModelArgument, *, table: Table = None, as_json: JsonOption = False) -> None:
     """List rows whose label the rest of the data contradicts, the most suspicious first; nothing is changed.
 
-    Each row is scored by linear models that did not see it. Fill in `verdict` in the CSV (keep, relabel, drop) and hand
-    it back to `luodi labels apply`.
+    They stand on a copy of the page of validation too. Each row is scored by linear models that did not see it. Fill in
+    `verdict` in the CSV (keep, relabel, drop) and hand it back to `luodi labels apply`.
     """
     from dataclasses import asdict
 
     from luodi.cli import documents
-    from luodi.project.paths import find_root
+    from luodi.project.paths import ModelPaths, find_root
     from luodi.scaffold import reviewing
 
+    root = find_root()
     with Heartbeat("scoring each row by models that did not see it"):
-        found, rows = reviewing.review(find_root(), model)
+        found, rows = reviewing.review(root, model)
+    report = reviewing.write_page(ModelPaths(root, model), found, rows)
     if table:
         reviewing.write(table, found)
     if as_json:
@@ -139,6 +141,7 @@ def labels_review(model: ModelArgument, *, table: Table = None, as_json: JsonOpt
         print(f"all of them are in {shown(table)}: fill in `verdict`, and `luodi labels apply {model} {shown(table)}`")
     elif found:
         print(f"all of them, to be handed back: luodi labels review {model} --csv doubts.csv")
+    print(f"see {shown(report.relative_to(root))}")
 
 
 @labels.command("apply", epilog="Example: luodi labels apply reviews doubts.csv")

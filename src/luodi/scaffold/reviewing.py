@@ -21,9 +21,15 @@ from luodi.data import arrivals, encoders, modality, revisions, shards, split_ro
 from luodi.data.arrivals import KEY
 from luodi.data.split_rows import Rows
 from luodi.project.paths import PARAMS, ModelPaths
+from luodi.report import page
+from luodi.report.document import Cell, Section, Table, pairs
 from luodi.scaffold.amending import SUGGESTED, VERDICT, Place
 from luodi.scoring import folds
 from luodi.stages import baseline
+
+SHEET = "doubts.csv"
+SHOWN = 200  # rows on a page
+LONGEST = 300  # characters of one there
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class Suspect:
         item: Its text; of an image where it comes from.
         suggested: The label that the others would give it.
         own, other: The probabilities of its label and of the one suggested.
+        origin: Where the first of them stood: "hotels.csv, line 3".
     """
 
     places: tuple[Place, ...]
@@ -43,6 +50,7 @@ class Suspect:
     suggested: str
     own: float
     other: float
+    origin: str = ""
 
 
 def suspects(label: NDArray[np.int32], found: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -81,11 +89,11 @@ def review(root: Path, model: str) -> tuple[list[Suspect], int]:
     where = _where(paths, settings, [items[place] for place in places])
     answer = []
     for place, other in zip(places.tolist(), counted.tolist(), strict=True):
-        rows, shown = where.get(_content(settings, items[place]), ((), ""))
+        rows, shown, origin = where.get(_content(settings, items[place]), ((), "", ""))
         if rows:
             own = float(found[place, label[place]])
             names = settings.labels[label[place]], settings.labels[other]
-            answer.append(Suspect(rows, shown, *names, own, float(found[place, other])))
+            answer.append(Suspect(rows, shown, *names, own, float(found[place, other]), origin))
     return answer, len(label)
 
 
@@ -116,15 +124,44 @@ def write(path: Path, found: list[Suspect]) -> None:
     files.write_sheet(path, head, lines)
 
 
-def _where(
-    paths: ModelPaths, settings: ModelSettings, items: list[object]
-) -> Mapping[int, tuple[tuple[Place, ...], str]]:
-    """Where rows of these clean items stand, and how the first of each is shown; without those found right before."""
+def write_page(paths: ModelPaths, found: list[Suspect], rows: int) -> Path:
+    """Write the page of validation with the suspects of so many rows on it, their sheet beside it; return its path."""
+    report = paths.artifacts / "labels" / "validation.html"
+    write(report.with_name(SHEET), found)
+    text = paths.validation_report.read_text(encoding="utf-8")
+    files.write_text(report, page.joined(text, [_section(paths.model, found, rows)]))
+    return report
+
+
+def _section(model: str, found: list[Suspect], rows: int) -> Section:
+    lines = [
+        (
+            Cell(one.item[:LONGEST], below=one.origin),
+            Cell(one.label, f"{one.own:.0%}"),
+            Cell(one.suggested, f"{one.other:.0%}"),
+        )
+        for one in found[:SHOWN]
+    ]
+    return Section(
+        "Labels that the other rows contradict",
+        f"{len(found):,} of {rows:,} rows, the most suspicious first: scored by linear models that did not see them.",
+        tables=[Table(lines, ("Row", "Its label", "Rather")), pairs([("All of them", Cell(SHEET, link=SHEET))])],
+        note=f"Nothing changes by itself. Write keep, relabel or drop under verdict in {SHEET}, and hand it back: "
+        f"luodi labels apply {model} {SHEET}. What is here and rightly labelled is often hard, or says both.",
+    )  # fmt: skip
+
+
+Where = tuple[tuple[Place, ...], str, str]
+"""Where rows stand, how the first of them is shown, and where it came from."""
+
+
+def _where(paths: ModelPaths, settings: ModelSettings, items: list[object]) -> Mapping[int, Where]:
+    """Where rows of these clean items stand; without those found right before."""
     wanted = {_content(settings, item) for item in items}
     clean, seed = modality.of(settings.modality).cleaner(settings.preprocess), settings.preprocess.seed
     stands = revisions.standing(paths.data, settings.modality, settings.labels, settings.validate_.contradictions)
     right, start = _passed_over(paths), 0
-    found: dict[int, tuple[tuple[Place, ...], str]] = {}
+    found: dict[int, Where] = {}
     for part in shards.parts(paths.data, settings.modality):
         counts = np.ones(len(part), np.bool_) if stands is None else stands[start : start + len(part)]
         start += len(part)
@@ -134,10 +171,13 @@ def _where(
         content = splits.digests(clean(usable[settings.modality].combine_chunks()), seed)
         for row in np.flatnonzero(np.isin(content, np.array([*wanted], np.uint64))).tolist():
             one = usable.slice(row, 1).to_pylist()[0]
-            before, shown = found.get(int(content[row]), ((), None))
-            item = one[settings.modality]
-            text = item if isinstance(item, str) else one.get(shards.ORIGIN) or one["source"]
-            found[int(content[row])] = (*before, (one["shard"], one["row"])), str(text if shown is None else shown)
+            place, item = (one["shard"], one["row"]), one[settings.modality]
+            if known := found.get(int(content[row])):
+                found[int(content[row])] = ((*known[0], place), *known[1:])
+                continue
+            origin = one.get(shards.ORIGIN)
+            text = item if isinstance(item, str) else origin or one["source"]
+            found[int(content[row])] = (place,), str(text), str(origin or f"{place[0]} row {place[1]}")
     return found
 
 

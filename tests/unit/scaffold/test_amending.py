@@ -12,7 +12,7 @@ import pytest
 
 from luodi import config, files
 from luodi.checks import held
-from luodi.data import arrivals, revisions, shards
+from luodi.data import arrivals, revisions, shards, tables
 from luodi.errors import BrokenData, DataError, MissingColumn, MissingData, ValidationFailed
 from luodi.files import folder_checksum
 from luodi.project.paths import ModelPaths
@@ -190,6 +190,12 @@ def test_labels_that_were_flipped_are_told_first(root: Path, write: Any) -> None
     found, looked_at = reviewing.review(root, "hotels")
     assert looked_at == 400
     assert len(flipped & {one.item for one in found[:12]}) >= 8
+    report = reviewing.write_page(paths, found, looked_at)
+    text = report.read_text(encoding="utf-8")
+    told = text.index('id="joined-1">Labels that the other rows contradict'), text.index(found[0].item)
+    assert told == tuple(sorted(told)) and told[1] < text.index(found[1].item) < text.index('id="part-1"')
+    assert found[0].origin.startswith("hotels.csv, line ") and found[0].origin in text
+    assert tables.look(report.with_name("doubts.csv")).marked
     reviewing.write(path := root.parent / "doubts.csv", found)
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = list(csv.DictReader(file))
