@@ -10,12 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from luodi.data import columns, documents, importing, tables
 from luodi.data.labels import Labels
-from luodi.errors import LuodiError
+from luodi.errors import BrokenData, LuodiError
 from luodi.scaffold import amending
 
 ROWS = [("房间很好, 安静", "好评"), ('他说"不错"', "好评"), ("太脏了\n再也不来", "差评"), ("=1+1", "差评"), ("", "")]
@@ -118,12 +119,34 @@ def test_the_files_are_read_unless_they_are_broken(tmp_path: Path) -> None:
 @example(name="h.zip", cuts=[(0, 1, b"")])
 @given(name=st.sampled_from(sorted(GOOD)), cuts=st.lists(cut, min_size=1, max_size=4))
 def test_a_broken_file_gives_rows_or_one_error(tmp_path: Path, name: str, cuts: Any) -> None:
+    read_and_written(tmp_path, name, cuts)
+
+
+@pytest.mark.proof
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=10_000)
+@given(name=st.sampled_from(sorted(GOOD)), cuts=st.lists(cut, min_size=1, max_size=4))
+def test_so_do_ten_thousand(tmp_path: Path, name: str, cuts: Any) -> None:
+    read_and_written(tmp_path, name, cuts)
+
+
+def read_and_written(tmp_path: Path, name: str, cuts: Any) -> None:
     (tmp_path / name).write_bytes(broken(GOOD[name], cuts))
     rows = read(tmp_path / name) or []
     assert all(row.item is None or isinstance(row.item, str) for row in rows)
     with importing.Writer(tmp_path, "text") as writer:
         for batch in importing.batches(iter(rows), "") if rows else ():
             writer.write(batch)
+
+
+@pytest.mark.parametrize("size", [tables.LONGEST, pytest.param(2**31, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_a_line_that_is_no_row_is_refused_before_it_is_read_whole(tmp_path: Path, name: str, size: int) -> None:
+    with (tmp_path / name).open("wb") as file:
+        file.write({"a.csv": b'text,label\ngood,a\nbad,b\n"', "a.jsonl": b'{"text": "good"}\n{"text": "'}[name])
+        for _ in range(0, size, 2**24):
+            file.write(b"x" * 2**24)
+    with pytest.raises(BrokenData, match=r"line \d has more than 134,217,728 characters: expected a row"):
+        list(documents.opened(tmp_path / name, tables.PLAIN, columns.NOTHING, Labels(), tmp_path).rows)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=5000)
