@@ -1313,6 +1313,7 @@ BULK = "tests/unit/scoring/test_bulk.py"
 DATED = "tests/integration/test_predicting_tiny.py"
 CANARY = "tests/integration/test_canary_tiny.py"
 WHY_NOT = {
+    "expected a new sentence and one below it, indented": "luodi's own table: tests/unit/report/test_language.py",
     "expected a share such as 5% or 0.05": CANARY,
     "a model has one canary: give": CANARY,
     "is in production: a canary is another version, beside it": CANARY,
