@@ -1,7 +1,7 @@
 """Read the raw Parquet shards of a model; every way they can be unusable has its own error."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ OF_GROUP = "of group "  # in front of the name of a column whose equal values ke
 CORRECTS = b"luodi.corrects"
 """Of the metadata of a shard: its rows correct the labels of those that came before."""
 PART = 2**24  # bytes of a part that `parts` gives, about
+LARGER = 50_000  # rows
 
 
 def read(folder: Path, modality: str, by: Sequence[str] = ()) -> pa.Table:
@@ -58,6 +59,18 @@ def parts(folder: Path, modality: str, by: Sequence[str] = ()) -> Iterator[pa.Ta
             yield part
     if rows == 0:
         raise _empty(folder, shards)
+
+
+def larger(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield what `parts` gives in tables of `LARGER` rows or more: to measure a few costs as much."""
+    gathered: list[pa.Table] = []
+    for part in parts:
+        gathered.append(part)
+        if sum(map(len, gathered)) >= LARGER or sum(one.nbytes for one in gathered) >= PART:
+            yield pa.concat_tables(gathered)
+            gathered = []
+    if gathered:
+        yield pa.concat_tables(gathered)
 
 
 def rows(folder: Path) -> int:

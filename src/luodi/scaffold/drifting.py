@@ -54,7 +54,7 @@ def drawn(parts: Iterable[pa.Table], settings: ModelSettings, stands: Any = None
     """Rows that a digest of what they hold draws: the same of the same rows, in an order that says nothing."""
     kind, start = settings.modality, 0
     kept: list[pa.Table] = []
-    for part in parts:
+    for part in shards.larger(parts):
         rows = part if stands is None else part.filter(pa.array(stands[start : start + len(part)]))
         start += len(part)
         rows = rows.filter(pc.and_(pc.is_in(rows["label"], pa.array(settings.labels)), pc.is_valid(rows[kind])))

@@ -198,9 +198,9 @@ class Known:
 
     def _new(self, block: Sequence[Row], came: "Came", last: dict[int, int]) -> Iterator[Row]:
         self.seen += len(block)
-        for piece in _content(block):
-            self._asked.update(piece)
         columns = list(zip(*block, strict=True))
+        for piece in _content(columns[0], columns[1], columns[4]):
+            self._asked.update(piece)
         whole, labelled, items, ids = _hashes(columns[0], columns[1], columns[4], self.by)
         there, before = _among(self.rows, whole), came.among(whole)
         revised = _among(self.ids, ids) & (ids != NO_ID)
@@ -284,7 +284,7 @@ class Counted:
     def of(cls, folder: Path, settings: ModelSettings) -> "Counted":
         """Measure the shards of a folder, a part at a time."""
         found, measures = cls(), modality.measures(settings.modality)
-        for part in shards.parts(folder, settings.modality):
+        for part in shards.larger(shards.parts(folder, settings.modality)):
             marks = measures.measure([part], settings).marks
             marks = marks.drop_columns([quarantine.contradiction(measures.ITEM)])  # only all rows together tell
             found.rows += part.num_rows
@@ -482,9 +482,10 @@ def _hashed(values: Iterable[Any]) -> Hashes:
     return np.fromiter(map(hash, values), np.int64)
 
 
-def _content(block: Sequence[Row]) -> Iterator[bytes]:
+def _content(
+    items: Sequence[Any], labels: Sequence[str | None], kept: Sequence[Sequence[str | None]]
+) -> Iterator[bytes]:
     """What rows hold, in bytes of no others."""
-    items, labels, _, _, kept = zip(*block, strict=True)
     sizes = [len(one) if isinstance(one, bytes) else one for one in items]
     told = [repr((size, label, *own)) for size, label, own in zip(sizes, labels, kept, strict=True)]
     if not any(isinstance(one, bytes) for one in items):
