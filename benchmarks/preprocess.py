@@ -83,7 +83,7 @@ def timed(name: str, command: list[str | Path], cwd: Path, rows: int) -> None:
     if code:
         sys.exit(f"{name} ended with {code:.0f}")
     print(
-        f"{name}: {rows / seconds:,.0f} rows/s, {seconds:.1f} s, {1e6 * busy / rows:.1f} microseconds of processor a "
+        f"{name}: {rows / seconds:,.0f} rows/s, {seconds:.1f} s, {1e6 * busy / rows:.2f} microseconds of processor a "
         f"row, peak memory {peak / 2**20:.2f} GiB",
         flush=True,
     )

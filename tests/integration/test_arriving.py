@@ -114,7 +114,7 @@ def test_a_batch_that_another_one_overtook_is_done_anew_on_it(project: Project, 
     assert count(project, 100, 115) == [1] * 15
 
 
-@pytest.mark.parametrize("turns", [1, pytest.param(50, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("turns", [1, pytest.param(50, marks=[pytest.mark.proof, pytest.mark.timeout(14_400)])])
 def test_two_ingests_and_a_landing_at_once_each_do_what_they_would_alone(
     ready: Done, turns: int, tmp_path: Path
 ) -> None:
