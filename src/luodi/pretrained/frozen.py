@@ -17,7 +17,7 @@ from luodi.config.encoders import Recorded
 from luodi.data.modality import Encoder
 from luodi.linear import fitting
 from luodi.linear.fitting import Rows
-from luodi.pretrained import head, store, vectors
+from luodi.pretrained import head, spilled, store, vectors
 from luodi.pretrained.head import Head, Standard
 from luodi.project.paths import ModelPaths
 from luodi.scoring import folds
@@ -55,12 +55,16 @@ def fit(
     """
     items = [*train[0], *validation[0]]
     found = vectors.of(items, together, folder / store.GRAPH, recorded, paths)
-    found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), head.SHORTEST)
+    for part in spilled.parts(found):
+        part[:] = part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), head.SHORTEST)
     standard = Standard.of(found[: len(train[0])])
-    found -= standard.mean  # in place: there may be millions
-    found /= standard.scale
+    for part in spilled.parts(found):
+        part[:] = (part - standard.mean) / standard.scale
     both = Rows(found, np.concatenate([train[1], validation[1]]))
-    return Frozen(settings, encoder, folder / store.GRAPH, recorded, standard, items, both, len(train[0]), beside)
+    place = vectors.folder(paths)
+    return Frozen(
+        settings, encoder, folder / store.GRAPH, recorded, standard, items, both, len(train[0]), beside, place
+    )
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Frozen:
         both: Vectors as `standard` has them, float32 [rows, width], and labels: of the `count` train rows, then of
             validation.
         beside: Files that are served too, by their names.
+        place: Where vectors lie.
     """
 
     settings: config.TextSettings | config.ImageSettings
@@ -84,6 +89,7 @@ class Frozen:
     both: Rows
     count: int
     beside: Mapping[str, str]
+    place: Path
 
     @cached_property
     def scores(self) -> NDArray[np.float32]:
@@ -143,7 +149,10 @@ class Frozen:
 
     def rows(self, places: folds.Rows) -> Rows:
         """Some of `both`."""
-        return Rows(self.both.features[places], self.both.label[places])
+        found = spilled.empty(self.place, len(places), self.recorded.width)
+        for start, part in enumerate(spilled.parts(found)):
+            part[:] = self.both.features[places[start * spilled.PART :][: len(part)]]
+        return Rows(found, self.both.label[places])
 
     def fitted(self, train: Rows, validation: Rows) -> fitting.Linear:
         """Return a model fitted on some rows, and chosen and calibrated by others."""

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from luodi.data.modality import Encoder
 from luodi.errors import ArtifactError
 from luodi.files import replacing_folder, write_json, write_text
+from luodi.pretrained import spilled
 from luodi.scoring import inference
 
 ROWS = 32  # by which what is exported is compared with what was trained
@@ -30,8 +31,10 @@ class Standard:
 
     @classmethod
     def of(cls, vectors: NDArray[np.float32]) -> "Standard":
-        """Measure it on vectors of length 1, float32 [rows, width]."""
-        return cls(vectors.mean(0), np.float32(max(vectors.std(0).mean(), SHORTEST)))
+        """Measure it on vectors of length 1, float32 [rows, width], some at a time."""
+        mean = vectors.mean(0)
+        squares = sum(((part - mean) ** 2).sum(0, dtype=np.float64) for part in spilled.parts(vectors))
+        return cls(mean, np.float32(max(np.sqrt(squares / len(vectors)).mean(), SHORTEST)))
 
 
 @dataclass(frozen=True)

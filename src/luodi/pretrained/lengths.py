@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luodi.data.subwords import Encoder, padded
+from luodi.pretrained.spilled import PART
 from luodi.pretrained.vectors import ROWS, Parts
 
 STEP = 8  # tokens
@@ -15,13 +16,14 @@ TOKENS = 4096  # of a batch, at most
 
 def together(texts: Sequence[str], encoder: Encoder) -> Parts:
     """Say which go together, see `vectors.Together`."""
-    rows = encoder.ids(texts)
+    parts = (texts[start : start + PART] for start in range(0, len(texts), PART))
+    steps = [_steps(row) for part in parts for row in encoder.ids(part)]  # of all rows the ids would fill memory
 
     def encode(places: Sequence[int]) -> NDArray[np.int32]:
-        return padded([rows[place] for place in places], encoder.pad, STEP)[:, : encoder.length]
+        return padded(encoder.ids([texts[place] for place in places]), encoder.pad, STEP)[:, : encoder.length]
 
-    for places in _batches(list(map(_steps, rows))):
-        yield places, _size(min(_steps(rows[places[0]]), encoder.length)), partial(encode, places)
+    for places in _batches(steps):
+        yield places, _size(min(steps[places[0]], encoder.length)), partial(encode, places)
 
 
 def _size(tokens: int) -> int:

@@ -1,9 +1,8 @@
 """Vectors of items, computed once: what a training found is kept for the next one, by the content of item and encoder.
 
-They lie where a host keeps its DVC cache (LUODI_HOME), else in the embedded origin of the checkout, and memory holds
-those that are asked for. A vector depends on its item alone, to the last bit, or what was kept would change what is
-trained: a batch of texts, padded to the same multiple of so many tokens, has always the same number of rows, and so has
-one of images.
+They lie where a host keeps its DVC cache (LUODI_HOME), else in the embedded origin of the checkout. A vector depends on
+its item alone, to the last bit, or what was kept would change what is trained: a batch of texts, padded to the same
+multiple of so many tokens, has always the same number of rows, and so has one of images.
 """
 
 import hashlib
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luodi.config.encoders import Recorded
+from luodi.pretrained import spilled
 from luodi.pretrained.kept import KEY, Kept
 from luodi.project.origin import EMBEDDED
 from luodi.project.paths import ModelPaths
@@ -30,7 +30,7 @@ TOLD = 30  # seconds between lines of progress
 def of(
     items: Sequence[Any], together: "Together", graph: Path, recorded: Recorded, paths: ModelPaths
 ) -> NDArray[np.float32]:
-    """Return the vectors of clean items, float32 [items, width].
+    """Return the vectors of clean items, float32 [items, width], see `spilled`.
 
     Args:
         together: Says which go through the encoder together.
@@ -40,8 +40,9 @@ def of(
     """
     contents = (one if isinstance(one, bytes) else one.encode() for one in items)
     keys = [hashlib.blake2b(one, digest_size=KEY).digest() for one in contents]
-    found, what = np.empty((len(items), recorded.width), np.float32), f"{recorded.modality}s"
+    what = f"{recorded.modality}s"
     with Kept(folder(paths), recorded.md5, recorded.width) as kept:
+        found = spilled.empty(folder(paths), len(items), recorded.width)
         there = kept.read(keys, found)
         places = {key: place for place, key in enumerate(keys) if not there[place]}  # of equal items one
         new = list(places.values())
