@@ -1,6 +1,6 @@
 """A registered version, ready to classify: from the registry, or from the folder that `luodi pull` made of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -55,11 +55,11 @@ class Registered(Classifier):
         """Return the probability of each label: float32 [n, classes], rows sum to 1.
 
         Args:
-            items: A list, tuple, array or pandas Series. Texts as str. Images as bytes of a file, as paths, or as uint8
-                pixels [height, width] or [height, width, 3].
+            items: A list, tuple, array, pandas Series or Arrow array. Texts as str. Images as bytes of a file, paths,
+                or as uint8 pixels [height, width] or [height, width, 3].
 
         Raises:
-            TypeError: An item is not of that kind.
+            TypeError: An item is not of that kind; or it is a whole table, which would give the names of its columns.
             Unfit: An image cannot be used.
             Nothing: A text holds nothing to classify: it is empty, or tags and blanks alone.
         """
@@ -73,8 +73,13 @@ class Registered(Classifier):
     def _as_read(self, items: Iterable[Any]) -> list[Any]:
         if isinstance(items, str | bytes | Path):
             raise TypeError(f"expected a list of {self.encoder.modality}s, found one: write [it] instead")
+        if isinstance(items, Mapping | Set) or hasattr(items, "columns"):  # they give their names, or no order
+            raise TypeError(
+                f"expected a list of {self.encoder.modality}s, or one column of a table, found a "
+                f"{type(items).__name__}: write it[{self.column or self.encoder.modality!r}], or list(it)"
+            )
         read, found = modality.of(self.encoder.modality).item, list[Any]()
-        for place, one in enumerate(items):
+        for place, one in enumerate(getattr(items, "to_pylist", lambda: items)()):  # Arrow's items are its own scalars
             try:
                 found.append(read(one))
             except TypeError as error:

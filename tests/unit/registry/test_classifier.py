@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from handmade import ENCODER, IMAGES, make
 from PIL import Image
@@ -35,7 +36,7 @@ def pulled(folder: Path, encoder: Encoder = ENCODER, **facts: Any) -> Registered
     return luodi.load(folder)
 
 
-@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series, iter])
+@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series, pa.array, iter])
 def test_texts_come_in_whatever_holds_them(kind: Any, tmp_path: Path) -> None:
     classifier = pulled(tmp_path / "model")
     expected = classifier.probabilities(TEXTS)
@@ -44,6 +45,15 @@ def test_texts_come_in_whatever_holds_them(kind: Any, tmp_path: Path) -> None:
     assert labels.tolist() == [classifier.labels[place] for place in expected.argmax(1)]
     assert classifier.version == "reviews@v1.2.0"
     assert classifier.predict([]).shape == (0,)
+
+
+@pytest.mark.parametrize("kind", [dict, pd.DataFrame, pa.table, lambda found: {*found["review"]}])
+def test_a_whole_table_is_refused_for_it_gives_the_names_of_its_columns(kind: Any, tmp_path: Path) -> None:
+    """A data frame of one row had one answer, to the name of its column."""
+    with pytest.raises(
+        TypeError, match=r"expected a list of texts, or one column of a table, .*: write it\['review'\]"
+    ):
+        pulled(tmp_path / "model", params={"column": "review"}).predict(kind({"review": TEXTS}))
 
 
 @pytest.mark.parametrize(
