@@ -209,6 +209,7 @@ def carded(decision: Decision) -> dict[str, Any]:
         "params": settings,
         "training": {"seconds": 19.5, "cpu_seconds": 33.8, "joules": None, "device": "cpu", "epochs": 5},
         "decision": decision.to_json(),
+        "example": {"given": "质量很好，下次还买", "answer": {"positive": 0.9713, "negative": 0.0287}},
         "approval": {"mode": "human", "by": "Ada", "at": "2026-11-23T19:02:11+01:00", "comment": "Fine by me."},
     }  # fmt: skip
 

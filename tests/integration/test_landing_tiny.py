@@ -51,7 +51,8 @@ def test_the_tag_of_a_version_tells_all_that_is_known(nothing: World) -> None:
     facts = nothing.facts("quick@v1.0.0")
     metrics = given.pop("metrics")
     assert given.pop("latency_ms") == facts.pop("latency_ms")
-    params = facts.pop("params")
+    params, example = facts.pop("params"), facts.pop("example")
+    assert example["given"] == params["card"]["example"] and set(example["answer"]) == {"negative", "positive"}
     assert (params["labels"], params["train"]["architecture"]) == (["negative", "positive"], "mlp")
     assert {"schedule", "register", "validate"} <= set(params)
     assert facts == {

@@ -644,6 +644,9 @@ class Card(SettingsBase):
     contact: Line | None = Field(
         None, description="whom to ask, such as an address; null: who registered the version, by git"
     )
+    example: Line | None = Field(
+        None, description="a made-up text that the card shows with its answer, never a row; null: the first label"
+    )
 
 
 class AnySettings(SettingsBase):

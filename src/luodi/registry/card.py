@@ -3,6 +3,7 @@
 Nothing is invented: a fact that is missing, or is not what it should be, is shown as "not recorded".
 """
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,7 @@ from luodi.report.formatting import (
     moment,
     number,
     part,
+    percent,
     settings,
     text,
     texts,
@@ -143,14 +145,29 @@ def _card(name: str, registered: datetime, author: str, facts: Facts, status: st
 def _use(name: str, facts: Facts) -> Section:
     """The commands by which it answers, is taken along and is made again."""
     model, commit = name.partition("@")[0], at(facts, "commit")
+    asked, answer = _asked(name, facts)
     again = f"git checkout {text(commit)} && dvc pull data.dvc && dvc repro evaluate@{model}" if commit else MISSING
+    rows: list[Pair] = [
+        ("Ask it", Cell(asked, code=True)),
+        *([("It answers", answer)] if answer else []),
+        ("Take it along", Cell(f"luodi pull {name} FOLDER", code=True)),
+        ("Make it again", Cell(again, code=True)),
+    ]
+    note = "What is asked here is made up; the answer was computed by this model when it landed." if answer else ""
+    return Section("Commands", tables=[pairs(rows)], note=note)
+
+
+def _asked(name: str, facts: Facts) -> tuple[str, str]:
+    """The command that asks the model, and what it answered to that; of an older luodi's a pattern, and nothing."""
+    given, answer = at(facts, "example", "given"), part(facts, "example", "answer")
+    told = ", ".join(f"{text(label)} {percent(share)}" for label, share in answer.items())
+    if told and isinstance(given, str):
+        return f"luodi predict {name} {shlex.quote(text(given))}", told
+    if told and isinstance(given, list) and len(given) == 2 and all(map(known, given)):
+        make = f"from PIL import Image; Image.new('L', ({given[0]}, {given[1]}), 128).save('grey.png')"
+        return f'python -c "{make}" && luodi predict {name} --input grey.png', told
     item = {"text": '"TEXT"'}.get(text(at(facts, "params", "modality")), "--input FILE")
-    commands = {
-        "Ask it": f"luodi predict {name} {item}",
-        "Take it along": f"luodi pull {name} FOLDER",
-        "Make it again": again,
-    }
-    return Section("Commands", tables=[pairs((what, Cell(said, code=True)) for what, said in commands.items())])
+    return f"luodi predict {name} {item}", ""
 
 
 def _tiles(facts: Facts) -> list[tuple[str, str]]:

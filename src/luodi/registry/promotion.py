@@ -5,8 +5,8 @@ together. Whatever dies on the way leaves files that nothing points to, and prod
 
 The tag of a version holds as JSON: format (see `luodi.files.FORMAT`), commit (of the user, whose files ran),
 export (hash of what is served), metrics, latency_ms, data, sources, environment, params, training (cost, or null),
-decision (of the gate), approval. That of a move holds format, action, from and reason, that of a canary format, action,
-share and reason. Who and when is what git says of the tagger.
+decision (of the gate), approval, example (a question that is made up, and the answer). That of a move holds format,
+action, from and reason, that of a canary format, action, share and reason. Who and when is what git says of the tagger.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from luodi import __version__, config
 from luodi.errors import ArtifactError, Held, NoVersion, PushRejected, RegistryError
@@ -25,11 +25,14 @@ from luodi.project import commits, graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import champion, judged, pushing, tags
+from luodi.registry import champion, example, judged, pushing, tags
 from luodi.registry.records import AUTO, Approval, Decision, Verdict, lands
 from luodi.registry.tags import CANARY, PRODUCTION, Version
 from luodi.system.masking import redacted
 from luodi.system.processes import CommandFailed, Runner
+
+if TYPE_CHECKING:
+    from luodi.scoring.inference import Classifier
 
 EXACT = {"commit", "export", "data", "action", "from", "params"}
 """Facts that are compared by their letters: they stay, should a password be the name of a model or like a label."""
@@ -106,8 +109,7 @@ def register(
         block = config.settings_of(config.load(challenger.paths.params), model)
         champion.require_whole(clone, block, model, entries)
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
-        _prove(challenger)
-        facts = _facts(challenger, block)
+        facts = _facts(challenger, block, _prove(challenger))
         return pushing.until_first(origin, lambda: _land(challenger, facts, _head(clone)))
 
 
@@ -238,8 +240,8 @@ def _set_identity(clone: Workspace) -> None:
     clone.git("config", "user.email", mail)
 
 
-def _prove(challenger: Challenger) -> None:
-    """Every output is in the DVC remote, and the model that comes back from there predicts as it did."""
+def _prove(challenger: Challenger) -> "Classifier":
+    """Every output is in the DVC remote, and the model that comes back from there predicts as it did: return it."""
     from luodi.scoring import sample
     from luodi.scoring.inference import Classifier
 
@@ -247,10 +249,12 @@ def _prove(challenger: Challenger) -> None:
     needed = (paths.export, paths.sample, paths.metrics, paths.preprocess_summary, paths.validation_summary)
     if missing := clone.prove(*challenger.entries, paths=[str(path.relative_to(clone.root)) for path in needed]):
         raise clone.absent(set(missing))
-    sample.check(paths.sample, Classifier.load(paths.export), challenger.model)
+    classifier = Classifier.load(paths.export)
+    sample.check(paths.sample, classifier, challenger.model)
+    return classifier
 
 
-def _facts(challenger: Challenger, block: config.ModelSettings) -> dict[str, Any]:
+def _facts(challenger: Challenger, block: config.ModelSettings, classifier: "Classifier") -> dict[str, Any]:
     clone, paths = challenger.clone, challenger.paths
     validated, summary = read_facts(paths.validation_summary), read_facts(paths.preprocess_summary)
     deps = challenger.entries[f"validate@{challenger.model}"]["deps"]
@@ -266,6 +270,7 @@ def _facts(challenger: Challenger, block: config.ModelSettings) -> dict[str, Any
         "params": block.model_dump(mode="json", by_alias=True),
         "training": dict(challenger.training) if challenger.training else None,
         "approval": challenger.approval.to_json(),
+        "example": example.answered(classifier, block),
     }
 
 

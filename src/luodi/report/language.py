@@ -49,7 +49,7 @@ DATA = frozenset({
     "Class", "Label", "Source", "Test row", "Train row", "Clean text", "Augmented", "Answered",
 })  # fmt: skip
 """Columns of data: the first line of a cell is what came with the rows."""
-OURS = frozenset({"All labels", "not recorded"})  # words in such a column
+OURS = frozenset({"All labels", "not recorded", "(blank)", "(missing)"})  # words in such a column
 SETTINGS = frozenset({"Settings", "Settings of the gate"})
 """Parts whose tables hold nothing but settings."""
 
