@@ -234,7 +234,7 @@ def _sentence(text: str, names: frozenset[str]) -> str | None:
         return text
     sign = ENDS.get(text[-1], "")
     said = text[:-1] if sign else text
-    found = _exact(said) or _listed(said, names) or _filled(said, names)
+    found = _exact(said) or _filled(said, names, comma=True) or _listed(said, names) or _filled(said, names)
     return found + sign if found is not None else None
 
 
@@ -253,9 +253,10 @@ def _listed(text: str, names: frozenset[str]) -> str | None:
     return None
 
 
-def _filled(text: str, names: frozenset[str]) -> str | None:
+def _filled(text: str, names: frozenset[str], *, comma: bool = False) -> str | None:
+    """Return a sentence with slots filled in; with `comma` only one that has a comma itself, and is no list for it."""
     for form in _forms():
-        if form.longest in text and (match := form.pattern.fullmatch(text)):
+        if form.longest in text and (form.comma or not comma) and (match := form.pattern.fullmatch(text)):
             found = form.filled(match, names)
             if found is not None:
                 return found
@@ -269,6 +270,7 @@ class _Form:
     pattern: re.Pattern[str]
     longest: str
     length: int
+    comma: bool
     other: tuple[str, ...]
 
     def filled(self, match: re.Match[str], names: frozenset[str]) -> str | None:
@@ -291,7 +293,8 @@ def _form(english: str, other: str) -> _Form:
     parts = _parted(english)
     pattern = "".join(_expected(one) if place % 2 else re.escape(one) for place, one in enumerate(parts))
     literals = parts[::2]
-    return _Form(re.compile(pattern, re.DOTALL), max(literals, key=len), len("".join(literals)), tuple(_parted(other)))
+    said = "".join(literals)
+    return _Form(re.compile(pattern, re.DOTALL), max(literals, key=len), len(said), ", " in said, tuple(_parted(other)))
 
 
 def _parted(text: str) -> list[str]:

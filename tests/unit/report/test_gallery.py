@@ -1,7 +1,8 @@
 """Pages of hard cases: whole, bounded, and in one with the facts that they are made from."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,70 @@ def test_a_comparison_says_what_the_decision_does(name: str, decisions: dict[str
     require_whole(card.html("reviews@v1.1.0", gallery.REGISTERED, "Ada", facts))
 
 
+NUMBER = re.compile(r"(?<![\w.])\d(?:[\d,]*\d)?(?:\.\d+)?(?:e-?\d+)?%?")
+FORMS = ("{}", "{:,}", "{:.4f}", "{:.2f}", "{:.3f}", "{:,.1f}", "{:g}")
+
+
+def leaves(facts: Any) -> Iterator[Any]:
+    """What facts hold, keys and lengths too."""
+    if isinstance(facts, dict):
+        for key, one in facts.items():
+            yield from (key, *leaves(one))
+    elif isinstance(facts, list | tuple):
+        yield len(facts)
+        for one in facts:
+            yield from leaves(one)
+    else:
+        yield facts
+
+
+def written(facts: Any) -> set[str]:
+    """Every way in which a page may write a number of the facts: as it is, in percent, in millions; signs apart."""
+    found = {"0.0001"}  # below which no p is told
+    for one in leaves(facts):
+        if isinstance(one, int | float) and not isinstance(one, bool):
+            size = abs(one)
+            found |= {form.format(size) for form in FORMS} | {f"{100 * size:.1f}%", f"{100 * size:g}%"}
+            found |= {f"{100 * size:.2f}", f"{100 * size:.1f}", f"{100 * size:g}", f"{size / 1e6:.2f}"}
+        elif isinstance(one, str):
+            found |= set(NUMBER.findall(one))
+    return found
+
+
+def shares(counts: Iterable[int], whole: int) -> set[str]:
+    return {f"{100 * (one / whole):.1f}%" for one in counts}
+
+
+def claimed(html: str) -> set[str]:
+    """Every number that a page writes outside of its charts."""
+    told = re.sub(r"<style>.*?</style>|<svg.*?</svg>|<[^>]*>", " ", html, flags=re.DOTALL)
+    return set(NUMBER.findall(unescape(told)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", gallery.DECISIONS)
+def test_every_number_of_a_comparison_and_a_card_stands_in_the_facts(name: str, decisions: dict[str, Any]) -> None:
+    decision = decisions[name].to_json()
+    known = written(decision)
+    kinds = decision["comparison"]["turned"] if decision["comparison"] else decision["turned"]
+    for right in (True, False):
+        known.add(f"{sum(one['rows'] for one in kinds if (one['truth'] == one['challenger']) is right):,}")
+    if found := decision["comparison"]:
+        table = [found["mcnemar"][who] for who in ("both", "challenger", "champion", "neither")]
+        known |= shares(table, sum(table))
+    assert claimed(card.comparison("reviews", decision)) <= known
+
+    facts = gallery.carded(decisions[name])
+    data = facts["data"]["summary"]
+    splits = [list(one.values()) for one in data["kept"].values()]
+    rows = [sum(one) for one in splits]
+    known |= written(facts) | {f"{one:,}" for one in rows} | shares(rows, sum(rows)) | {"18", "02", "338"}
+    known |= {share for one, whole in zip(splits, rows, strict=True) for share in shares(one, whole)}
+    known |= shares([data["rows"], facts["data"]["quarantined"], *data["dropped"].values()], facts["data"]["rows"])
+    known |= shares(facts["sources"].values(), data["rows"]) | {f"{33.8 * 10 / 3600:.3g}"}  # watt-hours of a core
+    assert claimed(card.html("reviews@v1.1.0", gallery.REGISTERED, "Ada", facts)) <= known
+
+
 @pytest.mark.slow
 def test_pages_say_what_the_gate_says_and_what_moved(decisions: dict[str, Any]) -> None:
     decision = decisions["hold"].to_json()
@@ -69,6 +134,9 @@ def test_pages_say_what_the_gate_says_and_what_moved(decisions: dict[str, Any]) 
     assert made.count('class="verdict ') == told.count('class="verdict ') == 1  # two would be read as two verdicts
     said = "The gate says hold. It may not land: it is proven worse than reviews@v1.0.0. What to do: "
     assert said in words(told) and "Classes since reviews@v1.0.0" in words(told)
+    worse, _ = gallery.evaluation(("negative", "positive"), 40, 0.3)
+    both = page.joined(worse, [classes], gate_sections.judged(decision))
+    assert [words(one).count("What to do: ") for one in (worse, both)] == [1, 1], "the gate's, where it has judged"
     promoted = decisions["promote"].to_json()
     assert "may land. " in words(card.comparison("reviews", promoted))
     assert "What to do" not in (landed := words(card.comparison("reviews", promoted, landed=True)))
