@@ -229,6 +229,7 @@ def plots(
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Where to, dvc_plots/MODEL by default.", show_default=False),
     ] = None,
+    lang: LangOption = None,
 ) -> None:
     """Draw what `dvc plots` shows of a model as SVG, a page and a file each: no script, no network."""
     from luodi import config
@@ -239,7 +240,8 @@ def plots(
     root = find_root()
     config.settings_of(config.load(root / PARAMS), model)
     with Heartbeat("drawing"):
-        drawn = plots.draw(root, model, revisions or (), folder or root / "dvc_plots" / model, Runner(print))
+        drawn = plots.draw(root, model, revisions or (), folder or root / "dvc_plots" / model, Runner(print),
+                            language(root, lang))  # fmt: skip
     for line in drawn.missing:
         print(shown(line, 200))
     print(f"{len(drawn.titles)} plots, each an SVG too: {shown(drawn.page)}")

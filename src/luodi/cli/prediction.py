@@ -13,11 +13,13 @@ from luodi.cli.arguments import (
     ImageColumn,
     Images,
     JsonOption,
+    LangOption,
     NoHeader,
     Reference,
     Sheet,
     TextColumn,
     by_option,
+    language,
     reference,
     typed,
 )
@@ -145,6 +147,7 @@ def explain(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page that loads nothing.")
     ] = None,
+    lang: LangOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what each word of a text, or each region of an image, adds to the answer of a registered version.
@@ -157,6 +160,7 @@ def explain(
     from luodi.errors import did_you_mean
     from luodi.files import write_text
     from luodi.report import why
+    from luodi.report.language import translated
     from luodi.scoring import explaining
 
     if (text is None) == (source is None):
@@ -179,7 +183,8 @@ def explain(
     with Heartbeat("asking the model", sys.stderr):
         found = explaining.explain(classifier, item, label)
     if html:
-        write_text(html, why.page(found.as_json(), _whole(classifier, item), classifier.version))
+        told = why.page(found.as_json(), _whole(classifier, item), classifier.version)
+        write_text(html, translated(told, language(Path(), lang), frozenset(classifier.labels)))
         progress.tell(f"wrote {shown(html)}", sys.stderr)
     if as_json:
         documents.print_json({"version": classifier.version, **found.as_json()})

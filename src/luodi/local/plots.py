@@ -13,6 +13,7 @@ from luodi.errors import ArtifactError, GitError, LuodiError, ParamsError, Stale
 from luodi.files import write_text
 from luodi.project import graph, workspace
 from luodi.report import page
+from luodi.report.language import translated
 from luodi.system.processes import CommandFailed, Runner
 from luodi.terminal import shown
 
@@ -34,7 +35,9 @@ class Drawn:
     missing: Sequence[str]
 
 
-def draw(root: Path, model: str, revisions: Sequence[str], folder: Path, runner: Runner) -> Drawn:
+def draw(  # noqa: PLR0917, each is another thing
+    root: Path, model: str, revisions: Sequence[str], folder: Path, runner: Runner, lang: str = "en"
+) -> Drawn:
     """Draw the plots that dvc.yaml has of a model, into `folder`.
 
     Args:
@@ -74,7 +77,7 @@ def draw(root: Path, model: str, revisions: Sequence[str], folder: Path, runner:
     for title, svg in pictures.items():
         write_text(folder / f"{_slug(title)}.svg", svg)
     compared = list(dict.fromkeys(revision for _, one in plots for revision in one["revisions"]))
-    write_text(folder / "index.html", _page(model, compared, pictures))
+    write_text(folder / "index.html", translated(_page(model, compared, pictures), lang))
     lacking = {f"{one['rev']} has no {one['source']}" for one in found.get("errors", ()) if "source" in one}
     absent = [f"{one} has none of them: its dvc.yaml has other plots" for one in revisions if one not in compared]
     return Drawn(folder / "index.html", list(pictures), absent or sorted(lacking))

@@ -17,7 +17,7 @@ from luodi.data import revisions, shards, split_rows
 from luodi.errors import ArtifactError
 from luodi.files import write_facts, write_text
 from luodi.project.paths import ModelPaths
-from luodi.report import page
+from luodi.report import language, page
 from luodi.scoring.inference import Classifier
 
 Answers = tuple[NDArray[np.bool_], NDArray[np.float64]]
@@ -42,11 +42,12 @@ def look(settings: ModelSettings, paths: ModelPaths, folder: Path) -> Looked:
     )
 
 
-def write(paths: ModelPaths, batch: str, found: Looked, facts: dict[str, Any]) -> Path:
+def write(paths: ModelPaths, batch: str, found: Looked, facts: dict[str, Any], lang: str = "en") -> Path:
     """Write the page of a batch, and what it says as JSON; return the page."""
     report = paths.artifacts / "batches" / f"{batch}.html"
     write_facts(report.with_suffix(".json"), found.as_json())
-    write_text(report, page.render("batch", model=paths.model, drift=found, **facts))
+    html = page.render("batch", model=paths.model, drift=found, **facts)
+    write_text(report, language.translated(html, lang, frozenset(facts["labels"])))
     return report
 
 

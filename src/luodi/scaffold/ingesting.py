@@ -76,7 +76,8 @@ def ingest(
         EmptyData: No source holds a row.
         BrokenData: Too many of the new rows would be held back.
     """
-    settings = config.settings_of(config.load(root / PARAMS), model)
+    params = config.load(root / PARAMS)
+    settings = config.settings_of(params, model)
     paths, labels = ModelPaths(root, model), labels or Labels()
     with changes.exclusive(root) as staging:
         record = changes.require_data(root, model, runner)
@@ -106,7 +107,7 @@ def ingest(
             moves.append((lifted, paths.data / lifted.name))
         drifted = drifting.look(settings, paths, staging / "data")
         changes.make(root, paths.params.read_bytes(), pipeline.read(root), runner, moves=moves, record=record)
-    report = drifting.write(paths, there.batch, drifted, asdict(arrival))
+    report = drifting.write(paths, there.batch, drifted, asdict(arrival), params.language)
     notes += [
         *counted.told(),
         *_tying(settings, paths, arrival.shards),

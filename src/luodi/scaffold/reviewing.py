@@ -21,7 +21,7 @@ from luodi.data import arrivals, encoders, modality, revisions, shards, split_ro
 from luodi.data.arrivals import KEY
 from luodi.data.split_rows import Rows
 from luodi.project.paths import PARAMS, ModelPaths
-from luodi.report import page
+from luodi.report import language, page
 from luodi.report.document import Cell, Section, Table, pairs
 from luodi.scaffold.amending import SUGGESTED, VERDICT, Place
 from luodi.scoring import folds
@@ -128,8 +128,10 @@ def write_page(paths: ModelPaths, found: list[Suspect], rows: int) -> Path:
     """Write the page of validation with the suspects of so many rows on it, their sheet beside it; return its path."""
     report = paths.artifacts / "labels" / "validation.html"
     write(report.with_name(SHEET), found)
-    text = paths.validation_report.read_text(encoding="utf-8")
-    files.write_text(report, page.joined(text, [_section(paths.model, found, rows)]))
+    params, text = config.load(paths.params), paths.validation_report.read_text(encoding="utf-8")
+    told = page.joined(text, [_section(paths.model, found, rows)])
+    names = frozenset(config.settings_of(params, paths.model).labels)
+    files.write_text(report, language.translated(told, params.language, names))
     return report
 
 

@@ -72,5 +72,6 @@ def test_a_page_says_the_same(tmp_path: Path) -> None:
     picture = images.folder(tmp_path, {"a.png": images.png(1)}) / "a.png"
     (tmp_path / "other").mkdir()
     command = ["explain", folder(tmp_path / "other", handmade.IMAGES), "--input", str(picture), "--html", str(page)]
-    assert CliRunner().invoke(app, command).exit_code == 0
+    assert CliRunner().invoke(app, [*command, "--lang", "zh"]).exit_code == 0
     assert page.read_text(encoding="utf-8").count("data:image/png") == 1
+    assert "made@v1.0.0 为何回答" in page.read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from luodi import config
+from luodi.project.paths import ModelPaths
 from luodi.registry import card, gate, review
 from luodi.report import language, page
 from luodi.report.page import Identity
@@ -180,3 +181,17 @@ def test_markdown_is_told_as_pages_are() -> None:
     assert language.markdown(said, "en") is said
     subject = review.Subject("reviews@v1.1.0", gallery.carded(decision), landed=True)
     assert not english(language.markdown(review.markdown(subject), "zh", LABELS).replace("\\", ""))
+
+
+def test_a_page_of_labels_to_look_at_is_in_the_language_of_the_project(tmp_path: Path) -> None:
+    from luodi.scaffold import reviewing
+
+    params = (Path(__file__).parents[3] / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(f"language: zh\n{params}", encoding="utf-8")
+    paths = ModelPaths(tmp_path, "reviews")
+    paths.validation_report.parent.mkdir(parents=True)
+    paths.validation_report.write_text('<html lang="en"><h1>Validation of reviews</h1>\n<h2 id="part-1">Warnings</h2>')
+    found = reviewing.Suspect((), "很好", "negative", "positive", 0.03, 0.97, "base.csv, line 3")
+    told = reviewing.write_page(paths, [found], 1000).read_text(encoding="utf-8")
+    assert "1,000 行中的 1 行，最可疑的在前" in told and ">positive <" in told and "base.csv，第 3 行" in told
+    assert not set(english(told)) - {"keep", "relabel", "drop", "verdict", "apply", "labels"}
