@@ -27,7 +27,7 @@ NUMBER = re.compile(r"(?<![\w.])[-+−±]?\d(?:[\d,.]*\d)?%?")
 OWN = frozenset(re.findall(r"\S+", """
     luodi reviews digits Ada ngram keras numpy Python McNemar Wilson Shapley TF-IDF ROC AUC UTC GPU MD5 CSV PNG CMYK RGB
     Airflow Label Studio Hutter dropout n-gram git csv base week scans again negative positive text label source shard
-    row cpu auto human U+FFFD reviews-1 bytes ngram int32 scans EMAIL PHONE bad
+    row cpu auto human U+FFFD reviews-1 RAPL bytes ngram int32 scans EMAIL PHONE bad
     Negative NEGATIVE neg negativ household kitchen and
 """))  # fmt: skip
 """Names, units and signs that are the same in both languages, and what the data of the gallery are called."""
@@ -53,7 +53,7 @@ def pages() -> dict[str, str]:
     """Pages of the gallery that no stage has to run for."""
     made = {name: text for name, text in gallery.comparisons() if name not in LESSER}
     made |= {"evaluation": gallery.evaluation(("negative", "positive"), 600, 0.15)[0], "index": gallery.versions()}
-    return made | {"tuning": gallery.tuning(), "in-use": gallery.in_use()}
+    return made | {"training": gallery.training(), "tuning": gallery.tuning(), "in-use": gallery.in_use()}
 
 
 def english(text: str) -> list[str]:
