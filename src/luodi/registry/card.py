@@ -162,7 +162,8 @@ def _asked(name: str, facts: Facts) -> tuple[str, str]:
     given, answer = at(facts, "example", "given"), part(facts, "example", "answer")
     told = ", ".join(f"{text(label)} {percent(share)}" for label, share in answer.items())
     if told and isinstance(given, str):
-        return f"luodi predict {name} {shlex.quote(text(given))}", told
+        dash = "-- " if given.startswith("-") else ""
+        return f"luodi predict {name} {dash}{shlex.quote(text(given))}", told
     if told and isinstance(given, list) and len(given) == 2 and all(map(known, given)):
         make = f"from PIL import Image; Image.new('L', ({given[0]}, {given[1]}), 128).save('grey.png')"
         return f'python -c "{make}" && luodi predict {name} --input grey.png', told

@@ -27,7 +27,9 @@ def block(modality: str, asked: str | None = None, labels: tuple[str, ...] = ("n
     return config.parse({"models": {"m": raw}}, "params.yaml").models["m"]
 
 
-@pytest.mark.parametrize(("asked", "given"), [("好书", "好书"), (None, "no"), ("it's $HOME", "it's $HOME")])
+@pytest.mark.parametrize(
+    ("asked", "given"), [("好书", "好书"), (None, "no"), ("it's $HOME", "it's $HOME"), ("-1", "-1")]
+)
 def test_a_text_is_asked_and_the_card_shows_how(asked: str | None, given: str, tmp_path: Path) -> None:
     classifier = loaded(tmp_path, ENCODER)
     found = example.answered(classifier, block("text", asked))
@@ -39,7 +41,9 @@ def test_a_text_is_asked_and_the_card_shows_how(asked: str | None, given: str, t
     text = card.markdown("m@v1.0.0", NOW, "Ada", facts)
     said = re.search(r"\| Ask it \| (.*) \|", text)
     assert said and "computed by this model when it landed" in text
-    assert shlex.split(re.sub(r"\\(?=[$_*~`|\[\]])", "", said[1])) == ["luodi", "predict", "m@v1.0.0", given]
+    assert shlex.split(re.sub(r"\\(?=[$_*~`|\[\]])", "", said[1])) == [
+        "luodi", "predict", "m@v1.0.0", *["--"] * given.startswith("-"), given
+    ]  # fmt: skip
     label, share = next(iter(found["answer"].items()))
     assert f"| It answers | {label} {100 * share:.1f}%" in text
 
