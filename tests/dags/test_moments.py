@@ -196,4 +196,6 @@ def test_rows_are_new_in_exactly_one_run_whenever_they_come(airflow: Airflow) ->
         missed = [md5 for md5, at in origin.came.items() if at < began and md5 not in rows]
         assert not missed, "a run began after rows had come, and did not see them"
         before = rows
+    tries = [task["try_number"] for run in airflow.runs() for task in airflow.tasks(run["dag_run_id"]).values()]
+    assert sum(number - 1 for number in tries if number > 1) <= 1, "a task lost a try by more than the kill"
     print(f"{len(origin.came)} batches, {len(runs)} runs judged a model, of {len(airflow.runs())}")

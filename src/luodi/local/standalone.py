@@ -61,8 +61,10 @@ def environment(root: Path, origin: Origin) -> dict[str, str]:
         "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
         "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "AIRFLOW__API__ENABLE_SWAGGER_UI": "False",  # a page whose scripts come from another host
-        # A machine of two cores that is busy training may answer late.
+        # A machine of two cores that is busy training may answer late, and only after the scheduler began: a task that
+        # gave up after 12 seconds had one try less.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "9",  # within some minutes
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": str(root / "src"),
         "LUODI_POOLS": os.environ.get("LUODI_POOLS", "gpu"),  # see `luodi.airflow.local.make_pool`
