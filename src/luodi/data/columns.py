@@ -97,8 +97,15 @@ def choose_item(table: Table, item: str | None, usual: Sequence[str] = TEXT, kno
     Raises:
         MissingColumn: It is not there, or cannot be guessed.
         EmptyData: There is no row, nor names of columns.
+        BrokenData: Two columns have its name.
     """
     _require_rows(table)
+    chosen = _item(table, item, usual, known)
+    _require_one_of_each(table, [chosen])
+    return chosen
+
+
+def _item(table: Table, item: str | None, usual: Sequence[str], known: str | None) -> str:
     if item is None and known is not None and tables.has(table, known):
         return known
     found = _guessed(table, Wanted(item), usual)[0]

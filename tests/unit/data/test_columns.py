@@ -103,3 +103,6 @@ def test_of_two_columns_of_a_name_none_is_taken(tmp_path: Path) -> None:
     with pytest.raises(BrokenData, match="expected one column `label`, found 2: give the others another name"):
         columns.choose_columns(table(tmp_path, "text,label,label\na,1,0\n"), Wanted())
     assert columns.choose_columns(table(tmp_path, "text,label,x,x\na,1,0,0\n"), Wanted()).label == "label"
+    with pytest.raises(BrokenData, match="expected one column `text`, found 2"):
+        columns.choose_item(table(tmp_path, "text,text\na,b\n"), None)
+    assert columns.choose_item(table(tmp_path, "text,x,x\na,b,c\n"), None) == "text"
