@@ -97,10 +97,11 @@ def view(decision: Mapping[str, Any], rows: Rows) -> list[dict[str, Any]]:
         return []
     lost = [one for one in known if at(one, "challenger") != at(one, "truth")]
     won = [one for one in known if at(one, "challenger") == at(one, "truth")]
-    return [_side("wrong", lost, rows, "challenger"), _side("right", won, rows, "champion")]
+    head = (*HEAD[:3], against(decision).rpartition(" ")[2], HEAD[4])
+    return [_side("wrong", lost, rows, "challenger", head), _side("right", won, rows, "champion", head)]
 
 
-def _side(name: str, kinds: Sequence[Mapping[str, Any]], rows: Rows, wrong: str) -> dict[str, Any]:
+def _side(name: str, kinds: Sequence[Mapping[str, Any]], rows: Rows, wrong: str, head: Sequence[str]) -> dict[str, Any]:
     turns = zip_longest(*(_lines(one, rows) for one in kinds))
     lines = [line for turn in turns for line in turn if line]
     number = sum(int(at(one, "rows") or 0) for one in kinds)
@@ -110,7 +111,7 @@ def _side(name: str, kinds: Sequence[Mapping[str, Any]], rows: Rows, wrong: str)
         "kinds": [(count(at(one, "rows")), text(at(one, "truth")), text(at(one, wrong))) for one in kinds],
         "lines": lines,
         "shown": SHOWN,
-        "sheet": page.download(_sheet(lines)) if lines else "",
+        "sheet": page.download(_sheet(head, lines)) if lines else "",
     }
 
 
@@ -126,12 +127,12 @@ def _lines(one: Mapping[str, Any], rows: Rows) -> Iterator[dict[str, Any]]:
             }
 
 
-def _sheet(lines: Iterable[Mapping[str, Any]]) -> bytes:
+def _sheet(head: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> bytes:
     """The rows as a CSV file, texts cut; an image is named by its place alone."""
     told = [(*(one[name] for name in HEAD[:-1]), None if one["picture"] else one["item"][:LONGEST]) for one in lines]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.csv"
-        files.write_sheet(path, HEAD, told)
+        files.write_sheet(path, head, told)
         return path.read_bytes()
 
 

@@ -1,6 +1,7 @@
 """Rows that are newly right or wrong: their places in a decision, what they hold on the page alone."""
 
 import base64
+import html
 import re
 from pathlib import Path
 
@@ -68,6 +69,16 @@ def test_the_page_shows_what_turned_and_gives_it_as_a_sheet(tmp_path: Path) -> N
     lines = base64.b64decode(sheet[1]).decode("utf-8-sig").splitlines()
     assert lines == ["where,truth,challenger,champion,text", "\"a.csv, line 4\",cat,dog,cat,<i>2</i>",
                      "shop,cat,dog,cat,'=1+1"]  # fmt: skip
+
+
+def test_beside_the_baseline_the_sheet_and_the_page_say_so() -> None:
+    kind = {"truth": "a", "challenger": "a", "champion": "b", "rows": 1, "places": [0]}
+    _, right = turned.view({"turned": [kind]}, {0: turned.Row("x", "f.csv, line 2")})
+    head, _ = base64.b64decode(right["sheet"].partition(",")[2]).decode("utf-8-sig").splitlines()
+    assert head == "where,truth,challenger,baseline,text"
+    assert "The linear baseline's mistakes: a taken for b: 1." in html.unescape(
+        card.comparison("m", {"turned": [kind]})
+    )
 
 
 def test_images_are_shown(tmp_path: Path) -> None:
