@@ -79,21 +79,29 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
 
 
 def _explained(found: list[Finding], checked: quarantine.Checked, item: str) -> list[Finding]:
-    """Say of the rows that are held back why, and in which shard most of them are; show some of that one."""
+    """Say of the rows that are held back why, and in which file most of them are; show some of the main reason."""
     table = checked.table
-    shards = Counter(table["shard"].filter(table[quarantine.HELD]).to_pylist())
-    if not shards:
+    held = table[quarantine.HELD].to_numpy()
+    if not held.any():
         return found
-    where, most = shards.most_common(1)[0]
+    file = reasons.files(table)
     counts = sorted((-_sum(checked.marks[reason]), reason) for reason in checked.reasons)
     why = ", ".join(f"{reason} {-count:,}" for count, reason in counts if count)
-    beside = f"; {most:,} of them in {where}" if len(set(table["shard"].to_pylist())) > 1 else ""
-    there = pc.and_(table[quarantine.HELD], pc.equal(table["shard"], where)).to_numpy().nonzero()[0]
-    examples = findings.examples(table, there[: findings.EXAMPLES], item)
+    where, most = _commonest(file, held)
+    beside = f"; {most:,} of them in {where}" if pc.count_distinct(file).as_py() > 1 else ""
+    main = checked.marks[counts[0][1]].to_numpy()
+    main = main if main.any() else held
+    there = main & pc.equal(file, _commonest(file, main)[0]).to_numpy(zero_copy_only=False)
+    examples = findings.examples(table, np.flatnonzero(there)[: findings.EXAMPLES], item)
     return [
         replace(one, found=f"{one.found}: {why}{beside}", examples=examples) if one.title == quarantine.FEW else one
         for one in found
     ]
+
+
+def _commonest(file: pa.Array, rows: NDArray[np.bool_]) -> tuple[str, int]:
+    """The file that most of the rows are from, and how many are."""
+    return Counter(file.filter(pa.array(rows)).to_pylist()).most_common(1)[0]
 
 
 def _of_classes(measured: pa.Table, settings: ModelSettings) -> Finding:

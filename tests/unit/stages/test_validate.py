@@ -146,6 +146,18 @@ def test_rows_that_are_held_back_are_told_by_reason_and_by_the_shard_that_most_a
     assert "a.parquet row" not in str(caught.value)
 
 
+def test_of_rows_that_are_held_back_those_of_the_main_reason_are_shown_and_the_file_is_named(tmp_path: Path) -> None:
+    added = [(*row, f"base.csv, line {number}") for number, row in enumerate(good(), 2)]
+    blank = [("\u3000", "negative", "s", f"week.csv, line {number}") for number in range(2, 5)]
+    long = [("长" * 6000 + str(number), "negative", "s", f"week.csv, line {number}") for number in range(5, 55)]
+    paths = lay(tmp_path, *added, *blank, *long)
+    with pytest.raises(
+        ValidationFailed, match=r"text is too long 50, text is blank 3; 53 of them in week\.csv"
+    ) as caught:
+        validate.run(MODEL, paths)
+    assert "week.csv, line 5 [negative] 长" in str(caught.value) and "week.csv, line 2 " not in str(caught.value)
+
+
 def test_a_row_is_named_by_where_it_stood_before_it_was_added(tmp_path: Path) -> None:
     added = [(*row, f"hotels.csv, line {number}") for number, row in enumerate(good(), 2)]
     paths = lay(tmp_path, *added, ("房间不好", "Negative", "s", "hotels.csv, line 202"))
