@@ -30,6 +30,12 @@ def of(batches: Batches) -> Any:
         labels = tf.gather(y, rows)
         return tf.gather(x, rows), labels if len(y.shape) > 1 else tf.one_hot(labels, batches.classes)
 
-    rows = tf.data.Dataset.from_generator(order, output_signature=tf.TensorSpec((None,), tf.int64))
-    found = rows.flat_map(lambda one: tf.data.Dataset.from_tensor_slices(one).batch(batches.batch_size))
-    return found.map(gather).prefetch(tf.data.AUTOTUNE).apply(tf.data.experimental.assert_cardinality(len(batches)))
+    def divided(order: Any) -> Any:
+        return tf.data.Dataset.from_tensor_slices(order).batch(batches.batch_size)
+
+    orders = tf.data.Dataset.from_generator(order, output_signature=tf.TensorSpec((None,), tf.int64))
+    unconverted = (
+        tf.autograph.experimental.do_not_convert
+    )  # or it would write Python of its own into a file, for nothing
+    found = orders.flat_map(unconverted(divided)).map(unconverted(gather))
+    return found.prefetch(tf.data.AUTOTUNE).apply(tf.data.experimental.assert_cardinality(len(batches)))

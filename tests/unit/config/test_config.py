@@ -114,6 +114,9 @@ def test_a_misspelt_key_is_named_with_the_right_one(model: str, place: str) -> N
 @pytest.mark.parametrize(("model", "place"), PLACES)
 @pytest.mark.parametrize("value", [None, [["x"]], {"x": 1}], ids=["null", "list", "mapping"])
 def test_a_wrong_type_is_named(model: str, place: str, value: dict[str, int] | list[list[str]] | None) -> None:
+    if value is None and place == "card.example":  # which may be left to the first label
+        assert config.parse(changed(place, value, model), "params.yaml")
+        return
     with pytest.raises(ParamsError, match=rf"models\.{model}\.{place}"):
         config.parse(changed(place, value, model), "params.yaml")
 

@@ -761,7 +761,8 @@ def test_a_decision_is_whole() -> None:
     comparison = compared(0.004, -0.004, 0.012, 0.34)
     for decision in (judge(METRICS, 1, RULE, CHAMPION, comparison), judge(METRICS, 1, RULE, None, None)):
         assert set(decision) == {
-            "verdict", "reasons", "champion", "rule", "checks", "comparison", "metrics", "latency_ms", "changes"
+            "verdict", "reasons", "champion", "rule", "checks", "comparison", "metrics", "latency_ms", "changes",
+            "turned",
         }  # fmt: skip
     decision = judge(METRICS, 1, RULE, CHAMPION, comparison)
     assert decision["champion"] == CHAMPION

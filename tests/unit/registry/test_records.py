@@ -20,7 +20,7 @@ JSON: dict[str, Any] = {
         "name": "latency", "expected": "at most 1 ms", "found": "2.00 ms", "passed": False, "undecided": False,
         "room": "-1.00 ms",
     }],
-    "metrics": {"rows": 3}, "latency_ms": 2.0, "changes": None,
+    "metrics": {"rows": 3}, "latency_ms": 2.0, "changes": None, "turned": None,
 }  # fmt: skip
 
 
