@@ -153,7 +153,8 @@ def importable(root: Path) -> Iterator[None]:
     finally:
         sys.path.remove(str(root))
         for name in sys.modules.keys() - known:
-            file = getattr(sys.modules[name], "__file__", None)
+            # Not by getattr, which would load a module that waits for its first use.
+            file = object.__getattribute__(sys.modules[name], "__dict__").get("__file__")
             if file and _in_project(name, Path(file), root):
                 del sys.modules[name]
 

@@ -1,5 +1,6 @@
 """Networks, expectations and metrics of a user's own: found, run, counted as settings, and named where they fail."""
 
+import importlib
 import json
 import re
 import shutil
@@ -27,6 +28,7 @@ from luodi.scaffold.upgrade import upgrade
 from luodi.scoring import figures, metrics
 from luodi.scoring.scored import Scored
 from luodi.stages import validate
+from luodi.system import lazy
 from luodi.system.processes import Runner
 
 NETS = '''
@@ -108,6 +110,14 @@ def write(root: Path, **parts: object) -> config.ModelSettings:
 def held(root: Path, part: str, setting: str) -> object:
     """What params.lock would hold of a setting."""
     return locked.effective(root, config.load(root / "params.yaml"))["models"]["hotels"][part][setting]
+
+
+def test_a_module_that_waits_for_its_first_use_is_not_loaded_by_the_look_at_what_was_imported(tmp_path: Path) -> None:
+    with user_code.importable(tmp_path):
+        sys.modules.pop("email.mime.audio", None)
+        importlib.import_module("email.mime")
+        lazy.when_used("email.mime", "audio")
+    assert "MIMEAudio" not in object.__getattribute__(sys.modules["email.mime.audio"], "__dict__")
 
 
 def test_a_change_of_the_code_is_a_change_of_the_settings_and_a_comment_is_none(root: Path) -> None:
