@@ -114,6 +114,34 @@ def test_hooks_that_a_user_has_for_all_repositories_are_not_for_private_clones(
     assert landed.version is not None
 
 
+def test_settings_that_a_user_has_for_what_he_types_change_nothing_that_luodi_asks_of_git(
+    ready: Done, monkeypatch: pytest.MonkeyPatch, quiet: Runner, tmp_path: Path
+) -> None:
+    """Each alone ended a landing, or came into what a tag says; the variable is that of a hook which magit starts."""
+    project = ready.project
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    for name, value in {
+        "clone.defaultRemoteName": "upstream",
+        "commit.gpgSign": "true",
+        "fetch.pruneTags": "true",
+        "gpg.format": "ssh",
+        "log.showSignature": "true",
+        "push.gpgSign": "true",
+        "safe.bareRepository": "explicit",
+        "user.signingKey": str(tmp_path / "key"),
+    }.items():
+        project.git("config", "--global", name, value)
+    monkeypatch.setenv("GIT_LITERAL_PATHSPECS", "1")
+    project.git("commit", "--quiet", "--amend", "--no-edit")
+    project.git("tag", "reviews@mine")
+    origin, commit = embedded.prepare(project.root, quiet)
+    landed = promotion.register(origin, commit, "reviews", ready.entries, quiet)
+    assert landed.version is not None
+    assert re.fullmatch(r"\S{25}", landed.version.facts["data"]["dated"])
+    checkout.sync(project.root, origin, landed.version, "text", quiet)
+    assert project.git("tag", "--list").split() == ["reviews#production#1", "reviews@mine", "reviews@v1.0.0"]
+
+
 def test_a_branch_that_a_killed_git_left_locked_is_told_with_what_to_remove(
     make_project: Callable[[str], Project], monkeypatch: pytest.MonkeyPatch, quiet: Runner
 ) -> None:

@@ -46,7 +46,7 @@ from luodi.data import (
 from luodi.data.labels import Labels
 from luodi.data.text import Encoder
 from luodi.local import checkout
-from luodi.project import fingerprints, graph, locks, workspace
+from luodi.project import commits, fingerprints, graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import find_root
 from luodi.project.workspace import Workspace
@@ -888,6 +888,12 @@ GIT = [
         instead("/a"),
     ),
     Case("git does not know who commits", anonymous, lambda scene: promotion._set_identity(clone(scene))),
+    Case(
+        "git cannot sign the commit of what lands",
+        shell("git config --global commit.gpgSign true; git config --global gpg.format ssh"),
+        lambda scene: commits.with_entries(clone(scene).git, "HEAD", {}, [], "Land"),
+        shell("git config --global commit.gpgSign false"),
+    ),
     Case(
         "refuses the push of",
         declining,

@@ -55,7 +55,7 @@ def bring(root: Path, runner: Runner, *, committed: bool = True) -> tuple[Origin
         write_text(origin.home / ".gitignore", "*\n")
     if not Path(origin.git).is_dir():
         with replacing_folder(Path(origin.git)) as folder:
-            runner.run("git", "init", "--quiet", "--bare", "-b", origin.branch, str(folder), cwd=root)
+            runner.run("git", "init", "--quiet", "--bare", "--template=", "-b", origin.branch, str(folder), cwd=root)
     # Whoever writes there, under whatever umask. Not by `init --shared`: that would refuse a push that is forced.
     _share(origin, runner)
     tags.set_aside(origin)
@@ -231,8 +231,9 @@ def _commit_archive(root: Path, origin: Origin, runner: Runner) -> str:
 
 
 def _git(origin: Origin, runner: Runner, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-    """Run git in the embedded origin, as nobody in particular."""
-    return workspace.git(origin, runner, Path(origin.git), *arguments, env={**_identity(), **(env or {})})
+    """Run git in the embedded origin, as nobody in particular, who has no key to sign by."""
+    command = ("-c", "commit.gpgSign=false", *arguments)
+    return workspace.git(origin, runner, Path(origin.git), *command, env={**_identity(), **(env or {})})
 
 
 def _identity(**others: str) -> dict[str, str]:

@@ -50,6 +50,8 @@ UNREACHABLE = re.compile(
 )
 DAMAGED = re.compile("expected flush after ref listing|repository corruption on the remote side")
 """What git says when that of the origin ended where it lists its refs, or gives what they name."""
+UNSIGNED = re.compile(r"failed to sign the data|user\.signingkey|load public key", re.IGNORECASE)
+"""What git says when it cannot sign a commit, by any of the programs that it signs by."""
 
 TRANSFER = re.compile(r"^ERROR: (?:failed to transfer '\w+' - )?")
 
@@ -595,6 +597,13 @@ def _explain_git(origin: Origin, error: CommandFailed, cwd: Path) -> LuodiError:
                 f"git origin {origin.address} cannot be reached: {MARK.sub('', line).rstrip('.')}: "
                 "see that LUODI_GIT_URL names it, and that you may read and write it"
             )
+    if UNSIGNED.search(error.output):
+        reason = MARK.sub("", error.output.strip().partition("\n")[0])
+        return GitError(
+            f"git cannot sign the commit of what lands, as commit.gpgSign asks for: {reason}; see that `git commit "
+            "--allow-empty --gpg-sign -m test` works here and asks nothing, or run `git config --global commit.gpgSign "
+            "false`"
+        )
     if DAMAGED.search(error.output):
         return GitError(f"git origin {origin.address} cannot be read: run `git fsck` there, and mend it")
     return disk.refused_in(error.output) or _unless_full(error, cwd, origin.home)

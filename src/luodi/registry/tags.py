@@ -323,7 +323,7 @@ def mirror(origin: Origin, runner: Runner) -> Path:
             pass  # git was killed in it, say, and left a lock, which would keep everybody out: begin anew
     try:
         with replacing_folder(path) as folder:
-            workspace.git(origin, runner, folder, "init", "--quiet", "--bare")
+            workspace.git(origin, runner, folder, "init", "--quiet", "--bare", "--template=")
             workspace.git(origin, runner, folder, "config", f"remote.{REMOTE}.url", origin.address)
             _follow(origin, folder, runner)
     except CommandFailed as error:

@@ -24,11 +24,31 @@ ELSEWHERE = frozenset(
     f"GIT_{name}"
     for name in (
         "ALTERNATE_OBJECT_DIRECTORIES", "COMMON_DIR", "DIR", "GRAFT_FILE", "IMPLICIT_WORK_TREE", "INDEX_FILE",
-        "NAMESPACE", "OBJECT_DIRECTORY", "PREFIX", "REPLACE_REF_BASE", "SHALLOW_FILE", "WORK_TREE",
+        "NAMESPACE", "OBJECT_DIRECTORY", "PREFIX", "QUARANTINE_PATH", "REPLACE_REF_BASE", "SHALLOW_FILE", "WORK_TREE",
+        "GLOB_PATHSPECS", "ICASE_PATHSPECS", "LITERAL_PATHSPECS", "NOGLOB_PATHSPECS", "DEFAULT_HASH", "TEMPLATE_DIR",
     )
 )  # fmt: skip
-"""Variables that lead git to another repository than that of its folder. A git hook sets some: with them, what is
-meant for a clone would change the repository of the user who commits."""
+"""Variables that lead git to another repository than that of its folder, or to read what it is told in another way. A
+git hook, and an editor that runs git, sets some: with them, what is meant for a clone would change the repository of
+the user who commits."""
+STEADY = {
+    "clone.defaultRemoteName": "origin",
+    "fetch.prune": "false",  # what is fetched is named; tags that others do not have stay
+    "fetch.pruneTags": "false",
+    "init.defaultObjectFormat": "sha1",  # DVC reads no other
+    "init.defaultRefFormat": "files",
+    "log.showSignature": "false",
+    "push.followTags": "false",
+    "push.gpgSign": "false",  # of a push: few servers take it; commits are signed as the user wants
+    "safe.bareRepository": "all",
+}
+"""Settings of git that a user may have otherwise for what he types, and by which what luodi asks would fail, or be
+answered otherwise."""
+
+
+def git_command(*arguments: str) -> list[str]:
+    """Return the command of git that does the same for everybody, whatever the settings of the user."""
+    return ["git", *(part for name, value in STEADY.items() for part in ("-c", f"{name}={value}")), *arguments]
 
 
 def dies_too(signal_name: str) -> tuple[str, ...]:
@@ -83,9 +103,10 @@ class Runner:
         guard.end_if_signalled()
         if self._killed:
             raise CommandFailed(command, -signal.SIGTERM, "not started: the task was ended")
+        started = git_command(*command[1:]) if command[0] == "git" else command
         # A group of its own, so that all its children die with it.
         process = self._process = self.start(
-            [*dies_too("TERM"), *command],  # by which git removes its locks
+            [*dies_too("TERM"), *started],  # by which git removes its locks
             cwd=cwd,
             env={name: value for name, value in os.environ.items() if name not in ELSEWHERE} | dict(env or {}),
             stdin=subprocess.DEVNULL,
