@@ -244,6 +244,21 @@ def test_only_what_is_here_of_a_sparse_checkout_is_looked_at(
     assert checkout.clean_commit(project.root, quiet) == project.git("rev-parse", "HEAD")
 
 
+def test_what_git_lfs_keeps_beside_the_checkout_is_found_by_clones_of_the_origin(
+    make_project: Callable[[str], Project], quiet: Runner
+) -> None:
+    project = make_project("large files")
+    origin, _ = embedded.prepare(project.root, quiet)
+    assert not Path(origin.git, "lfs").exists()  # nothing is kept
+    (project.root / ".git" / "lfs" / "objects" / "4d").mkdir(parents=True)
+    Path(origin.git, "lfs", "objects").mkdir(parents=True)  # git-lfs leaves it where it found nothing
+    for name in ("large files", "moved"):
+        project = replace(project, root=project.root.rename(project.root.with_name(name)))
+        origin, _ = embedded.prepare(project.root, quiet)
+        link = Path(origin.git, "lfs", "objects")
+        assert link.resolve() == project.root / ".git" / "lfs" / "objects"
+
+
 def test_a_partial_clone_brings_what_it_left_behind(
     make_project: Callable[[str], Project], tmp_path: Path, quiet: Runner
 ) -> None:

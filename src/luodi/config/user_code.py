@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field
 from luodi import syntax
 from luodi.errors import ParamsError, UserCodeFailed
 from luodi.files import checksum
+from luodi.system import lfs
 
 OBJECT = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 ObjectName = Annotated[str, Field(pattern=OBJECT, max_length=255)]
@@ -96,6 +97,7 @@ def suite(name: str, root: Path) -> list[dict[str, Any]]:
         raise ParamsError(
             f"params.yaml names {name}, and there is no such file in {root}: correct the name, or add the file"
         )
+    lfs.require_content(path, ParamsError)
     try:
         found = json.loads(path.read_bytes())["expectations"]
         own = [{key: one[key] for key in ("type", "kwargs", *KEPT & one.keys())} for one in found]
@@ -184,7 +186,10 @@ def _named(modules: Mapping[str, Path], name: str, root: Path) -> list[Path]:
     top = root.resolve()
     below = {path.resolve() for path in found if _is_file(path)}
     inside = (path.relative_to(top) for path in below if path.is_relative_to(top))
-    return sorted(root / path for path in inside if path.parts[0] not in NOT_READ)
+    read = sorted(root / path for path in inside if path.parts[0] not in NOT_READ)
+    for path in read:
+        lfs.require_content(path, ParamsError)
+    return read
 
 
 def _is_file(path: Path) -> bool:
@@ -235,6 +240,7 @@ def _find(module: str, root: Path) -> Path | None:
 
 
 def _tree(path: Path, name: str) -> ast.Module:
+    lfs.require_content(path, ParamsError)
     try:
         return ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:

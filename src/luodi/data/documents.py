@@ -12,6 +12,7 @@ from luodi.data.columns import SPLITS, Wanted, choose_columns
 from luodi.data.importing import Row
 from luodi.data.labels import Labels
 from luodi.errors import BrokenData, MissingData, WrongValue
+from luodi.system import lfs
 from luodi.terminal import shown
 
 HEAD = 8192  # bytes that tell whether a file is a text
@@ -26,8 +27,10 @@ def is_text(path: Path) -> bool:
             return False
         with packed.opened(path) as (file, _):
             head = file.read(HEAD)
-    except (OSError, BrokenData):
+    except OSError:
         return False
+    except BrokenData:
+        return lfs.is_pointer(path)  # whoever reads it is told
     return encodings.marked(head) is not None or not (b"\0" in head or head.startswith(b"%PDF-"))
 
 
@@ -177,6 +180,7 @@ def _rows(files: Sequence[Filed], other: str | None) -> Iterator[Row]:
 def _read(one: Filed) -> bytes:
     assert one.path is not None
     if one.path.suffix.lower() not in packed.COMPRESSED:
+        lfs.require_content(one.path, BrokenData)
         return image_files.read(one.path, "a text")
     with packed.opened(one.path) as (file, _):
         return image_files.bounded(file, one.path, "a text")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from luodi.data import class_folders, columns, documents, encodings, image_files, importing, packed, pictures, tables
 from luodi.data.class_folders import Filed
-from luodi.errors import MissingData
+from luodi.errors import BrokenData, MissingData
+from luodi.system import lfs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -188,6 +189,7 @@ def _gathered(found: Iterable[tuple[str, Path]]) -> Iterator[list[tuple[str, byt
     batch: list[tuple[str, bytes]] = []
     size = 0
     for name, path in found:
+        lfs.require_content(path, BrokenData)
         data = image_files.read(path)
         if batch and (len(batch) == IMAGES or size + len(data) > BYTES):
             yield batch

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from luodi.errors import BrokenData, MissingData
+from luodi.system import lfs
 from luodi.terminal import shown
 
 COMPRESSED = (".gz", ".bz2", ".zst")
@@ -132,9 +133,11 @@ def unpack(path: Path, folder: Path) -> None:
 
 def _file(path: Path, stack: ExitStack) -> BinaryIO:
     try:
-        return stack.enter_context(path.open("rb"))
+        file = stack.enter_context(path.open("rb"))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise MissingData(f"{path} is not a file: give a table, such as hotels.csv, or an archive") from None
+    lfs.require_content(path, BrokenData)
+    return file
 
 
 @contextmanager

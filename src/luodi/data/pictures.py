@@ -13,6 +13,7 @@ from luodi.data.importing import Row
 from luodi.data.labels import Labels
 from luodi.data.tables import Table
 from luodi.errors import BrokenData, DataError, MissingData
+from luodi.system import lfs
 from luodi.terminal import shown
 
 IMAGES = Kind("image", f"images are {', '.join(image_files.KINDS)}", image_files.is_image)
@@ -197,4 +198,6 @@ def images(files: Sequence[Filed]) -> Iterator[Row]:
         BrokenData: A file cannot be read, or is larger than `image_files.LARGEST`.
     """
     for one in files:
+        if one.path:
+            lfs.require_content(one.path, BrokenData)
         yield Row(image_files.read(one.path) if one.path else None, one.label, one.source, one.origin, one.kept)

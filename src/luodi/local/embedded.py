@@ -61,6 +61,8 @@ def bring(root: Path, runner: Runner, *, committed: bool = True) -> tuple[Origin
     tags.set_aside(origin)
     checkout.connect(root, origin)
     commit = _bring_commit(root, origin, runner, committed) if history else _commit_archive(root, origin, runner)
+    if history:
+        _share_large_files(root, origin, runner)
     builtin_datasets.verify(root / "data", root / "data.dvc")
     return origin, commit
 
@@ -195,6 +197,17 @@ def _bring_commit(root: Path, origin: Origin, runner: Runner, committed: bool) -
     lazy = {"GIT_NO_LAZY_FETCH": "0"}  # of a partial clone: git would not give what it has to get first
     _git(origin, runner, "fetch", *options, str(root), commit, env=lazy)
     return commit
+
+
+def _share_large_files(root: Path, origin: Origin, runner: Runner) -> None:
+    """Let a clone of the origin find what Git LFS keeps beside the checkout's git, as if it had been pushed there."""
+    kept = root / runner.run("git", "rev-parse", "--git-common-dir", cwd=root).strip() / "lfs" / "objects"
+    link = Path(origin.git) / "lfs" / "objects"
+    if kept.is_dir() and not (link.exists() and any(link.iterdir())):
+        shutil.rmtree(link, ignore_errors=True)  # a clone that found nothing left it
+        link.unlink(missing_ok=True)  # the checkout was moved
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(os.path.relpath(kept, link.parent))
 
 
 def _as_it_lies(root: Path, runner: Runner) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luodi.errors import BrokenData, MissingData
+from luodi.system import lfs
 from luodi.terminal import shown
 
 WEIGHTS, CONFIG, TOKENIZER, VOCABULARY = "model.safetensors", "config.json", "tokenizer.json", "vocab.txt"
@@ -356,6 +357,7 @@ def _file(path: Path) -> Any:
     """A file of weights, of which the header was read and found true: no tensor overlaps another or leaves the file."""
     from safetensors import SafetensorError, safe_open
 
+    lfs.require_content(path, BrokenData)
     try:
         return safe_open(path, framework="numpy")
     except SafetensorError as error:
@@ -466,4 +468,5 @@ def _json(path: Path) -> dict[str, Any]:
 def _text(path: Path) -> str:
     if (size := path.stat().st_size) > LONGEST:
         raise BrokenData(f"{path} has {size:,} bytes, expected at most {LONGEST:,}: get it again")
+    lfs.require_content(path, BrokenData)
     return path.read_text(encoding="utf-8", errors="replace")

@@ -20,6 +20,7 @@ from keras import layers
 
 from luodi.errors import BrokenData, MissingData
 from luodi.pretrained.checkpoint import LARGEST, LONGEST
+from luodi.system import lfs
 from luodi.terminal import shown
 
 NETWORK, WEIGHTS = ".keras", ".h5"
@@ -61,6 +62,7 @@ def read(path: Path) -> tuple[keras.Model, str]:
             f"{path} is no file: expected a network of images that Keras saved ({NETWORK}), or the weights of one of "
             f"Keras' applications ({WEIGHTS}); luodi downloads none"
         )
+    lfs.require_content(path, BrokenData)
     keras.backend.clear_session()  # names of layers count from 1, whatever was made before
     if path.suffix == NETWORK:
         network = _network(path)

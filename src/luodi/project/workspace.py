@@ -597,6 +597,12 @@ def _explain_git(origin: Origin, error: CommandFailed, cwd: Path) -> LuodiError:
                 f"git origin {origin.address} cannot be reached: {MARK.sub('', line).rstrip('.')}: "
                 "see that LUODI_GIT_URL names it, and that you may read and write it"
             )
+    if "smudge filter lfs failed" in error.output:
+        lost = next(line for line in error.output.splitlines() if "rror" in line or "lfs" in line)
+        return GitError(
+            f"git origin {origin.address} does not give what Git LFS keeps beside it: {lost}; see that git-lfs is "
+            "installed; run `git lfs fetch --all` in the checkout, and to an origin of your own `git lfs push --all`"
+        )
     if UNSIGNED.search(error.output):
         reason = MARK.sub("", error.output.strip().partition("\n")[0])
         return GitError(

@@ -26,6 +26,7 @@ ELSEWHERE = frozenset(
         "ALTERNATE_OBJECT_DIRECTORIES", "COMMON_DIR", "DIR", "GRAFT_FILE", "IMPLICIT_WORK_TREE", "INDEX_FILE",
         "NAMESPACE", "OBJECT_DIRECTORY", "PREFIX", "QUARANTINE_PATH", "REPLACE_REF_BASE", "SHALLOW_FILE", "WORK_TREE",
         "GLOB_PATHSPECS", "ICASE_PATHSPECS", "LITERAL_PATHSPECS", "NOGLOB_PATHSPECS", "DEFAULT_HASH", "TEMPLATE_DIR",
+        "LFS_SKIP_SMUDGE",
     )
 )  # fmt: skip
 """Variables that lead git to another repository than that of its folder, or to read what it is told in another way. A
