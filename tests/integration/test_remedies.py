@@ -868,6 +868,11 @@ GIT = [
     ),
     Case("has no branch", bare, lambda scene: workspace.head(origin(scene), QUIET)),
     Case(
+        "has no branch",
+        both(bare, shell("git remote add origin ../origin.git")),
+        lambda scene: promotion._head(clone(scene)),
+    ),
+    Case(
         "has no commit",
         both(
             bare,

@@ -206,11 +206,15 @@ def head(origin: Origin, runner: Runner) -> str:
     ref = f"refs/heads/{origin.branch}"
     output = git(origin, runner, Path.home(), "ls-remote", origin.address, ref)
     if not output.strip():
-        raise GitError(
-            f"{origin.address} has no branch {origin.branch}: push one, by "
-            f"`git push {origin.address} HEAD:{origin.branch}`, or set LUODI_GIT_BRANCH"
-        )
+        raise _no_branch(origin)
     return output.split()[0]
+
+
+def _no_branch(origin: Origin) -> GitError:
+    return GitError(
+        f"{origin.address} has no branch {origin.branch}: push one, by "
+        f"`git push {origin.address} HEAD:{origin.branch}`, or set LUODI_GIT_BRANCH"
+    )
 
 
 @dataclass(frozen=True)
@@ -597,22 +601,29 @@ def _explain_git(origin: Origin, error: CommandFailed, cwd: Path) -> LuodiError:
                 f"git origin {origin.address} cannot be reached: {MARK.sub('', line).rstrip('.')}: "
                 "see that LUODI_GIT_URL names it, and that you may read and write it"
             )
-    if "smudge filter lfs failed" in error.output:
-        lost = next(line for line in error.output.splitlines() if "rror" in line or "lfs" in line)
+    return _of_origin(origin, error.output) or disk.refused_in(error.output) or _unless_full(error, cwd, origin.home)
+
+
+def _of_origin(origin: Origin, output: str) -> GitError | None:
+    """What is to be done at the origin, or with what it holds, by what git printed; None if it is not that."""
+    if f"couldn't find remote ref {origin.branch}\n" in f"{output}\n":  # it was there when the run began
+        return _no_branch(origin)
+    if "smudge filter lfs failed" in output:
+        lost = next(line for line in output.splitlines() if "rror" in line or "lfs" in line)
         return GitError(
             f"git origin {origin.address} does not give what Git LFS keeps beside it: {lost}; see that git-lfs is "
             "installed; run `git lfs fetch --all` in the checkout, and to an origin of your own `git lfs push --all`"
         )
-    if UNSIGNED.search(error.output):
-        reason = MARK.sub("", error.output.strip().partition("\n")[0])
+    if UNSIGNED.search(output):
+        reason = MARK.sub("", output.strip().partition("\n")[0])
         return GitError(
             f"git cannot sign the commit of what lands, as commit.gpgSign asks for: {reason}; see that `git commit "
             "--allow-empty --gpg-sign -m test` works here and asks nothing, or run `git config --global commit.gpgSign "
             "false`"
         )
-    if DAMAGED.search(error.output):
+    if DAMAGED.search(output):
         return GitError(f"git origin {origin.address} cannot be read: run `git fsck` there, and mend it")
-    return disk.refused_in(error.output) or _unless_full(error, cwd, origin.home)
+    return None
 
 
 def _unless_full(error: LuodiError, *folders: Path) -> LuodiError:
