@@ -1,5 +1,6 @@
 """A registered version, ready to classify: from the registry, or from the folder that `luodi pull` made of it."""
 
+import math
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,33 @@ class Registered(Classifier):
         column, digest = at(facts, "params", "column"), str(at(facts, "export") or "")
         known = column if isinstance(column, str) else None
         return cls(classifier.encoder, classifier.session, version, known, digest)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{self.version}: {self.encoder.modality} classifier of {len(self.labels)} labels>"  # not of what it knows
+        )
+
+    @property
+    def classes_(self) -> NDArray[np.object_]:
+        """`labels` as scikit-learn's metrics and displays ask for them: str [classes]."""
+        return np.array(self.labels, dtype=object)
+
+    def score(self, items: Iterable[Any], labels: Iterable[Any]) -> float:
+        """Return the accuracy on `items` of these true labels, 0 to 1; NaN of none.
+
+        Raises:
+            TypeError: A label is not a str, such as the number 1 where the label is "1". Others as of `predict_proba`.
+            ValueError: There are not as many labels as items.
+        """
+        truth = list(getattr(labels, "to_pylist", lambda: labels)())
+        if odd := [one for one in truth if not isinstance(one, str)]:
+            raise TypeError(
+                f"expected labels as str, such as {self.labels[0]!r}, found {_kind(odd[0])}: write map(str, it)"
+            )
+        found = self.predict(items)
+        if len(found) != len(truth):
+            raise ValueError(f"expected a label for each of {len(found):,} items, found {len(truth):,}")
+        return float(np.mean(found == np.array(truth, dtype=object))) if truth else math.nan
 
     def predict_proba(self, items: Iterable[Any]) -> NDArray[np.float32]:
         """Return the probability of each label: float32 [n, classes], rows sum to 1.

@@ -47,6 +47,23 @@ def test_texts_come_in_whatever_holds_them(kind: Any, tmp_path: Path) -> None:
     assert classifier.predict([]).shape == (0,)
 
 
+@pytest.mark.parametrize("kind", [list, np.array, pd.Series, pa.array])
+def test_it_is_scored_as_a_classifier_of_scikit_learn(kind: Any, tmp_path: Path) -> None:
+    classifier = pulled(tmp_path / "model")
+    truth = [*classifier.predict(TEXTS)[:2], "another"]
+    assert classifier.score(TEXTS, kind(truth)) == pytest.approx(2 / 3)
+    assert classifier.classes_.tolist() == list(classifier.labels)
+    assert np.isnan(classifier.score([], []))
+    with pytest.raises(TypeError, match="expected labels as str, such as 'no', found int 0: write map"):
+        classifier.score(TEXTS, [0, 1, 0])
+    with pytest.raises(ValueError, match="expected a label for each of 3 items, found 2"):
+        classifier.score(TEXTS, truth[:2])
+
+
+def test_a_notebook_shows_what_it_is_and_not_all_that_it_knows(tmp_path: Path) -> None:
+    assert repr(pulled(tmp_path / "model")) == "<reviews@v1.2.0: text classifier of 2 labels>"
+
+
 @pytest.mark.parametrize("kind", [dict, pd.DataFrame, pa.table, lambda found: {*found["review"]}])
 def test_a_whole_table_is_refused_for_it_gives_the_names_of_its_columns(kind: Any, tmp_path: Path) -> None:
     """A data frame of one row had one answer, to the name of its column."""
