@@ -1315,6 +1315,7 @@ RACE = "a race: what failed is done again"
 TUNING = "tests/unit/config/test_tune_block.py tries each"
 CHECKPOINT = "the checkpoint of somebody else is to be got again; tests/unit/pretrained/test_checkpoint.py"
 PRETRAINING = "tests/unit/pretrained/test_pretraining.py"
+PRESET = "the preset of somebody else is to be got again; tests/unit/pretrained/test_preset.py"
 STEM = "the network of somebody else is to be got again; tests/unit/pretrained/test_stem_file.py"
 SERVED = "tests/unit/serving/test_starting.py has it"
 SYNCED = "tests/integration/test_sync.py"
@@ -1394,6 +1395,9 @@ WHY_NOT = {
     "is no file, nor a folder of files": PRETRAINING,
     "--width is a multiple of 32": USAGE,
     "give PATH once, such as hotels.csv": USAGE,
+    "is a preset of KerasHub's": PRESET,
+    "get the whole preset again": PRESET,
+    "and RoBERTa's is": PRESET,
     "is no file: expected a network of images": STEM,
     "expected a network of images that Keras saved": STEM,
     "does not hold the weights of {name}: of arrays": STEM,

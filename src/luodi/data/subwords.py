@@ -37,21 +37,6 @@ def opened(text: str) -> "Tokenizer":
     return found
 
 
-def of_vocabulary(tokens: Sequence[str], *, lowercase: bool) -> str:
-    """Return the tokenizer of a BERT as JSON, from its vocabulary alone, a token a line.
-
-    Raises:
-        ValueError: It lacks a token that every BERT has.
-    """
-    from tokenizers.implementations import BertWordPieceTokenizer
-
-    known = {token: place for place, token in enumerate(tokens)}
-    if missing := [token for token in ("[UNK]", "[CLS]", "[SEP]", "[PAD]") if token not in known]:
-        raise ValueError(f"it has no {missing[0]}")
-    text: str = BertWordPieceTokenizer(known, lowercase=lowercase).to_str()
-    return text
-
-
 def padded(rows: Sequence[Sequence[int]], pad: int, step: int = 1) -> NDArray[np.int32]:
     """Return ids as int32 [rows, the longest of them up to a multiple of `step`]; behind a row's last id is `pad`."""
     steps = max([1, *(-(-len(row) // step) for row in rows)])

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from luodi.data import encodings, subwords, text
+from luodi.data import encodings, text, vocabularies
 from luodi.errors import BrokenData, MissingData
 
 SUFFIX = ".txt"
@@ -47,7 +47,7 @@ def tokenizer(texts: Sequence[str], size: int) -> str:
         texts, size, min_frequency=2, limit_alphabet=size // 2, special_tokens=first, show_progress=False
     )
     known = sorted(found.get_vocab().keys() - set(SPECIAL))
-    return subwords.of_vocabulary([*SPECIAL, *known], lowercase=True)
+    return vocabularies.of_vocabulary([*SPECIAL, *known], lowercase=True)
 
 
 def _continuing(tokenizer: Any, texts: Sequence[str]) -> list[str]:

@@ -1,9 +1,8 @@
-"""A folder as Hugging Face's libraries write it, checked before anything of it is believed: what a checkpoint is.
+"""A folder as Hugging Face's libraries or KerasHub write it, checked before anything of it is believed: a checkpoint.
 
-Only its files are read: JSON, text and safetensors. Nothing in it runs, and nothing is downloaded.
+Only its files are read: JSON, text, safetensors and HDF5. Nothing in it runs, and nothing is downloaded.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from luodi.data import vocabularies
 from luodi.errors import BrokenData, MissingData
+from luodi.pretrained import preset, untrusted
+from luodi.pretrained.untrusted import LARGEST
 from luodi.system import lfs
 from luodi.terminal import shown
 
@@ -34,8 +36,6 @@ POOLINGS: Mapping[str, Pooling] = {
     "cls": "cls",
     "lasttoken": "last",
 }
-LARGEST = 1_900_000_000  # bytes of float32 weights: an ONNX file holds 2 GB
-LONGEST = 64 << 20  # bytes of a file of JSON or text that is read
 UNSTATED = "none stated"
 LICENCE = re.compile(r"^licen[sc]e:[ \t]*(\S.*)$", re.IGNORECASE | re.MULTILINE)
 DEEPEST = 1000  # layers
@@ -155,13 +155,13 @@ class Checkpoint:
             BrokenData: One holds what is no number.
         """
         found = {}
-        with _opened(self.folder) as files:
+        with _opened(self.folder, self.kind) as files:
             names = _named(files, self.kind)
             for name in self.shapes:
                 found[name] = _float32(files[names[name]], names[name])
                 if not np.isfinite(found[name]).all():
                     raise BrokenData(
-                        f"{self.folder / WEIGHTS}: {name} holds values that are no numbers: get the checkpoint again"
+                        f"{_weights(self.folder)}: {name} holds values that are no numbers: get the checkpoint again"
                     )
         return found
 
@@ -174,7 +174,9 @@ def read(folder: Path) -> Checkpoint:
         BrokenData: Its weights or its code are of a kind that luodi does not open, or its files do not fit together.
     """
     _require_files(folder)
-    config = _json(folder / CONFIG)
+    told = config = untrusted.json_object(folder / CONFIG)
+    if preset.name(told):
+        config = preset.translated(folder, told, FAMILIES)
     family = _family(folder, config)
     kind = FAMILIES[family]
     config = _inner_of(kind, config)
@@ -203,7 +205,7 @@ def read(folder: Path) -> Checkpoint:
         raise _lies(folder, f"`{kind.epsilon[0]}` is {shown(repr(epsilon), 60)}, expected a number between 0 and 1")
     shapes = _shapes(kind, layers, width, inner, vocabulary=vocabulary, positions=positions, types=types)
     _require_tensors(folder, kind, shapes)
-    tokenizer = _tokenizer(folder, vocabulary)
+    tokenizer = _tokenizer(folder, told, vocabulary)
     most = positions - (pad + 1 if kind.offset else 0)
     return Checkpoint(
         folder, family, layers, heads, width, activation, epsilon, _length(folder, most), pad,
@@ -213,12 +215,12 @@ def read(folder: Path) -> Checkpoint:
 
 def licence(folder: Path) -> str:
     """Return what README.md says of the licence, or the first line of a LICENSE; `UNSTATED` without."""
-    readme = _text(folder / "README.md").replace("\r\n", "\n") if (folder / "README.md").is_file() else ""
+    readme = untrusted.text(folder / "README.md").replace("\r\n", "\n") if (folder / "README.md").is_file() else ""
     head, closed, _ = readme.partition("\n---")
     if closed and head.startswith("---\n") and (found := LICENCE.search(head)):
         return shown(found[1].strip("\"' "), 100)
     for path in sorted(folder.glob("LICEN[SC]E*")):
-        if lines := _text(path).split("\n"):
+        if lines := untrusted.text(path).split("\n"):
             return shown(next((line.strip() for line in lines if line.strip()), UNSTATED), 100)
     return UNSTATED
 
@@ -229,7 +231,7 @@ def _require_files(folder: Path) -> None:
             f"{folder} is no folder: expected one with {CONFIG}, {TOKENIZER} and {WEIGHTS}, as Hugging Face's "
             "libraries write it; luodi downloads none"
         )
-    held = next((name for name in (WEIGHTS, INDEX) if (folder / name).is_file()), None)
+    held = _held(folder)
     if held is None:
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
         if pickles:
@@ -245,6 +247,14 @@ def _require_files(folder: Path) -> None:
             f"{folder} holds no {' and no '.join(missing)}: expected a checkpoint as Hugging Face's libraries write it "
             "(save_pretrained of a model and of its tokenizer)"
         )
+
+
+def _held(folder: Path) -> str | None:
+    return next((name for name in (WEIGHTS, INDEX, preset.WEIGHTS) if (folder / name).is_file()), None)
+
+
+def _weights(folder: Path) -> Path:
+    return folder / (preset.WEIGHTS if _held(folder) == preset.WEIGHTS else WEIGHTS)
 
 
 def _family(folder: Path, config: Mapping[str, Any]) -> str:
@@ -307,8 +317,8 @@ def _shapes(
 
 
 def _require_tensors(folder: Path, family: Family, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    path = folder / WEIGHTS
-    with _opened(folder) as files:
+    path = _weights(folder)
+    with _opened(folder, family) as files:
         names = _named(files, family)
         for name, shape in shapes.items():
             if name not in names:
@@ -337,9 +347,13 @@ def _misfit(path: Path, why: str) -> BrokenData:
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[dict[str, Any]]:
+def _opened(folder: Path, family: Family) -> Iterator[dict[str, Any]]:
     """The open file that each tensor is in, by the tensor's name."""
     with ExitStack() as stack:
+        if _held(folder) == preset.WEIGHTS:
+            arrays = stack.enter_context(preset.opened(folder, family))
+            yield dict.fromkeys(arrays.keys(), arrays)
+            return
         if (folder / WEIGHTS).is_file():
             file = stack.enter_context(_file(folder / WEIGHTS))
             yield dict.fromkeys(file.keys(), file)
@@ -368,7 +382,7 @@ def _file(path: Path) -> Any:
 
 def _parts(folder: Path) -> dict[str, str]:
     """Which file beside the index each tensor is in."""
-    found = _json(folder / INDEX).get("weight_map")
+    found = untrusted.json_object(folder / INDEX).get("weight_map")
     if not isinstance(found, dict) or not found:
         raise _lies_of(folder, "it has no weight_map")
     for name in found.values():
@@ -400,18 +414,26 @@ def _float32(file: Any, name: str) -> NDArray[np.float32]:
     return np.ascontiguousarray(file.get_tensor(name), np.float32)
 
 
-def _tokenizer(folder: Path, vocabulary: int) -> str:
+def _tokenizer(folder: Path, config: Mapping[str, Any], vocabulary: int) -> str:
     """The tokenizer as JSON, proven to give no id that the encoder has no vector for."""
     from luodi.data import subwords
 
     path = folder / TOKENIZER if (folder / TOKENIZER).is_file() else folder / VOCABULARY
     try:
-        if path.name == TOKENIZER:
-            text = _text(path)
+        if preset.name(config):
+            text = preset.tokenizer(folder, config)
+        elif path.name == TOKENIZER:
+            text = untrusted.text(path)
         else:
-            settings = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
-            text = subwords.of_vocabulary(
-                _text(path).splitlines(), lowercase=settings.get("do_lower_case") is not False
+            settings = (
+                untrusted.json_object(folder / "tokenizer_config.json")
+                if (folder / "tokenizer_config.json").is_file()
+                else {}
+            )
+            text = vocabularies.of_vocabulary(
+                untrusted.lines(untrusted.text(path)),
+                lowercase=settings.get("do_lower_case") is not False,
+                strip_accents=settings.get("strip_accents"),
             )
         known = subwords.opened(text).get_vocab(with_added_tokens=True)
     except ValueError as error:
@@ -429,13 +451,14 @@ def _length(folder: Path, most: int) -> int:
     if most < 4:
         raise _lies(folder, f"it leaves {most} positions for the tokens of a text")
     said = [
-        _json(folder / name).get(key)
+        untrusted.json_object(folder / name).get(key)
         for name, key in (
             ("sentence_bert_config.json", "max_seq_length"),
             ("tokenizer_config.json", "model_max_length"),
         )
         if (folder / name).is_file()
     ]
+    said.append(preset.said(folder, preset.PREPROCESSOR, "sequence_length"))
     return next((min(one, most) for one in said if isinstance(one, int) and one >= 4), most)
 
 
@@ -443,8 +466,11 @@ def _pooling(folder: Path, without: Pooling) -> Pooling:
     """As 1_Pooling/config.json says, which sentence-transformers writes; `without` where there is none."""
     path = folder / "1_Pooling" / CONFIG
     if not path.is_file():
-        return without
-    config = _json(path)
+        path, config = folder / preset.TASK, {"pooling_mode": preset.said(folder, preset.TASK, "pooling_mode")}
+        if config["pooling_mode"] is None:
+            return without
+    else:
+        config = untrusted.json_object(path)
     chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
     chosen = chosen or [str(config.get("pooling_mode"))]
     if len(chosen) != 1 or chosen[0] not in POOLINGS:
@@ -453,20 +479,3 @@ def _pooling(folder: Path, without: Pooling) -> Pooling:
             "choose another checkpoint"
         )
     return POOLINGS[chosen[0]]
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(_text(path))
-    except (ValueError, RecursionError) as error:
-        raise BrokenData(f"{path} is not JSON ({error}): get it again") from None
-    if not isinstance(found, dict):
-        raise BrokenData(f"{path}: expected a JSON object, found {shown(repr(found), 60)}: get it again")
-    return found
-
-
-def _text(path: Path) -> str:
-    if (size := path.stat().st_size) > LONGEST:
-        raise BrokenData(f"{path} has {size:,} bytes, expected at most {LONGEST:,}: get it again")
-    lfs.require_content(path, BrokenData)
-    return path.read_text(encoding="utf-8", errors="replace")

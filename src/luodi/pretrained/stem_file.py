@@ -19,7 +19,8 @@ import numpy as np
 from keras import layers
 
 from luodi.errors import BrokenData, MissingData
-from luodi.pretrained.checkpoint import LARGEST, LONGEST
+from luodi.pretrained import hdf5
+from luodi.pretrained.untrusted import LARGEST, LONGEST
 from luodi.system import lfs
 from luodi.terminal import shown
 
@@ -85,8 +86,8 @@ def _application(path: Path) -> str:
 
 
 def _of_application(path: Path, name: str) -> keras.Model:
-    with _opened(path) as file:
-        held = _shapes(path, file)
+    with hdf5.opened(path) as file:
+        held = hdf5.shapes(path, file, path.stat().st_size)
     network = getattr(keras.applications, name)(
         weights=None, include_top=False, input_shape=(None, None, 3), pooling="avg"
     )
@@ -132,7 +133,7 @@ def _network(path: Path) -> keras.Model:
             if archive.testzip():
                 raise ValueError("it did not come whole")
             with archive.open(ARRAYS) as content, h5py.File(content, "r") as file:
-                _shapes(path, file)
+                hdf5.shapes(path, file, sizes[ARRAYS])
     except (zipfile.BadZipFile, ValueError, OSError, RecursionError, NotImplementedError) as error:
         raise BrokenData(f"{path} is no network that Keras saved ({shown(str(error), 200)}): get it again") from None
     _require_known(path, config)
@@ -205,39 +206,6 @@ def _before_classes(network: keras.Model) -> Any:
 
 def _unfit(path: Path, why: str) -> BrokenData:
     return BrokenData(f"{path} is no classifier of images that luodi can start from: {why}; choose another network")
-
-
-def _opened(path: Path) -> Any:
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise BrokenData(
-            f"{path} cannot be read ({shown(str(error), 200)}): it did not come whole; get it again"
-        ) from None
-
-
-def _shapes(path: Path, file: Any) -> Counter[tuple[int, ...]]:
-    """How many arrays of each shape a file of weights holds, all of them in the file itself, none larger than it."""
-    found: Counter[tuple[int, ...]] = Counter()
-    total = 0
-    for array in _arrays(path, file):
-        total += array.size * array.dtype.itemsize
-        if array.external or array.is_virtual or array.compression or total > LARGEST:
-            raise BrokenData(
-                f"{path} holds arrays that are not plain, or larger than {LARGEST / 1e9:.1f} GB: save them anew"
-            )
-        found[array.shape] += 1
-    return found
-
-
-def _arrays(path: Path, group: Any) -> Iterator[Any]:
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise BrokenData(f"{path} leads to another file ({shown(name, 60)}): save it again, by itself")
-        if isinstance(group[name], h5py.Group):
-            yield from _arrays(path, group[name])
-        else:
-            yield group[name]
 
 
 def _require_numbers(path: Path, network: keras.Model) -> None:

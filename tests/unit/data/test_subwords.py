@@ -11,7 +11,7 @@ import tiny_encoder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luodi.data import encoders, subwords, text
+from luodi.data import encoders, subwords, text, vocabularies
 from luodi.files import write_json, write_text
 from luodi.local import example
 
@@ -106,8 +106,8 @@ def test_what_is_no_tokenizer_is_told(content: str, folder: Path) -> None:
 
 
 def test_a_vocabulary_alone_makes_the_tokenizer_of_a_bert(made: subwords.Encoder) -> None:
-    found: Any = subwords.of_vocabulary(tiny_encoder.VOCABULARY, lowercase=True)
+    found: Any = vocabularies.of_vocabulary(tiny_encoder.VOCABULARY, lowercase=True)
     known = subwords.opened(made.tokenizer)
     assert [one.ids for one in subwords.opened(found).encode_batch(ODD)] == [one.ids for one in known.encode_batch(ODD)]
     with pytest.raises(ValueError, match=r"no \[CLS\]"):
-        subwords.of_vocabulary(["[UNK]", "a"], lowercase=True)
+        vocabularies.of_vocabulary(["[UNK]", "a"], lowercase=True)
