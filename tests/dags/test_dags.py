@@ -48,9 +48,14 @@ def tell(dag):
     return {
         "tasks": sorted(dag.task_ids),
         "edges": sorted([task.task_id, after] for task in dag.tasks for after in task.downstream_task_ids),
-        "schedule": dag.timetable.summary if hasattr(dag.timetable, "summary") else str(dag.schedule),
+        "schedule": getattr(getattr(dag.timetable, "timetable", dag.timetable), "summary", str(dag.schedule)),
         "expression": str(dag.schedule),
         "assets": [asset.uri for asset in getattr(getattr(dag.timetable, "asset_condition", None), "objects", ())],
+        "watched": [
+            watcher.trigger.serialize()
+            for asset in getattr(getattr(dag.timetable, "asset_condition", None), "objects", ())
+            for watcher in asset.watchers
+        ],
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
         "tags": sorted(dag.tags),
@@ -211,6 +216,8 @@ def test_a_model_with_an_inbox_has_a_dag_that_looks_into_it_and_is_retrained_by_
     dag = both["ingest_reviews"]
     assert (dag["tasks"], dag["max_active_runs"], dag["outlets"]) == (["ingest"], 1, {"ingest": ["came_reviews"]})
     assert dag["schedule"] == "*/10 * * * *" and "/srv/inbox" in dag["doc"]
+    assert dag["assets"] == ["luodi://files/reviews"]
+    assert dag["watched"] == [["luodi.airflow.inbox.InboxTrigger", {"url": "/srv/inbox", "every": 20}]]
     assert both["retrain_reviews"]["assets"] == ["luodi://rows/reviews"]
     assert both[f"retrain_{LONGEST}"]["assets"] == []
 

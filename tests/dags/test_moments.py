@@ -1,4 +1,7 @@
-"""Rows that come at any moment of real runs, while paused, and while the scheduler is away: new in one run each."""
+"""Rows that come at any moment of real runs, while paused, and while the scheduler is away: new in one run each.
+
+And files that come into an inbox: taken in by a run each, soon after they lie there.
+"""
 
 import contextlib
 import os
@@ -199,3 +202,50 @@ def test_rows_are_new_in_exactly_one_run_whenever_they_come(airflow: Airflow) ->
     tries = [task["try_number"] for run in airflow.runs() for task in airflow.tasks(run["dag_run_id"]).values()]
     assert sum(number - 1 for number in tries if number > 1) <= 1, "a task lost a try by more than the kill"
     print(f"{len(origin.came)} batches, {len(runs)} runs judged a model, of {len(airflow.runs())}")
+
+
+@pytest.fixture
+def box(project: Project, tmp_path: Path) -> Path:
+    """An inbox that the schedule looks into on New Year's Day, as it retrains."""
+    path = project.root / "params.yaml"
+    ingest = f'\n    ingest: {{inbox: {tmp_path}/inbox, schedule: "0 0 1 1 *", retrain_on_drift: false}}'
+    text = path.read_text("utf-8").replace("  reviews:", f"  reviews:{ingest}").replace("*/3 * * * *", "@yearly")
+    path.write_text(text, encoding="utf-8")
+    project.set({})
+    origin, commit = embedded.prepare(project.root, QUIET)
+    embedded.advance(origin, commit, QUIET)
+    return tmp_path / "inbox"
+
+
+def test_a_file_in_an_inbox_is_taken_in_by_one_run_soon_after_it_lies_there(box: Path, airflow: Airflow) -> None:
+    """The triggerer sees it, also one that came while Airflow was away, and holds no worker while nothing comes."""
+    path = "/api/v2/dags/ingest_reviews/dagRuns"
+
+    def runs(number: int) -> list[dict[str, Any]] | None:
+        found = airflow.http.get(path).raise_for_status().json()["dag_runs"]
+        return found if len([run for run in found if run["state"] in ("success", "failed")]) >= number else None
+
+    def come(name: str) -> None:
+        box.mkdir(exist_ok=True)
+        rows = "".join(f"{name}里的第{row}条，很满意,positive\n" for row in range(3))
+        draft = box / f"{name}.part"
+        draft.write_text(f"text,label\n{rows}", encoding="utf-8")
+        os.utime(draft, (time.time() - 60,) * 2)
+        draft.rename(box / name)
+
+    before = len(airflow.project.bare("log", "--format=%s", "main").splitlines())
+    began = time.monotonic()
+    come("a.csv")
+    wait_for(lambda: runs(1), 300)
+    print(f"taken in {time.monotonic() - began:.0f} seconds after it lay there")
+    time.sleep(60)  # three looks, of which nothing comes
+    assert [run["run_type"] for run in runs(1) or ()] == ["asset_triggered"]
+    airflow.kill()
+    come("b.csv")
+    airflow.start()
+    wait_for(lambda: runs(2), 300)
+    time.sleep(60)
+    assert [run["state"] for run in runs(2) or ()] == ["success"] * 2
+    assert {path.relative_to(box).as_posix() for path in box.rglob("*.csv")} == {"done/a.csv", "done/b.csv"}
+    said = airflow.project.bare("log", "--format=%s", "main").splitlines()
+    assert len(said) == before + 2, "each file is a commit, and nothing else is"

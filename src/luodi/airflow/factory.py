@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow import settings
-from airflow.sdk import DAG, AssetOrTimeSchedule, BaseOperator, Param, TriggerRule
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, BaseOperator, Param, TriggerRule
 
 from luodi import config
 from luodi.airflow import GPU, inbox, monitoring, notifying, pods, predicting, trigger, watching
@@ -38,10 +38,11 @@ whose **register** ended well landed, or found that what is in production is thi
 
 ARRIVING = """\
 ### Take in what arrives for `{model}`
-Looks into `{inbox}`. Each file there that is whole, which was not written to for half a minute, is taken in as
-`luodi ingest {model}` does, and lands as a commit of `data.dvc`: each row once, whatever ends it. Then the file lies in
-`done/`; one that cannot be used lies in `refused/`, beside a text that says why. Where nothing lies there, the task is
-skipped.
+Looks into `{inbox}` as soon as the triggerer, which looks there three times a minute, has seen a file, and by its
+schedule, where no triggerer runs, or it cannot read the inbox. Each file that is whole, which was not written to for
+half a minute, is taken in as `luodi ingest {model}` does, and lands as a commit of `data.dvc`: each row once, whatever
+ends it. Then the file lies in `done/`; one that cannot be used lies in `refused/`, beside a text that says why. Where
+nothing lies there, the task is skipped.
 
 Drift, or enough rows that no model was judged on, are an event of the asset `{model}_rows`, by which `retrain_{model}`
 runs at once. Settings: `ingest` in the block `{model}` of `params.yaml`.
@@ -130,12 +131,12 @@ def retrain_dags(root: Path | str) -> dict[str, DAG]:
     return retrain | ingest | watch | monitor | predict
 
 
-def _beside(kind: str, name: str, block: config.ModelSettings, schedule: str, description: str, **form: Param) -> DAG:
+def _beside(kind: str, name: str, block: config.ModelSettings, schedule: Any, description: str, **form: Param) -> DAG:
     """A DAG that stands beside that which retrains a model: one run at a time, none for what was missed."""
     return DAG(
         dag_id=f"{kind}_{name}",
         description=description,
-        schedule=timetable(schedule),
+        schedule=schedule,
         start_date=datetime(2024, 1, 1),
         catchup=False,
         max_active_runs=1,
@@ -148,7 +149,8 @@ def _beside(kind: str, name: str, block: config.ModelSettings, schedule: str, de
 
 def ingest_dag(name: str, block: config.ModelSettings, ingest: config.Ingest) -> DAG:
     """Return the DAG that looks into the inbox of a model."""
-    with _beside("ingest", name, block, ingest.schedule, f"Take the files of an inbox into the rows of {name}") as dag:
+    when = _or_at(timetable(ingest.schedule), inbox.files_for(name, ingest.inbox))
+    with _beside("ingest", name, block, when, f"Take the files of an inbox into the rows of {name}") as dag:
         dag.doc_md = ARRIVING.format(model=name, inbox=ingest.inbox)
         inbox.IngestOperator(model=name, ingest=ingest, notify=block.notify, **_options(inbox.TASK, block.airflow))
     return dag
@@ -156,7 +158,7 @@ def ingest_dag(name: str, block: config.ModelSettings, ingest: config.Ingest) ->
 
 def watch_dag(name: str, block: config.ModelSettings, notify: config.Notify) -> DAG:
     """Return the DAG that tells where nothing happens to a model."""
-    with _beside("watch", name, block, "@daily", f"Tell where nothing happens to {name}") as dag:
+    with _beside("watch", name, block, timetable("@daily"), f"Tell where nothing happens to {name}") as dag:
         dag.doc_md = WATCHING.format(model=name)
         watching.WatchOperator(model=name, notify=notify, **_options(watching.TASK, block.airflow))
     return dag
@@ -165,7 +167,7 @@ def watch_dag(name: str, block: config.ModelSettings, notify: config.Notify) -> 
 def monitor_dag(name: str, block: config.ModelSettings, monitor: config.Monitor) -> DAG:
     """Return the DAG that looks at what a model in use is asked."""
     with _beside(
-        "monitor", name, block, monitor.schedule, f"Look at what {name} is asked, and how often it is right"
+        "monitor", name, block, timetable(monitor.schedule), f"Look at what {name} is asked, and how often it is right"
     ) as dag:
         dag.doc_md = MONITORING.format(model=name, log=monitor.log)
         options = _options(monitoring.TASK, block.airflow)
@@ -176,7 +178,7 @@ def monitor_dag(name: str, block: config.ModelSettings, monitor: config.Monitor)
 def predict_dag(name: str, block: config.ModelSettings, predict: config.Predict) -> DAG:
     """Return the DAG that predicts the files of a date, shared out to tasks."""
     description = f"Predict the files of a date by {name}"
-    with _beside("predict", name, block, predict.schedule, description, date=trigger.OF_DATE) as dag:
+    with _beside("predict", name, block, timetable(predict.schedule), description, date=trigger.OF_DATE) as dag:
         dag.doc_md = PREDICTING.format(model=name, input=predict.input, output=predict.output)
         given: dict[str, Any] = {"model": name, "predict": predict}
         files = predicting.FilesOperator(**given, **_options(predicting.FILES, block.airflow))
@@ -260,10 +262,13 @@ def timetable(schedule: str) -> str | NextTick:
 
 def _when(name: str, block: config.ModelSettings) -> Any:
     """What a model is retrained by: its schedule, or rows that are a reason to, whichever comes first."""
-    at: Any = timetable(block.schedule)
-    if block.ingest is None or isinstance(at, str):
-        return at
-    return AssetOrTimeSchedule(timetable=at, assets=[inbox.rows_of(name)])
+    at = timetable(block.schedule)
+    return _or_at(at, inbox.rows_of(name)) if block.ingest else at
+
+
+def _or_at(at: Any, asset: Asset) -> Any:
+    """What a DAG runs by: an asset, or a schedule, whichever comes first; of @once and @continuous these alone."""
+    return at if isinstance(at, str) else AssetOrTimeSchedule(timetable=at, assets=[asset])
 
 
 def _land(tasks: Mapping[str, BaseOperator], name: str, block: config.ModelSettings) -> None:

@@ -1,14 +1,16 @@
-"""The task of `ingest_MODEL`: files that lie in an inbox are taken in, each once, and put aside."""
+"""`ingest_MODEL`: files that lie in an inbox are taken in, each once, and put aside, soon after they are there."""
 
+import asyncio
 import tempfile
 import time
-from collections.abc import Mapping
-from datetime import UTC
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, AssetAlias
+from airflow.sdk import Asset, AssetAlias, AssetWatcher
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from luodi.airflow import notifying
 from luodi.airflow.operators import Job, WorkspaceOperator
@@ -22,6 +24,7 @@ TASK = "ingest"
 DONE, REFUSED = "done", "refused"
 """Folders of the inbox: of files that were taken in, and of those that cannot be, each beside a text that says why."""
 SETTLED = 30  # seconds since a file was written last: a younger one may not be whole
+EVERY = 20.0  # seconds from one look of the triggerer to the next
 HALF = (".part", ".tmp", ".crdownload", "~")
 DRIFT = "drift"
 
@@ -29,6 +32,44 @@ DRIFT = "drift"
 def rows_of(model: str) -> Asset:
     """Return the asset that changes where rows came that are a reason to retrain."""
     return Asset(name=f"{model}_rows", uri=f"luodi://rows/{model}", group="luodi")
+
+
+def files_for(model: str, inbox: str) -> Asset:
+    """Return the asset that changes where a file lies in the inbox of a model: the triggerer looks."""
+    watcher = AssetWatcher(name=f"{model}_inbox", trigger=InboxTrigger(inbox))
+    return Asset(name=f"{model}_files", uri=f"luodi://files/{model}", group="luodi", watchers=[watcher])
+
+
+class InboxTrigger(BaseEventTrigger):
+    """Looks into an inbox now and then, in the triggerer, and holds no worker; an event is a hint, the task looks anew.
+
+    An event for each look that finds a file which did not lie there before, or was written since. Of what lies there
+    when it begins it tells too: who knows what was told before.
+    """
+
+    def __init__(self, url: str, every: float = EVERY) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.url, self.every = url, every
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return f"{InboxTrigger.__module__}.{InboxTrigger.__qualname__}", {"url": self.url, "every": self.every}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        before: dict[str, datetime | None] = {}
+        trouble = ""
+        while True:
+            try:
+                found = await asyncio.to_thread(lambda: Inbox(self.url).found())
+            except (
+                Exception
+            ) as error:  # whatever a store raises: it may answer again, and no other look comes after this
+                if trouble != (trouble := type(error).__name__):
+                    self.log.warning("the inbox %s cannot be looked into (%s): trying again", self.url, trouble)
+            else:
+                if new := found.items() - before.items():
+                    yield TriggerEvent(len(new))  # type: ignore[no-untyped-call]
+                before, trouble = found, ""
+            await asyncio.sleep(self.every)
 
 
 class IngestOperator(WorkspaceOperator):
@@ -101,23 +142,26 @@ class Inbox:
 
     def waiting(self) -> list[str]:
         """Return the names of the files there that are whole; none where there is no folder."""
-        self._fs.invalidate_cache()
-        if not self._fs.exists(self._root):
-            return []
-        paths = (one["name"] for one in self._fs.ls(self._root, detail=True) if one["type"] == "file")
-        names = {path.rpartition("/")[2]: path for path in paths}
-        return sorted(
-            name for name, path in names.items() if not name.startswith(".") and not name.endswith(HALF)
-            and self._settled(path)
-        )  # fmt: skip
+        return sorted(self.found())
 
-    def _settled(self, path: str) -> bool:
+    def found(self) -> dict[str, datetime | None]:
+        """Return when each file there that is whole was written, by its name; None where the store does not say."""
+        self._fs.invalidate_cache()
         try:
-            written = self._fs.modified(path)
+            listed = self._fs.ls(self._root, detail=True)
+        except FileNotFoundError:
+            return {}
+        paths = {one["name"].rpartition("/")[2]: one["name"] for one in listed if one["type"] == "file"}
+        written = {name: self._written(path) for name, path in paths.items()
+                   if not name.startswith(".") and not name.endswith(HALF)}  # fmt: skip
+        return {name: at for name, at in written.items() if at is None or time.time() - at.timestamp() >= SETTLED}
+
+    def _written(self, path: str) -> datetime | None:
+        try:
+            written: datetime = self._fs.modified(path)
         except NotImplementedError:  # a store that shows a file when it is whole
-            return True
-        written = written if written.tzinfo else written.replace(tzinfo=UTC)
-        return bool(time.time() - written.timestamp() >= SETTLED)
+            return None
+        return written if written.tzinfo else written.replace(tzinfo=UTC)
 
     def bring(self, name: str, to: Path) -> None:
         """Copy a file to this host."""

@@ -503,7 +503,9 @@ class Ingest(SettingsBase):
         "credentials that the workers have; files go from there to done/ or refused/ in it"
     )
     schedule: Annotated[Line, AfterValidator(_schedule)] = Field(
-        "*/10 * * * *", description="when it is looked into: a cron expression, or a name such as @hourly"
+        "*/10 * * * *",
+        description="when a task looks into it, beside the triggerer of Airflow, which has one do so soon after a file "
+        "is there: a cron expression, or a name such as @hourly",
     )
     retrain_rows: Positive | None = Field(
         None, description="so many rows that no model was judged on are a reason to retrain at once; null: none are"

@@ -1,12 +1,13 @@
 """What is taken out of an inbox, and when that is a reason to retrain."""
 
+import asyncio
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,57 @@ def test_files_that_are_whole_are_taken_by_their_names(tmp_path: Path) -> None:
     for where in (str(tmp_path), f"file://{tmp_path}"):
         assert Inbox(where).waiting() == ["a.csv", "b.csv"]
     assert Inbox(str(tmp_path / "nowhere")).waiting() == []
+
+
+def lie(path: Path, seconds: float = 60) -> None:
+    """Put a file there that was written so many seconds ago."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{seconds}")
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+def test_the_triggerer_tells_once_of_each_file_that_is_whole(tmp_path: Path) -> None:
+    """Of one that came again under its name too; one look for all of an interval, and none ends it."""
+    from luodi.airflow.inbox import InboxTrigger
+
+    box = tmp_path / "inbox"
+    trigger = InboxTrigger(str(box), every=0)
+    looks: list[list[int]] = []
+
+    def several() -> None:
+        for name in ("b.csv", "c.csv.part", "c.csv"):
+            lie(box / name)
+
+    async def watch(*moves: Callable[[], Any]) -> None:
+        """Make a move between two looks, and note what events came of each."""
+        events = trigger.run()
+        told: list[int] = []
+
+        async def listen() -> None:
+            async for event in events:
+                told.append(event.payload)
+
+        task = asyncio.create_task(listen())
+        for move in (lambda: None, *moves):
+            move()
+            for _ in range(20):
+                await asyncio.sleep(0.01)
+            looks.append([*told])
+            told.clear()
+        task.cancel()
+
+    asyncio.run(watch(
+        lambda: lie(box / "a.csv"),
+        lambda: lie(box / "young.csv", 0),
+        several,
+        lambda: lie(box / "a.csv", 90),
+        lambda: box.rename(tmp_path / "elsewhere"),
+        lambda: box.write_text("no folder"),
+        box.unlink,
+        lambda: lie(box / "d.csv"),
+    ))  # fmt: skip
+    assert looks == [[], [1], [], [2], [1], [], [], [], [1]]
+    assert [type(trigger)(**trigger.serialize()[1]).serialize()] == [trigger.serialize()]
 
 
 @pytest.mark.parametrize("kind", ["memory", "file"])

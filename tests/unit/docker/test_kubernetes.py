@@ -82,7 +82,7 @@ def test_the_values_name_secrets_pods_and_a_project_that_are_there() -> None:
     assert {(named[setting], key) for setting, key in SECRETS.items()} == {
         ("luodi-airflow", key) for key in secrets["luodi-airflow"]
     }
-    for part in ("apiServer", "dagProcessor"):
+    for part in ("apiServer", "dagProcessor", "triggerer"):
         volumes = {volume["name"]: volume["secret"]["secretName"] for volume in values[part]["extraVolumes"]}
         for mount in values[part]["extraVolumeMounts"]:
             assert mount["subPath"] in secrets[volumes[mount["name"]]]
