@@ -39,10 +39,16 @@ class Forgotten:
 
 @dataclass(frozen=True)
 class Known:
-    """All that was forgotten of a model, and not taken in again."""
+    """All that was forgotten of a model, and not taken in again.
+
+    Attributes:
+        salt: Of what is to be forgotten next.
+        digests: Under this salt, or one of `others`: of checkouts that forgot apart, and came together since.
+    """
 
     salt: str
     digests: frozenset[str]
+    others: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, found: Sequence[Forgotten]) -> "Known":
@@ -50,7 +56,7 @@ class Known:
         salt, digests = found[0].salt if found else secrets.token_hex(16), set[str]()
         for one in found:
             digests = (digests - {*one.lifted}) | {*one.digests}
-        return cls(salt, frozenset(digests))
+        return cls(salt, frozenset(digests), frozenset(one.salt for one in found) - {salt})
 
     def has(self, item: Any, own: str | None = None) -> bool:
         """Whether rows that hold this, or have this id, were forgotten."""
@@ -60,7 +66,8 @@ class Known:
         """Return the digests by which rows that hold this, or have this id, were forgotten."""
         if not self.digests:
             return set()
-        return {self.digest(ITEM, item), *([self.digest(ID, own)] if own else [])} & self.digests
+        asked = [(ITEM, item), *([(ID, own)] if own else [])]
+        return {_digest(salt, *one) for salt in (self.salt, *self.others) for one in asked} & self.digests
 
     def lift(self, digests: Iterable[str]) -> Forgotten:
         """Return what says that these may come again."""
@@ -68,9 +75,12 @@ class Known:
 
     def digest(self, kind: str, value: Any) -> str:
         """Return what names an item, text or bytes, or an id."""
-        content = value.encode("utf-8", "replace") if isinstance(value, str) else value or b""
-        key = bytes.fromhex(self.salt)
-        return hashlib.blake2b(content, key=key, digest_size=16, person=kind.encode()).hexdigest()
+        return _digest(self.salt, kind, value)
+
+
+def _digest(salt: str, kind: str, value: Any) -> str:
+    content = value.encode("utf-8", "replace") if isinstance(value, str) else value or b""
+    return hashlib.blake2b(content, key=bytes.fromhex(salt), digest_size=16, person=kind.encode()).hexdigest()
 
 
 def read(folder: Path) -> list[Forgotten]:

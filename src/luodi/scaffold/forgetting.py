@@ -106,7 +106,7 @@ def forget(root: Path, model: str, sheet: Path | None, runner: Runner) -> Done:
         digests = set(known.digests)
         if sheet:
             digests |= _digests(paths.data, settings, Asked.of(sheet, settings), known)
-        marks, texts = _marks(paths.data, settings, Known(known.salt, frozenset(digests)))
+        marks, texts = _marks(paths.data, settings, replace(known, digests=frozenset(digests)))
         rows = sum(int(one.sum()) for one in marks.values())
         if not marks and digests == known.digests:
             return Done(0, [], f"nothing to forget: no row of {model} is named")

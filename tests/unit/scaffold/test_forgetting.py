@@ -110,6 +110,30 @@ def test_shards_of_another_checkout_are_rid_of_them_by_the_same_command(hotels: 
     assert forget(hotels, None).said == "nothing to forget: no row of hotels is named"
 
 
+def test_what_two_checkouts_forgot_apart_stays_forgotten_where_both_come_together(hotels: Path, write: Any) -> None:
+    """Each took a salt of its own, and wrote the same shard again: a union has the files of both."""
+    other, folder = hotels.parent / "other", Path("data", "hotels")
+    shutil.copytree(hotels, other)
+    one, two = rows(100, 120)[5][0], rows(100, 120)[7][0]
+    forget(hotels, write("one.csv", table([(one,)], "text")))
+    forget(other, write("two.csv", table([(two,)], "text")))
+    assert forgotten.read(hotels / folder)[0].salt != forgotten.read(other / folder)[0].salt
+    for path in (other / folder).iterdir():
+        if not (hotels / folder / path.name).exists():
+            shutil.copyfile(path, hotels / folder / path.name)
+    (hotels / "data.dvc").write_text(f"outs:\n- md5: {folder_checksum(hotels / 'data')}\n  path: data\n")
+    assert texts(hotels)[one] == texts(hotels)[two] == 1
+    assert forget(hotels, None).rows == 2
+    found = texts(hotels)
+    assert found.keys().isdisjoint({one, two}) and len(found) == 118
+    assert found[rows(100, 120)[0][0]] == 1, "the shards that both wrote again are one"
+    assert forget(hotels, None).said == "nothing to forget: no row of hotels is named"
+    said = ingesting.ingest(hotels, "hotels", [write("more.csv", table(rows(100, 120)))], NOBODY)
+    assert "nothing new in more.csv" in said and "2 rows are of what was forgotten" in said
+    ingesting.ingest(hotels, "hotels", [write("two.csv", table([(two, "好评")]))], NOBODY, again=True)
+    assert texts(hotels)[two] == 1 and forget(hotels, None).rows == 0
+
+
 def test_all_revisions_of_an_id_go_together_and_others_of_the_same_text_stay(root: Path, write: Any) -> None:
     wanted = Wanted(None, None, "id", "revision")
     found = [(text, label, f"n{place}", "1") for place, (text, label) in enumerate(rows(0, 60))]
