@@ -11,7 +11,7 @@ from luodi.data.class_folders import Filed
 from luodi.data.columns import NOTHING
 from luodi.data.labels import Labels
 from luodi.errors import LuodiError
-from luodi.pretrained import checkpoint
+from luodi.pretrained import checkpoint, untrusted
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d2\nsize 12345\n"
 
@@ -29,7 +29,7 @@ def read_texts(path: Path) -> object:
         ("1.png", lambda path: list(inputs.images(str(path.parent)))),
         ("1.png", lambda path: list(pictures.images([Filed(path, "good", "train", "1.png")]))),
         ("model.safetensors", checkpoint._file),
-        ("config.json", checkpoint._json),
+        ("config.json", untrusted.json_object),
         ("suite.json", lambda path: user_code.suite("suite.json", path.parent)),
     ],
 )
