@@ -17,6 +17,8 @@ from luodi.terminal import shown
 FOLDER = "folder"
 """Column of the folders that a file lies in below that of its class, for files that no table lists."""
 TABLES = tuple(kind for kind in tables.KINDS if kind != ".txt")  # a README is none
+PICTURES = (".svg", ".eps", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".ico", ".ppm", ".pgm", ".xpm", ".dcm")
+"""Of images that are not read; some are texts, and none is a row of a model of texts."""
 PART = re.compile(r"(?i)([a-z]+)(?:-(\d+)-of-\d+)?\.")
 """Begins the name of a table that holds a split, or a numbered part of one as Hugging Face's libraries write it."""
 NAMED = 5  # files passed over that are named
@@ -72,7 +74,7 @@ def labelled(
     if not found:
         raise MissingData(
             f"{folder} holds no folder with {_a(kind.name)}: expected one of {kind.name}s for each class, named after "
-            f"it; {kind.expected}"
+            f"it; {kind.expected}{passed.pictures()}"
         )
     return found, passed.told()
 
@@ -160,6 +162,13 @@ class _Passed:
         what = {f"file(s) that are no {name} of a class": self.files, f"folder(s) without {_a(name)}": self.folders}
         said = [f"{len(some):,} {kind} ({self._names(some)})" for kind, some in what.items() if some]
         return [f"passed over: {', '.join(said)}"] if said else []
+
+    def pictures(self) -> str:
+        """What to do with images that are not read, if there are some."""
+        some = [path for path in self.files if path.suffix.lower() in PICTURES]
+        return (
+            f"; found {len(some):,} images of another kind ({self._names(some)}): convert them to PNG" if some else ""
+        )
 
     def _names(self, some: list[Path]) -> str:
         names = [shown(path.relative_to(self.top).as_posix(), 60) for path in some[:NAMED]]

@@ -20,7 +20,7 @@ HEAD = 8192  # bytes that tell whether a file is a text
 
 def is_text(path: Path) -> bool:
     """Tell a file of one text, compressed or not, from an image, a table, an archive and whatever holds no text."""
-    if packed.suffix(path.name) in class_folders.TABLES or packed.is_archive(path):
+    if packed.suffix(path.name) in (*class_folders.TABLES, *class_folders.PICTURES) or packed.is_archive(path):
         return False
     try:
         if not path.is_file() or image_files.is_image(path):

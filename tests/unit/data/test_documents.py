@@ -12,7 +12,7 @@ import images
 import pytest
 
 from luodi.data import documents, inputs
-from luodi.data.columns import Wanted
+from luodi.data.columns import NOTHING, Wanted
 from luodi.data.labels import Labels
 from luodi.data.tables import PLAIN, Given
 from luodi.errors import BrokenData, DataError, MissingColumn, MissingData, WrongValue
@@ -198,6 +198,16 @@ def test_files_are_read_to_predict_whatever_folder_they_lie_in(tmp_path: Path, p
     start = "" if packing == "zip" else f"{source}/"
     assert found == [(f"{start}1.txt", "x"), (f"{start}a/2.eml", "größer"), (f"{start}c.txt", "")]
     assert said == ["read 3 files in UTF-8, others in Windows-1252"]
+
+
+@pytest.mark.parametrize("name", ["icon.svg", "photo.heic"])
+def test_pictures_that_are_not_read_are_no_texts(name: str, tmp_path: Path) -> None:
+    """A folder of .svg became a model of texts."""
+    source = images.folder(tmp_path, {f"{label}/{name}": b"<svg/>" for label in "ab"})
+    with pytest.raises(
+        MissingData, match=rf"found 2 images of another kind \(a/{name}, b/{name}\): convert them to PNG"
+    ):
+        documents.opened(source, PLAIN, NOTHING, Labels(), tmp_path)
 
 
 def test_a_folder_without_a_text_to_predict_is_named(tmp_path: Path) -> None:
