@@ -30,7 +30,7 @@ from luodi.monitoring.truths import Truths
 from luodi.monitoring.watch import Found, Step
 from luodi.monitoring.worth import WHYS, Worth
 from luodi.project.paths import ModelPaths
-from luodi.registry import card, changes, evidence, gate, gate_sections, history, since, training_page, turned
+from luodi.registry import acting, card, changes, evidence, gate, gate_sections, history, since, training_page, turned
 from luodi.registry.records import Agreement, Change, Decision, Estimate, Evidence
 from luodi.registry.tags import Move, Version
 from luodi.report import page
@@ -185,7 +185,7 @@ def decided(
         changed = changes.since(facts, {}, now["params"], validated, {"rows": 36_001, "clean": 35_700})
     decision = gate.judge(measured, 0.21, rule, name, comparison)
     beside = None if champion else turned.of(one, other, labels, np.arange(rows))
-    return decision.model_copy(update={"changes": changed, "turned": beside})
+    return decision.model_copy(update={"changes": changed, "turned": beside, "approval": "human"})
 
 
 def carded(decision: Decision) -> dict[str, Any]:
@@ -242,7 +242,9 @@ STATUS = "In production since 2026-11-23 18:02 UTC (as of 2026-11-28 09:00 UTC).
 def comparisons() -> Iterator[tuple[str, str]]:
     for name, decide in DECISIONS.items():
         decision = decide()
-        yield f"comparison-{name}", card.comparison("reviews", decision.to_json(), rows_of(decision))
+        facts = decision.to_json()
+        todo = acting.todo("reviews", facts, "airflow")
+        yield f"comparison-{name}", card.comparison("reviews", facts, rows_of(decision), todo=todo)
         if name in {"loosened", "promote", "first"}:
             yield f"card-{name}", card.html("reviews@v1.1.0", REGISTERED, "Ada", carded(decision), STATUS)
 
@@ -348,7 +350,7 @@ def versions() -> str:
 
 def stages(work: Path) -> Iterator[tuple[str, str]]:
     clean = validation(work / "clean", "reviews", {"base": texts(1000)})
-    yield "validation-clean", clean.validation_report.read_text("utf-8")
+    yield "validation-clean", page.joined(clean.validation_report.read_text("utf-8"), [since.FIRST])
     with redirect_stdout(io.StringIO()):
         preprocess.run(MODELS["reviews"], clean)
     yield "preprocess", clean.preprocess_report.read_text("utf-8")
@@ -364,11 +366,10 @@ def make(folder: Path, work: Path, lang: str = "en") -> list[Path]:
     """Write every page into `folder`, what they are made from below `work`; return the pages."""
     pages = dict([*stages(work), *comparisons()])
     decision = DECISIONS["hold"]().to_json()
-    classes = gate_sections.classes(decision)
     pages["evaluation-two"] = page.joined(
         evaluation(("negative", "positive"), 1700, 0.15)[0],
-        [classes] if classes else [],
-        gate_sections.judged(decision),
+        gate_sections.since(decision),
+        gate_sections.judged(decision, acting.todo("reviews", decision, "airflow")),
     )
     pages |= {"training": training(), "tuning": tuning(), "batch": batch(work / "batch"), "in-use": in_use()}
     pages["evaluation-many"] = evaluation(MANY, 30_000, 0.34)[0]

@@ -40,7 +40,7 @@ class ApproveOperator(ApprovalOperator):
     def execute(self, context: "Context") -> Any:
         decision = Decision.from_json(context["ti"].xcom_pull(task_ids="gate")["decision"])
         self.subject = f"Land {self.model}? The gate says: {decision.verdict}"
-        self.body = body(decision, context["ti"].dag_id, context["ti"].run_id, self.language)
+        self.body = body(self.model, decision, context["ti"].dag_id, context["ti"].run_id, self.language)
         if self._asked(context).body != self.body:
             raise AirflowFailException(
                 "the gate has judged again since this question was asked, and Airflow keeps the words of a question: "
@@ -74,14 +74,16 @@ class ApproveOperator(ApprovalOperator):
         return SUPERVISOR_COMMS.send(CreateHITLDetailPayload(ti_id=context["ti"].id, **question, **who))
 
 
-def body(decision: Decision, dag_id: str, run_id: str, lang: str = "en") -> str:
+def body(model: str, decision: Decision, dag_id: str, run_id: str, lang: str = "en") -> str:
     """Return, in Markdown, what the gate found and links to the pages of the run."""
-    from luodi.registry import card
+    from luodi.registry import acting, card
     from luodi.report.language import markdown
 
     links = " | ".join(f"[{page}]({pages.link(dag_id, run_id, page, lang)})" for page in pages.TASKS)
     names = frozenset(part(decision.metrics, "classes"))
-    return f"{markdown(card.summary(decision.to_json()), lang, names)}\n\nReports: {links}\n"
+    facts = decision.to_json()
+    said = card.summary(facts, acting.todo(model, facts, "airflow"))
+    return f"{markdown(said, lang, names)}\n\nReports: {links}\n"
 
 
 def given(answer: Mapping[str, Any]) -> bool:

@@ -117,30 +117,35 @@ def content(dag_id: str, run_id: str, page: str, lang: str = "en") -> str:
         raise NoPage(f"no page {page} of run {run_id} of {dag_id}: its task {TASKS[page]} has not ended well yet")
     model, runner = dag_id.removeprefix("retrain_"), Runner(logging.getLogger(__name__).info)
     if page == "comparison":
-        found = _comparison(model, result["decision"], returned(dag_id, run_id, "preprocess") or {}, runner)
+        landed = bool((returned(dag_id, run_id, "register") or {}).get("version"))
+        made = returned(dag_id, run_id, "preprocess") or {}
+        found = _comparison(model, result["decision"], made, runner, landed=landed)
     else:
         found = report(Origin.from_environment(), model, page, result, runner).read_text(encoding="utf-8")
         judged = returned(dag_id, run_id, "gate") if page == "evaluation" else None
-        found = _judged(found, judged or {})
+        found = _judged(found, model, judged or {})
     judged = returned(dag_id, run_id, TASKS["comparison"]) if lang != "en" else None
     names = frozenset(map(text, part(judged, "decision", "metrics", "classes")))
     identity = Identity(model, f"run {run_id}", f"of {dag_id}", result["commit"], lang=lang, names=names)
     return headed(found, identity, [(_asked(name, lang), name.capitalize()) for name in TASKS], _asked(page, lang))
 
 
-def _judged(html: str, result: Mapping[str, Any]) -> str:
+def _judged(html: str, model: str, result: Mapping[str, Any]) -> str:
     """The page of the evaluation, with what the gate said, and what changed of each class, if it has."""
-    from luodi.registry import gate_sections
+    from luodi.registry import acting, gate_sections
 
     if "decision" not in result:
         return html
-    classes = gate_sections.classes(result["decision"])
-    return joined(html, [classes] if classes else [], gate_sections.judged(result["decision"]))
+    decision = result["decision"]
+    judged = gate_sections.judged(decision, acting.todo(model, decision, "airflow"))
+    return joined(html, gate_sections.since(decision), judged)
 
 
-def _comparison(model: str, decision: Mapping[str, Any], made: Mapping[str, Any], runner: Runner) -> str:
+def _comparison(
+    model: str, decision: Mapping[str, Any], made: Mapping[str, Any], runner: Runner, *, landed: bool
+) -> str:
     """The page of a decision, with its rows, of which `made` is what preprocess returned; without, if they are away."""
-    from luodi.registry import card, turned
+    from luodi.registry import acting, card, turned
 
     rows = card.NO_ROWS
     if "entries" in made and turned.named(decision):
@@ -149,7 +154,8 @@ def _comparison(model: str, decision: Mapping[str, Any], made: Mapping[str, Any]
             rows = turned.read(bring(Origin.from_environment(), model, path, "preprocess", made, runner), decision)
         except LuodiError as error:
             logging.getLogger(__name__).warning("the comparison of %s is shown without rows: %s", model, error)
-    return card.comparison(model, decision, rows)
+    todo = "" if landed else acting.todo(model, decision, "airflow")
+    return card.comparison(model, decision, rows, todo=todo, landed=landed)
 
 
 def returned(dag_id: str, run_id: str, task: str) -> Mapping[str, Any] | None:

@@ -53,7 +53,7 @@ def gate(
     from luodi.files import write_text
     from luodi.local import checkout, embedded
     from luodi.project.paths import PARAMS, ModelPaths, find_root
-    from luodi.registry import card, champion, promotion, turned
+    from luodi.registry import acting, card, champion, promotion, turned
     from luodi.report.language import markdown
     from luodi.report.page import Identity, headed
     from luodi.system.processes import Runner
@@ -74,11 +74,12 @@ def gate(
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     spoken, names = language(root, lang), frozenset(config.load(root / PARAMS).models[model].labels)
     identity = Identity(f"{model} in this checkout", str(decision.verdict), now, commit, lang=spoken, names=names)
-    write_text(report, headed(card.comparison(model, facts, turned.read(paths.rows, facts)), identity))
+    todo = acting.todo(model, facts, "checkout")
+    write_text(report, headed(card.comparison(model, facts, turned.read(paths.rows, facts), todo=todo), identity))
     if as_json:
         documents.print_json({**facts, "report": report})
     elif as_markdown:
-        said = f"## {model}: {decision.verdict}\n\n{card.summary(facts)}"
+        said = f"## {model}: {decision.verdict}\n\n{card.summary(facts, todo)}"
         documents.print_text(markdown(said, spoken, names))
     else:
         console.show_decision(decision, report)

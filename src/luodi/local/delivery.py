@@ -15,7 +15,7 @@ from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import card, gate_sections, history, review, since, tags, training_page, turned
+from luodi.registry import acting, card, gate_sections, history, review, since, tags, training_page, turned
 from luodi.registry.classifier import BESIDE, EXAMPLE, FACTS, KERAS, pulled_facts
 from luodi.registry.tags import Move, Version
 from luodi.report import language, page
@@ -174,9 +174,10 @@ def last_reports(origin: Origin, model: str, result: Mapping[str, Any], runner: 
         _bring_reports(clone, model, temporary, result)
         before = _before(origin, model, result["decision"], runner)
         data = _validated(clone, model)
-        _join(temporary, result["decision"], before, data)
+        todo = acting.todo(model, result["decision"], came=result["verdict"])
+        _join(temporary, result["decision"], before, data, todo)
         rows = _turned(clone, model, result["decision"])
-        write_text(temporary / "comparison.html", card.comparison(model, result["decision"], rows))
+        write_text(temporary / "comparison.html", card.comparison(model, result["decision"], rows, todo=todo))
         identity = Identity(f"a run of {model}", f"nothing landed: {result['verdict']}", moment(now.isoformat()),
                             commit, _data(result["entries"], model), lang, _labels(clone.root, model))  # fmt: skip
         facts = {"data": data, "metrics": part(result["decision"], "metrics"), "decision": result["decision"]}
@@ -254,15 +255,16 @@ def _validated(clone: Workspace, model: str) -> Mapping[str, Any]:
 
 
 def _join(
-    folder: Path, decision: Mapping[str, Any], before: Version | None, data: Mapping[str, Any], *, landed: bool = False
-) -> None:
+    folder: Path, decision: Mapping[str, Any], before: Version | None, data: Mapping[str, Any], todo: str = "",
+    *, landed: bool = False,
+) -> None:  # fmt: skip
     """Say in the pages of stages what changed since the version in production: its rows, and each class."""
     pages = {name: folder / f"{name}.html" for name in ("validation", "evaluation")}
-    if before and (rows := since.rows(before.name, part(before.facts, "data"), data)) and pages["validation"].exists():
-        _put(pages["validation"], [rows])
+    rows = since.rows(before.name, part(before.facts, "data"), data) if before else None
+    if pages["validation"].exists():
+        _put(pages["validation"], [rows or since.FIRST])
     if decision and pages["evaluation"].exists():
-        classes = gate_sections.classes(decision)
-        _put(pages["evaluation"], [classes] if classes else [], gate_sections.judged(decision, landed=landed))
+        _put(pages["evaluation"], gate_sections.since(decision), gate_sections.judged(decision, todo, landed=landed))
 
 
 def _put(path: Path, sections: Sequence[Section], verdict: Mapping[str, str] | None = None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from luodi.registry import gate_sections, training_record, turned
+from luodi.registry import acting, gate_sections, training_record, turned
 from luodi.report import markdown as md
 from luodi.report import page
 from luodi.report.document import Cell, Pair, Section, Table, bar, counted, meter, pairs, percents, span
@@ -59,22 +59,24 @@ def markdown(name: str, registered: datetime, author: str, facts: Facts, status:
     return md.render("card", **_card(name, registered, author, facts, status))
 
 
-def comparison(model: str, decision: Facts, rows: turned.Rows = NO_ROWS, *, landed: bool = False) -> str:
+def comparison(
+    model: str, decision: Facts, rows: turned.Rows = NO_ROWS, *, todo: str = "", landed: bool = False
+) -> str:
     """Return what the gate decided of a challenger, and why, as a page that loads nothing.
 
     Args:
         model: Name of the model.
         decision: See `luodi.registry.records.Decision`, as JSON; any part of it may be missing.
         rows: What those that are newly right or wrong hold, see `luodi.registry.turned.read`; none where they are away.
+        todo: What is to be done about it, see `luodi.registry.acting.todo`.
         landed: Whether it is that of a version.
     """
     return page.render(
         "comparison",
         model=text(model),
         champion=gate_sections.champion(decision),
-        landed=landed,
-        verdict=gate_sections.verdict(decision, landed=landed),
-        reasons=texts(decision, "reasons"),
+        verdict=gate_sections.verdict(decision, todo, landed=landed),
+        reasons=acting.reasons(decision),
         changes=gate_sections.changes(decision),
         tiles=gate_sections.tiles(decision),
         plot=gate_sections.plot(decision),
@@ -88,7 +90,7 @@ def comparison(model: str, decision: Facts, rows: turned.Rows = NO_ROWS, *, land
     )
 
 
-def summary(decision: Facts) -> str:
+def summary(decision: Facts, todo: str = "") -> str:
     """Return the decision as short Markdown for the form of an approval: verdict, reasons, figures, rules, notes."""
     parts = (
         gate_sections.changes,
@@ -102,8 +104,8 @@ def summary(decision: Facts) -> str:
     sections = [section(decision) for section in parts]
     return md.render(
         "summary",
-        verdict=gate_sections.verdict(decision),
-        reasons=texts(decision, "reasons"),
+        verdict=gate_sections.verdict(decision, todo.replace("`", "")),
+        reasons=acting.reasons(decision),
         sections=list(filter(None, sections)),
     )
 

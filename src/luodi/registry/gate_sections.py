@@ -53,8 +53,10 @@ def metric(decision: Facts) -> str:
     return described(text(at(decision, "rule", "metric"))).title.lower()
 
 
-def verdict(decision: Facts, *, landed: bool = False) -> dict[str, str]:
+def verdict(decision: Facts, todo: str = "", *, landed: bool = False) -> dict[str, str]:
     """Return the verdict with its tone, what it means, and the figures behind it; of a version that `landed` by it.
+
+    `todo` is what is to be done about it, see `luodi.registry.acting.todo`.
 
     A rule that asks less than it did is a warning: what it lets pass is green by that alone, perhaps.
     """
@@ -64,6 +66,7 @@ def verdict(decision: Facts, *, landed: bool = False) -> dict[str, str]:
         "word": f"Verdict {MISSING}" if word == MISSING else word.capitalize(),
         "meaning": _meanings(decision, landed=landed).get(word, ""),
         "evidence": _evidence(decision),
+        "todo": todo,
         "warning": f"The gate asks less than it asked of {champion(decision)}: {'; '.join(eased)}." if eased else "",
     }
 
@@ -369,14 +372,16 @@ def moved(decision: Facts) -> Section | None:
     )
 
 
-def judged(decision: Facts, *, landed: bool = False) -> dict[str, str]:
+def judged(decision: Facts, todo: str = "", *, landed: bool = False) -> dict[str, str]:
     """Return the verdict for a page beside that of the comparison: what the gate said, and what a person may do."""
-    said = verdict(decision, landed=landed)
-    return {
-        **said,
-        "word": f"The gate says {said['word'].lower()}",
-        "evidence": " ".join(f"{one[0].upper()}{one[1:]}." for one in texts(decision, "reasons")[-1:]),
-    }
+    said = verdict(decision, todo, landed=landed)
+    alone = "Nothing was in production before it: this is the first version." if champion(decision) == NONE else ""
+    return {**said, "word": f"The gate says {said['word'].lower()}", "evidence": said["evidence"] or alone}
+
+
+def since(decision: Facts) -> list[Section]:
+    """What changed since the champion, for a page beside that of the comparison: what differs, and each class."""
+    return [one for one in (changes(decision), classes(decision)) if one]
 
 
 def classes(decision: Facts) -> Section | None:

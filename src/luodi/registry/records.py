@@ -220,6 +220,8 @@ class Decision(Record):
         latency_ms: Median of a one-row prediction where it was judged, milliseconds.
         turned: Where it was compared with no champion, the rows that it or the linear baseline alone gets right, which
             stands in the champion's place; None where an older luodi decided, or it is the baseline itself.
+        approval: Who lets it land by the settings that it was judged under; None where an older luodi decided.
+        dry: Whether it was judged to know, by `luodi gate` or in a dry run: nothing lands by it.
     """
 
     verdict: Verdict
@@ -232,6 +234,8 @@ class Decision(Record):
     latency_ms: float
     changes: tuple[Change, ...] | None = None
     turned: tuple[Turned, ...] | None = None
+    approval: Mode | None = None
+    dry: bool = False
 
     @classmethod
     def from_json(cls, found: object) -> Self:

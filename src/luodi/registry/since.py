@@ -10,6 +10,11 @@ FIGURES = {"rows": "Rows", "usable": "Of use, each once", "clean": "Clean", "qua
            "duplicates": "Duplicates"}  # fmt: skip
 PARTS = {"held": "held back: {}", "scripts": "clean, in script {}", "masked": "clean, masked as {}"}
 
+FIRST = Section(
+    "Rows since the version in production",
+    "No version was in production before, or its tag tells nothing of its rows: there is nothing to compare with.",
+)
+
 Facts = Mapping[str, Any]
 
 
@@ -23,8 +28,8 @@ def rows(name: str, before: Facts, now: Facts) -> Section | None:
         return None
     lines = [_line(title, at(before, key), at(now, key)) for key, title in FIGURES.items()]
     table = Table([*lines, *_parts(before, now)], ("Rows", text(name), "This run", "Change"), 3)
-    same = at(before, "rows") == at(now, "rows") and at(before, "clean") == at(now, "clean")
-    lead = "As many rows as then, and as many of them clean." if same else "What validation counted then, and now."
+    same = all(at(before, key) == at(now, key) for key in FIGURES) and not [*_parts(before, now)]
+    lead = "Nothing changed: each of these counts is what it was." if same else "What validation counted then, and now."
     return Section(f"Rows since {text(name)}", lead, tables=[table])
 
 

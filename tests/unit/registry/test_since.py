@@ -21,3 +21,10 @@ def test_rows_are_told_beside_those_of_the_version_in_production() -> None:
 def test_of_a_version_whose_tag_says_nothing_of_its_rows_nothing_is_told() -> None:
     assert since.rows("m@v1.0.0", {}, {"rows": 3}) is None and since.rows("m@v1.0.0", {"rows": 3}, {}) is None
     assert told({"rows": 3}, {"rows": 3})["Clean"] == ["not recorded", "not recorded", "not recorded"]
+
+
+def test_that_nothing_changed_is_said() -> None:
+    counts = {"rows": 9, "clean": 8, "usable": 7, "quarantined": 1, "duplicates": 0, "held": {"a": 1}}
+    same, other = (since.rows("m@v1.0.0", counts, counts | {"held": {name: 1}}) for name in "ab")
+    assert same and same.lead.startswith("Nothing changed")
+    assert other and "Nothing" not in other.lead, "another row is held back"

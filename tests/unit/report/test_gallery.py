@@ -9,7 +9,7 @@ from typing import Any
 import gallery
 import pytest
 
-from luodi.registry import card, gate_sections
+from luodi.registry import acting, card, gate_sections
 from luodi.registry.records import Verdict
 from luodi.report import page
 
@@ -43,7 +43,8 @@ def test_a_comparison_says_what_the_decision_does(name: str, decisions: dict[str
     text = words(html)
     tone = "warn" if name == "loosened" else TONES[decision.verdict]
     assert f'class="verdict {tone}"' in html and f"{decision.verdict.capitalize()}. " in text
-    assert all(reason in text.replace("&#39;", "'") for reason in decision.reasons)
+    told = [reason for reason in decision.reasons if not reason.startswith(acting.ADVICE)]
+    assert all(reason in text.replace("&#39;", "'") for reason in told)
     assert text.count(" passes ") >= sum(check.passed for check in decision.checks)
     if decision.comparison:
         shown = decision.comparison.metrics["accuracy"]
@@ -129,13 +130,16 @@ def test_pages_say_what_the_gate_says_and_what_moved(decisions: dict[str, Any]) 
     made, _ = gallery.evaluation(("negative", "positive"), 600, 0.1)
     classes = gate_sections.classes(decision)
     assert classes
-    told = page.joined(made, [classes], gate_sections.judged(decision))
+    judged = gate_sections.judged(decision, acting.todo("reviews", decision))
+    told = page.joined(made, gate_sections.since(decision), judged)
     require_whole(told)
     assert made.count('class="verdict ') == told.count('class="verdict ') == 1  # two would be read as two verdicts
-    said = "The gate says hold. It may not land: it is proven worse than reviews@v1.0.0. What to do: "
-    assert said in words(told) and "Classes since reviews@v1.0.0" in words(told)
+    said = "The gate says hold. It may not land: it is proven worse than reviews@v1.0.0. "
+    assert said in words(told) and f"What to do: {judged['todo'].replace('`', '')[:40]}" in words(told)
+    assert judged["evidence"] in unescape(words(told)) and "What changed since reviews@v1.0.0" in words(told)
+    assert "Classes since reviews@v1.0.0" in words(told)
     worse, _ = gallery.evaluation(("negative", "positive"), 40, 0.3)
-    both = page.joined(worse, [classes], gate_sections.judged(decision))
+    both = page.joined(worse, [classes], judged)
     assert [words(one).count("What to do: ") for one in (worse, both)] == [1, 1], "the gate's, where it has judged"
     promoted = decisions["promote"].to_json()
     assert "may land. " in words(card.comparison("reviews", promoted))
