@@ -1,6 +1,7 @@
 """Pages of hard cases: whole, bounded, and in one with the facts that they are made from."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from html import unescape
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 import gallery
 import pytest
 
-from luodi.registry import acting, card, gate_sections
+from luodi import config
+from luodi.files import read_facts
+from luodi.registry import acting, card, gate_sections, rules
 from luodi.registry.records import Verdict
 from luodi.report import page
 
@@ -116,6 +119,58 @@ def test_every_number_of_a_comparison_and_a_card_stands_in_the_facts(name: str, 
     known |= shares([data["rows"], facts["data"]["quarantined"], *data["dropped"].values()], facts["data"]["rows"])
     known |= shares(facts["sources"].values(), data["rows"]) | {f"{33.8 * 10 / 3600:.3g}"}  # watt-hours of a core
     assert claimed(card.html("reviews@v1.1.0", gallery.REGISTERED, "Ada", facts)) <= known
+
+
+ROWS = re.compile(
+    r'<ul class="examples">.*?</ul>|<td[^>]*data-name="(?:Text|Confidence|Truth|Predicted|Baseline says)".*?</td>|'
+    r'<head>.*?</head>| href="data:[^"]*"', re.DOTALL,
+)  # fmt: skip
+"""What a page shows of rows, which are no figures: mistakes.csv and held.csv hold them."""
+
+
+def said(html: str) -> set[str]:
+    return claimed(ROWS.sub(" ", html))
+
+
+def require_noticed(html: str, known: set[str], figures: Iterable[str]) -> None:
+    """Another number in the place of each figure of a page is one that the facts do not have."""
+    for figure in figures:
+        wrong = f"{figure[:-1]}{(int(figure[-1]) + 3) % 10}7"
+        changed = re.sub(rf"(?<![\w.,])(?:{re.escape(figure)})(?![\d.])", wrong, html)
+        assert changed != html and not said(changed) <= known, figure
+
+
+@pytest.mark.parametrize("labels", [("negative", "positive"), gallery.MANY[:25]])
+def test_every_number_of_an_evaluation_stands_in_its_facts(labels: tuple[str, ...]) -> None:
+    html, measured = gallery.evaluation(labels, 600, 0.15)
+    model, rows = measured["model"], measured["rows"]
+    rulings = rules.of_evaluation(measured, config.Gate(min_slice_rows=100))
+    known = written(measured) | written([[one.expected, one.found, one.room, *one.reasons] for one in rulings])
+    wrong = rows - round(rows * model["accuracy"]["value"])
+    known |= {f"{wrong:,}", "95%", "50", *(f"{one:,}" for one in range(26))}  # the level, resamples; counts of classes
+    known |= {f"{wrong - 50:,}", *shares(range(rows // len(labels) + 1), rows // len(labels))}
+    assert said(html) <= known
+    require_noticed(
+        html, known, [f"{model['accuracy']['value']:.4f}", f"{measured['baseline']['accuracy']['low']:.4f}"]
+    )
+
+
+def test_every_number_of_a_validation_stands_in_its_facts(tmp_path: Path) -> None:
+    base = gallery.texts(400)
+    paths = gallery.validation(tmp_path / "both", "reviews", {"base": base, "week": gallery.BAD_WEEK})
+    before = read_facts(gallery.validation(tmp_path / "before", "reviews", {"base": base}).validation_summary)
+    facts = read_facts(paths.validation_summary)
+    html = paths.validation_report.read_text("utf-8").partition("Shape of the data</h2>")[0]
+    known = written(facts) | written(before)
+    counts = {name: facts[name] for name in ("rows", "usable", "clean", "quarantined", "duplicates")}
+    known |= shares(counts.values(), facts["rows"])
+    known |= {f"{counts[name] - before[name]:,}" for name in counts}
+    broken = Counter(one["severity"] for one in facts["findings"] if not one["passed"])
+    known |= {"0", "2", f"{broken['warning']}", f"{broken['critical']}"}
+    assert said(html) <= known
+    require_noticed(html, known, [f"{facts[name]:,}" for name in ("rows", "usable", "clean", "quarantined")])
+    for name, rows in facts["held"].items():
+        assert f"{name}: {rows:,}</span>" in html
 
 
 @pytest.mark.slow
