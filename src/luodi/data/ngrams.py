@@ -44,6 +44,17 @@ def pack(kept: NDArray[np.int64]) -> str:
     return base64.b64encode((kept + 1).astype("<u4").tobytes()).decode("ascii")
 
 
+def listed(found: NDArray[np.uint32], counts: NDArray[np.int64]) -> pa.ListArray:
+    """Return what `of_rows` found as a column, a list for each text."""
+    return pa.ListArray.from_arrays(np.append(0, counts.cumsum()).astype(np.int32), found)
+
+
+def unlisted(column: pa.ListArray) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Inverse of `listed`, for any part of such a column."""
+    ends = column.offsets.to_numpy().astype(np.int64)
+    return column.values.to_numpy()[ends[0] : ends[-1]], np.diff(ends)
+
+
 def most_frequent(found: Iterable[NDArray[np.uint32]], buckets: int) -> NDArray[np.int64]:
     """Return the buckets that two or more rows have, ascending, at most `MOST`, the most frequent.
 
@@ -59,7 +70,7 @@ def most_frequent(found: Iterable[NDArray[np.uint32]], buckets: int) -> NDArray[
 
 
 class Ids:
-    """The ids, from 1, of the buckets kept: a bit for each bucket, and how many are set before each word of 32.
+    """The ids, from 1, of the buckets kept: a bit for each bucket, and above each 32 of these how many are set before.
 
     A table of all would be the caches' size many times over, and to search the sorted buckets takes 20 steps for each.
     """
@@ -69,18 +80,19 @@ class Ids:
         kept = np.frombuffer(base64.b64decode(packed), "<u4")
         here = np.zeros(-(-buckets // 32) * 32, np.bool_)
         here[kept.astype(np.int64) - 1] = True
-        self._bits = np.packbits(here, bitorder="little").view("<u4")
-        set_ = np.bitwise_count(self._bits)
-        self._before = np.cumsum(set_, dtype=np.int32) - set_
+        bits = np.packbits(here, bitorder="little").view("<u4").astype(np.uint64)
+        set_ = np.bitwise_count(bits)
+        self._parts = bits | (np.cumsum(set_, dtype=np.uint64) - set_) << np.uint64(32)
         self.count = len(kept)
 
     def of(self, found: NDArray[np.uint32], counts: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return the ids of those buckets that have one, and how many each row has; see `of_rows`."""
-        word = (found >> np.uint32(5)).astype(np.intp)
-        bits = self._bits.take(word)
+        parts = self._parts.take((found >> np.uint32(5)).astype(np.intp))
+        bits = parts.astype(np.uint32)
         bits <<= ~found & np.uint32(31)  # those above the bucket's fall out, and its own is the sign
         known = np.flatnonzero(bits.view(np.int32) < 0)
-        ids = self._before.take(word)
+        parts >>= np.uint64(32)
+        ids = parts.astype(np.int32)
         ids += np.bitwise_count(bits)
         ends = known.searchsorted(counts.cumsum())
         ends[1:] -= ends[:-1]

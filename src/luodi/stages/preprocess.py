@@ -30,6 +30,7 @@ from luodi.system import progress
 from luodi.system.threads import in_threads
 
 CACHE = 2**18  # bytes of rows encoded at a time: what is larger comes fresh from the system each time, page by page
+LEARNED = "learned.arrow"  # what an encoder learned from, while it is wanted again
 GROUP = 2**17, 2**27  # rows and bytes of a row group of rows.parquet, which memory holds
 SOURCES = 20  # counted by name in the summary
 SHOWN = 10  # rows of the samples in the report
@@ -48,7 +49,10 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         marks = clean_rows.clean(file, path, settings)
         split, dropped = clean_rows.select(marks, settings)
         rows = Clean(path, marks.label, split)
-        train = progress.steps("learning tokens", rows.items("train"), len(rows.labels("train")), len)
+        train, hashed, learned = rows.items("train"), kind.hashed(settings.preprocess), folder / LEARNED
+        if hashed:
+            train = clean_rows.writing(learned, in_threads(hashed, train))
+        train = progress.steps("learning tokens", train, len(rows.labels("train")), len)
         encoder = kind.fit_encoder(train, settings.preprocess, settings.labels)
         with ThreadPoolExecutor(2) as beside:  # Parquet compresses while others encode
             sources = beside.submit(_write_rows, paths.rows, rows)
@@ -57,6 +61,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
                 _write_arrays(folder, name, rows, encoder, settings)
         shown, pairs = _samples(rows), _pairs(rows, near.result(), settings)
         path.unlink()
+        learned.unlink(missing_ok=True)
     _write_table(paths.nearest, near.result())
     write_json(paths.encoder, encoder.as_json())
     summary = summarise(rows, sources.result(), dropped, settings.labels)
@@ -175,7 +180,9 @@ def _write_arrays(
     kind = modality.of(settings.modality)
     copies = kind.copies(lambda: rows.items(split), settings.preprocess) if split == "train" else []
     label = np.tile(rows.labels(split), 1 + len(copies))
-    items = progress.steps(f"encoding {split}", chain(rows.items(split), *copies), len(label), len)
+    learned = folder / LEARNED
+    items = clean_rows.written(learned) if split == "train" and learned.exists() else rows.items(split)
+    items = progress.steps(f"encoding {split}", chain(items, *copies), len(label), len)
     _write_encoded(folder / f"{split}_x.npy", items, len(label), encoder, kind.CHUNK)
     write_array(folder / f"{split}_y.npy", label)
 

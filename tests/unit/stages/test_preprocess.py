@@ -19,7 +19,7 @@ from PIL import Image
 from luodi import config
 from luodi.checks import nearest
 from luodi.config import locked
-from luodi.data import clean_rows, encoders, image, modality, split_rows, splits
+from luodi.data import clean_rows, encoders, image, modality, ngrams, split_rows, splits
 from luodi.errors import ArtifactError, DataError
 from luodi.project import fingerprints
 from luodi.project.paths import ModelPaths
@@ -125,7 +125,11 @@ def test_a_part_of_the_rows_is_split_as_all_are(tmp_path: Path) -> None:
 
 
 def test_arrays_are_the_encoded_rows(done: tuple[Any, ...]) -> None:
-    block, paths = done
+    hold(*done)
+
+
+def hold(block: config.ModelSettings, paths: ModelPaths) -> None:
+    """The arrays hold what the encoder makes of the rows."""
     rows, encoder = pq.read_table(paths.rows), encoders.load(paths.encoder)
     assert rows.column_names == [block.modality, "label", "source", "split"]
     for split in splits.NAMES:
@@ -135,6 +139,21 @@ def test_arrays_are_the_encoded_rows(done: tuple[Any, ...]) -> None:
         assert (x == encoder.encode(picked[block.modality].to_pylist())).all()
         assert y.dtype == np.int32
         assert y.tolist() == picked["label"].to_pylist()
+
+
+def test_ngrams_of_a_row_are_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_rows, hashed = ngrams.of_rows, list[str]()
+
+    def told(texts: list[str], *rest: Any) -> Any:
+        hashed.extend(texts)
+        return of_rows(texts, *rest)
+
+    monkeypatch.setattr(ngrams, "of_rows", told)
+    block = settings("text", tokenizer="ngram", buckets=2**10)
+    paths = run(tmp_path, block, items("text"))
+    assert len(hashed) == len(set(hashed)) == ROWS
+    assert sorted(path.suffix for path in paths.arrays.iterdir()) == [".npy"] * 6
+    hold(block, paths)
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
