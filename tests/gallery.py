@@ -30,7 +30,19 @@ from luodi.monitoring.truths import Truths
 from luodi.monitoring.watch import Found, Step
 from luodi.monitoring.worth import WHYS, Worth
 from luodi.project.paths import ModelPaths
-from luodi.registry import acting, card, changes, evidence, gate, gate_sections, history, since, training_page, turned
+from luodi.registry import (
+    acting,
+    card,
+    changes,
+    doubts,
+    evidence,
+    gate,
+    gate_sections,
+    history,
+    since,
+    training_page,
+    turned,
+)
 from luodi.registry.records import Agreement, Change, Decision, Estimate, Evidence
 from luodi.registry.tags import Move, Version
 from luodi.report import page
@@ -185,7 +197,12 @@ def decided(
         changed = changes.since(facts, {}, now["params"], validated, {"rows": 36_001, "clean": 35_700})
     decision = gate.judge(measured, 0.21, rule, name, comparison)
     beside = None if champion else turned.of(one, other, labels, np.arange(rows))
-    return decision.model_copy(update={"changes": changed, "turned": beside, "approval": "human"})
+    score = np.where(truth[:, None] == np.arange(2), 0.8, 0.2) + np.where(
+        np.arange(rows)[:, None] % 50, 0, [[0.7, -0.7]]
+    )
+    doubted = doubts.of(truth.astype(np.int32), np.clip(score, 0, 1).astype(np.float32), np.arange(rows), labels)
+    more = {"changes": changed, "turned": beside, "approval": "human", "doubts": doubted}
+    return decision.model_copy(update=more)
 
 
 def carded(decision: Decision) -> dict[str, Any]:
@@ -227,12 +244,13 @@ MANY = tuple(f"{kind} {number:03}" for kind in ("家用电器和厨房用品", "
 def rows_of(decision: Decision) -> turned.Rows:
     """What the rows hold that a decision names."""
     found = decision.comparison.turned if decision.comparison else decision.turned
+    places = [place for one in found or () for place in one.places]
+    places += [one.place for one in decision.doubts.shown] if decision.doubts else []
     return {
         place: turned.Row(
             f"第{place}行：快递很快，包装完好，<b>就是贵</b>。" * (place % 3 + 1), f"base.csv, line {place + 2}"
         )
-        for one in found or ()
-        for place in one.places
+        for place in places
     }
 
 
@@ -356,8 +374,9 @@ def stages(work: Path) -> Iterator[tuple[str, str]]:
     yield "preprocess", clean.preprocess_report.read_text("utf-8")
     week = validation(work / "week", "reviews", {"base": texts(1000), "week": BAD_WEEK})
     counts = [read_facts(one.validation_summary) for one in (clean, week)]
-    rows = since.rows("reviews@v1.0.0", *counts)
-    yield "validation-week", page.joined(week.validation_report.read_text("utf-8"), [rows] if rows else [])
+    decision = DECISIONS["promote"]().to_json()
+    told = since.rows("reviews@v1.0.0", *counts), doubts.section("reviews", decision, rows_of(DECISIONS["promote"]()))
+    yield "validation-week", page.joined(week.validation_report.read_text("utf-8"), [one for one in told if one])
     scans = validation(work / "scans", "digits", pictures())
     yield "validation-images", scans.validation_report.read_text("utf-8")
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from luodi.registry import turned
+
 PREFIX = "/luodi"
 STAGES = {"validation": "validate", "preprocess": "preprocess", "evaluation": "evaluate"}
 """Page -> the stage whose report it is."""
@@ -122,8 +124,11 @@ def content(dag_id: str, run_id: str, page: str, lang: str = "en") -> str:
         found = _comparison(model, result["decision"], made, runner, landed=landed)
     else:
         found = report(Origin.from_environment(), model, page, result, runner).read_text(encoding="utf-8")
-        judged = returned(dag_id, run_id, "gate") if page == "evaluation" else None
-        found = _judged(found, model, judged or {})
+        judged = returned(dag_id, run_id, "gate") if page in ("evaluation", "validation") else None
+        if judged and page == "evaluation":
+            found = _judged(found, model, judged)
+        elif judged and "decision" in judged:
+            found = _doubted(found, model, judged["decision"], returned(dag_id, run_id, "preprocess") or {}, runner)
     judged = returned(dag_id, run_id, TASKS["comparison"]) if lang != "en" else None
     names = frozenset(map(text, part(judged, "decision", "metrics", "classes")))
     identity = Identity(model, f"run {run_id}", f"of {dag_id}", result["commit"], lang=lang, names=names)
@@ -145,17 +150,30 @@ def _comparison(
     model: str, decision: Mapping[str, Any], made: Mapping[str, Any], runner: Runner, *, landed: bool
 ) -> str:
     """The page of a decision, with its rows, of which `made` is what preprocess returned; without, if they are away."""
-    from luodi.registry import acting, card, turned
+    from luodi.registry import acting, card
 
-    rows = card.NO_ROWS
+    todo = "" if landed else acting.todo(model, decision, "airflow")
+    return card.comparison(model, decision, _rows(model, decision, made, runner), todo=todo, landed=landed)
+
+
+def _doubted(html: str, model: str, decision: Mapping[str, Any], made: Mapping[str, Any], runner: Runner) -> str:
+    """The page of validation, with the labels that other rows contradict."""
+    from luodi.registry import doubts
+
+    found = doubts.section(model, decision, _rows(model, decision, made, runner))
+    return joined(html, [found]) if found else html
+
+
+def _rows(model: str, decision: Mapping[str, Any], made: Mapping[str, Any], runner: Runner) -> "turned.Rows":
+    from luodi.registry import turned
+
     if "entries" in made and turned.named(decision):
         path = ModelPaths(Path(), model).rows
         try:
-            rows = turned.read(bring(Origin.from_environment(), model, path, "preprocess", made, runner), decision)
+            return turned.read(bring(Origin.from_environment(), model, path, "preprocess", made, runner), decision)
         except LuodiError as error:
-            logging.getLogger(__name__).warning("the comparison of %s is shown without rows: %s", model, error)
-    todo = "" if landed else acting.todo(model, decision, "airflow")
-    return card.comparison(model, decision, rows, todo=todo, landed=landed)
+            logging.getLogger(__name__).warning("a page of %s is shown without rows: %s", model, error)
+    return {}
 
 
 def returned(dag_id: str, run_id: str, task: str) -> Mapping[str, Any] | None:

@@ -15,7 +15,7 @@ from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import acting, card, gate_sections, history, review, since, tags, training_page, turned
+from luodi.registry import acting, card, doubts, gate_sections, history, review, since, tags, training_page, turned
 from luodi.registry.classifier import BESIDE, EXAMPLE, FACTS, KERAS, pulled_facts
 from luodi.registry.tags import Move, Version
 from luodi.report import language, page
@@ -151,10 +151,12 @@ def reports(origin: Origin, version: Version, runner: Runner, lang: str = "en") 
         with workspace.clone(origin, version.commit, runner) as clone, replacing_folder(folder) as temporary:
             _bring_reports(clone, version.model, temporary, version.facts)
             before = _before(origin, version.model, part(version.facts, "decision"), runner)
-            _join(temporary, part(version.facts, "decision"), before, part(version.facts, "data"), landed=True)
+            rows = _turned(clone, version.model, part(version.facts, "decision"))
+            _join(temporary, version.model, part(version.facts, "decision"), before, part(version.facts, "data"), rows,
+                  landed=True)  # fmt: skip
             moves = tags.moves(tags.mirror(origin, runner), version.model)
             write_text(temporary / REVIEW, review.markdown(review.Subject(version.name, version.facts, landed=True)))
-            _write_cards(temporary, version, moves, _turned(clone, version.model, part(version.facts, "decision")))
+            _write_cards(temporary, version, moves, rows)
             _head(temporary, _identity(version, lang), f"../{shelf.INDEX}")
     refresh(origin, version.model, runner)
     return folder
@@ -175,8 +177,8 @@ def last_reports(origin: Origin, model: str, result: Mapping[str, Any], runner: 
         before = _before(origin, model, result["decision"], runner)
         data = _validated(clone, model)
         todo = acting.todo(model, result["decision"], came=result["verdict"])
-        _join(temporary, result["decision"], before, data, todo)
         rows = _turned(clone, model, result["decision"])
+        _join(temporary, model, result["decision"], before, data, rows, todo)
         write_text(temporary / "comparison.html", card.comparison(model, result["decision"], rows, todo=todo))
         identity = Identity(f"a run of {model}", f"nothing landed: {result['verdict']}", moment(now.isoformat()),
                             commit, _data(result["entries"], model), lang, _labels(clone.root, model))  # fmt: skip
@@ -223,7 +225,8 @@ def _keep(origin: Origin, paths: ModelPaths, why: list[str], runner: Runner, lan
     folder = runs / f"{now:%Y-%m-%dT%H.%M.%SZ}-{commit[:8]}"
     with replacing_folder(folder) as temporary:
         shutil.copyfile(paths.validation_report, temporary / "validation.html")
-        _join(temporary, {}, _production(origin, paths.model, runner), read_facts(paths.validation_summary))
+        before = _production(origin, paths.model, runner)
+        _join(temporary, paths.model, {}, before, read_facts(paths.validation_summary), {})
         status = f"stopped by validation: {', '.join(why)}"
         names = _labels(paths.root, paths.model)
         identity = Identity(f"a run of {paths.model}", status, moment(now.isoformat()), commit, "", lang, names)
@@ -254,15 +257,16 @@ def _validated(clone: Workspace, model: str) -> Mapping[str, Any]:
     return read_facts(path)
 
 
-def _join(
-    folder: Path, decision: Mapping[str, Any], before: Version | None, data: Mapping[str, Any], todo: str = "",
-    *, landed: bool = False,
+def _join(  # noqa: PLR0917, each is another thing
+    folder: Path, model: str, decision: Mapping[str, Any], before: Version | None, data: Mapping[str, Any],
+    rows: turned.Rows, todo: str = "", *, landed: bool = False,
 ) -> None:  # fmt: skip
-    """Say in the pages of stages what changed since the version in production: its rows, and each class."""
+    """Say in the pages of stages what changed since the version in production, and which labels others contradict."""
     pages = {name: folder / f"{name}.html" for name in ("validation", "evaluation")}
-    rows = since.rows(before.name, part(before.facts, "data"), data) if before else None
+    told = since.rows(before.name, part(before.facts, "data"), data) if before else None
+    doubted = doubts.section(model, decision, rows)
     if pages["validation"].exists():
-        _put(pages["validation"], [rows or since.FIRST])
+        _put(pages["validation"], [told or since.FIRST, *([doubted] if doubted else [])])
     if decision and pages["evaluation"].exists():
         _put(pages["evaluation"], gate_sections.since(decision), gate_sections.judged(decision, todo, landed=landed))
 
@@ -272,7 +276,7 @@ def _put(path: Path, sections: Sequence[Section], verdict: Mapping[str, str] | N
 
 
 def _turned(clone: Workspace, model: str, decision: Mapping[str, Any]) -> turned.Rows:
-    """The rows that are newly right or wrong by a decision."""
+    """The rows that a decision names: newly right or wrong, or of a label that others contradict."""
     path = ModelPaths(clone.root, model).rows
     if not turned.named(decision):
         return {}

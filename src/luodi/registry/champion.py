@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from luodi import config
 from luodi.config import user_code
-from luodi.data import forgotten, modality, split_rows, splits
+from luodi.data import arrivals, forgotten, modality, revisions, shards, split_rows, splits
 from luodi.data.split_rows import Rows
 from luodi.errors import ArtifactError, RegistryError, RemoteError
 from luodi.files import read_facts
@@ -19,17 +21,19 @@ from luodi.project import commits, graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import changes, evidence, gate, judged, looks, picked, pushing, tags, turned
-from luodi.registry.records import Change, Comparison, Decision, Turned, Verdict, lands
+from luodi.registry import changes, doubts, evidence, gate, judged, looks, picked, pushing, tags, turned
+from luodi.registry.records import Change, Comparison, Decision, Doubts, Turned, Verdict, lands
 from luodi.registry.tags import Version
 from luodi.report.formatting import at
-from luodi.scoring import choice, figures, inference, sample
+from luodi.scoring import choice, figures, folds, inference, sample
 from luodi.scoring.inference import Classifier
 from luodi.scoring.scored import Scored, load_scores, scored
 from luodi.system.processes import CommandFailed, Runner
 from luodi.terminal import shown
 
 REPEATS = 200
+RECORDS = "batch-*.json"
+"""Of `luodi.data.arrivals`."""
 GEOMETRY = ("height", "width", "channels")
 SPLIT = ("seed", "shares", "split", "test_source", "validation_source", *GEOMETRY)
 """Settings of preprocess that decide which rows a model was trained on."""
@@ -57,7 +61,11 @@ def decide(
         block = config.settings_of(config.load(ModelPaths(clone.root, model).params), model)
         require_whole(clone, block, model, entries)
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
-        told = {"approval": block.register_.approval, "dry": not counted}
+        told = {
+            "approval": block.register_.approval,
+            "dry": not counted,
+            "doubts": _doubts(clone, block, model),
+        }
         decision = _judge(clone, block, model, counted).model_copy(update=told)
         if counted and not lands(decision.verdict, block.register_.approval):
             refs = judged.refs(clone, model, decision)
@@ -116,6 +124,51 @@ def _beside_baseline(
     scores = challenger.probabilities(test.items), load_scores(paths.baseline_scores)
     mine, theirs = (scored(test.label, one, "model", len(block.labels), test.group) for one in scores)
     return turned.of(mine, theirs, block.labels, split_rows.positions(paths.rows, "test"))
+
+
+def _doubts(clone: Workspace, block: config.ModelSettings, model: str) -> Doubts | None:
+    """The rows whose label others contradict; None where the graph, an older one, does not keep the scores for it."""
+    paths = ModelPaths(clone.root, model)
+    scores = paths.baseline_validation, paths.baseline_scores, paths.baseline_out_of_fold
+    names = [str(path.relative_to(clone.root)) for path in scores]
+    if not {*names} <= {*locks.outputs(locks.read(clone.lock), f"baseline@{model}")}:
+        return None
+    below = paths.data.relative_to(clone.root)
+    records = [str(below / name) for name in clone.recorded(str(below)) if Path(name).match(RECORDS)]
+    clone.pull(*names, *records)
+    clone.pull(*(str(below / shard) for shard in arrivals.kept(paths.data)))  # a person looked at rows of these alone
+    return doubted(paths, block)
+
+
+def doubted(paths: ModelPaths, block: config.ModelSettings) -> Doubts:
+    """Return the rows whose label others contradict, of those that the baseline had not been fitted on when it scored.
+
+    These are validation and test rows, and all where classes of few test rows had it score the others out of fold;
+    without those that a person found right, of shards that are here.
+    """
+    place, _, found = folds.read(paths.baseline_out_of_fold, len(block.labels))
+    if not len(place):
+        place, found = split_rows.positions(paths.rows, "validation"), load_scores(paths.baseline_validation)
+    place = np.concatenate([place, split_rows.positions(paths.rows, "test")])
+    found = np.concatenate([found, load_scores(paths.baseline_scores)])
+    rows = pq.read_table(paths.rows, columns=["label", block.modality]).take(pa.array(place))
+    open_ = ~_found_right(paths, block, rows[block.modality].combine_chunks())
+    label = np.array(rows["label"].to_pylist(), np.int32)
+    return doubts.of(label[open_], found[open_], place[open_], block.labels)
+
+
+def _found_right(paths: ModelPaths, block: config.ModelSettings, rows: pa.Array) -> NDArray[np.bool_]:
+    """Which of these clean rows a person found right, bool [n]."""
+    if not (right := arrivals.kept(paths.data)):
+        return np.zeros(len(rows), bool)
+    clean, seed = modality.of(block.modality).cleaner(block.preprocess), block.preprocess.seed
+    known = [
+        splits.digests(
+            clean(part.filter(pa.array(revisions.marked(part, right)))[block.modality].combine_chunks()), seed
+        )
+        for part in shards.parts(paths.data, block.modality)
+    ]
+    return np.isin(splits.digests(rows, seed), np.concatenate(known))
 
 
 def _changes(clone: Workspace, block: config.ModelSettings, mirror: Path, current: Version) -> tuple[Change, ...]:

@@ -103,6 +103,30 @@ class Turned(Record):
     places: tuple[int, ...] = ()
 
 
+class Doubt(Record):
+    """A row whose label the others contradict.
+
+    Attributes:
+        place: In rows.parquet.
+        label, suggested: Its label, and the one that the others would give it.
+        own, other: The probabilities of these two.
+    """
+
+    place: int
+    label: str
+    suggested: str
+    own: float
+    other: float
+
+
+class Doubts(Record):
+    """Of `rows` that were scored by what was not fitted on them `found` are suspicious; the first are `shown`."""
+
+    rows: int
+    found: int
+    shown: tuple[Doubt, ...]
+
+
 class Evidence(Record):
     """What decides of two classifiers on the same test rows.
 
@@ -222,6 +246,7 @@ class Decision(Record):
             stands in the champion's place; None where an older luodi decided, or it is the baseline itself.
         approval: Who lets it land by the settings that it was judged under; None where an older luodi decided.
         dry: Whether it was judged to know, by `luodi gate` or in a dry run: nothing lands by it.
+        doubts: Rows whose label the others contradict; None where an older luodi decided.
     """
 
     verdict: Verdict
@@ -236,6 +261,7 @@ class Decision(Record):
     turned: tuple[Turned, ...] | None = None
     approval: Mode | None = None
     dry: bool = False
+    doubts: Doubts | None = None
 
     @classmethod
     def from_json(cls, found: object) -> Self:

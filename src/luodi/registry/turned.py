@@ -74,7 +74,7 @@ def _kinds(  # noqa: PLR0917, each is another thing
 
 def read(path: Path, decision: Mapping[str, Any]) -> Rows:
     """Return the rows of a decision; none where the file of the rows is away."""
-    wanted = sorted({place for one in _kinds_of(decision) for place in _places(one)})
+    wanted = sorted({place for one in _kinds_of(decision) for place in _places(one)} | {*doubted(decision)})
     if not wanted or not path.exists():
         return {}
     import pyarrow.parquet as pq
@@ -143,7 +143,14 @@ def against(decision: Mapping[str, Any]) -> str:
 
 def named(decision: Mapping[str, Any]) -> bool:
     """Whether a decision names any row."""
-    return any(_places(one) for one in _kinds_of(decision))
+    return any(_places(one) for one in _kinds_of(decision)) or bool(doubted(decision))
+
+
+def doubted(decision: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
+    """Return the rows whose label is in doubt by their place, in their order, see `luodi.registry.doubts`."""
+    found = at(decision, "doubts", "shown")
+    known = [one for one in found if isinstance(one, Mapping)] if isinstance(found, list | tuple) else []
+    return {place: one for one in known if type(place := one.get("place")) is int and place >= 0}
 
 
 def _found(decision: Mapping[str, Any]) -> object:

@@ -1,8 +1,6 @@
 """Label review: rows whose label the rest of the data contradicts, for a person to look at; nothing changes by itself.
 
-Out-of-fold probabilities of the linear model, and the rule of confident learning: Northcutt, Jiang and Chuang,
-"Confident Learning: Estimating Uncertainty in Dataset Labels" (2021), section 3. A row counts as another class where
-its probability is at least the mean of what rows of that class get for it.
+Out-of-fold probabilities of the linear model for every row, and the rule of `luodi.registry.doubts`.
 """
 
 from collections.abc import Mapping
@@ -21,6 +19,7 @@ from luodi.data import arrivals, encoders, modality, revisions, shards, split_ro
 from luodi.data.arrivals import KEY
 from luodi.data.split_rows import Rows
 from luodi.project.paths import PARAMS, ModelPaths
+from luodi.registry import doubts
 from luodi.report import language, page
 from luodi.report.document import Cell, Section, Table, pairs
 from luodi.scaffold.amending import SUGGESTED, VERDICT, Place
@@ -29,7 +28,6 @@ from luodi.stages import baseline
 
 SHEET = "doubts.csv"
 SHOWN = 200  # rows on a page
-LONGEST = 300  # characters of one there
 
 
 @dataclass(frozen=True)
@@ -53,23 +51,6 @@ class Suspect:
     origin: str = ""
 
 
-def suspects(label: NDArray[np.int32], found: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return the places of rows that count as another class, the most suspicious first, and that class of each.
-
-    Args:
-        label: Of each row [n].
-        found: Probabilities by models that were not fitted on it [n, classes].
-    """
-    rows, classes = np.arange(len(label)), found.shape[1]
-    threshold = np.array([found[label == one, one].mean() if (label == one).any() else 1 for one in range(classes)])
-    confident = np.where(found >= threshold, found, -1)
-    counted = confident.argmax(axis=1).astype(np.int32)
-    places = np.flatnonzero((confident.max(axis=1) >= 0) & (counted != label))
-    margin = found[rows, label][places] - found[places, counted[places]]
-    places = places[np.argsort(margin, kind="stable")]
-    return places, counted[places]
-
-
 def review(root: Path, model: str) -> tuple[list[Suspect], int]:
     """Return the rows whose label the others contradict, the most suspicious first, and how many rows were looked at.
 
@@ -85,7 +66,7 @@ def review(root: Path, model: str) -> tuple[list[Suspect], int]:
     group = split_rows.groups(paths.rows)
     group = group[np.concatenate([split_rows.positions(paths.rows, split) for split in splits.NAMES])]
     found = out_of_fold(settings, paths, items, label, group)
-    places, counted = suspects(label, found)
+    places, counted = doubts.suspects(label, found)
     where = _where(paths, settings, [items[place] for place in places])
     answer = []
     for place, other in zip(places.tolist(), counted.tolist(), strict=True):
@@ -138,16 +119,16 @@ def write_page(paths: ModelPaths, found: list[Suspect], rows: int) -> Path:
 def _section(model: str, found: list[Suspect], rows: int) -> Section:
     lines = [
         (
-            Cell(one.item[:LONGEST], below=one.origin),
+            Cell(one.item[: doubts.LONGEST], below=one.origin),
             Cell(one.label, f"{one.own:.0%}"),
             Cell(one.suggested, f"{one.other:.0%}"),
         )
         for one in found[:SHOWN]
     ]
     return Section(
-        "Labels that the other rows contradict",
+        doubts.TITLE,
         f"{len(found):,} of {rows:,} rows, the most suspicious first: scored by linear models that did not see them.",
-        tables=[Table(lines, ("Row", "Its label", "Rather")), pairs([("All of them", Cell(SHEET, link=SHEET))])],
+        tables=[Table(lines, doubts.HEAD), pairs([("All of them", Cell(SHEET, link=SHEET))])],
         note=f"Nothing changes by itself. Write keep, relabel or drop under verdict in {SHEET}, and hand it back: "
         f"luodi labels apply {model} {SHEET}. What is here and rightly labelled is often hard, or says both.",
     )  # fmt: skip

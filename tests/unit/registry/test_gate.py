@@ -762,7 +762,7 @@ def test_a_decision_is_whole() -> None:
     for decision in (judge(METRICS, 1, RULE, CHAMPION, comparison), judge(METRICS, 1, RULE, None, None)):
         assert set(decision) == {
             "verdict", "reasons", "champion", "rule", "checks", "comparison", "metrics", "latency_ms", "changes",
-            "turned", "approval", "dry",
+            "turned", "approval", "dry", "doubts",
         }  # fmt: skip
     decision = judge(METRICS, 1, RULE, CHAMPION, comparison)
     assert decision["champion"] == CHAMPION

@@ -21,7 +21,7 @@ JSON: dict[str, Any] = {
         "room": "-1.00 ms",
     }],
     "metrics": {"rows": 3}, "latency_ms": 2.0, "changes": None, "turned": None,
-    "approval": None, "dry": False,
+    "approval": None, "dry": False, "doubts": None,
 }  # fmt: skip
 
 
