@@ -10,7 +10,7 @@ from luodi.config import ModelSettings
 from luodi.data import revisions, shards
 from luodi.errors import WrongValue
 from luodi.project.paths import PARAMS, ModelPaths
-from luodi.scaffold import changes, pipeline, removing
+from luodi.scaffold import blocks, changes, pipeline, removing
 from luodi.system.processes import Runner
 from luodi.terminal import shown
 
@@ -20,7 +20,7 @@ NAMED = 8
 def unknown(root: Path, model: str) -> Counter[str]:
     """Return the labels of rows that the model does not have, with their counts."""
     settings = config.settings_of(config.load(root / PARAMS), model)
-    return _unknown(ModelPaths(root, model).data, settings)
+    return _waiting(_rows(ModelPaths(root, model).data, settings), settings)
 
 
 def admit(root: Path, model: str, labels: Sequence[str], runner: Runner) -> str:
@@ -35,7 +35,8 @@ def admit(root: Path, model: str, labels: Sequence[str], runner: Runner) -> str:
     settings, paths = config.settings_of(params, model), ModelPaths(root, model)
     with changes.exclusive(root) as staging:
         changes.require_data(root)
-        waiting = _unknown(paths.data, settings)
+        rows = _rows(paths.data, settings)
+        waiting = _waiting(rows, settings)
         if known := [label for label in labels if label in settings.labels]:
             raise WrongValue(
                 f"{model} has the class {shown(known[0], 40)} already: expected labels that it does not have; "
@@ -53,6 +54,7 @@ def admit(root: Path, model: str, labels: Sequence[str], runner: Runner) -> str:
         [
             f"admitted {len(new)} to {model}, which has {len(block.labels)} classes now; their rows so far: {counts}",
             "  the next version has other outputs: a major one; what the one in production does not know it gets wrong",
+            *_too_rare(rows, new, settings.validate_.min_class_share),
             "next:",
             f"  git add . && git commit -m 'Admit {model}: {', '.join(map(shown, new))}'",
             f"  luodi run {model}",
@@ -60,7 +62,22 @@ def admit(root: Path, model: str, labels: Sequence[str], runner: Runner) -> str:
     )
 
 
-def _unknown(folder: Path, settings: ModelSettings) -> Counter[str]:
+def _too_rare(rows: Counter[str], new: Sequence[str], limit: float) -> list[str]:
+    """Return a line where a run would stop because a class that was admitted has too few rows, or none."""
+    rarest = min(new, key=lambda label: rows[label])
+    share = rows[rarest] / max(rows.total(), 1)
+    if not rows[rarest]:
+        return [f"  {shown(rarest, 40)} has no row yet: runs stop until it has (`luodi ingest`)"]
+    if share >= limit:
+        return []
+    return [
+        f"  {shown(rarest, 40)} has {share:.2%} of the rows: runs stop until it has {limit:.2%}, or "
+        f"validate.min_class_share in params.yaml is {blocks.down(share / 2)}"
+    ]
+
+
+def _rows(folder: Path, settings: ModelSettings) -> Counter[str]:
+    """How many rows that count have each label."""
     stands = revisions.standing(folder, settings.modality, settings.labels, settings.validate_.contradictions)
     found: Counter[str] = Counter()
     start = 0
@@ -68,7 +85,11 @@ def _unknown(folder: Path, settings: ModelSettings) -> Counter[str]:
         marks = [True] * len(part) if stands is None else stands[start : start + len(part)]
         start += len(part)
         found.update(label for label, here in zip(part["label"].to_pylist(), marks, strict=True) if here and label)
-    return Counter({label: count for label, count in found.items() if label not in settings.labels})
+    return found
+
+
+def _waiting(rows: Counter[str], settings: ModelSettings) -> Counter[str]:
+    return Counter({label: count for label, count in rows.items() if label not in settings.labels})
 
 
 def _named(waiting: Counter[str]) -> str:

@@ -33,7 +33,7 @@ def build(  # noqa: PLR0917, each is another thing that is known
             "min_rows": max(1, split.learned.total() // 2),
             "max_duplicate_share": _up(min(1, 1.5 * repeated + 0.05)),
             "max_contradictions": 2 * contradicting + 10,
-            "min_class_share": _down(min(seen.class_shares) / 2),
+            "min_class_share": down(min(seen.class_shares) / 2),
             "max_quarantined_share": limit(seen),
         },
         "preprocess": split.settings,
@@ -69,7 +69,7 @@ def text_limits(seen: statistics.TextTraits) -> dict[str, Settings]:
         "validate": {
             "min_length": 1,
             "max_length": max(TextValidate().max_length, 2 * longest),
-            "min_chinese_share": _down(chinese / 2),
+            "min_chinese_share": down(chinese / 2),
         },
         "preprocess": {"max_length": kept(seen)},
     }
@@ -96,7 +96,7 @@ def image_limits(look: statistics.Look) -> dict[str, Settings]:
         "validate": {
             "min_side": max(1, smallest // 2),
             "max_side": max(ImageValidate().max_side, 2 * largest),
-            "min_intensity": _down(look.intensity / 2),
+            "min_intensity": down(look.intensity / 2),
             "max_intensity": _up((1 + look.intensity) / 2),
         },
         "preprocess": {
@@ -107,7 +107,8 @@ def image_limits(look: statistics.Look) -> dict[str, Settings]:
     }
 
 
-def _down(share: float) -> float:
+def down(share: float) -> float:
+    """Round a share to three digits, never up."""
     return math.floor(1000 * share) / 1000
 
 
