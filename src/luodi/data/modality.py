@@ -42,6 +42,14 @@ class Encoder(Protocol):
         """Clean and encode raw items: [n, *shape]."""
         ...
 
+    def ready(self, items: Sequence[Any]) -> Sequence[Any]:
+        """Return raw items with that done to them, for `encode_ready`, which costs all at once less than some."""
+        ...
+
+    def encode_ready(self, items: Sequence[Any]) -> NDArray[Any]:
+        """Do the rest of `encode`: [n, *shape]."""
+        ...
+
     def encode_clean(self, items: pa.Array) -> NDArray[Any]:
         """Encode a column of clean items: [n, *shape]."""
         ...

@@ -93,11 +93,19 @@ class Encoder:
         Raises:
             Nothing: Of one nothing is left when it is clean.
         """
-        return padded(self.ids(cleaned(texts)), self.pad)
+        return self.encode_ready(self.ready(texts))
+
+    def ready(self, texts: Sequence[str]) -> list[str]:
+        """Return the texts clean; see `encode`."""
+        return cleaned(texts)
+
+    def encode_ready(self, texts: Sequence[str]) -> NDArray[np.int32]:
+        """Encode clean texts: int32 [n, tokens of the longest]."""
+        return padded(self.ids(texts), self.pad)
 
     def encode_clean(self, texts: pa.Array) -> NDArray[np.int32]:
         """Encode a column of clean texts: int32 [n, tokens of the longest]."""
-        return padded(self.ids(texts.to_pylist()), self.pad)
+        return self.encode_ready(texts.to_pylist())
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of clean texts, those that begin and end a text among them."""

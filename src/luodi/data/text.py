@@ -316,13 +316,17 @@ class Encoder:
         Raises:
             Nothing: Of one nothing is left when it is clean.
         """
-        return self._encode(cleaned(texts))
+        return self.encode_ready(self.ready(texts))
+
+    def ready(self, texts: Sequence[str]) -> list[str]:
+        """Return the texts clean; see `encode`."""
+        return cleaned(texts)
 
     def encode_clean(self, texts: pa.Array) -> NDArray[np.int32]:
         """Encode a column of clean texts, or of what `hashed` made of them: int32 [n, length]."""
         if self.tokenizer == "ngram":
             return _pad(*self.ids(texts), self.length)
-        return self._encode(texts.to_pylist())
+        return self.encode_ready(texts.to_pylist())
 
     def ids(self, texts: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return the ids of the n-grams of a column of clean texts, ascending and end to end, and how many each has."""
@@ -337,7 +341,8 @@ class Encoder:
             return ngrams.unlisted(texts)
         return self._hashed(texts.to_pylist())
 
-    def _encode(self, texts: Sequence[str]) -> NDArray[np.int32]:
+    def encode_ready(self, texts: Sequence[str]) -> NDArray[np.int32]:
+        """Encode clean texts: int32 [n, length]."""
         if self.tokenizer == "word":
             return self._encode_words(texts)
         if self.tokenizer == "ngram":

@@ -155,24 +155,31 @@ def features(found: Matrix, weighing: Weighing) -> Matrix:
 
 
 def graph(model: fitting.Linear, weighing: Weighing, encoder: Encoder) -> onnx.ModelProto:
-    """Return `model` as ONNX: from id to feature, then the sum of the features' weights over the row's length."""
+    """Return `model` as ONNX: what each id adds to the square of a row's length and to the scores, summed over a row.
+
+    One table says both, of each id where it is not too large: ONNX Runtime makes it when it opens the model.
+    """
     weights = {
         "feature": weighing.feature,
-        "squares": np.square(weighing.idf),
+        "squares": np.square(weighing.idf)[:, None],
         "least": np.float32(1e-12),
         "weights": ((weighing.idf * weighing.scale)[:, None] * model.weights).astype(np.float16),  # half the file
         "bias": model.bias,
         "across": np.array([1], np.int64),
+        "sizes": np.array([1, len(model.bias)], np.int64),
     }
+    if len(weighing.feature) * (1 + len(model.bias)) <= VALUES:
+        order = [("table", "feature", "of_ids"), ("of_ids", "x", "terms")]
+    else:
+        order = [("feature", "x", "features"), ("table", "features", "terms")]
     nodes = [
-        helper.make_node("Gather", ["feature", "x"], ["features"]),
-        helper.make_node("Gather", ["squares", "features"], ["parts"]),
-        helper.make_node("ReduceSum", ["parts", "across"], ["square"], keepdims=1),
+        helper.make_node("Cast", ["weights"], ["wide"], to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["squares", "wide"], ["table"], axis=1),
+        *(helper.make_node("Gather", [rows, places], [found]) for rows, places, found in order),
+        helper.make_node("ReduceSum", ["terms", "across"], ["sums"], keepdims=0),
+        helper.make_node("Split", ["sums", "sizes"], ["square", "sum"], axis=1),
         helper.make_node("Max", ["square", "least"], ["positive"]),
         helper.make_node("Sqrt", ["positive"], ["length"]),
-        helper.make_node("Cast", ["weights"], ["wide"], to=TensorProto.FLOAT),
-        helper.make_node("Gather", ["wide", "features"], ["terms"]),
-        helper.make_node("ReduceSum", ["terms", "across"], ["sum"], keepdims=0),
         helper.make_node("Div", ["sum", "length"], ["scores"]),
         helper.make_node("Add", ["scores", "bias"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),

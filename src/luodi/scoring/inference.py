@@ -78,8 +78,9 @@ class Classifier:
             Nothing: A text holds nothing to classify: it is empty, or tags and blanks alone.
         """
         found = np.zeros((len(items), len(self.labels)), np.float32)
+        ready = self.encoder.ready(items)
         for places in _together(self.encoder, items):
-            found[places] = run_session(self.session, self.encoder.encode([items[place] for place in places]))
+            found[places] = run_session(self.session, self.encoder.encode_ready([ready[place] for place in places]))
         return found
 
 

@@ -119,6 +119,19 @@ def test_the_export_says_what_was_fitted(tmp_path: Path) -> None:
     )
 
 
+def test_a_table_that_is_too_large_for_all_ids_is_read_by_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = make(120, 3)
+    by_ids = linear.fit(encoder(3), rows, rows, SETTINGS).judged
+    monkeypatch.setattr(linear, "VALUES", 2**20)  # values of a table, of 2^20 ids and of 5,000 features
+    by_features = linear.fit(encoder(3), rows, rows, SETTINGS).judged
+    assert [node.input[0] for node in by_ids.graph.node if node.op_type == "Gather"] == ["table", "of_ids"]
+    assert [node.input[0] for node in by_features.graph.node if node.op_type == "Gather"] == ["feature", "table"]
+    found = [scores(model, encoder(3), rows.items, tmp_path) for model in (by_ids, by_features)]
+    assert (found[0] == found[1]).all()
+
+
 def test_strengths_are_tried_until_the_validation_loss_rises() -> Any:
     from sklearn.svm import LinearSVC
 

@@ -11,7 +11,7 @@ import pytest
 from handmade import ENCODER, IMAGES, make
 from PIL import Image
 
-from luodi.data import image
+from luodi.data import image, text
 from luodi.errors import ArtifactError
 from luodi.scoring import inference
 
@@ -36,6 +36,20 @@ def test_every_text_has_its_row_whatever_the_batches(tmp_path: Path, count: int)
     assert found.shape == (count, 2)
     for index in {0, count // 2, count - 1} & set(range(count)):
         np.testing.assert_allclose(found[index], classifier.probabilities([texts[index]])[0], atol=1e-6)
+
+
+def test_texts_are_cleaned_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow builds its expressions for each column anew, which costs as much as to clean hundreds of texts."""
+    make(tmp_path)
+    classifier, cleaned, clean = inference.Classifier.load(tmp_path), list[int](), text.cleaned
+
+    def told(texts: list[str]) -> list[str]:
+        cleaned.append(len(texts))
+        return clean(texts)
+
+    monkeypatch.setattr(text, "cleaned", told)
+    classifier.probabilities(["好"] * 600)
+    assert cleaned == [600]
 
 
 def test_an_image_model_predicts_image_files(tmp_path: Path) -> None:
