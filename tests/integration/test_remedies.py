@@ -1388,6 +1388,8 @@ WHY_NOT = {
     "holds values that are no numbers": CHECKPOINT,
     "is no tokenizer (": CHECKPOINT,
     "does not fit the weights": CHECKPOINT,
+    "does not fit the tokenizer": CHECKPOINT,
+    "and what is exported holds at most": "tests/unit/nets/test_nets.py",
     "and luodi does by mean, cls or the last": CHECKPOINT,
     "move it away, or choose another folder for the encoder": PRETRAINING,
     "is of a pretraining that was ended, of other texts": PRETRAINING,

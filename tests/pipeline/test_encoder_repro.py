@@ -18,6 +18,7 @@ WITNESS = """\
 import atexit, os, sys
 atexit.register(lambda: open(os.environ["WITNESS"], "w").write(" ".join(sys.modules)))
 """
+HEAD = "git checkout HEAD -- data.dvc"
 LEARNING = {"tensorflow", "keras", "sklearn", "safetensors", "huggingface_hub"}
 
 pytestmark = pytest.mark.slow
@@ -80,12 +81,17 @@ def test_what_is_away_or_changed_is_told_and_brought_back(added: Project) -> Non
     folder = added.root / "data" / "encoders" / "tiny"
     tokenizer = folder / "tokenizer.json"
     before = tokenizer.read_bytes()
-    for spoil, code, command in (
-        (lambda: tokenizer.write_bytes(before + b"\n"), 25, "dvc checkout --force data/encoders/tiny"),
-        (lambda: folder.rename(folder.with_name("elsewhere")), 21, "dvc pull data/encoders/tiny"),
-    ):
+    changed = (lambda: tokenizer.write_bytes(before + b"\n"), 25, "dvc checkout --force data/encoders/tiny")
+    away = (lambda: folder.rename(added.root / "elsewhere"), 21, "dvc pull data/encoders/tiny")
+    for (spoil, code, command), recorded in ((changed, False), (away, False), (changed, True)):
         tokenizer.chmod(0o644)
         spoil()
-        assert f"`{command}`" in added.run("luodi", "train", "sides", code=code)
+        if recorded:
+            added.run("dvc", "repro", "data.dvc")
+        told = added.run("luodi", "train", "sides", code=code)
+        assert f"`{command}`" in told
+        assert f"`{HEAD}`" in told
+        if recorded:
+            added.run(*HEAD.split())
         added.run(*command.split())
         assert tokenizer.read_bytes() == before

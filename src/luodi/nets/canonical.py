@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 import onnx
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 
+LARGEST = 1_900_000_000  # bytes of float32 weights: a graph and they are one message of protobuf, which holds 2 GiB
+
 
 def canonical(model: onnx.ModelProto, facts: dict[str, int], output: str = "probabilities") -> onnx.ModelProto:
     """Rebuild `model`, from "x" to `output`, so that equal graphs are equal bytes.

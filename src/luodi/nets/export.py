@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 
 from luodi.config import ModelSettings
 from luodi.data.modality import Encoder
-from luodi.errors import ArtifactError, LuodiError
+from luodi.errors import ArtifactError, LuodiError, WrongValue
 from luodi.nets import catalogue, training
-from luodi.nets.canonical import canonical
+from luodi.nets.canonical import LARGEST, canonical
 from luodi.nets.fitting import Built, Net
 from luodi.scoring import inference
 from luodi.system import resources
 
 TOLERANCE = 1e-4
+ERFC = "Erfc"  # an operator of TensorFlow's
 
 
 def convert(net: Net, settings: ModelSettings, encoder: Encoder, built: Built | None = None) -> onnx.ModelProto:
@@ -93,12 +94,40 @@ def require_equal(path: Path, sample: NDArray[Any], expected: NDArray[np.float32
         )
 
 
+def require_small(model: keras.Model) -> None:
+    """Raise WrongValue where a network, which is not trained yet, has more weights than an ONNX file holds."""
+    if (size := 4 * model.count_params()) > LARGEST:
+        raise WrongValue(
+            f"the network has {size // 4:,} weights, {size / 1e9:.1f} GB, and what is exported holds at most "
+            f"{LARGEST / 1e9:.1f}: make it smaller by the settings of train, such as table or embedding"
+        )
+
+
 def traced(model: keras.Model) -> onnx.ModelProto:
     """Return what TensorFlow's converter makes of a model that was called once, in no order: see `canonical`."""
     with tempfile.TemporaryDirectory() as folder, _temporary(folder):
         path = Path(folder) / "model.onnx"
         model.export(path, format="onnx", verbose=False)
-        return onnx.load(path)
+        return _without_erfc(onnx.load(path))
+
+
+def _without_erfc(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Say by 1 - erf what TensorFlow's exact gelu computes, which ONNX has no operator for and the converter leaves."""
+    nodes = list(model.graph.node)
+    if any(node.op_type == ERFC for node in nodes):
+        del model.graph.node[:]
+        for node in nodes:
+            model.graph.node.extend(_by_erf(node) if node.op_type == ERFC else [node])
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(1), f"{ERFC}_one"))
+    return model
+
+
+def _by_erf(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    between = f"{node.output[0]}_erf"
+    return [
+        onnx.helper.make_node("Erf", node.input, [between]),
+        onnx.helper.make_node("Sub", [f"{ERFC}_one", between], node.output),
+    ]
 
 
 @contextmanager

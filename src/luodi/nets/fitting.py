@@ -135,7 +135,7 @@ def _fit_rows(
     lengths: NDArray[np.int64] | None,
 ) -> Net:
     """Fit with each batch in so many parts; all anew, for what runs out at one step runs out at the first."""
-    from luodi.nets import hardware, training
+    from luodi.nets import export, hardware, training
     from luodi.nets.batches import Batches
 
     classes, size = len(encoder.labels), settings.train.batch_size
@@ -147,6 +147,7 @@ def _fit_rows(
         training.make_deterministic(settings.train.seed)
     with sharing.scope():
         model = built.build(settings, encoder)
+        export.require_small(model)
         training.compile_model(model, settings.train, classes, len(seen), parts)
         if short := hardware.shortage(model, settings.train):
             print(f"train: {short}", flush=True)

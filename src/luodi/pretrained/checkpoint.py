@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from luodi.data import vocabularies
 from luodi.errors import BrokenData, MissingData
+from luodi.nets.canonical import LARGEST
 from luodi.pretrained import preset, untrusted
-from luodi.pretrained.untrusted import LARGEST
 from luodi.system import lfs
 from luodi.terminal import shown
 
@@ -206,6 +206,8 @@ def read(folder: Path) -> Checkpoint:
     shapes = _shapes(kind, layers, width, inner, vocabulary=vocabulary, positions=positions, types=types)
     _require_tensors(folder, kind, shapes)
     tokenizer = _tokenizer(folder, told, vocabulary)
+    if not kind.causal:
+        _require_pad(folder, tokenizer, pad)
     most = positions - (pad + 1 if kind.offset else 0)
     return Checkpoint(
         folder, family, layers, heads, width, activation, epsilon, _length(folder, most), pad,
@@ -231,6 +233,8 @@ def _require_files(folder: Path) -> None:
             f"{folder} is no folder: expected one with {CONFIG}, {TOKENIZER} and {WEIGHTS}, as Hugging Face's "
             "libraries write it; luodi downloads none"
         )
+    if (folder / CONFIG).is_file() and not preset.name(config := untrusted.json_object(folder / CONFIG)):
+        _family(folder, config)  # of what luodi does not read no file is asked for, and nothing is converted
     held = _held(folder)
     if held is None:
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
@@ -438,12 +442,25 @@ def _tokenizer(folder: Path, config: Mapping[str, Any], vocabulary: int) -> str:
         known = subwords.opened(text).get_vocab(with_added_tokens=True)
     except ValueError as error:
         raise BrokenData(f"{path} is no tokenizer ({shown(str(error), 200)}): get it again") from None
-    if not known or max(known.values()) >= vocabulary:
+    if not known or max(known.values()) >= vocabulary or 2 * len(known) < vocabulary:
         raise BrokenData(
-            f"{path} does not fit the weights: its largest id is {max(known.values(), default=None)}, and there are "
-            f"{vocabulary:,} vectors of tokens; get both of the same checkpoint"
+            f"{path} does not fit the weights: it knows {len(known):,} tokens, its largest id is "
+            f"{max(known.values(), default=None)}, and there are {vocabulary:,} vectors of tokens; get both of one "
+            "checkpoint"
         )
     return text
+
+
+def _require_pad(folder: Path, tokenizer: str, pad: int) -> None:
+    """What is the id that pads is not seen: a word of that id would never be."""
+    from luodi.data import subwords
+
+    token = subwords.opened(tokenizer).id_to_token(pad)
+    if token is not None and "pad" not in token.lower():
+        raise BrokenData(
+            f"{folder / CONFIG} does not fit the tokenizer: `pad_token_id` is {pad}, and that is "
+            f"{shown(repr(token), 60)}; get both of the same checkpoint, or write there the id of the token that pads"
+        )
 
 
 def _length(folder: Path, most: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 
 from luodi.errors import BrokenData
-from luodi.pretrained.untrusted import LARGEST
+from luodi.nets.canonical import LARGEST
 from luodi.system import lfs
 from luodi.terminal import shown
 

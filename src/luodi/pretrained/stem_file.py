@@ -19,8 +19,9 @@ import numpy as np
 from keras import layers
 
 from luodi.errors import BrokenData, MissingData
+from luodi.nets.canonical import LARGEST
 from luodi.pretrained import hdf5
-from luodi.pretrained.untrusted import LARGEST, LONGEST
+from luodi.pretrained.untrusted import LONGEST
 from luodi.system import lfs
 from luodi.terminal import shown
 
@@ -30,8 +31,9 @@ APPLICATIONS = (
     *(f"EfficientNetB{number}" for number in range(8)),
     *(f"EfficientNetV2{size}" for size in ("B0", "B1", "B2", "B3", "S", "M", "L")),
     *("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large"),
+    *(f"ConvNeXt{size}" for size in ("Tiny", "Small", "Base", "Large")),
 )
-"""Of `keras.applications`; those of ConvNeXt TensorFlow's converter cannot turn into ONNX."""
+"""Of `keras.applications`; of ConvNeXt the largest is more than an ONNX file holds."""
 SYMMETRIC = ("MobileNet", "MobileNetV2")
 """Read pixels from -1 to 1; the others scale them themselves."""
 DEVIATIONS = (0.229, 0.224, 0.225)
@@ -80,7 +82,7 @@ def _application(path: Path) -> str:
         raise BrokenData(
             f"{path}: expected a network of images that Keras saved ({NETWORK}), or weights of one of its "
             "applications, whose name tells which, as efficientnetb0_notop.h5 does; rename it to that of its "
-            "application (of EfficientNet, EfficientNetV2 or MobileNet)"
+            "application (of EfficientNet, EfficientNetV2, MobileNet or ConvNeXt)"
         )
     return max(found, key=len)
 
@@ -106,12 +108,35 @@ def _of_application(path: Path, name: str) -> keras.Model:
             "file whose name ends in notop"
         ) from None
     _require_numbers(path, network)
+    if name.startswith("ConvNeXt"):
+        network = _exportable(network)
     for layer in network.layers:
         if isinstance(layer, layers.Normalization) and layer.input_variance is None:
             _mend(layer)
     scale, offset = (1 / 127.5, -1.0) if name in SYMMETRIC else (1.0, 0.0)
     x = keras.Input((None, None, 3), dtype="uint8", name="x")
     return keras.Model(x, network(layers.Rescaling(scale, offset, dtype="float32", name="scaled")(x)), name="stem")
+
+
+def _exportable(network: keras.Model) -> keras.Model:
+    """The same network, whose convolutions of one channel each are said to be such: the converter knows no groups."""
+
+    def told(layer: Any) -> Any:
+        if not _of_one_channel_each(layer):
+            return type(layer).from_config(layer.get_config())
+        return layers.DepthwiseConv2D(layer.kernel_size, padding=layer.padding, name=layer.name)
+
+    found: keras.Model = keras.models.clone_model(network, clone_function=told)
+    for old, new in zip(network.layers, found.layers, strict=True):
+        weights = old.get_weights()
+        if _of_one_channel_each(old):
+            weights[0] = weights[0].swapaxes(2, 3)
+        new.set_weights(weights)
+    return found
+
+
+def _of_one_channel_each(layer: Any) -> bool:
+    return isinstance(layer, layers.Conv2D) and layer.groups == layer.filters > 1
 
 
 def _mend(layer: layers.Normalization) -> None:

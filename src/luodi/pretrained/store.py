@@ -11,6 +11,7 @@ GRAPH = "encoder.onnx"
 """To "vectors", float32 [batch, width], from "x", ids int32 [batch, length], a tokenizer beside it; or from "x", uint8
 [batch, height, width, channels], STEM beside it.
 """
+RECORDED = ", after `git checkout HEAD -- data.dvc` if `dvc repro` has written there that it is so"
 STEM = "stem.keras"
 """The same as `GRAPH`, for Keras to train on."""
 
@@ -33,10 +34,11 @@ def find(root: Path, name: str, kind: type[Kind]) -> tuple[Path, Kind]:
     if not folder.is_dir():
         raise MissingData(
             f"{folder} is away, though {encoders.NAME} records it: bring it back with `dvc pull data/encoders/{name}`"
+            f"{RECORDED}"
         )
     if (found := folder_checksum(folder)) != recorded.md5:
         raise SourceMismatch(
             f"{folder} does not match {encoders.NAME}: expected {recorded.md5}, found {found}; bring back what was "
-            f"added with `dvc checkout --force data/encoders/{name}`"
+            f"added with `dvc checkout --force data/encoders/{name}`{RECORDED}"
         )
     return folder, recorded

@@ -8,7 +8,6 @@ from luodi.errors import BrokenData
 from luodi.system import lfs
 from luodi.terminal import shown
 
-LARGEST = 1_900_000_000  # bytes of float32 weights: an ONNX file holds 2 GB
 LONGEST = 64 << 20  # bytes of a file of JSON or text that is read
 
 

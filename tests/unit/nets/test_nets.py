@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from luodi import config
 from luodi.data.text import Encoder
-from luodi.errors import ArtifactError, LuodiError
+from luodi.errors import ArtifactError, LuodiError, WrongValue
 from luodi.nets import fitting
 from luodi.nets.stderr import quiet
 
 with quiet():
     import keras
 
-    from luodi.nets import arrays, batches, catalogue, feeding, hardware, history, saving, training
+    from luodi.nets import arrays, batches, catalogue, export, feeding, hardware, history, saving, training
     from luodi.nets.metrics import MacroRecall
 
 SIZE, LENGTH, CLASSES = 40, 12, 3
@@ -340,6 +340,15 @@ def test_where_memory_runs_out_a_batch_comes_in_parts(capsys: pytest.CaptureFixt
     assert f"train: {told}" in capsys.readouterr().out
     with pytest.raises(LuodiError, match="memory of the cpu ran out in training: give it more"):
         fitting.fit_rows(settings_of(chosen.model_copy(update={"halve_batch": False})), encoder(), rows(), rows())
+
+
+def test_what_no_onnx_file_holds_is_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "fit", lambda *_, **__: pytest.fail("it was trained"))
+    monkeypatch.setattr(export, "LARGEST", 1000)
+    with pytest.raises(
+        WrongValue, match=r"has [\d,]+ weights, 0\.0 GB, and what is exported holds at most 0\.0: make it"
+    ):
+        fitting.fit_rows(settings_of(setting()), encoder(), rows(), rows())
 
 
 @pytest.mark.slow

@@ -84,6 +84,22 @@ def smaller(folder: Path) -> None:
     path.write_text(json.dumps(known), encoding="utf-8")
 
 
+def fewer(folder: Path) -> None:
+    """The tokenizer of a checkpoint that knows few words: none of its ids is beyond the weights."""
+    path = folder / "tokenizer.json"
+    known = json.loads(path.read_text(encoding="utf-8"))
+    vocabulary = known["model"]["vocab"]
+    known["model"]["vocab"] = {token: place for token, place in vocabulary.items() if place < 30}
+    path.write_text(json.dumps(known), encoding="utf-8")
+
+
+def of_images(folder: Path) -> None:
+    """It has no tokenizer, and its weights would have to be converted: neither is asked for in vain."""
+    config(model_type="vit")(folder)
+    (folder / "tokenizer.json").unlink()
+    (folder / WEIGHTS).rename(folder / "pytorch_model.bin")
+
+
 def pooled(content: str) -> Change:
     def change(folder: Path) -> None:
         (folder / "1_Pooling").mkdir()
@@ -133,7 +149,10 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
     "no safetensors": (BrokenData, "cannot be read", lambda folder: (folder / WEIGHTS).write_bytes(b"PK\3\4" * 99)),
     "empty": (BrokenData, "cannot be read", lambda folder: (folder / WEIGHTS).write_bytes(b"")),
     "no tokenizer": (BrokenData, "is no tokenizer", lambda folder: (folder / "tokenizer.json").write_text("{}")),
-    "another tokenizer": (BrokenData, "does not fit the weights: its largest id is", smaller),
+    "another tokenizer": (BrokenData, "does not fit the weights: it knows .* its largest id is", smaller),
+    "no pad": (BrokenData, "`pad_token_id` is 9, and that is '[a-z]{6}'; get both", config(pad_token_id=9)),
+    "few tokens": (BrokenData, "it knows 30 tokens, its largest id is 29, and there are 441", fewer),
+    "of images": (BrokenData, "`model_type` is 'vit', and luodi reads bert", of_images),
     "pooling": (BrokenData, "pools by pooling_mode_max_tokens", pooled('{"pooling_mode_max_tokens": true}')),
     "short": (BrokenData, "leaves 3 positions", config(max_position_embeddings=3)),
 }  # fmt: skip
@@ -179,6 +198,19 @@ def test_what_is_no_checkpoint_is_refused(case: str, tmp_path: Path) -> None:
         checkpoint.read(folder)
     assert type(error.value) is kind
     assert "\n" not in str(error.value)
+
+
+def test_weights_that_no_onnx_file_holds_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_encoder.write(tmp_path / "tiny")
+    size = 4 * checkpoint.read(folder).weights
+    monkeypatch.setattr(checkpoint, "_float32", lambda file, name: pytest.fail("it was read"))
+    monkeypatch.setattr(checkpoint, "LARGEST", size)
+    checkpoint.read(folder)
+    monkeypatch.setattr(checkpoint, "LARGEST", size - 1)
+    with pytest.raises(BrokenData, match=r"holds 0\.0 GB as float32, expected at most 0\.0: choose a smaller encoder"):
+        checkpoint.read(folder)
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:

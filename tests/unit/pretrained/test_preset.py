@@ -127,7 +127,7 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
         MissingData, "holds no assets/tokenizer/vocabulary.txt", lambda folder: (folder / VOCABULARY).unlink()
     ),
     "more tokens": (
-        BrokenData, "does not fit the weights: its largest id is 441, and there are 441 vectors",
+        BrokenData, "does not fit the weights: it knows 442 tokens, its largest id is 441, and there are 441 v",
         lambda folder: (folder / VOCABULARY).write_text("\n".join([*tiny_encoder.VOCABULARY, "more"])),
     ),
     "no special token": (

@@ -130,7 +130,7 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
     ),
     "no ONNX": (
         BrokenData, "has layers that TensorFlow's converter cannot turn into ONNX",
-        lambda path: network(path, (12, 12, 3), "Conv2D", 3, 3, activation="gelu"),
+        lambda path: network(path, (12, 12, 3), "Conv2D", 3, 3, groups=3),
     ),
     "no numbers": (BrokenData, "holds values that are no numbers: get the file", lambda path: spoiled(path, np.nan)),
     "untrained": (BrokenData, "gives the same vector to two different images", lambda path: spoiled(path, 0.0)),
@@ -207,6 +207,41 @@ def test_weights_of_an_application_are_read(
     found = inference.session(tmp_path / "made" / "encoder.onnx").run(["vectors"], {"x": x})[0]
     expected = network.predict(x / 127.5 - 1 if scaled else x.astype("f4"), verbose=0)
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    "legacy", [pytest.param(False, marks=pytest.mark.proof), pytest.param(True, marks=pytest.mark.slow)]
+)
+def test_weights_of_convnext_are_read(legacy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of its architecture, small: its groups of one channel and its exact gelu are no operators of ONNX."""
+    import keras
+    from keras.src.applications import convnext
+    from keras.src.legacy.saving import legacy_h5_format
+
+    from luodi.pretrained import stem
+    from luodi.scoring import inference
+
+    def build(**settings: Any) -> Any:
+        return convnext.ConvNeXt((1, 1, 2, 1), (8, 12, 16, 24), name="convnext_tiny", **settings)
+
+    monkeypatch.setattr(keras.applications, "ConvNeXtTiny", build)
+    network, rng = build(include_top=False, input_shape=(64, 64, 3), pooling="avg"), np.random.default_rng(4)
+    network.set_weights([one + rng.normal(0, 0.2, one.shape) for one in network.get_weights()])
+    path = tmp_path / "convnext_tiny_notop.h5"
+    if legacy:
+        with h5py.File(path, "w") as target:
+            legacy_h5_format.save_weights_to_hdf5_group(target, network)
+    else:
+        path = tmp_path / "ConvNeXtTiny.weights.h5"
+        network.save_weights(path)
+    known = stems.prepared(path, tmp_path / "made", None)
+    assert (known.family, known.width, known.size) == ("ConvNeXtTiny", 24, None)
+    x = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
+    expected = network.predict(x.astype("f4"), verbose=0)
+    found = inference.session(tmp_path / "made" / "encoder.onnx").run(["vectors"], {"x": x})[0]
+    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+    trained_on = stem.load(tmp_path / "made" / "stem.keras").predict(x, verbose=0)
+    assert np.abs(trained_on - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 def _awaken(network: Any) -> None:
