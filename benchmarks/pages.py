@@ -1,15 +1,18 @@
 """How pages fit a screen, a phone and paper, and what a checker of accessibility finds, in headless Chromium.
 
     python tests/gallery.py pages && python benchmarks/pages.py pages --axe node_modules/axe-core/axe.min.js
+    python benchmarks/pages.py pages --load
 
 Prints of each page: size, height at 1,280, 400 and 320 pixels, how far it reaches beyond each, how many
-tables have to be scrolled there, and each rule of WCAG 2.2 AA that it breaks, in the light and in the dark scheme.
-`--pictures FOLDER` keeps what is seen at each width, and the page as a PDF.
+tables have to be scrolled there, and each rule of WCAG 2.2 AA that it breaks, in the light and in the dark scheme, with
+every fold open. `--load` measures the processor seconds that it takes to open each in a window, less those of an empty
+page. `--pictures FOLDER` keeps what is seen at each width, in both schemes and in grey, and the page as a PDF.
 """
 
 import argparse
 import json
 import re
+import resource
 import subprocess
 import tempfile
 from pathlib import Path
@@ -31,7 +34,7 @@ const shown = async (html, width) => {{
 (async () => {{
   const found = {{}};
   for (const [name, schemes] of Object.entries(JSON.parse(document.getElementById("pages").textContent))) {{
-    const page = found[name] = {{height: {{}}, beyond: {{}}, scrolled: {{}}, axe: {{}}}};
+    const page = found[name] = {{height: {{}}, beyond: {{}}, scrolled: {{}}, axe: {{}}, checked: {{}}}};
     for (const width of {widths}) {{
       const frame = await shown(schemes.light, width);
       const root = frame.contentDocument.documentElement;
@@ -44,10 +47,13 @@ const shown = async (html, width) => {{
     if (typeof axe === "undefined") continue;
     for (const [scheme, html] of Object.entries(schemes)) {{
       const frame = await shown(html, 1280);
+      frame.contentDocument.querySelectorAll("details").forEach((one) => one.open = true);
       const script = frame.contentDocument.createElement("script");
       script.textContent = document.scripts[0].textContent;
       frame.contentDocument.head.append(script);
       const result = await frame.contentWindow.axe.run(frame.contentDocument, {{runOnly: {tags}}});
+      const asked = result.passes.length + result.violations.length;
+      page.checked[scheme] = [asked, result.passes.reduce((sum, one) => sum + one.nodes.length, 0)];
       page.axe[scheme] = result.violations.map((one) => {{
         const [first] = one.nodes, [why] = first.any;
         return `${{one.id}} ${{one.nodes.length}}: ${{first.html.slice(0, 140)}} | ${{why ? why.message : one.help}}`;
@@ -91,8 +97,21 @@ def measure(pages: list[Path], axe: Path | None, folder: Path) -> dict[str, dict
     return result
 
 
+def load(page: Path, work: Path) -> float:
+    """Return the processor seconds, the least of three, in which a browser opens a page and draws the top of it."""
+    spent = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        chromium("--window-size=1280,900", f"--screenshot={work / 'load.png'}", f"file://{page.resolve()}")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(spent)
+
+
 def picture(page: Path, folder: Path, work: Path, heights: dict[str, object]) -> None:
-    for scheme, html in schemes(page.read_text("utf-8")).items():
+    seen = schemes(page.read_text("utf-8"))
+    seen["grey"] = seen["light"].replace("</style>", "html { filter: grayscale(1) }</style>", 1)
+    for scheme, html in seen.items():
         copy = work / f"{page.stem}-{scheme}.html"
         copy.write_text(html, encoding="utf-8")
         for width in WIDTHS if scheme == "light" else WIDTHS[:2]:
@@ -117,15 +136,25 @@ def main() -> None:
     parser.add_argument("pages", type=Path)
     parser.add_argument("--axe", type=Path)
     parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--load", action="store_true")
     given = parser.parse_args()
     pages = sorted(given.pages.rglob("*.html"))
     with tempfile.TemporaryDirectory() as scratch:
         found = measure(pages, given.axe, Path(scratch))
+        empty = Path(scratch) / "empty.html"
+        empty.write_text("<!doctype html><title>empty</title><p>empty</p>", encoding="utf-8")
+        nothing = load(empty, Path(scratch)) if given.load else 0
         for path in pages:
             one = found[path.stem]
             heights = " ".join(f"{one['height'][str(width)]:>7,}" for width in WIDTHS)
             print(f"{path.stem:24} {path.stat().st_size:>9,} bytes  high {heights}  beyond {_each(one, 'beyond')}"
                   f"  scrolled {_each(one, 'scrolled')}")  # fmt: skip
+            if given.load:
+                print(
+                    f"    opened in {load(path, Path(scratch)) - nothing:.2f} processor seconds, beside {nothing:.2f}"
+                )
+            for scheme, (rules, elements) in one["checked"].items():
+                print(f"    {scheme}: {rules} rules on {elements:,} elements, {len(one['axe'][scheme])} broken")
             for scheme, broken in one["axe"].items():
                 for line in broken if isinstance(broken, list) else ():
                     print(f"    {scheme}: {line}")
