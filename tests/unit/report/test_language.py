@@ -1,5 +1,6 @@
 """Pages in Chinese: nothing of ours stays English, nothing of the data changes, and no figure is another."""
 
+import ast
 import html
 import re
 import sys
@@ -83,6 +84,21 @@ def test_no_english_is_left_on_what_stages_wrote(tmp_path: Path) -> None:
     for name, text in gallery.stages(tmp_path):
         told = chinese(text)
         assert not english(told), name
+
+
+SOURCE = Path(language.__file__).parents[1]
+SPOKEN = {"title", "remedy", "expected", "lead", "note"}
+"""What findings, rules and sections are told by."""
+
+
+@pytest.mark.parametrize("package", ["checks", "registry", "monitoring"])
+def test_sentences_that_no_page_of_the_gallery_shows_are_told_too(package: str) -> None:
+    for path in sorted((SOURCE / package).rglob("*.py")):
+        calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+        for given in (keyword for call in calls for keyword in call.keywords if keyword.arg in SPOKEN):
+            if isinstance(given.value, ast.Constant) and isinstance(said := given.value.value, str):
+                told = language.translated(f'<html lang="en"><p>{html.escape(said)}</p></html>', "zh")
+                assert not english(told), f"{path}: {said}"
 
 
 def test_no_figure_is_another(pages: dict[str, str]) -> None:
