@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from luodi import config
 from luodi.config import ModelSettings
-from luodi.data import arrivals, forgotten, shards, tables
+from luodi.data import arrivals, forgotten, modality, shards, tables
 from luodi.data.arrivals import KEY, Arrival
 from luodi.data.forgotten import Forgotten, Known
 from luodi.data.shards import OF_GROUP
@@ -81,7 +81,7 @@ def _places(cell: str, where: str) -> set[tuple[str, int]]:
 
 @dataclass(frozen=True)
 class Done:
-    """What was forgotten: so many rows, what they held (texts alone, a few), and the files that held them."""
+    """What was forgotten: so many rows, what they held as pages show it (texts alone), and what is said of it."""
 
     rows: int
     texts: Sequence[str]
@@ -116,7 +116,7 @@ def forget(root: Path, model: str, sheet: Path | None, runner: Runner) -> Done:
             )
         moves = _moves(paths.data, staging, marks, known.salt, digests - known.digests)
         changes.make(root, paths.params.read_bytes(), pipeline.read(root), runner, moves=moves, record=record)
-    return Done(rows, texts, _message(model, rows, marks))
+    return Done(rows, _as_shown(texts, settings), _message(model, rows, marks))
 
 
 def _digests(folder: Path, settings: ModelSettings, asked: Asked, known: Known) -> set[str]:
@@ -152,6 +152,12 @@ def _marks(folder: Path, settings: ModelSettings, known: Known) -> tuple[Marks, 
             found.setdefault(shard, []).append(mark)
         texts |= dict.fromkeys(item for item, mark in zip(items, marks, strict=True) if mark and isinstance(item, str))
     return {shard: np.array(marks, np.bool_) for shard, marks in found.items() if any(marks)}, list(texts)
+
+
+def _as_shown(texts: list[str], settings: ModelSettings) -> list[str]:
+    """The texts, each as it came and as it is cleaned: pages of later stages show that."""
+    clean = modality.of(settings.modality).cleaner(settings.preprocess)(pa.array(texts, pa.string())) if texts else ()
+    return list(dict.fromkeys(one for pair in zip(texts, map(str, clean), strict=True) for one in pair if one))
 
 
 def _parts(folder: Path, settings: ModelSettings) -> Any:

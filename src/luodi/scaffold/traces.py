@@ -31,7 +31,8 @@ HOLDING = {
 SAMPLE = "sample.json"
 """Holds a few rows, by which a version is proven: it goes where a forgotten one is among them."""
 READ = (".html", ".csv", ".json", ".txt", ".md")
-NEEDLES = 200  # texts that are looked for in pages
+NEEDLES = 400  # texts that are looked for in pages, as they came and as they were cleaned
+BEGINNING = 40  # characters of each: pages cut long ones
 
 
 @dataclass(frozen=True)
@@ -225,8 +226,8 @@ def _folder(repo: Any, path: Path) -> Any:
 
 
 def _needles(texts: Sequence[str]) -> set[str]:
-    """What to look for: texts that are long enough to be told from others, as they stand and as pages write them."""
-    some = [text for text in texts if len(text) > 3][:NEEDLES]
+    """What to look for: beginnings of texts that can be told from others, as they stand and as pages write them."""
+    some = [text[:BEGINNING] for text in texts if len(text) > 3][:NEEDLES]
     return {one for text in some for one in (text, html.escape(text), json.dumps(text)[1:-1])}
 
 

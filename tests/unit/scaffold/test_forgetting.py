@@ -15,7 +15,7 @@ from luodi.data.columns import Wanted
 from luodi.errors import BrokenData, DataError, MissingColumn, MissingData
 from luodi.files import folder_checksum
 from luodi.project.paths import ModelPaths
-from luodi.scaffold import adding, amending, forgetting, history, ingesting
+from luodi.scaffold import adding, amending, forgetting, history, ingesting, traces
 
 NOBODY: Any = None  # runs no command: `dvc` is faked
 LABELS = ("差评", "好评")
@@ -65,6 +65,18 @@ def test_all_that_holds_the_same_leaves_every_shard_and_the_rest_stays_in_order(
     assert not any(text in path.read_text("utf-8", "replace") for path in folder.glob("*.json") for text in gone)
     assert not any(text.encode() in path.read_bytes() for path in folder.iterdir() for text in gone)
     assert [event.rows for event in history.log(hotels, ModelPaths(hotels, "hotels"))] == [99, 19, 0]
+
+
+def test_pages_that_show_a_row_as_it_was_cleaned_and_cut_are_named(hotels: Path, write: Any) -> None:
+    """Commas of full width are others once a text is cleaned, and pages cut what is long."""
+    long = "房间很好，服务也好，" * 80
+    ingesting.ingest(hotels, "hotels", [write("long.csv", table([(f'"{long}"', "好评")]))], NOBODY)
+    page = hotels / "artifacts" / "hotels" / "evaluate" / "report.html"
+    page.parent.mkdir(parents=True)
+    page.write_text(f"<td>{long.replace('，', ',')[:300]}</td>", encoding="utf-8")
+    done = forget(hotels, write("gone.csv", table([(f'"{long}"',)], "text")))
+    assert done.rows == 1
+    assert list(traces.Traces(hotels, "hotels", done.texts, NOBODY)._pages()) == [page]
 
 
 def test_what_a_person_took_out_stays_out_at_its_new_place(hotels: Path, write: Any) -> None:
