@@ -1575,6 +1575,7 @@ WHY_NOT = {
     "`{command}`": "it tells the message of a stage, which names the remedy",
     "{path} {error}": INNER,
     "does not give what Git LFS keeps": "needs git-lfs",
+    "expected a label for each of": "tests/unit/registry/test_classifier.py",
     "refuses every push, for its tag": "tests/unit/registry/test_odd_tags.py has it",
     "cannot be read: see `git -C {repository} fsck`": "a broken disk: git's own check says what is gone",
     "cannot be read: run `git fsck` there": "a broken disk: git's own check says what is gone",
