@@ -36,6 +36,7 @@ UNSURE_NUMBER = re.compile(
     r"|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt\s].*)?|[-+]?\.[0-9]+[eE][0-9]+"
 )
 BREAKS = re.compile("[\x85\u2028\u2029]")  # of lines in YAML 1.1 alone
+MERGED = re.compile("^<{7} ", re.MULTILINE)
 FORBIDDEN = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -87,6 +88,9 @@ def parse(text: str, strict: bool = True) -> Any:
     try:
         return _Reader(text, strict).document()
     except yaml.MarkedYAMLError as error:
+        if merged := MERGED.search(text):
+            line = text.count("\n", 0, merged.start()) + 1
+            raise _unfit(line, "a merge left both sides (<<<<<<<): leave one of them, without the marks") from None
         mark = error.problem_mark or error.context_mark
         line = mark.line if mark else 0
         begins = text.splitlines()[line : line + 1] or [""]

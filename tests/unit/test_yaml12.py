@@ -297,7 +297,7 @@ STAGE = "stages:\n  one:\n    foreach: ${models}\n    do:\n      "
         (f"{STAGE}outs: [[x]]", "stages.one.do.outs: expected a text"),
         (f"{STAGE}deps: ['data/${{kee}}']", r"stages.one.do.deps: cannot fill in data/\${kee}: expected no other than"),
         (f"{STAGE}deps: []\n      deps: []", "line 6: key deps stands twice, first in line 5"),
-        ("<<<<<<< HEAD\nstages: {}\n", "line 2: .*correct it"),
+        ("<<<<<<< HEAD\nstages: {}\n", "line 1: a merge left both sides .*: leave one of them"),
     ],
 )
 def test_a_graph_that_cannot_be_used_is_one_line(tmp_path: Path, content: str | None, message: str) -> None:

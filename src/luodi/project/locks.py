@@ -52,7 +52,7 @@ def _is_entry(entry: Any, of_model: bool) -> bool:
 def _strange(where: str, reason: str) -> ArtifactError:
     return ArtifactError(
         f"{where} is not a dvc.lock ({reason}): restore it with `git checkout HEAD -- dvc.lock`, or "
-        "remove it if no commit has it: `dvc repro` makes it again"
+        "remove it, if that commit is no better: `dvc repro` makes it again"
     )
 
 

@@ -117,7 +117,10 @@ def test_what_is_no_lock_is_named_with_the_remedy(content: str) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (CONFLICT, "it is not YAML in UTF-8: line 5: could not find expected ':'; correct it"),
+        (
+            CONFLICT,
+            "it is not YAML in UTF-8: line 4: a merge left both sides (<<<<<<<): leave one of them, without the marks",
+        ),
         ("stages: {train@reviews: {}, a@b: 3, c@d: 4}", "a@b is no entry"),
         ("words", "it holds no stages"),
     ],
