@@ -302,9 +302,7 @@ def rows_of(decision: Decision) -> turned.Rows:
     found = decision.comparison.turned if decision.comparison else decision.turned
     places = [place for one in found or () for place in one.places]
     places += [one.place for one in decision.doubts.shown] if decision.doubts else []
-    return {
-        place: turned.Row(item(place), f"base.csv, line {place + 2}")
-    }
+    return {place: turned.Row(item(place), f"base.csv, line {place + 2}") for place in places}
 
 
 STATUS = "In production since 2026-11-23 18:02 UTC (as of 2026-11-28 09:00 UTC)."
