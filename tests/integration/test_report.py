@@ -105,7 +105,7 @@ def test_of_a_run_that_validation_stopped_the_page_is_kept_and_the_index_leads_t
     assert folder and [path.name for path in folder.glob("*.html")] == ["validation.html"]
     html = (folder / "validation.html").read_text(encoding="utf-8")
     text = " ".join(re.sub("<[^>]*>", " ", html).split())
-    assert re.search("stopped by validation: [^·]*Labels are known", text) and "commit 0123456789ab" in text
+    assert re.search("stopped by validation: [^·]*Few rows are held back", text) and "commit 0123456789ab" in text
     assert "The last batch, w.csv: " in text and "in another script than the Chinese of most: Latin" in text
     again = delivery.stopped(one.origin, "reviews", begun, one.runner, "zh")
     assert again and re.search(r"被 \d 项检查拦下", (again / "validation.html").read_text(encoding="utf-8"))

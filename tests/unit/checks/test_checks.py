@@ -213,7 +213,7 @@ def cast(name: str) -> Callable[[pa.Table], pa.Table]:
         ("No text is missing", FAILED, batch(*good(), *[(None, "positive")] * 6), None),
         ("No label is missing", FAILED, batch(*good(), *[(f"房间不好{n}", None) for n in range(6)]), None),
         ("No source is missing", WARNED, batch(*good(), source=None), None),
-        ("Labels are known", FAILED, batch(*good(), ("房间不好", "Negative")), None),
+        ("Labels are known", WARNED, batch(*good(), ("房间不好", "Negative")), None),
         ("Every label occurs", FAILED, batch(*[(text, "positive") for text, _ in good()]), None),
         (
             "Classes are balanced",

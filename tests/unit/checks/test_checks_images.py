@@ -323,7 +323,7 @@ def dark(place: int) -> Any:
         ("Enough rows", FAILED, good(8)),
         ("No image is missing", FAILED, [*good(), *[(None, "dog")] * 6]),
         ("No label is missing", FAILED, [*good(), *[(images.png(90 + n), None) for n in range(9)]]),
-        ("Labels are known", FAILED, [*good(), (images.png(99), "Dog")]),
+        ("Labels are known", WARNED, [*good(), (images.png(99), "Dog")]),
         ("Every label occurs", FAILED, [(image, "dog") for image, _ in good()]),
         ("Classes are balanced", FAILED, [(image, LABELS[place > 2]) for place, (image, _) in enumerate(good())]),
         ("Labels agree", WARNED, [*good(), *[(images.png(seed), label) for seed in (1, 2) for label in LABELS]]),

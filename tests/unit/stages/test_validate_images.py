@@ -146,8 +146,7 @@ def test_thumbnails_are_pictures_few_and_small(tmp_path: Path) -> None:
 
 def test_evil_names_are_text(tmp_path: Path) -> None:
     paths = lay(tmp_path, *good(100), (images.png(1), EVIL, EVIL))
-    with pytest.raises(ValidationFailed):
-        validate.run(MODEL, paths)
+    validate.run(MODEL, paths)
     page = paths.validation_report.read_text(encoding="utf-8")
     assert "<script" not in page
     assert "&lt;script&gt;" in page
