@@ -71,6 +71,7 @@ def test_time_is_that_of_the_processor_in_turns() -> None:
     assert 2 < one / other < 8
 
 
+@pytest.mark.slow
 def test_a_worse_one_passes_by_chance_no_more_often_than_the_gate_allows() -> None:
     """Any of five that are worse by the margin itself; benchmarks/compression.py --simulate draws more."""
     rng, passed, truth = np.random.default_rng(3), 0, np.zeros(500, np.int64)

@@ -55,6 +55,7 @@ SCRIPTS = ((0x20, 0x7F), (0xC0, 0x250), (0x370, 0x400), (0x400, 0x500), (0x590, 
            (0xE00, 0xE60), (0x3040, 0x3100), (0x4E00, 0x9FD0), (0xAC00, 0xD7A0), (0x1F300, 0x1F650))  # fmt: skip
 
 
+@pytest.mark.slow
 def test_ten_thousand_texts_in_a_dozen_scripts_have_one_answer(made: subwords.Encoder, folder: Path) -> None:
     draw, served = random.Random(1), encoders.load(folder / "encoder.json")
 

@@ -27,6 +27,7 @@ def said(model: Any, x: NDArray[np.int32]) -> NDArray[np.float32]:
     return inference.run_session(inference.session(HEAD.behind(model).SerializeToString()), x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", checkpoint.FAMILIES)
 @pytest.mark.parametrize("tuning", ["lora", "full"])
 def test_it_says_what_the_graph_says(family: str, tuning: Any, tmp_path: Path) -> None:

@@ -138,6 +138,7 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_no_network_of_images_is_refused(case: str, saved: Path, tmp_path: Path) -> None:
     kind, says, change = CASES[case]
@@ -154,6 +155,7 @@ def test_pixels_that_are_not_scaled_are_told(tmp_path: Path) -> None:
         stems.prepared(tiny_stem.write(tmp_path / "a.keras", scales=False), tmp_path / "made", None)
 
 
+@pytest.mark.slow
 def test_the_stem_is_what_stands_before_the_classes(saved: Path, tmp_path: Path) -> None:
     from luodi.pretrained import stem
     from luodi.scoring import inference

@@ -74,6 +74,7 @@ def without_settings(text: str) -> str:
     return re.sub(r"<h2[^>]*>(设置|门禁的设置)</h2>.*?(?=<h2|</main>)", "", text, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_no_english_is_left_on_a_chinese_page(pages: dict[str, str]) -> None:
     for name, text in pages.items():
         assert not english(without_settings(chinese(text))), name

@@ -91,6 +91,7 @@ def test_a_model_may_be_added_that_tries_it(root: Path, checkpoint: Path) -> Non
     assert "encoders.yaml" in yaml.safe_load((root / "dvc.yaml").read_text())["stages"]["settings"]["deps"]
 
 
+@pytest.mark.slow
 def test_a_network_of_images_becomes_one_too(root: Path, tmp_path: Path) -> None:
     network = tiny_stem.write(tmp_path / "Stripes.keras")
     said = scaffold.add(root, network, None, NOBODY, "Apache-2.0")
