@@ -61,12 +61,9 @@ def decide(
         block = config.settings_of(config.load(ModelPaths(clone.root, model).params), model)
         require_whole(clone, block, model, entries)
         locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
-        told = {
-            "approval": block.register_.approval,
-            "dry": not counted,
-            "doubts": _doubts(clone, block, model),
-        }
-        decision = _judge(clone, block, model, counted).model_copy(update=told)
+        decision = _judge(clone, block, model, counted)  # it brings the rows that the doubts are of
+        told = {"approval": block.register_.approval, "dry": not counted, "doubts": _doubts(clone, block, model)}
+        decision = decision.model_copy(update=told)
         if counted and not lands(decision.verdict, block.register_.approval):
             refs = judged.refs(clone, model, decision)
             pushing.until_first(origin, lambda: not refs or pushing.push(clone, refs) or None)
