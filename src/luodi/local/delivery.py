@@ -263,10 +263,10 @@ def _join(  # noqa: PLR0917, each is another thing
 ) -> None:  # fmt: skip
     """Say in the pages of stages what changed since the version in production, and which labels others contradict."""
     pages = {name: folder / f"{name}.html" for name in ("validation", "evaluation")}
-    told = since.rows(before.name, part(before.facts, "data"), data) if before else None
+    told = since.rows(before.name, part(before.facts, "data"), data) or since.UNTOLD if before else since.FIRST
     doubted = doubts.section(model, decision, rows)
     if pages["validation"].exists():
-        _put(pages["validation"], [told or since.FIRST, *([doubted] if doubted else [])])
+        _put(pages["validation"], [told, *([doubted] if doubted else [])])
     if decision and pages["evaluation"].exists():
         _put(pages["evaluation"], gate_sections.since(decision), gate_sections.judged(decision, todo, landed=landed))
 

@@ -10,10 +10,9 @@ FIGURES = {"rows": "Rows", "usable": "Of use, each once", "clean": "Clean", "qua
            "duplicates": "Duplicates"}  # fmt: skip
 PARTS = {"held": "held back: {}", "scripts": "clean, in script {}", "masked": "clean, masked as {}"}
 
-FIRST = Section(
-    "Rows since the version in production",
-    "No version was in production before, or its tag tells nothing of its rows: there is nothing to compare with.",
-)
+TITLE = "Rows since the version in production"
+FIRST = Section(TITLE, "No version was in production before: there is nothing to compare with.")
+UNTOLD = Section(TITLE, "What was in production before tells nothing of its rows: there is nothing to compare with.")
 
 Facts = Mapping[str, Any]
 

@@ -17,7 +17,7 @@ from luodi.report.document import Section
 
 FEW = 3  # parts that need no contents
 OWN = re.compile(r'<div class="verdict \w+">')
-ADVICE = re.compile(r'<p class="todo">.*?</p>\n')
+ADVICE = re.compile(r'<p class="todo">.*?</p>\n?')
 TOP = "</h1>\n"
 FIRST = '<h2 id="part-1">'
 LIST = '<details class="contents"><summary>On this page</summary>\n<ol>\n'
@@ -66,7 +66,7 @@ def joined(html: str, sections: Sequence[Section], verdict: Mapping[str, str] | 
     The page's own verdict is plain text then, below that one, which says what to do.
     """
     if verdict:
-        html = ADVICE.sub("", OWN.sub("<div>", html, count=1), count=1)
+        html = ADVICE.sub("", OWN.sub("<div>", html, count=1))
         html = html.replace(TOP, TOP + _plain("verdict", verdict=verdict), 1)
     told, titles = _parted(_plain("joined", sections=sections), "joined")
     listed = "".join(f'<li><a href="#joined-{number}">{title}</a></li>\n' for number, title in enumerate(titles, 1))
