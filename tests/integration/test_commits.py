@@ -252,7 +252,7 @@ def test_what_git_lfs_keeps_beside_the_checkout_is_found_by_clones_of_the_origin
     assert not Path(origin.git, "lfs").exists()  # nothing is kept
     (project.root / ".git" / "lfs" / "objects" / "4d").mkdir(parents=True)
     Path(origin.git, "lfs", "objects").mkdir(parents=True)  # git-lfs leaves it where it found nothing
-    for name in ("large files", "moved"):
+    for name in ("large files", "large files moved"):
         project = replace(project, root=project.root.rename(project.root.with_name(name)))
         origin, _ = embedded.prepare(project.root, quiet)
         link = Path(origin.git, "lfs", "objects")

@@ -63,6 +63,7 @@ def refs(project: Project) -> str:
 
 def move_under_push(project: Project, once: bool) -> None:
     hook = Path(project.origin.git) / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
     hook.write_text(MOVE.format(once="test -e moved && exit 0; touch moved" if once else ""))
     hook.chmod(0o755)
 
@@ -176,6 +177,7 @@ def test_it_gives_up_after_some_pushes_and_leaves_no_tag(ready: Done, quiet: Run
 
 def test_a_push_that_the_server_declines_is_tried_once_and_told_with_its_reason(ready: Done, quiet: Runner) -> None:
     hook = Path(ready.project.origin.git) / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
     hook.write_text(DECLINE)
     hook.chmod(0o755)
     before = refs(ready.project)

@@ -131,8 +131,11 @@ def _doubts(clone: Workspace, block: config.ModelSettings, model: str) -> Doubts
     if not {*names} <= {*locks.outputs(locks.read(clone.lock), f"baseline@{model}")}:
         return None
     below = paths.data.relative_to(clone.root)
-    records = [str(below / name) for name in clone.recorded(str(below)) if Path(name).match(RECORDS)]
-    clone.pull(*names, *records)
+    try:
+        recorded = clone.recorded(str(below))
+    except RemoteError:  # this remote has models alone: what a person said of the rows is not known then
+        recorded = {}
+    clone.pull(*names, *(str(below / name) for name in recorded if Path(name).match(RECORDS)))
     clone.pull(*(str(below / shard) for shard in arrivals.kept(paths.data)))  # a person looked at rows of these alone
     return doubted(paths, block)
 

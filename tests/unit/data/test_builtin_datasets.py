@@ -129,7 +129,7 @@ def test_changed_data_is_a_mismatch(change: Callable[..., Any], data: Path, tmp_
         (b"outs: []\n", "is no DVC pointer"),
         (b"md5: 1.dir\n", "is no DVC pointer"),
         (b"outs:\n- md5: [1]\n", "is no DVC pointer"),
-        (b"<<<<<<< HEAD\nouts:\n- md5: 1.dir\n=======\n", "is not YAML in UTF-8: line 2"),
+        (b"<<<<<<< HEAD\nouts:\n- md5: 1.dir\n=======\n", "line 1: a merge left both sides"),
         (b"\xff", "line 1 holds the byte 0xff"),
     ],
 )
