@@ -12,6 +12,8 @@ from urllib.parse import quote, unquote
 from luodi.errors import BrokenData
 from luodi.files import read_facts, write_facts
 
+RECORDS = "batch-*.json"
+"""Names of the files that say what became of the rows beside which they lie."""
 DIGITS = 12  # of the name of a batch in that of its record
 KEY = "row"
 """Column of a sheet that names rows to luodi."""
@@ -93,7 +95,7 @@ def write(staging: Path, folder: Path, number: int, arrival: Arrival) -> tuple[P
 
 
 def _paths(folder: Path) -> list[Path]:
-    return sorted(folder.glob("batch-*.json"))
+    return sorted(folder.glob(RECORDS))
 
 
 def _places(found: Sequence[Places]) -> dict[str, set[int]]:

@@ -32,8 +32,6 @@ from luodi.system.processes import CommandFailed, Runner
 from luodi.terminal import shown
 
 REPEATS = 200
-RECORDS = "batch-*.json"
-"""Of `luodi.data.arrivals`."""
 GEOMETRY = ("height", "width", "channels")
 SPLIT = ("seed", "shares", "split", "test_source", "validation_source", *GEOMETRY)
 """Settings of preprocess that decide which rows a model was trained on."""
@@ -135,7 +133,7 @@ def _doubts(clone: Workspace, block: config.ModelSettings, model: str) -> Doubts
         recorded = clone.recorded(str(below))
     except RemoteError:  # this remote has models alone: what a person said of the rows is not known then
         recorded = {}
-    clone.pull(*names, *(str(below / name) for name in recorded if Path(name).match(RECORDS)))
+    clone.pull(*names, *(str(below / name) for name in recorded if Path(name).match(arrivals.RECORDS)))
     clone.pull(*(str(below / shard) for shard in arrivals.kept(paths.data)))  # a person looked at rows of these alone
     return doubted(paths, block)
 

@@ -175,7 +175,7 @@ def _moves(folder: Path, staging: Path, marks: Marks, salt: str, digests: set[st
     before = forgotten.read(folder)
     names = {shard: _without(folder / shard, mark, new) for shard, mark in marks.items()}
     replaced: list[str] = [*names]
-    for path, one in zip(sorted(folder.glob("batch-*.json")), arrivals.read(folder), strict=True):
+    for path, one in zip(sorted(folder.glob(arrivals.RECORDS)), arrivals.read(folder), strict=True):
         if (after := _renamed(one, names, marks)) != one:
             replaced.append(path.name)
             number, digest = path.stem.split("-")[1], path.stem.rpartition("-")[2]
