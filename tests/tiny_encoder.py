@@ -18,6 +18,8 @@ from safetensors.numpy import save_file
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WIDTH, INNER, HEADS, LAYERS, POSITIONS = 16, 24, 2, 2, 40
+OFFSET = ("roberta", "xlm-roberta", "camembert")
+"""Families whose positions begin behind the id that pads."""
 Tensors = dict[str, NDArray[np.float32]]
 ERF = np.vectorize(math.erf)
 
@@ -189,7 +191,7 @@ def vector(family: str, ids: list[int], *, pooling: str = "mean", config: Mappin
     def linear(x: Any, name: str) -> Any:
         return x @ weights[f"{name}.weight"].T.astype(np.float64) + weights[f"{name}.bias"]
 
-    first = config["pad_token_id"] + 1 if "roberta" in family else 0
+    first = config["pad_token_id"] + 1 if family in OFFSET else 0
     x = weights["embeddings.word_embeddings.weight"][ids].astype(np.float64)
     x = x + weights["embeddings.position_embeddings.weight"][first : first + len(ids)]
     if family != "distilbert":

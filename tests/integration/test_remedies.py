@@ -1389,6 +1389,8 @@ WHY_NOT = {
     "is no tokenizer (": CHECKPOINT,
     "does not fit the weights": CHECKPOINT,
     "does not fit the tokenizer": CHECKPOINT,
+    "alone does not tell apart": CHECKPOINT,
+    "expected a list of modules": CHECKPOINT,
     "and what is exported holds at most": "tests/unit/nets/test_nets.py",
     "and luodi does by mean, cls or the last": CHECKPOINT,
     "move it away, or choose another folder for the encoder": PRETRAINING,

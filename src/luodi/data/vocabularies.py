@@ -45,3 +45,9 @@ def of_merges(known: Mapping[str, int], merges: Sequence[tuple[str, str]], *, sp
         found._tokenizer.post_processor = RobertaProcessing(last, first, add_prefix_space=spaced)
     text: str = found.to_str()
     return text
+
+
+def merges(lines: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs of a file merges.txt, whose first line may name its version."""
+    pairs = (line.partition(" ") for line in lines)
+    return [(first, second) for first, _, second in pairs if second and not first.startswith("#version")]

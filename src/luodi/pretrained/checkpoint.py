@@ -9,33 +9,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from luodi.data import vocabularies
 from luodi.errors import BrokenData, MissingData
 from luodi.nets.canonical import LARGEST
-from luodi.pretrained import preset, untrusted
+from luodi.pretrained import preset, sentences, tokens, untrusted
+from luodi.pretrained.sentences import Pooling
 from luodi.system import lfs
 from luodi.terminal import shown
 
-WEIGHTS, CONFIG, TOKENIZER, VOCABULARY = "model.safetensors", "config.json", "tokenizer.json", "vocab.txt"
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
 INDEX = f"{WEIGHTS}.index.json"
 """Stands in place of `WEIGHTS` where these are of several files: which tensor is in which."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
-DTYPES = ("F32", "F16", "BF16")
+DTYPES = ("F32", "F16", "BF16", "F64")
 ACTIVATIONS = ("gelu", "gelu_new", "relu")
-Pooling = Literal["mean", "cls", "last"]
-POOLINGS: Mapping[str, Pooling] = {
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_lasttoken": "last",
-    "mean": "mean",
-    "cls": "cls",
-    "lasttoken": "last",
-}
 UNSTATED = "none stated"
 LICENCE = re.compile(r"^licen[sc]e:[ \t]*(\S.*)$", re.IGNORECASE | re.MULTILINE)
 DEEPEST = 1000  # layers
@@ -90,6 +81,8 @@ FAMILIES: Mapping[str, Family] = {
     "bert": Family(("bert.",), _KEYS, "encoder.layer.{}.", _PARTS),
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
+    "camembert": _ROBERTA,
+    "electra": Family(("electra.",), _KEYS, "encoder.layer.{}.", _PARTS),
     "distilbert": Family(
         ("distilbert.",),
         ("n_layers", "n_heads", "dim", "hidden_dim", "activation"),
@@ -122,6 +115,7 @@ class Checkpoint:
         pad: The id that fills up a row.
         pooling: "mean" of the tokens' vectors, or "cls", that of the first.
         tokenizer: JSON, as Hugging Face's `tokenizers` reads it.
+        left_out: What follows the pooled vectors in the folder, and is not read.
     """
 
     folder: Path
@@ -137,6 +131,7 @@ class Checkpoint:
     licence: str
     tokenizer: str
     shapes: Mapping[str, tuple[int, ...]]
+    left_out: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Family:
@@ -173,6 +168,7 @@ def read(folder: Path) -> Checkpoint:
         MissingData: There is no such folder, or it lacks a file.
         BrokenData: Its weights or its code are of a kind that luodi does not open, or its files do not fit together.
     """
+    whole, folder = folder, sentences.network(folder)
     _require_files(folder)
     told = config = untrusted.json_object(folder / CONFIG)
     if preset.name(told):
@@ -189,6 +185,8 @@ def read(folder: Path) -> Checkpoint:
     _require(
         folder, "`scale_attn_by_inverse_layer_idx`", config.get("scale_attn_by_inverse_layer_idx", False), (False,)
     )
+    _require(folder, "`is_decoder`", config.get("is_decoder", False), (False,))
+    _require(folder, "`embedding_size`", config.get("embedding_size", width), (width,))
     if layers > DEEPEST:
         raise _lies(folder, f"an encoder has no {layers:,} layers")
     if width % heads:
@@ -205,13 +203,14 @@ def read(folder: Path) -> Checkpoint:
         raise _lies(folder, f"`{kind.epsilon[0]}` is {shown(repr(epsilon), 60)}, expected a number between 0 and 1")
     shapes = _shapes(kind, layers, width, inner, vocabulary=vocabulary, positions=positions, types=types)
     _require_tensors(folder, kind, shapes)
-    tokenizer = _tokenizer(folder, told, vocabulary)
+    tokenizer = tokens.read(folder, told, vocabulary, framed=not kind.causal)
     if not kind.causal:
-        _require_pad(folder, tokenizer, pad)
+        pad = tokens.pad(folder, tokenizer, pad, fixed=kind.offset)
     most = positions - (pad + 1 if kind.offset else 0)
     return Checkpoint(
         folder, family, layers, heads, width, activation, epsilon, _length(folder, most), pad,
-        _pooling(folder, "last" if kind.causal else "mean"), licence(folder), tokenizer, shapes,
+        sentences.pooling(whole, "last" if kind.causal else "mean"), licence(whole), tokenizer, shapes,
+        sentences.left_out(whole),
     )  # fmt: skip
 
 
@@ -230,7 +229,7 @@ def licence(folder: Path) -> str:
 def _require_files(folder: Path) -> None:
     if not folder.is_dir():
         raise MissingData(
-            f"{folder} is no folder: expected one with {CONFIG}, {TOKENIZER} and {WEIGHTS}, as Hugging Face's "
+            f"{folder} is no folder: expected one with {CONFIG}, {tokens.TOKENIZER} and {WEIGHTS}, as Hugging Face's "
             "libraries write it; luodi downloads none"
         )
     if (folder / CONFIG).is_file() and not preset.name(config := untrusted.json_object(folder / CONFIG)):
@@ -243,10 +242,8 @@ def _require_files(folder: Path) -> None:
                 f"{folder} has its weights in {shown(pickles[0], 60)}, a file that can run code when it is opened: "
                 f"expected {WEIGHTS}; {CONVERT.format(folder)}"
             )
-    tokens = (TOKENIZER, VOCABULARY)
     missing = [name for name in (CONFIG, held or WEIGHTS) if not (folder / name).is_file()]
-    missing += [] if any((folder / name).is_file() for name in tokens) else [f"{TOKENIZER} (or {VOCABULARY})"]
-    if missing:
+    if missing := [*missing, *filter(None, [tokens.lacking(folder)])]:
         raise MissingData(
             f"{folder} holds no {' and no '.join(missing)}: expected a checkpoint as Hugging Face's libraries write it "
             "(save_pretrained of a model and of its tokenizer)"
@@ -418,51 +415,6 @@ def _float32(file: Any, name: str) -> NDArray[np.float32]:
     return np.ascontiguousarray(file.get_tensor(name), np.float32)
 
 
-def _tokenizer(folder: Path, config: Mapping[str, Any], vocabulary: int) -> str:
-    """The tokenizer as JSON, proven to give no id that the encoder has no vector for."""
-    from luodi.data import subwords
-
-    path = folder / TOKENIZER if (folder / TOKENIZER).is_file() else folder / VOCABULARY
-    try:
-        if preset.name(config):
-            text = preset.tokenizer(folder, config)
-        elif path.name == TOKENIZER:
-            text = untrusted.text(path)
-        else:
-            settings = (
-                untrusted.json_object(folder / "tokenizer_config.json")
-                if (folder / "tokenizer_config.json").is_file()
-                else {}
-            )
-            text = vocabularies.of_vocabulary(
-                untrusted.lines(untrusted.text(path)),
-                lowercase=settings.get("do_lower_case") is not False,
-                strip_accents=settings.get("strip_accents"),
-            )
-        known = subwords.opened(text).get_vocab(with_added_tokens=True)
-    except ValueError as error:
-        raise BrokenData(f"{path} is no tokenizer ({shown(str(error), 200)}): get it again") from None
-    if not known or max(known.values()) >= vocabulary or 2 * len(known) < vocabulary:
-        raise BrokenData(
-            f"{path} does not fit the weights: it knows {len(known):,} tokens, its largest id is "
-            f"{max(known.values(), default=None)}, and there are {vocabulary:,} vectors of tokens; get both of one "
-            "checkpoint"
-        )
-    return text
-
-
-def _require_pad(folder: Path, tokenizer: str, pad: int) -> None:
-    """What is the id that pads is not seen: a word of that id would never be."""
-    from luodi.data import subwords
-
-    token = subwords.opened(tokenizer).id_to_token(pad)
-    if token is not None and "pad" not in token.lower():
-        raise BrokenData(
-            f"{folder / CONFIG} does not fit the tokenizer: `pad_token_id` is {pad}, and that is "
-            f"{shown(repr(token), 60)}; get both of the same checkpoint, or write there the id of the token that pads"
-        )
-
-
 def _length(folder: Path, most: int) -> int:
     """Tokens that the checkpoint was made for: what its own files say, at most as many as it has positions."""
     if most < 4:
@@ -470,29 +422,10 @@ def _length(folder: Path, most: int) -> int:
     said = [
         untrusted.json_object(folder / name).get(key)
         for name, key in (
-            ("sentence_bert_config.json", "max_seq_length"),
-            ("tokenizer_config.json", "model_max_length"),
+            (sentences.SETTINGS, "max_seq_length"),
+            (tokens.SETTINGS, "model_max_length"),
         )
         if (folder / name).is_file()
     ]
     said.append(preset.said(folder, preset.PREPROCESSOR, "sequence_length"))
     return next((min(one, most) for one in said if isinstance(one, int) and one >= 4), most)
-
-
-def _pooling(folder: Path, without: Pooling) -> Pooling:
-    """As 1_Pooling/config.json says, which sentence-transformers writes; `without` where there is none."""
-    path = folder / "1_Pooling" / CONFIG
-    if not path.is_file():
-        path, config = folder / preset.TASK, {"pooling_mode": preset.said(folder, preset.TASK, "pooling_mode")}
-        if config["pooling_mode"] is None:
-            return without
-    else:
-        config = untrusted.json_object(path)
-    chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
-    chosen = chosen or [str(config.get("pooling_mode"))]
-    if len(chosen) != 1 or chosen[0] not in POOLINGS:
-        raise BrokenData(
-            f"{path}: it pools by {shown(', '.join(chosen), 100)}, and luodi does by mean, cls or the last token: "
-            "choose another checkpoint"
-        )
-    return POOLINGS[chosen[0]]

@@ -20,7 +20,8 @@ from onnx import TensorProto, helper, numpy_helper
 from luodi.errors import BrokenData
 
 if TYPE_CHECKING:  # training needs no checkpoint: it begins with a graph that there is
-    from luodi.pretrained.checkpoint import Checkpoint, Family, Pooling
+    from luodi.pretrained.checkpoint import Checkpoint, Family
+    from luodi.pretrained.sentences import Pooling
 
 OPSET, IR = 17, 8
 X, VECTORS = "x", "vectors"

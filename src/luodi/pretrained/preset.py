@@ -133,8 +133,7 @@ def tokenizer(folder: Path, config: Mapping[str, Any]) -> str:
     known = _ids(folder)
     if kind.family == "roberta" and known.get(kind.pad) != OFFSET - 1:
         raise ValueError(f"{kind.pad} is of the id {known.get(kind.pad)}, and RoBERTa's is {OFFSET - 1}")
-    pairs = (line.partition(" ") for line in untrusted.lines(_asset(folder, "merges.txt")))
-    merges = [(first, second) for first, _, second in pairs if second and not first.startswith("#version")]
+    merges = vocabularies.merges(untrusted.lines(_asset(folder, "merges.txt")))
     return vocabularies.of_merges(
         known, merges, spaced=settings.get("add_prefix_space") is True, framed=kind.family == "roberta"
     )

@@ -22,7 +22,7 @@ from luodi.data import subwords, unlabelled
 from luodi.errors import WrongValue
 from luodi.files import private_folder, replacing, replacing_folder, write_json, write_text
 from luodi.nets import training
-from luodi.pretrained import checkpoint, graph
+from luodi.pretrained import checkpoint, graph, tokens
 from luodi.pretrained.graph import PARTS, Form, Weights
 from luodi.pretrained.network import Embedded, Layer, Parts
 from luodi.terminal import shown
@@ -300,7 +300,7 @@ def _write(folder: Path, plan: Plan, weights: Weights, tokenizer: str, licence: 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with replacing_folder(folder) as temporary:
         write_json(temporary / checkpoint.CONFIG, config)
-        write_text(temporary / checkpoint.TOKENIZER, tokenizer)
+        write_text(temporary / tokens.TOKENIZER, tokenizer)
         tensors = graph.tensors(plan.form, weights, checkpoint.FAMILIES["bert"])
         (temporary / checkpoint.WEIGHTS).write_bytes(save(tensors))
         if licence:

@@ -11,12 +11,17 @@ from luodi.terminal import shown
 LONGEST = 64 << 20  # bytes of a file of JSON or text that is read
 
 
-def json_object(path: Path) -> dict[str, Any]:
-    """Return the JSON object that a file holds. Raises BrokenData: it holds none."""
+def json_value(path: Path) -> Any:
+    """Return what a file of JSON holds. Raises BrokenData: it holds none."""
     try:
-        found = json.loads(text(path))
+        return json.loads(text(path))
     except (ValueError, RecursionError) as error:
         raise BrokenData(f"{path} is not JSON ({error}): get it again") from None
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object that a file holds. Raises BrokenData: it holds none."""
+    found = json_value(path)
     if not isinstance(found, dict):
         raise BrokenData(f"{path}: expected a JSON object, found {shown(repr(found), 60)}: get it again")
     return found

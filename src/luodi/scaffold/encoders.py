@@ -1,6 +1,7 @@
 """Add a pretrained encoder to the checkout: its graph and what it needs, in data/encoders, and what is known of it."""
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,12 @@ def prepared(source: Path, folder: Path, licence: str | None = None) -> TextEnco
     if not source.is_dir() and source.suffix in STEMS:
         return stems.prepared(source, folder, licence)
     found = checkpoint.read(source)
+    if found.left_out:
+        print(
+            f"warning: {source} has a module {', '.join(found.left_out)} behind its pooled vectors, which is left out: "
+            "a model of luodi's has its own layer there",
+            file=sys.stderr,
+        )
     folder.mkdir(parents=True)
     _write(found, folder)
     return _recorded(found, folder, licence)

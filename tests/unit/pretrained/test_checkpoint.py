@@ -11,9 +11,11 @@ import pytest
 import tiny_encoder
 from safetensors.numpy import load_file, save_file
 
+from luodi.data import subwords
 from luodi.errors import BrokenData, DataError, MissingData
 from luodi.pretrained import checkpoint
 
+MODULES = "modules.json"
 WEIGHTS, INDEX, PART = "model.safetensors", "model.safetensors.index.json", "part-1.safetensors"
 Change = Callable[[Path], object]
 
@@ -108,12 +110,52 @@ def pooled(content: str) -> Change:
     return change
 
 
+def vocabulary(**settings: Any) -> Change:
+    """Leave the vocabulary alone, with what is said of its tokenizer."""
+
+    def change(folder: Path) -> None:
+        (folder / "tokenizer.json").unlink()
+        (folder / "vocab.txt").write_text("\n".join(tiny_encoder.VOCABULARY), encoding="utf-8")
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+    return change
+
+
+def modules(*known: tuple[str, str]) -> Change:
+    told = [{"type": f"sentence_transformers.models.{kind}", "path": path} for kind, path in known]
+    return lambda folder: (folder / MODULES).write_text(json.dumps(told))
+
+
 CASES: dict[str, tuple[type[DataError], str, Change]] = {
     "no config": (MissingData, "holds no config.json", lambda folder: (folder / "config.json").unlink()),
     "no weights": (MissingData, "holds no model.safetensors", lambda folder: (folder / WEIGHTS).unlink()),
     "no tokens": (
-        MissingData, r"holds no tokenizer.json \(or vocab.txt\)", lambda folder: (folder / "tokenizer.json").unlink()
+        MissingData, r"holds no tokenizer.json \(or vocab.txt, or vocab.json and merges.txt\)",
+        lambda folder: (folder / "tokenizer.json").unlink(),
     ),
+    "sentencepiece": (
+        BrokenData, "has its tokens in spiece.model .sentencepiece., and luodi reads tokenizer.json: in an env",
+        lambda folder: (folder / "tokenizer.json").rename(folder / "spiece.model"),
+    ),
+    "words of Japan": (
+        BrokenData, "it is of a BertJapaneseTokenizer, whose words vocab.txt alone does not tell",
+        vocabulary(tokenizer_class="BertJapaneseTokenizer"),
+    ),
+    "half of pairs": (
+        MissingData, "holds no tokenizer.json", lambda folder: (folder / "tokenizer.json").rename(folder / "vocab.json")
+    ),
+    "modules of another": (
+        BrokenData, "has a module StaticEmbedding, and luodi reads a Transformer, followed by Pooling, Normalize",
+        modules(("StaticEmbedding", "")),
+    ),
+    "a module behind": (BrokenData, "has a module LSTM", modules(("Transformer", ""), ("LSTM", "1_LSTM"))),
+    "modules elsewhere": (
+        BrokenData, r"expected a list of modules, .*'path': '\.\./x'", modules(("Transformer", "../x"))
+    ),
+    "no modules": (BrokenData, "expected a list of modules", modules()),
+    "no list": (BrokenData, "a list of modules, .*found None", lambda folder: (folder / MODULES).write_text("{}")),
+    "in decoding": (BrokenData, "`is_decoder` is True, and luodi reads False", config(is_decoder=True)),
+    "projected": (BrokenData, "`embedding_size` is 8, and luodi reads 16", config(embedding_size=8)),
     "bin": (BrokenData, "pytorch_model.bin, a file that can run code .*save_pretrained", pickle("pytorch_model.bin")),
     "pt": (BrokenData, "encoder.pt, a file that can run code .*save_pretrained", pickle("encoder.pt")),
     "ckpt": (BrokenData, "last.ckpt, a file that can run code .*save_pretrained", pickle("last.ckpt")),
@@ -263,12 +305,58 @@ def test_a_text_is_as_long_as_the_checkpoint_says(files: dict[str, Any], length:
 
 def test_a_vocabulary_is_enough(tmp_path: Path) -> None:
     folder = tiny_encoder.write(tmp_path / "tiny")
-    (folder / "tokenizer.json").unlink()
-    (folder / "vocab.txt").write_text("\n".join(tiny_encoder.VOCABULARY), encoding="utf-8")
+    vocabulary()(folder)
     assert checkpoint.read(folder).length == 40
     (folder / "vocab.txt").write_text("a\nb", encoding="utf-8")
     with pytest.raises(BrokenData, match=r"vocab.txt is no tokenizer \(it has no \[UNK\]\)"):
         checkpoint.read(folder)
+
+
+@pytest.mark.parametrize("spaced", [True, False])
+def test_a_vocabulary_and_its_merges_are_enough(spaced: bool, tmp_path: Path) -> None:
+    folder = tiny_encoder.write(tmp_path / "tiny", "gpt2")
+    model = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+    known = subwords.opened(checkpoint.read(folder).tokenizer)
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"]), encoding="utf-8")
+    lines = ["#version: 0.2", *(" ".join(pair) for pair in model["merges"])]
+    (folder / "merges.txt").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"add_prefix_space": spaced}))
+    found = subwords.opened(checkpoint.read(folder).tokenizer)
+    text = f"{'' if spaced else ' '}{tiny_encoder.words(0)[0]} 好 é"
+    assert found.encode(text).ids == known.encode(text.strip()).ids
+    assert (found.encode("a").ids == known.encode("a").ids) == spaced
+
+
+def test_what_pads_is_what_the_tokenizer_says_where_config_has_a_word(tmp_path: Path) -> None:
+    """As of multilingual MiniLM and E5, which have the numbers of BERT's tokenizer in config.json."""
+    folder = tiny_encoder.write(tmp_path / "tiny", pad_token_id=9)
+    for name, token in (("tokenizer_config.json", "[PAD]"), ("special_tokens_map.json", {"content": "[PAD]"})):
+        (folder / name).write_text(json.dumps({"pad_token": token}))
+        assert checkpoint.read(folder).pad == 0
+        (folder / name).unlink()
+    roberta = tiny_encoder.write(tmp_path / "roberta", "roberta", pad_token_id=9)
+    (roberta / "tokenizer_config.json").write_text(json.dumps({"pad_token": "[PAD]"}))
+    with pytest.raises(BrokenData, match="does not fit the tokenizer"):
+        checkpoint.read(roberta)  # its positions begin behind that id
+
+
+def test_what_sentence_transformers_wrote_is_read_as_it_says(tmp_path: Path) -> None:
+    """The network in a folder of its own, texts in small letters, and a layer behind that the classifier replaces."""
+    whole = tmp_path / "whole"
+    folder = tiny_encoder.write(whole / "0_Transformer")
+    modules(("Transformer", folder.name), ("Pooling", "2_Pooling"), ("Dense", "3"), ("Normalize", "4"))(whole)
+    (whole / "2_Pooling").mkdir()
+    (whole / "2_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    (whole / "LICENSE").write_text("MIT")
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 12, "do_lower_case": true}')
+    known = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    known["normalizer"]["lowercase"] = False
+    (folder / "tokenizer.json").write_text(json.dumps(known), encoding="utf-8")
+    found = checkpoint.read(whole)
+    assert (found.pooling, found.length, found.licence, found.left_out) == ("cls", 12, "MIT", ("Dense",))
+    word, tokenizer = tiny_encoder.words(0)[0], subwords.opened(found.tokenizer)
+    assert tokenizer.encode(word.upper()).ids == tokenizer.encode(word).ids
 
 
 def test_weights_may_be_in_several_files(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def said(model: Any, x: NDArray[np.int32]) -> NDArray[np.float32]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", checkpoint.FAMILIES)
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "gpt2"])
 @pytest.mark.parametrize("tuning", ["lora", "full"])
 def test_it_says_what_the_graph_says(family: str, tuning: Any, tmp_path: Path) -> None:
     relu = dict.fromkeys(("hidden_act", "activation"), "relu")  # a decoder has its own key
