@@ -1317,6 +1317,7 @@ CHECKPOINT = "the checkpoint of somebody else is to be got again; tests/unit/pre
 PRETRAINING = "tests/unit/pretrained/test_pretraining.py"
 PRESET = "the preset of somebody else is to be got again; tests/unit/pretrained/test_preset.py"
 STEM = "the network of somebody else is to be got again; tests/unit/pretrained/test_stem_file.py"
+STEM_PRESET = "the preset of somebody else is to be got again; tests/unit/pretrained/test_stem_preset.py"
 SERVED = "tests/unit/serving/test_starting.py has it"
 SYNCED = "tests/integration/test_sync.py"
 DAGS = "tests/dags/test_dags.py"
@@ -1401,6 +1402,9 @@ WHY_NOT = {
     "give PATH once, such as hotels.csv": USAGE,
     "is a preset of KerasHub's": PRESET,
     "get the whole preset again": PRESET,
+    "expected a preset with weights and with what scales": STEM_PRESET,
+    "beside it describes ({why}): get both of the": STEM_PRESET,
+    "channels: get the preset again": STEM_PRESET,
     "and RoBERTa's is": PRESET,
     "is no file: expected a network of images": STEM,
     "expected a network of images that Keras saved": STEM,

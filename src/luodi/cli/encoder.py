@@ -29,8 +29,8 @@ def encoder_add(
         typer.Argument(
             metavar="DIR|FILE",
             help="Of texts: a folder of config.json, tokenizer.json (or vocab.txt, or vocab.json and merges.txt) and "
-            "model.safetensors, or a preset of KerasHub. Of images: a network that Keras saved (.keras), or weights of a "
-            "Keras application, which its name tells (efficientnetb0_notop.h5).",
+            "model.safetensors. Of images: a network that Keras saved (.keras), or weights of a Keras application, "
+            "which its name tells (efficientnetb0_notop.h5). Of either: a preset of KerasHub.",
         ),
     ],
     *,

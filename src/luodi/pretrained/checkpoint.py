@@ -232,8 +232,9 @@ def _require_files(folder: Path) -> None:
             f"{folder} is no folder: expected one with {CONFIG}, {tokens.TOKENIZER} and {WEIGHTS}, as Hugging Face's "
             "libraries write it; luodi downloads none"
         )
-    if (folder / CONFIG).is_file() and not preset.name(config := untrusted.json_object(folder / CONFIG)):
-        _family(folder, config)  # of what luodi does not read no file is asked for, and nothing is converted
+    if (folder / CONFIG).is_file():  # of what luodi does not read no file is asked for, and nothing is converted
+        config = untrusted.json_object(folder / CONFIG)
+        _ = preset.backbone(folder, config) if preset.name(config) else _family(folder, config)
     held = _held(folder)
     if held is None:
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)

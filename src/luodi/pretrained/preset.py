@@ -63,6 +63,16 @@ BACKBONES: Mapping[str, Backbone] = {
 }
 
 
+IMAGES = ("ResNetBackbone", "EfficientNetBackbone")
+"""Networks of images, see `luodi.pretrained.stem_preset`."""
+
+
+def of_images(folder: Path) -> bool:
+    """Return whether a folder is a preset of a network of images."""
+    path = folder / "config.json"
+    return path.is_file() and name(untrusted.json_object(path)) in IMAGES
+
+
 def name(config: Mapping[str, Any]) -> str | None:
     """Return which network of KerasHub's a configuration is of; None where it is of none."""
     found = config.get("registered_name")
@@ -75,7 +85,7 @@ def translated(folder: Path, config: Mapping[str, Any], families: Mapping[str, "
     Raises:
         BrokenData: It is of a network that luodi does not read.
     """
-    kind = _backbone(folder, config)
+    kind = backbone(folder, config)
     family, inner = families[kind.family], config.get("config")
     if not isinstance(inner, dict):
         inner = {}  # each number that is then not there is told
@@ -95,13 +105,14 @@ def translated(folder: Path, config: Mapping[str, Any], families: Mapping[str, "
     }
 
 
-def _backbone(folder: Path, config: Mapping[str, Any]) -> Backbone:
+def backbone(folder: Path, config: Mapping[str, Any]) -> Backbone:
+    """Return what network of texts a preset is of. Raises BrokenData: of one that luodi does not read."""
     found = name(config)
     if found is None or found not in BACKBONES:
         raise BrokenData(
             f"{folder} is a preset of KerasHub's {shown(str(found), 60)}, and luodi reads those of "
-            f"{', '.join(BACKBONES)}: choose another, or write it as Hugging Face's libraries do (in an environment "
-            "with keras-hub, export_to_transformers of the model) and add that"
+            f"{', '.join([*BACKBONES, *IMAGES])}: choose another, or write one of texts as Hugging Face's libraries do "
+            "(in an environment with keras-hub, export_to_transformers of the model) and add that"
         )
     return BACKBONES[found]
 
@@ -119,7 +130,7 @@ def tokenizer(folder: Path, config: Mapping[str, Any]) -> str:
         ValueError: It is none.
         DataError: A file of it is away, or cannot be read.
     """
-    kind, settings = _backbone(folder, config), untrusted.json_object(folder / TOKENIZER).get("config")
+    kind, settings = backbone(folder, config), untrusted.json_object(folder / TOKENIZER).get("config")
     settings = settings if isinstance(settings, dict) else {}
     for key, usual in (("split", True), ("suffix_indicator", "##"), ("oov_token", "[UNK]")):
         if settings.get(key, usual) != usual:

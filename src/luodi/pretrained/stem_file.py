@@ -107,7 +107,7 @@ def _of_application(path: Path, name: str) -> keras.Model:
             f"{path} does not hold the weights of {name} without its last layer ({shown(str(error), 200)}): get the "
             "file whose name ends in notop"
         ) from None
-    _require_numbers(path, network)
+    require_numbers(path, network)
     if name.startswith("ConvNeXt"):
         network = _exportable(network)
     for layer in network.layers:
@@ -168,7 +168,7 @@ def _network(path: Path) -> keras.Model:
         raise BrokenData(
             f"{path} is no network that Keras can build ({shown(str(error), 200)}): save it again with model.save()"
         ) from None
-    _require_numbers(path, found)
+    require_numbers(path, found)
     return found
 
 
@@ -233,7 +233,8 @@ def _unfit(path: Path, why: str) -> BrokenData:
     return BrokenData(f"{path} is no classifier of images that luodi can start from: {why}; choose another network")
 
 
-def _require_numbers(path: Path, network: keras.Model) -> None:
+def require_numbers(path: Path, network: keras.Model) -> None:
+    """Raise BrokenData where a weight is no number."""
     for one in network.weights:
         if not np.isfinite(keras.ops.convert_to_numpy(one)).all():
             raise BrokenData(f"{path}: {one.path} holds values that are no numbers: get the file again")

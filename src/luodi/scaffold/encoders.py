@@ -12,7 +12,7 @@ from luodi.config.encoders import ImageEncoder, TextEncoder
 from luodi.data import subwords
 from luodi.errors import BrokenData, DataError, WrongValue
 from luodi.files import folder_checksum, write_text
-from luodi.pretrained import checkpoint, graph, store
+from luodi.pretrained import checkpoint, graph, preset, store
 from luodi.pretrained.checkpoint import Checkpoint
 from luodi.project.paths import PARAMS
 from luodi.scaffold import changes, pipeline, recipe, stems
@@ -65,7 +65,7 @@ def _name(folder: Path) -> str:
 
 def prepared(source: Path, folder: Path, licence: str | None = None) -> TextEncoder | ImageEncoder:
     """Make of a checkpoint what a project keeps of it; return what is known of that. Raises DataError as `add` does."""
-    if not source.is_dir() and source.suffix in STEMS:
+    if preset.of_images(source) if source.is_dir() else source.suffix in STEMS:
         return stems.prepared(source, folder, licence)
     found = checkpoint.read(source)
     if found.left_out:

@@ -10,8 +10,7 @@ from luodi.config.encoders import ImageEncoder
 from luodi.errors import BrokenData
 from luodi.files import folder_checksum
 from luodi.nets.stderr import quiet
-from luodi.pretrained import store
-from luodi.pretrained.checkpoint import UNSTATED
+from luodi.pretrained import checkpoint, store
 from luodi.scoring import inference
 from luodi.terminal import shown
 
@@ -19,7 +18,7 @@ SIDE = 64  # pixels of the images that a stem of any size is tried on
 
 
 def prepared(source: Path, folder: Path, licence: str | None) -> ImageEncoder:
-    """Write the stem of a file and its graph into `folder`, and prove that they give vectors.
+    """Write the stem of a file, or of a preset's folder, and its graph into `folder`, and prove that they give vectors.
 
     Raises:
         DataError: See `luodi.pretrained.stem_file.read`.
@@ -27,9 +26,9 @@ def prepared(source: Path, folder: Path, licence: str | None) -> ImageEncoder:
     os.environ["KERAS_BACKEND"] = "tensorflow"  # by which alone Keras exports without further libraries
     with quiet():
         from luodi.nets import saving
-        from luodi.pretrained import stem, stem_file
+        from luodi.pretrained import stem, stem_file, stem_preset
 
-        found, kind = stem_file.read(source)
+        found, kind = (stem_preset if source.is_dir() else stem_file).read(source)
         height, width, channels = found.inputs[0].shape[1:]
         images = _tried(height or SIDE, width or SIDE, channels)
         expected = found.predict(images, verbose=0)
@@ -47,7 +46,7 @@ def prepared(source: Path, folder: Path, licence: str | None) -> ImageEncoder:
     _require_vectors(source, inference.session(graph).run(["vectors"], {"x": images})[0], expected)
     return ImageEncoder(
         md5=folder_checksum(folder),
-        licence=licence or UNSTATED,
+        licence=licence or (checkpoint.licence(source) if source.is_dir() else checkpoint.UNSTATED),
         family=kind,
         size_bytes=graph.stat().st_size,
         weights=found.count_params(),
