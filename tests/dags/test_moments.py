@@ -4,6 +4,7 @@ And files that come into an inbox: taken in by a run each, soon after they lie t
 """
 
 import contextlib
+import json
 import os
 import random
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import bucket
 import httpx
 import psutil
 import pyarrow as pa
@@ -204,48 +206,87 @@ def test_rows_are_new_in_exactly_one_run_whenever_they_come(airflow: Airflow) ->
     print(f"{len(origin.came)} batches, {len(runs)} runs judged a model, of {len(airflow.runs())}")
 
 
-@pytest.fixture
-def box(project: Project, tmp_path: Path) -> Path:
+@dataclass
+class Box:
+    """An inbox, what Airflow is told of it by a person, and the folder of this host that its files lie in."""
+
+    folder: Path
+    connection: dict[str, Any]
+    variable: dict[str, str] | None = None
+
+    def come(self, name: str) -> None:
+        self.folder.mkdir(exist_ok=True)
+        rows = "".join(f"{name}里的第{row}条，很满意,positive\n" for row in range(3))
+        draft = self.folder / f"{name}.part"
+        draft.write_text(f"text,label\n{rows}", encoding="utf-8")
+        os.utime(draft, (time.time() - 60,) * 2)
+        draft.rename(self.folder / name)
+
+
+@pytest.fixture(params=["variable", "bucket"])
+def box(request: pytest.FixtureRequest, project: Project, tmp_path: Path) -> Iterator[Box]:
     """An inbox that the schedule looks into on New Year's Day, as it retrains."""
-    path = project.root / "params.yaml"
-    ingest = f'\n    ingest: {{inbox: {tmp_path}/inbox, schedule: "0 0 1 1 *", retrain_on_drift: false}}'
-    text = path.read_text("utf-8").replace("  reviews:", f"  reviews:{ingest}").replace("*/3 * * * *", "@yearly")
-    path.write_text(text, encoding="utf-8")
-    project.set({})
-    origin, commit = embedded.prepare(project.root, QUIET)
-    embedded.advance(origin, commit, QUIET)
-    return tmp_path / "inbox"
+    with contextlib.ExitStack() as stack:
+        if request.param == "bucket":
+            pytest.importorskip("airflow.providers.amazon")
+            (tmp_path / "bucket").mkdir()
+            extra = {"endpoint_url": stack.enter_context(bucket.serve(tmp_path)), "region_name": "us-east-1"}
+            connection = {"connection_id": "store", "conn_type": "aws", "login": bucket.KEY, "password": bucket.SECRET,
+                          "extra": json.dumps(extra)}  # fmt: skip
+            url, found = "s3://store@bucket/inbox", Box(tmp_path / "bucket" / "inbox", connection)
+        else:
+            value = {"key": "inbox_of_reviews", "value": f"file://files@{tmp_path}/inbox"}
+            url, found = (
+                "variable://inbox_of_reviews",
+                Box(tmp_path / "inbox", {"connection_id": "files", "conn_type": "fs"}, value),
+            )
+        path = project.root / "params.yaml"
+        ingest = f'\n    ingest: {{inbox: "{url}", schedule: "0 0 1 1 *", retrain_on_drift: false}}'
+        text = path.read_text("utf-8").replace("  reviews:", f"  reviews:{ingest}").replace("*/3 * * * *", "@yearly")
+        path.write_text(text, encoding="utf-8")
+        project.set({})
+        origin, commit = embedded.prepare(project.root, QUIET)
+        embedded.advance(origin, commit, QUIET)
+        yield found
 
 
-def test_a_file_in_an_inbox_is_taken_in_by_one_run_soon_after_it_lies_there(box: Path, airflow: Airflow) -> None:
-    """The triggerer sees it, also one that came while Airflow was away, and holds no worker while nothing comes."""
+def told(airflow: Airflow) -> str:
+    """What the triggerer wrote into the logs of triggers, and Airflow to its own."""
+    return "".join(path.read_text("utf-8", "replace") for path in airflow.project.root.rglob("*.log"))
+
+
+def test_a_file_in_an_inbox_is_taken_in_by_one_run_soon_after_it_lies_there(box: Box, airflow: Airflow) -> None:
+    """The triggerer sees it, also one that came while Airflow was away, and holds no worker while nothing comes.
+
+    What the inbox names is made in Airflow while it runs; its password is nowhere but there.
+    """
     path = "/api/v2/dags/ingest_reviews/dagRuns"
 
     def runs(number: int) -> list[dict[str, Any]] | None:
         found = airflow.http.get(path).raise_for_status().json()["dag_runs"]
         return found if len([run for run in found if run["state"] in ("success", "failed")]) >= number else None
 
-    def come(name: str) -> None:
-        box.mkdir(exist_ok=True)
-        rows = "".join(f"{name}里的第{row}条，很满意,positive\n" for row in range(3))
-        draft = box / f"{name}.part"
-        draft.write_text(f"text,label\n{rows}", encoding="utf-8")
-        os.utime(draft, (time.time() - 60,) * 2)
-        draft.rename(box / name)
-
     before = len(airflow.project.bare("log", "--format=%s", "main").splitlines())
+    box.come("a.csv")
+    wait_for(lambda: "Airflow has no " in told(airflow), 300)
+    airflow.http.post("/api/v2/connections", json=box.connection).raise_for_status()
+    if box.variable:
+        airflow.http.post("/api/v2/variables", json=box.variable).raise_for_status()
     began = time.monotonic()
-    come("a.csv")
     wait_for(lambda: runs(1), 300)
-    print(f"taken in {time.monotonic() - began:.0f} seconds after it lay there")
+    print(f"taken in {time.monotonic() - began:.0f} seconds after it could be")
     time.sleep(60)  # three looks, of which nothing comes
     assert [run["run_type"] for run in runs(1) or ()] == ["asset_triggered"]
     airflow.kill()
-    come("b.csv")
+    box.come("b.csv")
     airflow.start()
     wait_for(lambda: runs(2), 300)
     time.sleep(60)
     assert [run["state"] for run in runs(2) or ()] == ["success"] * 2
-    assert {path.relative_to(box).as_posix() for path in box.rglob("*.csv")} == {"done/a.csv", "done/b.csv"}
+    lie = {path.relative_to(box.folder).as_posix() for path in box.folder.rglob("*.csv")}
+    assert lie == {"done/a.csv", "done/b.csv"}
     said = airflow.project.bare("log", "--format=%s", "main").splitlines()
     assert len(said) == before + 2, "each file is a commit, and nothing else is"
+    places = (airflow.project.root / ".luodi", airflow.project.root / ".git", airflow.project.home)
+    everywhere = [path for place in places for path in place.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert [path for path in everywhere if bucket.SECRET.encode() in path.read_bytes()] == []

@@ -438,6 +438,12 @@ DATA = [
         instead({"name": "new.csv"}),
     ),
     Case(
+        "is no file of this machine: bring it here first",
+        write("new.csv", "text,label\na,b\n"),
+        texts("s3://bucket/new.csv"),
+        instead({"name": "new.csv"}),
+    ),
+    Case(
         "expected an archive of one table",
         write("new.zip", zipped(**{"a.csv": "text,label\na,b\n", "b.csv": "x"})),
         texts("new.zip"),
@@ -1324,6 +1330,7 @@ DAGS = "tests/dags/test_dags.py"
 PLOTTED = "tests/unit/local/test_plots.py"
 BULK = "tests/unit/scoring/test_bulk.py"
 DATED = "tests/integration/test_predicting_tiny.py"
+STORES = "tests/unit/airflow/test_stores.py"
 CANARY = "tests/integration/test_canary_tiny.py"
 WHY_NOT = {
     "expected a new sentence and one below it, indented": "luodi's own table: tests/unit/report/test_language.py",
@@ -1357,6 +1364,14 @@ WHY_NOT = {
     "is not the luodi that runs, and a project needs": "tests/unit/scaffold/test_scaffold.py",
     "no file lies in {self.ingest.inbox}": "no error: Airflow skips the task",
     "expected the whole path of a folder, or a URL": "tests/unit/airflow/test_inbox.py",
+    "Airflow has no connection {shown(name)}": STORES,
+    "Airflow has no variable {name}": STORES,
+    "the Airflow variable {name}: {error}": STORES,
+    "which needs the package": STORES,
+    "{trouble}{by}: {shown(why, 500)}": STORES,
+    "expected the name of an Airflow connection before the @": STORES,
+    "expected variable://NAME, of a variable of Airflow": STORES,
+    "expected no connection or variable of Airflow": STORES,
     "expected the path of a class, such as": "tests/unit/config/test_config.py",
     "does not say what was forgotten": "tests/unit/scaffold/test_forgetting.py",
     "rows that were forgotten came in again": "tests/integration/test_arriving.py",

@@ -14,7 +14,9 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from luodi.airflow import notifying
 from luodi.airflow.operators import Job, WorkspaceOperator
+from luodi.airflow.stores import Store
 from luodi.config.shared import Ingest
+from luodi.errors import RemoteError
 from luodi.terminal import shown
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class InboxTrigger(BaseEventTrigger):
     def __init__(self, url: str, every: float = EVERY) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.url, self.every = url, every
+        self._box: Inbox | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return f"{InboxTrigger.__module__}.{InboxTrigger.__qualname__}", {"url": self.url, "every": self.every}
@@ -59,17 +62,25 @@ class InboxTrigger(BaseEventTrigger):
         trouble = ""
         while True:
             try:
-                found = await asyncio.to_thread(lambda: Inbox(self.url).found())
-            except (
-                Exception
-            ) as error:  # whatever a store raises: it may answer again, and no other look comes after this
-                if trouble != (trouble := type(error).__name__):
-                    self.log.warning("the inbox %s cannot be looked into (%s): trying again", self.url, trouble)
+                found = await asyncio.to_thread(self._look)
+            except Exception as error:  # what it may be, it may pass, and no other look comes after this
+                told = str(error) if isinstance(error, RemoteError) else type(error).__name__
+                if trouble != (trouble := told):
+                    self.log.warning("the inbox cannot be looked into, trying again: %s", trouble)
             else:
                 if new := found.items() - before.items():
                     yield TriggerEvent(len(new))  # type: ignore[no-untyped-call]
                 before, trouble = found, ""
             await asyncio.sleep(self.every)
+
+    def _look(self) -> dict[str, datetime | None]:
+        """Look by what is open, for a file system holds connections; anew where it did not answer, or is another."""
+        store, box = Store.find(self.url), self._box
+        self._box = None
+        box = box if box and box.store == store else Inbox(store)
+        found = box.found()
+        self._box = box
+        return found
 
 
 class IngestOperator(WorkspaceOperator):
@@ -84,7 +95,7 @@ class IngestOperator(WorkspaceOperator):
         self._context: Context | None = None
 
     def execute(self, context: "Context") -> dict[str, Any]:
-        if not Inbox(self.ingest.inbox).waiting():
+        if not Inbox(Store.find(self.ingest.inbox)).waiting():
             raise AirflowSkipException(f"no file lies in {self.ingest.inbox}")
         self._context = context
         result = super().execute(context)
@@ -95,7 +106,7 @@ class IngestOperator(WorkspaceOperator):
         return result
 
     def work(self, job: Job) -> dict[str, Any]:
-        inbox = Inbox(self.ingest.inbox)
+        inbox = Inbox(Store.find(self.ingest.inbox))
         found = [self._take(job, inbox, name) for name in inbox.waiting()]
         for one in found:
             self.log.info("%s: %s", one["name"], one["refused"] or one["said"])
@@ -133,27 +144,31 @@ class IngestOperator(WorkspaceOperator):
 
 
 class Inbox:
-    """A folder that fsspec reads: of this host, or a URL, its credentials those that its library finds."""
+    """A folder in which files come to lie, and that they are put aside in."""
 
-    def __init__(self, url: str) -> None:
-        import fsspec  # here: who parses the DAGs needs none
-
-        self._fs, self._root = fsspec.url_to_fs(url)
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._fs, self._root = store.open()
 
     def waiting(self) -> list[str]:
         """Return the names of the files there that are whole; none where there is no folder."""
         return sorted(self.found())
 
     def found(self) -> dict[str, datetime | None]:
-        """Return when each file there that is whole was written, by its name; None where the store does not say."""
-        self._fs.invalidate_cache()
-        try:
-            listed = self._fs.ls(self._root, detail=True)
-        except FileNotFoundError:
-            return {}
-        paths = {one["name"].rpartition("/")[2]: one["name"] for one in listed if one["type"] == "file"}
-        written = {name: self._written(path) for name, path in paths.items()
-                   if not name.startswith(".") and not name.endswith(HALF)}  # fmt: skip
+        """Return when each file there that is whole was written, by its name; None where the store does not say.
+
+        Raises:
+            RemoteError: The store does not answer, or refuses.
+        """
+        with self.store.answering("cannot be looked into"):
+            self._fs.invalidate_cache()
+            try:
+                listed = self._fs.ls(self._root, detail=True)
+            except FileNotFoundError:
+                return {}
+            paths = {one["name"].rpartition("/")[2]: one["name"] for one in listed if one["type"] == "file"}
+            written = {name: self._written(path) for name, path in paths.items()
+                       if not name.startswith(".") and not name.endswith(HALF)}  # fmt: skip
         return {name: at for name, at in written.items() if at is None or time.time() - at.timestamp() >= SETTLED}
 
     def _written(self, path: str) -> datetime | None:
@@ -169,15 +184,16 @@ class Inbox:
 
     def put_aside(self, name: str, folder: str, why: str | None = None) -> None:
         """Move a file into a folder of the inbox; one of the same name that lies there keeps its own."""
-        target = f"{self._root}/{folder}"
-        self._fs.makedirs(target, exist_ok=True)
-        place, number = f"{target}/{name}", 1
-        while self._fs.exists(place):
-            number += 1
-            place = f"{target}/{number}-{name}"
-        self._fs.mv(f"{self._root}/{name}", place)
-        if why:
-            self._fs.pipe_file(f"{place}.txt", f"{why}\n".encode())
+        with self.store.answering(f"takes no file into {folder}/"):
+            target = f"{self._root}/{folder}"
+            self._fs.makedirs(target, exist_ok=True)
+            place, number = f"{target}/{name}", 1
+            while self._fs.exists(place):
+                number += 1
+                place = f"{target}/{number}-{name}"
+            self._fs.mv(f"{self._root}/{name}", place)
+            if why:
+                self._fs.pipe_file(f"{place}.txt", f"{why}\n".encode())
 
 
 def reason(ingest: Ingest, files: list[Mapping[str, Any]]) -> str | None:

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from luodi import config
 from luodi.airflow import notifying
 from luodi.airflow.operators import Job, WorkspaceOperator
+from luodi.airflow.stores import Store
 from luodi.config import Monitor
 from luodi.errors import Alarmed, MissingData
 from luodi.project import workspace
@@ -79,10 +80,8 @@ class MonitorOperator(WorkspaceOperator):
 
 def _leave(folder: Path, url: str, model: str) -> str:
     """Copy what was written to a folder or URL, by day; return where it is."""
-    import fsspec
-
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    fs, root = fsspec.url_to_fs(url)
+    fs, root = Store.find(url).open()
     target = f"{root.rstrip('/')}/{model}/{facts['at'][:10]}"
     fs.makedirs(target, exist_ok=True)
     for path in sorted(folder.rglob("*")):

@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from luodi.airflow.inbox import HALF
 from luodi.airflow.operators import Job, WorkspaceOperator
+from luodi.airflow.stores import Store
 from luodi.airflow.trigger import Trigger
 from luodi.config import Predict
 from luodi.config.shared import DATE
@@ -168,9 +169,7 @@ class Place:
     """Files in a folder that fsspec reads, or those that a pattern finds below it: of this host, or a URL."""
 
     def __init__(self, url: str) -> None:
-        import fsspec  # here: who parses the DAGs needs none
-
-        self._fs, path = fsspec.url_to_fs(url)
+        self._fs, path = Store.find(url).open()
         self._fs.invalidate_cache()
         fixed, *wild = re.split(r"[*?[]", path)
         self._pattern = path if wild else f"{path.rstrip('/')}/*"

@@ -489,9 +489,37 @@ class Drift(SettingsBase):
         return self
 
 
-def _inbox(value: str) -> str:
-    if "://" not in value and not value.startswith("/"):
+VARIABLE = "variable://"
+"""Begins what names an Airflow variable, which holds a folder or a URL."""
+BY_CONNECTION = ("s3", "s3a", "s3n", "gs", "gcs", "file")
+"""Schemes of URLs in which nothing but the name of an Airflow connection can stand before an @."""
+_NAMED = re.compile(rf"({'|'.join(BY_CONNECTION)})://[^/]*@")
+
+
+def folder_or_url(value: str) -> str:
+    """Return what is a folder to every worker, or a URL; ValueError for anything else."""
+    if value.startswith(VARIABLE) or ("://" not in value and not value.startswith("/")):
         raise ValueError("expected the whole path of a folder, or a URL such as s3://bucket/inbox")
+    if (named := _NAMED.match(value)) and ":" in named[0].removeprefix(f"{named[1]}://"):
+        raise ValueError("expected the name of an Airflow connection before the @, and no key: git would keep it")
+    return value
+
+
+def _inbox(value: str) -> str:
+    """What may be held by a variable too."""
+    if value.startswith(VARIABLE):
+        if not re.fullmatch(r"[\w.-]+", value.removeprefix(VARIABLE)):
+            raise ValueError("expected variable://NAME, of a variable of Airflow")
+        return value
+    return folder_or_url(value)
+
+
+def _plain(value: str) -> str:
+    """What is opened outside of Airflow too."""
+    if value.startswith(VARIABLE) or _NAMED.match(value):
+        raise ValueError(
+            "expected no connection or variable of Airflow: `luodi monitor` opens it too, with its own credentials"
+        )
     return value
 
 
@@ -500,7 +528,8 @@ class Ingest(SettingsBase):
 
     inbox: Annotated[Line, AfterValidator(_inbox)] = Field(
         description="folder of the workers, or URL of one that fsspec reads, such as s3://bucket/inbox, with the "
-        "credentials that the workers have; files go from there to done/ or refused/ in it"
+        "credentials that the workers have, or s3://CONNECTION@bucket/inbox with those of an Airflow connection; or "
+        "variable://NAME, an Airflow variable that holds one of these; files go from there to done/ or refused/ in it"
     )
     schedule: Annotated[Line, AfterValidator(_schedule)] = Field(
         "*/10 * * * *",
@@ -516,14 +545,14 @@ class Ingest(SettingsBase):
 class Monitor(SettingsBase):
     """The request log of a model in use, which `luodi monitor` and the DAG monitor_MODEL look at."""
 
-    log: Annotated[Line, AfterValidator(_inbox)] = Field(
+    log: Annotated[Line, AfterValidator(_plain), AfterValidator(folder_or_url)] = Field(
         description="folder of the workers, or URL of one that fsspec reads, where `luodi serve --log` writes"
     )
     schedule: Annotated[Line, AfterValidator(_schedule)] = Field(
         "@daily", description="when it is looked at: a cron expression, or a name such as @hourly"
     )
     days: Positive = Field(7, description="so many days back it is looked at")
-    labels: Line | None = Field(
+    labels: Annotated[Line, AfterValidator(_plain)] | None = Field(
         None, description="table of true labels with the columns request, item and label, a path or URL; null: none"
     )
     reports: Annotated[Line, AfterValidator(_inbox)] | None = Field(
@@ -550,7 +579,7 @@ DATE = re.compile(r"\{date(?::([^{}]*))?\}")
 def _by_date(value: str) -> str:
     if not DATE.search(value) or {"{", "}"} & set(DATE.sub("", value)):
         raise ValueError("expected {date} in it, or {date:%Y/%m/%d}, and no other braces")
-    return _inbox(value)
+    return folder_or_url(value)
 
 
 ByDate = Annotated[Line, AfterValidator(_by_date)]

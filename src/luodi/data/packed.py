@@ -135,6 +135,11 @@ def _file(path: Path, stack: ExitStack) -> BinaryIO:
     try:
         file = stack.enter_context(path.open("rb"))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        if ":/" in str(path):  # of a URL, its second / is lost
+            raise MissingData(
+                f"{path} is no file of this machine: bring it here first; what lies at a URL, with the name of an "
+                "Airflow connection before an @ or without, Airflow takes in where ingest.inbox in params.yaml names it"
+            ) from None
         raise MissingData(f"{path} is not a file: give a table, such as hotels.csv, or an archive") from None
     lfs.require_content(path, BrokenData)
     return file

@@ -43,10 +43,11 @@ KEY_BLOCK = re.compile(
 )
 
 # Before the host, up to the last @; the password may hold what a URL may not: / ? # @ and, in one word or two, a space.
-# A port is no password, and an @ behind the first / of a path is a path's. Whom SSH logs in is no secret: without it a
-# command is another.
+# A port is no password, and an @ behind the first / of a path is a path's. Whom SSH logs in is no secret, nor is the
+# connection of Airflow that opens a store: without it a command is another.
 _NO_PORT = r"(?!\d{1,5}(?:[/?#\s'\"]|$))"
-_LOGIN = r"(?<=ssh:\/\/)[\w.+-]+@(?:[\w.-]+|\[[\w:.]+\])(?::\d{1,5})?(?:[/\s'\"`),;]|$)"
+_OPENED = "|".join(rf"(?<={scheme}:\/\/)" for scheme in ("ssh", "sftp", "s3", "s3a", "gs", "gcs", "abfs", "abfss"))
+_LOGIN = rf"(?:{_OPENED})[\w.+-]+@(?:[\w.-]+|\[[\w:.]+\])(?::\d{{1,5}})?(?:[/\s'\"`),;]|$)"
 USERINFO = re.compile(
     rf"(?<=:\/\/)(?!{_LOGIN})(?:"
     rf"[^/\s:@\"<>]*:{_NO_PORT}(?:(?!:\/\/)[^\s\"<>]){{1,200}}@(?=[\w.-]+(?::\d{{1,5}})?/)"

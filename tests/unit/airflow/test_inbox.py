@@ -2,20 +2,24 @@
 
 import asyncio
 import os
-import shutil
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import bucket
 import fsspec
 import pytest
 from pydantic import ValidationError
 
 from luodi.config import Ingest
+
+
+def at(place: str) -> Any:
+    from luodi.airflow.inbox import Inbox  # here: Airflow takes seconds, in each worker of pytest
+    from luodi.airflow.stores import Store
+
+    return Inbox(Store.find(place))
 
 
 def one(name: str = "a.csv", rows: int = 5, drift: str = "none", waiting: int = 5) -> dict[str, Any]:
@@ -36,22 +40,20 @@ def one(name: str = "a.csv", rows: int = 5, drift: str = "none", waiting: int = 
     ],
 )
 def test_drift_or_enough_rows_are_a_reason(settings: Any, files: list[Any], why: str | None) -> None:
-    from luodi.airflow import inbox  # here: Airflow takes seconds, in each worker of pytest
+    from luodi.airflow import inbox
 
     assert inbox.reason(Ingest(inbox="/in", **settings), files) == why
 
 
 def test_files_that_are_whole_are_taken_by_their_names(tmp_path: Path) -> None:
-    from luodi.airflow.inbox import Inbox
-
     for name in ("b.csv", "a.csv", ".hidden.csv", "c.csv.part", "young.csv", "done/old.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
         if name != "young.csv":
             os.utime(tmp_path / name, (time.time() - 60,) * 2)
     for where in (str(tmp_path), f"file://{tmp_path}"):
-        assert Inbox(where).waiting() == ["a.csv", "b.csv"]
-    assert Inbox(str(tmp_path / "nowhere")).waiting() == []
+        assert at(where).waiting() == ["a.csv", "b.csv"]
+    assert at(str(tmp_path / "nowhere")).waiting() == []
 
 
 def lie(path: Path, seconds: float = 60) -> None:
@@ -108,17 +110,17 @@ def test_the_triggerer_tells_once_of_each_file_that_is_whole(tmp_path: Path) -> 
 @pytest.mark.parametrize("kind", ["memory", "file"])
 def test_what_is_put_aside_takes_no_other_files_place(kind: str, tmp_path: Path) -> None:
     """A store that is no folder of this host too."""
-    from luodi.airflow.inbox import REFUSED, Inbox
+    from luodi.airflow.inbox import REFUSED
 
     url = f"{kind}://{tmp_path}/in"
     fs, root = fsspec.url_to_fs(url)
     fs.makedirs(root, exist_ok=True)
     for content in ("first", "second", "third"):
         fs.pipe_file(f"{root}/a.csv", content.encode())
-        assert Inbox(url).waiting() == []  # it was written just now
-        Inbox(url).bring("a.csv", tmp_path / "here")
+        assert at(url).waiting() == []  # it was written just now
+        at(url).bring("a.csv", tmp_path / "here")
         assert (tmp_path / "here").read_text() == content
-        Inbox(url).put_aside("a.csv", REFUSED, "why")
+        at(url).put_aside("a.csv", REFUSED, "why")
     found = {path.rpartition("/")[2]: fs.cat_file(path).decode() for path in fs.ls(f"{root}/refused", detail=False)}
     assert found == {
         "a.csv": "first", "2-a.csv": "second", "3-a.csv": "third",
@@ -132,68 +134,51 @@ def test_an_inbox_is_the_same_to_every_worker(inbox: str) -> None:
         Ingest(inbox=inbox)
 
 
-def answering(server: subprocess.Popen[bytes], address: str) -> None:
-    """Wait until the server takes connections."""
-    host, _, port = address.rpartition(":")
-    for _ in range(600):
-        with socket.socket() as probe:
-            if probe.connect_ex((host, int(port))) == 0:
-                return
-        assert server.poll() is None
-        time.sleep(0.05)
-    pytest.fail("rclone does not answer")
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """The address of S3, with a bucket in which nothing is."""
+    (tmp_path / "bucket").mkdir()
+    with bucket.serve(tmp_path) as url:
+        yield url
 
 
 @pytest.fixture
-def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """S3 as fsspec reads it, with a bucket in which nothing is."""
+def s3(served: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """S3 as fsspec reads it, by the credentials of the process."""
     s3fs = pytest.importorskip("s3fs")
-    rclone = shutil.which("rclone", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if rclone is None:
-        pytest.skip("no rclone, which serves S3")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    (tmp_path / "bucket").mkdir()
-    for name, value in {"ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secretsecret", "ENDPOINT_URL": f"http://{address}",
+    for name, value in {"ACCESS_KEY_ID": bucket.KEY, "SECRET_ACCESS_KEY": bucket.SECRET, "ENDPOINT_URL": served,
                         "DEFAULT_REGION": "us-east-1"}.items():  # fmt: skip
         monkeypatch.setenv(f"AWS_{name}", value)
-    command = [rclone, "serve", "s3", "--config", "", "--addr", address, str(tmp_path)]
-    with subprocess.Popen(command, env={**os.environ, "RCLONE_AUTH_KEY": '"key,secretsecret"'}) as server:
-        try:
-            answering(server, address)
-            s3fs.S3FileSystem.clear_instance_cache()  # which keep the address of the server before
-            yield fsspec.filesystem("s3")
-        finally:
-            server.terminate()
+    s3fs.S3FileSystem.clear_instance_cache()  # which keep the address of the server before
+    return fsspec.filesystem("s3")
 
 
 @pytest.mark.slow
-def test_a_bucket_is_an_inbox_too(bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_is_an_inbox_too(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from luodi.airflow import inbox
 
     monkeypatch.setattr(inbox, "SETTLED", 0)
-    box, folder = inbox.Inbox("s3://bucket/inbox"), tmp_path / "bucket" / "inbox"
+    box, folder = at("s3://bucket/inbox"), tmp_path / "bucket" / "inbox"
     assert box.waiting() == []
     for name in ("a.csv", "b.csv", "c.csv.part"):
-        bucket.pipe_file(f"bucket/inbox/{name}", name.encode())
+        s3.pipe_file(f"bucket/inbox/{name}", name.encode())
     assert box.waiting() == ["a.csv", "b.csv"]
     box.bring("a.csv", tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_text() == "a.csv"
     box.put_aside("a.csv", inbox.DONE)
     box.put_aside("b.csv", inbox.REFUSED, "why")
-    bucket.pipe_file("bucket/inbox/a.csv", b"other")
+    s3.pipe_file("bucket/inbox/a.csv", b"other")
     box.put_aside("a.csv", inbox.DONE)
     found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
     assert found == ["c.csv.part", "done/2-a.csv", "done/a.csv", "refused/b.csv", "refused/b.csv.txt"]
 
 
 @pytest.mark.slow
-def test_files_of_a_date_may_lie_in_a_bucket_and_what_is_there_is_known_again(bucket: Any, tmp_path: Path) -> None:
+def test_files_of_a_date_may_lie_in_a_bucket_and_what_is_there_is_known_again(s3: Any, tmp_path: Path) -> None:
     from luodi.airflow.predicting import Place
 
     for name in ("a.csv", "_b.csv", "sub/c.csv"):
-        bucket.pipe_file(f"bucket/in/{name}", name.encode())
+        s3.pipe_file(f"bucket/in/{name}", name.encode())
     place = Place("s3://bucket/in/**/*")
     assert place.names() == ["a.csv", "sub/c.csv"]
     state = place.state("a.csv")
@@ -202,7 +187,7 @@ def test_files_of_a_date_may_lie_in_a_bucket_and_what_is_there_is_known_again(bu
     for _ in range(2):
         Place("s3://bucket/out").put(tmp_path / "c.csv", "sub/c.parquet", {"input": state, "rows": 1})
     assert Place("s3://bucket/out").holds("sub/c.parquet", {"input": state})
-    assert bucket.cat_file("bucket/out/sub/c.parquet") == b"sub/c.csv"
-    assert len(bucket.find("bucket/out")) == 2
-    bucket.pipe_file("bucket/in/a.csv", b"other")
+    assert s3.cat_file("bucket/out/sub/c.parquet") == b"sub/c.csv"
+    assert len(s3.find("bucket/out")) == 2
+    s3.pipe_file("bucket/in/a.csv", b"other")
     assert Place("s3://bucket/in").state("a.csv") != state

@@ -95,7 +95,7 @@ PLAIN = [
     "ssh://git@host/x.git", "`git push ssh://git@host:22/x HEAD:main`", "`git push ssh://me@[::1]/x`", "git+ssh://me@h",
     "git@host:x", "git@github.com:team/x.git", "ssh://host:22/x, or ask ann@example.com",
     "https://host/a@b", "https://host:8080/a@b", "http://127.0.0.1:9/x.git", "https://host?x=a@b",
-    "https://host: see me@example.com", '{"url":"https://host","mail":"a@b"}', "s3://bucket/models@2",
+    "https://host: see me@example.com", '{"url":"https://host","mail":"a@b"}', "s3://bucket/models@2", "s3://store@bucket/in",
     "reviews@v1.0.0", "stage 'train@reviews': failed", "ERROR: failed to reproduce 'train@reviews': see above",
     "dvc.yaml:train@reviews", "refs/tags/reviews@v1.0.0:refs/heads/x", "reviews#production#3",
     "`git clone /a b` ended with exit code 128:\n", "wrong password: expected one", "a secret: keep it to yourself",
