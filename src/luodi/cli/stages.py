@@ -38,21 +38,22 @@ def run_stage(stage: str, name: str, *, search: bool = False, trial: int | None 
 
     from luodi import config
     from luodi.config import locked, user_code
-    from luodi.project import fingerprints
+    from luodi.project import fingerprints, steady
     from luodi.project.paths import ModelPaths, find_root
 
     paths = ModelPaths(find_root(), name)
     params = config.load(paths.params)
     block = config.settings_of(params, name)
-    fingerprints.require_current(paths.root, stage, block.modality)
-    locked.require_current(paths.root, params, name)
     if search and block.tune is None:
         block = block.model_copy(update={"tune": config.Tune()})
     with (
-        user_code.importable(paths.root),
+        steady.inputs(paths.root, stage, name, block.modality),
+        user_code.importable(paths.root, user_code.files(block, paths.root)),
         Path(os.devnull).open("w") as nowhere,
         redirect_stdout(nowhere if progress.silent() else sys.stdout),
     ):
+        fingerprints.require_current(paths.root, stage, block.modality)
+        locked.require_current(paths.root, params, name)
         if stage in TUNED:
             block = _tuned(stage, block, paths)
         if trial is not None and block.tune:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.machinery import PathFinder
@@ -21,7 +21,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from luodi import syntax
-from luodi.errors import ParamsError, UserCodeFailed
+from luodi.errors import DirtyCheckout, ParamsError, UserCodeFailed
 from luodi.files import checksum
 from luodi.system import lfs
 
@@ -36,6 +36,7 @@ RECORD = "encoders.yaml"
 """What holds the hashes of encoders, see `luodi.config.encoders`."""
 NOT_READ = {"params.yaml", "params.lock", "dvc.yaml", "dvc.lock", "luodi.lock", "data", "artifacts", ".dvc", ".git"}
 """At the top of a project, what no code of its own reads as a setting: they have stages, and steps, of their own."""
+_watched: dict[Path, str] = {}
 LONGEST = 256  # characters of a text that may name a file
 KEPT = {"severity", "description", "notes", "windows"}
 """What counts of an expectation in a suite beside its type and what it is asked for."""
@@ -118,16 +119,25 @@ def load(name: str) -> Any:
         UserCodeFailed: The module fails when it is imported, or holds no such object.
     """
     module, _, attribute = name.partition(":")
+    fresh = module not in sys.modules
     with running(name):
-        return getattr(import_module(module), attribute)
+        found = getattr(import_module(module), attribute)
+        if fresh:
+            _require_unedited(code=True)
+        return found
 
 
 @contextmanager
 def running(name: str) -> Iterator[None]:
-    """Turn what a user's own code raises into UserCodeFailed that names its last line there."""
+    """Turn what a user's own code raises into UserCodeFailed that names its last line there.
+
+    Raises:
+        DirtyCheckout: A file that the code reads, or that it was just imported from, is not as `importable` found it.
+    """
     try:
         yield
-    except UserCodeFailed:
+        _require_unedited(code=False)
+    except (UserCodeFailed, DirtyCheckout):
         raise  # told already
     except Exception as error:
         module = Path(*name.partition(":")[0].split("."))
@@ -142,17 +152,39 @@ def running(name: str) -> Iterator[None]:
         ) from None
 
 
+def _require_unedited(*, code: bool) -> None:
+    """Raise DirtyCheckout unless the files that are watched are as they were: modules, or what they read.
+
+    A module that is imported may be edited: what runs is what was recorded of it.
+    """
+    edited = [path.name for path, md5 in _watched.items() if (path.suffix == ".py") == code and _content(path) != md5]
+    if edited:
+        raise DirtyCheckout(
+            f"{', '.join(edited[:5])} changed between what was recorded of it and its use: run it again, and change "
+            "nothing that it reads meanwhile"
+        )
+
+
+def _content(path: Path) -> str:
+    return checksum(path) if path.exists() else ""
+
+
 @contextmanager
-def importable(root: Path) -> Iterator[None]:
+def importable(root: Path, watched: Iterable[str] = ()) -> Iterator[None]:
     """Let modules of the project be imported, after all that is installed; then forget them.
 
     A process may judge the models of several commits, each of which has modules of its own.
+
+    Args:
+        watched: The files of the project that are to be as they are now when they are used, see `files`.
     """
     known = set(sys.modules)
     sys.path.append(str(root))
+    _watched.update({root / name: _content(root / name) for name in watched})
     try:
         yield
     finally:
+        _watched.clear()
         sys.path.remove(str(root))
         for name in sys.modules.keys() - known:
             # Not by getattr, which would load a module that waits for its first use.

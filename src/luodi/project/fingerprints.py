@@ -44,6 +44,8 @@ UNCOUNTED = (
     "luodi.system",
     "luodi.terminal",
     "luodi.project.fingerprints",
+    "luodi.project.graph",
+    "luodi.project.steady",
 )
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from typer.testing import CliRunner
 
 from luodi import config
 from luodi.cli.commands import app
+from luodi.cli.stages import run_stage
 from luodi.config import locked, user_code
 from luodi.data import image, text
-from luodi.errors import ParamsError, StaleProject, UserCodeFailed, ValidationFailed, WrongValue
+from luodi.errors import DirtyCheckout, ParamsError, StaleProject, UserCodeFailed, ValidationFailed, WrongValue
 from luodi.project.paths import ModelPaths
 from luodi.scaffold import init, pipeline
 from luodi.scaffold.upgrade import upgrade
@@ -266,6 +268,78 @@ def test_own_expectations_are_run_and_shown_with_the_rest(root: Path) -> None:
     pq.write_table(pa.concat_tables([rows, bad]), shard)
     with pytest.raises(Exception, match="expected no links; found 1 row"):
         validate.run(block, paths)
+
+
+MEDDLING = r"""
+import shutil
+from luodi.checks.suite import WARNING, never
+from pathlib import Path
+from luodi import config
+from luodi.config import locked
+
+
+def came():
+    shutil.copy("data/hotels/part.parquet", "data/hotels/more.parquet")
+
+
+def came_and_went():
+    came()
+    Path("data/hotels/more.parquet").unlink()
+
+
+def settings():
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("min_rows: 10", "min_rows: 11"))
+    locked.write(Path())
+
+
+def nothing_that_it_reads():
+    params = Path("params.yaml")
+    params.write_text(params.read_text() + "# for the next run\n")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("came", "data/hotels changed while validate of hotels ran"),
+        ("came_and_went", "data/hotels changed while validate of hotels ran"),
+        ("settings", r"params\.lock:models\.hotels\.validate changed while validate"),
+        ("nothing_that_it_reads", None),
+    ],
+)
+def test_what_a_stage_reads_may_not_change_until_it_ends(root: Path, what: str, told: str | None) -> None:
+    """DVC records what it finds then: it said that settings were used, and rows read, that never were."""
+    own = f"def ours(_):\n    {what}()\n    return [never(WARNING, 'No text is blank', 'words', 'text is blank')]\n"
+    (root / "meddling.py").write_text(f"{MEDDLING}\n\n{own}")
+    write(root, validate={"expectations": ["meddling:ours"], "min_rows": 10})
+    locked.write(root)
+    with pytest.raises(DirtyCheckout, match=told) if told else nullcontext():
+        run_stage("validate", "hotels")
+
+
+@pytest.mark.parametrize("name", ["words.txt", "banned.py", "sub.py"])
+def test_code_that_was_edited_before_its_use_is_not_what_was_recorded(root: Path, name: str) -> None:
+    (root / "words.txt").write_text("one")
+    (root / "sub.py").write_text("LIMIT = 1\n")
+    (root / "banned.py").write_text(
+        "import sub\nfrom pathlib import Path\n\n\ndef words():\n    return Path('words.txt').read_text()\n"
+    )
+    block = write(root, validate={"expectations": ["banned:words"]})
+    files = user_code.files(block, root)
+
+    def edit(name: str) -> None:
+        (root / name).write_text((root / name).read_text() + "# edited\n")
+
+    assert files == {"banned.py", "sub.py", "words.txt"}
+    with user_code.importable(root, files), user_code.running("banned:words"):
+        assert user_code.load("banned:words")() == "one"
+        edit("banned.py")  # for the next run: it is imported already
+    with user_code.importable(root, files):
+        edit(name)
+        with pytest.raises(DirtyCheckout, match=f"{name} changed between"), user_code.running("banned:words"):
+            user_code.load("banned:words")()
 
 
 def suite(root: Path, *expectations: Any, name: str = "links") -> str:
