@@ -39,18 +39,36 @@ class Registered(Classifier):
         labels: In the order of the columns of `predict_proba`.
         column: Of the tables that it was made from, what it reads; None is one of a usual name.
         digest: Of its files, as its tag says.
+        folder: Where these are.
     """
 
     version: str
     column: str | None = None
     digest: str = ""
+    folder: Path = Path()
 
     @classmethod
-    def of(cls, classifier: Classifier, version: str, facts: Mapping[str, Any]) -> Self:
-        """Return a classifier with the name of its version; `facts` are those of its tag."""
+    def open(cls, folder: Path, version: str, facts: Mapping[str, Any], threads: int) -> Self:
+        """Return the version in a folder, of which the tag says `facts`; `threads` as of `Classifier.load`."""
         column, digest = at(facts, "params", "column"), str(at(facts, "export") or "")
         known = column if isinstance(column, str) else None
-        return cls(classifier.encoder, classifier.session, version, known, digest)
+        classifier = Classifier.load(folder, threads)
+        return cls(classifier.encoder, classifier.session, version, known, digest, folder.resolve())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What joblib, multiprocessing and copy take for it: where it is, to be opened there once more.
+
+        The bytes of a model travel by `luodi pull`, which proves them.
+        """
+        threads = self.session.get_session_options().intra_op_num_threads
+        return _again, (self.folder, self.version, self.column, self.digest, threads)
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn's displays and pipelines ask for: that it is a classifier, of a list of items."""
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        takes = InputTags(one_d_array=True, two_d_array=False)
+        return Tags("classifier", TargetTags(required=False), classifier_tags=ClassifierTags(), input_tags=takes)
 
     def __repr__(self) -> str:
         return (
@@ -130,9 +148,9 @@ def load(origin: Origin, model: str, number: str, runner: Runner, threads: int =
     """
     version = tags.find(tags.mirror(origin, runner), model, number)
     found = tags.fetch(origin, version, runner)
-    classifier = Classifier.load(found / "export", threads)
+    classifier = Registered.open(found / "export", version.name, version.facts, threads)
     sample.check(found / "sample.json", classifier, version.name)
-    return Registered.of(classifier, version.name, version.facts)
+    return classifier
 
 
 def pulled(folder: Path, threads: int = 1) -> Registered:
@@ -152,7 +170,17 @@ def pulled(folder: Path, threads: int = 1) -> Registered:
             f"the files in {shown(folder)} are not those that were registered as {facts['version']}: one was changed, "
             f"removed or added; `luodi pull {facts['version']} {shown(folder)}` brings them again"
         )
-    return Registered.of(Classifier.load(folder, threads), facts["version"], facts)
+    return Registered.open(folder, facts["version"], facts, threads)
+
+
+def _again(folder: Path, version: str, column: str | None, digest: str, threads: int) -> Registered:
+    """Return a version that this, or another, process opened before."""
+    if not folder.is_dir() or folder_checksum(folder, without=(*BESIDE, *OF_HUBS)) != digest:
+        raise RegistryError(
+            f"{shown(folder)} does not hold {version} as it was opened before: where it is to go to other machines, "
+            f"`luodi pull {version} DIR` brings it there, and luodi.load(DIR) opens it"
+        )
+    return Registered.open(folder, version, {"params": {"column": column}, "export": digest}, threads)
 
 
 def pulled_facts(folder: Path) -> dict[str, Any] | None:

@@ -1,6 +1,8 @@
 """luodi.load of a pulled folder: what it takes, what it refuses, and that nothing but the folder is needed."""
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,8 @@ import pyarrow as pa
 import pytest
 from handmade import ENCODER, IMAGES, make
 from PIL import Image
+from sklearn.base import is_classifier
+from sklearn.metrics import get_scorer
 from typer.testing import CliRunner
 
 import luodi
@@ -58,6 +62,31 @@ def test_it_is_scored_as_a_classifier_of_scikit_learn(kind: Any, tmp_path: Path)
         classifier.score(TEXTS, [0, 1, 0])
     with pytest.raises(ValueError, match="expected a label for each of 3 items, found 2"):
         classifier.score(TEXTS, truth[:2])
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_it_goes_to_other_processes_of_this_machine(
+    again: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As joblib and multiprocessing send it: by the place of its files, which are proven there."""
+    monkeypatch.chdir(tmp_path)
+    pulled(tmp_path / "model", params={"column": "review"})
+    classifier = luodi.load("./model")
+    monkeypatch.chdir("/")
+    other = again(classifier)
+    np.testing.assert_array_equal(other.predict_proba(TEXTS), classifier.predict_proba(TEXTS))
+    assert (other.version, other.column, other.digest) == (classifier.version, "review", classifier.digest)
+    (tmp_path / "model" / "encoder.json").write_text("{}")
+    with pytest.raises(RegistryError, match=r"does not hold reviews@v1\.2\.0 as it was opened before"):
+        again(classifier)
+
+
+def test_scikit_learn_scores_it_as_a_classifier(tmp_path: Path) -> None:
+    classifier = pulled(tmp_path / "model")
+    truth = classifier.predict(TEXTS)[::-1]
+    assert is_classifier(classifier)
+    assert get_scorer("accuracy")(classifier, TEXTS, truth) == classifier.score(TEXTS, truth)
+    assert get_scorer("neg_log_loss")(classifier, TEXTS, [*classifier.labels, classifier.labels[0]]) < 0
 
 
 def test_a_notebook_shows_what_it_is_and_not_all_that_it_knows(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from starlette.testclient import TestClient
 
 from luodi.files import folder_checksum, write_json
 from luodi.registry.classifier import Registered
-from luodi.scoring.inference import Classifier
 from luodi.serving import starting
 from luodi.serving.batching import Batcher
 from luodi.serving.limits import Limits
@@ -43,7 +42,7 @@ def made(tmp_path: Path) -> Path:
 
 def batcher(made: Path, kind: type[Registered], most: int = 100) -> tuple[Batcher, list[int]]:
     told: list[int] = []
-    found = Batcher(kind.of(Classifier.load(made), "words@v1.0.0", {}), most, told.append)
+    found = Batcher(kind.open(made, "words@v1.0.0", {}, 1), most, told.append)
     found.warm("书")
     return found, told
 
@@ -107,7 +106,7 @@ def test_who_has_gone_is_not_predicted(made: Path) -> None:
 def test_a_fault_of_ours_is_one_sentence_to_the_client_and_ends_nothing(made: Path) -> None:
     prepared = starting.prepare([Folder.of(made)], limits=Limits(timeout=0.05))
     model: Model = prepared.service.models["words"]
-    slow = model.ready(Slow.of(Classifier.load(made), "words@v1.0.1", {}), "production", "书")
+    slow = model.ready(Slow.open(made, "words@v1.0.1", {}, 1), "production", "书")
     model.put(slow)
     with TestClient(prepared.service.app(), raise_server_exceptions=False) as client:
         late = client.post("/predict/words", json={"texts": ["好"]})
