@@ -39,6 +39,8 @@ BREAKS = re.compile("[\x85\u2028\u2029]")  # of lines in YAML 1.1 alone
 MERGED = re.compile("^<{7} ", re.MULTILINE)
 FORBIDDEN = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
+LEADS_OUT = "a link that leads out of the project, so that no commit holds what it says"
+
 
 class Unfit(LuodiError):
     """Not YAML, or not what is taken of it; the message is the reason alone."""
@@ -72,6 +74,23 @@ def read(path: Path, largest: int = LARGEST) -> str:
         raise Unfit(
             f"is not YAML in UTF-8: line {line} holds the byte 0x{content[error.start]:02x}: save the file as UTF-8"
         ) from None
+
+
+def committed(path: Path) -> str:
+    """Return the text of a file that git has of the project, as `read` does.
+
+    Raises:
+        Unfit: As of `read`; or it is a link that leads out of the folder: of that a commit holds the name alone.
+    """
+    text = read(path)
+    if leads_out(path, path.parent):
+        raise Unfit(f"is {LEADS_OUT}: put the file itself in its place, and commit it")
+    return text
+
+
+def leads_out(path: Path, root: Path) -> bool:
+    """Whether a path below a folder leads, by links, to what is not there."""
+    return not path.resolve().is_relative_to(root.resolve())
 
 
 def parse(text: str, strict: bool = True) -> Any:

@@ -101,7 +101,7 @@ def read(root: Path) -> dict[str, TextEncoder | ImageEncoder]:
     if not path.exists():
         return {}
     try:
-        return Encoders.model_validate(yaml12.parse(yaml12.read(path))).encoders
+        return Encoders.model_validate(yaml12.parse(yaml12.committed(path))).encoders
     except (yaml12.Unfit, ValidationError) as error:
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise ParamsError(

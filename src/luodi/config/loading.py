@@ -73,7 +73,7 @@ def parse(raw: Any, where: str) -> Params:
 
 def _text(path: Path) -> str:
     try:
-        return yaml12.read(path)
+        return yaml12.committed(path)
     except yaml12.Unfit as error:
         raise ParamsError(f"{path} {error}") from None
 

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from luodi import syntax
+from luodi import syntax, yaml12
 from luodi.errors import DirtyCheckout, ParamsError, UserCodeFailed
 from luodi.files import checksum
 from luodi.system import lfs
@@ -215,13 +215,30 @@ def _named(modules: Mapping[str, Path], name: str, root: Path) -> list[Path]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and 0 < len(node.value) < LONGEST
         for folder in (path.parent, root)
     }  # fmt: skip
+    files = [path for path in found if _is_file(path)]
+    for path in files:
+        if path.is_relative_to(root) and _is_read(path.relative_to(root)):
+            _require_held(path, root, name)
     top = root.resolve()
-    below = {path.resolve() for path in found if _is_file(path)}
+    below = {path.resolve() for path in files}
     inside = (path.relative_to(top) for path in below if path.is_relative_to(top))
-    read = sorted(root / path for path in inside if path.parts[0] not in NOT_READ)
+    read = sorted(root / path for path in inside if _is_read(path))
     for path in read:
         lfs.require_content(path, ParamsError)
     return read
+
+
+def _is_read(path: Path) -> bool:
+    """Whether a path below the project is of what code of its own reads as a setting."""
+    return ".." not in path.parts and path.parts[0] not in NOT_READ
+
+
+def _require_held(path: Path, root: Path, name: str) -> None:
+    if yaml12.leads_out(path, root):
+        raise ParamsError(
+            f"params.yaml names {name}, and {path} is {yaml12.LEADS_OUT}: put the file itself in its place, and "
+            "commit it"
+        )
 
 
 def _is_file(path: Path) -> bool:
@@ -242,6 +259,8 @@ def _sources(name: str, root: Path) -> Mapping[str, Path]:
         path = None if top == "luodi" else _find(one, root)
         ours = path and (top == module.partition(".")[0] or _in_project(one, path, root))
         if path and ours and one not in found:
+            if _in_project(one, path, root):
+                _require_held(path, root, name)
             found[one] = path
             queue += syntax.imports(_tree(path, name))
     if module not in found:

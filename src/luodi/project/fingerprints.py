@@ -99,7 +99,7 @@ def read(root: Path) -> dict[str, Any]:
     """
     remedy = f"restore it with `git checkout HEAD -- {NAME}`, or write it with `luodi upgrade`"
     try:
-        found = yaml12.parse(yaml12.read(root / NAME), strict=False)
+        found = yaml12.parse(yaml12.committed(root / NAME), strict=False)
     except yaml12.Unfit as error:
         raise StaleProject(f"{root / NAME} {error}; or write it with `luodi upgrade`") from None
     if not isinstance(found, dict) or not isinstance(found.get("stages"), dict):

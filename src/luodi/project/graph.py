@@ -54,7 +54,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml12.parse(yaml12.read(path))
+        raw = yaml12.parse(yaml12.committed(path))
     except yaml12.Unfit as error:
         raise ParamsError(f"{path} {error}") from None
     if not isinstance(raw, dict) or not isinstance(raw.get("stages"), dict) or not raw["stages"]:

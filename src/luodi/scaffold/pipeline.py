@@ -73,7 +73,7 @@ def read(root: Path) -> str:
         ParamsError: It cannot be read.
     """
     try:
-        return yaml12.read(root / "dvc.yaml")
+        return yaml12.committed(root / "dvc.yaml")
     except yaml12.Unfit as error:
         raise ParamsError(f"{root / 'dvc.yaml'} {error}") from None
 

@@ -151,6 +151,24 @@ def test_files_that_the_code_names_count_with_it(root: Path) -> None:
     assert held(root, "validate", "expectations") != before
 
 
+@pytest.mark.parametrize("name", ["own.py", "words.txt", "params.yaml"])
+def test_a_link_that_leads_out_of_the_project_is_refused(root: Path, tmp_path: Path, name: str) -> None:
+    """A commit holds where it leads, not what is there: what ran was in no commit, and a change of it none."""
+    (root / "own.py").write_text("def ours(settings):\n    return open('words.txt')\n")
+    (root / "words.txt").write_text("one")
+    block = write(root, validate={"expectations": ["own:ours"]})
+    (root / "below").mkdir()
+    for folder in (root / "below", tmp_path):
+        (root / name).rename(folder / name)
+        (root / name).symlink_to(folder / name)
+        if folder != tmp_path:  # a link within the project is one that git holds with what it leads to
+            assert user_code.effective(block, root)
+            config.load(root / "params.yaml")
+            (root / name).resolve().rename(root / name)
+    with pytest.raises(ParamsError, match=rf"{name} is a link that leads out of the project, .* put the file itself"):
+        user_code.effective(config.load(root / "params.yaml").models["hotels"], root)
+
+
 def test_every_setting_that_names_code_holds_a_digest(root: Path) -> None:
     named = {"validate": {"expectations": ["ourchecks:ours"]}, "gate": {"metric": "width:cost"}}
     write(root, **named)
