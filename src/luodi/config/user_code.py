@@ -266,7 +266,7 @@ def _sources(name: str, root: Path) -> Mapping[str, Path]:
     if module not in found:
         raise ParamsError(
             f"params.yaml names {name}, and there is no module {module}: expected {module.replace('.', '/')}.py in "
-            f"{root}, tracked by git, or an installed package; correct the name, or add the file"
+            f"{root}, tracked by git and in no submodule, or an installed package; correct the name, or add the file"
         )
     return found
 

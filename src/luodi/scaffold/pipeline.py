@@ -124,6 +124,19 @@ def updated(text: str, models: Iterable[str], code: Iterable[str] = (), asked: C
     return dump(document)
 
 
+def without_lost(text: str, root: Path) -> str:
+    """Return a dvc.yaml, as `updated` gives it, whose stage `settings` depends on files that are there.
+
+    Code of a user's own may be moved or removed, and DVC runs no stage that depends on what is away.
+    """
+    document = load(text, "dvc.yaml")
+    deps = document["stages"][SETTINGS]["deps"]
+    for place in reversed(range(len(deps))):  # in place: comments stand by the others
+        if not (root / str(deps[place])).exists():
+            del deps[place]
+    return dump(document)
+
+
 def _add_optional(stages: Any, stage: str) -> None:
     """Let a search decide preprocess and train, and evaluate judge what compress took."""
     extra = load((TEMPLATES / f"{stage}.yaml").read_text(encoding="utf-8"), f"{stage}.yaml")

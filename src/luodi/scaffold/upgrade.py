@@ -46,6 +46,7 @@ def upgrade(root: Path) -> Upgrade:
     path, before = root / GRAPH, pipeline.read(root)
     code = {file for block in params.models.values() for file in user_code.files(block, root)}
     after = pipeline.updated(before, params.models, sorted(code), pipeline.asked(params.models.values()))
+    after = pipeline.without_lost(after, root)
     stages, settings = _held(root), _settings(root)
     removed = [root / COPY] if _is_copy(root) else []
     if removed:

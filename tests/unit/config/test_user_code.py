@@ -234,6 +234,12 @@ def test_the_stage_settings_depends_on_the_files(root: Path) -> None:
     assert CliRunner().invoke(app, ["settings"]).exit_code == 0
     upgrade(root)  # once is enough
     assert pipeline.read(root).count("width.py") == 1
+    write(root, validate={"expectations": ["ourchecks:ours"]})
+    (root / "nets.py").unlink()  # DVC would run nothing that depends on it
+    upgrade(root)
+    assert pipeline.load(pipeline.read(root), "dvc.yaml")["stages"]["settings"]["deps"] == [
+        "params.yaml", "ourchecks.py", "width.py",
+    ]  # fmt: skip
 
 
 def test_the_own_network_is_built_and_its_failure_names_the_line(root: Path) -> None:
