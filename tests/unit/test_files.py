@@ -68,6 +68,7 @@ def content(path: Path) -> str:
     return "".join(part.read_text() for part in parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file", "folder"])
 @pytest.mark.parametrize("seed", range(6))
 def test_a_killed_write_leaves_one_whole_version(kind: str, seed: int, tmp_path: Path) -> None:
@@ -245,6 +246,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", range(len(FOLDERS)))
 def test_the_checksum_of_a_folder_is_what_dvc_records(place: int, recorded: Path) -> None:
     pointer = yaml.safe_load((recorded / f"{place}.dvc").read_text())

@@ -50,6 +50,7 @@ def test_what_acts_is_an_escape(text: str, expected: str) -> None:
     assert visible(text) == shown(text) == expected
 
 
+@pytest.mark.slow
 def test_every_character_of_the_acting_kinds_is_an_escape() -> None:
     every = [chr(code) for code in range(sys.maxunicode + 1)]
     assert not [hex(ord(char)) for char in every if acts(char) and visible(char) == char]
@@ -90,6 +91,7 @@ def test_an_error_has_a_line_for_each_argument(lines: list[str]) -> None:
     assert visible(told, keep="\n") == told
 
 
+@pytest.mark.slow
 def test_an_error_is_bounded() -> None:
     told = str(LuodiError("first", *["x" * 10**6] * 10**4, "what to do")).split("\n")
     assert len(told) == LINES
@@ -152,6 +154,7 @@ def breaks(tree: ast.AST, errors: set[str]) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 def test_no_error_of_the_package_holds_a_line_break_of_its_own() -> None:
     trees = {str(path): ast.parse(path.read_text(encoding="utf-8")) for path in SRC.rglob("*.py")}
     nodes = [node for tree in trees.values() for node in ast.walk(tree)]

@@ -63,6 +63,7 @@ def lie(path: Path, seconds: float = 60) -> None:
     os.utime(path, (time.time() - seconds,) * 2)
 
 
+@pytest.mark.slow
 def test_the_triggerer_tells_once_of_each_file_that_is_whole(tmp_path: Path) -> None:
     """Of one that came again under its name too; one look for all of an interval, and none ends it."""
     from luodi.airflow.inbox import InboxTrigger

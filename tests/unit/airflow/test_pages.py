@@ -41,6 +41,7 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Any:
     return route.endpoint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/auth/docs", "/auth/redoc", "/execution/docs", "/docs", "/luodi/docs"])
 def test_no_page_of_an_api_loads_anything_from_another_host(path: str, show: Callable[..., Any]) -> None:
     """As Airflow mounts its applications, with its own setting off, and adds what the plugin has."""

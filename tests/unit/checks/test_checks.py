@@ -194,6 +194,7 @@ def check(measured: Any, docs: Path) -> Any:
     return findings.read(validated(measured, docs), measured, "text")
 
 
+@pytest.mark.slow
 def test_good_batch_passes(tmp_path: Path) -> None:
     found = check(measure(batch(*good())), tmp_path)
     assert findings.verdict(found) == PASSED
@@ -204,6 +205,7 @@ def cast(name: str) -> Callable[[pa.Table], pa.Table]:
     return lambda table: table.set_column(table.column_names.index(name), name, pa.array(range(table.num_rows)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("title", "verdict", "table", "spoil"),
     [
@@ -249,6 +251,7 @@ def test_expectation_fails(title: str, verdict: str, table: Any, spoil: Any, tmp
     assert found[title].verdict == verdict
 
 
+@pytest.mark.slow
 def test_bounds_themselves_hold(tmp_path: Path) -> None:
     table = batch(*good(15), *[("房间很好1", "positive")] * 4, ("好\ufffd", "positive"))
     found = {finding.title: finding for finding in check(measure(table), tmp_path)}

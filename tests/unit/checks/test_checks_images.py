@@ -264,6 +264,7 @@ def waves(levels: Any) -> Any:
     return near_duplicates.waves(np.frombuffer(b"".join(small), np.uint8).reshape(-1, 32, 32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("side", "contrast"), [(28, 1), (128, 1), (128, 1 / 16)])
 def test_scaled_and_encoded_pictures_are_tied_and_others_are_not(side: int, contrast: float) -> None:
     originals = [images.drawing(seed, side).point(lambda level: 100 + (level - 100) * contrast) for seed in range(150)]
@@ -291,6 +292,7 @@ def test_many_pictures_that_are_nearly_one_take_no_square_of_time() -> None:
     assert len(near_duplicates.links(crowd)) <= 2**13 * (1 + near_duplicates.ENOUGH)
 
 
+@pytest.mark.slow
 def test_many_hashes_that_share_most_bits_take_no_square_of_time() -> None:
     crowd = np.random.default_rng(0).permutation(2**17).astype(np.uint64) << np.uint64(3) ^ np.uint64(1 << 60)
     assert (near_duplicates.earlier(crowd) >= 0).mean() > 0.9
@@ -307,6 +309,7 @@ def judge(measured: Any, docs: Path) -> Any:
     return findings.read(result, measured, measures.SHOWN)
 
 
+@pytest.mark.slow
 def test_good_batch_passes(tmp_path: Path) -> None:
     found = judge(check(*good()).table, tmp_path)
     assert [finding.title for finding in found if not finding.passed] == []
@@ -317,6 +320,7 @@ def dark(place: int) -> Any:
     return images.encoded(images.drawing(place).point(lambda level: level // 8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("title", "verdict", "pairs"),
     [
@@ -348,6 +352,7 @@ def test_expectation_fails(title: str, verdict: str, pairs: list[Pair], tmp_path
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_missing_source_is_a_warning(tmp_path: Path) -> None:
     found = {finding.title: finding for finding in judge(check(*good(), source=None).table, tmp_path)}
     assert found["No source is missing"].verdict == WARNED

@@ -31,6 +31,7 @@ def verdicts(before: Rows, came: Rows) -> dict[str, str]:
     return {one.name: one.verdict for one in drift.look(before, came, LIMITS).statistics}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [50, 400, 2000])
 def test_rows_of_the_same_source_are_no_drift(count: int) -> None:
     for seed in range(3):
@@ -38,6 +39,7 @@ def test_rows_of_the_same_source_are_no_drift(count: int) -> None:
         assert found.verdict == NONE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "name", "verdict"),
     [

@@ -87,6 +87,7 @@ def test_what_preprocessing_masks_is_counted(text: str, tokens: list[str]) -> No
     assert facts["masked"] == [(token, 1) for token in tokens]
 
 
+@pytest.mark.slow
 def test_a_limit_that_no_row_can_break_is_told_from_one_that_is_kept() -> None:
     from luodi.checks.text import expectations
 

@@ -108,6 +108,7 @@ def test_what_names_no_version_is_told(text: str, said: str) -> None:
     assert str(caught.value).endswith(said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     ["promote {}", "rollback {}", "pull {} there", "predict {} x", "models show {}", "models list {}"],
@@ -263,6 +264,7 @@ def test_json_leaves_progress_out(project: Path) -> None:
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])\b[0-9;]*m")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["architectures", "rollback --help", "promote reviews"])
 def test_no_colour_at_a_terminal_that_wants_none(command: str, tmp_path: Path) -> None:
     main, end = pty.openpty()
@@ -281,6 +283,7 @@ def test_no_colour_at_a_terminal_that_wants_none(command: str, tmp_path: Path) -
     assert not COLOUR.search(told.decode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["architectures", "rollback --help", "promote reviews"])
 def test_no_escapes_in_a_pipe(command: str, tmp_path: Path) -> None:
     env = {key: value for key, value in os.environ.items() if key not in ("FORCE_COLOR", "TTY_COMPATIBLE")}

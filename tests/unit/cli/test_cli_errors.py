@@ -203,6 +203,7 @@ def light(make_project: Callable[..., Any]) -> Any:
     return project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", PARAMS + DATA + ARTIFACTS + GIT, ids=lambda case: case.name)
 def test_it_is_refused_and_nothing_changes(
     case: Any, light: Any, request: pytest.FixtureRequest, luodi: Callable[..., Any]
@@ -215,11 +216,13 @@ def test_it_is_refused_and_nothing_changes(
     assert {name for name in before | after if before.get(name) != after.get(name)} == set()
 
 
+@pytest.mark.slow
 def test_outside_of_a_project(make_project: Callable[..., Any], tmp_path: Path) -> None:
     done = process(make_project("outside"), "validate", "reviews", cwd=tmp_path)
     refused(done, "LuodiError", f"no params.yaml in {tmp_path} or above it")
 
 
+@pytest.mark.slow
 def test_a_file_in_the_way(make_project: Callable[..., Any]) -> None:
     project = make_project("in-the-way")
     shutil.rmtree(project.root / ".dvc")
@@ -228,6 +231,7 @@ def test_a_file_in_the_way(make_project: Callable[..., Any]) -> None:
     assert (project.root / ".dvc").read_bytes() == b""
 
 
+@pytest.mark.slow
 def test_from_a_folder_inside_the_project(make_project: Callable[..., Any], luodi: Callable[..., Any]) -> None:
     project = make_project("inside")
     done = luodi(project, "preprocess", "reviews", cwd=project.root / "data")
@@ -270,6 +274,7 @@ ASKING = ["models", "predict reviews 好", "register reviews"]
 MOVING = ["models show reviews", "gate reviews", "rollback reviews", "promote reviews@v1.0.0", "pull reviews there"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "command"), [*itertools.product(ORIGINS, ASKING), *itertools.product(ORIGINS[2:3], MOVING)]
 )
@@ -285,6 +290,7 @@ def test_an_unreachable_git_origin(
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
+@pytest.mark.slow
 def test_no_identity(make_project: Callable[..., Any], tmp_path: Path, luodi: Callable[..., Any]) -> None:
     project = make_project("no-identity")
     (project.home / "gitconfig").write_text("")
@@ -294,6 +300,7 @@ def test_no_identity(make_project: Callable[..., Any], tmp_path: Path, luodi: Ca
     assert tree(project.root, *OWN) == before
 
 
+@pytest.mark.slow
 def test_nothing_trained_yet(make_project: Callable[..., Any], tmp_path: Path, luodi: Callable[..., Any]) -> None:
     project = make_project("untrained")
     before = tree(project.root, *OWN)
@@ -302,6 +309,7 @@ def test_nothing_trained_yet(make_project: Callable[..., Any], tmp_path: Path, l
     assert tree(project.root, *OWN) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("branch", ["", "gone"])
 def test_an_origin_without_versions(
     branch: str, make_project: Callable[..., Any], tmp_path: Path, luodi: Callable[..., Any]
@@ -431,6 +439,7 @@ def test_a_wrong_use_shows_the_usage(line: str, luodi: Callable[..., Any], tmp_p
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], ["validate", "--help"], ["predict", "--help"]])
 def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     code = f"""

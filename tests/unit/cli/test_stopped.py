@@ -22,6 +22,7 @@ commands.run()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "said"),
     [

@@ -122,6 +122,7 @@ def test_a_module_that_waits_for_its_first_use_is_not_loaded_by_the_look_at_what
     assert "MIMEAudio" not in object.__getattribute__(sys.modules["email.mime.audio"], "__dict__")
 
 
+@pytest.mark.slow
 def test_a_change_of_the_code_is_a_change_of_the_settings_and_a_comment_is_none(root: Path) -> None:
     write(root)
     assert held(root, "train", "architecture") == "ngram"

@@ -287,6 +287,7 @@ def test_zoom_enlarges_about_the_centre() -> None:
     assert found.astype(int).sum() == pytest.approx(1.5**2 * 9 * 200, rel=0.12)
 
 
+@pytest.mark.slow
 def test_statistics_are_those_of_the_pixels() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (image.DECODED + 3, 4, 5, 3), np.uint8)
     files = pa.array([image.png(picture(one)) for one in pixels], pa.large_binary())

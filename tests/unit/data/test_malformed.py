@@ -138,6 +138,7 @@ def read_and_written(tmp_path: Path, name: str, cuts: Any) -> None:
             writer.write(batch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [tables.LONGEST, pytest.param(2**31, marks=pytest.mark.proof)])
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
 def test_a_line_that_is_no_row_is_refused_before_it_is_read_whole(tmp_path: Path, name: str, size: int) -> None:

@@ -26,6 +26,7 @@ def compared(path: Path) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 def test_the_command_line_alone_asks_which_modality_it_is() -> None:
     """It has options for one of them; everything else finds what a modality supplies by its name."""
     found = {str(path.relative_to(SRC)) for path in SRC.rglob("*.py") if compared(path)}
@@ -34,6 +35,7 @@ def test_the_command_line_alone_asks_which_modality_it_is() -> None:
     assert found <= allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODALITIES)
 def test_every_layer_has_its_part(name: str) -> None:
     for part in (

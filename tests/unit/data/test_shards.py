@@ -193,6 +193,7 @@ def test_parts_together_are_what_read_gives(
     assert parts[0].schema.types == [pa.binary(), pa.string(), pa.string(), pa.string(), pa.int64()]
 
 
+@pytest.mark.slow
 def test_parts_hold_one_row_group_in_memory(tmp_path: Path) -> None:
     pictures(tmp_path, 20_000, row_group_size=1000, use_dictionary=False, compression="none")
     before, most = pa.total_allocated_bytes(), 0

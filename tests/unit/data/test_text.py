@@ -75,6 +75,7 @@ def times(factor: float) -> settings:
     return settings(max_examples=int(factor * settings().max_examples))
 
 
+@pytest.mark.slow
 @times(5)
 @given(st.lists(MESSY, max_size=5))
 def test_cleaning_a_clean_text_changes_nothing(texts: list[str]) -> None:
@@ -95,6 +96,7 @@ def by_every_rule(texts: Any) -> Any:
     return texts.to_pylist()
 
 
+@pytest.mark.slow
 @times(5)
 @given(st.lists(MESSY, max_size=5))
 def test_rows_that_no_rule_is_tried_on_are_those_that_none_changes(texts: list[str]) -> None:
@@ -285,6 +287,7 @@ def test_a_rate_is_the_share_of_characters_touched(kind: str) -> None:
     assert touched / len(before) == pytest.approx(0.3, abs=0.02)
 
 
+@pytest.mark.slow
 @every_encoder
 @times(0.6)
 @given(texts=st.lists(st.one_of(PLAIN, MESSY), max_size=6))
@@ -297,6 +300,7 @@ def test_ids_are_in_range_and_padded_at_the_end(one: Encoder, texts: list[str]) 
     assert (np.sort(padding, axis=1) == padding).all(), "an id stands after padding"
 
 
+@pytest.mark.slow
 @every_encoder
 @times(0.6)
 @given(texts=st.lists(st.one_of(PLAIN, MESSY), min_size=1, max_size=6))
@@ -476,6 +480,7 @@ def test_ngrams_spread_over_the_buckets() -> None:
     assert counts.max() < 280  # 200 each, standard deviation 14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokenizer", ["char", "ngram", "word"])
 def test_predicting_imports_nothing_heavy(tokenizer: str) -> None:
     heavy = {"pandas", "tensorflow", "keras", "sklearn", "great_expectations", "dvc"}
@@ -490,6 +495,7 @@ print(*sorted({heavy} & set(sys.modules)))
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_jieba_leaves_no_file_in_the_shared_temporary_folder(tmp_path: Path) -> None:
     code = "from luodi.data import text; text._segmenter()('酒店')"
     subprocess.run([sys.executable, "-c", code], check=True, env={"TMPDIR": str(tmp_path), "PATH": ""})

@@ -33,6 +33,7 @@ def scores(model: Any, encoder: image.Encoder, items: list[bytes], folder: Path)
     return inference.run_session(inference.open_session(folder / "model.onnx"), encoder.encode(items))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("classes", "shape", "channels"),
     [(2, (8, 8), 1), (3, (9, 5), 3), (2, (70, 40), 1), (2, (33, 100), 3), (2, (90, 2), 1)],

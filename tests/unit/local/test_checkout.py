@@ -63,6 +63,7 @@ def test_settings_that_are_there_get_the_missing_line_and_keep_the_others(local:
     assert connect(root) == text
 
 
+@pytest.mark.slow
 def test_what_dvc_kept_before_is_found_after(tmp_path: Path) -> None:
     """`dvc repro`, then `luodi gate`: nothing has to be made again."""
     root = made(tmp_path / "project")
@@ -76,6 +77,7 @@ def test_what_dvc_kept_before_is_found_after(tmp_path: Path) -> None:
     assert (root / "net").read_text() == "weights"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["a link", "links"])
 def test_what_others_share_or_files_link_to_stays(kind: str, tmp_path: Path) -> None:
     root, shared = made(tmp_path / "project"), tmp_path / "shared"
@@ -131,6 +133,7 @@ def test_settings_that_dvc_cannot_read_are_told(tmp_path: Path) -> None:
     assert (root / ".dvc" / "config.local").read_text() == "[core\n"
 
 
+@pytest.mark.slow
 def test_nobody_else_can_write_where_dvc_keeps_its_state(tmp_path: Path) -> None:
     root = made(tmp_path / "project")
     site = root / workspace.SITE

@@ -68,6 +68,7 @@ def test_any_text_is_encoded_as_luodi_does(one: str, style: dict[str, Any]) -> N
         same(encoder(**style), [one])
 
 
+@pytest.mark.slow
 def test_words_are_cut_as_luodi_does() -> None:
     same(encoder(tokenizer="word", vocabulary=("质量", "很", "好"), stop_words=("下次",)), ODD[:4])
 

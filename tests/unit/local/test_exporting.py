@@ -54,6 +54,7 @@ def pulled(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return request.param, folder
 
 
+@pytest.mark.slow
 def test_mlflow_finds_a_function_that_answers_as_luodi_does(pulled: Any) -> None:
     encoder, data = pulled
     made = data.parent

@@ -86,6 +86,7 @@ def test_without_what_draws(project: Path, monkeypatch: pytest.MonkeyPatch) -> N
         plots.draw(project, "a", [], project / "out", QUIET)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chart", [{"mark": "nothing"}, {"data": {"url": "http://127.0.0.1:9/x.csv"}, "mark": "point"}])
 def test_a_template_that_is_none_or_wants_the_network(chart: dict[str, Any]) -> None:
     with pytest.raises(ParamsError, match=r"the plot Mine of dvc\.yaml cannot be drawn"):

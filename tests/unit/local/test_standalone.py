@@ -34,6 +34,7 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("setpriv") or os.geteuid() != 0, reason="takes rights away from root")
 def test_a_port_that_one_may_not_use_is_told(tmp_path: Path) -> None:
     if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 80:

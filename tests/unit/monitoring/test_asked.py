@@ -63,6 +63,7 @@ def test_rows_whose_label_is_known_are_all_kept(monkeypatch: pytest.MonkeyPatch)
     assert found.rows == 100
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=12), min_size=1, max_size=6), st.integers(1, 20))
 def test_a_sample_is_of_whole_requests_and_the_same_however_files_are_cut(files: list[list[int]], most: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

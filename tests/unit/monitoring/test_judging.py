@@ -117,6 +117,7 @@ def pictures(count: int, level: int, seed: int) -> list[bytes]:
     return [image.png(Image.fromarray(one)) for one in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("level", "verdict"), [(100, "none"), (180, "drift")])
 def test_pictures_of_another_light_are_told(level: int, verdict: str) -> None:
     trained = [Rows(pictures(300, 100, seed), np.zeros(300, np.int32), []) for seed in (1, 2)]

@@ -64,6 +64,7 @@ def rows(encoder: Any = GREY, count: int = 24, seed: int = 0) -> tuple[np.ndarra
 
 @pytest.mark.parametrize("architecture", NAMES)
 class TestEveryArchitecture:
+    @pytest.mark.slow
     @pytest.mark.parametrize("encoder", [GREY, COLOUR], ids=["grey", "colour"])
     def test_gives_probabilities_for_any_batch_of_uint8(self, architecture: str, encoder: Encoder) -> None:
         model = build(setting(architecture=architecture), encoder)
@@ -89,12 +90,14 @@ class TestEveryArchitecture:
         x, y = rows(seed=2)
         assert np.mean(model.predict(x, verbose=0).argmax(axis=1) == y) >= 0.9
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 1), (4, 1, 3)])
     def test_stands_images_smaller_than_kernels_and_pools(self, architecture: str, shape: tuple[int, int, int]) -> None:
         encoder = Encoder(("a", "b", "c"), *shape, (0.5,) * shape[2], (0.5,) * shape[2])
         model = build(setting(architecture=architecture, kernel=7, filters=(4, 4, 4, 4)), encoder)
         assert model.output_shape == (None, CLASSES)
 
+    @pytest.mark.slow
     def test_mixed_precision_ends_in_float32(self, architecture: str) -> None:
         mixed = setting(architecture=architecture, precision="mixed_bfloat16")
         settings: Any = config.ImageSettings

@@ -54,6 +54,7 @@ def by_hand(gradients: list[tf.IndexedSlices]) -> list[np.ndarray]:
     return [table, first, second]
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.lists(IDS, min_size=1, max_size=4), st.integers(0, 1000))
 def test_untouched_rows_keep_their_bytes_and_the_others_move_as_adam_says(steps: list[list[int]], seed: int) -> None:

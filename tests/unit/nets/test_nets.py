@@ -104,6 +104,7 @@ def test_a_balanced_network_answers_a_rare_class_more_often() -> None:
     assert found["none"] < 0.3 < found["balanced"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("soft", [False, True])
 def test_what_tensorflow_gathers_is_what_python_gives(soft: bool) -> None:
     """Each epoch in its own order, and of one that was begun the rest."""
@@ -139,6 +140,7 @@ def test_what_python_alone_can_give_it_gives(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("architecture", NAMES)
 class TestEveryArchitecture:
+    @pytest.mark.slow
     def test_gives_probabilities_for_any_batch_and_for_padding_alone(self, architecture: str) -> None:
         model = build(setting(architecture=architecture))
         x = np.concatenate([rows(4)[0], np.zeros((1, LENGTH), np.int32)])
@@ -177,6 +179,7 @@ def test_cnn_lstm_is_exactly_these_layers() -> None:
     assert activations == ["relu", "softmax"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["mlp", "ngram"])
 @pytest.mark.parametrize("more", [1, 30])
 def test_padding_and_order_make_no_difference_to_a_bag(architecture: str, more: int) -> None:
@@ -189,6 +192,7 @@ def test_padding_and_order_make_no_difference_to_a_bag(architecture: str, more: 
     np.testing.assert_allclose(wide.predict(padded, verbose=0), short.predict(x, verbose=0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_pads_a_row_changes_nothing_that_a_transformer_says() -> None:
     settings = setting(architecture="transformer")
     short, wide = build(settings), build(settings, LENGTH + 30)
@@ -405,6 +409,7 @@ def test_history_is_csv_without_time() -> None:
 truths = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(pairs=truths, cut=st.integers(0, 40))
 def test_macro_recall_equals_its_formula_over_two_batches(pairs: list[tuple[int, ...]], cut: int) -> None:

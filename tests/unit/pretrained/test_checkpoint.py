@@ -211,6 +211,7 @@ DECODER: dict[str, tuple[type[DataError], str, Change]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", DECODER)
 def test_what_is_no_decoder_is_refused(case: str, tmp_path: Path) -> None:
     kind, says, change = DECODER[case]

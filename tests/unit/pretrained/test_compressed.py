@@ -16,6 +16,7 @@ from luodi.scoring.inference import Classifier
 from luodi.stages import compress
 
 
+@pytest.mark.slow
 def test_an_encoder_is_made_smaller(
     made: ModelPaths, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -172,6 +172,7 @@ def test_architecture_and_encoder_go_together(train: dict[str, str]) -> None:
         config.parse({"models": {"sides": MODEL | {"train": train}}}, "params.yaml")
 
 
+@pytest.mark.slow
 def test_who_answers_needs_no_training_library(made: ModelPaths, home: Path, tmp_path: Path) -> None:
     """In a process of its own, which reports what it imported."""
     import subprocess

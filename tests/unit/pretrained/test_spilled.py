@@ -43,6 +43,7 @@ def together(items: Sequence[str]) -> Parts:
         yield places, 32, partial(encode, places)
 
 
+@pytest.mark.slow
 def test_memory_holds_some_of_the_vectors(home: Path, tmp_path: Path) -> None:
     graph(tmp_path / store.GRAPH)
     known = TextEncoder(

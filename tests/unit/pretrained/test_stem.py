@@ -57,6 +57,7 @@ def right(folder: Path) -> float:
     return float(np.mean([served.labels[row.argmax()] == label for row, (_, label) in zip(given, fresh, strict=True)]))
 
 
+@pytest.mark.slow
 def test_it_learns_what_pixels_do_not_tell(stem: ModelPaths, home: Path, tmp_path: Path) -> None:
     frozen = image.fit(settings(), stem)
     for name in ("first", "second"):

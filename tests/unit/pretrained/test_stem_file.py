@@ -150,6 +150,7 @@ def test_what_is_no_network_of_images_is_refused(case: str, saved: Path, tmp_pat
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_pixels_that_are_not_scaled_are_told(tmp_path: Path) -> None:
     with pytest.raises(BrokenData, match=r"scales no pixels, and would be given values from 0 to 255"):
         stems.prepared(tiny_stem.write(tmp_path / "a.keras", scales=False), tmp_path / "made", None)

@@ -41,6 +41,7 @@ stages:
 """
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(ENTRIES, ENTRIES, NAMES)
 def test_merge_replaces_one_models_entries(
@@ -52,6 +53,7 @@ def test_merge_replaces_one_models_entries(
         assert locks.of_model(merged, other) == locks.of_model(theirs, other)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(ENTRIES, ENTRIES, NAMES)
 def test_merging_again_changes_nothing(
@@ -62,6 +64,7 @@ def test_merging_again_changes_nothing(
     assert locks.merge(theirs, model, theirs) == theirs
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(ENTRIES, ENTRIES, ENTRIES)
 def test_two_models_merge_in_either_order(
@@ -72,6 +75,7 @@ def test_two_models_merge_in_either_order(
     assert forth == back
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(ENTRIES)
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, entries: dict[str, dict[str, Any]]) -> None:

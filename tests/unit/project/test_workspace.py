@@ -64,6 +64,7 @@ def make_origin(home: Path, remote: Path) -> Any:
     return Origin(str(home / "origin.git"), "main", str(remote), home)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own_cache", [True, False])
 @pytest.mark.parametrize("name", AWKWARD)
 def test_dvc_reads_the_settings_of_a_clone_as_they_were_meant(
@@ -77,6 +78,7 @@ def test_dvc_reads_the_settings_of_a_clone_as_they_were_meant(
         assert (found["core"]["remote"], found["remote"]["luodi"]["url"]) == ("luodi", origin.remote)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AWKWARD)
 def test_dvc_uses_the_cache_that_a_clone_is_given(name: str, runner: Runner, tmp_path: Path) -> None:
     origin, cache = make_origin(tmp_path / "home", tmp_path / "remote"), tmp_path / name / "cache"
@@ -222,6 +224,7 @@ def test_a_folder_without_a_file_is_copied_too(pulling: Any) -> None:
     assert not [command for command in commands if "strict_dvc" in command]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_text("x")], ids=["gone", "changed"])
 def test_what_the_cache_lacks_or_holds_damaged_is_for_dvc_to_bring(pulling: Any, harm: Any) -> None:
     clone, _, commands = pulling
@@ -241,6 +244,7 @@ def test_what_a_folder_remote_holds_is_proven_and_copied_without_dvc(pulling: An
     assert not [command for command in commands if "strict_dvc" in command]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["one", "folder/deep/three"])
 def test_what_a_folder_remote_lacks_is_for_dvc_to_tell(pulling: Any, lost: str) -> None:
     clone, _, commands = pulling
@@ -309,6 +313,7 @@ RACES: dict[str, Callable[[Workspace], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("race", RACES)
 def test_a_push_that_others_overtook_may_be_tried_again(race: str, clone: Any) -> None:
     RACES[race](clone)
@@ -335,6 +340,7 @@ REFUSALS: dict[str, tuple[Callable[[Workspace], object], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_a_push_that_was_refused_tells_the_reason(refusal: str, clone: Any) -> None:
     prepare, reason = REFUSALS[refusal]

@@ -497,6 +497,7 @@ def test_a_first_version_is_shown_beside_the_linear_baseline() -> None:
 # Facts that are missing, odd or hostile
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.lists(st.tuples(st.sampled_from(PATHS), st.sampled_from([changed, *JUNK])), min_size=1, max_size=12))
 @example([(path, changed) for path in facts()])
@@ -551,6 +552,7 @@ def hostile(text: str) -> Any:
     return spoilt(document)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE)
 def test_text_stays_text_and_can_be_read(text: str) -> None:
     html, markdown = pages(hostile(text))

@@ -165,6 +165,7 @@ def test_files_that_were_not_registered_are_refused(name: str, tmp_path: Path) -
         luodi.load(tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_a_pulled_folder_needs_no_project_no_git_and_no_dvc(tmp_path: Path) -> None:
     pulled(tmp_path / "model")
     command = [sys.executable, "-m", "luodi", "predict", "./model", "好书"]

@@ -191,6 +191,7 @@ def test_intervals_of_classes_are_joined_by_their_squares() -> None:
     assert evidence.score_interval(none, none, rows, 0.95) == pytest.approx((-reach, 0, reach), abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["macro_f1", "balanced_accuracy", "average_precision"])
 def test_a_rare_class_on_which_none_differs_is_no_proof(metric: str) -> None:
     """A bootstrap has no width here, Tango's interval of the accuracy is -0.004 to 0.004: both forget the 30 rows."""
@@ -268,6 +269,7 @@ def apart(data: Scored) -> Scored:
     return replace(data, group=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [RULE, F1, BALANCED, PRECISION])
 def test_rows_that_are_right_or_wrong_together_prove_what_one_of_each_would(block: Any) -> None:
     one, other = alike(1, 300, 4)
@@ -322,6 +324,7 @@ def test_a_row_that_is_lost_does_not_show_that_rows_in_groups_are_lost_each_for_
     assert one < none
 
 
+@pytest.mark.slow
 def test_what_a_class_may_have_gained_reaches_further_where_its_rows_stand_in_groups() -> None:
     """As far as one row of each group reaches; a class is lost by chance more easily, the fewer say so."""
     one, other = alike(4, 300, 4)
@@ -365,6 +368,7 @@ def test_draws_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(evidence._portions(3, 31)) == [1, 1, 1]  # one that does not fit is drawn alone
 
 
+@pytest.mark.slow
 @given(two(), st.sampled_from([RULE, F1, BALANCED, PRECISION]))
 @settings(max_examples=50)
 def test_swapping_the_two_mirrors_the_evidence(pair: tuple[Scored, Scored], block: Any) -> None:
@@ -380,6 +384,7 @@ def test_swapping_the_two_mirrors_the_evidence(pair: tuple[Scored, Scored], bloc
     assert back["p"] == pytest.approx(there["p"], abs=0.1)
 
 
+@pytest.mark.slow
 @given(two(), st.sampled_from([RULE, F1, BALANCED, PRECISION]), st.randoms(use_true_random=False))
 @settings(max_examples=50)
 def test_the_order_of_rows_changes_nothing(pair: tuple[Scored, Scored], block: Any, random: Any) -> None:
@@ -406,6 +411,7 @@ def test_rows_that_both_treat_alike_dilute_the_difference_and_no_more(
     assert after["p"] == before["p"]
 
 
+@pytest.mark.slow
 @given(two(), st.sampled_from([RULE, F1, BALANCED, PRECISION]))
 @settings(max_examples=50)
 def test_intervals_hold_their_value_and_are_never_without_width(pair: tuple[Scored, Scored], block: Any) -> None:
@@ -731,6 +737,7 @@ def test_rows_that_came_late_may_not_prove_it_worse(name: str, title: str, high:
     assert failed(decision) == ([title] if high < 0 else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
 @given(pair=two(), asked=st.floats(0.951, 0.989))  # beyond it there would be more draws than asked for
 @settings(max_examples=10, deadline=None)
@@ -985,6 +992,7 @@ def compare_all(one: Any, other: Any, labels: Any) -> Any:
     return evidence.compare(one, other, labels, {}, RULE).to_json()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("losses", "rows", "classes", "held"),
     [

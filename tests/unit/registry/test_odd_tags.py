@@ -133,6 +133,7 @@ LEFT_OUT = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plant", LEFT_OUT.values(), ids=LEFT_OUT)
 def test_a_damaged_tag_is_left_out_and_told_with_what_to_do(
     there: Any, plant: Callable[..., Any], capfd: pytest.CaptureFixture[str]
@@ -207,6 +208,7 @@ def require_set_aside(there: Any, origin: Origin, capfd: pytest.CaptureFixture[s
         clone.git("push", "--quiet", "origin", "HEAD:refs/heads/other")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plant", BROKEN.values(), ids=BROKEN)
 def test_a_tag_that_the_origin_cannot_give_is_left_out(
     there: Any, plant: Callable[..., Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -347,6 +349,7 @@ MESSAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)
 def test_a_version_with_odd_facts_is_a_version_that_may_be_refused(
     there: Any, message: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -383,6 +386,7 @@ def second(there: Any, number: str = "v1.5.0", of: str = "v1.1.0", facts: Any = 
     there.git("tag", "--annotate", "--message", message, f"reviews@{number}", f"reviews@{of}^{{commit}}", **later)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", ["v1.0.0", "v1.1.0"])
 @pytest.mark.parametrize("number", ["v0.9.0", "v1.0.5", "v1.5.0"])
 def test_a_second_version_on_a_commit_changes_nothing_that_was_moved(there: Any, number: str, of: str) -> None:

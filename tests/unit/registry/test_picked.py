@@ -27,6 +27,7 @@ def landings(gain: float, asked: float) -> tuple[Any, Any]:
     return shown[landed], 0.0084 * challenger[landed]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gain", [0.0, 0.005, 0.01, 0.02, 0.03])
 def test_most_of_the_luck_that_a_version_landed_by_is_taken_off(gain: float) -> None:
     asked = budget.confidence(RULE, 0)

@@ -332,6 +332,7 @@ def test_production_is_what_the_highest_counter_says_whatever_the_clocks_said(re
     assert first.facts == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("moves", "expected"),
     [

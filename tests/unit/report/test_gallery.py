@@ -155,6 +155,7 @@ def test_every_number_of_an_evaluation_stands_in_its_facts(labels: tuple[str, ..
     )
 
 
+@pytest.mark.slow
 def test_every_number_of_a_validation_stands_in_its_facts(tmp_path: Path) -> None:
     base = gallery.texts(400)
     paths = gallery.validation(tmp_path / "both", "reviews", {"base": base, "week": gallery.BAD_WEEK})
@@ -236,6 +237,7 @@ def test_thousands_of_mistakes_among_150_classes_make_a_page_that_one_can_read()
     assert len(html) < 1_000_000 and html.count("<td") < 4000
 
 
+@pytest.mark.slow
 def test_the_index_of_many_versions_is_folded_and_says_why_one_was_rolled_back() -> None:
     html = gallery.versions()
     require_whole(html)

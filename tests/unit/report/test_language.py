@@ -102,6 +102,7 @@ def test_sentences_that_no_page_of_the_gallery_shows_are_told_too(package: str) 
                 assert not english(told), f"{path}: {said}"
 
 
+@pytest.mark.slow
 def test_no_figure_is_another(pages: dict[str, str]) -> None:
     for name, text in pages.items():
         both = page.headed(text, WHO), chinese(text)
@@ -109,12 +110,14 @@ def test_no_figure_is_another(pages: dict[str, str]) -> None:
         assert ours == theirs, name
 
 
+@pytest.mark.slow
 def test_an_english_page_stays_as_it_is(pages: dict[str, str]) -> None:
     for text in pages.values():
         assert language.translated(text, "en") is text
         assert language.translated(chinese(text), "zh") == chinese(text), "once is enough"
 
 
+@pytest.mark.slow
 def test_a_chinese_page_says_so(pages: dict[str, str]) -> None:
     assert all(
         language.spoken(chinese(text)) == "zh" and '<html lang="zh-CN">' in chinese(text) for text in pages.values()
@@ -172,6 +175,7 @@ def _broken(**rule: Any) -> Callable[[], list[str]]:
     return judged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule",
     [{}, {"minimum": 0.99, "max_latency_ms": 1, "max_size_mb": 1, "max_calibration_error": 0.0},
@@ -185,6 +189,7 @@ def test_what_a_rule_says_is_told_too(rule: dict[str, Any]) -> None:
         assert not english(told), told
 
 
+@pytest.mark.slow
 def test_markdown_is_told_as_pages_are() -> None:
     decision = gallery.DECISIONS["loosened"]()
     said = card.markdown("reviews@v1.1.0", gallery.REGISTERED, "Ada", gallery.carded(decision), gallery.STATUS)

@@ -228,6 +228,7 @@ def test_where_a_class_is_very_rare_its_rows_count_for_more(root: Any, write: An
     assert ("rows of rare classes count for more (train.class_weight)" in told) == (weight == "balanced")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "remembered"), [("text", None), ("Review", None), ("bewertung", "bewertung"), ("no", "no"), (" x", None)]
 )
@@ -403,6 +404,7 @@ def test_a_folder_called_test_is_the_test_split(root: Path, pictures: Path, tmp_
     assert not (root / ".luodi" / "adding").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "mode", "expected"),
     [
@@ -429,6 +431,7 @@ def test_grey_images_saved_in_colour_are_grey(root: Path, pictures: Path) -> Non
     assert found.channels == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [PARAMS, PARAMS.rstrip(b"\n"), PARAMS + b"\n# the end\n", b"\xef\xbb\xbf" + PARAMS],
                          ids=["as it is", "no newline", "comment", "byte order mark"])  # fmt: skip
 def test_the_params_keep_every_byte_and_gain_a_block(root: Path, write: Callable[..., Any], before: bytes) -> None:
@@ -450,6 +453,7 @@ def test_a_wider_indent_is_kept(root: Path, write: Callable[..., Any]) -> None:
     assert "\n    new:\n" in (root / "params.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_the_same_data_give_the_same_bytes(root: Path, write: Callable[..., Any], pictures: Path) -> None:
     for source, name in ((write("a.csv", GOOD), "texts"), (pictures, "images")):
         add(root, source, name)
@@ -481,6 +485,7 @@ def test_shards_and_row_groups_are_bounded(
     assert [text for text, _ in read(root)] == [line.split(",")[0] for line in GOOD.splitlines()[1:]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "labels",
     [["0", "1"], ["yes", "no"], ["true", "null"], ["1e3", "0x1F"], ["2024-01-01", "12:30"], ["a: b", "- c"], ["'", '"'],
@@ -496,6 +501,7 @@ def test_labels_survive_yaml(root: Path, write: Callable[..., Any], labels: list
 ROWS = [("好", "a"), ("坏", "b")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content", "options"),
     [
@@ -526,6 +532,7 @@ def test_every_kind_of_table_is_read(
     assert read(root) == ROWS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "labels"),
     [
@@ -600,6 +607,7 @@ def test_limits_leave_room_for_the_data_they_come_from(root: Path, write: Any) -
     assert limits.max_length >= 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("characters", "kept", "said"),
     [
@@ -687,6 +695,7 @@ def test_a_table_that_cannot_be_used_changes_nothing(
     assert not (root / ".luodi" / "adding").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case",
     [
@@ -817,6 +826,7 @@ def test_two_at_a_time_are_refused(root: Path, write: Callable[..., Any], monkey
     assert len(read(root)) == 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [Pointer, KeyboardInterrupt, SystemExit, OSError])
 @pytest.mark.parametrize("recorded", [False, True])
 def test_whatever_breaks_at_the_end_everything_is_taken_back(
@@ -917,6 +927,7 @@ def test_a_label_that_is_none_is_told_in_short(root: Path, write: Callable[..., 
     assert everything(root) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["猫" * 85, "a" * 255, "a\nb", "\x1b[2J", "\u202e", "a'b\"", " x "])
 def test_folders_of_odd_names_are_classes(root: Path, pictures: Path, folder: str) -> None:
     (pictures / "dog").rename(pictures / folder)
@@ -926,12 +937,14 @@ def test_folders_of_odd_names_are_classes(root: Path, pictures: Path, folder: st
     assert max(map(len, told.splitlines())) < 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [os.fsdecode(b"\xff.csv"), "\x1b]0;x\x07.csv", "a\nb\u202e.csv", "评论.csv"])
 def test_files_of_odd_names_are_sources(root: Path, write: Callable[..., Any], name: str) -> None:
     add(root, write(name, GOOD))
     assert len(read(root)) == 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["\x1b[31m", "\u202etext", "x" * 5000, "a\nb"])
 def test_odd_columns_are_told_in_short(root: Path, write: Any, column: str) -> None:
     source = write("a.jsonl", "\n".join(json.dumps({column: f"房间{n}", "label": "ab"[n % 2]}) for n in range(100)))

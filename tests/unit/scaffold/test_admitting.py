@@ -48,6 +48,7 @@ def test_a_class_joins_behind_the_others_and_nothing_else_changes(hotels: Path) 
     assert "中评" in (hotels / "params.lock").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("written", "after"),
     [
@@ -70,6 +71,7 @@ def test_however_the_list_is_laid_out(hotels: Path, written: str, after: str) ->
     assert labels(hotels) == ("差评", "好评", "不,好", "x: y")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "label", "error", "said"),
     [

@@ -101,6 +101,7 @@ def test_what_was_left_out_does_not_come_again(hotels: Path, write: Any) -> None
     assert len(counting(hotels)) == 119
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "error", "says"),
     [
@@ -123,6 +124,7 @@ def test_a_sheet_with_anything_wrong_changes_nothing(hotels: Path, line: Any, er
     assert state(hotels) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe", b"a,b\n1,2\n", "verdict,label\nkeep,差评\n".encode()])
 def test_what_is_no_sheet_is_told(hotels: Path, write: Any, content: bytes) -> None:
     with pytest.raises((DataError, MissingColumn)):

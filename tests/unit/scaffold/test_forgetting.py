@@ -90,6 +90,7 @@ def test_what_a_person_took_out_stays_out_at_its_new_place(hotels: Path, write: 
     assert {row["text"] for row in found if row["row"] in out.get(row["shard"], ())} == {others[1][0], others[3][0]}
 
 
+@pytest.mark.slow
 def test_what_was_forgotten_comes_back_only_where_it_is_asked_for(hotels: Path, write: Any) -> None:
     one = rows(100, 120)[5][0]
     forget(hotels, write("gone.csv", table([(one,)], "text")))
@@ -122,6 +123,7 @@ def test_shards_of_another_checkout_are_rid_of_them_by_the_same_command(hotels: 
     assert forget(hotels, None).said == "nothing to forget: no row of hotels is named"
 
 
+@pytest.mark.slow
 def test_what_two_checkouts_forgot_apart_stays_forgotten_where_both_come_together(hotels: Path, write: Any) -> None:
     """Each took a salt of its own, and wrote the same shard again: a union has the files of both."""
     other, folder = hotels.parent / "other", Path("data", "hotels")
@@ -169,6 +171,7 @@ def test_what_says_what_was_forgotten_is_not_passed_over_where_it_is_broken(hote
         forgotten.read(path.parent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sheet", "error", "said"),
     [

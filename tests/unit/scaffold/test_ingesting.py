@@ -251,6 +251,7 @@ def test_new_rows_that_tie_splits_are_told(root: Path, write: Any) -> None:
     )
 
 
+@pytest.mark.slow
 def test_arrivals_in_any_order_leave_the_same_rows(hotels: Path, write: Any) -> None:
     parts = [some(start, start + 15) for start in range(90, 190, 10)]
     random.Random(1).shuffle(parts)
@@ -375,6 +376,7 @@ def test_shards_of_a_users_own_keep_each_column_under_its_name(hotels: Path, wri
     assert shards.column(hotels / "data" / "hotels", "id").to_pylist()[-1] == "7"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "[]", '{"rows": 1}'])
 def test_a_broken_record_of_a_batch_is_told(hotels: Path, write: Any, content: str) -> None:
     ingest(hotels, write("a.csv", csv(some(100, 120))))
@@ -401,6 +403,7 @@ def test_a_batch_of_another_world_is_told_and_has_a_page(root: Path, write: Any)
     assert (facts["verdict"], facts["rows"], facts["before"]) == ("drift", 80, 300)
 
 
+@pytest.mark.slow
 def test_images_of_another_light_are_drift_and_those_of_the_same_are_none(root: Path, tmp_path: Path) -> None:
     def folder(name: str, numbers: range, light: float = 1) -> Path:
         for number in numbers:

@@ -347,6 +347,7 @@ def test_the_data_stay_unless_asked(recorded: Path) -> None:
     assert "reviews" not in params(recorded).partition("models:")[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", ["retire", "rename"])
 def test_where_dvc_fails_everything_is_as_it_was(act: str, recorded: Path) -> None:
     before = everything(recorded)

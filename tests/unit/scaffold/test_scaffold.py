@@ -87,6 +87,7 @@ def test_a_copy_of_luodi_goes_only_if_git_can_bring_it_back(project: Path, kept:
     assert (project / "dvc.yaml").read_text(encoding="utf-8") == before
 
 
+@pytest.mark.slow
 def test_an_older_project_is_taken_along(project: Path) -> None:
     done = upgrade.upgrade(project)
     assert done.removed == [project / "src" / "luodi"]
@@ -150,6 +151,7 @@ def test_a_project_that_cannot_be_used_is_left_alone(project: Path) -> None:
     assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("artifacts", ["", "artifacts:", "artifacts: {}", "artifacts:\n  other: {path: mine}"])
 def test_a_model_is_an_artifact_of_dvc(artifacts: str) -> None:
     text = pipeline.updated(f"{pipeline.template()}{artifacts}\n", ["hotels"])
@@ -236,6 +238,7 @@ def test_a_new_project_holds_no_source(tmp_path: Path) -> None:
     assert locked.text(root, config.load(root / "params.yaml")) == (root / "params.lock").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ignored", [False, True])
 def test_a_repository_around_a_project_is_told_unless_it_ignores_it(tmp_path: Path, ignored: bool) -> None:
     run = Runner(print).run

@@ -270,6 +270,7 @@ def test_rows_of_a_group_that_say_the_same_count_as_one() -> None:
         assert width[2] < 0.65 * width[0], (who, name)
 
 
+@pytest.mark.slow
 @given(scored())
 @settings(max_examples=30)
 def test_groups_of_one_row_change_no_figure(data: Scored) -> None:
@@ -299,6 +300,7 @@ def test_the_interval_of_a_share_covers_it_where_rows_stand_in_groups(groups: in
     assert found["rows"] < found["groups"] - 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("groups", "share"), [(30, 0.95), (50, 0.95), (200, 0.99)])
 def test_few_errors_do_not_prove_that_rows_in_groups_err_each_for_itself(groups: int, share: float) -> None:
     """The lower end lies above the true share in 2.5% of samples, of 1,000 at most 40."""

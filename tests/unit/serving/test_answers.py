@@ -348,6 +348,7 @@ def test_requests_that_nobody_means_are_no_fault_of_the_server(server: Server, c
     assert server.post("/predict/words", {"texts": ["好"]}).status == 200
 
 
+@pytest.mark.slow
 def test_a_folder_is_followed(server: Server) -> None:
     """Another pull brings another version; one that was damaged never answers, which the log and /metrics tell."""
     folder = server.folder / "pictures"
@@ -374,6 +375,7 @@ def until(holds: Any, seconds: float = 20.0) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_what_was_asked_is_answered_before_it_ends(server: Server) -> None:
     """The last of them: it ends the server."""
     body = json.dumps({"texts": ["好"]}).encode()

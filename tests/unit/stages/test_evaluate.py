@@ -404,6 +404,7 @@ def test_an_export_of_other_labels_is_refused(lay: Callable[..., Any]) -> None:
         evaluate.run(other, paths)
 
 
+@pytest.mark.slow
 def test_evaluate_imports_nothing_heavy() -> None:
     code = (
         "import sys; import luodi.stages.evaluate; "

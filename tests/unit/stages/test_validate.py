@@ -75,6 +75,7 @@ class Page(HTMLParser):
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
 
 
+@pytest.mark.slow
 def test_page_runs_nothing_and_asks_for_nothing_whatever_the_data_holds(tmp_path: Path) -> None:
     paths = lay(tmp_path, *good(), (EVIL, EVIL, EVIL), (EVIL, "positive", EVIL))
     validate.run(MODEL, paths)
@@ -88,6 +89,7 @@ def test_page_runs_nothing_and_asks_for_nothing_whatever_the_data_holds(tmp_path
         assert "example.org" not in docs.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_critical_failure_is_raised_after_everything_is_written(tmp_path: Path) -> None:
     limits = MODEL.validate_.model_copy(update={"max_quarantined_share": 0.001})
     paths = lay(tmp_path, *good(), ("房间不好", "Negative", "s"))
@@ -110,6 +112,7 @@ def test_critical_failure_is_raised_after_everything_is_written(tmp_path: Path) 
     assert (paths.data_docs / "index.html").is_file()
 
 
+@pytest.mark.slow
 def test_rows_of_a_class_that_nobody_admitted_are_held_back_and_the_others_are_of_use(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +123,7 @@ def test_rows_of_a_class_that_nobody_admitted_are_held_back_and_the_others_are_o
     assert pq.read_table(paths.quarantine)["reasons"].to_pylist() == [["label is unknown"]] * 4
 
 
+@pytest.mark.slow
 def test_the_page_leads_from_each_reason_to_its_rows_and_to_those_that_contradict_them(tmp_path: Path) -> None:
     """A new file contradicts rows of an old one, which were clean, and spells labels in ways of its own."""
     old = [(*row, f"base.csv, line {number}") for number, row in enumerate(good(), 2)]
@@ -144,6 +148,7 @@ def test_the_page_leads_from_each_reason_to_its_rows_and_to_those_that_contradic
     assert [line[0] for line in sheet_of(page)[1:4]] == [f"base.csv, line {line}" for line in (2, 3, 4)]
 
 
+@pytest.mark.slow
 def test_rows_that_are_held_back_are_told_by_reason_and_by_the_shard_that_most_are_in(tmp_path: Path) -> None:
     paths = lay(tmp_path, *good(), ("\u3000", "negative", "s"))
     blank = pa.table({"text": ["\u3000"] * 60, "label": ["negative"] * 60, "source": ["s"] * 60})
@@ -156,6 +161,7 @@ def test_rows_that_are_held_back_are_told_by_reason_and_by_the_shard_that_most_a
     assert "a.parquet row" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_of_rows_that_are_held_back_those_of_the_main_reason_are_shown_and_the_file_is_named(tmp_path: Path) -> None:
     added = [(*row, f"base.csv, line {number}") for number, row in enumerate(good(), 2)]
     blank = [("\u3000", "negative", "s", f"week.csv, line {number}") for number in range(2, 5)]
@@ -168,6 +174,7 @@ def test_of_rows_that_are_held_back_those_of_the_main_reason_are_shown_and_the_f
     assert "week.csv, line 5 [negative] 长" in str(caught.value) and "week.csv, line 2 " not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_row_is_named_by_where_it_stood_before_it_was_added(tmp_path: Path) -> None:
     added = [(*row, f"hotels.csv, line {number}") for number, row in enumerate(good(), 2)]
     paths = lay(tmp_path, *added, ("房间不好", "Negative", "s", "hotels.csv, line 202"))
@@ -182,6 +189,7 @@ def test_a_row_is_named_by_where_it_stood_before_it_was_added(tmp_path: Path) ->
     )
 
 
+@pytest.mark.slow
 def test_classes_with_few_rows_of_an_official_test_split_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,6 +204,7 @@ def test_classes_with_few_rows_of_an_official_test_split_are_told(
     assert few in paths.validation_report.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_column_that_tells_the_label_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever else shards hold stops nothing: lists, bytes, a column that one shard lacks."""
     paths = lay(tmp_path, *good())
@@ -213,6 +222,7 @@ def test_a_column_that_tells_the_label_is_told(tmp_path: Path, capsys: pytest.Ca
     assert "passed with warnings" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_nothing_left(tmp_path: Path) -> None:
     paths = lay(tmp_path, *[(" ", "positive", "s")] * 20)
     with pytest.raises(NothingLeft):
@@ -239,6 +249,7 @@ def test_equal_data_gives_equal_bytes(tmp_path: Path, monkeypatch: pytest.Monkey
     assert result["meta"]["batch_markers"] == {}  # no hash of every value, which takes longer than the expectations
 
 
+@pytest.mark.slow
 def test_long_quarantine_is_cut_and_the_rest_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = lay(tmp_path, *good(6000), *[(f"坏{place}\ufffd\x07", "positive", "s") for place in range(60)])
     validate.run(MODEL, paths)
@@ -255,6 +266,7 @@ def test_long_quarantine_is_cut_and_the_rest_counted(tmp_path: Path, capsys: pyt
     )
 
 
+@pytest.mark.slow
 def test_rows_of_a_group_go_on_together_and_one_that_ties_two_splits_is_held_back(tmp_path: Path) -> None:
     paths = ModelPaths(tmp_path, "reviews")
     paths.data.mkdir(parents=True)
@@ -277,6 +289,7 @@ def test_rows_of_a_group_go_on_together_and_one_that_ties_two_splits_is_held_bac
     assert "and rows of the same “guest”." in page
 
 
+@pytest.mark.slow
 def test_the_newest_rows_go_on_as_a_split_and_rows_without_a_day_are_held_back(tmp_path: Path) -> None:
     paths = lay(tmp_path, *good())
     table = pq.read_table(paths.data / "a.parquet")
@@ -319,6 +332,7 @@ def splits_of(paths: ModelPaths) -> dict[str, tuple[str, str]]:
     return {row["text"]: (row["label"], row["split"]) for row in clean.to_pylist()}
 
 
+@pytest.mark.slow
 def test_rows_that_are_corrected_change_neither_their_split_nor_that_of_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -349,6 +363,7 @@ def test_rows_that_are_corrected_change_neither_their_split_nor_that_of_others(
     assert held.rows_checked(paths.validation_summary) == 380
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "label"), [("drop", None), ("newest", 1), ("vote", 0)])
 def test_a_text_of_two_labels_counts_as_the_setting_says(tmp_path: Path, rule: str, label: int | None) -> None:
     votes = [("房间不错", MODEL.labels[one], "s") for one in (0, 0, 1)]

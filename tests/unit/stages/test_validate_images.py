@@ -103,6 +103,7 @@ def test_hostile_files_end_as_quarantine_reasons(tmp_path: Path) -> None:
     assert base64.b64encode(EVIL.encode()).decode()[:20] not in page
 
 
+@pytest.mark.slow
 def test_clean_rows_are_the_bytes_that_came(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [*good(), (images.encoded(images.colour(5), "JPEG"), "5", "jpeg")]
     paths = lay(tmp_path, *rows)
@@ -114,6 +115,7 @@ def test_clean_rows_are_the_bytes_that_came(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().out == "digits: passed; 1,001 rows, 1,001 clean, 0 quarantined, 0 duplicates\n"
 
 
+@pytest.mark.slow
 def test_many_parts_are_written_whole_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [row for seed, row in enumerate(good(100)) for row in (row, (b"x", "1", str(seed)))]
     paths = lay(tmp_path, *rows)
@@ -144,6 +146,7 @@ def test_thumbnails_are_pictures_few_and_small(tmp_path: Path) -> None:
     assert ">10 of 80.<" in page
 
 
+@pytest.mark.slow
 def test_evil_names_are_text(tmp_path: Path) -> None:
     paths = lay(tmp_path, *good(100), (images.png(1), EVIL, EVIL))
     validate.run(MODEL, paths)
@@ -152,6 +155,7 @@ def test_evil_names_are_text(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in page
 
 
+@pytest.mark.slow
 def test_nothing_left(tmp_path: Path) -> None:
     paths = lay(tmp_path, *[(b"text", "1", "s")] * 20)
     with pytest.raises(NothingLeft):
@@ -170,6 +174,7 @@ def test_data_that_changes_meanwhile_is_an_error(tmp_path: Path) -> None:
     assert not paths.clean.exists()
 
 
+@pytest.mark.slow
 def test_equal_data_gives_equal_bytes(tmp_path: Path) -> None:
     rows = [*good(200), (b"text", "1", "s"), (images.png(1, 30), "1", "s"), (images.png(1), "2", "t")]
     contents = []

@@ -90,6 +90,7 @@ def test_a_signal_lets_the_command_end_in_order_and_ends_all_it_started(folder: 
     assert code == (130 if number == signal.SIGINT else 128 + number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT])
 @pytest.mark.parametrize("whom", ["front", "guard", "worker", "group"])
 def test_a_kill_ends_all_at_once_whoever_is_hit(folder: Path, number: signal.Signals, whom: str) -> None:
@@ -120,6 +121,7 @@ def test_a_command_that_does_not_end_is_killed_after_a_while(folder: Path) -> No
     assert living(folder) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [0, 1, 3, 255])
 def test_its_exit_code_is_told_and_nothing_is_left(folder: Path, code: int) -> None:
     process = start(folder, f"sys.exit({code})")
@@ -206,6 +208,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 @pytest.mark.parametrize(
     "then",

@@ -52,6 +52,7 @@ def test_rows_that_stand_together_prove_what_one_of_each_does() -> None:
     assert width[2] < 0.85 * width[0], "the seeds differ as much as before"
 
 
+@pytest.mark.slow
 def test_the_best_of_many_equals_is_seldom_proven() -> None:
     """Of 20 that are all as good as the default the best by the same rows is picked: false proofs in 100 searches."""
     rng, false = np.random.default_rng(1), 0

@@ -96,6 +96,7 @@ def test_a_database_that_is_gone_is_told(paths: ModelPaths) -> None:
         found.get_trials()
 
 
+@pytest.mark.slow
 def test_a_process_that_cannot_work_says_why(paths: ModelPaths) -> None:
     setup = {
         "root": str(paths.root), "settings": settings().model_dump(mode="json", by_alias=True), "folder": "", "by": "",
