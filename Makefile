@@ -70,8 +70,8 @@ test: $(VENV)/.dev data ## every test but the cluster's and the long proofs
 	@# One process more than two cores: each waits a fifth of its time, for Airflow or for what was killed to end.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) 3
 
-coverage: $(VENV)/.dev ## the quick tests again, and no less of the code run by them than pyproject.toml says
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) 2 --quiet --cov --cov-report term:skip-covered $(QUICK) tests/unit
+coverage: $(VENV)/.dev ## the unit tests again, and no less of the code run by them than pyproject.toml says
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) 2 --quiet --cov --cov-report term:skip-covered --hypothesis-profile quick tests/unit
 
 proofs: $(VENV)/.dev data ## long proofs, of which `test` runs a slice: hundreds of kills, histories, full disks
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) 2 -m proof
