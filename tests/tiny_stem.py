@@ -1,4 +1,4 @@
-"""A small network of images as Keras saves it, which sees which way stripes run; a linear model of pixels does not."""
+"""A small network of images as Keras saves it, which sees which way stripes run, as no pixel by itself does."""
 
 from pathlib import Path
 from typing import Any

@@ -93,7 +93,7 @@ class ImagePreprocess(Preprocess):
 
 class ImageBaseline(Baseline):
     regularization: Strengths = Field(
-        (0.01, 0.1, 1.0), description="values of C tried, from the least on until the validation loss rises"
+        (0.01, 0.1, 1.0, 10.0), description="values of C tried, from the least on until the validation loss rises"
     )
 
 

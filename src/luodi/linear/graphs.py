@@ -12,18 +12,25 @@ from luodi.data.modality import Encoder
 from luodi.scoring import inference
 
 OPSET, IR = 15, 8  # as networks are exported: the two can be joined
+OUTPUT = "probabilities"
 INPUTS = {"int32": TensorProto.INT32, "uint8": TensorProto.UINT8}
 
 
-def make(nodes: Sequence[NodeProto], weights: Mapping[str, Any], encoder: Encoder) -> onnx.ModelProto:
-    """Return the model of `nodes`, from "x" as `encoder` gives it to "probabilities" float32 [batch, classes]."""
+def make(
+    nodes: Sequence[NodeProto], weights: Mapping[str, Any], encoder: Encoder, output: str = OUTPUT
+) -> onnx.ModelProto:
+    """Return the model of `nodes`, from "x" as `encoder` gives it to `output`, float32 [batch, columns].
+
+    Its columns are classes, or whatever a model within reads.
+    """
+    columns = len(encoder.labels) if output == OUTPUT else "columns"
     for number, node in enumerate(nodes):
         node.name = f"{node.op_type}_{number}"
     graph = helper.make_graph(
         nodes,
         "luodi",
         [helper.make_tensor_value_info("x", INPUTS[encoder.dtype], ["batch", *encoder.shape])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(encoder.labels)])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", columns])],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
     )
     model = helper.make_model(

@@ -82,7 +82,7 @@ ARCHITECTURES = (
         ("encoder", "tuning", "lora_rank", "lora_targets", "layer_decay", "dropout"),
         "A linear model on the vectors of a pretrained encoder, which stays as it is or is trained on",
     ),
-    Architecture("image", LINEAR, (), "The linear baseline alone: logistic regression on pixels"),
+    Architecture("image", LINEAR, (), "The linear baseline alone: logistic regression on edges and colours"),
     Architecture(
         "image",
         PRETRAINED,

@@ -113,7 +113,9 @@ def of_stem(name: str, recorded: ImageEncoder, height: int, width: int) -> Recip
         height, width = recorded.size
     preprocess = {"height": height, "width": width, "channels": recorded.channels}
     settings: Settings = {"train": {"architecture": "pretrained", "encoder": name}, "preprocess": preprocess}
-    said = f"it will be a linear model of pixels, or one on the vectors of {name}: what validation rows favour"
+    said = (
+        f"it will be a linear model of edges and colours, or one on the vectors of {name}: what validation rows favour"
+    )
     return Recipe({**settings, "gate": dict(size_limit(recorded))}, said)
 
 

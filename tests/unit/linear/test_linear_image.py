@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import tiny_stem
 from linear_rows import Size, make_images
+from PIL import Image
 
 from luodi import config
 from luodi.data import image, split_rows
@@ -53,13 +55,46 @@ def test_images_repeat_to_the_bit() -> None:
     assert len({fitted(train, test, 3)[1].SerializeToString() for _ in range(2)}) == 1
 
 
-def test_large_images_are_averaged_down() -> None:
-    pixels = np.arange(2 * 64 * 96 * 3, dtype=np.uint8).reshape(2, 64, 96, 3)
-    side = linear.block(image.Encoder(("a", "b"), 64, 96, 3, (0.5,) * 3, (0.2,) * 3))
-    small = linear._shrink(pixels, side)
-    assert small.shape == (2, 21, 32, 3)
-    assert np.allclose(small[1, 2, 3], pixels[1, 6:9, 9:12].mean((0, 1)))
-    assert (linear._shrink(pixels[:, :32, :32], 1) == pixels[:, :32, :32]).all()
+def test_a_shape_is_known_wherever_it_is_and_however_bright(tmp_path: Path) -> None:
+    rows, fresh = (tiny_stem.images(count, seed) for count, seed in ((120, 0), (60, 5)))
+    given = [
+        split_rows.Rows([one for one, _ in part], np.array([label == "along" for _, label in part], np.int32), [])
+        for part in (rows[:90], rows[90:])
+    ]
+    encoder, model = fitted(*given, 2, (tiny_stem.SIDE, tiny_stem.SIDE), 3)
+    found = scores(model, encoder, [one for one, _ in fresh], tmp_path).argmax(1)
+    assert np.mean(found == [label == "along" for _, label in fresh]) > 0.95
+
+
+def read(pixels: np.ndarray) -> np.ndarray:
+    """Edges [cells, directions] of grey pixels [h, w], by the graph that is exported."""
+    shape = Size(*pixels.shape, 1)
+    canonical = [image.png(Image.fromarray(pixels.astype(np.uint8)))]
+    found = linear.features(image.Encoder.fit([pa.array(canonical)], shape, ("a", "b")), canonical)[0]
+    cells = min(-(-pixels.shape[0] // linear.block(image.Encoder(("a",), *shape, (0.5,), (0.2,)))), linear.CELLS)
+    return found[: cells**2 * linear.DIRECTIONS].reshape(linear.DIRECTIONS, -1).T
+
+
+@pytest.mark.parametrize("side", [8, 16, 64])
+def test_an_edge_counts_for_the_way_it_rises(side: int) -> None:
+    step = np.repeat((np.arange(side) >= side // 2) * 100, side).reshape(side, side)
+    for turns, direction in ((0, 2), (1, 0), (2, 6), (3, 4)):
+        strongest = read(np.rot90(step, turns)).sum(0)
+        assert strongest.argmax() == direction
+        assert strongest[direction] > 0.99 * strongest.sum()
+    assert np.allclose(read(step), read(step // 2), atol=0.2), "a fainter picture reads nearly the same"
+    assert np.allclose(read(np.full((side, side), 80)), 0, atol=1e-5)
+
+
+def test_shares_of_colours_are_those_of_all_pixels() -> None:
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    pixels[:, :24] = (255, 0, 64)
+    encoder = image.Encoder(("a", "b"), 64, 96, 3, (0.5,) * 3, (0.2,) * 3)
+    found = linear.features(encoder, [image.png(Image.fromarray(pixels))])[0, -64:]
+    assert {place: round(float(value), 4) for place, value in enumerate(found) if value} == {
+        0: round(linear.SHARES * 0.75**0.5, 4),
+        3 + 4 * 0 + 16 * 1: round(linear.SHARES * 0.25**0.5, 4),
+    }
 
 
 def test_images_of_one_class_are_refused() -> None:

@@ -430,7 +430,7 @@ def test_mistakes_of_an_image_model_are_pictures(lay: Callable[..., Any], channe
     assert all(value.startswith("#part-") for value in asked)
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     text = "".join(page.text)
-    assert "logistic regression on the pixels" in text
+    assert "logistic regression on edges and colours" in text
     assert "n-gram" not in text
     assert "characters" not in text
 
