@@ -29,6 +29,9 @@ COARSE, SHARES = 0.3, 8.0  # weights of standardised colours and of shares of co
 ITERATIONS = 100  # of L-BFGS; on Fashion-MNIST 300 more than double the time and score no better on test
 FLATTEST = 1 / 255  # a channel may hardly change
 
+Described = tuple[list[NodeProto], dict[str, Any]]
+"""Nodes of a graph, and the constants that they read."""
+
 
 def encoder_for(encoder: Encoder, train: Rows) -> Encoder:
     """Return the encoder whose pixels the linear model reads: that of the network."""
@@ -91,7 +94,7 @@ def graph(model: fitting.Linear, encoder: Encoder) -> onnx.ModelProto:
     return graphs.make(nodes, tensors | weights, encoder)
 
 
-def _described(encoder: Encoder) -> tuple[list[NodeProto], dict[str, NDArray[Any]]]:
+def _described(encoder: Encoder) -> Described:
     """Return the nodes from "x" to "features" [batch, features], and their constants. A rest at the edge is cut."""
     side = block(encoder)
     height, width = encoder.height // side, encoder.width // side
@@ -102,14 +105,14 @@ def _described(encoder: Encoder) -> tuple[list[NodeProto], dict[str, NDArray[Any
         helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),
         helper.make_node("AveragePool", ["planes"], ["means"], kernel_shape=[side, side], strides=[side, side]),
     ]
-    tensors = {}
+    tensors: dict[str, Any] = {}
     for part, constants in (_edges(square), _coarse(encoder, square), _shares(encoder.channels)):
         nodes += part
         tensors |= constants
     return [*nodes, helper.make_node("Concat", ["edges", "coarse", "shares"], ["features"], axis=1)], tensors
 
 
-def _edges(square: dict[str, Any]) -> tuple[list[NodeProto], dict[str, NDArray[Any]]]:
+def _edges(square: dict[str, Any]) -> Described:
     """How much of each cell rises in each direction, as shares of what rises around it: histograms of oriented
     gradients (Dalal and Triggs 2005), in ONNX' operators.
 
@@ -148,7 +151,7 @@ def _edges(square: dict[str, Any]) -> tuple[list[NodeProto], dict[str, NDArray[A
     return nodes, tensors
 
 
-def _coarse(encoder: Encoder, square: dict[str, Any]) -> tuple[list[NodeProto], dict[str, NDArray[Any]]]:
+def _coarse(encoder: Encoder, square: dict[str, Any]) -> Described:
     """The mean colour of each cell, standardised."""
     mean, deviation = _standard(encoder)
     scale = COARSE / (255 * deviation)
@@ -162,7 +165,7 @@ def _coarse(encoder: Encoder, square: dict[str, Any]) -> tuple[list[NodeProto], 
     return nodes, {name: value.astype(np.float32) for name, value in tensors.items()}
 
 
-def _shares(channels: int) -> tuple[list[NodeProto], dict[str, NDArray[Any]]]:
+def _shares(channels: int) -> Described:
     """Roots of the shares of the image that each colour has, wherever in it."""
     levels = LEVELS[channels]
     tensors = {

@@ -38,6 +38,7 @@ Facts = Mapping[str, Any]
 
 SPLITS = ("train", "validation", "test")
 WEAKEST = 3
+UNTOLD = 0.01  # of the rows read: of more that were held back, as of many with two labels, a reader has to know
 NO_ROWS: turned.Rows = {}
 
 
@@ -439,13 +440,21 @@ def _limits(facts: Facts) -> Section:
     limits = texts(facts, "params", "card", "limits")
     return Section(
         "Limits",
-        "" if limits else f"What people know of its limits: {MISSING}.",
+        _unlike(part(facts, "data")) + ("" if limits else f"What people know of its limits: {MISSING}."),
         limits,
         [_weakest_classes(facts), _weakest_slices(facts)],
         "Weakest first, at most half of them and no more than three. Left out are slices with fewer rows than the gate "
         "judges, and one that is all test rows.",
         beside=True,
     )
+
+
+def _unlike(data: Facts) -> str:
+    """Say of how many rows no figure tells; nothing where they are few."""
+    share = value(at(data, "quarantined")) / max(value(at(data, "rows")), 1)
+    if share < UNTOLD:
+        return ""
+    return f"Validation held back {percent(share)} of the rows read: all figures are of rows like the others. "
 
 
 def _weakest_classes(facts: Facts) -> Table:

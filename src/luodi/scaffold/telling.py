@@ -21,6 +21,7 @@ CUT = 0.05  # texts longer than what is read, of which nothing is said
 NUMBERS = 20  # rows, or labels, of which nothing is said: too few to look like anything
 RARE = 8  # classes of few rows that are named
 REPEATED = 0.05  # of all rows; fewer are usual
+UNCLEAR = 0.01  # of all rows; more are many of those that a model will meet, and is wrong in half of
 
 
 def held_back(seen: statistics.Traits, split: Split) -> list[str]:
@@ -36,7 +37,9 @@ def held_back(seen: statistics.Traits, split: Split) -> list[str]:
         )
     if several:
         what = "1 item carries" if several == 1 else f"{several:,} items carry"
-        found.append(f"{what} several labels: {rows_of_several:,} rows are left out")
+        share = rows_of_several / max(seen.rows, 1)
+        unlike = f", {share:.0%} of all: figures will be of the others alone" if share > UNCLEAR else ""
+        found.append(f"{what} several labels: {rows_of_several:,} rows are left out{unlike}")
     return found
 
 

@@ -281,7 +281,7 @@ def test_rows_of_several_labels_do_not_stop_the_first_run(root: Path, write: Any
     """They are told, and left out: they are held back too, and must not be more than may be."""
     rows = [f"text {row},{'ab'[row % 2]}" for row in range(90)]
     told = add(root, write("some.csv", csv(*rows, *(f"both {row // 2},{'ab'[row % 2]}" for row in range(10)))))
-    assert "5 items carry several labels: 10 rows are left out" in told
+    assert "5 items carry several labels: 10 rows are left out, 10% of all: figures will be of the others alone" in told
     assert config.load(root / "params.yaml").models["new"].validate_.max_quarantined_share >= 0.1
 
 
