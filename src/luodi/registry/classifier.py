@@ -1,6 +1,7 @@
 """A registered version, ready to classify: from the registry, or from the folder that `luodi pull` made of it."""
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,10 +66,10 @@ class Registered(Classifier):
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn's displays and pipelines ask for: that it is a classifier, of a list of items."""
-        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
-
-        takes = InputTags(one_d_array=True, two_d_array=False)
-        return Tags("classifier", TargetTags(required=False), classifier_tags=ClassifierTags(), input_tags=takes)
+        kinds = sys.modules["sklearn.utils"]  # of who asks: what is served needs none
+        takes = kinds.InputTags(one_d_array=True, two_d_array=False)
+        what = kinds.ClassifierTags()
+        return kinds.Tags("classifier", kinds.TargetTags(required=False), classifier_tags=what, input_tags=takes)
 
     def __repr__(self) -> str:
         return (
