@@ -28,6 +28,8 @@ LOCK = "dvc.lock"
 FILES = (GRAPH, locked.NAME, "data.dvc", ".gitignore", encoders.NAME, PARAMS)
 """What every change writes; dvc.lock too where it drops entries."""
 PLAN = "plan.json"
+RUNNING = ".dvc/tmp/rwlock"
+"""Where DVC says what its commands read and write now."""
 
 
 @contextmanager
@@ -109,7 +111,12 @@ def make(
         record: What of data/ these change, see `require_data`.
         forget: A model whose entries leave dvc.lock.
         also: What others of `FILES` are to hold.
+
+    Raises:
+        DataError: A stage is reading data/.
     """
+    if moves:
+        _require_unread(root)
     entries = locks.read(root / LOCK)
     leaving = locks.of_model(entries, forget)
     _put_aside(root, (*FILES, LOCK) if leaving else FILES, params, moves)
@@ -129,6 +136,23 @@ def make(
         _take_back(root)
         raise
     _forget(root)
+
+
+def _require_unread(root: Path) -> None:
+    """Raise where DVC runs what reads or writes in data/: rows would be moved under that, and DVC record nothing."""
+    import psutil
+
+    try:
+        held = json.loads((root / RUNNING).read_text(encoding="utf-8"))
+        infos = [(Path(path), one) for path, found in held["read"].items() for one in found]
+        infos += [(Path(path), one) for path, one in held["write"].items()]
+        at_work = [one["pid"] for path, one in infos if path.is_relative_to(root / "data") or path == root]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none, or of another DVC, which tells it
+        return
+    if busy := [pid for pid in at_work if psutil.pid_exists(pid)]:
+        raise DataError(
+            f"a `dvc` in this checkout reads data/ now (process {busy[0]}): wait for it to end, and run it again"
+        )
 
 
 def _aside(root: Path) -> Path:

@@ -826,6 +826,21 @@ def test_two_at_a_time_are_refused(root: Path, write: Callable[..., Any], monkey
     assert len(read(root)) == 100
 
 
+def test_data_that_a_stage_reads_now_is_not_changed_under_it(root: Path, write: Callable[..., Any]) -> None:
+    from dvc.fs import localfs
+    from dvc.rwlock import rwlock
+
+    add(root, write("first.csv", GOOD), "first")
+    (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
+    with (
+        rwlock(str(root / ".dvc" / "tmp"), localfs, "dvc repro", [str(root / "data" / "first")], [], False),
+        pytest.raises(DataError, match=r"a `dvc` in this checkout reads data/ now \(process \d+\): wait for it to end"),
+    ):
+        add(root, write("a.csv", GOOD))
+    assert not (root / "data" / "new").exists()
+    add(root, write("a.csv", GOOD))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("error", [Pointer, KeyboardInterrupt, SystemExit, OSError])
 @pytest.mark.parametrize("recorded", [False, True])
