@@ -39,6 +39,22 @@ def texts(rows: int, seed: int = 0) -> list[tuple[str, str]]:
     return [(" ".join(draw.choices(known[row % 2], k=4)), ("left", "right")[row % 2]) for row in range(rows)]
 
 
+SCRIPTS = ((0x20, 0x7F), (0xC0, 0x250), (0x370, 0x400), (0x400, 0x500), (0x590, 0x600), (0x600, 0x700), (0x900, 0x980),
+           (0xE00, 0xE60), (0x3040, 0x3100), (0x4E00, 0x9FD0), (0xAC00, 0xD7A0), (0x1F300, 0x1F650))  # fmt: skip
+"""First and last letter of each, ten of them scripts, and what stands between."""
+
+
+def odd(rows: int) -> list[str]:
+    """Texts of letters of all scripts, with marks of HTML and what cannot be seen among them."""
+    draw = random.Random(1)
+
+    def one() -> str:
+        some = [chr(draw.randrange(*draw.choice(SCRIPTS))) for _ in range(draw.randint(1, 12))]
+        return "w" + "".join(letter + draw.choice(("", "", " ", "<b>", "&amp;", "\u200b")) for letter in some)
+
+    return [one() for _ in range(rows)]
+
+
 def write(folder: Path, family: str = "bert", **config: Any) -> Path:
     """Write config.json, tokenizer.json and model.safetensors; return the folder."""
     from tokenizers.implementations import BertWordPieceTokenizer
