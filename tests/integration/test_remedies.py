@@ -1403,7 +1403,7 @@ WHY_NOT = {
     "names code of the checkpoint's own": CHECKPOINT,
     "and luodi reads": CHECKPOINT,
     "cannot be right: {why}": CHECKPOINT,
-    "GB as float32, expected at most": "takes a checkpoint of two gigabytes",
+    "GB as float32, expected at most": "takes a tensor of two gigabytes",
     "beside it describes: {why}": CHECKPOINT,
     "it did not come whole, or is no safetensors": CHECKPOINT,
     "holds values that are no numbers": CHECKPOINT,

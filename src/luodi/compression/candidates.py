@@ -23,6 +23,7 @@ from luodi import config
 from luodi.compression import distilling, pruning
 from luodi.data import split_rows
 from luodi.errors import LuodiError
+from luodi.nets import onnx_file
 from luodi.nets.canonical import canonical
 from luodi.project.paths import ModelPaths
 from luodi.scoring import inference
@@ -87,9 +88,9 @@ def write(name: str, whole: Whole, folder: Path) -> None:
 def _write(model: onnx.ModelProto, whole: Whole, folder: Path) -> None:
     """Write a graph that reads the same rows."""
     made = canonical(model, inference.facts(whole.classifier.encoder))
-    (folder / inference.MODEL).write_bytes(made.SerializeToString(deterministic=True))
+    onnx_file.write(made, folder / inference.MODEL)
     for path in whole.paths.trained.iterdir():  # the encoder, and what it reads
-        if path.name != inference.MODEL:
+        if not path.name.startswith(inference.MODEL):
             shutil.copyfile(path, folder / path.name)
 
 

@@ -34,8 +34,8 @@ class Recorded(SettingsBase):
     md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}\.dir$")]
     licence: Line
     family: Line
-    size_bytes: Positive
-    weights: Positive
+    size_bytes: Annotated[int, Field(gt=0)]
+    weights: Annotated[int, Field(gt=0)]
     width: Positive
 
     @property

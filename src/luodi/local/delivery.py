@@ -27,7 +27,7 @@ from luodi.system.processes import Runner
 REVIEW = "review.md"
 """What validation, evaluation and gate found, in short, for a pull request."""
 CARD = "card.html"
-WRITTEN = frozenset({"model.onnx", "encoder.json", "tokenizer.json", *BESIDE})
+WRITTEN = frozenset({"model.onnx", "model.onnx.data", "encoder.json", "tokenizer.json", *BESIDE})
 """What a pulled folder may hold."""
 
 

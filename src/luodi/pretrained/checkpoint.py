@@ -337,9 +337,10 @@ def _require_tensors(folder: Path, family: Family, shapes: Mapping[str, tuple[in
     more = sorted(name for name in names if name.startswith(layers) and not name.endswith(family.ignored))
     if more := [name for name in more if name not in shapes]:
         raise _misfit(path, f"it holds {shown(more[0], 100)} too")
-    if (size := 4 * sum(map(math.prod, shapes.values()))) > LARGEST:
-        raise BrokenData(f"{path} holds {size / 1e9:.1f} GB as float32, expected at most {LARGEST / 1e9:.1f}: choose a "
-                         "smaller encoder")  # fmt: skip
+    name = max(shapes, key=lambda one: math.prod(shapes[one]))
+    if (size := 4 * math.prod(shapes[name])) > LARGEST:
+        raise BrokenData(f"{path}: {name} alone holds {size / 1e9:.1f} GB as float32, expected at most "
+                         f"{LARGEST / 1e9:.1f}: choose a smaller encoder")  # fmt: skip
 
 
 def _misfit(path: Path, why: str) -> BrokenData:

@@ -67,8 +67,11 @@ def of(checkpoint: "Checkpoint") -> onnx.ModelProto:
     return build(form(checkpoint), weights(checkpoint, checkpoint.tensors()))
 
 
-def weights(checkpoint: "Checkpoint", tensors: Mapping[str, NDArray[np.float32]]) -> Weights:
-    """Return the weights of a checkpoint by names that all families share."""
+def weights(checkpoint: "Checkpoint", tensors: dict[str, NDArray[np.float32]]) -> Weights:
+    """Return the weights of a checkpoint by names that all families share.
+
+    What is turned is taken out of `tensors`, so that memory does not hold it twice.
+    """
     family = checkpoint.kind
     words, places = (tensors[f"{name}.weight"] for name in family.embeddings[:2])
     places = places[checkpoint.pad + 1 if family.offset else 0 :]
@@ -78,7 +81,7 @@ def weights(checkpoint: "Checkpoint", tensors: Mapping[str, NDArray[np.float32]]
     for name, its in _names(family, checkpoint.layers).items():
         matrix, bias = tensors[f"{its}.weight"], tensors[f"{its}.bias"]
         if not family.causal:
-            matrix = matrix.T
+            matrix = tensors.pop(f"{its}.weight").T
         elif (part := name.rpartition(".")[2]) in ATTENDING:
             matrix, bias = (np.split(one, 3, -1)[ATTENDING.index(part)] for one in (matrix, bias))
         found[f"{name}.weight"], found[f"{name}.bias"] = np.ascontiguousarray(matrix), bias
@@ -157,11 +160,11 @@ class _Graph:
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
-        self.weights: dict[str, onnx.TensorProto] = {}
+        self.weights: dict[str, NDArray[Any]] = {}
 
     def value(self, value: Any, name: str = "") -> str:
         name = name or f"{CONSTANT}{len(self.weights)}"
-        self.weights[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
+        self.weights[name] = np.asarray(value, order="C")
         return name
 
     def node(self, kind: str, *inputs: str, called: str = "", **attributes: Any) -> str:
@@ -175,10 +178,11 @@ class _Graph:
             "encoder",
             [helper.make_tensor_value_info(X, TensorProto.INT32, ["batch", "length"])],
             [helper.make_tensor_value_info(VECTORS, TensorProto.FLOAT, ["batch", form.width])],
-            list(self.weights.values()),
         )
         opset = helper.make_opsetid("", OPSET)
         model = helper.make_model(graph, producer_name="luodi", opset_imports=[opset], ir_version=IR)
+        for name, value in self.weights.items():  # one by one: what helper is given it copies twice
+            model.graph.initializer.append(numpy_helper.from_array(value, name))
         helper.set_model_props(model, {FORM: json.dumps(asdict(form), sort_keys=True)})
         return model
 

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from luodi.data.modality import Encoder
 from luodi.errors import ArtifactError
 from luodi.files import replacing_folder, write_json, write_text
+from luodi.nets import onnx_file
 from luodi.pretrained import spilled
 from luodi.scoring import inference
 
@@ -81,7 +82,7 @@ def write(
     """
     helper.set_model_props(model, {"luodi": json.dumps(inference.facts(encoder), sort_keys=True)})
     with replacing_folder(folder) as temporary:
-        (temporary / inference.MODEL).write_bytes(model.SerializeToString(deterministic=True))
+        onnx_file.write(model, temporary / inference.MODEL)
         write_json(temporary / inference.ENCODER, encoder.as_json())
         for name, text in beside.items():
             write_text(temporary / name, text)

@@ -12,6 +12,7 @@ from luodi.config.encoders import ImageEncoder, TextEncoder
 from luodi.data import subwords
 from luodi.errors import BrokenData, DataError, WrongValue
 from luodi.files import folder_checksum, write_text
+from luodi.nets import onnx_file
 from luodi.pretrained import checkpoint, graph, preset, store
 from luodi.pretrained.checkpoint import Checkpoint
 from luodi.project.paths import PARAMS
@@ -81,8 +82,7 @@ def prepared(source: Path, folder: Path, licence: str | None = None) -> TextEnco
 
 def _write(found: Checkpoint, folder: Path) -> None:
     """Write the graph and the tokenizer, and prove that they give vectors."""
-    model = graph.of(found)
-    (folder / store.GRAPH).write_bytes(model.SerializeToString(deterministic=True))
+    onnx_file.write(graph.of(found), folder / store.GRAPH)
     write_text(folder / subwords.TOKENIZER, found.tokenizer)
     encoder = subwords.Encoder((), found.length, found.pad, found.tokenizer)
     rows = subwords.padded(encoder.ids(TRIED), found.pad)

@@ -243,16 +243,18 @@ def test_what_is_no_checkpoint_is_refused(case: str, tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_weights_that_no_onnx_file_holds_are_refused_before_they_are_read(
+def test_a_tensor_that_no_onnx_file_holds_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tiny_encoder.write(tmp_path / "tiny")
-    size = 4 * checkpoint.read(folder).weights
+    size = 4 * len(tiny_encoder.VOCABULARY) * tiny_encoder.WIDTH
     monkeypatch.setattr(checkpoint, "_float32", lambda file, name: pytest.fail("it was read"))
     monkeypatch.setattr(checkpoint, "LARGEST", size)
     checkpoint.read(folder)
     monkeypatch.setattr(checkpoint, "LARGEST", size - 1)
-    with pytest.raises(BrokenData, match=r"holds 0\.0 GB as float32, expected at most 0\.0: choose a smaller encoder"):
+    with pytest.raises(
+        BrokenData, match=r"word_embeddings.weight alone holds 0\.0 GB as float32, expected at most 0\.0"
+    ):
         checkpoint.read(folder)
 
 

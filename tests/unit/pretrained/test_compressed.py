@@ -10,6 +10,8 @@ import tiny_encoder
 
 from luodi import config
 from luodi.files import read_facts
+from luodi.nets import onnx_file
+from luodi.nets.canonical import LARGEST
 from luodi.pretrained.text import fit
 from luodi.project.paths import ModelPaths
 from luodi.scoring.inference import Classifier
@@ -17,9 +19,16 @@ from luodi.stages import compress
 
 
 @pytest.mark.slow
-def test_an_encoder_is_made_smaller(
-    made: ModelPaths, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("most", [20_000, LARGEST], ids=["of two files", "of one"])
+def test_an_encoder_is_made_smaller(  # noqa: PLR0917, fixtures
+    most: int,
+    made: ModelPaths,
+    home: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(onnx_file, "LARGEST", most)
     train = {"architecture": "pretrained", "encoder": "tiny"}
     smaller: dict[str, Any] = {
         "candidates": ["int8_dynamic", "int8_static", "float16", "pruned"],
@@ -33,11 +42,13 @@ def test_an_encoder_is_made_smaller(
     paths.rows.parent.mkdir(parents=True)
     paths.rows.write_bytes(made.rows.read_bytes())
     fit(settings, made).write(paths.trained)
+    assert (paths.trained / "model.onnx.data").exists() == (most == 20_000)
     compress.run(settings, paths)
     facts = read_facts(paths.candidates)
     said = capsys.readouterr().out
     assert {name for name, one in facts["candidates"].items() if one["verdict"] == "unsuited"} == {"pruned"}, said
-    assert {path.name for path in paths.compressed.iterdir()} == {"model.onnx", "encoder.json", "tokenizer.json"}
+    names = {path.name for path in paths.compressed.iterdir()} - {"model.onnx.data"}
+    assert names == {"model.onnx", "encoder.json", "tokenizer.json"}
     assert facts["chosen"], said
     texts = [one for one, _ in tiny_encoder.texts(40, seed=5)]
     whole, small = (Classifier.load(folder).probabilities(texts) for folder in (paths.trained, paths.compressed))

@@ -16,10 +16,12 @@ from luodi.config import encoders, user_code
 from luodi.data import subwords, text
 from luodi.errors import ArtifactError, MissingData, ParamsError, SourceMismatch, UnknownKey
 from luodi.files import folder_checksum
-from luodi.pretrained import kept, lengths, store, vectors
+from luodi.nets import onnx_file
+from luodi.pretrained import graph, kept, lengths, store, vectors
 from luodi.pretrained.frozen import Frozen
 from luodi.pretrained.text import fit
 from luodi.project.paths import ModelPaths
+from luodi.scaffold import encoders as scaffold
 from luodi.scoring import choice, inference
 
 MODEL: dict[str, Any] = {
@@ -51,6 +53,42 @@ def test_it_learns_what_no_train_row_said(made: ModelPaths, home: Path, tmp_path
     alone = np.concatenate([served.probabilities([one]) for one, _ in fresh[:9]])
     assert np.abs(alone - given[:9]).max() < 1e-6
     assert served.probabilities([]).shape == (0, 2)
+
+
+def test_weights_that_one_file_does_not_hold_lie_beside_it(
+    made: ModelPaths, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of an encoder, and of a model on it, by a smaller bound: each a folder that is written as a whole."""
+    frozen, names = fit(settings(), made), {"model.onnx", "encoder.json", "tokenizer.json"}
+    frozen.write(tmp_path / "one")
+    monkeypatch.setattr(onnx_file, "LARGEST", 20_000)
+    encoder = tmp_path / "encoder"
+    scaffold.prepared(tiny_encoder.write(tmp_path / "checkpoint", "roberta"), encoder)
+    assert {path.name for path in encoder.iterdir()} == {store.GRAPH, f"{store.GRAPH}.data", "tokenizer.json"}
+    two = replace(frozen, graph=encoder / store.GRAPH)
+    for name in ("two", "again"):
+        two.write(tmp_path / name)
+        assert {path.name for path in (tmp_path / name).iterdir()} == names | {"model.onnx.data"}
+    assert folder_checksum(tmp_path / "two") == folder_checksum(tmp_path / "again")
+    texts = [one for one, _ in tiny_encoder.texts(40, seed=5)]
+    moved = shutil.copytree(tmp_path / "two", tmp_path / "elsewhere" / "two")
+    one, beside = (inference.Classifier.load(folder).probabilities(texts) for folder in (tmp_path / "one", moved))
+    assert np.array_equal(one, beside)
+    form, weights = graph.read(encoder / store.GRAPH)
+    expected, known = graph.read(made.root / "data" / "encoders" / "tiny" / store.GRAPH)
+    assert form == expected
+    assert all(np.array_equal(weights[name], known[name]) for name in known)
+    (moved / "model.onnx.data").unlink()
+    with pytest.raises(ArtifactError, match="is not a readable ONNX model"):
+        inference.Classifier.load(moved)
+
+
+def test_an_encoder_of_gigabytes_is_recorded() -> None:
+    known = encoders.TextEncoder(
+        md5="0" * 32 + ".dir", licence="mit", family="xlm-roberta", size_bytes=22 * 10**9, weights=5 * 10**9,
+        width=1024, length=512, pad=1, pooling="cls",
+    )  # fmt: skip
+    assert encoders.text({"large": known}).count("22000000000") == 1
 
 
 def test_the_same_training_is_the_same_bytes_whatever_was_kept(made: ModelPaths, home: Path, tmp_path: Path) -> None:
