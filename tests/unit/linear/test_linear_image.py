@@ -57,21 +57,23 @@ def test_images_repeat_to_the_bit() -> None:
 
 def test_a_shape_is_known_wherever_it_is_and_however_bright(tmp_path: Path) -> None:
     rows, fresh = (tiny_stem.images(count, seed) for count, seed in ((120, 0), (60, 5)))
-    given = [
+    train, validation = (
         split_rows.Rows([one for one, _ in part], np.array([label == "along" for _, label in part], np.int32), [])
         for part in (rows[:90], rows[90:])
-    ]
-    encoder, model = fitted(*given, 2, (tiny_stem.SIDE, tiny_stem.SIDE), 3)
+    )
+    encoder, model = fitted(train, validation, 2, (tiny_stem.SIDE, tiny_stem.SIDE), 3)
     found = scores(model, encoder, [one for one, _ in fresh], tmp_path).argmax(1)
     assert np.mean(found == [label == "along" for _, label in fresh]) > 0.95
 
 
 def read(pixels: np.ndarray) -> np.ndarray:
     """Edges [cells, directions] of grey pixels [h, w], by the graph that is exported."""
-    shape = Size(*pixels.shape, 1)
+    height, width = pixels.shape
+    shape = Size(height, width, 1)
     canonical = [image.png(Image.fromarray(pixels.astype(np.uint8)))]
-    found = linear.features(image.Encoder.fit([pa.array(canonical)], shape, ("a", "b")), canonical)[0]
-    cells = min(-(-pixels.shape[0] // linear.block(image.Encoder(("a",), *shape, (0.5,), (0.2,)))), linear.CELLS)
+    encoder = image.Encoder.fit([pa.array(canonical)], shape, ("a", "b"))
+    found: np.ndarray = linear.features(encoder, canonical)[0]
+    cells = min(-(-height // linear.block(encoder)), linear.CELLS)
     return found[: cells**2 * linear.DIRECTIONS].reshape(linear.DIRECTIONS, -1).T
 
 
