@@ -14,7 +14,7 @@ from luodi import config
 from luodi.airflow import GPU, inbox, monitoring, notifying, pods, predicting, trigger, watching
 from luodi.airflow.approval import TASK, ApproveOperator
 from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator, TrialOperator
-from luodi.airflow.timetable import NextTick
+from luodi.airflow.timetable import ByDate, NextTick
 from luodi.errors import ParamsError
 from luodi.project import graph
 from luodi.project.paths import PARAMS
@@ -68,7 +68,7 @@ Looks for the files of a date, by default that of yesterday: `{input}`. Each is 
 production when the run began, and lies then in `{output}`, its columns and the answers behind them; `_NAME.json` beside
 it says of which file and by which version it was made. What is there already is left as it is: a run may be repeated,
 and gives the same bytes. Where no file lies there, the run is skipped. `date` in the form of *Trigger* predicts another
-date. Settings: `predict` in the block `{model}` of `params.yaml`.
+date, and a backfill those that the schedule has passed. Settings: `predict` in the block `{model}` of `params.yaml`.
 """
 
 TRIALS = "trials"
@@ -178,7 +178,8 @@ def monitor_dag(name: str, block: config.ModelSettings, monitor: config.Monitor)
 def predict_dag(name: str, block: config.ModelSettings, predict: config.Predict) -> DAG:
     """Return the DAG that predicts the files of a date, shared out to tasks."""
     description = f"Predict the files of a date by {name}"
-    with _beside("predict", name, block, timetable(predict.schedule), description, date=trigger.OF_DATE) as dag:
+    when = timetable(predict.schedule, ByDate)
+    with _beside("predict", name, block, when, description, date=trigger.OF_DATE) as dag:
         dag.doc_md = PREDICTING.format(model=name, input=predict.input, output=predict.output)
         given: dict[str, Any] = {"model": name, "predict": predict}
         files = predicting.FilesOperator(**given, **_options(predicting.FILES, block.airflow))
@@ -255,9 +256,9 @@ def _options(name: str, settings: config.Airflow) -> dict[str, Any]:
     }
 
 
-def timetable(schedule: str) -> str | NextTick:
+def timetable(schedule: str, kind: type[NextTick] = NextTick) -> str | NextTick:
     """Return what Airflow runs a DAG by: of a cron expression, or a name of one, only the ticks that come."""
-    return schedule if schedule in ("@once", "@continuous") else NextTick(schedule, timezone=settings.TIMEZONE)
+    return schedule if schedule in ("@once", "@continuous") else kind(schedule, timezone=settings.TIMEZONE)
 
 
 def _when(name: str, block: config.ModelSettings) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 from airflow.plugins_manager import AirflowPlugin
 
 from luodi.airflow import notes, pages
-from luodi.airflow.timetable import NextTick
+from luodi.airflow.timetable import ByDate, NextTick
 
 
 class LuodiPlugin(AirflowPlugin):
@@ -14,7 +14,7 @@ class LuodiPlugin(AirflowPlugin):
 
     name = "luodi"
     listeners = [notes]  # noqa: RUF012, Airflow's own attribute
-    timetables = [NextTick]  # noqa: RUF012, Airflow's own attribute
+    timetables = [NextTick, ByDate]  # noqa: RUF012, Airflow's own attribute
     fastapi_root_middlewares = [{"middleware": pages.WithoutForeign, "name": "luodi: no foreign pages"}]  # noqa: RUF012
 
     @cached_property

@@ -29,6 +29,19 @@ class NextTick(CronTriggerTimetable):
         )
 
 
+class ByDate(NextTick):
+    """Such a schedule of runs that are each for a date: `airflow backfill create` makes those of dates that passed."""
+
+    def next_dagrun_info(
+        self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
+    ) -> DagRunInfo | None:
+        """Return the next tick of a backfill, which alone asks for what was missed, else as of any schedule here."""
+        by: type[CronTriggerTimetable] = CronTriggerTimetable if restriction.catchup else NextTick
+        return by.next_dagrun_info(
+            self, last_automated_data_interval=last_automated_data_interval, restriction=restriction
+        )
+
+
 def since() -> datetime | None:
     """Return the time at which Airflow was started, if whoever started it said so."""
     return datetime.fromisoformat(text) if (text := os.environ.get(SINCE)) else None

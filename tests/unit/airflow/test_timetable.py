@@ -62,7 +62,31 @@ def test_what_comes_after_airflow_was_started_is_run(timetable: Any, monkeypatch
     assert next_run(timetable, timedelta(minutes=2), None) < timedelta(0)
 
 
-def test_airflow_stores_it_and_reads_it_back(timetable: Any) -> None:
-    weekly = timetable.NextTick("0 3 * * 1", timezone="Asia/Shanghai")
-    again = timetable.NextTick.deserialize(weekly.serialize())
+@pytest.mark.parametrize(("kind", "dates"), [("ByDate", [3, 4, 5]), ("NextTick", [])])
+def test_a_backfill_makes_the_runs_of_dates_that_passed_where_a_run_is_for_a_date(
+    kind: str, dates: list[int], timetable: Any
+) -> None:
+    """As Airflow asks for them; of the schedule itself neither makes up for anything."""
+    from airflow.timetables.base import TimeRestriction
+    from pendulum import datetime as moment
+
+    daily = getattr(timetable, kind)("0 3 * * *", timezone="UTC")
+    days: list[int] = []
+    last = None
+    asked = TimeRestriction(moment(2026, 1, 3), moment(2026, 1, 6), catchup=True)
+    while info := daily.next_dagrun_info(last_automated_data_interval=last, restriction=asked):
+        last = info.data_interval
+        days.append(info.logical_date.day)
+    assert days == dates
+    soon = daily.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(moment(2026, 1, 3), None, catchup=False)
+    )
+    assert soon.run_after > datetime.now(UTC) - timetable.LATE
+
+
+@pytest.mark.parametrize("kind", ["NextTick", "ByDate"])
+def test_airflow_stores_it_and_reads_it_back(kind: str, timetable: Any) -> None:
+    weekly = getattr(timetable, kind)("0 3 * * 1", timezone="Asia/Shanghai")
+    again = type(weekly).deserialize(weekly.serialize())
+    assert type(again) is type(weekly)
     assert (again.summary, again.serialize()) == ("0 3 * * 1", weekly.serialize())
