@@ -15,7 +15,7 @@ from luodi import terminal
 from luodi.config.described import Setting
 from luodi.config.encoders import Recorded
 from luodi.nets.catalogue import Architecture
-from luodi.registry import gate_sections, tags
+from luodi.registry import acting, gate_sections, tags
 from luodi.registry.records import Decision, Look
 from luodi.registry.tags import Move, Version
 from luodi.report.formatting import MISSING, at, environment, known, part, text
@@ -139,8 +139,8 @@ def show_version(version: Version, moves: Sequence[Move], folder: Path) -> None:
     _print(table)
 
 
-def show_decision(decision: Decision, report: Path | None = None) -> None:
-    """Print what the gate said: every rule, and the challenger beside the champion."""
+def show_decision(decision: Decision, report: Path | None = None, todo: str = "") -> None:
+    """Print what the gate said: every rule, the challenger beside the champion, and what is to be done, if told."""
     if decision.checks:
         table = Table(title=f"against {shown(decision.champion or 'no version: the first')}")
         for column in ("rule", "expected", "found", ""):
@@ -157,7 +157,9 @@ def show_decision(decision: Decision, report: Path | None = None) -> None:
             figures = (sides.challenger, sides.champion, sides.difference)
             _row(table, described(key).title, *(_interval(one.to_json()) for one in figures))
         _print(table)
-    print("\n  ".join([f"verdict: {decision.verdict}", *(shown(one, CELL) for one in decision.reasons)]))
+    reasons = [shown(one, CELL) for one in (acting.reasons(decision.to_json()) if todo else decision.reasons)]
+    told = [f"{acting.ADVICE}{shown(todo, 3 * CELL)}"] if todo else []
+    print("\n  ".join([f"verdict: {decision.verdict}", *reasons, *told]))
     for change in decision.changes or ():
         if change.asks_less:
             print(f"asks less than it did of {shown(decision.champion or '')}: {shown(change.said, CELL)}")

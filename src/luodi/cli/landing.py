@@ -82,7 +82,7 @@ def gate(
         said = f"## {model}: {decision.verdict}\n\n{card.summary(facts, todo)}"
         documents.print_text(markdown(said, spoken, names))
     else:
-        console.show_decision(decision, report)
+        console.show_decision(decision, report, todo)
     refuse(model, decision.verdict)
 
 

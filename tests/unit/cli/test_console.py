@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from luodi.cli import console
 from luodi.cli.models import compared
+from luodi.registry import acting
 from luodi.registry.records import Check, Comparison, Decision, Verdict
 from luodi.registry.tags import Move, Version
 from luodi.scoring.metrics import METRICS as KNOWN
@@ -71,6 +72,25 @@ def test_the_gate_says_what_a_figure_is_worth_that_lands(capsys: pytest.CaptureF
     rule = {"metric": "macro_f1"}
     console.show_decision(decision().model_copy(update={"comparison": found, "verdict": Verdict.PROMOTE, "rule": rule}))
     assert "Macro F1 0.8600 as measured, 0.8512 corrected for having been picked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reasons", "last"),
+    [
+        (Verdict.PROMOTE, (), "`luodi register reviews` lands it; it asks nobody, for `register.approval` is auto."),
+        (Verdict.HOLD, ("it is worse", "what to do: wait for more rows"),
+         "wait for more rows. Then `dvc repro` and `luodi gate reviews` judge it again."),
+        (Verdict.UNCHANGED, (), "nothing, for it is in production already."),
+    ],
+)  # fmt: skip
+def test_the_gate_names_the_next_command_once(
+    verdict: Verdict, reasons: tuple[str, ...], last: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = decision().model_copy(update={"verdict": verdict, "reasons": reasons, "approval": "auto", "checks": ()})
+    console.show_decision(found, todo=acting.todo("reviews", found.to_json(), "checkout"))
+    assert [line for line in capsys.readouterr().out.splitlines() if "what to do: " in line] == [
+        f"  what to do: {last}"
+    ]
 
 
 @pytest.fixture(params=["terminal", "pipe"])
