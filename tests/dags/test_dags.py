@@ -209,6 +209,19 @@ def test_what_each_verdict_skips(verdict: str, auto: set[str], human: set[str]) 
     assert to_skip(Verdict(verdict), {"approve", "register"}, dry=True) == {"approve", "register"}
 
 
+@pytest.mark.parametrize(
+    ("task", "lost"),
+    [("preprocess", "validate"), ("gate", "baseline, evaluate, preprocess, train, validate"),
+     ("register", "baseline, evaluate, gate, preprocess, train, validate")],
+)  # fmt: skip
+def test_what_was_set_to_success_by_hand_is_to_be_cleared(task: str, lost: str) -> None:
+    """It left nothing: what follows would end for want of a key, or take the branch's head for the run's commit."""
+    operator: Any = retrain_dags(ROOT)["retrain_reviews"].get_task(task)
+    empty = {"ti": SimpleNamespace(xcom_pull=lambda task_ids: None)}
+    with pytest.raises(AirflowFailException, match=f"^{lost} left nothing in this run, .* by hand: clear"):
+        operator._before(empty)
+
+
 def test_a_model_with_an_inbox_has_a_dag_that_looks_into_it_and_is_retrained_by_what_came(
     both: dict[str, Any],
 ) -> None:

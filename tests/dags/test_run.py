@@ -125,6 +125,25 @@ def test_a_run_of_airflows_own_for_which_nothing_is_new_does_nothing(asked: Proj
     assert "nothing changed since reviews@v1.0.0 landed; production stays as it is" in found[0]
 
 
+def test_a_task_that_was_cleared_stays_with_the_commit_of_its_run(asked: Project) -> None:
+    """The first one too, before which no task could tell it: the branch may be elsewhere by then."""
+    ((run, began),) = stored_in_airflow(
+        asked, "SELECT run_id, value FROM xcom WHERE key = 'return_value' AND task_id = 'register'"
+    )
+    head = asked.bare("rev-parse", "main")
+    later = asked.bare("commit-tree", "main^{tree}", "-p", "main", "-m", "Later")
+    asked.bare("update-ref", "refs/heads/main", later)
+    try:
+        asked.run("luodi", "airflow", "tasks", "test", "retrain_reviews", "validate", run)
+    finally:
+        asked.bare("update-ref", "refs/heads/main", head)
+    ((found,),) = stored_in_airflow(
+        asked, f"SELECT value FROM xcom WHERE key = 'return_value' AND task_id = 'validate' AND run_id = '{run}'"
+    )
+    assert json.loads(found).keys() == {"commit", "entries", "training"}, "it has nothing new to look for"
+    assert json.loads(found)["commit"] == json.loads(began)["commit"] != later
+
+
 @pytest.mark.proof
 def test_rows_that_come_while_a_run_runs_make_one_more(ran: Done) -> None:
     """The origin's branch moves when the gate pushes what it judged: the run itself saw none of these rows."""

@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from luodi import config
 from luodi.airflow import notifying, pages
+from luodi.airflow.trigger import LOST
 from luodi.registry.records import Approval, Decision
 from luodi.report.formatting import part
 
@@ -38,7 +39,9 @@ class ApproveOperator(ApprovalOperator):
         self.model, self.notify, self.language = model, notify, language
 
     def execute(self, context: "Context") -> Any:
-        decision = Decision.from_json(context["ti"].xcom_pull(task_ids="gate")["decision"])
+        if not (judged := context["ti"].xcom_pull(task_ids="gate")):
+            raise AirflowFailException(LOST.format("gate"))
+        decision = Decision.from_json(judged["decision"])
         self.subject = f"Land {self.model}? The gate says: {decision.verdict}"
         self.body = body(self.model, decision, context["ti"].dag_id, context["ti"].run_id, self.language)
         if self._asked(context).body != self.body:

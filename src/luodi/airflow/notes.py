@@ -46,8 +46,8 @@ def said(gate: Mapping[str, Any], register: Mapping[str, Any] | None) -> str:
         return f"landed {text(version)}" if at(register, "new") else f"{text(version)} is this model already"
     decision = gate["decision"] if register is None else register["decision"]
     verdict, reasons = text(at(decision, "verdict")), texts(decision, "reasons")
-    why = "; ".join([verdict, *reasons])
-    return shown(f"nothing landed: {why}", LENGTH)
+    dry = "a dry run says " if register is None and at(decision, "dry") else ""
+    return shown(f"nothing landed: {dry}{'; '.join([verdict, *reasons])}", LENGTH)
 
 
 def _left(run: DagRun, session: Session) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import signal
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from airflow.sdk.log import mask_secret
 
 from luodi import config
 from luodi.airflow import approval, notifying, pages
-from luodi.airflow.trigger import FIRST, MORE, NOTHING_NEW, SETTINGS, Trigger
+from luodi.airflow.trigger import FIRST, LOST, MORE, NOTHING_NEW, SETTINGS, Trigger
 from luodi.compression import latency
 from luodi.errors import DiskFull, LuodiError, StageFailed, StaleProject
 from luodi.files import read_facts
@@ -87,8 +87,9 @@ class WorkspaceOperator(BaseOperator):
             mask_secret(value)  # in what Airflow itself logs, tracebacks among it
         before = self._before(context)
         origin, trigger = Origin.from_environment(), self.trigger(context)
-        earlier = next((result["commit"] for result in before.values() if "commit" in result), None)
-        commit = earlier or trigger.commit or workspace.head(origin, self._runner)
+        if began := _commit(before) or _commit(self._left(context)):
+            trigger = replace(trigger, commit=began)
+        commit = trigger.commit or workspace.head(origin, self._runner)
         return self.attempt(Job(origin, commit, before, self._runner, trigger))
 
     def trigger(self, context: "Context") -> Trigger:
@@ -123,9 +124,26 @@ class WorkspaceOperator(BaseOperator):
             self._runner.kill()
 
     def _before(self, context: "Context") -> Results:
-        tasks = sorted(self.get_flat_relative_ids(upstream=True))
-        results = {task: context["ti"].xcom_pull(task_ids=task) for task in tasks}
-        return {task: result for task, result in results.items() if isinstance(result, dict) and result}
+        """What the tasks before this one left; none is without what it works with, unless somebody set their state."""
+        before = _pull(context, self.get_flat_relative_ids(upstream=True))
+        tasks = self.get_flat_relatives(upstream=True)
+        needed = {task.task_id for task in tasks if isinstance(task, StageOperator | GateOperator)}
+        if lost := sorted(needed - before.keys()):
+            raise AirflowFailException(LOST.format(", ".join(lost)))
+        return before
+
+    def _left(self, context: "Context") -> Results:
+        """What the tasks after this one left before it was cleared: a run stays with the commit it began with."""
+        return _pull(context, self.get_flat_relative_ids(upstream=False))
+
+
+def _pull(context: "Context", tasks: set[str]) -> Results:
+    results = {task: context["ti"].xcom_pull(task_ids=task) for task in sorted(tasks)}
+    return {task: result for task, result in results.items() if isinstance(result, dict) and result}
+
+
+def _commit(results: Results) -> str | None:
+    return next((result["commit"] for result in results.values() if "commit" in result), None)
 
 
 def _final(error: LuodiError, origin: Origin) -> bool:

@@ -15,6 +15,11 @@ from luodi.terminal import shown
 COMMIT, DRY_RUN, AGAIN = "commit", "dry_run", "again"
 FIRST, NOTHING_NEW = "validate", "nothing_new"
 """The task that looks whether anything is new, and what it returns under which the run does nothing."""
+LOST = (
+    "{} left nothing in this run, as a task does that was set to success by hand: clear what it names and what "
+    "follows, or trigger a new run"
+)
+"""What a task says that has nothing to work with."""
 MORE = "new_rows__"
 """Begins the id of a run for rows that came while another ran."""
 SETTINGS = {"rows": "preprocess"} | dict.fromkeys(

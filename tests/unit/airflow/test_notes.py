@@ -18,6 +18,7 @@ PROMOTE = {"decision": {"verdict": "promote", "reasons": []}}
         (PROMOTE, {"version": None, "new": False, **HELD},
          "nothing landed: hold; accuracy 0.61 is below the minimum 0.99; what to do: more"),
         (PROMOTE, None, "nothing landed: promote"),
+        ({"decision": {**PROMOTE["decision"], "dry": True}}, None, "nothing landed: a dry run says promote"),
     ],
 )  # fmt: skip
 def test_a_note_says_what_landed_or_why_nothing_did(gate: Any, register: Any, said: str) -> None:
