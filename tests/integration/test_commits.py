@@ -34,7 +34,7 @@ from luodi.local import checkout, embedded
 from luodi.project import locks, workspace
 from luodi.project.commits import LOCK
 from luodi.project.origin import Origin
-from luodi.registry import promotion
+from luodi.registry import promotion, tags
 from luodi.system.processes import Runner
 
 STEPS = 14
@@ -154,6 +154,29 @@ def test_a_branch_that_a_killed_git_left_locked_is_told_with_what_to_remove(
         embedded.advance(origin, commit, quiet)
     lock.unlink()
     assert embedded.advance(origin, commit, quiet) == commit
+
+
+def test_an_origin_of_another_users_is_told_with_what_to_tell_git(
+    make_project: Callable[[str], Project], monkeypatch: pytest.MonkeyPatch, quiet: Runner
+) -> None:
+    """As in a container: git trusts the checkout, for it was told so, and not the repository below it."""
+    project = make_project("another's")
+    origin, _ = embedded.prepare(project.root, quiet)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # of git's own tests
+    project.git("config", "--global", "--add", "safe.directory", str(project.root))
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"):
+        monkeypatch.setenv(name, project.env.get(name, ""))
+    told = rf"{origin.git} belongs to another user, .* run `git config --global --add safe.directory "
+    for ask in (
+        lambda: embedded.prepare(project.root, quiet),
+        lambda: tags.versions(Path(origin.git), "reviews"),
+        lambda: workspace.git(origin, quiet, Path(origin.git), "rev-parse", "HEAD"),
+        lambda: promotion.move(origin, "reviews", None, quiet, action="rollback", reason=""),
+    ):
+        with pytest.raises(GitError, match=told):
+            ask()
+    project.git("config", "--global", "--add", "safe.directory", origin.git)
+    embedded.prepare(project.root, quiet)
 
 
 def test_a_part_of_a_repository_is_refused(tmp_path: Path, quiet: Runner) -> None:

@@ -1333,6 +1333,7 @@ DATED = "tests/integration/test_predicting_tiny.py"
 STORES = "tests/unit/airflow/test_stores.py"
 CANARY = "tests/integration/test_canary_tiny.py"
 WHY_NOT = {
+    "belongs to another user, and git reads no repository": "tests/integration/test_commits.py",
     "a `dvc` in this checkout reads data/ now (process": "tests/unit/scaffold/test_adding.py",
     "put the file itself in its place, and": "tests/unit/config/test_user_code.py",
     "as it was opened before: where it is to go": "tests/unit/registry/test_classifier.py",

@@ -56,9 +56,9 @@ def bring(root: Path, runner: Runner, *, committed: bool = True) -> tuple[Origin
     if not Path(origin.git).is_dir():
         with replacing_folder(Path(origin.git)) as folder:
             runner.run("git", "init", "--quiet", "--bare", "--template=", "-b", origin.branch, str(folder), cwd=root)
+    tags.set_aside(origin)
     # Whoever writes there, under whatever umask. Not by `init --shared`: that would refuse a push that is forced.
     _share(origin, runner)
-    tags.set_aside(origin)
     checkout.connect(root, origin)
     commit = _bring_commit(root, origin, runner, committed) if history else _commit_archive(root, origin, runner)
     if history:

@@ -38,7 +38,7 @@ from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.system import disk, masking
 from luodi.system.masking import redact
-from luodi.system.processes import MARK, CommandFailed, Runner
+from luodi.system.processes import MARK, CommandFailed, Runner, of_another
 
 KILLED_BY_DISK = {-7, 135, -25, 153}
 """Exit codes of a process, and of a shell around it, that SIGBUS (a file in memory has no room) or SIGXFSZ ended."""
@@ -606,6 +606,8 @@ def _explain_git(origin: Origin, error: CommandFailed, cwd: Path) -> LuodiError:
 
 def _of_origin(origin: Origin, output: str) -> GitError | None:
     """What is to be done at the origin, or with what it holds, by what git printed; None if it is not that."""
+    if told := of_another(output):
+        return told
     if f"couldn't find remote ref {origin.branch}\n" in f"{output}\n":  # it was there when the run began
         return _no_branch(origin)
     if "smudge filter lfs failed" in output:

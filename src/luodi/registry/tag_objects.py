@@ -16,7 +16,7 @@ from pathlib import Path
 
 from luodi.errors import GitError
 from luodi.system.masking import redact
-from luodi.system.processes import ELSEWHERE, git_command
+from luodi.system.processes import ELSEWHERE, git_command, of_another
 
 DIGITS = "(?:0|[1-9][0-9]{0,17})"
 NUMBER = re.compile(rf"v{DIGITS}\.{DIGITS}\.{DIGITS}")
@@ -87,10 +87,17 @@ def listed(repository: Path, *patterns: str) -> list[tuple[str, str]]:
 
 
 def git(repository: Path, *arguments: str, given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
-    """Run git on what is on its standard input; it changes nothing, and is soon over."""
+    """Run git on what is on its standard input; it changes nothing, and is soon over.
+
+    Raises:
+        GitError: The repository is another user's.
+    """
     env = {name: value for name, value in os.environ.items() if name not in ELSEWHERE} | {"LC_ALL": "C"}
     command = git_command(*arguments)
-    return subprocess.run(command, cwd=repository, env=env, input=given, capture_output=True, check=False)
+    done = subprocess.run(command, cwd=repository, env=env, input=given, capture_output=True, check=False)
+    if done.returncode and (told := of_another(done.stderr.decode(errors="replace"))):
+        raise told
+    return done
 
 
 def read(repository: Path, names: Sequence[TagName]) -> dict[TagName, Tag]:

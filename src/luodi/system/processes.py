@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from luodi.errors import LuodiError
+from luodi.errors import GitError, LuodiError
 from luodi.system import guard
 from luodi.system.masking import KEY_BEGINS, KEY_LINE, MASK, redact
 from luodi.terminal import visible
@@ -45,6 +46,19 @@ STEADY = {
 }
 """Settings of git that a user may have otherwise for what he types, and by which what luodi asks would fail, or be
 answered otherwise."""
+
+
+OWNED = re.compile("detected dubious ownership in repository at '(.+)'")
+
+
+def of_another(output: str) -> GitError | None:
+    """What is to be done where git reads nothing of a repository for whose it is, by what it printed."""
+    if not (found := OWNED.search(output)):
+        return None
+    return GitError(
+        f"{found[1]} belongs to another user, and git reads no repository of another's: work as that user, or, if you "
+        f"trust what is there, run `git config --global --add safe.directory {shlex.quote(found[1])}`"
+    )
 
 
 def git_command(*arguments: str) -> list[str]:
