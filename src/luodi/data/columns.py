@@ -162,7 +162,7 @@ def _untold(
 
 
 def _likely(table: Table, known: dict[str, str | None]) -> str:
-    """The options that would name the columns that are not known: of the longest texts, and of the fewest labels.
+    """The options that would name the columns that are not known: of the longest texts, each counted once, and of the fewest labels.
 
     Args:
         known: The option of the items and that of the labels, each with its column if that is known.
@@ -175,7 +175,7 @@ def _likely(table: Table, known: dict[str, str | None]) -> str:
     values = {name: [_said(tables.value(row, name)) for row in rows] for name in names}
     (of_item, item), (of_label, label) = known.items()
     free = {name: column for name, column in values.items() if name and name not in (item, label) and any(column)}
-    item = item or max(free, key=lambda name: sum(map(len, free[name])), default=None)
+    item = item or max(free, key=lambda name: sum(map(len, {*free[name]})), default=None)
     counts = {name: len({*column}) for name, column in free.items() if name != item}
     if label is None:
         label = min(counts, key=lambda name: (counts[name] < 2, bool(ID.search(name)), counts[name]), default=None)

@@ -54,6 +54,8 @@ NESTED = "".join(f'{{"query": {{"text": "play {n}", "n": 1}}, "intent": "i{n % 2
         ("sorted.csv", "sentence,genre,document\n" + BY_GENRE, Wanted(), "--label-column genre"),
         ("a.jsonl", NESTED, Wanted(), "--text-column query.text --label-column intent"),
         ("a.jsonl", NESTED, Wanted("query.text"), "--label-column intent"),
+        ("names.csv", "sector,sex,name\n" + "".join(f"Jewish and others,{'FM'[n % 2]},Noa {n}\n" for n in range(60)),
+         Wanted(), "--text-column name --label-column sex"),
         ("faces.csv", "user.id,image,emotion\n" + "".join(f"7,{n}.png,e{n % 3}\n" for n in range(9)),
          Wanted(), "--label-column emotion"),
         ("faces.csv", "user_id,image,emotion\n" + "".join(f"{n % 2},{n}.png,e{n % 3}\n" for n in range(9)),
