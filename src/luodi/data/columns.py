@@ -162,7 +162,7 @@ def _untold(
 
 
 def _likely(table: Table, known: dict[str, str | None]) -> str:
-    """The options that would name the columns that are not known: of the longest texts, each counted once, and of the fewest labels.
+    """The options that would name what is not known: of the longest texts, each counted once, and of the fewest labels.
 
     Args:
         known: The option of the items and that of the labels, each with its column if that is known.

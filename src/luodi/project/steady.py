@@ -17,12 +17,13 @@ from luodi.project.paths import GRAPH
 
 @contextmanager
 def inputs(root: Path, stage: str, model: str, modality: str) -> Iterator[None]:
-    """Watch the files and settings that dvc.yaml names for a stage of a model; none, where it has no such stage.
+    """Watch the files and settings that dvc.yaml names for a stage of a model; none, where no DVC would record them.
 
     Raises:
         DirtyCheckout: One is not what it was.
     """
-    declared = graph.stages(root / GRAPH, model, modality).get(stage, {})
+    path = root / GRAPH
+    declared = graph.stages(path, model, modality).get(stage, {}) if path.exists() else {}
     before = _state(root, declared)
     try:
         yield

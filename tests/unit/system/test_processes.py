@@ -238,7 +238,8 @@ Runner(print).run("sh", "-c", "echo $$ > {pids}; exec sleep 100", cwd=Path("."))
     ("raw", "shown"),
     [
         ("fatal: https://me:secret@host/x.git failed", "fatal: https://host/x.git failed"),
-        ("s3://key@bucket and ssh://git@host", "s3://bucket and ssh://git@host"),
+        ("s3://key:secret@bucket and ssh://git@host", "s3://bucket and ssh://git@host"),
+        ("webdav://me@bucket and s3://connection@bucket", "webdav://bucket and s3://connection@bucket"),
         ("https://me:p@ss@host/x.git", "https://host/x.git"),
         ("https://host/a@b", "https://host/a@b"),
         ("git@host:x", "git@host:x"),
