@@ -749,6 +749,12 @@ SETTINGS = [
         remedy=change("params.yaml", ("tokenizer: ngram", "tokenizer: char")),
     ),
     wrong(
+        "would fit the model on them too",
+        ("    gate:\n", "    compress: {}\n    gate:\n"),
+        ("all_rows: false", "all_rows: true"),
+        remedy=change("params.yaml", ("all_rows: true", "all_rows: false")),
+    ),
+    wrong(
         "cannot be shared by",
         ("architecture: ngram", "architecture: transformer"),
         ("tokenizer: ngram", "tokenizer: char"),

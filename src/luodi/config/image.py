@@ -21,6 +21,7 @@ from luodi.config.shared import (
     Training,
     other_defaults,
     require_encoder,
+    require_unseen,
 )
 from luodi.config.tuning import TunableSettings
 from luodi.config.user_code import ObjectName, SuiteName
@@ -113,6 +114,11 @@ class ImageTrain(Training):
         description="what is trained of the encoder (pretrained): frozen: nothing; full: all of it but its batch norm, "
         "with other defaults of learning_rate, warmup, clip_norm, batch_size and epochs, which params.lock shows",
     )
+    all_rows: bool = Field(
+        True,
+        description="fit the linear model once more, on train and validation rows together, when these have chosen and "
+        "judged it (pretrained, frozen); false where `compress` judges by them",
+    )
     filters: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
         (32, 64), description="channels of each convolution block (cnn) or stage of residual blocks (resnet)"
     )
@@ -143,6 +149,7 @@ class ImageSettings(TunableSettings):
     @model_validator(mode="after")
     def _encoder_used(self) -> Self:
         require_encoder(self.train)
+        require_unseen(self)
         if self.train.encoder and self.train.precision != "float32":
             raise ValueError(
                 f"train.precision {self.train.precision} is not for a pretrained encoder of images: set it to float32"

@@ -19,6 +19,7 @@ from luodi.config.shared import (
     Training,
     other_defaults,
     require_encoder,
+    require_unseen,
 )
 from luodi.config.tuning import TunableSettings
 from luodi.config.user_code import ObjectName, SuiteName
@@ -107,6 +108,11 @@ class TextTrain(Training):
         "own; full: all of it. These two have other defaults of learning_rate, decay, warmup, clip_norm, batch_size, "
         "epochs and dropout, which params.lock shows",
     )
+    all_rows: bool = Field(
+        True,
+        description="fit the linear model once more, on train and validation rows together, when these have chosen and "
+        "judged it (pretrained, frozen); false where `compress` judges by them",
+    )
     lora_rank: Annotated[int, Field(gt=0, le=1024)] = Field(8, description="columns of a matrix of LoRA (lora)")
     lora_targets: Annotated[tuple[Part, ...], Field(min_length=1), AfterValidator(_distinct_parts)] = Field(
         PARTS, description="matrices of each layer that LoRA is beside: of attention, and inner and outer (lora)"
@@ -157,6 +163,7 @@ class TextSettings(TunableSettings):
     @model_validator(mode="after")
     def _encoder_used(self) -> Self:
         require_encoder(self.train)
+        require_unseen(self)
         return self
 
     @model_validator(mode="after")

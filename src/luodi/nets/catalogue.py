@@ -79,14 +79,14 @@ ARCHITECTURES = (
     Architecture(
         "text",
         PRETRAINED,
-        ("encoder", "tuning", "lora_rank", "lora_targets", "layer_decay", "dropout"),
+        ("encoder", "tuning", "all_rows", "lora_rank", "lora_targets", "layer_decay", "dropout"),
         "A linear model on the vectors of a pretrained encoder, which stays as it is or is trained on",
     ),
     Architecture("image", LINEAR, (), "The linear baseline alone: logistic regression on edges and colours"),
     Architecture(
         "image",
         PRETRAINED,
-        ("encoder", "tuning"),
+        ("encoder", "tuning", "all_rows"),
         "A linear model on the vectors of a pretrained stem, which stays as it is or is trained on",
     ),
     Architecture("image", "mlp", ("units", "activation", "dropout"), "All pixels into one hidden layer"),

@@ -108,13 +108,15 @@ class Frozen:
         return found
 
     def write(self, folder: Path) -> None:
-        """Write what is served, with a model that is fitted on validation rows too.
+        """Write what is served, with a model that is fitted on validation rows too where `train.all_rows` is on.
 
         Raises:
             ArtifactError: ONNX Runtime says something else of validation rows than the model does.
         """
-        with threadpool_limits(1):
-            final = fitting.again(self.both, self.classes, self.judged, self._logistic)
+        final = self.judged
+        if self.settings.train.all_rows:
+            with threadpool_limits(1):
+                final = fitting.again(self.both, self.classes, final, self._logistic)
         expected = _softmax(final.logits(self.validation.features[: head.ROWS]))
         model = Head(self.standard, final.weights, final.bias).behind(onnx.load(self.graph))
         head.write(folder, model, self.encoder, self.items[self.count :][: head.ROWS], expected, beside=self.beside)

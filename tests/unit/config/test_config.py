@@ -122,6 +122,29 @@ def test_a_wrong_type_is_named(model: str, place: str, value: dict[str, int] | l
 
 
 @pytest.mark.parametrize(
+    ("blocks", "named"),
+    [
+        ({"baseline": {"all_rows": True}}, "baseline.all_rows"),
+        ({"train": {"architecture": "pretrained", "encoder": "x"}}, "train.all_rows"),
+        (
+            {"baseline": {"all_rows": True}, "train": {"architecture": "pretrained", "encoder": "x"}},
+            "baseline.all_rows and train.all_rows",
+        ),
+    ],
+)
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_no_model_is_made_smaller_by_rows_that_it_was_fitted_on(
+    modality: str, blocks: dict[str, Any], named: str
+) -> None:
+    block = {"modality": modality, "labels": ["a", "b"], **blocks}
+    config.parse({"models": {"x": block}}, "params.yaml")
+    with pytest.raises(WrongValue, match=rf"compress judges by the validation rows, and {named} would fit"):
+        config.parse({"models": {"x": block | {"compress": {}}}}, "params.yaml")
+    judged: dict[str, Any] = block | {"compress": {}, "baseline": {"all_rows": False}}
+    config.parse({"models": {"x": judged | {"train": blocks.get("train", {}) | {"all_rows": False}}}}, "params.yaml")
+
+
+@pytest.mark.parametrize(
     ("place", "value", "message"),
     [
         ("validate.min_side", 5000, "min_side 5000 is above max_side 4096"),

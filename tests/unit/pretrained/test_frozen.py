@@ -55,6 +55,16 @@ def test_it_learns_what_no_train_row_said(made: ModelPaths, home: Path, tmp_path
     assert served.probabilities([]).shape == (0, 2)
 
 
+def test_validation_rows_judge_what_was_not_fitted_on_them(made: ModelPaths, home: Path, tmp_path: Path) -> None:
+    def gap(name: str, *, all_rows: bool) -> float:
+        frozen = fit(settings(all_rows=all_rows), made)
+        frozen.write(tmp_path / name)
+        given = inference.Classifier.load(tmp_path / name).probabilities(frozen.items[frozen.count :])
+        return float(np.abs(given - frozen.scores).max())
+
+    assert gap("train rows", all_rows=False) < 1e-5 < gap("all rows", all_rows=True)
+
+
 def test_weights_that_one_file_does_not_hold_lie_beside_it(
     made: ModelPaths, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
