@@ -1537,6 +1537,7 @@ WHY_NOT = {
     "is a folder, and holds one version: leave --version out": USAGE,
     "give texts, or --input PATH, not both": USAGE,
     "give texts to classify, or --input PATH": USAGE,
+    "expected UTF-8, found other bytes": USAGE,
     "give a text, or --input FILE.png for a model of images": USAGE,
     "classifies {classifier.encoder.modality}s: {expected}": "tests/unit/cli/test_explain.py",
     "give one image": USAGE,

@@ -157,6 +157,17 @@ def typed() -> Iterator[None]:
         raise MissingColumn(*error.args, f"  {shlex.join(['luodi', *sys.argv[1:]])} {error.options}") from None
 
 
+def written(texts: list[str] | str | None) -> list[str] | str | None:
+    """Refuse a text of other bytes than UTF-8: a shell hands over what it is given, and it would be read as nothing."""
+    try:
+        "".join(texts or "").encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter(
+            "expected UTF-8, found other bytes: convert them first, for example by `iconv -f GB18030 -t UTF-8`"
+        ) from None
+    return texts
+
+
 def _codec(name: str | None) -> str | None:
     try:
         "".encode(name or "utf-8")

@@ -22,6 +22,7 @@ from luodi.cli.arguments import (
     language,
     reference,
     typed,
+    written,
 )
 from luodi.system import progress
 from luodi.system.progress import Heartbeat
@@ -61,7 +62,9 @@ Wanted = Annotated[
 )
 def predict(
     wanted: Wanted,
-    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to classify.")] = None,
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to classify.", callback=written)
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -140,7 +143,7 @@ def predict(
 )
 def explain(
     wanted: Wanted,
-    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="A text.")] = None,
+    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="A text.", callback=written)] = None,
     source: Annotated[str | None, typer.Option("--input", metavar="FILE", help="An image.")] = None,
     label: Annotated[str | None, typer.Option(help="Explain this label in place of the likeliest.")] = None,
     *,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BATCH = 4096
 SIZE = 2**22  # characters read at a time, about
-DELIMITED = (".csv", ".tsv", ".txt")
+DELIMITED = (".csv", ".tsv", ".tab", ".txt")
 LINES = (".jsonl", ".ndjson")
 KINDS = (*DELIMITED, *LINES, ".json", ".parquet", ".xlsx")
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "pipes"}
@@ -494,7 +494,7 @@ def _delimiter(sample: str, cut: bool, table: Table) -> str:
         )
     if found:
         return (even if len(found) > 1 else found)[0]
-    return {".csv": ",", ".tsv": "\t"}.get(table.kind, NONE)
+    return {".csv": ",", ".tsv": "\t", ".tab": "\t"}.get(table.kind, NONE)
 
 
 def _widths(sample: str, cut: bool, delimiter: str) -> list[int]:

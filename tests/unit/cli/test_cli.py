@@ -130,6 +130,13 @@ def test_what_takes_a_model_alone_says_so(command: str) -> None:
     assert "expected a model alone, such as reviews, found reviews@v1.0.0" in " ".join(done.stderr.split())
 
 
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_bytes_that_are_no_text_are_a_wrong_use(command: str) -> None:
+    done = run(command, "reviews", "\udcff\udcfe")
+    assert done.exit_code == 2
+    assert "expected UTF-8, found other bytes" in " ".join(done.stderr.split())
+
+
 def test_a_promotion_needs_a_version() -> None:
     done = run("promote", "reviews")
     assert done.exit_code == 2

@@ -146,6 +146,7 @@ READ: dict[str, tuple[str, bytes | str, list[tuple[str, Any]], Given, Wanted, st
         # Delimiters
         "commas": ("a.csv", COMMAS, CHINESE, Given(), Wanted(), ".csv in UTF-8, commas between columns"),
         "tabs": ("a.tsv", csv(CHINESE, "\t"), CHINESE, Given(), Wanted(), "tabs"),
+        "tabs, as spreadsheets name them": ("a.tab", csv(CHINESE, "\t"), CHINESE, Given(), Wanted(), "tabs"),
         "tabs in .csv": ("a.csv", csv(CHINESE, "\t"), CHINESE, Given(), Wanted(), "tabs"),
         "semicolons": ("a.csv", csv(CHINESE, ";"), CHINESE, Given(), Wanted(), "semicolons"),
         "pipes": ("a.txt", csv(CHINESE, "|"), CHINESE, Given(), Wanted(), "pipes"),
