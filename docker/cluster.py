@@ -184,10 +184,10 @@ class Airflow:
         with urlopen(Request(self.url + path, data, headers, method=method), timeout=60) as answer:
             return json.load(answer)
 
-    def trigger(self, model: str) -> str:
+    def trigger(self, model: str, **conf: bool) -> str:
         """Start retrain_MODEL; return the id of the run, which is ours, so that a second try starts no second run."""
         run = f"manual__{datetime.now(timezone.utc).isoformat()}"  # noqa: UP017, this machine's Python may be older
-        self.call(f"dags/retrain_{model}/dagRuns", {"logical_date": None, "dag_run_id": run}, done=409)
+        self.call(f"dags/retrain_{model}/dagRuns", {"logical_date": None, "dag_run_id": run, "conf": conf}, done=409)
         return run
 
     def run(self, model: str, run: str) -> dict[str, Any]:
@@ -210,6 +210,10 @@ class Airflow:
         who, comment = answers[0]["responded_by_user"], answers[0]["params_input"].get("comment")
         return f"rejected by {who['name'] if who else 'nobody'}" + (f": {comment}" if comment else "")
 
+    def nothing_new(self, model: str, run: str) -> str | None:
+        """Why a run that did not fail had nothing to do, if so."""
+        return dict(self.result(model, run, "validate")).get("nothing_new")
+
     def came_of(self, model: str, run: str) -> dict[str, Any]:
         """What came of a run that did not fail: the word of register or, if it did not run, of gate and approver."""
         states = {task["task_id"]: task["state"] for task in self.tasks(model, run)}
@@ -222,13 +226,16 @@ class Airflow:
         return decision
 
 
-def run(model: str) -> None:
-    """Retrain one model; print each task as it ends, then what came of it; end with the code of `luodi run`."""
+def run(model: str, *, again: bool) -> None:
+    """Retrain one model; print each task as it ends, then what came of it; end with the code of `luodi run`.
+
+    Where nothing is new the run says so and ends, unless it is asked for `again`.
+    """
     airflow, told = Airflow(), set()
     known = {dag["dag_id"] for dag in airflow.call("dags?limit=1000")["dags"]}
     if f"retrain_{model}" not in known:
         sys.exit(f"error: no DAG retrain_{model}; there is: {', '.join(sorted(known)) or 'none yet, wait a minute'}")
-    name = airflow.trigger(model)
+    name = airflow.trigger(model, again=again)
     print(f"{airflow.url}/dags/retrain_{model}/runs/{quote(name)}", flush=True)
     while True:
         state = airflow.run(model, name)["state"]
@@ -241,6 +248,9 @@ def run(model: str) -> None:
         time.sleep(2)
     if state == "failed":
         sys.exit("error: the run failed; the logs of its tasks say why")
+    if why := airflow.nothing_new(model, name):
+        print(f" {why}; --again judges it once more")
+        return
     result = airflow.came_of(model, name)
     version = result.get("version")
     print(f" verdict  {result['verdict']}\n version  {version or 'none'}")
@@ -256,7 +266,9 @@ def main() -> None:
     commands.add_parser("prepare", help="make .env and secrets/")
     starts = commands.add_parser("up", help="build what changed, start everything, wait until it is healthy")
     starts.add_argument("--project", type=Path, default=HERE.parent, metavar="DIR", help="default: this repository's")
-    commands.add_parser("run", help="retrain a model").add_argument("model")
+    runs = commands.add_parser("run", help="retrain a model")
+    runs.add_argument("model")
+    runs.add_argument("--again", action="store_true", help="judge it once more, though nothing is new")
     commands.add_parser("down", help="stop everything").add_argument(
         "--volumes", action="store_true", help="and delete all it stored"
     )
@@ -264,7 +276,7 @@ def main() -> None:
     os.environ.setdefault("DOCKER_BUILDKIT", "1")
     try:
         if arguments.command == "run":
-            run(arguments.model)
+            run(arguments.model, again=arguments.again)
         elif arguments.command == "down":
             compose("--profile", "*", "down", *(["--volumes"] if arguments.volumes else []))
         elif arguments.command == "up":

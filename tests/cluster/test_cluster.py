@@ -82,6 +82,8 @@ def test_a_run_ends_with_the_entries_of_dvc_repro_and_one_version(
 
 def test_cluster_run_tells_what_came_of_it(cluster: Cluster, done: dict[str, str]) -> None:
     output = cluster.project.run("python", "docker/cluster.py", "run", "reviews")
+    assert "nothing changed since reviews@v1.0.0 landed; production stays as it is; --again judges it once" in output
+    output = cluster.project.run("python", "docker/cluster.py", "run", "reviews", "--again")
     assert "  register     success" in output
     assert "verdict  unchanged" in output
     assert "version  reviews@v1.0.0" in output
