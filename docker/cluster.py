@@ -184,10 +184,14 @@ class Airflow:
         with urlopen(Request(self.url + path, data, headers, method=method), timeout=60) as answer:
             return json.load(answer)
 
-    def trigger(self, model: str, **conf: bool) -> str:
+    def trigger(self, model: str, **conf: Any) -> str:
         """Start retrain_MODEL; return the id of the run, which is ours, so that a second try starts no second run."""
         run = f"manual__{datetime.now(timezone.utc).isoformat()}"  # noqa: UP017, this machine's Python may be older
-        self.call(f"dags/retrain_{model}/dagRuns", {"logical_date": None, "dag_run_id": run, "conf": conf}, done=409)
+        self.call(
+            f"dags/retrain_{model}/dagRuns",
+            {"logical_date": None, "dag_run_id": run} | ({"conf": conf} if conf else {}),
+            done=409,
+        )
         return run
 
     def run(self, model: str, run: str) -> dict[str, Any]:
@@ -212,7 +216,8 @@ class Airflow:
 
     def nothing_new(self, model: str, run: str) -> str | None:
         """Why a run that did not fail had nothing to do, if so."""
-        return dict(self.result(model, run, "validate")).get("nothing_new")
+        states = {task["task_id"]: task["state"] for task in self.tasks(model, run)}
+        return None if states["gate"] == "success" else dict(self.result(model, run, "validate")).get("nothing_new")
 
     def came_of(self, model: str, run: str) -> dict[str, Any]:
         """What came of a run that did not fail: the word of register or, if it did not run, of gate and approver."""
@@ -226,7 +231,7 @@ class Airflow:
         return decision
 
 
-def run(model: str, *, again: bool) -> None:
+def run(model: str, *, again: bool = False) -> None:
     """Retrain one model; print each task as it ends, then what came of it; end with the code of `luodi run`.
 
     Where nothing is new the run says so and ends, unless it is asked for `again`.
@@ -235,7 +240,7 @@ def run(model: str, *, again: bool) -> None:
     known = {dag["dag_id"] for dag in airflow.call("dags?limit=1000")["dags"]}
     if f"retrain_{model}" not in known:
         sys.exit(f"error: no DAG retrain_{model}; there is: {', '.join(sorted(known)) or 'none yet, wait a minute'}")
-    name = airflow.trigger(model, again=again)
+    name = airflow.trigger(model, **({"again": True} if again else {}))
     print(f"{airflow.url}/dags/retrain_{model}/runs/{quote(name)}", flush=True)
     while True:
         state = airflow.run(model, name)["state"]

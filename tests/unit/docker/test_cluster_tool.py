@@ -167,7 +167,8 @@ def ends(tool: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
             tool.run("reviews")
         except SystemExit as end:
             code = end.code
-        return code, capsys.readouterr().out.partition(" verdict  ")[2]
+        printed = capsys.readouterr().out
+        return code, printed.partition(" verdict  ")[2] or printed
 
     return meet
 
@@ -210,6 +211,19 @@ def test_a_rejection_is_told(
     states = {"gate": "success", "approve": "success", "register": "skipped"}
     results = {"gate": {"decision": decision(verdict)}}
     assert ends(states, results, details) == (Held.exit_code, f"rejected\n version  none\n reason   {reason}\n")
+
+
+def test_a_run_for_which_nothing_is_new_says_so(ends: Callable[..., Any]) -> None:
+    states = {"validate": "success", "gate": "skipped", "register": "skipped"}
+    code, printed = ends(states, {"validate": {"nothing_new": "nothing changed since reviews@v1.0.0 landed"}})
+    assert code == 0
+    assert printed.endswith(" nothing changed since reviews@v1.0.0 landed; --again judges it once more\n")
+
+
+def test_a_trigger_asks_for_what_it_was_told(tool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, airflow = serve(tool, monkeypatch)
+    airflow.trigger("reviews", again=True)
+    assert [body["conf"] for body, _ in api.posted] == [{"again": True}]
 
 
 DOCKER = """\
