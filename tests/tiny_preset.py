@@ -1,6 +1,7 @@
 """A small preset as KerasHub writes it, of the weights and the tokens of `tiny_encoder`."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,26 @@ import numpy as np
 import tiny_encoder
 from numpy.typing import NDArray
 
+from luodi.pretrained import preset
+
+Change = Callable[[Path], object]
+"""What is done to the folder of a preset."""
+
 BACKBONES = {
     "bert": "BertBackbone", "distilbert": "DistilBertBackbone", "roberta": "RobertaBackbone", "gpt2": "GPT2Backbone"
 }  # fmt: skip
 PARTS = ("query_dense", "key_dense", "value_dense", "output_dense")
 SPECIAL = {"roberta": ["<s>", "<pad>", "</s>", "<unk>", "<mask>"], "gpt2": ["<|endoftext|>"]}
+
+
+def in_weights(change: Callable[[Any], object]) -> Change:
+    """Change what the file of weights holds."""
+
+    def changed(folder: Path) -> None:
+        with h5py.File(folder / preset.WEIGHTS, "a") as file:
+            change(file)
+
+    return changed
 
 
 def write(folder: Path, family: str = "bert") -> Path:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,12 @@ import numpy as np
 import pytest
 import tiny_encoder
 import tiny_preset
+from tiny_preset import Change, in_weights
 
 from luodi.data import subwords
 from luodi.errors import BrokenData, DataError, MissingData
 from luodi.pretrained import checkpoint, preset, untrusted
 
-Change = Callable[[Path], object]
 TEXTS = ["abc def 好书", " ".join(tiny_encoder.words(0)[:3]), "Ünïcode, and  more!", "[PAD] <pad> x"]
 
 
@@ -61,14 +60,6 @@ def config(name: str = "config.json", **changes: Any) -> Change:
         tiny_preset.written(folder / name, kind, known["config"] | {k: v for k, v in changes.items() if k != "kind"})
 
     return change
-
-
-def arrays(change: Callable[[Any], object]) -> Change:
-    def changed(folder: Path) -> None:
-        with h5py.File(folder / preset.WEIGHTS, "a") as file:
-            change(file)
-
-    return changed
 
 
 def unwritten(file: Any) -> None:
@@ -119,9 +110,9 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
         BrokenData, "model.weights.h5 cannot be read .*: it did not come whole",
         lambda folder: (folder / preset.WEIGHTS).write_bytes((folder / preset.WEIGHTS).read_bytes()[:4000]),
     ),
-    "unwritten": (BrokenData, "larger than it is itself", arrays(unwritten)),
+    "unwritten": (BrokenData, "larger than it is itself", in_weights(unwritten)),
     "a link": (
-        BrokenData, "leads to another file", arrays(lambda file: file.__setitem__("a", h5py.ExternalLink("/b", "/")))
+        BrokenData, "leads to another file", in_weights(lambda one: one.__setitem__("a", h5py.ExternalLink("/b", "/")))
     ),
     "no vocabulary": (
         MissingData, "holds no assets/tokenizer/vocabulary.txt", lambda folder: (folder / VOCABULARY).unlink()

@@ -1,20 +1,18 @@
 """A preset of a network of images is read without KerasHub, as KerasHub reads it; what is none is one clear error."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 import tiny_image_preset
+from tiny_preset import Change, in_weights
 
 from luodi.errors import BrokenData, DataError, MissingData
 from luodi.pretrained import preset
 from luodi.scaffold import encoders as scaffold
 
-Change = Callable[[Path], object]
 CONVERTER = "image_converter.json"
 GIVEN = {
     "resnet": ((8.3506, 4.9844, 6.4199, 7.1102), 4.51355),
@@ -52,14 +50,6 @@ def config(name: str = "config.json", **changes: Any) -> Change:
     return change
 
 
-def arrays(change: Callable[[Any], object]) -> Change:
-    def changed(folder: Path) -> None:
-        with h5py.File(folder / preset.WEIGHTS, "a") as file:
-            change(file)
-
-    return changed
-
-
 CASES: dict[str, tuple[type[DataError], str, Change]] = {
     "another": (
         BrokenData, "is a preset of KerasHub's ViTBackbone, and luodi reads those of .*EfficientNetBackbone",
@@ -93,7 +83,7 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
     ),
     "no numbers": (
         BrokenData, "holds values that are no numbers",
-        arrays(lambda file: file["layers/conv2d/vars/0"].__setitem__((0, 0, 0, 0), np.nan)),
+        in_weights(lambda file: file["layers/conv2d/vars/0"].__setitem__((0, 0, 0, 0), np.nan)),
     ),
 }  # fmt: skip
 
