@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from luodi.registry.tags import Version
 from luodi.scaffold import pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
+FAR = f"{datetime.now().astimezone() + timedelta(hours=12):%M %H * * %w}"
+"""A schedule, once a week like the default, that has Airflow start nothing while tests run, at a midnight neither."""
 Ended = subprocess.CompletedProcess[str]
 FOREIGN = ("LUODI_", "GIT_", "DVC_", "AIRFLOW", "PYTHON")
 
@@ -35,10 +38,14 @@ def full(model: str) -> dict[str, Any]:
     return {"modality": block.pop("modality"), **block}
 
 
-def full_params(*models: str) -> str:
-    """params.yaml with every setting of these models (default: of all) on a line."""
-    names = models or tuple(config.load(ROOT / "params.yaml").models)
-    return pipeline.dump({"models": {name: _laid_out(full(name)) for name in names}})
+def full_params() -> str:
+    """params.yaml with every setting of every model of this repository."""
+    return written({name: full(name) for name in config.load(ROOT / "params.yaml").models})
+
+
+def written(blocks: Mapping[str, dict[str, Any]]) -> str:
+    """params.yaml of these blocks, each setting on a line."""
+    return pipeline.dump({"models": {name: _laid_out(block) for name, block in blocks.items()}})
 
 
 def _laid_out(value: Any, depth: int = 0) -> Any:
