@@ -75,10 +75,10 @@ def test_share(path: Path) -> float:
 
 def out_of_fold(
     path: Path, rows: Path, classes: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64] | None]:
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64] | None, NDArray[np.bool_]]:
     """Return the labels, int32 [n], and the out-of-fold probabilities, float32 [n, classes], of rows that are no test.
 
-    The last are their groups, as those of `Rows`.
+    The others are their groups, as those of `Rows`, and whether they are train rows, bool [n].
 
     Args:
         path: See `luodi.project.paths.ModelPaths.out_of_fold`; where there is no such file there are no rows.
@@ -89,7 +89,7 @@ def out_of_fold(
         ArtifactError: The files do not fit together.
     """
     if not path.exists():
-        return np.zeros(0, np.int32), np.zeros((0, classes), np.float32), None
+        return np.zeros(0, np.int32), np.zeros((0, classes), np.float32), None, np.zeros(0, bool)
     found, known = _load(path, ["row", "probabilities"]), _load(rows, ["label", "split"])
     places = np.array(found["row"].to_pylist(), np.int64)  # `to_numpy` of Arrow imports pandas
     splits, labels = np.array(known["split"].to_pylist()), np.array(known["label"].to_pylist(), np.int32)
@@ -103,7 +103,8 @@ def out_of_fold(
             f"{path} is not of the rows in {rows}, {classes} classes, each row once and none of test: run "
             f"`{maker(path)}` again"
         )
-    return labels[places], np.array(scores, np.float32).reshape(-1, classes), _tied(groups(rows)[places])
+    found_scores = np.array(scores, np.float32).reshape(-1, classes)
+    return labels[places], found_scores, _tied(groups(rows)[places]), splits[places] == "train"
 
 
 def positions(path: Path, split: str) -> NDArray[np.int64]:

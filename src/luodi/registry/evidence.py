@@ -151,22 +151,26 @@ def beside(
     return found
 
 
-def decisive(challenger: Scored, champion: Scored, rule: config.Gate) -> Evidence:
+def decisive(challenger: Scored, champion: Scored, rule: config.Gate, spread: float = 1.0) -> Evidence:
     """Return what decides of two classifiers on the same rows: `proof` in the metric of the gate.
+
+    `spread` is how many times the variance is what it would be if each row told as much as a test row does, at least 1.
 
     Raises:
         ValueError: They were not scored on the same rows.
         UserCodeFailed: The metric is a user's own, and fails, or gives what is no figure.
     """
-    return _decisive(challenger, champion, rule, [rule.confidence])[0]
+    return _decisive(challenger, champion, rule, [rule.confidence], spread)[0]
 
 
-def _decisive(challenger: Scored, champion: Scored, rule: config.Gate, confidences: Sequence[float]) -> list[Evidence]:
+def _decisive(
+    challenger: Scored, champion: Scored, rule: config.Gate, confidences: Sequence[float], spread: float = 1.0
+) -> list[Evidence]:
     metric = metrics.beside(rule.metric)[rule.metric]
     if metric.name not in METRICS:
         for data in (challenger, champion):
             own_metric.require_fit(metric, data)
-    return proofs(challenger, champion, metric, confidences, rule.resamples)
+    return proofs(challenger, champion, metric, confidences, rule.resamples, spread)
 
 
 def proof(challenger: Scored, champion: Scored, metric: Metric, confidence: float, resamples: int) -> Evidence:
@@ -180,8 +184,13 @@ def proof(challenger: Scored, champion: Scored, metric: Metric, confidence: floa
     return proofs(challenger, champion, metric, [confidence], resamples)[0]
 
 
-def proofs(
-    challenger: Scored, champion: Scored, metric: Metric, confidences: Sequence[float], resamples: int
+def proofs(  # noqa: PLR0917, the last has a default
+    challenger: Scored,
+    champion: Scored,
+    metric: Metric,
+    confidences: Sequence[float],
+    resamples: int,
+    spread: float = 1.0,
 ) -> list[Evidence]:
     """Return what `proof` does for each confidence, by the same draws; rows of a group count as one.
 
@@ -196,8 +205,8 @@ def proofs(
     together = None if challenger.group is None else Pairs.of(challenger, champion, metric, challenger.group)
     p = agreement.p if metric.name == "accuracy" and not together else swap_test(together or pairs, metric, draws)
     intervals = differences(pairs, metric, confidences, draws)
-    if together:
-        reach = math.sqrt(design_effect(pairs, together, metric))
+    reach = math.sqrt(spread * (design_effect(pairs, together, metric) if together else 1))
+    if reach > 1:
         intervals = [
             {name: one["value"] + reach * (end - one["value"]) for name, end in one.items()} for one in intervals
         ]

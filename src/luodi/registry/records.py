@@ -128,16 +128,18 @@ class Doubts(Record):
 
 
 class Evidence(Record):
-    """What decides of two classifiers on the same test rows.
+    """What decides of two classifiers on the same rows.
 
     Attributes:
-        rows: Test rows that both scored.
+        rows: Rows that both scored.
+        out_of_fold: How many of them are no test rows, but train rows that models of other folds scored.
         difference: Challenger minus champion in the metric of the gate, with the interval that decides.
         mcnemar: On how many rows they agree.
         p: Of the exact test of the metric.
     """
 
     rows: int
+    out_of_fold: int = 0
     difference: Estimate
     mcnemar: Agreement
     p: float

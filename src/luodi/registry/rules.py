@@ -137,11 +137,14 @@ def _baseline(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
     proof = Evidence.model_validate(found)
     gap, lost = proof.difference, proof.mcnemar.champion
     said = f"{gap.value:+.4f}, interval {gap.low:+.4f} to {gap.high:+.4f}, {lost:,} rows lost"
+    if proof.out_of_fold:
+        said += f" of {proof.rows:,}, of which {proof.out_of_fold:,} were scored out of fold"
     begun = f"the difference in {rule.metric} from the {name}, {said}, "
     if gap.high < 0:
         return Ruling(
             name, expected, said, (f"{begun}proves it worse",),
-            remedy="a linear model does better on these data: try another train.architecture, more epochs or more data",
+            remedy="a linear model does better on these data: take train.architecture: linear, or try another, more "
+            "epochs or more data",
             room=f"{gap.high:+.4f}",
         )  # fmt: skip
     room = f"{gap.low - margin:+.4f}"
@@ -149,9 +152,11 @@ def _baseline(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
         return Ruling(name, expected, said, room=room if gap.low > margin else "")
     more = more_rows(gap, proof.rows, margin, rule.confidence)
     return Ruling(
-        name, expected, said, (f"{begun}does not lie above {margin:+.4f}", outlook(more)), undecided=True,
-        remedy="add data, raise preprocess.shares.test or gate.baseline_margin, or let a person decide "
-        "(register.approval: human)",
+        name, expected, said,
+        (f"{begun}does not lie above {margin:+.4f}", outlook(more, "rows" if proof.out_of_fold else "test rows")),
+        undecided=True,
+        remedy="add data, take train.architecture: linear, which needs no such proof, raise preprocess.shares.test or "
+        "gate.baseline_margin, or let a person decide (register.approval: human)",
         room=room,
     )  # fmt: skip
 
@@ -341,11 +346,11 @@ def _asked(rule: config.Gate, champion: str, look: Look | None) -> tuple[str, st
     return f"difference from {champion}", f"{rule.metric}: {where} above {rule.margin:+.4f}"
 
 
-def outlook(more: int | None) -> str:
-    """Say how many more test rows would prove it, see `luodi.registry.evidence.more_rows`."""
+def outlook(more: int | None, rows: str = "test rows") -> str:
+    """Say how many more rows would prove it, see `luodi.registry.evidence.more_rows`."""
     if more is None:
-        return "more test rows would not prove it, if the difference stays: it lies below the margin, or too near to it"
-    return f"about {more:,} more test rows would prove it, 4 times in 5, if the difference stays"
+        return f"more {rows} would not prove it, if the difference stays: it lies below the margin, or too near to it"
+    return f"about {more:,} more {rows} would prove it, 4 times in 5, if the difference stays"
 
 
 def _rows(count: int) -> str:

@@ -15,6 +15,12 @@ from luodi.project.paths import maker
 
 FOLDS = 3
 ENOUGH = 30  # test rows of a class that prove it alone
+VARIANCE = 1 + FOLDS / (FOLDS - 1)
+"""That of a mean over all rows, each scored without its fold, as a multiple of what it were of as many test rows.
+
+The folds' models share rows, and differ from the one that is judged: 1 + folds * held / fitted (Nadeau & Bengio 2003,
+Machine Learning 52, 239-281; `benchmarks/folds.py` measures it).
+"""
 JUDGED = 8  # one in so many of the rows outside of a fold chooses and calibrates, as validation rows do
 Rows: TypeAlias = NDArray[np.int64]
 Fit: TypeAlias = Callable[[Rows, Rows, Rows], NDArray[np.float32]]

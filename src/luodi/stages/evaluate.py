@@ -13,11 +13,12 @@ from luodi.errors import ArtifactError
 from luodi.files import read_facts, replacing_folder, write_facts, write_json, write_sheet, write_text
 from luodi.project.paths import ModelPaths, maker
 from luodi.registry import evidence, rules
+from luodi.registry.records import Evidence
 from luodi.report import page, why
-from luodi.scoring import choice, explaining, figures, inference, mistakes, plots, sample
+from luodi.scoring import choice, explaining, figures, folds, inference, mistakes, plots, sample
 from luodi.scoring.figures import Figure
 from luodi.scoring.metrics import beside, described, in_order
-from luodi.scoring.scored import Ints, Scored, load_scores, scored
+from luodi.scoring.scored import Ints, Scored, joined, load_scores, scored
 
 REPEATS = 200
 MISTAKE = ("place", "truth", "predicted", "baseline", "confidence", "text")
@@ -36,13 +37,19 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     baseline = scored(test.label, load_scores(paths.baseline_scores), "baseline", classes, test.group)
     classifier = _classifier(paths, settings.labels)
     model = scored(test.label, classifier.probabilities(test.items), "model", classes, test.group)
-    label, scores, tied = split_rows.out_of_fold(paths.out_of_fold, paths.rows, classes)
+    label, scores, tied, train = split_rows.out_of_fold(paths.out_of_fold, paths.rows, classes)
     others = scored(label, scores, "out-of-fold model", classes, tied)
     of_files = {"size_bytes": _size(paths.export), "test_share": split_rows.test_share(paths.rows)}
     near = figures.near_slices(*split_rows.nearest(paths.nearest), model, settings.evaluate.confidence)
-    measured = figures.rounded(measure(test, model, baseline, others, settings) | of_files | {"nearest": near})
-    measured["choice"] = _facts(paths.choice)
-    measured |= _compression(paths)
+    measured = {"choice": _facts(paths.choice), **_compression(paths)}
+    more = None
+    if others.rows and not measured.get("compression", {}).get("chosen"):  # what was made smaller is another model
+        _, theirs, _, _ = split_rows.out_of_fold(paths.baseline_out_of_fold, paths.rows, classes)
+        linear = scored(label, theirs, "out-of-fold baseline", classes, tied)
+        more = others.of(train), linear.of(train)
+    measured |= figures.rounded(
+        measure(test, model, baseline, others, settings, more=more) | of_files | {"nearest": near}
+    )
     measured |= {"newest": figures.rounded(_newest(classifier, settings, paths))}
     write_facts(paths.metrics, measured)
     write_json(paths.headline, headline(measured))
@@ -61,7 +68,13 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
 
 
 def measure(
-    test: split_rows.Rows, model: Scored, baseline: Scored, others: Scored, settings: config.ModelSettings
+    test: split_rows.Rows,
+    model: Scored,
+    baseline: Scored,
+    others: Scored,
+    settings: config.ModelSettings,
+    *,
+    more: tuple[Scored, Scored] | None = None,
 ) -> dict[str, Any]:
     """Return the content of metrics.json, what is said of files excepted: nested dicts of numbers.
 
@@ -70,6 +83,8 @@ def measure(
         model, baseline: These as either scores them.
         others: Other rows as models of the same recipe score them that were not fitted on them; there may be none.
         settings: Confidence, resamples, and the metric of the gate with its own.
+        more: Train rows as such models score them, and as such models of the baseline do: beside the test rows they
+            prove which is better. Validation rows do not, because the model was chosen by them.
     """
     confidence, rule = settings.evaluate.confidence, settings.gate
     slices = {
@@ -77,8 +92,9 @@ def measure(
         for name, values in modality.of(settings.modality).slices(test.items).items()
     }
     found = evidence.beside(model, baseline, settings.evaluate.bootstrap, confidence, beside(rule.metric))
-    proof = evidence.decisive(model, baseline, rule).to_json()
-    found["difference"] |= {rule.metric: proof["difference"]}
+    tested = evidence.decisive(model, baseline, rule)
+    found["difference"] |= {rule.metric: tested.difference.to_json()}
+    proof = _with(more, model, baseline, rule) if more else tested
     classes = zip(
         settings.labels,
         figures.per_class(model),
@@ -88,7 +104,7 @@ def measure(
     )
     return {
         **found,
-        "proof": {"metric": rule.metric, **proof},
+        "proof": {"metric": rule.metric, **proof.to_json()},
         "classes": {
             label: {**figure, "predictions": predicted, "judged": judged}
             for label, figure, predicted, judged in classes
@@ -98,6 +114,14 @@ def measure(
         "rows": len(test),
         **({} if test.group is None else {"groups": len(np.unique(test.group))}),
     }
+
+
+def _with(more: tuple[Scored, Scored], model: Scored, baseline: Scored, rule: config.Gate) -> Evidence:
+    """What test rows and those out of fold prove, the latter as far as they tell of the models that are judged."""
+    one, other = joined(model, more[0]), joined(baseline, more[1])
+    of_folds = more[0].rows
+    found = evidence.decisive(one, other, rule, 1 + (folds.VARIANCE - 1) * of_folds / one.rows)
+    return found.model_copy(update={"out_of_fold": of_folds})
 
 
 def _newest(classifier: inference.Classifier, settings: config.ModelSettings, paths: ModelPaths) -> Figure | None:
@@ -151,8 +175,8 @@ def describe(
         "confidence": settings.evaluate.confidence,
         "resamples": settings.evaluate.bootstrap,
         "metric": metric.title.lower(),
-        "gap": measured["proof"]["difference"],
-        "verdict": _standing(measured, measured["proof"]["difference"], metric.better),
+        "gap": measured["difference"][settings.gate.metric],
+        "verdict": _standing(measured, measured["difference"][settings.gate.metric], metric.better),
         "rulings": rules.of_evaluation(measured, settings.gate),
         "comparison": comparison(measured),
         "confusion": figures.confusion(model).tolist(),

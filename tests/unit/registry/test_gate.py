@@ -774,7 +774,7 @@ def test_a_decision_is_whole() -> None:
     decision = judge(METRICS, 1, RULE, CHAMPION, comparison)
     assert decision["champion"] == CHAMPION
     unlooked: dict[str, Any] = {"look": None, "fresh": None, "newest": None, "honest": {}, "turned": None}
-    assert decision["comparison"] == comparison | unlooked | {"more_rows": 13_000}
+    assert decision["comparison"] == comparison | unlooked | {"more_rows": 13_000, "out_of_fold": 0}
     assert (decision["metrics"], decision["latency_ms"]) == (METRICS, 1)
     given = Comparison.model_validate(comparison)
     gate.judge(METRICS, 1, RULE, CHAMPION, given)
@@ -897,14 +897,14 @@ def test_what_cannot_be_told_of_the_baseline_is_said_with_what_to_do() -> None:
         "the difference in accuracy from the linear baseline, +0.0040, interval -0.0120 to +0.0200, 80 rows lost, does "
         "not lie above -0.0100",
         "about 3,000 more test rows would prove it, 4 times in 5, if the difference stays",
-        "what to do: add data, raise preprocess.shares.test or gate.baseline_margin, or let a person decide "
-        "(register.approval: human)",
+        "what to do: add data, take train.architecture: linear, which needs no such proof, raise "
+        "preprocess.shares.test or gate.baseline_margin, or let a person decide (register.approval: human)",
     ]
     assert judge(beside(-0.02, -0.03, -0.011), 1, RULE, None, None)["reasons"] == [
         "the difference in accuracy from the linear baseline, -0.0200, interval -0.0300 to -0.0110, 80 rows lost, "
         "proves it worse",
-        "what to do: a linear model does better on these data: try another train.architecture, more epochs or more "
-        "data",
+        "what to do: a linear model does better on these data: take train.architecture: linear, or try another, more "
+        "epochs or more data",
     ]
 
 

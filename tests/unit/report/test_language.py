@@ -28,7 +28,7 @@ NUMBER = re.compile(r"(?<![\w.])[-+−±]?\d(?:[\d,.]*\d)?%?")
 OWN = frozenset(re.findall(r"\S+", """
     luodi reviews digits Ada ngram keras numpy Python McNemar Wilson Shapley TF-IDF ROC AUC UTC GPU MD5 CSV PNG CMYK RGB
     Airflow Label Studio Hutter dropout n-gram git csv base week scans again negative positive text label source shard
-    row cpu auto human U+FFFD reviews-1 RAPL bytes ngram int32 scans EMAIL PHONE bad
+    row cpu auto human linear U+FFFD reviews-1 RAPL bytes ngram int32 scans EMAIL PHONE bad
     Negative NEGATIVE neg negativ household kitchen and Required Actions
 """))  # fmt: skip
 """Names, units and signs that are the same in both languages, and what the data of the gallery are called."""

@@ -28,10 +28,11 @@ from luodi.data import image
 from luodi.errors import ArtifactError
 from luodi.files import write_json
 from luodi.project.paths import ModelPaths, find_root
-from luodi.registry import gate, rules
+from luodi.registry import evidence, gate, rules
 from luodi.report.formatting import at
 from luodi.scoring import figures, inference
 from luodi.scoring.metrics import METRICS
+from luodi.scoring.scored import Scored
 from luodi.stages import evaluate
 
 LOAD = inference.Classifier.load  # before `lay` puts a table in its place
@@ -556,10 +557,88 @@ def rare(lay: Callable[..., Any], counts: tuple[int, ...], extra: int = 0) -> tu
     pq.write_table(pa.concat_tables([table, pa.table(columns, table.schema)]), paths.rows)
     if extra:
         given = np.eye(len(counts))[[len(counts) - 1] * (extra - 1) + [0]].tolist()
-        rows = pa.array(range(len(truth), len(truth) + extra), pa.int64())
-        found = pa.array(given, pa.list_(pa.float32()))
-        pq.write_table(pa.table({"row": rows, "probabilities": found}), paths.out_of_fold)
+        for path in (paths.out_of_fold, paths.baseline_out_of_fold):
+            write_out_of_fold(path, len(truth), given)
     return block.model_copy(update={"gate": config.Gate()}), paths
+
+
+def write_out_of_fold(path: Path, first: int, scores: list[list[float]]) -> None:
+    """Scores of the rows from `first` on."""
+    path.parent.mkdir(exist_ok=True)
+    rows = pa.array(range(first, first + len(scores)), pa.int64())
+    pq.write_table(pa.table({"row": rows, "probabilities": pa.array(scores, pa.list_(pa.float32()))}), path)
+
+
+@pytest.fixture
+def few_rows(lay: Callable[..., Any]) -> tuple[TextSettings, ModelPaths]:
+    """40 test rows, of which the model gets one wrong that the baseline gets right, and 300 others out of fold.
+
+    Of 200 train rows among these the model gets 24 right that the baseline gets wrong, of 100 of validation none.
+    """
+    truth = np.arange(40) % 2
+    right, wrong = np.array([[0.9, 0.1], [0.1, 0.9]])[truth], np.array([[0.1, 0.9], [0.9, 0.1]])[truth]
+    one = np.arange(40)[:, None] == 0
+    block, paths = lay([f"text {row}" for row in range(40)], truth, np.where(one, wrong, right), right)
+    table = pq.read_table(paths.rows)
+    others = [(f"more {row}", row % 2, "web", "train" if row < 200 else "validation") for row in range(300)]
+    columns = dict(zip(table.column_names, zip(*others, strict=True), strict=True))
+    pq.write_table(pa.concat_tables([table, pa.table(columns, table.schema)]), paths.rows)
+    sure = [[0.9, 0.1] if row % 2 == 0 else [0.1, 0.9] for row in range(300)]
+    model = [one[::-1] if row >= 200 else one for row, one in enumerate(sure)]
+    baseline = [one[::-1] if row < 24 else one for row, one in enumerate(sure)]
+    write_out_of_fold(paths.out_of_fold, 40, model)
+    write_out_of_fold(paths.baseline_out_of_fold, 40, baseline)
+    return block.model_copy(update={"gate": config.Gate(minimum=0.5, min_class_rows=0)}), paths
+
+
+def test_train_rows_out_of_fold_help_to_prove_a_model_of_few_test_rows(few_rows: Any) -> None:
+    """Those of validation do not, for they chose the model; what the page compares are the test rows alone."""
+    block, paths = few_rows
+    evaluate.run(block, paths)
+    found = json.loads(paths.metrics.read_text())
+    proof, tested = found["proof"], found["difference"]["accuracy"]
+    assert (proof["rows"], proof["out_of_fold"]) == (240, 200)
+    assert (proof["mcnemar"]["challenger"], proof["mcnemar"]["champion"]) == (24, 1)
+    assert proof["difference"]["value"] == round(23 / 240, 6)
+    assert tested["value"] == -0.025
+    (ruling, *_) = rules.of_evaluation(found, block.gate)
+    assert ruling.kept
+    assert ruling.found.endswith("1 rows lost of 240, of which 200 were scored out of fold")
+    paths.out_of_fold.unlink()
+    evaluate.run(block, paths)
+    found = json.loads(paths.metrics.read_text())
+    assert (found["proof"]["rows"], found["proof"]["out_of_fold"]) == (40, 0)
+    assert found["proof"]["difference"] == found["difference"]["accuracy"] == tested
+    (ruling, *_) = rules.of_evaluation(found, block.gate)
+    assert ruling.undecided
+
+
+def test_rows_out_of_fold_tell_less_than_as_many_test_rows(few_rows: Any) -> None:
+    """The models of the folds share rows: the variance of what they say is 2.5 times that of test rows."""
+    block, paths = few_rows
+    evaluate.run(block, paths)
+    found = json.loads(paths.metrics.read_text())["proof"]["difference"]
+    truth = np.arange(240) % 2
+    right, wrong = np.array([[0.9, 0.1], [0.1, 0.9]])[truth], np.array([[0.1, 0.9], [0.9, 0.1]])[truth]
+    lost, won = np.arange(240)[:, None] == 0, (np.arange(240)[:, None] >= 40) & (np.arange(240)[:, None] < 64)
+    as_test = evidence.decisive(
+        Scored(truth, np.where(lost, wrong, right)), Scored(truth, np.where(won, wrong, right)), block.gate
+    ).difference
+    reach = ((40 + 2.5 * 200) / 240) ** 0.5
+    assert found["value"] - found["low"] == pytest.approx(reach * (as_test.value - as_test.low), abs=0.002)
+
+
+def test_a_model_that_was_made_smaller_is_proven_by_test_rows_alone(
+    few_rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of fold the whole model was asked."""
+    block, paths = few_rows
+    figure = {"size_bytes": 5, "figures": {"accuracy": 1.0, "calibration_error": 0.0}}
+    facts = {"chosen": "int8", "metric": "accuracy", "margin": 0.01, "confidence": 0.95, "max_slowdown": 1.0, "rows": 9}
+    facts |= {"uncompressed": figure, "candidates": {}}
+    monkeypatch.setattr(evaluate, "_compression", lambda paths: {"compression": facts})
+    evaluate.run(block, paths)
+    assert json.loads(paths.metrics.read_text())["proof"]["out_of_fold"] == 0
 
 
 @pytest.mark.parametrize("counts", [(500, 0), (500, 1), (30, 30, 0), (30, 31, 0)])
