@@ -64,7 +64,7 @@ check: $(VENV)/.dev ## style, types, imports and the quick tests, side by side, 
 	@$(MAKE) --no-print-directory --jobs 2 lint quick
 
 quick: $(VENV)/.dev ## the tests that need no seconds each
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) 3 --quiet $(QUICK) tests/unit tests/test_architecture.py tests/test_docs.py
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) 2 --quiet $(QUICK) tests/unit tests/test_architecture.py tests/test_docs.py
 
 test: $(VENV)/.dev data ## every test but the cluster's and the long proofs
 	@# One process more than two cores: each waits a fifth of its time, for Airflow or for what was killed to end.

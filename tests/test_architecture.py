@@ -1,6 +1,8 @@
 """dvc.yaml, params.yaml, the paths, the package's imports and the DAG tell one story."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +189,21 @@ def test_dag_files_import_nothing_heavy() -> None:
         names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         assert names <= {"pathlib", "luodi.airflow.factory"}
+
+
+@pytest.mark.slow
+def test_the_quick_tests_are_collected_without_what_takes_seconds() -> None:
+    """Each worker of pytest collects them all."""
+    heavy = {"airflow", "great_expectations", "keras", "scipy.stats", "sklearn", "tensorflow"}
+    code = f"import sys, pytest; pytest.main(sys.argv[1:]); print(sorted({heavy} & set(sys.modules)))"
+    quick = (
+        "--collect-only",
+        "-qq",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not slow and not cluster and not proof",
+        "tests/unit",
+    )
+    done = subprocess.run([sys.executable, "-c", code, *quick], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from luodi.airflow import pages
 from luodi.errors import RemoteError
 from luodi.project import workspace
 from luodi.project.paths import ModelPaths
@@ -23,6 +22,9 @@ PAGE = ("retrain_reviews", "manual__1", "evaluation")
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the page is kept, and an environment in which a run returned it."""
+
+    from luodi.airflow import pages
+
     outs = [{"path": ModelPaths(Path(), "reviews").evaluation_report.as_posix(), "md5": "abc"}]
     result = {"commit": "0" * 40, "entries": {"evaluate@reviews": {"outs": outs}}}
     monkeypatch.setenv("LUODI_GIT_URL", "/nowhere")
@@ -34,6 +36,9 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def show(monkeypatch: pytest.MonkeyPatch) -> Any:
     """What answers a request, behind a stand-in for Airflow's check of who may read, which would start all of it."""
+
+    from luodi.airflow import pages
+
     security: Any = types.ModuleType("security")
     security.requires_access_dag = lambda method: lambda: None
     monkeypatch.setitem(sys.modules, "airflow.api_fastapi.core_api.security", security)
@@ -45,10 +50,14 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("path", ["/auth/docs", "/auth/redoc", "/execution/docs", "/docs", "/luodi/docs"])
 def test_no_page_of_an_api_loads_anything_from_another_host(path: str, show: Callable[..., Any]) -> None:
     """As Airflow mounts its applications, with its own setting off, and adds what the plugin has."""
+
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
-    from luodi.airflow import plugin  # here: Airflow takes seconds, in each worker of pytest
+    from luodi.airflow import (
+        pages,
+        plugin,  # here: Airflow takes seconds, in each worker of pytest
+    )
 
     app = FastAPI(docs_url=None, redoc_url=None)
     for part in ("/auth", "/execution"):
@@ -64,6 +73,9 @@ def test_no_page_of_an_api_loads_anything_from_another_host(path: str, show: Cal
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Somebody else's page is on its way for as long as the test lasts."""
+
+    from luodi.airflow import pages
+
     lock = threading.Lock()
     monkeypatch.setattr(pages, "_one_at_a_time", lock)
     lock.acquire()
@@ -73,6 +85,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_a_kept_page_waits_for_nobody(kept: Path, taken: Any) -> None:
+    from luodi.airflow import pages
+
     kept.parent.mkdir()
     kept.write_text("<html>", encoding="utf-8")
     with ThreadPoolExecutor(1) as pool:
@@ -84,6 +98,8 @@ def test_a_kept_page_waits_for_nobody(kept: Path, taken: Any) -> None:
 
 
 def test_a_page_is_in_the_language_that_its_address_asks_for(kept: Path, show: Callable[..., Any]) -> None:
+    from luodi.airflow import pages
+
     kept.parent.mkdir()
     kept.write_text('<html lang="en"><main><h2>Rows that are held back</h2></main></html>', encoding="utf-8")
     assert pages.content(*PAGE).startswith('<html lang="en">')
@@ -96,6 +112,8 @@ def test_a_turn_that_does_not_come_is_told(
     kept: Path, taken: Any, show: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fastapi import HTTPException
+
+    from luodi.airflow import pages
 
     monkeypatch.setattr(pages, "WAIT", 0.05, raising=False)
     with ThreadPoolExecutor(1) as pool:
@@ -111,6 +129,8 @@ def test_a_turn_that_does_not_come_is_told(
 def test_two_requests_bring_a_page_once_and_an_error_gives_the_turn_back(
     kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from luodi.airflow import pages
+
     tried = []
 
     def pull(path: str) -> None:

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from luodi import config
 from luodi.checks import findings, profile, quarantine
@@ -280,6 +279,8 @@ def test_scaled_and_encoded_pictures_are_tied_and_others_are_not(side: int, cont
 
 def test_pictures_of_one_kind_are_not_tied() -> None:
     """Written digits of 8 x 8 pixels: each is near to others by its hash, and next to none is a copy."""
+    from sklearn.datasets import load_digits
+
     levels = (load_digits().images * 15).astype(np.uint8)
     links = near_duplicates.links(waves(levels))
     tied = np.unique(links[links[:, 0] != links[:, 1]])

@@ -196,6 +196,7 @@ def test_modules_of_one_project_are_not_those_of_the_next(root: Path, tmp_path: 
     assert str(folder) not in sys.path
 
 
+@pytest.mark.slow
 def test_what_readme_shows_works(root: Path) -> None:
     """Its modules are put into a project; each object does what its setting asks for."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

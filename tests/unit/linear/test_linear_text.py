@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from linear_rows import make
-from scipy import sparse
 
 from luodi import config
 from luodi.data import split_rows, text
@@ -92,6 +91,9 @@ def test_features_are_those_of_scikit_learn() -> None:
 
 def test_features_that_tell_classes_apart_are_scaled_up() -> None:
     """As a plain reading of the formula has it; two classes of four rows, three features."""
+
+    from scipy import sparse
+
     rows = np.array([[1, 1, 0], [1, 1, 0], [1, 0, 1], [1, 0, 0]], np.float32)
     label = np.array([0, 0, 1, 1], np.int32)
     first, second = rows[label == 0].sum(0) + 1, rows[label == 1].sum(0) + 1

@@ -25,10 +25,6 @@ from luodi.project import fingerprints
 from luodi.project.paths import ModelPaths
 from luodi.system import progress, resources
 
-with quiet():
-    from luodi.nets import catalogue, training
-    from luodi.nets.batches import Batches
-
 CLASSES, EPOCHS, STEPS = 3, 4, 6
 TEXTS = Encoder(("a", "b", "c"), "char", 12, 16, (), tuple(map(chr, range(0x4E00, 0x4E00 + 38))))
 PICTURES = ImageEncoder(("a", "b", "c"), 8, 6, 1, (0.4,), (0.3,))
@@ -59,6 +55,10 @@ class Trained:
     """A network that was fitted: its weights, and what came of it."""
 
     def __init__(self, name: str, checkpoint: Checkpoint | None, fatal: int | None = None, **changes: Any) -> None:
+        with quiet():
+            from luodi.nets import catalogue, training
+            from luodi.nets.batches import Batches
+
         encoder, settings = NETS[name]
         settings = settings.model_copy(update=changes)
         augment = image.augmenter(config.ImagePreprocess(augment=ImageAugment(rotation=10, shift=0.1)))
@@ -74,6 +74,8 @@ class Trained:
         self.weights = [one.tobytes() for one in model.get_weights()]
 
     def _end_at(self, fatal: int, patch: pytest.MonkeyPatch) -> None:
+        from luodi.nets import training
+
         begins, steps = training.Standing.on_train_batch_begin, iter(range(10_000))
 
         def end(standing: Any, batch: int, logs: Any = None) -> None:
@@ -87,6 +89,8 @@ class Trained:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint before every step, whatever it costs."""
+    from luodi.nets import training
+
     monkeypatch.setattr(training, "DEAR", 0)
 
 
@@ -127,6 +131,8 @@ def test_an_undisturbed_training_is_the_same_with_a_checkpoint(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It tells of checkpoints that are far apart: by those a time limit counts anew."""
+    from luodi.nets import training
+
     expected = undisturbed("text").weights
     capsys.readouterr()
     monkeypatch.setattr(training, "SELDOM", 0)

@@ -15,6 +15,8 @@ with quiet():
     import keras
     import tensorflow as tf
 
+pytestmark = pytest.mark.slow
+
 
 def backward(x: Any, y: Any, weights: Any) -> Any:
     """Gradients of the mean cross-entropy of ReLU layers and a softmax: [dW1, db1, dW2, db2, ...].

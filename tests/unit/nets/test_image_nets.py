@@ -20,6 +20,8 @@ from luodi.nets.stderr import quiet
 with quiet():
     from luodi.nets import arrays, batches, catalogue, training
 
+pytestmark = pytest.mark.slow
+
 CLASSES = 3
 NETS = [one for one in catalogue.ARCHITECTURES if one.name not in catalogue.NO_NETWORK]
 NAMES = [one.name for one in NETS if one.modality == "image"]
@@ -64,7 +66,6 @@ def rows(encoder: Any = GREY, count: int = 24, seed: int = 0) -> tuple[np.ndarra
 
 @pytest.mark.parametrize("architecture", NAMES)
 class TestEveryArchitecture:
-    @pytest.mark.slow
     @pytest.mark.parametrize("encoder", [GREY, COLOUR], ids=["grey", "colour"])
     def test_gives_probabilities_for_any_batch_of_uint8(self, architecture: str, encoder: Encoder) -> None:
         model = build(setting(architecture=architecture), encoder)
@@ -79,7 +80,6 @@ class TestEveryArchitecture:
         expected = (x / 255 - np.array(COLOUR.mean)) / np.array(COLOUR.std)
         np.testing.assert_allclose(np.asarray(layer(x)), expected, atol=1e-5)
 
-    @pytest.mark.slow
     def test_learns_where_the_bar_is(self, architecture: str) -> None:
         settings = setting(architecture=architecture)
         training.make_deterministic(7)
@@ -90,14 +90,12 @@ class TestEveryArchitecture:
         x, y = rows(seed=2)
         assert np.mean(model.predict(x, verbose=0).argmax(axis=1) == y) >= 0.9
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 1), (4, 1, 3)])
     def test_stands_images_smaller_than_kernels_and_pools(self, architecture: str, shape: tuple[int, int, int]) -> None:
         encoder = Encoder(("a", "b", "c"), *shape, (0.5,) * shape[2], (0.5,) * shape[2])
         model = build(setting(architecture=architecture, kernel=7, filters=(4, 4, 4, 4)), encoder)
         assert model.output_shape == (None, CLASSES)
 
-    @pytest.mark.slow
     def test_mixed_precision_ends_in_float32(self, architecture: str) -> None:
         mixed = setting(architecture=architecture, precision="mixed_bfloat16")
         settings: Any = config.ImageSettings

@@ -25,6 +25,8 @@ with quiet():
     from luodi.nets import arrays, fitting
     from luodi.nets.checkpoints import Checkpoints, Store
 
+pytestmark = pytest.mark.slow
+
 folder, side, rows, more = Path(sys.argv[1]), 128, 4000, 128 << 20
 encoder = image.Encoder(("a", "b"), side, side, 3, (0.4,) * 3, (0.3,) * 3)
 x = np.lib.format.open_memmap(folder / "x.npy", "w+", "uint8", (rows, *encoder.shape))

@@ -17,6 +17,8 @@ with quiet():
     from luodi.nets import batches, training
     from luodi.nets.lazy_adam import LazyAdam
 
+pytestmark = pytest.mark.slow
+
 ROWS, WIDTH, RATE = 12, 3, 0.01
 IDS = st.lists(st.integers(0, ROWS - 1), min_size=1, max_size=20)
 
@@ -54,7 +56,6 @@ def by_hand(gradients: list[tf.IndexedSlices]) -> list[np.ndarray]:
     return [table, first, second]
 
 
-@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.lists(IDS, min_size=1, max_size=4), st.integers(0, 1000))
 def test_untouched_rows_keep_their_bytes_and_the_others_move_as_adam_says(steps: list[list[int]], seed: int) -> None:
@@ -113,7 +114,6 @@ def fitted(precision: str, optimizer: str = "adam", table: int = 500) -> tuple[k
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16", "mixed_bfloat16"])
-@pytest.mark.slow
 def test_the_loop_moves_only_what_was_looked_up_at_any_precision(precision: str) -> None:
     model, first = fitted(precision)
     table = model.weights[0].numpy()
@@ -121,14 +121,12 @@ def test_the_loop_moves_only_what_was_looked_up_at_any_precision(precision: str)
     assert (table[:250] != first[:250]).any(1).mean() > 0.5
 
 
-@pytest.mark.slow
 def test_training_repeats_to_the_bit() -> None:
     one, other = (fitted("float32")[0] for _ in range(2))
     for weights in zip(one.get_weights(), other.get_weights(), strict=True):
         assert weights[0].tobytes() == weights[1].tobytes()
 
 
-@pytest.mark.slow
 def test_it_is_saved_and_read_back_with_its_state(tmp_path: Any) -> None:
     model, _ = fitted("float32")
     model.compile(model.optimizer, "mean_squared_error")  # without luodi's metric, which no file holds

@@ -22,6 +22,8 @@ with quiet():
     from luodi.nets import arrays, batches, catalogue, export, feeding, hardware, history, saving, training
     from luodi.nets.metrics import MacroRecall
 
+pytestmark = pytest.mark.slow
+
 SIZE, LENGTH, CLASSES = 40, 12, 3
 SMALL = config.TextTrain(
     architecture="mlp",
@@ -88,7 +90,6 @@ def test_balanced_classes_count_alike() -> None:
     assert sum(weights[one] for one in label.tolist()) == pytest.approx(len(label))
 
 
-@pytest.mark.slow
 def test_a_balanced_network_answers_a_rare_class_more_often() -> None:
     """Rows that tell nothing, nine of ten of the first class."""
     x, y = np.ones((40, LENGTH), np.int32), (np.arange(40) % 10 == 0).astype(np.int32)
@@ -104,7 +105,6 @@ def test_a_balanced_network_answers_a_rare_class_more_often() -> None:
     assert found["none"] < 0.3 < found["balanced"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("soft", [False, True])
 def test_what_tensorflow_gathers_is_what_python_gives(soft: bool) -> None:
     """Each epoch in its own order, and of one that was begun the rest."""
@@ -140,7 +140,6 @@ def test_what_python_alone_can_give_it_gives(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("architecture", NAMES)
 class TestEveryArchitecture:
-    @pytest.mark.slow
     def test_gives_probabilities_for_any_batch_and_for_padding_alone(self, architecture: str) -> None:
         model = build(setting(architecture=architecture))
         x = np.concatenate([rows(4)[0], np.zeros((1, LENGTH), np.int32)])
@@ -149,7 +148,6 @@ class TestEveryArchitecture:
         assert np.all(y >= 0)
         np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-5)
 
-    @pytest.mark.slow
     def test_overfits_twenty_rows(self, architecture: str) -> None:
         settings = setting(architecture=architecture, dropout=0.0, units=16)
         model, history = trained(settings)
@@ -161,7 +159,6 @@ class TestEveryArchitecture:
         model = build(setting(architecture=architecture, kernel=7, pool=9), 2)
         assert model.output_shape == (None, CLASSES)
 
-    @pytest.mark.slow
     def test_mixed_precision_ends_in_float32(self, architecture: str) -> None:
         mixed = setting(architecture=architecture, precision="mixed_bfloat16", epochs=1)
         model, _ = trained(mixed)
@@ -179,7 +176,6 @@ def test_cnn_lstm_is_exactly_these_layers() -> None:
     assert activations == ["relu", "softmax"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["mlp", "ngram"])
 @pytest.mark.parametrize("more", [1, 30])
 def test_padding_and_order_make_no_difference_to_a_bag(architecture: str, more: int) -> None:
@@ -192,7 +188,6 @@ def test_padding_and_order_make_no_difference_to_a_bag(architecture: str, more: 
     np.testing.assert_allclose(wide.predict(padded, verbose=0), short.predict(x, verbose=0), atol=1e-6)
 
 
-@pytest.mark.slow
 def test_what_pads_a_row_changes_nothing_that_a_transformer_says() -> None:
     settings = setting(architecture="transformer")
     short, wide = build(settings), build(settings, LENGTH + 30)
@@ -226,7 +221,6 @@ CHOICES = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("changes", CHOICES, ids=lambda changes: "-".join(changes.values()))
 def test_every_choice_trains(changes: Any) -> None:
     _, history = trained(setting(epochs=2, **changes))
@@ -234,7 +228,6 @@ def test_every_choice_trains(changes: Any) -> None:
     assert all(np.isfinite(list(row.values())).all() for row in history)
 
 
-@pytest.mark.slow
 def test_stops_early_and_keeps_the_best_weights() -> None:
     settings = setting(epochs=40, patience=1, learning_rate=1.0)
     model, history = trained(settings)
@@ -257,7 +250,6 @@ def test_the_learning_rate_falls_along_half_a_cosine(decay: str, rates: list[flo
     assert found == pytest.approx(rates, abs=1e-6)
 
 
-@pytest.mark.slow
 def test_a_loss_that_is_not_finite_says_to_lower_the_learning_rate() -> None:
     with pytest.raises(LuodiError, match=r"loss is (nan|inf).*lower train.learning_rate"):
         trained(setting(optimizer="sgd", loss="mean_squared_error", learning_rate=1e38, activation="elu"))
@@ -271,7 +263,6 @@ class Poisoned(batches.Batches):
         return x, y * (np.nan if self.epoch > 2 else 1)
 
 
-@pytest.mark.slow
 def test_a_network_that_diverges_later_keeps_its_best_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     settings = setting(dropout=0.0)
     found = []
@@ -308,7 +299,6 @@ def test_says_what_training_did_not_do(losses: list[float], told: list[str]) -> 
     assert all(remark.startswith(begin) for remark, begin in zip(remarks, told, strict=True))
 
 
-@pytest.mark.slow
 def test_memory_that_cannot_be_had_is_an_error_for_people() -> None:
     told = "memory of the cpu ran out in training: give it more memory"
     with pytest.raises(LuodiError, match=told), hardware.enough_memory():
@@ -333,7 +323,6 @@ def greedy(settings: Any, encoder: Encoder) -> keras.Model:
     return keras.Sequential([keras.Input(encoder.shape, dtype="int32"), model, Greedy()])
 
 
-@pytest.mark.slow
 def test_where_memory_runs_out_a_batch_comes_in_parts(capsys: pytest.CaptureFixture[str]) -> None:
     chosen = setting(architecture=f"{__name__}:greedy", batch_size=8, epochs=2)
     net = fitting.fit_rows(settings_of(chosen), encoder(), rows(), rows())
@@ -355,7 +344,6 @@ def test_what_no_onnx_file_holds_is_not_trained(monkeypatch: pytest.MonkeyPatch)
         fitting.fit_rows(settings_of(setting()), encoder(), rows(), rows())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_a_batch_in_parts_trains_as_a_whole_one_does(optimizer: str) -> None:
     """In an epoch of two batches of 8 and one of 4; of the table, rows that a batch does not look up stand still."""
@@ -391,7 +379,6 @@ def test_precision_auto_is_float32_where_no_gpu_is() -> None:
     assert hardware.precision("mixed_bfloat16") == "mixed_bfloat16"
 
 
-@pytest.mark.slow
 def test_tells_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     trained(setting(epochs=2))
     lines = capsys.readouterr().out.splitlines()
@@ -409,7 +396,6 @@ def test_history_is_csv_without_time() -> None:
 truths = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40)
 
 
-@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(pairs=truths, cut=st.integers(0, 40))
 def test_macro_recall_equals_its_formula_over_two_batches(pairs: list[tuple[int, ...]], cut: int) -> None:

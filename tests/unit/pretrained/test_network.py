@@ -15,6 +15,8 @@ from luodi.pretrained import checkpoint, graph, network
 from luodi.pretrained.head import Head, Standard
 from luodi.scoring import inference
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["", "a", tiny_encoder.texts(1)[0][0], "好书 unknown!", " ".join(tiny_encoder.words(1, 9))]
 HEAD = Head(
     Standard(np.full(16, 0.1, np.float32), np.float32(0.3)),
@@ -27,7 +29,6 @@ def said(model: Any, x: NDArray[np.int32]) -> NDArray[np.float32]:
     return inference.run_session(inference.session(HEAD.behind(model).SerializeToString()), x)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "gpt2"])
 @pytest.mark.parametrize("tuning", ["lora", "full"])
 def test_it_says_what_the_graph_says(family: str, tuning: Any, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from luodi.project.paths import ModelPaths
 from luodi.scaffold import stems
 from luodi.scoring import choice, inference
 
+pytestmark = pytest.mark.slow
+
 ROWS = 120
 SIZE = {"height": tiny_stem.SIDE, "width": tiny_stem.SIDE}
 
@@ -57,7 +59,6 @@ def right(folder: Path) -> float:
     return float(np.mean([served.labels[row.argmax()] == label for row, (_, label) in zip(given, fresh, strict=True)]))
 
 
-@pytest.mark.slow
 def test_it_learns_what_pixels_do_not_tell(stem: ModelPaths, home: Path, tmp_path: Path) -> None:
     frozen = image.fit(settings(), stem)
     for name in ("first", "second"):
@@ -91,7 +92,6 @@ def test_a_vector_depends_on_its_image_alone(stem: ModelPaths, home: Path, capsy
         assert np.array_equal(of([images[place]], paths=ModelPaths(stem.root, f"m{place}"))[0], found[place])
 
 
-@pytest.mark.slow
 def test_it_is_trained_on_from_there(stem: ModelPaths, home: Path, tmp_path: Path) -> None:
     """All but batch norm, which stays to the last bit; what is exported is what was trained."""
     tuning = settings(tuning="full", learning_rate=0.01, epochs=2)

@@ -13,6 +13,8 @@ from luodi.errors import BrokenData, DataError, MissingData
 from luodi.pretrained import preset
 from luodi.scaffold import encoders as scaffold
 
+pytestmark = pytest.mark.slow
+
 CONVERTER = "image_converter.json"
 GIVEN = {
     "resnet": ((8.3506, 4.9844, 6.4199, 7.1102), 4.51355),
@@ -23,7 +25,6 @@ GIVEN = {
 """What KerasHub 0.32.0 itself makes of the first image, to its first values, and the mean of all values of both."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", tiny_image_preset.CONFIGS)
 def test_a_stem_says_what_kerashub_does(kind: str, tmp_path: Path) -> None:
     from luodi.pretrained import stem

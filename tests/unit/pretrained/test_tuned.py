@@ -19,6 +19,8 @@ from luodi.pretrained.tuned import Tuned
 from luodi.project.paths import ModelPaths
 from luodi.scoring import choice, inference
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = {"epochs": 2, "batch_size": 16}
 CHANGES: dict[str, dict[str, Any]] = {
     "lora": {"tuning": "lora", "learning_rate": 0.02, "lora_rank": 2, "lora_targets": ["query", "inner"], **EPOCHS},
@@ -39,7 +41,6 @@ def frozen(made: ModelPaths, home: Path) -> Iterator[Frozen]:
     yield text.fit(settings(**CHANGES["full"]), made)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "trained"), [("lora", 2 * (2 * (16 + 16) + 2 * (16 + 24)) + 34), ("full", 0)])
 def test_it_learns_and_is_exported(name: str, trained: int, made: ModelPaths, home: Path, tmp_path: Path) -> None:
     frozen = text.fit(settings(**CHANGES[name]), made)
@@ -64,7 +65,6 @@ def test_it_learns_and_is_exported(name: str, trained: int, made: ModelPaths, ho
     assert said.startswith(f"the fine-tuned encoder tiny, {how}, {facts['trained']:,} weights trained (roberta, ")
 
 
-@pytest.mark.slow
 def test_a_decoder_learns_by_lora_what_its_last_token_tells(decoding: ModelPaths, home: Path, tmp_path: Path) -> None:
     frozen = text.fit(settings(**CHANGES["lora"]), decoding)
     tuned = text.tune(frozen)

@@ -14,8 +14,6 @@ import pyarrow as pa
 import pytest
 from handmade import ENCODER, IMAGES, make
 from PIL import Image
-from sklearn.base import is_classifier
-from sklearn.metrics import get_scorer
 from typer.testing import CliRunner
 
 import luodi
@@ -82,6 +80,9 @@ def test_it_goes_to_other_processes_of_this_machine(
 
 
 def test_scikit_learn_scores_it_as_a_classifier(tmp_path: Path) -> None:
+    from sklearn.base import is_classifier
+    from sklearn.metrics import get_scorer
+
     classifier = pulled(tmp_path / "model")
     truth = classifier.predict(TEXTS)[::-1]
     assert is_classifier(classifier)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from scipy import optimize, stats
 
 from luodi import config
 from luodi.config.shared import Gate
@@ -115,6 +114,8 @@ def test_mcnemar_by_hand(wins: int, losses: int, p: float) -> None:
 @example(15, 1060)
 @settings(max_examples=50)
 def test_mcnemar_is_the_binomial_test_of_a_fair_coin(wins: int, losses: int) -> None:
+    from scipy import stats
+
     assume(wins + losses)
     expected = stats.binomtest(wins, wins + losses, 0.5).pvalue
     assert evidence.mcnemar(wins, losses) == pytest.approx(
@@ -138,6 +139,7 @@ def test_the_score_interval_equals_published_ones(
 
 def score_statistic(wins: int, losses: int, rows: int, gap: float) -> Any:
     """That of Tango 1998, equation 4, its nuisance parameter found by maximising the likelihood itself."""
+    from scipy import optimize
 
     def unlikely(share: Any) -> Any:
         parts = (wins, share + gap), (losses, share), (rows - wins - losses, 1 - 2 * share - gap)
@@ -153,6 +155,8 @@ def score_statistic(wins: int, losses: int, rows: int, gap: float) -> Any:
     [(1, 1, 2), (1, 1, 3), (2, 1, 3), (1, 2, 4), (3, 1, 9), (5, 8, 40), (20, 4, 300), (14, 0, 31)],
 )
 def test_the_score_interval_follows_from_the_likelihood(wins: int, losses: int, rows: int) -> None:
+    from scipy import stats
+
     low, high = evidence.tango(wins, losses, rows, 0.95)
     z = stats.norm.ppf(0.975)
     assert score_statistic(wins, losses, rows, low) == pytest.approx(z, abs=1e-3)
@@ -162,6 +166,9 @@ def test_the_score_interval_follows_from_the_likelihood(wins: int, losses: int, 
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 500))
 def test_the_score_interval_ends_where_its_statistic_is_z(wins: int, losses: int, agreed: int) -> None:
     """At 0 that is McNemar's; without rows that differ it is z^2 / (n + z^2); and it is mirrored."""
+
+    from scipy import stats
+
     rows, z = wins + losses + agreed, stats.norm.ppf(0.975)
     low, high = evidence.tango(wins, losses, rows, 0.95)
     assert -1 <= low <= (wins - losses) / rows <= high <= 1
@@ -177,12 +184,17 @@ def test_the_score_interval_ends_where_its_statistic_is_z(wins: int, losses: int
 @pytest.mark.parametrize("freedom", [4, 7, 11, 29, 100, 1e6])
 @pytest.mark.parametrize("probability", [0.95, 0.975, 0.995])
 def test_students_quantiles_are_those_of_scipy(freedom: float, probability: float) -> None:
+    from scipy import stats
+
     assert figures.student(probability, freedom) == pytest.approx(stats.t.ppf(probability, freedom), abs=0.025)
     assert figures.student(probability, 1e6) == pytest.approx(stats.norm.ppf(probability), abs=1e-4)
 
 
 def test_intervals_of_classes_are_joined_by_their_squares() -> None:
     """Of one stratum it is Tango's. Of 600, 370 and 30 rows without a difference each reaches z^2 / (n + z^2)."""
+
+    from scipy import stats
+
     one = np.array([7]), np.array([2]), np.array([90])
     low, high = evidence.tango(7, 2, 90, 0.95)
     assert evidence.score_interval(*one, 0.95) == pytest.approx((low, 5 / 90, high))
@@ -204,6 +216,9 @@ def test_a_rare_class_on_which_none_differs_is_no_proof(metric: str) -> None:
 
 def test_the_interval_is_the_bca_of_scipy() -> None:
     """300 rows, few of which differ, nearly all one way: skewed. Student's t of so many rows is the normal one."""
+
+    from scipy import stats
+
     wins, losses = 12, 2
     pairs = evidence.Pairs.of(*counted(220, wins, losses, 66), ACCURACY)
     value = (wins - losses) / 300
@@ -422,6 +437,9 @@ def test_intervals_hold_their_value_and_are_never_without_width(pair: tuple[Scor
 
 def test_few_rows_prove_nothing_even_if_all_are_equal() -> None:
     """A bootstrap would give 0 to 0 here, and call 50 rows proof of no loss of 0.01; 1,000 are proof."""
+
+    from scipy import stats
+
     few, many = (decisive(*counted(rows - 5, 0, 0, 5), RULE) for rows in (50, 1000))
     z2 = stats.norm.ppf(0.975) ** 2
     assert few["difference"] == pytest.approx({"value": 0, "low": -z2 / (50 + z2), "high": z2 / (50 + z2)}, abs=1e-6)
@@ -555,6 +573,9 @@ def test_false_promotions_stay_below_the_level(
 
 def test_power_is_what_the_formula_says() -> None:
     """A true difference of two margins: z = 0.02 sqrt(1750 / (0.1 - 0.04^2)) = 2.667, power 0.76."""
+
+    from scipy import stats
+
     found = promotions(200, (889, 861), 0.1, 0.04, rule(margin=0.02))
     assert found == pytest.approx(stats.norm.sf(1.96 - 0.02 * (1750 / (0.1 - 0.0016)) ** 0.5), abs=0.09)
 
@@ -719,6 +740,8 @@ def test_what_is_proven_worse_is_held_whatever_the_look() -> None:
 
 
 def test_a_later_look_needs_more_rows() -> None:
+    from scipy import stats
+
     gap = Estimate(value=0.01, low=-0.004, high=0.024)
     single, look = (evidence.more_rows(gap, 1751, 0.0, 0.95, asked) for asked in (None, 0.99904))
     assert single and look

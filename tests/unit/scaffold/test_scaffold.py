@@ -270,6 +270,7 @@ def test_nothing_of_a_project_is_overwritten(tmp_path: Path, name: str) -> None:
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [Path(name).name]
 
 
+@pytest.mark.slow
 def test_a_repository_that_has_begun_becomes_a_project(tmp_path: Path) -> None:
     """As a host makes one, with what Python leaves behind ignored, and DVC made ready by its own `dvc init`."""
     (tmp_path / ".dvc").mkdir()

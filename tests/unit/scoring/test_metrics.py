@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn import metrics as reference
 
 from luodi.errors import ArtifactError
 from luodi.scoring import figures, metrics, plots
@@ -56,6 +55,8 @@ def test_the_most_probable_class_is_predicted_of_equal_ones_the_first() -> None:
 
 @given(scored())
 def test_accuracies_and_f1_equal_sklearn(data: Scored) -> None:
+    from sklearn import metrics as reference
+
     assert one(metrics.accuracy, data) == pytest.approx(reference.accuracy_score(data.truth, data.predicted))
     expected = reference.f1_score(data.truth, data.predicted, average="macro", zero_division=0)
     assert one(metrics.macro_f1, data) == pytest.approx(expected)
@@ -66,6 +67,8 @@ def test_accuracies_and_f1_equal_sklearn(data: Scored) -> None:
 
 @given(scored())
 def test_average_precision_equals_sklearn(data: Scored) -> None:
+    from sklearn import metrics as reference
+
     areas = [
         reference.average_precision_score(data.truth == index, data.scores[:, index]) for index in np.unique(data.truth)
     ]
@@ -74,6 +77,8 @@ def test_average_precision_equals_sklearn(data: Scored) -> None:
 
 @given(scored())
 def test_roc_auc_equals_sklearn_and_is_nan_where_it_has_none(data: Scored) -> None:
+    from sklearn import metrics as reference
+
     areas = [
         reference.roc_auc_score(data.truth == index, data.scores[:, index])
         for index in ([1] if data.classes == 2 else range(data.classes))
@@ -105,6 +110,8 @@ def test_bins_hold_their_upper_edge() -> None:
 
 @given(scored())
 def test_log_loss_equals_sklearn(data: Scored) -> None:
+    from sklearn import metrics as reference
+
     scores = data.scores / data.scores.sum(1, keepdims=True)
     expected = reference.log_loss(data.truth, scores, labels=range(data.classes))
     assert one(metrics.log_loss, data) == pytest.approx(expected, rel=1e-5, abs=1e-6)
@@ -112,6 +119,8 @@ def test_log_loss_equals_sklearn(data: Scored) -> None:
 
 @given(scored())
 def test_classes_and_confusion_equal_sklearn(data: Scored) -> None:
+    from sklearn import metrics as reference
+
     labels = list(range(data.classes))
     expected = reference.precision_recall_fscore_support(data.truth, data.predicted, labels=labels, zero_division=0)
     got = [[part[name] or 0 for part in figures.per_class(data)] for name in ("precision", "recall", "f1", "support")]
@@ -169,6 +178,8 @@ def test_order_of_rows_changes_nothing(data: Scored, random: Any) -> None:
 
 @given(scored(most=2))
 def test_roc_and_precision_recall_lie_on_sklearn_curves(data: Scored) -> None:
+    from sklearn import metrics as reference
+
     positive, scores = data.truth == 1, data.scores[:, 1]
     if positive.any() and not positive.all():
         x, y, _ = reference.roc_curve(positive, scores, drop_intermediate=False)
@@ -185,6 +196,8 @@ def test_roc_and_precision_recall_lie_on_sklearn_curves(data: Scored) -> None:
 
 
 def test_pooled_roc_equals_sklearn_micro_average() -> None:
+    from sklearn import metrics as reference
+
     data = noisy(300, 4, 1)
     area = reference.auc(*np.array(plots.roc(data)).T)
     hot = np.eye(4)[data.truth]

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import fbeta_score
 
 from luodi import config
 from luodi.config import user_code
@@ -128,6 +127,8 @@ def test_what_it_takes_says_what_it_sees(name: str, answers: bool) -> None:
 
 @pytest.mark.slow
 def test_a_metric_of_scikit_learn_takes_the_weights() -> None:
+    from sklearn.metrics import fbeta_score
+
     one, other = two()
     found = evidence.decisive(one, other, rule("ours:f2", 100)).difference
     expected = [fbeta_score(data.truth, data.predicted, beta=2) for data in (one, other)]

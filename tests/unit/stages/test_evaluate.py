@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from scipy import stats
 
 from luodi import config
 from luodi.checks import nearest
@@ -674,6 +673,8 @@ def test_a_figure_that_does_not_exist_says_so(lay: Callable[..., Any]) -> None:
 
 
 def test_a_class_is_judged_by_all_that_it_has(lay: Callable[..., Any]) -> None:
+    from scipy import stats
+
     block, paths = rare(lay, (500, 2), extra=10)
     evaluate.run(block, paths)
     figures = json.loads(paths.metrics.read_text())
