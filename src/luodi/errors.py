@@ -39,7 +39,8 @@ from typing import ClassVar
 from luodi.terminal import shown
 
 NO_DATABASE = 3
-"""Exit code of `luodi.airflow.local_run` where Airflow's database could not be made or updated."""
+"""Exit code of `local_run` and `command` of luodi.airflow, and of no command of Airflow, where Airflow's database could
+not be made or updated."""
 
 LINE, LINES = 2000, 60  # characters of a line of a message, and lines
 

@@ -478,10 +478,11 @@ def test_a_database_that_cannot_be_reached_is_told(ran: Done) -> None:
     project = ran.project.copy("without-database")
     nowhere = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{project.home}/nowhere/airflow.db"}
     project.set({"train": {"epochs": 2}})
-    output = project.run("luodi", "run", "reviews", code=1, env=nowhere)
-    assert "error: Airflow's database could not be made or updated" in output
-    assert "unable to open database file" in output
-    assert "Traceback" not in output
+    for command in (("run", "reviews"), ("airflow", "dags", "list")):
+        output = project.run("luodi", *command, code=1, env=nowhere)
+        assert "error: Airflow's database could not be made or updated" in output
+        assert "unable to open database file" in output
+        assert "Traceback" not in output
 
 
 def test_a_change_that_no_commit_holds_is_refused(ran: Done) -> None:

@@ -43,6 +43,7 @@ PARTS = (
     ("triggerer", "--skip-serve-logs"),
 )
 LOGS_KEPT = 20
+NO_AIRFLOW = "Airflow's database could not be made or updated"
 
 
 def environment(root: Path, origin: Origin) -> dict[str, str]:
@@ -123,7 +124,7 @@ def run_dag(
             process.wait()
             raise
     if failed == NO_DATABASE:
-        raise _failed(LuodiError, "Airflow's database could not be made or updated", log)
+        raise _failed(LuodiError, NO_AIRFLOW, log)
     if failed:
         raise _failed(StageFailed, f"retrain_{model} failed", log)
     outcome: Mapping[str, Any] = read_json(result)
@@ -140,9 +141,11 @@ def command(root: Path, origin: Origin, arguments: Sequence[str]) -> int:
     """
     variables = {**os.environ, **environment(root, origin)}
     _settle(origin)
-    _airflow(["luodi.airflow.local"], variables, new_log(origin, "airflow"))
-    return subprocess.run([*dies_too("KILL"), sys.executable, "-m", "airflow", *arguments], check=False,
-                          env=variables).returncode  # fmt: skip
+    log = new_log(origin, "airflow")
+    started = [*dies_too("KILL"), sys.executable, "-m", "luodi.airflow.command", str(log), *arguments]
+    if (code := subprocess.run(started, check=False, env=variables).returncode) == NO_DATABASE:
+        raise _failed(LuodiError, NO_AIRFLOW, log)
+    return code
 
 
 def _settle(origin: Origin) -> None:
@@ -161,7 +164,7 @@ def _airflow(module: Sequence[str], variables: Mapping[str, str], log: Path) -> 
     with log.open("ab") as file:
         command = [*dies_too("KILL"), sys.executable, "-m", *module]
         if subprocess.run(command, check=False, stdout=file, stderr=file, env=variables).returncode:
-            raise _failed(LuodiError, "Airflow's database could not be made or updated", log)
+            raise _failed(LuodiError, NO_AIRFLOW, log)
 
 
 @private()
