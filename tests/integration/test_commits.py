@@ -245,6 +245,16 @@ def test_a_change_that_git_is_told_not_to_see_is_seen(
         assert project.git("status", "--porcelain") == "M params.yaml"
 
 
+def test_what_no_commit_holds_is_told_by_its_name(make_project: Callable[[str], Project], quiet: Runner) -> None:
+    """git writes Chinese letters as octal numbers, spaces in quotes, and one name for two where a file was moved."""
+    project = make_project("names")
+    (project.root / "读 我.md").touch()
+    project.git("mv", "NOTICE", "说明")
+    assert set(checkout.uncommitted(project.root, quiet)) == {"NOTICE", "说明", "读 我.md"}
+    with pytest.raises(DirtyCheckout, match="说明"):
+        checkout.clean_commit(project.root, quiet)
+
+
 def test_data_that_the_commit_does_not_record_is_refused_by_an_origin_of_ones_own(
     reproduced: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: Runner
 ) -> None:

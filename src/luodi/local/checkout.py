@@ -161,8 +161,8 @@ def clean_commit(root: Path, runner: Runner) -> str:
 def uncommitted(root: Path, runner: Runner) -> list[str]:
     """Return the files, new ones too, that are not as the commit has them, dvc.lock apart."""
     git = partial(runner.run, "git", cwd=root, env={"GIT_NO_REPLACE_OBJECTS": "1"})
-    looking = ("--porcelain", "--untracked-files=normal", "--ignore-submodules=none")
-    return [line[3:] for line in git("status", *looking, "--", ".", ":!dvc.lock").splitlines()]
+    looking = ("--porcelain", "-z", "--no-renames", "--untracked-files=normal", "--ignore-submodules=none")
+    return [entry[3:] for entry in git("status", *looking, "--", ".", ":!dvc.lock").split("\0") if entry]
 
 
 def head(root: Path, git: Callable[..., str]) -> str:
