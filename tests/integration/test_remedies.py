@@ -244,6 +244,7 @@ def digits(scene: Scene) -> object:
     return shards.read(scene.root / "data" / "digits", "image")
 
 
+IMPORTED = "frozen: true\ndeps:\n- path: data\n  repo: {url: ../other}\nouts:\n- md5: d41d8cd9.dir\n  path: data\n"
 POINTER = write("data.dvc", (ROOT / "data.dvc").read_bytes())
 ONE, ZERO = "scans/zero/0.png", "scans/one/1.png"
 CLASSES = both(write(ONE, picture()), write(ZERO, picture()))
@@ -870,6 +871,12 @@ GIT = [
         "is no DVC pointer",
         both(POINTER, shell("git add -f data.dvc; git commit -qm Data"), write("data.dvc", "outs: []")),
         lambda scene: builtin_datasets.recorded(scene.root / "data.dvc"),
+        lambda scene: scene.do(scene.commands[-1]),
+    ),
+    Case(
+        "is an import (`dvc import`",
+        both(write("data/reviews/0.csv", "a"), write("data.dvc", IMPORTED)),
+        lambda scene: builtin_datasets.require_own(scene.root / "data.dvc"),
         lambda scene: scene.do(scene.commands[-1]),
     ),
     Case(

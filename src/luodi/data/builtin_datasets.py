@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -215,14 +216,30 @@ def recorded(pointer: Path) -> str:
     """
     if not pointer.exists():
         return "no MD5"
-    try:
-        whole = yaml12.parse(yaml12.read(pointer), strict=False)
-    except yaml12.Unfit as error:
-        raise SourceMismatch(f"{pointer} {error}: restore it with `git checkout HEAD -- {pointer.name}`") from None
-    match whole:
+    match _read(pointer):
         case {"outs": [{"md5": str(md5)}]}:
             return md5
     raise SourceMismatch(
         f"{pointer} is no DVC pointer: expected `outs` with one `md5`; "
         f"restore it with `git checkout HEAD -- {pointer.name}`"
     )
+
+
+def require_own(pointer: Path) -> None:
+    """Raise SourceMismatch where a DVC pointer file brings its data from elsewhere, or is none.
+
+    What is added to an import is in no remote, for DVC pushes none, and the next `dvc update` takes it away.
+    """
+    if pointer.exists() and isinstance(found := _read(pointer), dict) and "deps" in found:
+        raise SourceMismatch(
+            f"{pointer} is an import (`dvc import`, `import-url`): what is changed here DVC would push nowhere, and "
+            f"take away at the next `dvc update`; change it where it comes from, then `dvc update {pointer.name}`, or "
+            f"make it this project's own with `rm {pointer.name} && dvc add {pointer.stem}`"
+        )
+
+
+def _read(pointer: Path) -> Any:
+    try:
+        return yaml12.parse(yaml12.read(pointer), strict=False)
+    except yaml12.Unfit as error:
+        raise SourceMismatch(f"{pointer} {error}: restore it with `git checkout HEAD -- {pointer.name}`") from None

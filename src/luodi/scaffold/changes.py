@@ -59,7 +59,7 @@ def exclusive(root: Path) -> Iterator[Path]:
 
 
 def require_data(root: Path, model: str = "", runner: Runner | None = None) -> str:
-    """Raise unless data/ is what data.dvc records: recording it while a part is away would drop that part.
+    """Raise unless data/ is this project's own and what data.dvc records: recording a part would drop the others.
 
     A change of one model needs no other's rows: where its folder alone is here, as it is recorded, that is enough.
 
@@ -67,6 +67,7 @@ def require_data(root: Path, model: str = "", runner: Runner | None = None) -> s
         What to record then: data, or data/MODEL.
     """
     data, pointer = root / "data", root / "data.dvc"
+    builtin_datasets.require_own(pointer)
     if pointer.exists() and not data.exists():
         raise MissingData(
             f"{data} is away, though {pointer.name} records it: bring it back with `dvc pull`, or "

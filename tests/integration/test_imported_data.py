@@ -1,0 +1,49 @@
+"""A project whose data/ another repository has, brought by `dvc import`: read as any other, and never added to."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from project import Project
+
+from luodi.data import builtin_datasets
+from luodi.errors import SourceMismatch
+from luodi.local import embedded
+from luodi.project import workspace
+from luodi.scaffold import changes
+from luodi.system.processes import Runner
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def imported(make_project: Callable[[str], Project], tmp_path: Path) -> Project:
+    project, other = make_project("imported"), tmp_path / "other"
+    shutil.copytree(project.root / "data", other / "data")
+    for command in ("git init -q", "dvc init -q", "dvc add -q data", "git add .", "git commit -qm Data"):
+        project.run("sh", "-c", f"cd {other} && {command}")
+    project.run("dvc", "import", "--quiet", "--force", str(other), "data")
+    project.git("commit", "--quiet", "--all", "--message", "Import the data")
+    return project
+
+
+def test_what_was_imported_is_stored_in_the_remote_that_tasks_pull_from(imported: Project, quiet: Runner) -> None:
+    origin, _ = embedded.prepare(imported.root, quiet)
+    listing = builtin_datasets.recorded(imported.root / "data.dvc")
+    store = Path(origin.remote or "")
+    found = workspace.recorded([store], listing, "data/reviews") or {}
+    assert found
+    assert [md5 for md5 in found.values() if workspace.lacks(store, md5)] == []
+    assert imported.git("status", "--porcelain") == ""
+    assert "rev_lock" in (imported.root / "data.dvc").read_text()
+
+
+def test_nothing_is_added_to_what_was_imported(imported: Project) -> None:
+    """It would be pushed nowhere, and be gone after the next `dvc update`."""
+    before = (imported.root / "data.dvc").read_text()
+    with pytest.raises(SourceMismatch, match=r"data\.dvc is an import .* `rm data\.dvc && dvc add data`"):
+        changes.require_data(imported.root, "reviews")
+    told = imported.run("luodi", "data", "forget", "reviews", "--rows", "params.yaml", code=25)
+    assert "`dvc update data.dvc`" in told
+    assert (imported.root / "data.dvc").read_text() == before
