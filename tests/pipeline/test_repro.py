@@ -12,7 +12,9 @@ import yaml
 from project import Done, Project
 
 from luodi import config
-from luodi.project import fingerprints, graph, locks
+from luodi.local import embedded
+from luodi.project import fingerprints, graph, locks, workspace
+from luodi.system.processes import Runner
 
 STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
 ORCHESTRATION = {"dvc", "airflow", "gto"}
@@ -149,6 +151,23 @@ def test_a_train_parameter_runs_train_and_evaluate_again(reproduced: Done, chall
     kept = ("validate@reviews", "preprocess@reviews", "baseline@reviews")
     assert {name: challenged.entries[name] for name in kept} == {name: reproduced.entries[name] for name in kept}
     assert challenged.entries["train@reviews"]["outs"] != reproduced.entries["train@reviews"]["outs"]
+
+
+def test_a_task_makes_again_what_its_entry_names_and_no_store_has(
+    reproduced: Done, monkeypatch: pytest.MonkeyPatch, quiet: Runner
+) -> None:
+    """As in a clone of a project whose dvc.lock was committed beside an origin that is on another machine."""
+    project = reproduced.project.copy("elsewhere")
+    shutil.rmtree(project.origin.home)
+    for name, value in project.env.items():
+        monkeypatch.setenv(name, value)
+    origin, commit = embedded.prepare(project.root, quiet)
+    with workspace.clone(origin, commit, quiet) as clone:
+        locks.write(clone.lock, reproduced.entries)
+        found = clone.reproduce("validate@reviews")
+    assert found == {"validate@reviews": reproduced.entries["validate@reviews"]}
+    made = locks.outputs(found, "validate@reviews").values()
+    assert [md5 for md5 in made if workspace.lacks(Path(origin.remote or ""), md5)] == []
 
 
 @pytest.mark.proof  # by `luodi run`: tests/dags/test_run.py

@@ -55,6 +55,9 @@ UNSIGNED = re.compile(r"failed to sign the data|user\.signingkey|load public key
 
 TRANSFER = re.compile(r"^ERROR: (?:failed to transfer '\w+' - )?")
 
+NOWHERE = re.compile(r"do not exist neither locally nor on remote|^md5: \w{32}", re.MULTILINE)
+"""What `dvc push` warns of, a line for each file, and goes well."""
+
 KEPT_FAILURES = 3  # clones of failed tasks kept for a look, oldest dropped first
 SITE = ".dvc/tmp/site"  # of a checkout or clone: where its DVC keeps its state
 FILLED = 10  # seconds within which DVC fills a folder that it made
@@ -263,16 +266,26 @@ class Workspace:
         self._show_what_changed(stage)
         self._copy_dependencies(stage)
         self._bring_encoder(stage)
-        repro, push = ("repro", "--single-item", "--pull", "--allow-missing", stage), ("push", "--quiet", stage)
-        if _umask(self.origin, self.origin.remote, *push) == -1:
-            self.dvc(*repro, ";", *push, stream=True)
-        else:  # what is pushed is for others to read, what is made here is not
-            self.dvc(*repro, stream=True)
-            self.dvc(*push)
+        if not self._is_stored_after_repro(stage):  # a clone of a project whose remote is elsewhere, or was emptied
+            self._drop_entry(stage)
+            self._copy_dependencies(stage)
+            self._is_stored_after_repro(stage)
         entry = locks.read(self.lock).get(stage)
         if entry is None:
             raise ArtifactError(f"dvc repro left no entry for {stage} in dvc.lock")
         return {stage: entry}
+
+    def _is_stored_after_repro(self, stage: str) -> bool:
+        """Reproduce and push; whether the outputs are stored: DVC takes those that are nowhere for up to date."""
+        repro, push = ("repro", "--single-item", "--pull", "--allow-missing", stage), ("push", stage)
+        if _umask(self.origin, self.origin.remote, *push) == -1:
+            return not NOWHERE.search(self.dvc(*repro, ";", *push, stream=True))
+        self.dvc(*repro, stream=True)  # what is pushed is for others to read, what is made here is not
+        return not NOWHERE.search(self.dvc(*push, stream=True))
+
+    def _drop_entry(self, stage: str) -> None:
+        known = locks.read(self.lock)
+        locks.write(self.lock, {name: entry for name, entry in known.items() if name != stage})
 
     def run_trial(self, model: str, slot: int) -> None:
         """Run one trial of a search: what it finds goes into the study, and nothing is pushed.
@@ -302,7 +315,7 @@ class Workspace:
         declared, written = self._declared(stage), locks.outputs(known, stage)
         moved = read.keys() != set(declared["deps"]) or written.keys() != set(declared["outs"])
         if moved or any(made.get(path, md5) != md5 for path, md5 in read.items()):
-            locks.write(self.lock, {name: entry for name, entry in known.items() if name != stage})
+            self._drop_entry(stage)
         if raw := [path for path in declared["deps"] if path in read.keys() - made and not (self.root / path).exists()]:
             self.pull(*raw)
 
