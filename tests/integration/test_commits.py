@@ -267,6 +267,28 @@ def test_data_that_the_commit_does_not_record_is_refused_by_an_origin_of_ones_ow
         embedded.publish(project.root, "reviews", quiet, landing=True)
 
 
+def test_what_dvcignore_keeps_from_dvc_is_no_part_of_the_data_unless_stages_read_it(
+    make_project: Callable[[str], Project], quiet: Runner
+) -> None:
+    project = make_project("ignoring")
+    (project.root / ".dvcignore").write_text(".DS_Store\nolder*\n")
+    project.git("add", ".dvcignore")
+    project.git("commit", "--quiet", "--message", "Ignore")
+    for folder in ("data", "data/reviews"):
+        (project.root / folder / ".DS_Store").touch()
+    origin, commit = embedded.prepare(project.root, quiet)
+    with workspace.clone(origin, commit, quiet) as clone:
+        clone.pull_rows("reviews")
+        assert [path.name for path in (clone.root / "data" / "reviews").iterdir()] == ["slice.parquet"]
+    shutil.copy(project.root / "data/reviews/slice.parquet", project.root / "data/reviews/older.parquet")
+    told = r"keeps data/reviews/older\.parquet from DVC: no commit holds these rows"
+    with pytest.raises(SourceMismatch, match=told):
+        embedded.prepare(project.root, quiet)
+    (project.root / "data/reviews/older.parquet").rename(project.root / "data/reviews/more.parquet")
+    with pytest.raises(SourceMismatch, match=r"data does not match data\.dvc"):
+        embedded.prepare(project.root, quiet)
+
+
 def test_only_what_is_here_of_a_sparse_checkout_is_looked_at(
     make_project: Callable[[str], Project], quiet: Runner
 ) -> None:

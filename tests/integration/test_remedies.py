@@ -874,6 +874,12 @@ GIT = [
         lambda scene: scene.do(scene.commands[-1]),
     ),
     Case(
+        "from DVC: no commit holds these rows",
+        both(POINTER, write("data/reviews/old.parquet", "PAR1"), write(".dvcignore", "old.parquet\n")),
+        lambda scene: builtin_datasets.verify(scene.root / "data", scene.root / "data.dvc"),
+        shell("rm .dvcignore && dvc add --quiet data"),
+    ),
+    Case(
         "is an import (`dvc import`",
         both(write("data/reviews/0.csv", "a"), write("data.dvc", IMPORTED)),
         lambda scene: builtin_datasets.require_own(scene.root / "data.dvc"),

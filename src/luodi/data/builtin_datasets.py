@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from luodi import yaml12
 from luodi.errors import BrokenData, MissingData, SourceMismatch
 from luodi.files import checksum, folder_checksum, replacing
+from luodi.project import workspace
+from luodi.system.processes import CommandFailed, Runner
+
+IGNORE = ".dvcignore"
 
 # MD5 as DVC counts it, so that a mismatch names the file before DVC would name only the folder.
 CHECKSUMS = {
@@ -194,18 +198,42 @@ def state(data: Path, pointer: Path, fetched: list[str], usual: list[str]) -> st
 
 
 def verify(folder: Path, pointer: Path) -> None:
-    """Check that `folder` (data/) is what the DVC pointer file records.
+    """Check that `folder` (data/) is what the DVC pointer file records, but for what .dvcignore keeps from DVC.
 
     Raises:
         SourceMismatch: Names what differs.
     """
     expected, found = recorded(pointer), folder_checksum(folder)
+    if expected != found and (hidden := _hidden(folder)):
+        found = folder_checksum(folder, without=hidden)
     if expected != found:
         raise SourceMismatch(
             f"{folder} does not match {pointer.name}: expected {expected}, found {found}; bring back what is missing "
             f"with `dvc pull` (with --force also what was changed), of the embedded datasets with `luodi fetch`; "
             f"if you added shards, record them with `dvc add {folder.name}`"
         )
+
+
+def _hidden(folder: Path) -> set[str]:
+    """Relative paths of files that .dvcignore keeps from DVC.
+
+    Raises:
+        SourceMismatch: Rows are among them, which stages read and no commit holds.
+    """
+    if not any((place / IGNORE).exists() for place in (folder.parent, folder)):
+        return set()
+    below = folder.name + "/"
+    files = [below + path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    try:
+        told = workspace.dvc(Runner(lambda line: None), folder.parent, "check-ignore", *files)
+    except CommandFailed:  # it keeps none
+        return set()
+    if rows := [name for name in told.splitlines() if name.endswith(".parquet")]:
+        raise SourceMismatch(
+            f"{IGNORE} keeps {', '.join(rows[:5])} from DVC: no commit holds these rows, and every stage here reads "
+            f"them; move them out of {folder.name}/, or take the line out and run `dvc add {folder.name}`"
+        )
+    return {name.removeprefix(below) for name in told.splitlines()}
 
 
 def recorded(pointer: Path) -> str:
