@@ -1,5 +1,6 @@
-"""A project whose data/ another repository has, brought by `dvc import`: read as any other, and never added to."""
+"""data/ that others have a hand in: another repository, from which `dvc import` brought it, or another branch."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -47,3 +48,23 @@ def test_nothing_is_added_to_what_was_imported(imported: Project) -> None:
     told = imported.run("luodi", "data", "forget", "reviews", "--rows", "params.yaml", code=25)
     assert "`dvc update data.dvc`" in told
     assert (imported.root / "data.dvc").read_text() == before
+
+
+def test_what_two_branches_took_in_is_united_as_the_message_says(make_project: Callable[[str], Project]) -> None:
+    project = make_project("united")
+    (shard,) = (project.root / "data" / "reviews").iterdir()
+    project.run("dvc", "add", "--quiet", "data")  # into the cache
+    for branch in ("theirs", "main"):
+        project.git("checkout", "--quiet", *(["-b"] if branch == "theirs" else []), branch)
+        project.run("dvc", "checkout", "--quiet", "--force", "data.dvc")
+        shutil.copy(shard, shard.with_name(f"{branch}.parquet"))
+        project.run("dvc", "add", "--quiet", "data")
+        project.git("commit", "--quiet", "--all", "--message", f"Rows of {branch}")
+    project.run("git", "merge", "--quiet", "theirs", code=1)
+    with pytest.raises(SourceMismatch, match="holds both sides of a merge") as told:
+        changes.require_data(project.root)
+    abort, unite = re.findall(r"`([^`]+)`", str(told.value))[:2]
+    for command in (abort, unite, "git merge --quiet --no-edit theirs", "dvc checkout --quiet data.dvc"):
+        project.run("sh", "-c", command)
+    assert {path.name for path in shard.parent.iterdir()} == {shard.name, "theirs.parquet", "main.parquet"}
+    assert changes.require_data(project.root) == "data"

@@ -1352,6 +1352,7 @@ DATED = "tests/integration/test_predicting_tiny.py"
 STORES = "tests/unit/airflow/test_stores.py"
 CANARY = "tests/integration/test_canary_tiny.py"
 WHY_NOT = {
+    "holds both sides of a merge": "tests/integration/test_imported_data.py runs the commands",
     "belongs to another user, and git reads no repository": "tests/integration/test_commits.py",
     "a `dvc` in this checkout reads data/ now (process": "tests/unit/scaffold/test_adding.py",
     "put the file itself in its place, and": "tests/unit/config/test_user_code.py",

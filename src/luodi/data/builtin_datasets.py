@@ -21,6 +21,11 @@ from luodi.project import workspace
 from luodi.system.processes import CommandFailed, Runner
 
 IGNORE = ".dvcignore"
+UNITING = (
+    "`git config merge.dvc.driver 'dvc git-hook merge-driver --ancestor %O --our %A --their %B' && "
+    "echo '*.dvc merge=dvc' >> .git/info/attributes`"
+)
+"""By which git asks DVC to merge what it records."""
 
 # MD5 as DVC counts it, so that a mismatch names the file before DVC would name only the folder.
 CHECKSUMS = {
@@ -267,7 +272,14 @@ def require_own(pointer: Path) -> None:
 
 
 def _read(pointer: Path) -> Any:
+    text = ""
     try:
-        return yaml12.parse(yaml12.read(pointer), strict=False)
+        return yaml12.parse(text := yaml12.read(pointer), strict=False)
     except yaml12.Unfit as error:
+        if yaml12.MERGED.search(text):  # restored, it would lack the rows of one side
+            raise SourceMismatch(
+                f"{pointer} holds both sides of a merge (<<<<<<<), as where both took in rows: `git merge --abort`, "
+                f"{UNITING}, which lets DVC unite them in this clone from now on, and merge again; or take one side "
+                f"with `git checkout --ours {pointer.name}`, or --theirs; then `dvc checkout {pointer.name}`"
+            ) from None
         raise SourceMismatch(f"{pointer} {error}: restore it with `git checkout HEAD -- {pointer.name}`") from None
