@@ -25,6 +25,7 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 INDEX = f"{WEIGHTS}.index.json"
 """Stands in place of `WEIGHTS` where these are of several files: which tensor is in which."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
+PRESETS = (preset.WEIGHTS, preset.INDEX)
 DTYPES = ("F32", "F16", "BF16", "F64")
 ACTIVATIONS = ("gelu", "gelu_new", "relu")
 UNSTATED = "none stated"
@@ -232,31 +233,40 @@ def _require_files(folder: Path) -> None:
             f"{folder} is no folder: expected one with {CONFIG}, {tokens.TOKENIZER} and {WEIGHTS}, as Hugging Face's "
             "libraries write it; luodi downloads none"
         )
+    of_preset = False
     if (folder / CONFIG).is_file():  # of what luodi does not read no file is asked for, and nothing is converted
         config = untrusted.json_object(folder / CONFIG)
-        _ = preset.backbone(folder, config) if preset.name(config) else _family(folder, config)
+        of_preset = preset.name(config) is not None
+        _ = preset.backbone(folder, config) if of_preset else _family(folder, config)
     held = _held(folder)
-    if held is None:
+    if held is None and not of_preset:
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
         if pickles:
             raise BrokenData(
                 f"{folder} has its weights in {shown(pickles[0], 60)}, a file that can run code when it is opened: "
                 f"expected {WEIGHTS}; {CONVERT.format(folder)}"
             )
-    missing = [name for name in (CONFIG, held or WEIGHTS) if not (folder / name).is_file()]
+    wanted = (CONFIG, held or (preset.WEIGHTS if of_preset else WEIGHTS))
+    missing = [name for name in wanted if not (folder / name).is_file()]
     if missing := [*missing, *filter(None, [tokens.lacking(folder)])]:
+        lacking = f"{folder} holds no {' and no '.join(missing)}"
+        if of_preset:
+            raise MissingData(
+                f"{lacking}: expected a preset as KerasHub writes it (save_to_preset of a model and of its tokenizer)"
+            )
         raise MissingData(
-            f"{folder} holds no {' and no '.join(missing)}: expected a checkpoint as Hugging Face's libraries write it "
-            "(save_pretrained of a model and of its tokenizer)"
+            f"{lacking}: expected a checkpoint as Hugging Face's libraries write it (save_pretrained of a model and of "
+            "its tokenizer)"
         )
 
 
 def _held(folder: Path) -> str | None:
-    return next((name for name in (WEIGHTS, INDEX, preset.WEIGHTS) if (folder / name).is_file()), None)
+    return next((name for name in (WEIGHTS, INDEX, *PRESETS) if (folder / name).is_file()), None)
 
 
 def _weights(folder: Path) -> Path:
-    return folder / (preset.WEIGHTS if _held(folder) == preset.WEIGHTS else WEIGHTS)
+    """What is named where the weights do not fit."""
+    return folder / (held if (held := _held(folder)) in PRESETS else WEIGHTS)
 
 
 def _family(folder: Path, config: Mapping[str, Any]) -> str:
@@ -353,7 +363,7 @@ def _misfit(path: Path, why: str) -> BrokenData:
 def _opened(folder: Path, family: Family) -> Iterator[dict[str, Any]]:
     """The open file that each tensor is in, by the tensor's name."""
     with ExitStack() as stack:
-        if _held(folder) == preset.WEIGHTS:
+        if _held(folder) in PRESETS:
             arrays = stack.enter_context(preset.opened(folder, family))
             yield dict.fromkeys(arrays.keys(), arrays)
             return

@@ -1,7 +1,6 @@
 """Files of weights in HDF5, as Keras writes them, checked before memory is taken for what they hold."""
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,10 @@ from typing import Any
 import h5py
 
 from luodi.errors import BrokenData
-from luodi.nets.canonical import LARGEST
 from luodi.system import lfs
 from luodi.terminal import shown
+
+DEEPEST = 20  # groups in each other
 
 
 def opened(path: Path) -> Any:
@@ -25,30 +25,31 @@ def opened(path: Path) -> Any:
         ) from None
 
 
-def shapes(path: Path, file: Any, size: int) -> Counter[tuple[int, ...]]:
-    """Return how many arrays of each shape a file of so many bytes holds.
+def arrays(path: Path, file: Any, most: int) -> dict[str, Any]:
+    """Return the arrays of a file by their places in it, none of them read, of at most so many bytes together.
 
     Raises:
-        BrokenData: One of them is in another file, or they are larger than the file or than luodi takes.
+        BrokenData: One of them is in another file, or not stored as it is, or they are larger.
     """
-    found: Counter[tuple[int, ...]] = Counter()
+    found = dict(_arrays(path, file, ""))
     total = 0
-    for array in _arrays(path, file):
+    for place, array in found.items():
+        plain = isinstance(array, h5py.Dataset) and array.shape is not None
+        if not plain or array.external or array.is_virtual or array.compression:
+            raise BrokenData(f"{path} holds arrays that are not plain ({shown(place, 60)}): save them anew")
         total += math.prod(array.shape) * array.dtype.itemsize
-        if array.external or array.is_virtual or array.compression or total > min(size, LARGEST):
-            raise BrokenData(
-                f"{path} holds arrays that are not plain, or larger than it is itself or than {LARGEST / 1e9:.1f} GB: "
-                "save them anew"
-            )
-        found[array.shape] += 1
+        if total > most:
+            raise BrokenData(f"{path} holds arrays of more than {most:,} bytes together: save them anew, or fewer")
     return found
 
 
-def _arrays(path: Path, group: Any) -> Iterator[Any]:
+def _arrays(path: Path, group: Any, place: str) -> Iterator[tuple[str, Any]]:
+    if place.count("/") > DEEPEST:  # a group may lead to one that it is in
+        raise BrokenData(f"{path} holds groups without an end ({shown(place, 60)}): save it again, by itself")
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise BrokenData(f"{path} leads to another file ({shown(name, 60)}): save it again, by itself")
         if isinstance(group[name], h5py.Group):
-            yield from _arrays(path, group[name])
+            yield from _arrays(path, group[name], f"{place}{name}/")
         else:
-            yield group[name]
+            yield place + name, group[name]

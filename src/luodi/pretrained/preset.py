@@ -4,8 +4,8 @@ Only its files are read, KerasHub is not wanted: JSON, text and HDF5.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from luodi.pretrained.checkpoint import Family
 
 WEIGHTS, TOKENIZER, ASSETS = "model.weights.h5", "tokenizer.json", Path("assets") / "tokenizer"
+INDEX = "model.weights.json"
+"""Stands in place of `WEIGHTS` where these are of several files: which arrays are in which."""
 TASK, PREPROCESSOR = "task.json", "preprocessor.json"
 PREFIX = "keras_hub>"
 OFFSET = 2  # positions that RoBERTa has before that of a text's first token
@@ -63,7 +65,7 @@ BACKBONES: Mapping[str, Backbone] = {
 }
 
 
-IMAGES = ("ResNetBackbone", "EfficientNetBackbone")
+IMAGES = ("ResNetBackbone", "EfficientNetBackbone", "MobileNetBackbone")
 """Networks of images, see `luodi.pretrained.stem_preset`."""
 
 
@@ -111,8 +113,9 @@ def backbone(folder: Path, config: Mapping[str, Any]) -> Backbone:
     if found is None or found not in BACKBONES:
         raise BrokenData(
             f"{folder} is a preset of KerasHub's {shown(str(found), 60)}, and luodi reads those of "
-            f"{', '.join([*BACKBONES, *IMAGES])}: choose another, or write one of texts as Hugging Face's libraries do "
-            "(in an environment with keras-hub, export_to_transformers of the model) and add that"
+            f"{', '.join([*BACKBONES, *IMAGES])}: choose another, write one of texts as Hugging Face's libraries do "
+            "(in an environment with keras-hub, export_to_transformers of the model) and add that, or one of images "
+            "by the weights of one of Keras' applications (.h5)"
         )
     return BACKBONES[found]
 
@@ -173,20 +176,38 @@ def said(folder: Path, name: str, key: str) -> object:
 
 @contextmanager
 def opened(folder: Path, family: "Family") -> Iterator["Arrays"]:
-    """Open the weights, found to be no larger than their file."""
-    path = folder / WEIGHTS
-    with hdf5.opened(path) as file:
-        hdf5.shapes(path, file, path.stat().st_size)
-        yield Arrays(file, family)
+    """Open the weights, found to be no larger than their files."""
+    with ExitStack() as stack:
+        held: dict[str, Any] = {}
+        for path in _files(folder):
+            held |= hdf5.arrays(path, stack.enter_context(hdf5.opened(path)), path.stat().st_size)
+        yield Arrays(held, family)
+
+
+def _files(folder: Path) -> list[Path]:
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    found = untrusted.json_object(folder / INDEX).get("weight_map")
+    named = [found[place] for place in found] if isinstance(found, dict) else []
+    names = [name for one in named for name in (one if isinstance(one, list) else [one])]
+    for name in names or [None]:
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".weights.h5"):
+            raise BrokenData(
+                f"{folder / INDEX} cannot be right: {shown(repr(name), 60)} is no file of weights beside it; get the "
+                "whole preset again"
+            )
+        if not (folder / name).is_file():
+            raise MissingData(f"{folder} holds no {shown(name, 60)}, which {INDEX} names: get the whole preset again")
+    return [folder / name for name in sorted(set(names))]
 
 
 class Arrays:
     """The tensors of a preset by the names and of the shapes that Hugging Face's libraries give them."""
 
-    def __init__(self, file: Any, family: "Family") -> None:
-        self._file, self._family = file, family
+    def __init__(self, held: Mapping[str, Any], family: "Family") -> None:
+        self._held, self._family = held, family
         self._paths = {
-            name: paths for name, paths in _paths(file, family).items() if all(path in file for path in paths)
+            name: paths for name, paths in _paths(held, family).items() if all(path in held for path in paths)
         }
 
     def keys(self) -> list[str]:
@@ -197,16 +218,16 @@ class Arrays:
         """Return what is known of a tensor before it is read."""
         if not self._paths[name]:
             return Slice((1, self._width), "float32")
-        flat = [_flat(path, self._file[path].shape) for path in self._paths[name]]
+        flat = [_flat(path, self._held[path].shape) for path in self._paths[name]]
         shape = (*flat[0][:-1], sum(one[-1] for one in flat))
         shape = shape[::-1] if self._turned(name) else shape
-        return Slice((shape[0] + self._before(name), *shape[1:]), self._file[self._paths[name][0]].dtype.name)
+        return Slice((shape[0] + self._before(name), *shape[1:]), self._held[self._paths[name][0]].dtype.name)
 
     def get_tensor(self, name: str) -> NDArray[Any]:
         """Read a tensor; of RoBERTa's one kind of segments KerasHub keeps nothing."""
         if not self._paths[name]:
             return np.zeros((1, self._width), np.float32)
-        read = [self._file[path][()].reshape(_flat(path, self._file[path].shape)) for path in self._paths[name]]
+        read = [self._held[path][()].reshape(_flat(path, self._held[path].shape)) for path in self._paths[name]]
         found = np.concatenate(read, -1)
         found = found.T if self._turned(name) else found
         return np.pad(found, [(self._before(name), 0), *[(0, 0)] * (found.ndim - 1)])
@@ -248,9 +269,9 @@ def _flat(path: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     return (shape[0] * shape[1],) if "_dense/vars/1" in path and len(shape) == 2 else shape
 
 
-def _paths(file: Any, family: "Family") -> dict[str, list[str]]:
+def _paths(arrays: Iterable[str], family: "Family") -> dict[str, list[str]]:
     """Where the arrays of each tensor are: of a decoder, one tensor is of query, key and value."""
-    held = file.get("layers", {})
+    held = {place.split("/")[1] for place in arrays if place.startswith("layers/")}
     words, places = next((one for one in (JOINED, TOGETHER) if one[0].partition("/")[0] in held), JOINED)
     found = {f"{family.embeddings[0]}.weight": [words], f"{family.embeddings[1]}.weight": [places]}
     if family.types:

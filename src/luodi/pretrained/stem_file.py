@@ -89,7 +89,8 @@ def _application(path: Path) -> str:
 
 def _of_application(path: Path, name: str) -> keras.Model:
     with hdf5.opened(path) as file:
-        held = hdf5.shapes(path, file, path.stat().st_size)
+        arrays = hdf5.arrays(path, file, min(path.stat().st_size, LARGEST))
+        held = Counter(one.shape for one in arrays.values())
     network = getattr(keras.applications, name)(
         weights=None, include_top=False, input_shape=(None, None, 3), pooling="avg"
     )
@@ -158,7 +159,7 @@ def _network(path: Path) -> keras.Model:
             if archive.testzip():
                 raise ValueError("it did not come whole")
             with archive.open(ARRAYS) as content, h5py.File(content, "r") as file:
-                hdf5.shapes(path, file, sizes[ARRAYS])
+                hdf5.arrays(path, file, sizes[ARRAYS])
     except (zipfile.BadZipFile, ValueError, OSError, RecursionError, NotImplementedError) as error:
         raise BrokenData(f"{path} is no network that Keras saved ({shown(str(error), 200)}): get it again") from None
     _require_known(path, config)

@@ -5,7 +5,7 @@ KerasHub is not wanted. Of each layer's weights it is known that the file holds 
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ import keras
 from keras import layers, ops
 
 from luodi.errors import BrokenData, MissingData
+from luodi.nets.canonical import LARGEST
 from luodi.pretrained import hdf5, preset, untrusted
 from luodi.pretrained.stem_file import require_numbers
 from luodi.terminal import shown
 
 CONFIG, CONVERTER = "config.json", "image_converter.json"
-BLOCKS, KNOWN = "stackwise_block_types", "v1"
+BLOCKS = "stackwise_block_types"
 DEEPEST = 1000  # blocks of a stack
 Config = Mapping[str, Any]
 
@@ -38,31 +39,68 @@ def read(folder: Path) -> tuple[keras.Model, str]:
                 "KerasHub writes of an ImageClassifier with its preprocessor (save_to_preset)"
             )
     path, kind = folder / preset.WEIGHTS, str(preset.name(config))
-    with hdf5.opened(path) as file:
-        held = hdf5.shapes(path, file, path.stat().st_size)
     keras.backend.clear_session()  # names of layers count from 1, whatever was made before
     scale, offset = (_channels(folder, key) for key in ("scale", "offset"))
     plain = _plain(config.get("config"))
     _require_blocks(folder, plain.get(BLOCKS))
     try:
-        network = BUILDERS[kind](_Layers(held), plain)
-        network.load_weights(path)
+        with hdf5.opened(path) as file:
+            held = hdf5.arrays(path, file, min(path.stat().st_size, LARGEST))
+            make = _Layers(held)
+            network = BUILDERS[kind](make, plain)
+            _fill(network, make.places, held)
+    except BrokenData:
+        raise
     except Misfit as error:
         raise _misfit(folder, kind, str(error)) from None
     except KeyError as error:
         raise _misfit(folder, kind, f"{CONFIG} has no {shown(error.args[0], 60)}") from None
     except Exception as error:  # a config that lies does so in many ways
         raise _misfit(folder, kind, shown(f"{type(error).__name__}: {error}", 200)) from None
-    read = Counter(tuple(one.shape) for one in network.weights)
-    if more := [shape for shape in held - read if shape != SEED]:
-        raise _misfit(folder, kind, f"it holds an array of {_sides(more[0])} more")
     require_numbers(path, network)
     x = keras.Input((None, None, 3), dtype="uint8", name="x")
     values = network(layers.Rescaling(scale, offset, dtype="float32", name="scaled")(x))
     return keras.Model(x, layers.GlobalAveragePooling2D(name="pooled")(values), name="stem"), kind
 
 
-SEED = (2,)  # of what drops values at random, which a stem does not
+SEEDS = "/seed_generator/vars/0"  # of what drops values at random, which a stem does not
+KINDS: Mapping[type[keras.Layer], str] = {
+    layers.Conv2D: "conv2d",
+    layers.DepthwiseConv2D: "depthwise_conv2d",
+    layers.BatchNormalization: "batch_normalization",
+}
+"""As Keras calls, with numbers behind, where the weights of a layer are that is in no block."""
+
+
+def _fill(network: keras.Model, places: Mapping[str, str], held: Mapping[str, Any]) -> None:
+    """Give each layer its weights, until all are given; `places` says where those of layers in blocks are."""
+    counts: Counter[str] = Counter()
+    left = {place for place in held if not place.endswith(SEEDS)}
+    for layer in network.layers:
+        if not layer.weights:
+            continue
+        place = places.get(layer.name) or _numbered(KINDS[type(layer)], counts)
+        found = []
+        for number, weight in enumerate(layer.weights):
+            where = f"layers/{place}/vars/{number}"
+            if where not in held:
+                raise Misfit(f"it holds no {where}")
+            value = held[where][()]
+            if isinstance(layer, layers.DepthwiseConv2D) and value.shape[2:] == weight.shape[:1:-1]:
+                value = value.reshape(weight.shape)  # of a convolution in as many groups as it has channels
+            if value.shape != weight.shape:
+                raise Misfit(f"{where} is of {_sides(value.shape)}, expected {_sides(weight.shape)}")
+            found.append(value)
+            left.discard(where)
+        layer.set_weights(found)
+    if left:
+        raise Misfit(f"it holds {shown(min(left), 100)} too")
+
+
+def _numbered(kind: str, counts: Counter[str]) -> str:
+    """The next of a kind, as Keras counts: without a number, then _1."""
+    counts[kind] += 1
+    return f"{kind}_{counts[kind] - 1}" if counts[kind] > 1 else kind
 
 
 def _plain(config: object) -> Config:
@@ -72,10 +110,10 @@ def _plain(config: object) -> Config:
 
 
 def _require_blocks(folder: Path, found: object) -> None:
-    if found is not None and (not isinstance(found, list) or set(map(str, found)) != {KNOWN}):
+    if found is not None and (not isinstance(found, list) or not set(map(str, found)) <= set(WITHIN)):
         raise BrokenData(
-            f"{folder / CONFIG}: `{BLOCKS}` is {shown(repr(found), 60)}, and luodi reads those of {KNOWN}: choose "
-            "another preset, or the weights of one of Keras' applications (EfficientNetV2)"
+            f"{folder / CONFIG}: `{BLOCKS}` is {shown(repr(found), 60)}, and luodi reads those of "
+            f"{', '.join(WITHIN)}: choose another preset, or the weights of one of Keras' applications (EfficientNetV2)"
         )
 
 
@@ -112,29 +150,57 @@ def _channels(folder: Path, key: str) -> Any:
 
 
 class _Layers:
-    """Makes layers, of which the file holds the weights."""
+    """Makes layers, of which the file holds the weights.
 
-    def __init__(self, held: Counter[tuple[int, ...]], epsilon: float = 1e-5) -> None:
-        self.left, self.epsilon = held.copy(), epsilon
+    Attributes:
+        places: Where those of layers in a block are, by the layer's name.
+    """
+
+    def __init__(self, held: Mapping[str, Any], epsilon: float = 1e-5) -> None:
+        self.left, self.epsilon = Counter(one.shape for one in held.values()), epsilon
+        self.places: dict[str, str] = {}
+        self._blocks: Counter[str] = Counter()
+        self._names: Iterator[str] = iter(())
+
+    def within(self, kind: str, *names: str) -> None:
+        """Say that the next layers with weights are those of a block, which has such names for them."""
+        block = _numbered(kind, self._blocks)
+        self._names = iter([f"{block}/{name}" for name in names])
 
     def conv(self, x: Any, filters: int, size: int, **settings: Any) -> Any:
         self._require(size, size, x.shape[-1], filters)
-        return layers.Conv2D(filters, size, **{"use_bias": False, "padding": "same"} | settings)(x)
+        return self._placed(layers.Conv2D(filters, size, **{"use_bias": False, "padding": "same"} | settings))(x)
 
-    def each(self, x: Any, size: int, **settings: Any) -> Any:
-        """A convolution of each channel by itself."""
-        self._require(size, size, x.shape[-1], 1)
-        return layers.DepthwiseConv2D(size, padding="valid", use_bias=False, **settings)(x)
+    def each(self, x: Any, size: int, *, grouped: bool = False, **settings: Any) -> Any:
+        """A convolution of each channel by itself; `grouped` says that the file has it as one in groups."""
+        self._require(size, size, *((1, x.shape[-1]) if grouped else (x.shape[-1], 1)))
+        kind = {"use_bias": False, "padding": "valid"} | settings
+        return self._placed(layers.DepthwiseConv2D(size, **kind))(x)
 
     def norm(self, x: Any, activation: Any = None) -> Any:
-        x = layers.BatchNormalization(epsilon=self.epsilon)(x)
-        return layers.Activation(activation)(x) if activation else x
+        x = self._placed(layers.BatchNormalization(epsilon=self.epsilon))(x)
+        if activation is None:
+            return x
+        if not isinstance(activation, str):  # of an object Keras would make what it names
+            raise Misfit(f"{shown(repr(activation), 60)} is no activation")
+        return layers.Activation(activation)(x)
+
+    def squeezed(self, x: Any, width: int, *, activation: str, gate: str) -> Any:
+        """Each channel times what the means of all say of it (Hu and others, 2018)."""
+        seen = layers.GlobalAveragePooling2D(keepdims=True)(x)
+        seen = self.conv(seen, width, 1, use_bias=True, activation=activation)
+        return layers.Multiply()([x, self.conv(seen, x.shape[-1], 1, use_bias=True, activation=gate)])
 
     def strided(self, x: Any, filters: int, size: int, stride: int) -> Any:
         """Padded on all sides alike, which Keras by itself does not where it takes steps."""
         if stride == 1:
             return self.conv(x, filters, size)
         return self.conv(layers.ZeroPadding2D((size - 1) // 2)(x), filters, size, strides=stride, padding="valid")
+
+    def _placed(self, layer: keras.Layer) -> keras.Layer:
+        if place := next(self._names, None):
+            self.places[layer.name] = place
+        return layer
 
     def _require(self, *shape: int) -> None:
         if not self.left[shape]:
@@ -195,7 +261,7 @@ def _residual(make: _Layers, x: Any, width: int, stride: int, kind: str, *, befo
 
 
 def _efficientnet(make: _Layers, config: Config) -> keras.Model:
-    """Tan and Le, "EfficientNet" (2019)."""
+    """Tan and Le, "EfficientNet" (2019) and "EfficientNetV2" (2021)."""
     make.epsilon, activation = config["batch_norm_epsilon"], config["activation"]
     stacks = [
         {key.removeprefix("stackwise_"): value[place] for key, value in config.items() if key.startswith("stackwise_")}
@@ -213,7 +279,8 @@ def _efficientnet(make: _Layers, config: Config) -> keras.Model:
             after = _rounded(config, stack["output_filters"], stack)
             x = _inverted(make, x, width, after, 1 if block else stack["strides"], stack=stack, config=config)
             width = after
-    return keras.Model(image, make.norm(make.conv(x, _rounded(config, FEATURES, stacks[-1]), 1), activation))
+    features = _rounded(config, config.get("num_features", FEATURES), stacks[-1])
+    return keras.Model(image, make.norm(make.conv(x, features, 1), activation))
 
 
 FEATURES = 1280  # of the last layer, which KerasHub's configuration leaves out
@@ -221,20 +288,98 @@ FEATURES = 1280  # of the last layer, which KerasHub's configuration leaves out
 
 def _inverted(make: _Layers, x: Any, width: int, after: int, stride: int, *, stack: Config, config: Config) -> Any:
     """A block, wide within; what goes past it is `x` itself."""
-    activation, size, share = config["activation"], stack["kernel_sizes"], stack["squeeze_and_excite_ratios"]
-    before, inner = x, width * stack["expansion_ratios"]
-    if stack["expansion_ratios"] != 1:
-        x = make.norm(make.conv(x, inner, 1), activation)
-    x = make.norm(make.each(layers.ZeroPadding2D(size // 2)(x), size, strides=stride), activation)
-    if 0 < share <= 1:
-        seen = layers.Reshape((1, 1, inner))(layers.GlobalAveragePooling2D()(x))
-        seen = make.conv(seen, max(1, int(width * share)), 1, use_bias=True, activation=activation)
-        x = layers.Multiply()([x, make.conv(seen, inner, 1, use_bias=True, activation="sigmoid")])
-    x = make.norm(make.conv(x, after, 1), config["projection_activation"])
-    return layers.Add()([x, before]) if stride == 1 and width == after else x
+    kind, size, activation, before = stack["block_types"], stack["kernel_sizes"], config["activation"], x
+    squeezed, wider = 0 < stack["squeeze_and_excite_ratios"] <= 1, stack["expansion_ratios"] != 1
+    inner, last = width * stack["expansion_ratios"], config["projection_activation"]
+    name, *names = WITHIN[kind]
+    if name:
+        absent = [] if squeezed else ["se_conv1", "se_conv2"]
+        absent += ["conv1", "bn1"] if kind == "unfused" and not wider else []
+        make.within(name, *(one for one in names if one not in absent))
+    if kind == "cba":
+        x = make.norm(make.strided(x, after, size, stride), activation)
+    else:
+        if kind == "fused":
+            x = make.norm(make.strided(x, inner, size, stride), activation)
+        else:
+            x = make.norm(make.conv(x, inner, 1), activation) if wider else x
+            padded = x if kind == "unfused" else layers.ZeroPadding2D(size // 2)(x)
+            x = make.each(padded, size, strides=stride, padding="same" if kind == "unfused" else "valid")
+            x = make.norm(x, activation)
+        if squeezed:
+            least = max(1, int(width * stack["squeeze_and_excite_ratios"]))
+            x = make.squeezed(x, least, activation=activation, gate="sigmoid")
+        x = make.conv(x, after, size if kind == "unfused" and not wider else 1)
+        x = make.norm(x, last if kind == "v1" or (kind == "fused" and not wider) else None)
+    past = stride == 1 and width == after and not (name and stack.get("nores_option"))
+    return layers.Add()([x, before]) if past else x
 
 
-def _rounded(config: Config, filters: int, stack: Config) -> int:
+WITHIN = {
+    "v1": ("",),
+    "cba": ("cba_block", "conv1", "bn1"),
+    "fused": ("fused_mb_conv_block", "conv1", "bn1", "se_conv1", "se_conv2", "output_conv", "bn2"),
+    "unfused": ("mb_conv_block", "conv1", "bn1", "depthwise", "bn2", "se_conv1", "se_conv2", "output_conv", "bn3"),
+}
+"""By the kind of a block: what KerasHub calls it, and what it may have; one of the first version is no layer there."""
+
+
+def _mobilenet(make: _Layers, config: Config) -> keras.Model:
+    """Howard and others, "Searching for MobileNetV3" (2019), and what it came from."""
+    image = keras.Input((None, None, 3))
+    x = make.conv(layers.ZeroPadding2D(1)(image), _eighths(config["input_num_filters"]), 3, strides=2, padding="valid")
+    x = make.norm(x, config["input_activation"])
+    ratio, before = config["squeeze_and_excite"], x
+    make.within("depthwise_conv_block", "conv1", "batch_normalization1", *_gates("se_layer", ratio), "conv2",
+                "batch_normalization2")  # fmt: skip
+    x = make.each(layers.ZeroPadding2D(1)(x), 3, grouped=True, strides=config["depthwise_stride"])
+    x = _gated(make, make.norm(x, "relu"), ratio)
+    x = make.norm(make.conv(x, config["depthwise_filters"], 1))
+    x = layers.Add()([x, before]) if config["depthwise_residual"] else x
+    for stack, blocks in enumerate(config["stackwise_num_blocks"]):
+        for block in _blocks(blocks):
+            told = {key.removeprefix("stackwise_"): config[key][stack][block] for key in EACH}
+            x = _bottleneck(make, x, told)
+    make.within("conv_bn_act_block", "conv", "batch_normalization")
+    return keras.Model(image, make.norm(make.conv(x, _eighths(config["last_layer_filter"]), 1), "hard_swish"))
+
+
+EACH = tuple(
+    f"stackwise_{one}"
+    for one in ("expansion", "num_filters", "kernel_size", "num_strides", "se_ratio", "activation", "padding")
+)
+"""What each block has by itself."""
+
+
+def _bottleneck(make: _Layers, x: Any, block: Config) -> Any:
+    """A block, wide within; what goes past it is `x` itself."""
+    before, after, stride, ratio = x, _eighths(block["num_filters"]), block["num_strides"], block["se_ratio"]
+    make.within("inverted_residual_block", "conv1", "batch_normalization1", "conv2", "batch_normalization2",
+                *_gates("squeeze_excite", ratio), "conv3", "batch_normalization3")  # fmt: skip
+    x = make.norm(make.conv(x, _eighths(block["expansion"]), 1), block["activation"])
+    x = make.each(layers.ZeroPadding2D(block["padding"])(x), block["kernel_size"], grouped=True, strides=stride)
+    x = _gated(make, make.norm(x, block["activation"]), ratio)
+    x = make.norm(make.conv(x, after, 1))
+    return layers.Add()([x, before]) if stride == 1 and before.shape[-1] == after else x
+
+
+def _gates(name: str, ratio: float | None) -> list[str]:
+    return [f"{name}/conv_reduce", f"{name}/conv_expand"] if ratio else []
+
+
+def _gated(make: _Layers, x: Any, ratio: float | None) -> Any:
+    return make.squeezed(x, _eighths(x.shape[-1] * ratio), activation="relu", gate="hard_sigmoid") if ratio else x
+
+
+def _eighths(filters: float) -> int:
+    """So many filters, in steps of eight."""
+    return _rounded(EIGHTHS, filters, {"width_coefficients": 1})
+
+
+EIGHTHS = {"depth_divisor": 8, "use_depth_divisor_as_min_depth": True, "cap_round_filter_decrease": True}
+
+
+def _rounded(config: Config, filters: float, stack: Config) -> int:
     """So many filters, times the width of a stack, in steps."""
     wanted, step = filters * stack["width_coefficients"], config["depth_divisor"]
     least = step if config["use_depth_divisor_as_min_depth"] else config["min_depth"]
@@ -242,5 +387,5 @@ def _rounded(config: Config, filters: int, stack: Config) -> int:
     return int(found + step if config["cap_round_filter_decrease"] and found < 0.9 * wanted else found)
 
 
-BUILDERS = {"ResNetBackbone": _resnet, "EfficientNetBackbone": _efficientnet}
+BUILDERS = {"ResNetBackbone": _resnet, "EfficientNetBackbone": _efficientnet, "MobileNetBackbone": _mobilenet}
 """By what KerasHub calls them; those of `preset.IMAGES`."""

@@ -14,7 +14,7 @@ from tiny_preset import Change, in_weights
 
 from luodi.data import subwords
 from luodi.errors import BrokenData, DataError, MissingData
-from luodi.pretrained import checkpoint, preset, untrusted
+from luodi.pretrained import checkpoint, hdf5, preset, untrusted
 
 TEXTS = ["abc def 好书", " ".join(tiny_encoder.words(0)[:3]), "Ünïcode, and  more!", "[PAD] <pad> x"]
 
@@ -95,6 +95,30 @@ def padded(place: int) -> Change:
     return without("<pad>", **{"<pad>": place})
 
 
+def parts(change: Change) -> Change:
+    """Share the weights out among two files, as those of large presets are; then change something."""
+
+    def share_out(folder: Path) -> None:
+        where: dict[str, list[str]] = {}
+        with h5py.File(folder / preset.WEIGHTS) as whole:
+            held = {name: array[()] for name, array in hdf5.arrays(folder / preset.WEIGHTS, whole, 2**20).items()}
+        for place, (name, array) in enumerate(held.items()):
+            part = f"model_0000{place % 2}.weights.h5"
+            where.setdefault(f"/{name.rpartition('/')[0]}", []).append(part)
+            with h5py.File(folder / part, "a") as file:
+                file[name] = array
+        (folder / preset.WEIGHTS).unlink()
+        (folder / preset.INDEX).write_text(json.dumps({"weight_map": where}))
+        change(folder)
+
+    return share_out
+
+
+def index(named: object) -> Change:
+    return lambda folder: (folder / preset.INDEX).write_text(json.dumps({"weight_map": {"/layers/a/vars": named}}))
+
+
+PART = "model_00001.weights.h5"
 VOCABULARY = preset.ASSETS / "vocabulary.txt"
 CASES: dict[str, tuple[type[DataError], str, Change]] = {
     "another": (
@@ -110,7 +134,29 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
         BrokenData, "model.weights.h5 cannot be read .*: it did not come whole",
         lambda folder: (folder / preset.WEIGHTS).write_bytes((folder / preset.WEIGHTS).read_bytes()[:4000]),
     ),
-    "unwritten": (BrokenData, "larger than it is itself", in_weights(unwritten)),
+    "unwritten": (BrokenData, "holds arrays of more than [0-9,]+ bytes together", in_weights(unwritten)),
+    "endless": (
+        BrokenData, "holds groups without an end", in_weights(lambda file: file.__setitem__("layers/a", file["layers"]))
+    ),
+    "no array": (
+        BrokenData, "holds arrays that are not plain .layers/a", in_weights(lambda file: file.create_dataset(
+            "layers/a", dtype="f4")),
+    ),
+    "no weights": (
+        MissingData, "holds no model.weights.h5: expected a preset as KerasHub writes it",
+        lambda folder: (folder / preset.WEIGHTS).rename(folder / "model_00000.weights.h5"),
+    ),
+    "a part away": (
+        MissingData, "holds no model_00001.weights.h5, which model.weights.json names: get the whole preset",
+        parts(lambda folder: (folder / PART).unlink()),
+    ),
+    "a part cut": (
+        BrokenData, "model_00001.weights.h5 cannot be read",
+        parts(lambda folder: (folder / PART).write_bytes((folder / PART).read_bytes()[:2000])),
+    ),
+    "index leaves": (BrokenData, r"'\.\./x\.weights\.h5' is no file of weights", parts(index(["../x.weights.h5"]))),
+    "index of code": (BrokenData, "'x.bin' is no file of weights", parts(index("x.bin"))),
+    "empty index": (BrokenData, "None is no file of weights", parts(index([]))),
     "a link": (
         BrokenData, "leads to another file", in_weights(lambda one: one.__setitem__("a", h5py.ExternalLink("/b", "/")))
     ),
@@ -181,3 +227,11 @@ def test_kerashub_itself_gives_the_same_ids_and_vectors(family: str, tmp_path: P
         expected = np.stack([expected[row, len(one) - 1] for row, one in enumerate(ids)])
     session = onnxruntime.InferenceSession(graph.of(found).SerializeToString())
     assert np.abs(session.run(["vectors"], {"x": rows})[0] - expected).max() < 1e-5
+
+
+def test_weights_may_be_in_several_files(tmp_path: Path) -> None:
+    whole, several = (tiny_preset.write(tmp_path / name) for name in ("whole", "several"))
+    parts(lambda folder: None)(several)
+    expected, found = (checkpoint.read(folder).tensors() for folder in (whole, several))
+    assert expected.keys() == found.keys()
+    assert all(np.array_equal(expected[name], found[name]) for name in expected)

@@ -21,6 +21,8 @@ GIVEN = {
     "resnet v2": ((1.8315, 1.5069, 9.1733, 3.5258), 5.07076),
     "resnet vd": ((11.4297, 1.2808, 3.4947, 0.4353), 5.26808),
     "efficientnet": ((-0.089, 1.5149, -0.0534, -0.1085), 0.41311),
+    "efficientnet v2": ((-0.1762, -0.1255, -0.2271, 0.6508), 0.10748),
+    "mobilenet": ((-0.2264, -0.1456, 4.6416, 1.5575), 1.09043),
 }
 """What KerasHub 0.32.0 itself makes of the first image, to its first values, and the mean of all values of both."""
 
@@ -63,8 +65,8 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
     "no number": (BrokenData, "`scale` is 'a', expected a number", config(CONVERTER, scale="a")),
     "two channels": (BrokenData, r"`offset` is \[0, 1\], expected a number", config(CONVERTER, offset=[0, 1])),
     "of new blocks": (
-        BrokenData, "`stackwise_block_types` is .'fused', 'v1'., and luodi reads those of v1: choose another preset",
-        config(stackwise_block_types=["fused", "v1"]),
+        BrokenData, "`stackwise_block_types` is .'v3', 'v1'., and luodi reads those of v1, cba, fused, unfused: choose",
+        config(stackwise_block_types=["v3", "v1"]),
     ),
     "nothing known": (BrokenData, "config.json has no input_conv_filters", config(input_conv_filters="away")),
     "code": (
@@ -76,7 +78,18 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
     ),
     "deeper": (BrokenData, "a network has no 1,000,000 blocks", config(stackwise_num_blocks=[1, 10**6])),
     "more blocks": (BrokenData, "it has too few arrays of 3 x 3 x 96 x 96", config(stackwise_num_blocks=[1, 3])),
-    "fewer blocks": (BrokenData, "it holds an array of 96 more", config(stackwise_num_blocks=[1, 1])),
+    "fewer blocks": (
+        BrokenData, "it holds layers/batch_normalization_6/vars/0 too", config(stackwise_num_blocks=[1, 1])
+    ),
+    "another place": (
+        BrokenData, "it holds no layers/conv2d_7/vars/0",
+        in_weights(lambda file: file.move("layers/conv2d_7", "layers/x")),
+    ),
+    "another shape": (
+        BrokenData, r"layers/conv2d_3/vars/0 is of 3 x 3 x 96 x 96, expected 3 x 3 x 64 x 96",
+        in_weights(lambda file: (file.move("layers/conv2d_3", "x"), file.move("layers/conv2d_7", "layers/conv2d_3"),
+                                 file.move("x", "layers/conv2d_7"))),
+    ),
     "no kind": (BrokenData, "weights.h5 is not of the ResNetBackbone .*KeyError|has no x", config(block_type="x")),
     "cut": (
         BrokenData, "model.weights.h5 cannot be read .*: it did not come whole",
@@ -87,6 +100,13 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
         in_weights(lambda file: file["layers/conv2d/vars/0"].__setitem__((0, 0, 0, 0), np.nan)),
     ),
 }  # fmt: skip
+
+
+def test_an_activation_that_names_code_is_refused(tmp_path: Path) -> None:
+    folder = tiny_image_preset.write(tmp_path / "preset", "mobilenet")
+    config(stackwise_activation=[["relu", {"module": "os", "class_name": "abort"}], ["relu"]])(folder)
+    with pytest.raises(BrokenData, match=r"'class_name': 'abort'.* is no activation"):
+        scaffold.prepared(folder, tmp_path / "made")
 
 
 @pytest.mark.parametrize("case", CASES)
