@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 
-def of_vocabulary(tokens: Sequence[str], *, lowercase: bool, strip_accents: bool | None = None) -> str:
+def of_vocabulary(
+    tokens: Sequence[str], *, lowercase: bool, strip_accents: bool | None = None, apart: bool = True
+) -> str:
     """Return the tokenizer of a BERT as JSON, from its vocabulary alone, a token a line.
 
     Args:
         strip_accents: None is as `lowercase`.
+        apart: Whether each Chinese character is a word.
 
     Raises:
         ValueError: It lacks a token that every BERT has.
@@ -17,7 +20,8 @@ def of_vocabulary(tokens: Sequence[str], *, lowercase: bool, strip_accents: bool
     known = {token: place for place, token in enumerate(tokens)}
     if missing := [token for token in ("[UNK]", "[CLS]", "[SEP]", "[PAD]") if token not in known]:
         raise ValueError(f"it has no {missing[0]}")
-    text: str = BertWordPieceTokenizer(known, lowercase=lowercase, strip_accents=strip_accents).to_str()
+    found = BertWordPieceTokenizer(known, lowercase=lowercase, strip_accents=strip_accents, handle_chinese_chars=apart)
+    text: str = found.to_str()
     return text
 
 

@@ -198,14 +198,16 @@ def read(folder: Path) -> Checkpoint:
     key = "eos_token_id" if kind.causal else "pad_token_id"
     pad = config.get(key, 1 if kind.offset else 0)
     epsilon = config.get(*kind.epsilon)
-    if not isinstance(pad, int) or not 0 <= pad < vocabulary:
+    if not isinstance(pad, int) or isinstance(pad, bool) or not 0 <= pad < vocabulary:
         raise _lies(folder, f"`{key}` is {shown(repr(pad), 60)}, and there are {vocabulary:,} tokens")
     if not isinstance(epsilon, float) or not 0 < epsilon < 1:
         raise _lies(folder, f"`{kind.epsilon[0]}` is {shown(repr(epsilon), 60)}, expected a number between 0 and 1")
     shapes = _shapes(kind, layers, width, inner, vocabulary=vocabulary, positions=positions, types=types)
     _require_tensors(folder, kind, shapes)
     tokenizer = tokens.read(folder, told, vocabulary, framed=not kind.causal)
-    if not kind.causal:
+    if kind.causal:
+        tokens.require_end(folder, tokenizer, pad)
+    else:
         pad = tokens.pad(folder, tokenizer, pad, fixed=kind.offset)
     most = positions - (pad + 1 if kind.offset else 0)
     return Checkpoint(
@@ -221,7 +223,7 @@ def licence(folder: Path) -> str:
     head, closed, _ = readme.partition("\n---")
     if closed and head.startswith("---\n") and (found := LICENCE.search(head)):
         return shown(found[1].strip("\"' "), 100)
-    for path in sorted(folder.glob("LICEN[SC]E*")):
+    for path in filter(Path.is_file, sorted(folder.glob("LICEN[SC]E*"))):
         if lines := untrusted.text(path).split("\n"):
             return shown(next((line.strip() for line in lines if line.strip()), UNSTATED), 100)
     return UNSTATED
@@ -248,7 +250,8 @@ def _require_files(folder: Path) -> None:
             )
     wanted = (CONFIG, held or (preset.WEIGHTS if of_preset else WEIGHTS))
     missing = [name for name in wanted if not (folder / name).is_file()]
-    if missing := [*missing, *filter(None, [tokens.lacking(folder)])]:
+    missing += filter(None, [tokens.lacking(folder, tokens.FORMS[:1] if of_preset else tokens.FORMS)])
+    if missing:
         lacking = f"{folder} holds no {' and no '.join(missing)}"
         if of_preset:
             raise MissingData(

@@ -81,7 +81,7 @@ def _modules(folder: Path) -> list[tuple[str, str]]:
 
 def _module(path: Path, told: object) -> tuple[str, str]:
     kind, place = (told.get("type"), told.get("path")) if isinstance(told, dict) else (None, None)
-    if not isinstance(kind, str) or not isinstance(place, str) or Path(place).name != place:
+    if not isinstance(kind, str) or not isinstance(place, str) or Path(place).name != place or place == "..":
         raise BrokenData(
             f"{path}: expected a list of modules, each with a type and the name of its folder, found "
             f"{shown(repr(told), 100)}: get it again"

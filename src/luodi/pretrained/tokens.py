@@ -1,6 +1,7 @@
 """The tokenizer of a checkpoint, as JSON that Hugging Face's `tokenizers` reads, proven to fit the weights."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +14,31 @@ TOKENIZER, VOCABULARY, IDS, MERGES = "tokenizer.json", "vocab.txt", "vocab.json"
 FORMS = ((TOKENIZER,), (VOCABULARY,), (IDS, MERGES))
 """The files that a tokenizer may be in: the first of these that are there are read."""
 SETTINGS, SPECIAL = "tokenizer_config.json", "special_tokens_map.json"
-CLASSES = ("Bert", "DistilBert", "Electra", "Roberta", "GPT2", "Camembert", "XLMRoberta")
+CLASSES = ("Bert", "DistilBert", "Electra", "Roberta", "GPT2")
 """Of the tokenizers that a vocabulary alone makes."""
+FRAMED = re.compile(r"<.+>|\[.+\]")
+"""What a vocabulary alone has for a token that is no word."""
 WRITE = (
     'in an environment with transformers, sentencepiece and protobuf, write it with `python -c "from transformers '
     "import AutoTokenizer; AutoTokenizer.from_pretrained('{0}').save_pretrained('{0}')\"`"
 )
 
 
-def lacking(folder: Path) -> str | None:
-    """Return what is to be there; None where a tokenizer is.
+def lacking(folder: Path, forms: Sequence[tuple[str, ...]]) -> str | None:
+    """Return what is to be there; None where a tokenizer of one of the forms is.
 
     Raises:
         BrokenData: It is of sentencepiece's form alone.
     """
-    if any(all((folder / name).is_file() for name in form) for form in FORMS):
+    if any(all((folder / name).is_file() for name in form) for form in forms):
         return None
     if pieces := sorted(path.name for path in folder.glob("*.model")):
         raise BrokenData(
             f"{folder} has its tokens in {shown(pieces[0], 60)} (sentencepiece), and luodi reads {TOKENIZER}: "
             f"{WRITE.format(folder)}"
         )
-    return f"{TOKENIZER} (or {VOCABULARY}, or {IDS} and {MERGES})"
+    first, *others = (" and ".join(form) for form in forms)
+    return f"{first} (or {', or '.join(others)})" if others else first
 
 
 def read(folder: Path, config: Mapping[str, Any], vocabulary: int, *, framed: bool) -> str:
@@ -85,6 +89,18 @@ def pad(folder: Path, tokenizer: str, given: int, *, fixed: bool) -> int:
     )
 
 
+def require_end(folder: Path, tokenizer: str, given: int) -> None:
+    """Raise BrokenData where the id that ends all texts is that of a word: it pads, and the word would not be seen."""
+    known = subwords.opened(tokenizer)
+    token = known.id_to_token(given)
+    if token is None or given in known.get_added_tokens_decoder() or FRAMED.fullmatch(token):
+        return
+    raise BrokenData(
+        f"{folder / 'config.json'} does not fit the tokenizer: `eos_token_id` is {given}, and that is "
+        f"{shown(repr(token), 60)}; get both of the same checkpoint, or write there the id of what ends a text"
+    )
+
+
 def _text(path: Path, config: Mapping[str, Any], *, framed: bool) -> str:
     folder = path.parent
     if preset.name(config):
@@ -100,6 +116,7 @@ def _text(path: Path, config: Mapping[str, Any], *, framed: bool) -> str:
             untrusted.lines(untrusted.text(path)),
             lowercase=settings.get("do_lower_case") is not False,
             strip_accents=settings.get("strip_accents"),
+            apart=settings.get("tokenize_chinese_chars") is not False,
         )
     merges = vocabularies.merges(untrusted.lines(untrusted.text(folder / MERGES)))
     spaced = settings.get("add_prefix_space") is True

@@ -152,6 +152,7 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
     "modules elsewhere": (
         BrokenData, r"expected a list of modules, .*'path': '\.\./x'", modules(("Transformer", "../x"))
     ),
+    "modules above": (BrokenData, r"expected a list of modules, .*'path': '\.\.'", modules(("Transformer", ".."))),
     "no modules": (BrokenData, "expected a list of modules", modules()),
     "no list": (BrokenData, "a list of modules, .*found None", lambda folder: (folder / MODULES).write_text("{}")),
     "in decoding": (BrokenData, "`is_decoder` is True, and luodi reads False", config(is_decoder=True)),
@@ -176,6 +177,7 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
     "no epsilon": (BrokenData, "`layer_norm_eps` is 'small', expected a number", config(layer_norm_eps="small")),
     "deeper": (BrokenData, "an encoder has no 1,000,000,000 layers", config(num_hidden_layers=10**9)),
     "heads": (BrokenData, "3 heads cannot share a width of 16", config(num_attention_heads=3)),
+    "no id": (BrokenData, "cannot be right: `pad_token_id` is True", config(pad_token_id=True)),
     "pad": (BrokenData, "`pad_token_id` is 5000", config(pad_token_id=5000)),
     "more words": (BrokenData, "is of shape .*, expected .30522, 16", config(vocab_size=30522)),
     "endless": (BrokenData, "is of shape", config(vocab_size=10**15)),
@@ -203,6 +205,11 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
 DECODER: dict[str, tuple[type[DataError], str, Change]] = {
     "scaled": (BrokenData, "`scale_attn_by_inverse_layer_idx` is True", config(scale_attn_by_inverse_layer_idx=True)),
     "endless": (BrokenData, "`eos_token_id` is None, and there are", config(eos_token_id=None)),
+    "a word ends": (
+        BrokenData,
+        r"`eos_token_id` is 300, and that is '.+'; get both of the same",
+        config(eos_token_id=300),
+    ),
     "width": (BrokenData, "`n_embd` is None, expected a number", config(n_embd=None)),
     "wider": (BrokenData, "h.0.mlp.c_fc.weight is of shape .16, 64., expected .16, 32.", config(n_inner=32)),
     "fewer layers": (BrokenData, "it holds h.1.* too", config(n_layer=1)),
@@ -306,10 +313,19 @@ def test_a_text_is_as_long_as_the_checkpoint_says(files: dict[str, Any], length:
     assert checkpoint.read(folder).length == length
 
 
+def test_a_folder_of_licences_is_none(tmp_path: Path) -> None:
+    (tmp_path / "LICENSES").mkdir()
+    assert checkpoint.licence(tmp_path) == checkpoint.UNSTATED
+
+
 def test_a_vocabulary_is_enough(tmp_path: Path) -> None:
     folder = tiny_encoder.write(tmp_path / "tiny")
     vocabulary()(folder)
     assert checkpoint.read(folder).length == 40
+    for settings, joined in (({}, False), ({"tokenize_chinese_chars": False}, True)):
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+        ids = subwords.opened(checkpoint.read(folder).tokenizer).encode("好书").ids
+        assert (len(ids) == 3) == joined  # it knows 好 and 书, and no word of both
     (folder / "vocab.txt").write_text("a\nb", encoding="utf-8")
     with pytest.raises(BrokenData, match=r"vocab.txt is no tokenizer \(it has no \[UNK\]\)"):
         checkpoint.read(folder)

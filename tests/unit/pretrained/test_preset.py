@@ -146,6 +146,10 @@ CASES: dict[str, tuple[type[DataError], str, Change]] = {
         MissingData, "holds no model.weights.h5: expected a preset as KerasHub writes it",
         lambda folder: (folder / preset.WEIGHTS).rename(folder / "model_00000.weights.h5"),
     ),
+    "no tokenizer": (
+        MissingData, "holds no tokenizer.json: expected a preset",
+        lambda folder: (folder / "tokenizer.json").rename(folder / "vocab.txt"),
+    ),
     "a part away": (
         MissingData, "holds no model_00001.weights.h5, which model.weights.json names: get the whole preset",
         parts(lambda folder: (folder / PART).unlink()),
