@@ -43,7 +43,6 @@ PARTS = (
     ("triggerer", "--skip-serve-logs"),
 )
 LOGS_KEPT = 20
-NO_AIRFLOW = "Airflow's database could not be made or updated"
 
 
 def environment(root: Path, origin: Origin) -> dict[str, str]:
@@ -124,7 +123,7 @@ def run_dag(
             process.wait()
             raise
     if failed == NO_DATABASE:
-        raise _failed(LuodiError, NO_AIRFLOW, log)
+        raise _no_database(log)
     if failed:
         raise _failed(StageFailed, f"retrain_{model} failed", log)
     outcome: Mapping[str, Any] = read_json(result)
@@ -144,7 +143,7 @@ def command(root: Path, origin: Origin, arguments: Sequence[str]) -> int:
     log = new_log(origin, "airflow")
     started = [*dies_too("KILL"), sys.executable, "-m", "luodi.airflow.command", str(log), *arguments]
     if (code := subprocess.run(started, check=False, env=variables).returncode) == NO_DATABASE:
-        raise _failed(LuodiError, NO_AIRFLOW, log)
+        raise _no_database(log)
     return code
 
 
@@ -164,7 +163,7 @@ def _airflow(module: Sequence[str], variables: Mapping[str, str], log: Path) -> 
     with log.open("ab") as file:
         command = [*dies_too("KILL"), sys.executable, "-m", *module]
         if subprocess.run(command, check=False, stdout=file, stderr=file, env=variables).returncode:
-            raise _failed(LuodiError, NO_AIRFLOW, log)
+            raise _no_database(log)
 
 
 @private()
@@ -280,6 +279,10 @@ def _answers(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def _no_database(log: Path) -> LuodiError:
+    return _failed(LuodiError, "Airflow's database could not be made or updated", log)
 
 
 def _failed(kind: type[LuodiError], what: str, log: Path) -> LuodiError:
