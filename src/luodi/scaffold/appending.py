@@ -25,10 +25,12 @@ def extended(path: Path, name: str, block: dict[str, Any], staging: Path) -> byt
         ParamsError: The file is not laid out so that a block can be appended.
     """
     before = path.read_bytes()
-    text = EMPTY.sub("models:", before.decode("utf-8-sig"))
+    line_end = "\r\n" if b"\r\n" in before else "\n"
+    text = EMPTY.sub("models:", before.decode("utf-8-sig").replace("\r\n", "\n"))
     after = text + "\n" * (not text.endswith("\n")) + "\n" + _render(name, block, _indent(text))
     draft = staging / PARAMS
-    draft.write_bytes(before[: len(before) - len(before.removeprefix(codecs.BOM_UTF8))] + after.encode())
+    mark = before[: len(before) - len(before.removeprefix(codecs.BOM_UTF8))]
+    draft.write_bytes(mark + after.replace("\n", line_end).encode())
     expected = config.load(path).models | config.parse({"models": {name: block}}, PARAMS).models
     try:
         same = config.load(draft).models == expected
