@@ -139,8 +139,8 @@ def untrained(folder: Path, root: Path) -> Path:
     shutil.copytree(folder, copy)
     found = {name: value if value.ndim == 1 else (0.02 * rng.standard_normal(value.shape)).astype(np.float32)
              for name, value in load_file(copy / "model.safetensors").items()}  # fmt: skip
-    flat = {name: value for name, value in found.items() if value.ndim == 1}
-    found |= {name: np.full_like(value, float(name.endswith("LayerNorm.weight"))) for name, value in flat.items()}
+    flat = {name: value for name, value in found.items() if value.ndim == 1}  # biases, and the weights of norms
+    found |= {name: np.full_like(value, float(name.endswith(".weight"))) for name, value in flat.items()}
     save_file(found, copy / "model.safetensors")
     return copy
 

@@ -45,7 +45,7 @@ def pulled(folder: Path) -> Path:
     [
         ("frozen", 300),
         pytest.param("frozen", 10_000, marks=pytest.mark.proof),
-        pytest.param("lora", 10_000, marks=pytest.mark.proof),
+        pytest.param("lora", 10_000, marks=[pytest.mark.proof, pytest.mark.timeout(7200)]),
     ],
 )
 def test_odd_texts_have_one_answer(
