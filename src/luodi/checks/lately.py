@@ -46,7 +46,7 @@ def of(checked: Checked, came: Sequence[Arrival], labels: tuple[str, ...], item:
     batches = [one for one in came if one.shards]
     if not batches:
         return None
-    table, codes = checked.table, quarantine.codes(checked.content)
+    table, codes = checked.table, checked.codes
     new: Mask = pc.is_in(table["shard"], pa.array(batches[-1].shards, pa.string())).to_numpy()
     if not new.any() or new.all():
         return None

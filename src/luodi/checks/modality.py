@@ -34,7 +34,7 @@ class Measures(Protocol):
     def charts(self, measured: pa.Table) -> tuple[Chart, ...]:
         """Return the histograms that the page shows."""
 
-    def facts(self, measured: pa.Table) -> dict[str, Any]:
+    def facts(self, checked: Checked) -> dict[str, Any]:
         """Return what else the page says of all rows."""
 
     def pictures(

@@ -27,6 +27,8 @@ class Checked:
     Attributes:
         reasons: Names of the marks.
         content: The text of each row, or a digest of the pixels of its image; null where it has none.
+        codes: A number for each content, see `codes`: to tell a million texts apart takes as long as to read them.
+        scripts: What each text is written in, int8 [rows], see `luodi.checks.text.measures`; None of images.
         waves: What each image looks like, int16 [rows, 64], see `luodi.checks.image.near_duplicates`; None of texts.
         groups: Which rows stand together; None where rows are split by what they hold alone.
     """
@@ -34,6 +36,8 @@ class Checked:
     table: pa.Table
     reasons: tuple[str, ...]
     content: pa.ChunkedArray
+    codes: NDArray[np.int32]
+    scripts: NDArray[np.int8] | None = None
     waves: NDArray[np.int16] | None = None
     groups: Groups | None = None
 
@@ -128,7 +132,8 @@ def split(table: pa.Table, marks: pa.Table, item: str) -> tuple[pa.Table, pa.Tab
     """
     known = [item, "label", "source", *(["origin"] if "origin" in table.column_names else [])]
     out = pa.array(held(marks))
-    clean = table.filter(pc.invert(out)).select([*known, *(name for name in PLACED if name in table.column_names)])
+    clean = table.select([*known, *(name for name in PLACED if name in table.column_names)])
+    clean = clean.filter(pc.invert(out)) if pc.any(out).as_py() else clean
     quarantine = table.filter(out).select(["shard", "row", *known])
     return clean, quarantine.append_column("reasons", reasons(marks.filter(out)))
 

@@ -66,7 +66,7 @@ def of(checked: Checked, item: str, shown: str) -> list[Reason]:
         item: What a row holds, "text" or "image".
         shown: The column of the table that shows it.
     """
-    codes, file = quarantine.codes(checked.content), files(checked.table)
+    codes, file = checked.codes, files(checked.table)
     found = [
         _reason(checked, reason, np.flatnonzero(checked.marks[reason].to_numpy()), codes, file, item, shown)
         for reason in checked.reasons
@@ -87,7 +87,8 @@ def files(table: pa.Table) -> pa.Array:
 
 def spellings(table: pa.Table, labels: tuple[str, ...]) -> list[Spelling]:
     """Return the labels that are unknown, that of most rows first, at most `SPELLINGS`."""
-    counts = Counter(label for label in table["label"].to_pylist() if label is not None and label not in labels)
+    label = table["label"].drop_null()
+    counts = Counter(label.filter(pc.invert(pc.is_in(label, pa.array(labels, pa.string())))).to_pylist())
     plain = {label.casefold().strip(): label for label in labels}
     return [
         Spelling(findings.shown(label, 60), rows, _near(label, plain)) for label, rows in counts.most_common(SPELLINGS)
@@ -96,8 +97,9 @@ def spellings(table: pa.Table, labels: tuple[str, ...]) -> list[Spelling]:
 
 def usable(checked: Checked) -> int:
     """Return how many clean rows hold what no clean row before them holds."""
-    kept = checked.content.filter(pc.invert(checked.table[quarantine.HELD]))
-    return len(kept) - int(np.sum(quarantine.duplicates(quarantine.codes(kept))))
+    kept = checked.codes[~checked.table[quarantine.HELD].to_numpy()]
+    something = kept[kept >= 0]
+    return len(kept) - len(something) + int(np.count_nonzero(np.bincount(something)))
 
 
 def _near(label: str, plain: dict[str, str]) -> str | None:

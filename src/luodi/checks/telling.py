@@ -49,8 +49,9 @@ def told(column: str, values: pa.ChunkedArray, label: NDArray[np.int32], looked_
         looked_at: Which rows count [rows].
     """
     value, label = codes(values)[looked_at] + 1, label[looked_at]
-    pair, count = np.unique(np.stack([value, label]), axis=1, return_counts=True)
-    return counted(column, pair, count)
+    several = int(label.max(initial=0)) + 1
+    pair, count = np.unique(value.astype(np.int64) * several + label, return_counts=True)
+    return counted(column, np.stack(np.divmod(pair, several)), count)
 
 
 def counted(column: str, pair: NDArray[np.int64], count: NDArray[np.int64]) -> Told | None:

@@ -57,7 +57,7 @@ def groups_of(checked: Checked, settings: ModelSettings, kind: Measures) -> Grou
     chosen = rank < len(splits.OFFICIAL)
     home[chosen] = allowed[chosen].argmax(axis=1)
     home[~looked_at] = -1
-    ties = [quarantine.codes(column) for column in (*columns, checked.content)]
+    ties = [*map(quarantine.codes, columns), checked.codes]
     alike, links = kind.alike(checked) if near else ([], np.empty((0, 2), np.int64))
     label = quarantine.codes(checked.table["label"]) if near else None
     return groups.join(ties, links, home, allowed, rank, alike=alike, label=label)

@@ -45,7 +45,8 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     parts = came if stands is None else partial(_that_stand, came, stands)
     checked = newest.hold_back(kind.measure(parts(), settings), settings)
     lazy.when_used("scipy", "stats")  # a quarter of the start of Great Expectations, for what luodi does not use
-    from luodi.checks import engine  # here, not above: Great Expectations takes seconds to start
+    with lazy.uncollected():
+        from luodi.checks import engine  # here, not above: Great Expectations takes seconds to start
 
     with files.replacing_folder(paths.data_docs) as docs:
         result = engine.validate(paths.model, checked.table, modality.expectations(settings, paths.root), docs)
@@ -66,7 +67,7 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     files.write_json(paths.validation_result, result)
     counts = _counts(checked.table, kind.ITEM) | together.counts(checked)
     history = {} if stands is None else {"history": int((~stands).sum())}
-    usable, told_of_kind = reasons.usable(checked), kind.facts(checked.table)
+    usable, told_of_kind = reasons.usable(checked), kind.facts(checked)
     told_of = {"usable": usable, "findings": findings.facts(found), **_counted(checked, told_of_kind)}
     files.write_facts(paths.validation_summary, counts | history | told_of)
     files.write_text(
@@ -109,8 +110,9 @@ def _of_classes(measured: pa.Table, settings: ModelSettings) -> Finding:
     out = measured[quarantine.HELD]
     if official is not None:
         out = pc.or_(out, pc.not_equal(measured["source"], official))
-    clean = Counter(measured["label"].filter(pc.invert(out)).to_pylist())
-    counts = {label: clean[label] for label in settings.labels if label not in settings.gate.unproven}
+    clean = pc.value_counts(measured["label"].filter(pc.invert(out)))
+    rows = dict(zip(clean.field("values").to_pylist(), clean.field("counts").to_pylist(), strict=True))
+    counts = {label: rows.get(label, 0) for label in settings.labels if label not in settings.gate.unproven}
     share = settings.preprocess.shares.test if official is None else 1
     return findings.of_classes(counts, share, settings.gate.min_class_rows, official)
 

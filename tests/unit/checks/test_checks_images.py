@@ -164,13 +164,14 @@ def test_contradiction_is_between_known_labels_of_equal_pixels() -> None:
 def test_measures() -> None:
     half = np.zeros((10, 20), np.uint8)
     half[:5] = 255
-    measured = check((images.encoded(Image.fromarray(half)), "cat"), (b"ab", "dog"), (None, "dog")).table
+    checked = check((images.encoded(Image.fromarray(half)), "cat"), (b"ab", "dog"), (None, "dog"))
+    measured = checked.table
     assert measured["width"].to_pylist() == [20, None, None]
     assert measured["height"].to_pylist() == [10, None, None]
     assert measured["intensity"].to_pylist() == [0.5, None, None]
     assert measured["contrast"].to_pylist() == [0.5, None, None]
     assert measured["appearance"].to_pylist() == ["20 x 10 grey PNG", "2 bytes", None]
-    assert measures.facts(measured) == {"kinds": [("grey PNG", 1)], "size": {"width": 20, "height": 10}}
+    assert measures.facts(checked) == {"kinds": [("grey PNG", 1)], "size": {"width": 20, "height": 10}}
 
 
 def test_transparent_pixels_count_as_white() -> None:
@@ -376,9 +377,10 @@ def test_batch_of_nothing_usable_is_judged_without_an_error(tmp_path: Path) -> N
 def test_profile_shows_sides_only_where_they_vary() -> None:
     same = check(*good()).table
     assert [chart.column for chart in measures.charts(same)] == ["intensity", "contrast"]
-    mixed = check(*good(), (images.encoded(images.drawing(1).resize((40, 28))), "cat"), (b"text", "cat")).table
+    several = check(*good(), (images.encoded(images.drawing(1).resize((40, 28))), "cat"), (b"text", "cat"))
+    mixed = several.table
     assert [chart.column for chart in measures.charts(mixed)] == ["intensity", "contrast", "width"]
-    assert measures.facts(mixed)["size"] is None
+    assert measures.facts(several)["size"] is None
     counted = profile.profile(mixed, measures.charts(mixed), LABELS)
     assert [sum(counts) for counts in counted.whole.counts] == [21, 21, 21]
     assert [chart.column for chart in measures.charts(check((None, None)).table)] == ["intensity", "contrast"]

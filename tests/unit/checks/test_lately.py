@@ -1,13 +1,15 @@
 """What validation tells of the last batch, of texts in another script, and of what preprocessing masks."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from luodi import config
-from luodi.checks import held, lately
+from luodi.checks import held, lately, reasons
 from luodi.checks.text import measures
 from luodi.data.arrivals import Arrival
 
@@ -57,7 +59,7 @@ def test_without_rows_on_both_sides_there_is_nothing_to_tell(batches: tuple[Arri
 
 def test_rows_in_another_script_are_told_with_their_files_and_labels() -> None:
     foreign = [("The room was fine.", "positive"), ("номер хороший", "negative"), ("iPhone 很好用", "positive")]
-    facts = measures.facts(checked([(f"房间很好{row}啊", "positive") for row in range(9)], foreign).table)
+    facts = measures.facts(checked([(f"房间很好{row}啊", "positive") for row in range(9)], foreign))
     assert facts["scripts"] == [("Chinese", 10), ("Latin", 1), ("Cyrillic", 1)]
     other = facts["other"]
     assert (other["main"], other["rows"], other["files"]) == ("Chinese", 2, [("b.parquet", 2)])
@@ -66,10 +68,36 @@ def test_rows_in_another_script_are_told_with_their_files_and_labels() -> None:
     assert rows == 2 and b"in another script: Cyrillic" in sheet and b"b.parquet:1" in sheet
 
 
+def test_each_text_is_of_the_script_and_oddity_that_expressions_find_in_it() -> None:
+    signs = ["", "中", "か", "한", "а", "a", "ﬁ", "𠀀", "𝒜", "々", "٣", "1", "\ufffd", "\x85", "\x00", "\t", "\u200b"]
+    texts = [None, *("".join(some) for count in range(4) for some in itertools.combinations(signs, count))]
+    column = pa.array(texts, pa.string())
+    made = measures.measure([pa.table(dict.fromkeys(("text", "label", "source", "shard"), column))], MODEL)
+    assert made.scripts is not None and made.scripts.tolist() == measures.scripts(column.fill_null("")).tolist()
+    for reason, pattern in (("U+FFFD", "\ufffd"), ("control characters", measures.CONTROL)):
+        found = pc.match_substring_regex(column, pattern).fill_null(False)
+        assert made.table[f"text holds {reason}"].to_pylist() == found.to_pylist()
+
+
+@pytest.mark.slow
+def test_every_code_point_is_of_the_script_that_expressions_say() -> None:
+    points = [*range(0xD800), *range(0xE000, 0x20000), *range(0xE0000, 0xE0200)]
+    texts = pa.chunked_array([pa.array(map(chr, points), pa.string())])
+    found, counts = measures._characters(texts)
+    assert found.tolist() == measures.scripts(texts).tolist()
+    assert [place for place, count in enumerate(counts.tolist()) if count] == points
+
+
+def test_a_clean_row_is_of_use_though_one_that_is_held_back_holds_the_same() -> None:
+    made = checked([("房间很好一", "bad"), ("房间很好二", "positive"), ("房间很好一", "positive")], [])
+    assert made.table["row is held back"].to_pylist() == [True, False, False]
+    assert reasons.usable(made) == 2
+
+
 def test_where_no_script_is_that_of_most_none_is_another() -> None:
     both = [("房间很好一啊", "positive"), ("The room was fine.", "negative")]
-    assert measures.facts(checked(both, []).table)["other"] is None
-    assert measures.facts(checked([("12345", "positive")], []).table)["scripts"] == [("no letters", 1)]
+    assert measures.facts(checked(both, []))["other"] is None
+    assert measures.facts(checked([("12345", "positive")], []))["scripts"] == [("no letters", 1)]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +111,7 @@ def test_where_no_script_is_that_of_most_none_is_another() -> None:
     ],
 )
 def test_what_preprocessing_masks_is_counted(text: str, tokens: list[str]) -> None:
-    facts = measures.facts(checked([(text, "positive")], []).table)
+    facts = measures.facts(checked([(text, "positive")], []))
     assert facts["masked"] == [(token, 1) for token in tokens]
 
 

@@ -26,7 +26,8 @@ def checked(days: list[str | None], source: list[str] | None = None) -> Checked:
     held = pa.array([False] * len(days))
     columns = {"source": pa.array(source or ["s"] * len(days)), shards.OF_GROUP + "day": pa.array(days, pa.string())}
     table = pa.table(columns | {"x": held, quarantine.HELD: held})
-    return Checked(table, ("x",), pa.chunked_array([pa.array(["text"] * len(days))]))
+    content = pa.chunked_array([pa.array(["text"] * len(days))])
+    return Checked(table, ("x",), content, quarantine.codes(content))
 
 
 def marks(days: list[str | None], settings: ModelSettings, source: list[str] | None = None) -> list[bool]:

@@ -294,10 +294,11 @@ def test_images_stand_together_by_a_part_of_their_path() -> None:
         quarantine.HELD: [False] * 6,
     })  # fmt: skip
     content = pa.chunked_array([pa.array([str(place).encode() for place in range(6)])])
-    found = together.groups_of(Checked(table, (quarantine.HELD,), content), block, modality.measures("image"))
+    codes = quarantine.codes(content)
+    found = together.groups_of(Checked(table, (quarantine.HELD,), content, codes), block, modality.measures("image"))
     assert found is not None
     assert found.first.tolist() == [0, 0, 0, 3, 4, 5]
-    bare = Checked(table.drop_columns(["origin"]), (quarantine.HELD,), content)
+    bare = Checked(table.drop_columns(["origin"]), (quarantine.HELD,), content, codes)
     with pytest.raises(MissingColumn, match="no shard has the column `origin`"):
         together.groups_of(bare, block, modality.measures("image"))
 

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from luodi import config
+from luodi.checks import quarantine
 from luodi.checks.quarantine import Checked
 from luodi.errors import BrokenData, NothingLeft, ValidationFailed
 from luodi.project.paths import ModelPaths
@@ -168,9 +169,9 @@ def test_data_that_changes_meanwhile_is_an_error(tmp_path: Path) -> None:
     parts = [pa.table({"image": [b""], "label": ["1"], "source": ["s"], "shard": ["a"], "row": [0]})]
     with pytest.raises(BrokenData, match="changed while it was read"):
         marks = pa.table({"image is missing": [True, False]})
-        validate._separate(
-            parts, Checked(marks, tuple(marks.column_names), pa.chunked_array([], pa.string())), {}, paths, "image"
-        )
+        content = pa.chunked_array([], pa.string())
+        checked = Checked(marks, tuple(marks.column_names), content, quarantine.codes(content))
+        validate._separate(parts, checked, {}, paths, "image")
     assert not paths.clean.exists()
 
 

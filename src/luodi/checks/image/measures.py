@@ -74,7 +74,8 @@ def measure(parts: Iterable[pa.Table], settings: ModelSettings) -> quarantine.Ch
     own = {name: seen[name] for name in ("width", "height", "kind", SHOWN, "intensity", "contrast")}
     own |= {NEAR: pc.is_valid(earlier), EARLIER: earlier}
     measured = quarantine.measure(table, marks, content, own, item=ITEM, labels=settings.labels)
-    return quarantine.Checked(measured, tuple(marks.column_names), seen["pixels"], _waves(seen["waves"]))
+    waves = _waves(seen["waves"])
+    return quarantine.Checked(measured, tuple(marks.column_names), seen["pixels"], content, waves=waves)
 
 
 def alike(checked: quarantine.Checked) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
@@ -94,8 +95,9 @@ def charts(measured: pa.Table) -> tuple[Chart, ...]:
     )
 
 
-def facts(measured: pa.Table) -> dict[str, Any]:
+def facts(checked: quarantine.Checked) -> dict[str, Any]:
     """Return the kinds of files with their counts, the most frequent first, and the one size of all, or None."""
+    measured = checked.table
     counts = pc.value_counts(measured["kind"].drop_null()).to_pylist()
     kinds = sorted((-one["counts"], one["values"]) for one in counts)
     sizes = measured.select(["width", "height"]).group_by(["width", "height"]).aggregate([]).drop_null().to_pylist()
