@@ -277,7 +277,7 @@ class Encoder:
 
     def keeping(self, texts: Iterable[pa.Array]) -> Self:
         """Return it with ids for the n-grams that `ngrams.most_frequent` picks of these clean texts, hashed or not."""
-        found = in_threads(lambda chunk: self._hashes(chunk)[0], texts)
+        found = in_threads(lambda chunk: np.sort(self._hashes(chunk)[0]), texts)
         return replace(self, kept=ngrams.pack(ngrams.most_frequent(found, self.buckets)))
 
     @classmethod
