@@ -1527,6 +1527,7 @@ WHY_NOT = {
     "holds neither a validation nor an evaluation": "tests/integration/test_report.py",
     "that no commit holds: commit it, or restore it": "tests/integration/test_sync.py",
     "of this checkout is not that of": "tests/integration/test_sync.py runs the command",
+    "landed elsewhere: this checkout has its tag": "tests/integration/test_sync.py runs the command",
     "is in production: `luodi run": "tests/integration/test_sync.py",
     "preprocess.split.pattern looks at the path": "tests/unit/checks/test_together.py has it",
     "expected a regular expression": "it says what is wrong with it; tests/unit/checks/test_together.py",

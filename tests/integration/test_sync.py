@@ -1,5 +1,6 @@
 """`luodi sync`: what landed comes into a checkout, and nothing that is only there is lost."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,22 @@ def test_another_tag_of_that_name_is_not_moved(checkout: Path, luodi: Callable[.
     assert done.returncode == 40 and "the tag quick@v1.0.0 of this checkout is not that of" in done.stderr
     git(checkout, *done.stderr.partition("`git ")[2].partition("`")[0].split())
     assert luodi(checkout, "sync", "quick").returncode == 0
+
+
+def test_a_clone_lands_nothing_beside_versions_whose_registry_is_elsewhere(
+    one: World, tmp_path: Path, luodi: Callable[..., Any]
+) -> None:
+    """A registry of its own began there: another v1.0.0, compared with none, whose tag `luodi sync` then refused."""
+    git(tmp_path, "clone", "--quiet", one.origin.git, "elsewhere")
+    root = tmp_path / "elsewhere"
+    for command in (["run", "quick"], ["up"], ["register", "quick"]):
+        done = luodi(root, *command)
+        assert done.returncode == 60, done.stderr
+        assert "v1.0.0 landed elsewhere" in done.stderr and "set LUODI_GIT_URL to" in done.stderr
+        assert not (root / ".luodi").exists()
+    subprocess.run(done.stderr.partition("here: `")[2].partition("`")[0], shell=True, cwd=root, check=True)
+    assert git(root, "tag", "--list", "quick*") == ""
+    assert "landed elsewhere" not in luodi(root, "register", "quick").stderr
 
 
 def test_where_nothing_landed_it_says_so(nothing: World, tmp_path: Path, luodi: Callable[..., Any]) -> None:

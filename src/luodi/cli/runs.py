@@ -49,6 +49,7 @@ def run(
 
     root, runner = find_root(), Runner(print)
     known_model(root, model)
+    embedded.require_own(root, [model])
     spoken = language(root, lang)
     progress.tell("preparing the embedded git origin and DVC remote")
     with Heartbeat("preparing them"):
@@ -166,7 +167,7 @@ def up(
     from luodi.system.processes import Runner
 
     root, runner = find_root(), Runner(print)
-    config.load(root / PARAMS)  # Airflow would come up without a DAG
+    embedded.require_own(root, config.load(root / PARAMS).models)  # which loads: Airflow would come up without a DAG
     with Heartbeat("preparing the embedded git origin and DVC remote"):
         origin, commit = embedded.prepare(root, runner)
         embedded.advance(origin, commit, runner)

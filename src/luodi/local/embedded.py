@@ -2,20 +2,21 @@
 
 import os
 import random
+import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 from luodi.data import builtin_datasets
-from luodi.errors import NotARepository, PushRejected, SourceMismatch
+from luodi.errors import NotARepository, PushRejected, RegistryError, SourceMismatch
 from luodi.files import private_folder, replacing_folder, write_text
 from luodi.local import arrived, checkout
 from luodi.project import commits, locks, workspace
 from luodi.project.origin import Origin
-from luodi.registry import judged, tags
+from luodi.registry import judged, tag_objects, tags
 from luodi.registry.judged import Judged
 from luodi.registry.tags import Version
 from luodi.system import progress
@@ -25,6 +26,23 @@ ATTEMPTS = 20  # to move the branch while others do
 PAUSE = 0.2  # seconds between them, at most
 ARCHIVES = "refs/luodi/archives"  # of the origin: by the id of their tree, the commits of unpacked archives
 BOT = {"NAME": "luodi", "EMAIL": "luodi@localhost"}
+
+
+def require_own(root: Path, models: Iterable[str]) -> None:
+    """Raise RegistryError where the checkout has versions of a model, and the embedded origin, made or not, has none.
+
+    As in a clone: what landed here would be compared with none of them, and take the name of the first.
+    """
+    known = Path(Origin.embedded(root).git)
+    for model in models if (root / ".git").exists() else ():
+        here = [name.tag for name in tag_objects.of_model(root, model) if name.number]
+        if here and not (known.is_dir() and any(name.number for name in tag_objects.of_model(known, model))):
+            raise RegistryError(
+                f"{here[-1]} landed elsewhere: this checkout has its tag, and the registry of this machine, {known}, "
+                f"no version of {model} to compare another with; set LUODI_GIT_URL to the git repository that its "
+                "versions land in, and LUODI_DVC_REMOTE to the remote that has them, or begin anew here: "
+                f"`git tag -d $(git tag -l {shlex.quote(f'{model}[@#]*')})`"
+            )
 
 
 def prepare(root: Path, runner: Runner, *, committed: bool = True) -> tuple[Origin, str]:
@@ -146,6 +164,7 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
         DirtyCheckout: The commit is not what made the outputs.
         SourceMismatch: data/ is not what data.dvc of the commit records.
         GitError: Your own git origin lacks the commit.
+        RegistryError: Versions of the model that the checkout has landed elsewhere.
         RemoteError: The DVC remote cannot be used.
     """
     entries = locks.of_model(locks.read(root / "dvc.lock"), model)
@@ -158,6 +177,8 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
         if entries:
             builtin_datasets.verify(root / "data", root / "data.dvc")
     else:
+        if landing:
+            require_own(root, [model])
         origin, commit = prepare(root, runner, committed=landing)
         commit = advance(origin, commit, runner) if landing else commit
     if entries:
