@@ -49,7 +49,7 @@ def run(
 
     root, runner = find_root(), Runner(print)
     known_model(root, model)
-    embedded.require_own(root, [model])
+    embedded.require_own_versions(root, [model])
     spoken = language(root, lang)
     progress.tell("preparing the embedded git origin and DVC remote")
     with Heartbeat("preparing them"):
@@ -167,7 +167,8 @@ def up(
     from luodi.system.processes import Runner
 
     root, runner = find_root(), Runner(print)
-    embedded.require_own(root, config.load(root / PARAMS).models)  # which loads: Airflow would come up without a DAG
+    known = config.load(root / PARAMS).models  # Airflow would come up without a DAG
+    embedded.require_own_versions(root, known)
     with Heartbeat("preparing the embedded git origin and DVC remote"):
         origin, commit = embedded.prepare(root, runner)
         embedded.advance(origin, commit, runner)

@@ -28,7 +28,7 @@ ARCHIVES = "refs/luodi/archives"  # of the origin: by the id of their tree, the 
 BOT = {"NAME": "luodi", "EMAIL": "luodi@localhost"}
 
 
-def require_own(root: Path, models: Iterable[str]) -> None:
+def require_own_versions(root: Path, models: Iterable[str]) -> None:
     """Raise RegistryError where the checkout has versions of a model, and the embedded origin, made or not, has none.
 
     As in a clone: what landed here would be compared with none of them, and take the name of the first.
@@ -178,7 +178,7 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
             builtin_datasets.verify(root / "data", root / "data.dvc")
     else:
         if landing:
-            require_own(root, [model])
+            require_own_versions(root, [model])
         origin, commit = prepare(root, runner, committed=landing)
         commit = advance(origin, commit, runner) if landing else commit
     if entries:
