@@ -101,9 +101,9 @@ def test_a_clone_lands_nothing_beside_versions_whose_registry_is_elsewhere(
     for command in (["run", "quick"], ["up"], ["register", "quick"]):
         done = luodi(root, *command)
         assert done.returncode == 60, done.stderr
-        assert "v1.0.0 landed elsewhere" in done.stderr and "set LUODI_GIT_URL to" in done.stderr
+        assert "v1.0.0 landed elsewhere" in done.stderr and "with LUODI_GIT_URL set to" in done.stderr
         assert not (root / ".luodi").exists()
-    subprocess.run(done.stderr.partition("here: `")[2].partition("`")[0], shell=True, cwd=root, check=True)
+    subprocess.run(done.stderr.partition("anew: `")[2].partition("`")[0], shell=True, cwd=root, check=True)
     assert git(root, "tag", "--list", "quick*") == ""
     assert "landed elsewhere" not in luodi(root, "register", "quick").stderr
 

@@ -49,7 +49,8 @@ def run(
 
     root, runner = find_root(), Runner(print)
     known_model(root, model)
-    embedded.require_own_versions(root, [model])
+    if not (dry_run or rows):
+        embedded.require_own_versions(root, [model])
     spoken = language(root, lang)
     progress.tell("preparing the embedded git origin and DVC remote")
     with Heartbeat("preparing them"):

@@ -39,8 +39,9 @@ def require_own_versions(root: Path, models: Iterable[str]) -> None:
         if here and not (known.is_dir() and any(name.number for name in tag_objects.of_model(known, model))):
             raise RegistryError(
                 f"{here[-1]} landed elsewhere: this checkout has its tag, and the registry of this machine, {known}, "
-                f"no version of {model} to compare another with; set LUODI_GIT_URL to the git repository that its "
-                "versions land in, and LUODI_DVC_REMOTE to the remote that has them, or begin anew here: "
+                f"no version of {model} to compare another with; make it by `dvc repro` and land it by `luodi register "
+                f"{model}` with LUODI_GIT_URL set to the git repository that its versions land in, and "
+                "LUODI_DVC_REMOTE to the remote that has them (`luodi run --dry-run` lands nothing), or begin anew: "
                 f"`git tag -d $(git tag -l {shlex.quote(f'{model}[@#]*')})`"
             )
 

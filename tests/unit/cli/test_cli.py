@@ -261,7 +261,7 @@ def test_architectures_and_settings_as_json(project: Path) -> None:
 
 def test_json_leaves_progress_out(project: Path) -> None:
     (project / "notes.txt").write_text("x")
-    done = run("run", "reviews", "--json")
+    done = run("run", "reviews", "--dry-run", "--json")
     assert isinstance(done.exception, DirtyCheckout)
     assert done.stdout == ""
 

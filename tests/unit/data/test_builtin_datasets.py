@@ -129,7 +129,7 @@ def test_changed_data_is_a_mismatch(change: Callable[..., Any], data: Path, tmp_
         (b"outs: []\n", "is no DVC pointer"),
         (b"md5: 1.dir\n", "is no DVC pointer"),
         (b"outs:\n- md5: [1]\n", "is no DVC pointer"),
-        (b"<<<<<<< HEAD\nouts:\n- md5: 1.dir\n=======\n", "line 1: a merge left both sides"),
+        (b"<<<<<<< HEAD\nouts:\n- md5: 1.dir\n=======\n", "holds both sides of a merge .* `git merge --abort`"),
         (b"\xff", "line 1 holds the byte 0xff"),
     ],
 )
