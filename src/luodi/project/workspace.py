@@ -266,17 +266,17 @@ class Workspace:
         self._show_what_changed(stage)
         self._copy_dependencies(stage)
         self._bring_encoder(stage)
-        if not self._is_stored_after_repro(stage):  # a clone of a project whose remote is elsewhere, or was emptied
+        if not self._repro_and_push(stage):  # a clone of a project whose remote is elsewhere, or was emptied
             self._drop_entry(stage)
             self._copy_dependencies(stage)
-            self._is_stored_after_repro(stage)
+            self._repro_and_push(stage)
         entry = locks.read(self.lock).get(stage)
         if entry is None:
             raise ArtifactError(f"dvc repro left no entry for {stage} in dvc.lock")
         return {stage: entry}
 
-    def _is_stored_after_repro(self, stage: str) -> bool:
-        """Reproduce and push; whether the outputs are stored: DVC takes those that are nowhere for up to date."""
+    def _repro_and_push(self, stage: str) -> bool:
+        """Return whether the outputs are stored then: DVC takes those that are nowhere for up to date."""
         repro, push = ("repro", "--single-item", "--pull", "--allow-missing", stage), ("push", stage)
         if _umask(self.origin, self.origin.remote, *push) == -1:
             return not NOWHERE.search(self.dvc(*repro, ";", *push, stream=True))

@@ -3,12 +3,10 @@
 A row that is there already is passed over, by whatever file it came: the same file again adds nothing.
 """
 
-import gc
 import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain, compress
@@ -34,6 +32,7 @@ from luodi.errors import BrokenData
 from luodi.files import checksum
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.scaffold import changes, drifting, pipeline
+from luodi.system.collector import uncollected
 from luodi.system.processes import Runner
 from luodi.terminal import shown
 
@@ -378,23 +377,11 @@ def stored(settings: ModelSettings, folder: Path) -> list[str]:
 
 def store(rows: Iterator[Row], writer: importing.Writer) -> list[Path]:
     """Write shards; return them, none where there is no row."""
-    with _uncollected():
+    with uncollected():
         first = next(rows, None)
         for batch in importing.batches(chain([first], rows), "") if first is not None else ():
             writer.write(batch)
     return writer.paths
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Look for no cycles of objects: rows are none, and to look through all that are in hand takes as long as they."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def named(found: Sequence[Path], folder: Path, number: int) -> list[tuple[Path, Path]]:

@@ -94,7 +94,7 @@ def measure(
     found = evidence.beside(model, baseline, settings.evaluate.bootstrap, confidence, beside(rule.metric))
     tested = evidence.decisive(model, baseline, rule)
     found["difference"] |= {rule.metric: tested.difference.to_json()}
-    proof = _with(more, model, baseline, rule) if more else tested
+    proof = _pooled(more, model, baseline, rule) if more else tested
     classes = zip(
         settings.labels,
         figures.per_class(model),
@@ -116,7 +116,7 @@ def measure(
     }
 
 
-def _with(more: tuple[Scored, Scored], model: Scored, baseline: Scored, rule: config.Gate) -> Evidence:
+def _pooled(more: tuple[Scored, Scored], model: Scored, baseline: Scored, rule: config.Gate) -> Evidence:
     """What test rows and those out of fold prove, the latter as far as they tell of the models that are judged."""
     one, other = joined(model, more[0]), joined(baseline, more[1])
     of_folds = more[0].rows

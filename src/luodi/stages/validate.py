@@ -25,6 +25,7 @@ from luodi.errors import BrokenData, NothingLeft, ValidationFailed
 from luodi.project.paths import ModelPaths
 from luodi.report import page
 from luodi.system import lazy, progress
+from luodi.system.collector import uncollected
 
 ROOM = 150_000  # bytes of held rows in the report, as a file to take away
 Parts = Callable[[], Iterable[pa.Table]]  # all rows, from the first, at every call
@@ -45,7 +46,7 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     parts = came if stands is None else partial(_that_stand, came, stands)
     checked = newest.hold_back(kind.measure(parts(), settings), settings)
     lazy.when_used("scipy", "stats")  # a quarter of the start of Great Expectations, for what luodi does not use
-    with lazy.uncollected():
+    with uncollected():
         from luodi.checks import engine  # here, not above: Great Expectations takes seconds to start
 
     with files.replacing_folder(paths.data_docs) as docs:

@@ -1,9 +1,7 @@
 """Modules that are imported at their first use, or not at all where a library only asks whether they are there."""
 
-import gc
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import util
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -23,18 +21,6 @@ def when_used(package: str, name: str) -> None:
         sys.modules[whole] = module = util.module_from_spec(spec)
         setattr(sys.modules[package], name, module)  # or the package looks for it, which is a use
         loader.exec_module(module)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Import without the collector of cycles: a module stays, and it looks through all that were imported before."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class Unneeded(MetaPathFinder, Loader):

@@ -1,6 +1,5 @@
 """A module that is imported at its first use costs nothing before."""
 
-import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -58,20 +57,6 @@ def test_a_package_does_without_what_is_not_needed_and_others_get_it_later(
     import colossal  # type: ignore[import-not-found]
 
     assert sys.modules["colossal"] is colossal
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("enabled", [True, False])
-def test_what_is_imported_uncollected_leaves_the_collector_as_it_was(enabled: bool) -> None:
-    before = gc.isenabled()
-    (gc.enable if enabled else gc.disable)()
-    try:
-        with pytest.raises(ImportError), lazy.uncollected():
-            assert not gc.isenabled()
-            raise ImportError
-        assert gc.isenabled() is enabled
-    finally:
-        (gc.enable if before else gc.disable)()
 
 
 def test_keras_starts_without_scikit_learn_and_data_frames_which_work_afterwards() -> None:

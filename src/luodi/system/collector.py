@@ -1,0 +1,20 @@
+"""Python's collector of cycles."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Look for no cycles while many objects are made that stay: it takes as long to look through these as to make them.
+
+    Modules of a large library are such, and rows that are read.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
