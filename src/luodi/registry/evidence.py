@@ -214,6 +214,8 @@ def proofs(  # noqa: PLR0917, the last has a default
     for confidence, figure in zip(confidences, intervals, strict=True):
         if p >= error_of(confidence):
             figure |= {"low": min(figure["low"], 0.0), "high": max(figure["high"], 0.0)}
+        if metric.name in METRICS and metric.better > 0:  # of 0 to 1, so that no difference is larger
+            figure |= {"low": max(figure["low"], -1.0), "high": min(figure["high"], 1.0)}
         shown = Estimate(**figures.rounded(figure))
         found.append(Evidence(rows=challenger.rows, difference=shown, mcnemar=agreement, p=p))
     return found
@@ -519,4 +521,4 @@ def _reach(part: Mask, challenger: Scored, champion: Scored, confidence: float) 
     lead, gap = (wins - losses) / rows, one.astype(np.int64) - other
     reach = math.sqrt(inflation(gap, challenger.of(part).group, confidence))
     ends = zip(("low", "high"), tango(wins, losses, rows, confidence), strict=True)
-    return {name: lead + reach * (end - lead) for name, end in ends}
+    return {name: min(1.0, max(-1.0, lead + reach * (end - lead))) for name, end in ends}
