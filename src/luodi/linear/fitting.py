@@ -42,11 +42,12 @@ class Linear:
 
 class Fitted(NamedTuple):
     """ONNX models: `judged` was fitted on train rows, so validation rows can judge it; `final`, which is exported, is
-    the same, or with `baseline.all_rows` fitted on both.
+    the same, or with `baseline.all_rows` fitted on both. `strength` is the C of either.
     """
 
     judged: ModelProto
     final: ModelProto
+    strength: float
 
 
 def fit(

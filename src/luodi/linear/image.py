@@ -59,9 +59,10 @@ def fit(
     model = fitting.fit(seen, judged, classes, settings.regularization, logistic)
     first = graph(model, encoder)
     if not settings.all_rows:
-        return fitting.Fitted(first, first)
+        return fitting.Fitted(first, first, model.strength)
     x, y = (np.concatenate(pair) for pair in ((seen.features, judged.features), (seen.label, judged.label)))
-    return fitting.Fitted(first, graph(fitting.again(fitting.Rows(x, y), classes, model, logistic), encoder))
+    final = graph(fitting.again(fitting.Rows(x, y), classes, model, logistic), encoder)
+    return fitting.Fitted(first, final, model.strength)
 
 
 def features(encoder: Encoder, images: Sequence[bytes]) -> NDArray[np.float32]:

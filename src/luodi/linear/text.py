@@ -81,11 +81,11 @@ def fit(
     model = fitting.fit(*rows, classes, settings.regularization, machine)
     judged = graph(model, first, encoder)
     if not settings.all_rows:
-        return fitting.Fitted(judged, judged)
+        return fitting.Fitted(judged, judged, model.strength)
     both, label = sparse.vstack([seen, held], "csr"), np.concatenate([train.label, validation.label])
     second = weigh(both, label, most)
     final = fitting.again(weighed(both, label, second), classes, model, machine)
-    return fitting.Fitted(judged, graph(final, second, encoder))
+    return fitting.Fitted(judged, graph(final, second, encoder), model.strength)
 
 
 def occurrences(encoder: Encoder, texts: list[str]) -> Matrix:

@@ -43,16 +43,22 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         with replacing(path) as temporary:
             write_array(temporary, scores)
         found[split] = figures.point(scored(rows[split].label, scores, "baseline", classes))
-    write_out_of_fold(settings, encoder, rows, paths)
+    write_out_of_fold(settings, fitted.strength, encoder, rows, paths)
     counts = {f"{split}_rows": len(part) for split, part in rows.items()}
     write_facts(paths.baseline_metrics, figures.rounded(found["test"] | {"validation": found["validation"]} | counts))
     print("baseline: " + ", ".join(f"{name} {value:.4f}" for name, value in found["test"].items()), flush=True)
 
 
 def write_out_of_fold(
-    settings: config.ModelSettings, encoder: Encoder, rows: dict[str, Rows], paths: ModelPaths
+    settings: config.ModelSettings, strength: float, encoder: Encoder, rows: dict[str, Rows], paths: ModelPaths
 ) -> None:
-    """Score train and validation rows by models that were not fitted on them, where a class has few test rows."""
+    """Score train and validation rows by models that were not fitted on them, where a class has few test rows.
+
+    These have the C that was chosen: to search it again in every fold took longer than all the rest.
+    """
+    chosen = settings.model_copy(
+        update={"baseline": settings.baseline.model_copy(update={"regularization": (strength,)})}
+    )
     known = [rows[split] for split in ("train", "validation")]
     items = [item for part in known for item in part.items]
     label, classes = np.concatenate([part.label for part in known]), len(settings.labels)
@@ -63,7 +69,7 @@ def write_out_of_fold(
         return Rows([items[place] for place in places], label[places], [])
 
     def score(fitted: folds.Rows, judged: folds.Rows, held: folds.Rows) -> NDArray[np.float32]:
-        models, own = fit(settings, encoder, pick(fitted), pick(judged))
+        models, own = fit(chosen, encoder, pick(fitted), pick(judged))
         return classifier(models.final, own).probabilities(pick(held).items)
 
     found = np.zeros((0, classes), np.float32)

@@ -56,7 +56,7 @@ def test_what_validation_rows_alone_tell_only_the_final_model_knows(tmp_path: Pa
 
     train, validation = pick(np.flatnonzero(rows.label < 2)), pick(np.flatnonzero(rows.label == 2))
     settings = SETTINGS.model_copy(update={"all_rows": True})
-    judged, final = linear.fit(encoder(3), train, validation, settings)
+    judged, final, _ = linear.fit(encoder(3), train, validation, settings)
     assert (scores(judged, encoder(3), validation.items, tmp_path)[:, 2] == 0).all()
     found = scores(final, encoder(3), rows.items, tmp_path)
     assert (found.argmax(1) == rows.label).mean() > 0.9

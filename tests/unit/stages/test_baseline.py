@@ -108,6 +108,22 @@ def test_rows_that_stand_together_do_not_vouch_for_each_other(tmp_path: Path, to
     assert right < 0.65 if together else right > 0.95
 
 
+def test_folds_are_fitted_with_the_strength_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To search it again in each of them is three times the work, or more: the largest take longest."""
+    fit, asked = baseline.fit, []
+
+    def watched(settings: Any, *given: Any) -> Any:
+        asked.append((settings.baseline.regularization, found := fit(settings, *given)))
+        return found
+
+    monkeypatch.setattr(baseline, "fit", watched)
+    parts = {"test": make(40, 2, seed=1), "train": make(120, 2), "validation": make(30, 2, seed=2)}
+    run(tmp_path, "reviews", parts, text.Encoder(("negative", "positive"), "ngram", 20, 1000, (), ()))
+    (grid, (chosen, _)), *of_folds = asked
+    assert len(grid) > 1
+    assert [strengths for strengths, _ in of_folds] == [(chosen.strength,)] * folds.FOLDS
+
+
 def test_the_stage_scores_images(tmp_path: Path) -> None:
     splits = {"test": 40, "train": 120, "validation": 20}
     parts = {split: make_images(rows, 10, seed, (10, 8)) for seed, (split, rows) in enumerate(splits.items())}
