@@ -8,6 +8,7 @@ does: whole groups are drawn, and the interval of a share is that of so many row
 `share`.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
@@ -96,19 +97,19 @@ def draws(rows: int, resamples: int, seed: int = SEED, group: Ints | None = None
         yield counts if group is None else counts[:, place]
 
 
-def calibration_by_chance(data: Scored, resamples: int = 1000) -> float:
+def calibration_by_chance(data: Scored, confidence: float, resamples: int = 1000) -> float:
     """Return the mean calibration error of a perfectly calibrated classifier that is as sure as this one on these rows.
 
     Few rows give a large error to anybody. Rows are right by chance, each as often as its confidence says (consistency
     resampling, Broecker & Smith 2007). By the triangle inequality an error exceeds the true one by this on average, at
-    most.
+    most. Rows in groups are as few as say as much, see `inflation`: the error grows by the root of it, at most to 1.
     """
     rng, bins = np.random.default_rng(SEED), one_hot(bin_of(data.confidence), BINS)
     step, found = max(1, CELLS // data.rows), []
     for start in range(0, resamples, step):
         right = rng.random((min(step, resamples - start), data.rows)) < data.confidence
         found.append(abs((data.confidence - right) @ bins).sum(1) / data.rows)
-    return float(np.concatenate(found).mean())
+    return min(1.0, float(np.concatenate(found).mean()) * math.sqrt(inflation(data.correct, data.group, confidence)))
 
 
 def interval(value: float, drawn: Floats, confidence: float) -> Figure:

@@ -110,7 +110,7 @@ def measure(
             for label, figure, predicted, judged in classes
         },
         "slices": slices | {"source": figures.source_slices(test.source, model, confidence)},
-        "calibration_by_chance": figures.calibration_by_chance(model),
+        "calibration_by_chance": figures.calibration_by_chance(model, confidence),
         "rows": len(test),
         **({} if test.group is None else {"groups": len(np.unique(test.group))}),
     }

@@ -151,8 +151,21 @@ def test_chance_gives_a_calibrated_classifier_the_error_that_is_told(rows: int) 
         sure = rng.uniform(0.5, 1, rows)
         data = Scored((rng.random(rows) > sure).astype(int), np.stack([sure, 1 - sure], axis=1))
         errors.append(one(metrics.calibration_error, data))
-        told.append(figures.calibration_by_chance(data, 100))
+        told.append(figures.calibration_by_chance(data, 0.95, 100))
     assert np.mean(told) == pytest.approx(np.mean(errors), rel=0.05)
+
+
+def test_rows_of_a_group_give_a_calibrated_classifier_the_error_of_so_few_rows() -> None:
+    """Paragraphs of a page are right or wrong together: 40 pages of 10 had an error of 40 rows, and 400 was told."""
+    rng = np.random.default_rng(0)
+    group, errors, told = np.arange(40).repeat(10), [], []
+    for _ in range(100):
+        sure = rng.uniform(0.5, 1, 40)
+        wrong = (rng.random(40) > sure).astype(int)
+        data = Scored(wrong[group], np.stack([sure, 1 - sure], axis=1)[group], group)
+        errors.append(one(metrics.calibration_error, data))
+        told.append(figures.calibration_by_chance(data, 0.95, 100))
+    assert np.mean(errors) == pytest.approx(np.mean(told), rel=0.2)
 
 
 @given(scored(), st.randoms(use_true_random=False))
