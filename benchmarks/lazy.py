@@ -45,7 +45,7 @@ class Clock(keras.callbacks.Callback):
 def fit(settings: config.ModelSettings, paths: ModelPaths, seed: int, optimizer: type[Any]) -> tuple[float, ...]:
     """Rows a processor second, least validation loss, the accuracy of that epoch."""
     encoder = encoders.load(paths.encoder)
-    (x, y), held = (arrays.load(paths.array(split, "x"), paths.array(split, "y"), encoder) for split in SPLITS)
+    (x, y), held = (arrays.load(split, settings, paths, encoder) for split in SPLITS)
     size, classes, clock = settings.train.batch_size, len(encoder.labels), Clock()
     training.make_deterministic(seed)
     model = catalogue.build(settings, encoder)

@@ -23,6 +23,7 @@ import numpy as np
 from luodi import config
 from luodi.config import ModelSettings
 from luodi.data import encoders, modality
+from luodi.data.modality import Encoder
 from luodi.nets import arrays, batches, catalogue, hardware, training
 from luodi.nets.checkpoints import Checkpoint, Store
 from luodi.project.paths import ModelPaths
@@ -58,8 +59,8 @@ def speed(rows: int, ends: list[tuple[float, float]]) -> Speed:
 def ours(settings: ModelSettings, paths: ModelPaths, plain: bool) -> tuple[Speed, float, float]:
     """The speed of luodi's loop, the best validation accuracy, and the seconds that a checkpoint takes."""
     encoder = encoders.load(paths.encoder)
-    model = prepared(settings, paths)
-    train, held = (arrays.load(paths.array(split, "x"), paths.array(split, "y"), encoder) for split in NAMES)
+    train, held = (arrays.load(split, settings, paths, encoder) for split in NAMES)
+    model = prepared(settings, encoder, len(train[1]))
     size, classes = settings.train.batch_size, len(encoder.labels)
     change = None if plain else modality.of(settings.modality).augmenter(settings.preprocess)
     rows, ends = batches.Batches(*train, classes, size, seed=settings.train.seed, augment=change), [clocks()]
@@ -86,11 +87,10 @@ class Timed(Checkpoint):
 def bare(settings: ModelSettings, paths: ModelPaths) -> Speed:
     """The speed of `model.fit` on the arrays in memory, which shuffles and does not augment."""
     encoder = encoders.load(paths.encoder)
-    model = prepared(settings, paths)
     (x, y), (held_x, held_y) = (
-        [np.array(one) for one in arrays.load(paths.array(split, "x"), paths.array(split, "y"), encoder)]
-        for split in NAMES
+        [np.array(one) for one in arrays.load(split, settings, paths, encoder)] for split in NAMES
     )
+    model = prepared(settings, encoder, len(y))
     classes, clock = np.eye(len(encoder.labels), dtype=np.float32), Clock()
     model.fit(
         x, classes[y], settings.train.batch_size, settings.train.epochs, verbose=0, callbacks=[clock],
@@ -99,9 +99,7 @@ def bare(settings: ModelSettings, paths: ModelPaths) -> Speed:
     return speed(len(y), clock.ends)
 
 
-def prepared(settings: ModelSettings, paths: ModelPaths) -> keras.Model:
-    encoder = encoders.load(paths.encoder)
-    rows = len(np.load(paths.array("train", "y")))
+def prepared(settings: ModelSettings, encoder: Encoder, rows: int) -> keras.Model:
     training.make_deterministic(settings.train.seed)
     model = catalogue.build(settings, encoder)
     training.compile_model(model, settings.train, len(encoder.labels), -(-rows // settings.train.batch_size))

@@ -36,7 +36,7 @@ import optuna
 
 from luodi import config
 from luodi.config import locked, tuning
-from luodi.data import encoders
+from luodi.data import encoders, split_rows
 from luodi.nets import arrays, fitting
 from luodi.project import fingerprints
 from luodi.project.paths import ModelPaths
@@ -126,7 +126,7 @@ def searched(name: str, args: argparse.Namespace, folder: Path) -> ModelPaths:
     run("luodi", "upgrade")
     run("luodi", "validate", MODEL)
     run("luodi", "tune", MODEL)
-    (root / "artifacts" / MODEL / "tune" / "best_params.yaml").write_text("")  # the arrays of the default
+    (root / "artifacts" / MODEL / "tune" / "best_params.yaml").write_text("")  # the encoder of the default
     run("luodi", "preprocess", MODEL)
     run("luodi", "baseline", MODEL)
     return ModelPaths(root, MODEL)
@@ -136,10 +136,7 @@ def on_test_rows(settings: config.ModelSettings, paths: ModelPaths, values: tuni
     """Probabilities of the test rows by the network, and by what lands."""
     settings = tuning.changed(settings, {**values, "train.seed": seed}, "tuned")
     encoder = encoders.load(paths.encoder)
-    train, held, test = (
-        arrays.load(paths.array(split, "x"), paths.array(split, "y"), encoder)
-        for split in ("train", "validation", "test")
-    )
+    train, held, test = (arrays.load(split, settings, paths, encoder) for split in ("train", "validation", "test"))
     net = fitting.fit_rows(settings, encoder, train, held)
     validation = {LINEAR: np.load(paths.baseline_validation), NET: net.scores}
     scores = {LINEAR: np.load(paths.baseline_scores), NET: net.model.predict(test[0], batch_size=512, verbose=0)}
@@ -155,7 +152,7 @@ def worth(name: str, args: argparse.Namespace, folder: Path) -> str:
     facts = json.loads(paths.study.read_text(encoding="utf-8"))
     values = next(one["values"] for one in facts["trials"] if one["trial"] == facts["best"])
     sides = [[on_test_rows(settings, paths, side, seed) for seed in SEEDS] for side in ({}, values)]
-    truth = np.load(paths.array("test", "y"))
+    truth = split_rows.labels(paths.rows, "test", len(settings.labels))
     cells = [name, f"{len(truth):,}"]
     for kind in ("network", "lands"):
         default, best = ([one[kind] for one in side] for side in sides)

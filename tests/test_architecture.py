@@ -25,7 +25,7 @@ STAGES = ("validate", "tune", "preprocess", "baseline", "train", "compress", "ev
 OUTPUTS = {
     "validate": {"clean", "quarantine", "validation_result", "data_docs", "validation_summary", "validation_report"},
     "tune": {"best_params", "study", "tuning_report"},
-    "preprocess": {"rows", "arrays", "encoder", "nearest", "preprocess_report", "preprocess_summary"},
+    "preprocess": {"rows", "encoder", "nearest", "preprocess_report", "preprocess_summary"},
     "baseline": {
         "baseline_export",
         "baseline_validation",

@@ -40,8 +40,8 @@ def write(  # noqa: PLR0917, all that is known of the model
         LuodiError: Training diverged in its first epoch, or memory ran out.
     """
     encoder = encoders.load(paths.encoder)
-    x, _ = arrays.load(paths.array("train", "x"), paths.array("train", "y"), encoder)
-    judged = arrays.load(paths.array("validation", "x"), paths.array("validation", "y"), encoder)
+    x, _ = arrays.load("train", settings, paths, encoder)
+    judged = arrays.load("validation", settings, paths, encoder)
     hard = np.eye(len(encoder.labels), dtype=np.float32)[train.label]
     soft = (hard + teacher.probabilities(train.items)) / 2
     small = student(settings, encoder.size, rule.distilled_size)

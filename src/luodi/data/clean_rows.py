@@ -4,7 +4,7 @@ What is clean goes to a file, which is read again for all that is made of it: me
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -84,24 +84,6 @@ class Clean:
             for batch in pa.ipc.open_stream(file):
                 yield batch, self.split[start : start + len(batch)]
                 start += len(batch)
-
-
-def writing(path: Path, columns: Iterable[pa.Array]) -> Iterator[pa.Array]:
-    """Yield columns, and write each to a file for `written`."""
-    with ExitStack() as stack:
-        file, writer = stack.enter_context(pa.OSFile(str(path), "wb")), None
-        for column in columns:
-            batch = pa.record_batch([column], ["items"])
-            writer = writer or stack.enter_context(pa.ipc.new_stream(file, batch.schema))
-            writer.write_batch(batch)
-            yield column
-
-
-def written(path: Path) -> Iterator[pa.Array]:
-    """Yield what `writing` wrote."""
-    with pa.OSFile(str(path)) as file:
-        for batch in pa.ipc.open_stream(file):
-            yield batch.column(0)
 
 
 def _filter(batch: pa.RecordBatch, mask: NDArray[np.bool_]) -> pa.RecordBatch:

@@ -356,10 +356,6 @@ def fit_encoder(train: Iterable[pa.Array], settings: ImagePreprocess, labels: Se
     return Encoder.fit(train, settings, labels)
 
 
-def hashed(settings: ImagePreprocess) -> None:
-    """Nothing: pixels are as cheap as what is made of them."""
-
-
 def read_encoder(raw: dict[str, Any], folder: Path = Path()) -> Encoder:
     return Encoder.from_json(raw)
 

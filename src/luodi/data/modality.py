@@ -79,12 +79,6 @@ class Modality(Protocol):
     def fit_encoder(self, train: Iterable[pa.Array], settings: Any, labels: Sequence[str]) -> Encoder:
         """Fit the encoder on columns of clean train items."""
 
-    def hashed(self, settings: Any) -> Callable[[pa.Array], pa.Array] | None:
-        """Return what makes of clean items, once, a column that `fit_encoder` and `Encoder.encode_clean` take instead.
-
-        None where that saves nothing.
-        """
-
     def read_encoder(self, raw: dict[str, Any], folder: Path = Path()) -> Encoder:
         """Return the encoder of that JSON, which may need a file in `folder` too.
 

@@ -45,17 +45,6 @@ def pack(kept: NDArray[np.int64]) -> str:
     return base64.b64encode((kept + 1).astype("<u4").tobytes()).decode("ascii")
 
 
-def listed(found: NDArray[np.uint32], counts: NDArray[np.int64]) -> pa.ListArray:
-    """Return what `of_rows` found as a column, a list for each text."""
-    return pa.ListArray.from_arrays(np.append(0, counts.cumsum()).astype(np.int32), found)
-
-
-def unlisted(column: pa.ListArray) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """Inverse of `listed`, for any part of such a column."""
-    ends = column.offsets.to_numpy().astype(np.int64)
-    return column.values.to_numpy()[ends[0] : ends[-1]], np.diff(ends)
-
-
 def most_frequent(found: Iterable[NDArray[np.uint32]], buckets: int) -> NDArray[np.int64]:
     """Return the buckets that two or more rows have, ascending, at most `MOST`, the most frequent.
 

@@ -1,6 +1,6 @@
 """The rows of one split, from rows.parquet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from luodi.errors import ArtifactError
 from luodi.project.paths import maker
+
+ROWS = 8192  # read at a time
 
 
 @dataclass(frozen=True)
@@ -51,20 +53,58 @@ def read(path: Path, modality: str, split: str, classes: int) -> Rows:
     table = _load(path, [modality, "label", "source", "split"], maybe=("origin", "group"))
     # Filtered here and not by Arrow: pyarrow.compute imports pandas, which costs a second.
     picked = [row for row, name in enumerate(table["split"].to_pylist()) if name == split]
-    if not picked:
+    items, labels, sources = ([table[name][row].as_py() for row in picked] for name in (modality, "label", "source"))
+    label = _checked(path, split, labels, classes)
+    origin = [table["origin"][row].as_py() for row in picked] if "origin" in table.column_names else []
+    return Rows(items, label, sources, origin, _tied(_groups(table)[picked]))
+
+
+def columns(path: Path, modality: str, split: str) -> Iterator[pa.Array]:
+    """Yield the texts or images of a split, some at a time and never none, in the order of `read`.
+
+    Raises:
+        ArtifactError: The file is missing or broken, or lacks a column.
+    """
+    for batch in _batches(path, [modality, "split"]):
+        if picked := [row for row, name in enumerate(batch["split"].to_pylist()) if name == split]:
+            whole = len(picked) == len(batch)
+            yield batch[modality] if whole else batch[modality].take(pa.array(picked))
+
+
+def labels(path: Path, split: str, classes: int) -> NDArray[np.int32]:
+    """Return the labels of a split, int32 [rows], in the order of `read`, and raise as it does."""
+    found: list[int] = []
+    for batch in _batches(path, ["label", "split"]):
+        pairs = zip(batch["label"].to_pylist(), batch["split"].to_pylist(), strict=True)
+        found += [label for label, name in pairs if name == split]
+    return _checked(path, split, found, classes)
+
+
+def _checked(path: Path, split: str, labels: list[int], classes: int) -> NDArray[np.int32]:
+    if not labels:
         raise ArtifactError(
             f"{path} holds no row of split {split!r}: add data, or raise preprocess.shares.{split} in "
             f"params.yaml, and run `{maker(path)}` again"
         )
-    items, labels, sources = ([table[name][row].as_py() for row in picked] for name in (modality, "label", "source"))
     label = np.array(labels, np.int32)
     if label.min() < 0 or label.max() >= classes:
         raise ArtifactError(
             f"{path}: expected labels from 0 to {classes - 1}, found {label.min()} to {label.max()}: "
             f"run `{maker(path)}` again"
         )
-    origin = [table["origin"][row].as_py() for row in picked] if "origin" in table.column_names else []
-    return Rows(items, label, sources, origin, _tied(_groups(table)[picked]))
+    return label
+
+
+def _batches(path: Path, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+    try:
+        with pq.ParquetFile(path, buffer_size=2**20) as file:  # else a column chunk is read as a whole
+            for group in range(file.num_row_groups):  # until it has read all it was asked for, Arrow keeps every page
+                for batch in file.iter_batches(ROWS, row_groups=[group], columns=wanted):
+                    yield batch.select(wanted)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
+    except (pa.ArrowInvalid, KeyError) as error:
+        raise ArtifactError(f"{path} cannot be read ({error}): run `{maker(path)}` again") from None
 
 
 def test_share(path: Path) -> float:

@@ -249,7 +249,7 @@ class Encoder:
 
     @classmethod
     def fit(cls, texts: Iterable[pa.Array], settings: TextPreprocess, labels: Sequence[str]) -> Self:
-        """Learn the tokens of columns of clean train texts; of n-grams, hashed or not, those that more than one has."""
+        """Learn the tokens of columns of clean train texts; of n-grams those that more than one has."""
         blank = cls.blank(settings, labels)
         if settings.tokenizer == "ngram":
             return blank.keeping(texts)
@@ -276,8 +276,8 @@ class Encoder:
         )
 
     def keeping(self, texts: Iterable[pa.Array]) -> Self:
-        """Return it with ids for the n-grams that `ngrams.most_frequent` picks of these clean texts, hashed or not."""
-        found = in_threads(lambda chunk: np.sort(self._hashes(chunk)[0]), texts)
+        """Return it with ids for the n-grams that `ngrams.most_frequent` picks of these clean texts."""
+        found = in_threads(lambda chunk: np.sort(self._hashed(chunk.to_pylist())[0]), texts)
         return replace(self, kept=ngrams.pack(ngrams.most_frequent(found, self.buckets)))
 
     @classmethod
@@ -323,23 +323,14 @@ class Encoder:
         return cleaned(texts)
 
     def encode_clean(self, texts: pa.Array) -> NDArray[np.int32]:
-        """Encode a column of clean texts, or of what `hashed` made of them: int32 [n, length]."""
+        """Encode a column of clean texts: int32 [n, length]."""
         if self.tokenizer == "ngram":
             return _pad(*self.ids(texts), self.length)
         return self.encode_ready(texts.to_pylist())
 
     def ids(self, texts: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return the ids of the n-grams of a column of clean texts, ascending and end to end, and how many each has."""
-        return self._ids_of(*self._hashes(texts))
-
-    def hashed(self, texts: pa.Array) -> pa.ListArray:
-        """Return the hashed n-grams of a column of clean texts, which `keeping` and `encode_clean` need of them."""
-        return ngrams.listed(*self._hashes(texts))
-
-    def _hashes(self, texts: pa.Array) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        if pa.types.is_list(texts.type):
-            return ngrams.unlisted(texts)
-        return self._hashed(texts.to_pylist())
+        return self._ids_of(*self._hashed(texts.to_pylist()))
 
     def encode_ready(self, texts: Sequence[str]) -> NDArray[np.int32]:
         """Encode clean texts: int32 [n, length]."""
@@ -434,10 +425,6 @@ def cleaner(settings: TextPreprocess) -> Callable[[pa.Array], pa.Array]:
 
 def fit_encoder(train: Iterable[pa.Array], settings: TextPreprocess, labels: Sequence[str]) -> Encoder:
     return Encoder.fit(train, settings, labels)
-
-
-def hashed(settings: TextPreprocess) -> Callable[[pa.Array], pa.Array] | None:
-    return Encoder.blank(settings, ()).hashed if settings.tokenizer == "ngram" else None
 
 
 def read_encoder(raw: dict[str, Any], folder: Path = Path()) -> modality.Encoder:

@@ -108,20 +108,8 @@ class ModelPaths:
     # preprocess
     @property
     def rows(self) -> Path:
-        """Cleaned rows in the order of the arrays: text or image (PNG), label (int32), source, split."""
+        """Cleaned rows: text or image (PNG), label (int32), source, split."""
         return self.artifacts / "preprocess" / "rows.parquet"
-
-    @property
-    def arrays(self) -> Path:
-        """Folder of NumPy arrays, see `array`."""
-        return self.artifacts / "preprocess" / "arrays"
-
-    def array(self, split: str, name: str) -> Path:
-        """The array `name` of `split`, one of train, validation and test.
-
-        "x" is int32 [rows, length] ids, 0 pads (text), or uint8 [rows, h, w, c] (image); "y" is int32 [rows].
-        """
-        return self.arrays / f"{split}_{name}.npy"
 
     @property
     def encoder(self) -> Path:

@@ -26,8 +26,8 @@ OPTIONAL = {"tune": "preprocess", "compress": "evaluate"}
 OF_OPTIONAL = {BEST, TRAINED, COMPRESSED, CANDIDATES}
 """What stages read that another may have read without one of these."""
 LOCKS = {"luodi.lock", "params.lock"}
-GONE = {"artifacts/${key}/train/model.keras"}
-"""Outputs of luodi's stages that are no more."""
+GONE = {"artifacts/${key}/train/model.keras", "artifacts/${key}/preprocess/arrays"}
+"""Outputs of luodi's stages that are no more, and dependencies on them."""
 OLDER_HEAD = """\
 # The graph, once for every model in params.yaml. Each stage's deps name the package files it imports, so that
 # a change of code re-runs what it may change and nothing else; tests/test_architecture.py holds them complete.
@@ -269,7 +269,7 @@ def _older(key: str, item: Any) -> bool:
     """Whether an item is one that an older luodi wrote: its own files, settings before there was
     params.lock, an output that is no more, or one of a stage that is off."""
     if key == "deps":
-        return isinstance(item, str) and (item.startswith("src/luodi/") or item in OF_OPTIONAL)
+        return isinstance(item, str) and (item.startswith("src/luodi/") or item in OF_OPTIONAL | GONE)
     if key == "outs":
         return item in GONE
     if key != "params":

@@ -1,14 +1,12 @@
-"""preprocess: clean, drop duplicates and contradictions, split by content hash, encode, measure how near splits are.
+"""preprocess: clean, drop duplicates and contradictions, split by content hash, fit the encoder, measure nearness.
 
 What is clean goes to a file, which is read again for all that is made of it: memory holds a few bytes a row.
 """
 
-import math
+import tempfile
 from collections import Counter
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,45 +21,36 @@ from luodi.checks.nearest import Places
 from luodi.data import clean_rows, modality, splits
 from luodi.data.clean_rows import Clean
 from luodi.data.modality import Encoder
-from luodi.files import replacing, replacing_folder, write_array, write_facts, write_json, write_text
+from luodi.files import replacing, write_facts, write_json, write_text
 from luodi.project.paths import ModelPaths
 from luodi.report import page
 from luodi.system import progress
-from luodi.system.threads import in_threads
 
-CACHE = 2**18  # bytes of rows encoded at a time: what is larger comes fresh from the system each time, page by page
-LEARNED = "learned.arrow"  # what an encoder learned from, while it is wanted again
 GROUP = 2**17, 2**27  # rows and bytes of a row group of rows.parquet, which memory holds
 SOURCES = 20  # counted by name in the summary
 SHOWN = 10  # rows of the samples in the report
 
 
 def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
-    """Turn clean.parquet into rows.parquet, arrays, the encoder, a summary and the report.
+    """Turn clean.parquet into rows.parquet, the encoder, a summary and the report.
 
     Raises:
         ArtifactError: validate has not run.
         DataError: A split would be empty.
     """
     kind = modality.of(settings.modality)
-    with clean_rows.opened(paths.clean) as file, replacing_folder(paths.arrays) as folder:
-        path = folder / "clean.arrow"
+    paths.rows.parent.mkdir(parents=True, exist_ok=True)
+    with clean_rows.opened(paths.clean) as file, tempfile.TemporaryDirectory(dir=paths.rows.parent) as folder:
+        path = Path(folder) / "clean.arrow"
         marks = clean_rows.clean(file, path, settings)
         split, dropped = clean_rows.select(marks, settings)
         rows = Clean(path, marks.label, split)
-        train, hashed, learned = rows.items("train"), kind.hashed(settings.preprocess), folder / LEARNED
-        if hashed:
-            train = clean_rows.writing(learned, in_threads(hashed, train))
-        train = progress.steps("learning tokens", train, len(rows.labels("train")), len)
-        encoder = kind.fit_encoder(train, settings.preprocess, settings.labels)
-        with ThreadPoolExecutor(2) as beside:  # Parquet compresses while others encode
+        with ThreadPoolExecutor(2) as beside:  # Parquet compresses while the encoder learns
             sources = beside.submit(_write_rows, paths.rows, rows)
             near = beside.submit(_nearest, rows, settings.modality)
-            for name in splits.NAMES:
-                _write_arrays(folder, name, rows, encoder, settings)
+            train = progress.steps("learning tokens", rows.items("train"), len(rows.labels("train")), len)
+            encoder = kind.fit_encoder(train, settings.preprocess, settings.labels)
         shown, pairs = _samples(rows), _pairs(rows, near.result(), settings)
-        path.unlink()
-        learned.unlink(missing_ok=True)
     _write_table(paths.nearest, near.result())
     write_json(paths.encoder, encoder.as_json())
     summary = summarise(rows, sources.result(), dropped, settings.labels)
@@ -168,35 +157,3 @@ def _write_rows(path: Path, rows: Clean) -> Counter[str]:
 def _write_table(path: Path, table: pa.Table) -> None:
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", store_schema=False)
-
-
-def _write_arrays(
-    folder: Path,
-    split: str,
-    rows: Clean,
-    encoder: Encoder,
-    settings: config.ModelSettings,
-) -> None:
-    kind = modality.of(settings.modality)
-    copies = kind.copies(lambda: rows.items(split), settings.preprocess) if split == "train" else []
-    label = np.tile(rows.labels(split), 1 + len(copies))
-    learned = folder / LEARNED
-    items = clean_rows.written(learned) if split == "train" and learned.exists() else rows.items(split)
-    items = progress.steps(f"encoding {split}", chain(items, *copies), len(label), len)
-    _write_encoded(folder / f"{split}_x.npy", items, len(label), encoder, kind.CHUNK)
-    write_array(folder / f"{split}_y.npy", label)
-
-
-def _write_encoded(path: Path, columns: Iterable[pa.Array], rows: int, encoder: Encoder, chunk: int) -> None:
-    """Encode and write chunk by chunk: the array may be larger than memory.
-
-    Not through a memory map: there a full disk is no error but the end of the process.
-    """
-    shape = (rows, *encoder.shape)
-    chunk = min(chunk, max(1, CACHE // (math.prod(encoder.shape) * np.dtype(encoder.dtype).itemsize)))
-    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(encoder.dtype)), "fortran_order": False, "shape": shape}
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        chunks = (column.slice(start, chunk) for column in columns for start in range(0, len(column), chunk))
-        for encoded in in_threads(encoder.encode_clean, chunks):
-            file.write(np.ascontiguousarray(encoded).data)

@@ -10,12 +10,12 @@ import onnx
 from numpy.typing import NDArray
 
 from luodi import config, pretrained
-from luodi.data import encoders
+from luodi.data import encoders, split_rows
 from luodi.data.modality import Encoder
 from luodi.files import folder_checksum, replacing_folder, write_facts, write_text
 from luodi.nets import arrays, catalogue, checkpoints, cost, ensemble, history
 from luodi.nets.checkpoints import Checkpoints
-from luodi.nets.fitting import Net, Rows, fit_rows
+from luodi.nets.fitting import Net, fit_rows
 from luodi.nets.stderr import quiet
 from luodi.project.paths import ModelPaths
 from luodi.scoring import choice, folds, inference
@@ -47,7 +47,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
 
 
 def _run(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, kept: Checkpoints) -> None:
-    _, truth = arrays.load(paths.array("validation", "x"), paths.array("validation", "y"), encoder)
+    truth = split_rows.labels(paths.rows, "validation", len(encoder.labels))
     scores = {LINEAR: load_scores(paths.baseline_validation)}
     few = _unjudged(settings, paths, encoder)
     with cost.measured() as spent:
@@ -84,7 +84,7 @@ def _unjudged(settings: config.ModelSettings, paths: ModelPaths, encoder: Encode
     row, _, _ = folds.read(paths.baseline_out_of_fold, len(encoder.labels))
     if train.architecture == catalogue.LINEAR or train.out_of_fold != "auto" or len(row) <= MOST:
         return {}
-    _, test = _rows(paths, "test", encoder)
+    test = split_rows.labels(paths.rows, "test", len(encoder.labels))
     counts = np.bincount(test, minlength=len(encoder.labels)).tolist()
     return {label: rows for label, rows in zip(encoder.labels, counts, strict=True) if rows < FEWEST}
 
@@ -104,7 +104,7 @@ def fit(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, kep
 
     With checkpoints it goes on where an earlier try stood. Raises as `run` does.
     """
-    train, validation = (_rows(paths, split, encoder) for split in ("train", "validation"))
+    train, validation = (arrays.load(split, settings, paths, encoder) for split in ("train", "validation"))
     net = fit_rows(settings, encoder, train, validation, kept)
     best = min(net.history, key=lambda row: row["val_loss"])
     epoch = f"kept epoch {best['epoch']} of {len(net.history)}, val_accuracy {best['val_accuracy']:.4f}"
@@ -120,7 +120,7 @@ def out_of_fold(
     kept: Checkpoints | None = None,
 ) -> NDArray[np.float32]:
     """Score train and validation rows, each of a group, by networks not fitted on these: float32 [rows, classes]."""
-    train, validation = (_rows(paths, split, encoder) for split in ("train", "validation"))
+    train, validation = (arrays.load(split, settings, paths, encoder) for split in ("train", "validation"))
     originals = len(group) - len(validation[0])  # what follows are changed copies
     x, y = (np.concatenate([first[:originals], second]) for first, second in zip(train, validation, strict=True))
 
@@ -144,10 +144,6 @@ def _write_out_of_fold(
         own = score(group)
         found = np.mean([found, own], axis=0, dtype=np.float32) if chosen == BOTH else own
     folds.write(paths.out_of_fold, row, group, found)
-
-
-def _rows(paths: ModelPaths, split: str, encoder: Encoder) -> Rows:
-    return arrays.load(paths.array(split, "x"), paths.array(split, "y"), encoder)
 
 
 def _save(chosen: str, net: Net | None, settings: config.ModelSettings, encoder: Encoder, paths: ModelPaths) -> None:

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from dataclasses import dataclass, field
-from itertools import chain
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,12 @@ from luodi.data import clean_rows, modality, splits
 from luodi.data.clean_rows import Clean
 from luodi.data.modality import Encoder
 from luodi.errors import LuodiError
-from luodi.nets import catalogue, checkpoints, fitting
+from luodi.nets import arrays, catalogue, checkpoints, fitting
 from luodi.nets.stderr import quiet
 from luodi.project.paths import ModelPaths
 from luodi.scoring import inference
 from luodi.scoring.metrics import beside
 from luodi.scoring.scored import scored
-from luodi.system.threads import in_threads
 from luodi.tuning import space as spaces
 from luodi.tuning.goals import Goals
 from luodi.tuning.study import BEFORE, BY, EPOCHS, SLOT, VALUES, WHY
@@ -202,17 +201,14 @@ class Trials:
             self._encoded.clear()
             kind = modality.of(settings.modality)
             encoder = kind.fit_encoder(self.rows.items("train"), settings.preprocess, settings.labels)
-            copies = kind.copies(lambda: self.rows.items("train"), settings.preprocess)
-            train = _encoded(chain(self.rows.items("train"), *copies), encoder, kind.CHUNK)
-            validation = _encoded(self.rows.items("validation"), encoder, kind.CHUNK)
-            label = np.tile(self.rows.labels("train"), 1 + len(copies))
-            self._encoded[key] = encoder, (train, label), (validation, self.rows.labels("validation"))
+            train, validation = (
+                arrays.encoded(
+                    split, partial(self.rows.items, split), self.rows.labels(split), settings, encoder,
+                    self.rows.path,
+                ) for split in SEEN
+            )  # fmt: skip
+            self._encoded[key] = encoder, train, validation
         return self._encoded[key]
-
-
-def _encoded(columns: Any, encoder: Encoder, chunk: int) -> NDArray[Any]:
-    chunks = (column.slice(start, chunk) for column in columns for start in range(0, len(column), chunk))
-    return np.concatenate([*in_threads(encoder.encode_clean, chunks)])
 
 
 def begun(study: optuna.Study, slot: int) -> dict[str, Any] | None:

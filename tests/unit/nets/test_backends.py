@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_export import NAMES, checkout, checkout_of, keras, outputs
+from test_export import NAMES, checkout, checkout_of, encoded, keras, outputs
 
 from luodi.files import read_json
 from luodi.project.paths import ModelPaths
@@ -65,7 +65,7 @@ def run(backend: str, *roots: Path, fatal: int = -1) -> subprocess.CompletedProc
 def require_exported(paths: ModelPaths, backend: str) -> None:
     """What `backend` trained is exported, and TensorFlow reads the same from what it saved."""
     assert (read_json(paths.cost)["backend"], read_json(paths.choice)["chosen"]) == (backend, "net")
-    x = np.load(paths.array("validation", "x"))
+    x = encoded(paths, "validation")
     expected = keras.models.load_model(paths.keras_model, safe_mode=True).predict(x, verbose=0)
     found = inference.run_session(inference.open_session(paths.export / "model.onnx"), x)
     np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -5,15 +5,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from images import png
+from PIL import Image
 from project import full_params
 
 from luodi import config
@@ -31,11 +34,12 @@ from luodi.stages import train
 with quiet():
     import keras
 
-    from luodi.nets import catalogue, export
+    from luodi.nets import arrays, catalogue, export
 
 ROOT = Path(__file__).parents[3]
+KNOWN = "好坏书买一二三四"
 ENCODERS: dict[str, Any] = {
-    "reviews": Encoder(("no", "yes"), "char", 12, 16, (), tuple("好坏书买一二三四")),
+    "reviews": Encoder(("no", "yes"), "char", 12, 16, (), tuple(KNOWN)),
     "digits": image.Encoder(("no", "yes"), 7, 5, 3, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)),
 }
 OTHER = Encoder(("no", "yes"), "ngram", 12, 16, (), ())
@@ -44,6 +48,8 @@ TRAIN: dict[str, dict[str, Any]] = {
     "digits": {"units": 6, "filters": [4, 5], "epochs": 2, "batch_size": 16},
 }
 MODEL = {"text": "reviews", "image": "digits"}  # the model of params.yaml whose block is used
+Rows = Mapping[str, tuple[Sequence[Any], Sequence[int]]]
+"""Items and labels of each split."""
 Side = tuple[dict[str, ModelPaths], subprocess.CompletedProcess[str]]
 SOME = ["reviews-cnn_lstm", "digits-resnet"]
 ALL = [f"{MODEL[one.modality]}-{one.name}" for one in catalogue.ARCHITECTURES if one.name not in catalogue.NO_NETWORK]
@@ -74,16 +80,53 @@ def checkout(root: Path, name: str = "reviews", **changes: Any) -> Any:
     if name == "reviews":
         params["models"][name]["preprocess"]["tokenizer"] = ENCODERS[name].tokenizer  # every architecture reads it
     paths, encoder = ModelPaths(root, name), ENCODERS[name]
-    paths.arrays.mkdir(parents=True)
+    paths.encoder.parent.mkdir(parents=True)
     paths.params.write_text(yaml.safe_dump(params), encoding="utf-8")
     write_json(paths.encoder, encoder.as_json())
     rng = np.random.default_rng(1)
-    for split, count in (("train", 60), ("validation", 20)):
-        x = rng.integers(0, encoder.size, (count, *encoder.shape), encoder.dtype)
-        np.save(paths.array(split, "x"), x)
-        np.save(paths.array(split, "y"), (x.reshape(count, -1)[:, 0] % 2).astype(np.int32))
-    give_baseline(paths, np.eye(2, dtype=np.float32)[1 - np.load(paths.array("validation", "y"))])
+    rows = {split: drawn(name, count, rng) for split, count in (("train", 60), ("validation", 20))}
+    write_rows(paths, rows)
+    give_baseline(paths, np.eye(2, dtype=np.float32)[1 - np.array(rows["validation"][1])])
     return paths
+
+
+def drawn(name: str, count: int, rng: np.random.Generator) -> tuple[list[Any], list[int]]:
+    """Texts or images whose first character or pixel tells their label."""
+    if name == "reviews":
+        places = rng.integers(0, len(KNOWN) + 1, (count, 12))
+        return ["".join((KNOWN + "生")[place] for place in row) for row in places], (places[:, 0] % 2).tolist()
+    pixels = rng.integers(0, 256, (count, *ENCODERS[name].shape), np.uint8)
+    return [image.png(Image.fromarray(one)) for one in pixels], (pixels[:, 0, 0, 0] % 2).tolist()
+
+
+def write_rows(paths: ModelPaths, rows: Rows) -> None:
+    """What preprocess writes of each row."""
+    modality = ENCODERS[paths.model].modality
+    kind = pa.string() if modality == "text" else pa.binary()
+    whole = [(item, label, split) for split, part in rows.items() for item, label in zip(*part, strict=True)]
+    items, labels, names = zip(*whole, strict=True)
+    columns = {modality: pa.array(items, kind), "label": pa.array(labels, pa.int32()), "source": ["s"] * len(whole)}
+    pq.write_table(pa.table(columns | {"split": names}), paths.rows)
+
+
+def read_rows(paths: ModelPaths) -> Rows:
+    """Inverse of `write_rows`."""
+    table = pq.read_table(paths.rows).to_pylist()
+    modality = ENCODERS[paths.model].modality
+    return {
+        split: ([row[modality] for row in table if row["split"] == split], labels_of(paths, split))
+        for split in ("train", "validation")
+    }
+
+
+def labels_of(paths: ModelPaths, split: str) -> list[int]:
+    return [row["label"] for row in pq.read_table(paths.rows).to_pylist() if row["split"] == split]
+
+
+def encoded(paths: ModelPaths, split: str) -> Any:
+    """The rows of a split as a network reads them."""
+    x, _ = arrays.load(split, config.load(paths.params).models[paths.model], paths, ENCODERS[paths.model])
+    return x
 
 
 def give_baseline(paths: Any, scores: Any, encoder: Any = OTHER) -> None:
@@ -158,7 +201,7 @@ def test_writes_these_files_and_no_other(trained: ModelPaths) -> None:
 
 def test_onnx_equals_the_saved_keras_model(trained: ModelPaths) -> None:
     model = keras.models.load_model(trained.keras_model, safe_mode=True)
-    x = np.load(trained.array("validation", "x"))
+    x = encoded(trained, "validation")
     session = inference.open_session(trained.export / "model.onnx")
     for rows in (x, x[:1], np.zeros_like(x[:2])):
         expected = model.predict(rows, verbose=0)
@@ -216,7 +259,7 @@ def test_training_says_nothing_on_standard_error(side: Side) -> None:
 
 def test_batch_norm_is_exported_as_it_predicts_one_row_at_a_time(side: Side) -> None:
     paths = side[0]["digits-resnet"]
-    session, x = inference.open_session(paths.export / "model.onnx"), np.load(paths.array("validation", "x"))
+    session, x = inference.open_session(paths.export / "model.onnx"), encoded(paths, "validation")
     alone = np.concatenate([inference.run_session(session, row[None]) for row in x])
     np.testing.assert_allclose(alone, inference.run_session(session, x), atol=1e-6)
 
@@ -245,8 +288,8 @@ def test_an_export_that_differs_is_refused_and_the_old_one_stays(
 
 def test_without_preprocess_the_stage_to_run_is_named(tmp_path: Path) -> None:
     paths = checkout(tmp_path)
-    paths.array("validation", "y").unlink()
-    with pytest.raises(ArtifactError, match=r"validation_y.npy does not exist: run `(luodi preprocess \w+|dvc repro)`"):
+    paths.rows.unlink()
+    with pytest.raises(ArtifactError, match=r"rows.parquet does not exist: run `(luodi preprocess \w+|dvc repro)`"):
         run(paths)
 
 
@@ -254,7 +297,7 @@ def test_a_network_that_is_not_better_leaves_the_linear_model_to_land(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     paths = checkout(tmp_path)
-    give_baseline(paths, np.eye(2, dtype=np.float32)[np.load(paths.array("validation", "y"))])
+    give_baseline(paths, np.eye(2, dtype=np.float32)[labels_of(paths, "validation")])
     run(paths)
     for name in (inference.MODEL, inference.ENCODER):
         assert (paths.export / name).read_bytes() == (paths.baseline_export / name).read_bytes()
@@ -304,10 +347,13 @@ def test_both_are_exported_as_one_model(tmp_path: Path) -> None:
 def test_probabilities_are_as_sure_as_the_validation_rows_warrant(tmp_path: Path) -> None:
     """Labels at random: a network that learned the train rows by heart must not be sure of the others."""
     paths = checkout(tmp_path, architecture="mlp", epochs=60, patience=60, learning_rate=0.05)
-    for split, count in (("train", 60), ("validation", 20)):
-        np.save(paths.array(split, "y"), np.random.default_rng(count).integers(0, 2, count).astype(np.int32))
+    shuffled = {
+        split: (items, np.random.default_rng(len(items)).integers(0, 2, len(items)).tolist())
+        for split, (items, _) in read_rows(paths).items()
+    }
+    write_rows(paths, shuffled)
     net = train.fit(config.load(paths.params).models["reviews"], paths, ENCODERS["reviews"])
-    truth = np.load(paths.array("validation", "y"))
+    truth = labels_of(paths, "validation")
     loss = -np.log(net.scores[np.arange(20), truth]).mean()
     assert loss < np.log(2) + 0.02
     model = keras.models.clone_model(net.model)
@@ -348,9 +394,8 @@ def few_of_a_class(root: Path, test: list[int], says: str) -> ModelPaths:
     """A checkout whose baseline scored all 80 rows out of fold, and which has so many test rows of each class."""
     paths: ModelPaths = checkout(root, "digits", architecture="mlp", out_of_fold=says)
     folds.write(paths.baseline_out_of_fold, np.arange(80), np.arange(80), np.full((80, 2), 0.5, np.float32))
-    encoder = ENCODERS["digits"]
-    np.save(paths.array("test", "x"), np.zeros((sum(test), *encoder.shape), encoder.dtype))
-    np.save(paths.array("test", "y"), np.repeat([0, 1], test).astype(np.int32))
+    blank = [image.png(Image.new("RGB", (5, 7)))] * sum(test)
+    write_rows(paths, {**read_rows(paths), "test": (blank, np.repeat([0, 1], test).tolist())})
     return paths
 
 
@@ -358,13 +403,11 @@ def test_networks_score_no_row_of_a_group_that_they_learned_from(tmp_path: Path)
     """Rows of a group look alike and say nothing of others: three groups, whose labels differ from fold to fold."""
     paths = checkout(tmp_path, "digits", architecture="mlp", epochs=15, patience=15, units=32, learning_rate=0.01)
     group = np.random.default_rng(0).integers(0, 6, 80)
-    for split, part in (("train", group[:60]), ("validation", group[60:])):
-        x, y = (np.load(paths.array(split, name)) for name in "xy")
-        x[:] = 0
-        x[np.arange(len(x)), part] = 255  # a line of the picture
-        np.save(paths.array(split, "x"), x)
-        np.save(paths.array(split, "y"), (part % 2).astype(y.dtype))
     settings, encoder = config.load(paths.params).models["digits"], ENCODERS["digits"]
+    pixels = np.zeros((len(group), *encoder.shape), np.uint8)
+    pixels[np.arange(len(group)), group] = 255  # a line of the picture
+    items, labels = [image.png(Image.fromarray(one)) for one in pixels], (group % 2).tolist()
+    write_rows(paths, {"train": (items[:60], labels[:60]), "validation": (items[60:], labels[60:])})
     alone, together = (train.out_of_fold(settings, paths, encoder, one) for one in (np.arange(80), group))
     assert (alone.argmax(1) == group % 2).mean() > 0.95
     assert (together.argmax(1) == group % 2).mean() < 0.7

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,10 @@ from luodi.config.image import ImageAugment
 from luodi.data import image
 from luodi.data.image import Encoder
 from luodi.data.text import Encoder as TextEncoder
-from luodi.errors import ArtifactError
 from luodi.nets.stderr import quiet
 
 with quiet():
-    from luodi.nets import arrays, batches, catalogue, training
+    from luodi.nets import batches, catalogue, training
 
 pytestmark = pytest.mark.slow
 
@@ -206,18 +204,3 @@ def test_the_arrays_stay_as_they_are_and_so_do_rows_in_order() -> None:
     np.testing.assert_array_equal(data.x, before)
     still = augmented(seed=None)
     np.testing.assert_array_equal(still[0][0], before[:8])
-
-
-@pytest.mark.parametrize(
-    ("x", "message"),
-    [
-        (np.zeros((2, 8, 6), np.uint8), r"expected rows \[rows, 8, 6, 1\]"),
-        (np.zeros((2, 6, 8, 1), np.uint8), r"expected rows \[rows, 8, 6, 1\]"),
-        (np.zeros((2, 8, 6, 1), np.float32), r"expected uint8 in \[0, 255\], found float32"),
-    ],
-)
-def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, x: np.ndarray, message: str) -> None:
-    np.save(tmp_path / "x.npy", x)
-    np.save(tmp_path / "y.npy", np.zeros(2, np.int32))
-    with pytest.raises(ArtifactError, match=message):
-        arrays.load(tmp_path / "x.npy", tmp_path / "y.npy", GREY)

@@ -5,13 +5,17 @@ import sys
 import tracemalloc
 from pathlib import Path
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
+from luodi import config
 from luodi.data import image
 from luodi.nets import arrays
 from luodi.nets.batches import Batches
 from luodi.nets.checkpoints import Checkpoints, Store
+from luodi.project.paths import ModelPaths
 
 # Private memory is bounded when all is imported and has run once; what is mapped from a file does not count to it.
 TRAIN = """
@@ -20,19 +24,29 @@ from pathlib import Path
 from luodi.nets.stderr import quiet
 with quiet():
     import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from PIL import Image
     from luodi import config
     from luodi.data import image
     from luodi.nets import arrays, fitting
     from luodi.nets.checkpoints import Checkpoints, Store
+    from luodi.project.paths import ModelPaths
 
 pytestmark = pytest.mark.slow
 
 folder, side, rows, more = Path(sys.argv[1]), 128, 4000, 128 << 20
 encoder = image.Encoder(("a", "b"), side, side, 3, (0.4,) * 3, (0.3,) * 3)
-x = np.lib.format.open_memmap(folder / "x.npy", "w+", "uint8", (rows, *encoder.shape))
-x[::2, 0] = 255
-del x
-np.save(folder / "y.npy", np.arange(rows, dtype=np.int32) % 2)
+pixels = np.zeros((2, *encoder.shape), np.uint8)
+pixels[0, 0] = 255
+pngs = [image.png(Image.fromarray(one)) for one in pixels]
+label = np.arange(rows, dtype=np.int32) % 2
+paths = ModelPaths(folder, "m")
+paths.rows.parent.mkdir(parents=True)
+kinds = pa.schema([("image", pa.binary()), ("label", pa.int32()), ("split", pa.string())])
+with pq.ParquetWriter(paths.rows, kinds) as out:
+    for start in range(0, rows, 100):
+        out.write_table(pa.table({"image": pngs * 50, "label": label[start:start + 100], "split": ["train"] * 100}))
 settings = config.ImageSettings(
     modality="image",
     labels=encoder.labels,
@@ -44,7 +58,7 @@ def trained(*train):
     kept = Checkpoints(Store(str(folder / "kept")), b"")
     return fitting.fit_rows(settings, encoder, train, tuple(one[:64] for one in train), kept)
 
-whole = arrays.load(folder / "x.npy", folder / "y.npy", encoder)
+whole = arrays.load("train", settings, paths, encoder)
 trained(*(one[:64] for one in whole))
 held = next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith("VmData"))
 resource.setrlimit(resource.RLIMIT_DATA, (held + more,) * 2)
@@ -52,7 +66,7 @@ try:
     np.array(whole[0])
 except MemoryError:
     print("DO NOT FIT", whole[0].nbytes > more)
-trained(*arrays.load(folder / "x.npy", folder / "y.npy", encoder))
+trained(*arrays.load("train", settings, paths, encoder))
 print("TRAINED")
 """
 
@@ -60,10 +74,20 @@ print("TRAINED")
 def test_no_more_than_a_few_batches_are_read_at_once(tmp_path: Path) -> None:
     """Where rows are checked, named by a checkpoint, and trained on in an order of their own."""
     encoder = image.Encoder(("a", "b"), 64, 64, 3, (0.4,) * 3, (0.3,) * 3)
-    np.save(tmp_path / "x.npy", np.zeros((2000, *encoder.shape), np.uint8))
-    np.save(tmp_path / "y.npy", np.arange(2000, dtype=np.int32) % 2)
+    settings = config.ImageSettings(
+        modality="image",
+        labels=encoder.labels,
+        preprocess=config.ImagePreprocess(height=64, width=64, channels=3),
+        train=config.ImageTrain(architecture="mlp"),
+    )
+    paths = ModelPaths(tmp_path, "m")
+    paths.rows.parent.mkdir(parents=True)
+    items = [image.png(Image.new("RGB", (64, 64)))] * 2000
+    columns = {"image": items, "label": pa.array([0, 1] * 1000, pa.int32()), "split": ["train"] * 2000}
+    pq.write_table(pa.table(columns), paths.rows, row_group_size=100)
+    arrays.load("train", settings, paths, encoder)  # what is imported and pooled once
     tracemalloc.start()
-    x, y = arrays.load(tmp_path / "x.npy", tmp_path / "y.npy", encoder)
+    x, y = arrays.load("train", settings, paths, encoder)
     Checkpoints(Store(str(tmp_path)), b"").of("here", x, y)
     for batch in (batches := Batches(x, y, 2, 16, seed=1)):
         assert len(batch[0]) == 16
@@ -76,7 +100,6 @@ def test_no_more_than_a_few_batches_are_read_at_once(tmp_path: Path) -> None:
 @pytest.mark.proof
 def test_rows_that_do_not_fit_into_memory_are_trained_on(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", TRAIN, str(tmp_path)], capture_output=True, text=True, check=False)
-    (tmp_path / "x.npy").unlink(missing_ok=True)
     assert done.returncode == 0, done.stderr[-2000:]
     said = [line for line in done.stdout.splitlines() if line.isupper() or line.startswith("DO NOT")]
     assert said == ["DO NOT FIT True", "TRAINED"]

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from luodi import config
 from luodi.data.text import Encoder
-from luodi.errors import ArtifactError, LuodiError, WrongValue
+from luodi.errors import LuodiError, WrongValue
 from luodi.nets import fitting
 from luodi.nets.stderr import quiet
 
 with quiet():
     import keras
 
-    from luodi.nets import arrays, batches, catalogue, export, feeding, hardware, history, saving, training
+    from luodi.nets import batches, catalogue, export, feeding, hardware, history, saving, training
     from luodi.nets.metrics import MacroRecall
 
 pytestmark = pytest.mark.slow
@@ -423,35 +423,6 @@ def test_batches_hold_every_row_once_an_epoch_in_a_new_order_that_the_seed_decid
         first.begin(2)
         second.begin(2)
     assert orders[0] != orders[1]
-
-
-@pytest.mark.parametrize(
-    ("x", "y", "message"),
-    [
-        (None, [0], "does not exist: run `dvc repro`"),
-        ([[1, 2]], [0], r"expected rows \[rows, 3\]"),
-        ([[1, 2, 3]], [0, 1], r"expected rows \[rows, 3\]"),
-        (np.zeros((0, 3)), [], "holds no row"),
-        ([[1, 2, 40]], [0], r"expected int32 in \[0, 39\], found int32 in \[1, 40\]"),
-        ([[1, 2, 3]], [3], r"expected int32 in \[0, 2\]"),
-        ([[1, 2, 3]], [-1], r"expected int32 in \[0, 2\]"),
-    ],
-)
-def test_arrays_that_do_not_fit_are_refused(
-    tmp_path: Path, x: list[list[int]] | np.ndarray | None, y: list[int], message: str
-) -> None:
-    if x is not None:
-        np.save(tmp_path / "x.npy", np.array(x, np.int32))
-    np.save(tmp_path / "y.npy", np.array(y, np.int32))
-    with pytest.raises(ArtifactError, match=message):
-        arrays.load(tmp_path / "x.npy", tmp_path / "y.npy", encoder(3))
-
-
-@pytest.mark.parametrize("content", [b"", b"junk", b"\x93NUMPY\x01\x00v\x00"])
-def test_a_broken_array_is_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "x.npy").write_bytes(content)
-    with pytest.raises(ArtifactError, match="run `dvc repro` again"):
-        arrays.load(tmp_path / "x.npy", tmp_path / "x.npy", encoder(3))
 
 
 def test_tensorboard_reads_the_curves(tmp_path: Path) -> None:

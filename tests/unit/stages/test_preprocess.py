@@ -1,4 +1,4 @@
-"""preprocess: the same rows in the same splits for texts and images, arrays that fit them, and a report of both."""
+"""preprocess: the same rows in the same splits for texts and images, an encoder for them, and a report of both."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ from PIL import Image
 from luodi import config
 from luodi.checks import nearest
 from luodi.config import locked
-from luodi.data import clean_rows, encoders, image, modality, ngrams, split_rows, splits
+from luodi.data import clean_rows, encoders, image, modality, split_rows, splits
 from luodi.errors import ArtifactError, DataError
 from luodi.project import fingerprints
 from luodi.project.paths import ModelPaths
@@ -95,7 +95,7 @@ def test_rows_that_validate_put_together_stay_where_they_are(modality: str, tmp_
     assert "by a hash of what the first row of their group holds" in paths.preprocess_report.read_text(encoding="utf-8")
 
 
-def test_the_newest_rows_are_in_no_array(tmp_path: Path) -> None:
+def test_the_newest_rows_are_in_no_other_split(tmp_path: Path) -> None:
     """They stand in rows.parquet, to be judged by; the others stand where they always did."""
     block, content = settings("text"), items("text")
     paths = run(tmp_path, block, content)
@@ -108,7 +108,7 @@ def test_the_newest_rows_are_in_no_array(tmp_path: Path) -> None:
     newest = {row["text"] for row in rows if row["split"] == "newest"}
     assert newest == {f"第{number}间房很好" for number in range(270, ROWS)}
     assert all(row["split"] == before[row["text"]] for row in rows if row["text"] not in newest)
-    assert sum(len(np.load(paths.array(split, "y"))) for split in splits.NAMES) == 270
+    assert sum(row["split"] in splits.NAMES for row in rows) == 270
     assert sum(json.loads(paths.preprocess_summary.read_text())["kept"]["newest"].values()) == 30
 
 
@@ -124,36 +124,9 @@ def test_a_part_of_the_rows_is_split_as_all_are(tmp_path: Path) -> None:
     assert "leaves out all but 60" in paths.preprocess_report.read_text(encoding="utf-8")
 
 
-def test_arrays_are_the_encoded_rows(done: tuple[Any, ...]) -> None:
-    hold(*done)
-
-
-def hold(block: config.ModelSettings, paths: ModelPaths) -> None:
-    """The arrays hold what the encoder makes of the rows."""
-    rows, encoder = pq.read_table(paths.rows), encoders.load(paths.encoder)
-    assert rows.column_names == [block.modality, "label", "source", "split"]
-    for split in splits.NAMES:
-        picked = rows.filter(pa.compute.equal(rows["split"], split))
-        x, y = (np.load(paths.array(split, name)) for name in "xy")
-        assert (x.shape, str(x.dtype)) == ((len(picked), *encoder.shape), encoder.dtype)
-        assert (x == encoder.encode(picked[block.modality].to_pylist())).all()
-        assert y.dtype == np.int32
-        assert y.tolist() == picked["label"].to_pylist()
-
-
-def test_ngrams_of_a_row_are_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    of_rows, hashed = ngrams.of_rows, list[str]()
-
-    def told(texts: list[str], *rest: Any) -> Any:
-        hashed.extend(texts)
-        return of_rows(texts, *rest)
-
-    monkeypatch.setattr(ngrams, "of_rows", told)
-    block = settings("text", tokenizer="ngram", buckets=2**10)
-    paths = run(tmp_path, block, items("text"))
-    assert len(hashed) == len(set(hashed)) == ROWS
-    assert sorted(path.suffix for path in paths.arrays.iterdir()) == [".npy"] * 6
-    hold(block, paths)
+def test_rows_have_these_columns(done: tuple[Any, ...]) -> None:
+    block, paths = done
+    assert pq.read_table(paths.rows).column_names == [block.modality, "label", "source", "split"]
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
@@ -195,7 +168,7 @@ def test_the_encoder_is_fitted_on_train_alone(done: Any) -> None:
     fitted: Any = modality.of(block.modality).fit_encoder(train[block.modality].chunks, block.preprocess, block.labels)
     assert encoders.load(paths.encoder) == fitted
     if block.modality == "image":
-        pixels = np.load(paths.array("train", "x")) / 255
+        pixels = np.stack([np.asarray(Image.open(io.BytesIO(one))) for one in train["image"].to_pylist()]) / 255
         assert fitted.mean == pytest.approx((pixels.mean(),))
         assert fitted.std == pytest.approx((pixels.std(),))
 
@@ -224,13 +197,6 @@ def test_again_is_byte_for_byte_the_same(
     assert outputs(run(tmp_path, block, items(block.modality))) == outputs(paths)
 
 
-def test_augmented_copies_do_not_depend_on_the_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    block = settings("text", augment=config.TextAugment(copies=2, swap=0.2, delete=0.2, mask=0.2))
-    whole = outputs(run(tmp_path / "whole", block, items("text")))
-    monkeypatch.setattr(modality.of("text"), "CHUNK", 7)
-    assert outputs(run(tmp_path / "chunks", block, items("text"))) == whole
-
-
 def test_row_groups_are_bounded_and_change_no_row(
     done: tuple[Any, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,9 +216,8 @@ def test_row_groups_are_bounded_and_change_no_row(
 
 def test_clean_rows_in_hand_are_not_left_behind(done: tuple[Any, ...]) -> None:
     _, paths = done
-    assert {path.name for path in paths.arrays.iterdir()} == {f"{s}_{n}.npy" for s in splits.NAMES for n in "xy"}
     assert {path.name for path in paths.rows.parent.iterdir()} == {
-        "arrays", "encoder.json", "nearest.parquet", "report.html", "rows.parquet", "summary.json"
+        "encoder.json", "nearest.parquet", "report.html", "rows.parquet", "summary.json"
     }  # fmt: skip
 
 
@@ -336,13 +301,9 @@ def test_what_validate_left_must_be_there(content: bytes | None, tmp_path: Path)
         preprocess.run(settings("image"), paths)
 
 
-def test_texts_are_augmented_in_train_alone(tmp_path: Path) -> None:
+def test_the_report_shows_what_augmentation_makes_of_texts(tmp_path: Path) -> None:
     noise = config.TextAugment(copies=2, swap=0.2, delete=0.0, mask=0.2)
-    block = settings("text", augment=noise)
-    paths = run(tmp_path, block, items("text"))
-    kept = json.loads(paths.preprocess_summary.read_text())["kept"]
-    for split, copies in (("train", 3), ("validation", 1), ("test", 1)):
-        assert len(np.load(paths.array(split, "y"))) == copies * sum(kept[split].values())
+    paths = run(tmp_path, settings("text", augment=noise), items("text"))
     page = paths.preprocess_report.read_text(encoding="utf-8")
     assert "2 noisy copies" in page
     assert "□" in page
@@ -368,10 +329,11 @@ def test_the_contact_sheet_shows_each_label_as_it_is_and_augmented(tmp_path: Pat
     assert pixels.shape == (10 * 9, 10 * 9, 1)
     shown = re.findall(r'<span class="small">(\w+)</span>', page)
     assert shown == list(block.labels)
-    train, label = np.load(paths.array("train", "x")), np.load(paths.array("train", "y"))
+    train = split_rows.read(paths.rows, "image", "train", len(block.labels))
+    pictures, label = image.pixels(train.items), train.label
     for row, name in enumerate(shown):
         cells = [pixels[9 * row : 9 * row + 8, 9 * column : 9 * column + 8] for column in range(10)]
-        assert (cells[0] == train[list(label).index(block.labels.index(name))]).all()
+        assert (cells[0] == pictures[list(label).index(block.labels.index(name))]).all()
         assert not any((cell == cells[0]).all() for cell in cells[1:])
 
 
@@ -431,5 +393,5 @@ def test_memory_for_many_images_is_bounded(tmp_path: Path, rows: int) -> None:
     text = (ROOT / "params.yaml").read_text().replace("height: 8", "height: 28").replace("width: 8", "width: 28")
     (tmp_path / "params.yaml").write_text(text)
     found = peak("digits", tmp_path)
-    assert np.load(paths.array("train", "x"), mmap_mode="r").shape[1:] == (28, 28, 1)
+    assert encoders.load(paths.encoder).shape == (28, 28, 1)
     assert found < 2**18 + 7.5 * rows  # KiB

@@ -12,7 +12,8 @@ from PIL import Image
 
 from luodi import config
 from luodi.config import Tune
-from luodi.data import image
+from luodi.data import encoders, image
+from luodi.nets import arrays
 from luodi.project.paths import ModelPaths
 from luodi.report import page
 from luodi.stages import preprocess
@@ -74,11 +75,13 @@ def test_a_trial_has_the_rows_of_preprocess_without_the_test_split(modality: str
     ]
     rows = trials.read_rows(given)
     assert group is None
-    assert truth.tolist() == rows.labels("validation").tolist() == np.load(paths.array("validation", "y")).tolist()
+    encoder = encoders.load(paths.encoder)
+    known = {split: arrays.load(split, block, paths, encoder) for split in ("train", "validation")}
+    assert truth.tolist() == rows.labels("validation").tolist() == known["validation"][1].tolist()
     encoded = Trials(paths, block, Tune(), {}, goals.of(block, Tune()), rows)._rows_of(block)
-    for split, (x, y) in zip(("train", "validation"), encoded[1:], strict=True):
-        assert (x == np.load(paths.array(split, "x"))).all()
-        assert (y == np.load(paths.array(split, "y"))).all()
+    for (x, y), expected_rows in zip(encoded[1:], known.values(), strict=True):
+        assert (x == expected_rows[0]).all()
+        assert (y == expected_rows[1]).all()
 
 
 def ended(*values: float | None) -> dict[int, optuna.trial.FrozenTrial]:
