@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from project import Project
 
-from luodi.data import builtin_datasets
 from luodi.errors import SourceMismatch
 from luodi.local import embedded
-from luodi.project import workspace
+from luodi.project import data_pointer, workspace
 from luodi.scaffold import changes
 from luodi.system.processes import Runner
 
@@ -31,7 +30,7 @@ def imported(make_project: Callable[[str], Project], tmp_path: Path) -> Project:
 
 def test_what_was_imported_is_stored_in_the_remote_that_tasks_pull_from(imported: Project, quiet: Runner) -> None:
     origin, _ = embedded.prepare(imported.root, quiet)
-    listing = builtin_datasets.recorded(imported.root / "data.dvc")
+    listing = data_pointer.recorded(imported.root / "data.dvc")
     store = Path(origin.remote or "")
     found = workspace.recorded([store], listing, "data/reviews") or {}
     assert found

@@ -46,7 +46,7 @@ from luodi.data import (
 from luodi.data.labels import Labels
 from luodi.data.text import Encoder
 from luodi.local import checkout
-from luodi.project import commits, fingerprints, graph, locks, workspace
+from luodi.project import commits, data_pointer, fingerprints, graph, locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import find_root
 from luodi.project.workspace import Workspace
@@ -865,24 +865,24 @@ GIT = [
     Case(
         "{pointer} {error}: restore it",
         both(POINTER, shell("git add -f data.dvc; git commit -qm Data"), write("data.dvc", "outs: [")),
-        lambda scene: builtin_datasets.recorded(scene.root / "data.dvc"),
+        lambda scene: data_pointer.recorded(scene.root / "data.dvc"),
     ),
     Case(
         "is no DVC pointer",
         both(POINTER, shell("git add -f data.dvc; git commit -qm Data"), write("data.dvc", "outs: []")),
-        lambda scene: builtin_datasets.recorded(scene.root / "data.dvc"),
+        lambda scene: data_pointer.recorded(scene.root / "data.dvc"),
         lambda scene: scene.do(scene.commands[-1]),
     ),
     Case(
         "from DVC: no commit holds these rows",
         both(POINTER, write("data/reviews/old.parquet", "PAR1"), write(".dvcignore", "old.parquet\n")),
-        lambda scene: builtin_datasets.verify(scene.root / "data", scene.root / "data.dvc"),
+        lambda scene: data_pointer.verify(scene.root / "data", scene.root / "data.dvc"),
         shell("rm .dvcignore && dvc add --quiet data"),
     ),
     Case(
         "is an import (`dvc import`",
         both(write("data/reviews/0.csv", "a"), write("data.dvc", IMPORTED)),
-        lambda scene: builtin_datasets.require_own(scene.root / "data.dvc"),
+        lambda scene: data_pointer.require_own(scene.root / "data.dvc"),
         lambda scene: scene.do(scene.commands[-1]),
     ),
     Case(
@@ -1183,7 +1183,7 @@ HEAVY = [
     Case(
         "bring back what is missing",
         lambda scene: (scene.root / "data/reviews/slice.parquet").unlink(),
-        lambda scene: builtin_datasets.verify(scene.root / "data", scene.root / "data.dvc"),
+        lambda scene: data_pointer.verify(scene.root / "data", scene.root / "data.dvc"),
         lambda scene: scene.do(scene.commands[0]),
     ),
     Case(
@@ -1230,7 +1230,7 @@ LONG = [
     Case(
         "bring back what is missing",
         write("data/reviews/more.parquet"),
-        lambda scene: builtin_datasets.verify(scene.root / "data", scene.root / "data.dvc"),
+        lambda scene: data_pointer.verify(scene.root / "data", scene.root / "data.dvc"),
         lambda scene: scene.do(scene.commands[2]),
     ),
     Case(

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from luodi.data import builtin_datasets
 from luodi.errors import NotARepository, PushRejected, RegistryError, SourceMismatch
 from luodi.files import private_folder, replacing_folder, write_text
 from luodi.local import arrived, checkout
-from luodi.project import commits, locks, workspace
+from luodi.project import commits, data_pointer, locks, workspace
 from luodi.project.origin import Origin
 from luodi.registry import judged, tag_objects, tags
 from luodi.registry.judged import Judged
@@ -82,7 +81,7 @@ def bring(root: Path, runner: Runner, *, committed: bool = True) -> tuple[Origin
     commit = _bring_commit(root, origin, runner, committed) if history else _commit_archive(root, origin, runner)
     if history:
         _share_large_files(root, origin, runner)
-    builtin_datasets.verify(root / "data", root / "data.dvc")
+    data_pointer.verify(root / "data", root / "data.dvc")
     return origin, commit
 
 
@@ -99,13 +98,13 @@ def seed(root: Path, origin: Origin, commit: str, runner: Runner) -> None:
         pointer = clone.root / "data.dvc"
         pointer.unlink()  # what `dvc import` wrote there DVC would push to no remote
         clone.dvc("add", "data", ";", "push", pointer.name)
-        if builtin_datasets.recorded(pointer) != builtin_datasets.recorded(root / pointer.name):
+        if data_pointer.recorded(pointer) != data_pointer.recorded(root / pointer.name):
             raise SourceMismatch(f"{root / 'data'} changed while it was read: run it again")
 
 
 def seeded(root: Path, origin: Origin) -> bool:
     """Whether the DVC remote holds data/ as the checkout records it; of what it does not hold, nothing landed."""
-    checksum = builtin_datasets.recorded(root / "data.dvc")
+    checksum = data_pointer.recorded(root / "data.dvc")
     return Path(origin.remote or "", "files", "md5", checksum[:2], checksum[2:]).exists()
 
 
@@ -176,7 +175,7 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
         checkout.keep_state(root)
         commit = checkout.clean_commit(root, runner)
         if entries:
-            builtin_datasets.verify(root / "data", root / "data.dvc")
+            data_pointer.verify(root / "data", root / "data.dvc")
     else:
         if landing:
             require_own_versions(root, [model])

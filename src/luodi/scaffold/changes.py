@@ -15,10 +15,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from luodi.config import encoders, locked
-from luodi.data import builtin_datasets
 from luodi.errors import DataError, MissingData, SourceMismatch
 from luodi.files import checksum, private, private_folder, replacing, replacing_folder
-from luodi.project import locks, workspace
+from luodi.project import data_pointer, locks, workspace
 from luodi.project.origin import EMBEDDED
 from luodi.project.paths import PARAMS
 from luodi.system.processes import CommandFailed, Runner
@@ -67,7 +66,7 @@ def require_data(root: Path, model: str = "", runner: Runner | None = None) -> s
         What to record then: data, or data/MODEL.
     """
     data, pointer = root / "data", root / "data.dvc"
-    builtin_datasets.require_own(pointer)
+    data_pointer.require_own(pointer)
     if pointer.exists() and not data.exists():
         raise MissingData(
             f"{data} is away, though {pointer.name} records it: bring it back with `dvc pull`, or "
@@ -75,7 +74,7 @@ def require_data(root: Path, model: str = "", runner: Runner | None = None) -> s
         )
     try:
         if pointer.exists():
-            builtin_datasets.verify(data, pointer)
+            data_pointer.verify(data, pointer)
     except SourceMismatch:
         if not (model and runner and _alone(root, model, runner)):
             raise
@@ -85,7 +84,7 @@ def require_data(root: Path, model: str = "", runner: Runner | None = None) -> s
 
 def _alone(root: Path, model: str, runner: Runner) -> bool:
     """Whether nothing but the folder of this model lies in data/, as data.dvc records it."""
-    folder, md5 = root / "data" / model, builtin_datasets.recorded(root / "data.dvc")
+    folder, md5 = root / "data" / model, data_pointer.recorded(root / "data.dvc")
     if [path.name for path in folder.parent.iterdir()] != [model]:
         return False
     cache = root / workspace.dvc(runner, root, "cache", "dir").strip()
