@@ -21,6 +21,7 @@ from luodi import config
 from luodi.airflow.factory import retrain_dag
 from luodi.airflow.operators import Job, StageOperator
 from luodi.airflow.trigger import Trigger
+from luodi.data import split_rows
 from luodi.files import checksum, folder_checksum
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
@@ -87,7 +88,7 @@ def clones(reproduced: Done, tmp_path_factory: pytest.TempPathFactory) -> tuple[
         project = reproduced.project.copy(f"training-{name}")
         project.set({"train": OFTEN, "gate": {"metric": "average_precision"}})
         artifacts = ModelPaths(project.root, "reviews")
-        rows = sum(len(np.load(artifacts.array(split, "y"))) for split in ("train", "validation"))
+        rows = sum(len(split_rows.labels(artifacts.rows, split, 2)) for split in ("train", "validation"))
         even = np.full((rows, 2), 0.5, np.float32)
         folds.write(artifacts.baseline_out_of_fold, np.arange(rows), np.arange(rows), even)
         shutil.rmtree(project.root / "artifacts" / "reviews" / "train")

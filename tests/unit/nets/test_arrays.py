@@ -52,7 +52,11 @@ def test_they_are_the_encoded_rows_of_the_split(kind: str, tmp_path: Path) -> No
     encoder, whole = encoders.load(paths.encoder), items(kind).to_pylist()
     for place, split in enumerate(SPLITS):
         x, y = arrays.load(split, settings(kind), paths, encoder)
-        assert (x.shape, str(x.dtype), y.dtype) == ((COUNT // 3, *encoder.shape), encoder.dtype, np.int32)
+        assert (x.shape, x.dtype, y.dtype) == (
+            (COUNT // 3, *encoder.shape),
+            np.dtype(encoder.dtype),
+            np.dtype(np.int32),
+        )
         assert (x == encoder.encode(whole[place::3])).all()
         assert y.tolist() == ([0, 1] * (COUNT // 2))[place::3]
 
