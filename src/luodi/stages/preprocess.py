@@ -39,8 +39,7 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         DataError: A split would be empty.
     """
     kind = modality.of(settings.modality)
-    paths.rows.parent.mkdir(parents=True, exist_ok=True)
-    with clean_rows.opened(paths.clean) as file, tempfile.TemporaryDirectory(dir=paths.rows.parent) as folder:
+    with clean_rows.opened(paths.clean) as file, tempfile.TemporaryDirectory(dir=paths.artifacts) as folder:
         path = Path(folder) / "clean.arrow"
         marks = clean_rows.clean(file, path, settings)
         split, dropped = clean_rows.select(marks, settings)

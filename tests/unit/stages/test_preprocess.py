@@ -216,6 +216,7 @@ def test_row_groups_are_bounded_and_change_no_row(
 
 def test_clean_rows_in_hand_are_not_left_behind(done: tuple[Any, ...]) -> None:
     _, paths = done
+    assert {path.name for path in paths.artifacts.iterdir()} == {"validate", "preprocess"}
     assert {path.name for path in paths.rows.parent.iterdir()} == {
         "encoder.json", "nearest.parquet", "report.html", "rows.parquet", "summary.json"
     }  # fmt: skip
