@@ -94,7 +94,7 @@ def test_no_more_than_a_few_batches_are_read_at_once(tmp_path: Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(batches) == 125
-    assert peak < x.nbytes / 10
+    assert peak < x.nbytes / 5  # most of it is what threads encode at a time
 
 
 @pytest.mark.proof
