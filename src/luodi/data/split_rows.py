@@ -1,6 +1,7 @@
 """The rows of one split, from rows.parquet."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,15 +97,11 @@ def _checked(path: Path, split: str, labels: list[int], classes: int) -> NDArray
 
 
 def _batches(path: Path, wanted: list[str]) -> Iterator[pa.RecordBatch]:
-    try:
-        with pq.ParquetFile(path, buffer_size=2**20) as file:  # else a column chunk is read as a whole
-            for group in range(file.num_row_groups):  # until it has read all it was asked for, Arrow keeps every page
-                for batch in file.iter_batches(ROWS, row_groups=[group], columns=wanted):
-                    yield batch.select(wanted)
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
-    except (pa.ArrowInvalid, KeyError) as error:
-        raise ArtifactError(f"{path} cannot be read ({error}): run `{maker(path)}` again") from None
+    # By pages, else a column chunk is read as a whole.
+    with _reading(path), pq.ParquetFile(path, buffer_size=2**20) as file:
+        for group in range(file.num_row_groups):  # until it has read all it was asked for, Arrow keeps every page
+            for batch in file.iter_batches(ROWS, row_groups=[group], columns=wanted):
+                yield batch.select(wanted)
 
 
 def test_share(path: Path) -> float:
@@ -180,10 +177,16 @@ def nearest(path: Path) -> tuple[NDArray[np.int64], list[str | None]]:
 
 
 def _load(path: Path, columns: list[str], maybe: Sequence[str] = ()) -> pa.Table:
-    try:
+    with _reading(path):
         file = pq.ParquetFile(path)
         wanted = [*columns, *(name for name in maybe if name in file.schema_arrow.names)]
         return file.read(columns=wanted).select(wanted)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
     except (pa.ArrowInvalid, KeyError) as error:

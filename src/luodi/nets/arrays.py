@@ -20,17 +20,16 @@ from luodi import config
 from luodi.data import modality, split_rows
 from luodi.data.modality import Encoder
 from luodi.errors import ArtifactError
+from luodi.nets.fitting import Rows
 from luodi.project.paths import ModelPaths, maker
 from luodi.system import progress
 from luodi.system.threads import in_threads
 
 CACHE = 2**18  # bytes of rows encoded at a time: what is larger comes fresh from the system each time, page by page
-Rows = tuple[NDArray[Any], NDArray[np.int32]]
-"""Encoded rows [rows, ...] and their labels int32 [rows]."""
 
 
 def load(split: str, settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder) -> Rows:
-    """Encode the rows of a split of rows.parquet.
+    """Encode the rows of a split of rows.parquet: rows [rows, ...] and their labels int32 [rows].
 
     Raises:
         ArtifactError: The file is missing or broken, holds no row of the split, a label that is none, or rows that
