@@ -28,7 +28,7 @@ from project import Project
 
 from luodi.files import checksum
 from luodi.local import arrived, embedded
-from luodi.project import workspace
+from luodi.project import dvc_store, programs
 from luodi.registry import judged
 from luodi.system.processes import Runner
 
@@ -62,13 +62,13 @@ class Origin:
         rows = [f"第{number}批里的第{row}条, 很满意" for row in range(3)]
         pq.write_table(pa.table({"text": rows, "label": ["positive"] * 3, "source": ["new"] * 3}), draft)
         md5 = checksum(draft)
-        (place := Path(workspace.place(store, md5))).parent.mkdir(parents=True, exist_ok=True)
+        (place := Path(dvc_store.place(store, md5))).parent.mkdir(parents=True, exist_ok=True)
         draft.rename(place)
         while True:
             head = self.project.bare("rev-parse", "main")
 
             def git(*arguments: str) -> str:
-                return workspace.git(origin, QUIET, Path(origin.git), *arguments)
+                return programs.git(origin, QUIET, Path(origin.git), *arguments)
 
             text = arrived.with_files(git, store, head, {f"reviews/part-9{number:04}.parquet": md5})
             index = {"GIT_DIR": origin.git, "GIT_INDEX_FILE": str(self.project.home / "index")}

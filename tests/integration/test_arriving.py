@@ -18,7 +18,7 @@ from luodi.data import shards
 from luodi.errors import BrokenData, UnknownKey
 from luodi.files import checksum
 from luodi.local import arrived, embedded
-from luodi.project import workspace
+from luodi.project import dvc_store, programs, workspace
 from luodi.project.origin import Origin
 from luodi.registry import arriving, judged, promotion
 from luodi.system.processes import CommandFailed, Runner
@@ -48,7 +48,7 @@ def write(path: Path, start: int, stop: int) -> Path:
 
 def texts(project: Project) -> list[str]:
     """The texts of the model at the head of the origin."""
-    head = workspace.head(project.origin, QUIET)
+    head = programs.head(project.origin, QUIET)
     with workspace.clone(project.origin, head, QUIET) as clone:
         clone.pull("data")
         return [str(text) for text in shards.read(clone.root / "data" / "reviews", "text")["text"].to_pylist()]
@@ -73,7 +73,7 @@ def test_files_of_an_inbox_land_once_and_are_put_aside(project: Project, tmp_pat
         os.utime(path, (time.time() - 60,) * 2)
     write(folder / "half.csv", 40, 50)
     task = inbox.IngestOperator(task_id="ingest", model="reviews", ingest=Ingest(inbox=str(folder)))
-    head = workspace.head(project.origin, QUIET)
+    head = programs.head(project.origin, QUIET)
     found = task.attempt(Job(project.origin, head, {}, QUIET, Trigger()))["files"]
     assert [(one["name"], one["rows"]) for one in found] == [("a.csv", 30), ("bad.csv", 0), ("c.csv", 10)]
     assert count(project, 0, 50) == [1] * 40 + [0] * 10
@@ -90,7 +90,7 @@ def test_files_of_an_inbox_land_once_and_are_put_aside(project: Project, tmp_pat
         "nothing new in again.csv"
         in arriving.land(project.origin, "reviews", write(tmp_path / "again.csv", 0, 40), QUIET).said
     )
-    assert workspace.head(project.origin, QUIET) == project.bare("rev-parse", "main")
+    assert programs.head(project.origin, QUIET) == project.bare("rev-parse", "main")
 
 
 class Overtaken(Runner):
@@ -194,12 +194,12 @@ def test_an_inbox_brings_the_rows_of_its_own_model_alone(project: Project, tmp_p
     shutil.rmtree(origin.home / "cache")
     assert arriving.land(origin, "reviews", write(tmp_path / "t.csv", 700, 705), QUIET).rows == 5
     md5 = checksum(other / "part-00000.parquet")
-    assert workspace.lacks(origin.home / "cache", md5)
-    with workspace.clone(origin, workspace.head(origin, QUIET), QUIET) as clone:
+    assert dvc_store.lacks(origin.home / "cache", md5)
+    with workspace.clone(origin, programs.head(origin, QUIET), QUIET) as clone:
         assert clone.recorded("data/other") == {"part-00000.parquet": md5}
     assert len(texts(own)) == before + 5
     assert arriving.land(origin, "reviews", write(tmp_path / "u.csv", 702, 707), QUIET).rows == 2
-    assert not workspace.lacks(origin.home / "cache", md5), "texts brought all"
+    assert not dvc_store.lacks(origin.home / "cache", md5), "texts brought all"
 
 
 def project_pointer(project: Project) -> str:
@@ -226,7 +226,7 @@ def test_what_cannot_be_used_is_put_aside_and_keeps_nothing_else_from_landing(pr
     for path in folder.iterdir():
         os.utime(path, (time.time() - 60,) * 2, follow_symlinks=False)
     task = inbox.IngestOperator(task_id="ingest", model="reviews", ingest=Ingest(inbox=str(folder)))
-    head = workspace.head(project.origin, QUIET)
+    head = programs.head(project.origin, QUIET)
     found = {
         one["name"]: one["refused"] for one in task.attempt(Job(project.origin, head, {}, QUIET, Trigger()))["files"]
     }

@@ -31,7 +31,7 @@ from project import FOREIGN, Done, Project
 from luodi.errors import DirtyCheckout, GitError, NotARepository, PushRejected, SourceMismatch
 from luodi.files import folder_checksum
 from luodi.local import checkout, embedded
-from luodi.project import locks, workspace
+from luodi.project import locks, programs, workspace
 from luodi.project.commits import LOCK
 from luodi.project.origin import Origin
 from luodi.registry import promotion, tags
@@ -170,7 +170,7 @@ def test_an_origin_of_another_users_is_told_with_what_to_tell_git(
     for ask in (
         lambda: embedded.prepare(project.root, quiet),
         lambda: tags.versions(Path(origin.git), "reviews"),
-        lambda: workspace.git(origin, quiet, Path(origin.git), "rev-parse", "HEAD"),
+        lambda: programs.git(origin, quiet, Path(origin.git), "rev-parse", "HEAD"),
         lambda: promotion.move(origin, "reviews", None, quiet, action="rollback", reason=""),
     ):
         with pytest.raises(GitError, match=told):

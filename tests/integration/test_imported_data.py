@@ -10,7 +10,7 @@ from project import Project
 
 from luodi.errors import SourceMismatch
 from luodi.local import embedded
-from luodi.project import data_pointer, workspace
+from luodi.project import data_pointer, dvc_store
 from luodi.scaffold import changes
 from luodi.system.processes import Runner
 
@@ -32,9 +32,9 @@ def test_what_was_imported_is_stored_in_the_remote_that_tasks_pull_from(imported
     origin, _ = embedded.prepare(imported.root, quiet)
     listing = data_pointer.recorded(imported.root / "data.dvc")
     store = Path(origin.remote or "")
-    found = workspace.recorded([store], listing, "data/reviews") or {}
+    found = dvc_store.recorded([store], listing, "data/reviews") or {}
     assert found
-    assert [md5 for md5 in found.values() if workspace.lacks(store, md5)] == []
+    assert [md5 for md5 in found.values() if dvc_store.lacks(store, md5)] == []
     assert imported.git("status", "--porcelain") == ""
     assert "rev_lock" in (imported.root / "data.dvc").read_text()
 

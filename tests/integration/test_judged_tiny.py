@@ -10,14 +10,14 @@ from actors import World, _store, git, with_params
 
 from luodi.airflow import operators
 from luodi.airflow.trigger import Trigger
-from luodi.project import workspace
+from luodi.project import programs, workspace
 from luodi.registry import judged
 from luodi.registry.judged import Judged
 
 
 def known(world: World, model: str = "quick") -> Judged | None:
     """What the first task of a run of the branch's head finds to have been judged already."""
-    head = workspace.head(world.origin, world.runner)
+    head = programs.head(world.origin, world.runner)
     with workspace.clone(world.origin, head, world.runner) as clone:
         return judged.nothing_new(world.origin, model, judged.of_clone(clone, model), world.runner)
 

@@ -46,7 +46,7 @@ from luodi.data import (
 from luodi.data.labels import Labels
 from luodi.data.text import Encoder
 from luodi.local import checkout
-from luodi.project import commits, data_pointer, fingerprints, graph, locks, workspace
+from luodi.project import commits, data_pointer, dvc_settings, fingerprints, graph, locks, programs, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import find_root
 from luodi.project.workspace import Workspace
@@ -891,7 +891,7 @@ GIT = [
         lambda scene: graph.stages(scene.root / "dvc.yaml", "reviews", "text"),
         lambda scene: scene.do(scene.commands[-1]),
     ),
-    Case("has no branch", bare, lambda scene: workspace.head(origin(scene), QUIET)),
+    Case("has no branch", bare, lambda scene: programs.head(origin(scene), QUIET)),
     Case(
         "has no branch",
         both(bare, shell("git remote add origin ../origin.git")),
@@ -908,13 +908,13 @@ GIT = [
     Case(
         "git origin {origin.address} cannot be reached",
         lambda scene: None,
-        lambda scene: workspace.head(origin(scene), QUIET),
+        lambda scene: programs.head(origin(scene), QUIET),
         both(bare, shell("git push -q ../origin.git HEAD:main")),
     ),
     Case(
         "DVC's settings cannot hold",
         lambda scene: None,
-        lambda scene: workspace.quoted(scene.other or "/a%(x)s"),
+        lambda scene: dvc_settings.quoted(scene.other or "/a%(x)s"),
         instead("/a"),
     ),
     Case("git does not know who commits", anonymous, lambda scene: promotion._set_identity(clone(scene))),

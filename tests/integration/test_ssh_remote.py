@@ -12,7 +12,7 @@ import pytest
 from project import Done
 
 from luodi.errors import RemoteError
-from luodi.project import locks, workspace
+from luodi.project import locks, programs, workspace
 from luodi.project.origin import Origin
 from luodi.system.processes import Runner
 
@@ -75,7 +75,7 @@ def origin(ready: Done, server: Server) -> Origin:
 
 def push(origin: Origin, ready: Done) -> None:
     quiet = Runner(lambda line: None)
-    with workspace.clone(origin, workspace.head(origin, quiet), quiet) as clone:
+    with workspace.clone(origin, programs.head(origin, quiet), quiet) as clone:
         locks.write(clone.lock, ready.entries)
         clone.dvc("push", "evaluate@reviews")
 

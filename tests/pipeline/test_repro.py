@@ -13,7 +13,7 @@ from project import Done, Project
 
 from luodi import config
 from luodi.local import embedded
-from luodi.project import fingerprints, graph, locks, workspace
+from luodi.project import dvc_store, fingerprints, graph, locks, workspace
 from luodi.system.processes import Runner
 
 STAGES = ("validate", "preprocess", "baseline", "train", "evaluate")
@@ -167,7 +167,7 @@ def test_a_task_makes_again_what_its_entry_names_and_no_store_has(
         found = clone.reproduce("validate@reviews")
     assert found == {"validate@reviews": reproduced.entries["validate@reviews"]}
     made = locks.outputs(found, "validate@reviews").values()
-    assert [md5 for md5 in made if workspace.lacks(Path(origin.remote or ""), md5)] == []
+    assert [md5 for md5 in made if dvc_store.lacks(Path(origin.remote or ""), md5)] == []
 
 
 @pytest.mark.proof  # by `luodi run`: tests/dags/test_run.py

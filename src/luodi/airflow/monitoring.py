@@ -1,8 +1,6 @@
 """The task of `monitor_MODEL`: `luodi monitor` in a private clone; somebody is told of drift and of alarms, once."""
 
 import json
-import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +14,7 @@ from luodi.airflow.stores import Store
 from luodi.config import Monitor
 from luodi.errors import Alarmed, MissingData
 from luodi.project import workspace
+from luodi.system import processes
 from luodi.system.processes import CommandFailed
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class MonitorOperator(WorkspaceOperator):
 
     def _look(self, job: Job, root: Path, folder: Path) -> str:
         """Run the command; return why there was nothing to look at."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        path = processes.path()
         command = ("luodi", "monitor", self.model, "--to", str(folder), "--act")
         try:
             job.runner.run(*command, cwd=root, env={"PATH": path, **job.origin.environment()}, stream=True)

@@ -18,7 +18,7 @@ from luodi.airflow.trigger import FIRST, LOST, MORE, NOTHING_NEW, SETTINGS, Trig
 from luodi.compression import latency
 from luodi.errors import DiskFull, LuodiError, StageFailed, StaleProject
 from luodi.files import read_facts
-from luodi.project import locks, standing, workspace
+from luodi.project import locks, programs, standing, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.registry.records import AUTO, Approval, Decision, Verdict, lands
@@ -89,7 +89,7 @@ class WorkspaceOperator(BaseOperator):
         origin, trigger = Origin.from_environment(), self.trigger(context)
         if began := _commit(before) or _commit(self._left(context)):
             trigger = replace(trigger, commit=began)
-        commit = trigger.commit or workspace.head(origin, self._runner)
+        commit = trigger.commit or programs.head(origin, self._runner)
         return self.attempt(Job(origin, commit, before, self._runner, trigger))
 
     def trigger(self, context: "Context") -> Trigger:

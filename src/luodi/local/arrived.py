@@ -16,7 +16,7 @@ from luodi import yaml12
 from luodi.data import forgotten
 from luodi.errors import BrokenData
 from luodi.files import read_json, write_text
-from luodi.project import commits, workspace
+from luodi.project import commits, dvc_store, programs
 from luodi.project.origin import Origin
 from luodi.system.processes import CommandFailed, Runner
 
@@ -48,7 +48,7 @@ def require_nothing_forgotten(git: commits.Git, store: Path, commit: str, came: 
         known = forgotten.Known.of(_forgotten(store, own))
         for path in [path for path in came if path.startswith(f"{model}/") and path.endswith(".parquet")]:
             rows = (
-                sum(known.has(*row) for row in _rows(Path(workspace.place(store, came[path])))) if known.digests else 0
+                sum(known.has(*row) for row in _rows(Path(dvc_store.place(store, came[path])))) if known.digests else 0
             )
             if rows:
                 raise BrokenData(
@@ -59,7 +59,7 @@ def require_nothing_forgotten(git: commits.Git, store: Path, commit: str, came: 
 
 def _forgotten(store: Path, files: Files) -> list[forgotten.Forgotten]:
     named = [md5 for path, md5 in sorted(files.items()) if path.partition("/")[2].startswith(forgotten.PREFIX)]
-    return [forgotten.read_one(path) for md5 in named if (path := Path(workspace.place(store, md5))).exists()]
+    return [forgotten.read_one(path) for md5 in named if (path := Path(dvc_store.place(store, md5))).exists()]
 
 
 def _rows(shard: Path) -> Iterator[tuple[Any, str | None]]:
@@ -77,8 +77,8 @@ def with_files(git: commits.Git, store: Path, commit: str, more: Files) -> str:
     files = {**_files(git, store, commit), **more}
     listing = json.dumps([{"md5": files[path], "relpath": path} for path in sorted(files)])
     md5 = hashlib.md5(listing.encode(), usedforsecurity=False).hexdigest() + ".dir"
-    write_text(Path(workspace.place(store, md5)), listing)
-    size = sum(Path(workspace.place(store, one)).stat().st_size for one in files.values())
+    write_text(Path(dvc_store.place(store, md5)), listing)
+    size = sum(Path(dvc_store.place(store, one)).stat().st_size for one in files.values())
     out = {"md5": md5, "size": size, "nfiles": len(files), "hash": "md5", "path": "data"}
     return yaml12.dump({"outs": [out]})
 
@@ -88,7 +88,7 @@ def bring(root: Path, origin: Origin, runner: Runner) -> list[str]:
     store = Path(origin.remote or "")
 
     def git(*arguments: str) -> str:
-        return workspace.git(origin, runner, Path(origin.git), *arguments)
+        return programs.git(origin, runner, Path(origin.git), *arguments)
 
     try:
         commit = runner.run("git", "rev-parse", "HEAD", cwd=root).strip()
@@ -97,9 +97,9 @@ def bring(root: Path, origin: Origin, runner: Runner) -> list[str]:
         return []  # a source archive, or a commit that never ran
     more = {path: md5 for path, md5 in more.items() if not (root / "data" / path).exists()}
     for path, md5 in more.items():
-        shutil.copyfile(workspace.place(store, md5), root / "data" / path)
+        shutil.copyfile(dvc_store.place(store, md5), root / "data" / path)
     if more:
-        workspace.dvc(runner, root, "add", "data")
+        programs.dvc(runner, root, "add", "data")
     return sorted(more)
 
 
@@ -109,6 +109,6 @@ def _files(git: commits.Git, store: Path, commit: str) -> Files:
     except CommandFailed:
         return {}
     md5 = pointer["outs"][0]["md5"]
-    if workspace.lacks(store, md5):
+    if dvc_store.lacks(store, md5):
         return {}  # whoever reads the rows says what to do
-    return {one["relpath"]: one["md5"] for one in read_json(Path(workspace.place(store, md5)))}
+    return {one["relpath"]: one["md5"] for one in read_json(Path(dvc_store.place(store, md5)))}

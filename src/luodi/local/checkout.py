@@ -13,7 +13,7 @@ from luodi.compression import latency
 from luodi.config import locked
 from luodi.errors import ArtifactError, DirtyCheckout, GitError, LuodiError, NotARepository
 from luodi.files import checksum, close, private, read_facts, replacing, write_text
-from luodi.project import commits, graph, locks, workspace
+from luodi.project import commits, dvc_settings, dvc_store, graph, locks, programs
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.registry import tags
@@ -47,7 +47,7 @@ def connect(root: Path, origin: Origin) -> None:
     if _settings(local) in ("", f"[core]\n{_state(root)}\n"):
         scm = "" if (root / ".git").exists() else "    no_scm = true\n"
         home = Path("..") / origin.home.relative_to(root)
-        cache, remote = workspace.quoted(home / "cache"), workspace.quoted(home / "remote")
+        cache, remote = dvc_settings.quoted(home / "cache"), dvc_settings.quoted(home / "remote")
         with private():
             _take_over(root, origin.home / "cache")
             write_text(local, CONFIG.format(scm=scm, cache=cache, remote=remote))
@@ -56,8 +56,10 @@ def connect(root: Path, origin: Origin) -> None:
     if bare.is_dir():
         # The remote, as a cache: of that DVC tells whoever reads this repository; of a remote it tells half.
         with private():
-            write_text(bare / ".dvc" / "config", f"[cache]\n    dir = {workspace.quoted(Path('..', '..', 'remote'))}\n")
-    workspace.sweep_runs(origin.home / "cache")
+            write_text(
+                bare / ".dvc" / "config", f"[cache]\n    dir = {dvc_settings.quoted(Path('..', '..', 'remote'))}\n"
+            )
+    dvc_store.sweep_runs(origin.home / "cache")
 
 
 def _take_over(root: Path, new: Path) -> None:
@@ -94,9 +96,9 @@ def keep_state(root: Path) -> None:
     Raises:
         LuodiError: DVC cannot read its settings.
     """
-    site, local = str(workspace.own_site(root)), root / ".dvc" / "config.local"
+    site, local = str(dvc_settings.own_site(root)), root / ".dvc" / "config.local"
     named = str(_section(root, "core").get("site_cache_dir", ""))
-    if named == site or (named and not named.endswith(f"/{workspace.SITE}")):
+    if named == site or (named and not named.endswith(f"/{dvc_settings.SITE}")):
         return
     text = re.sub(r"^[ \t]*site_cache_dir[ \t]*=.*\n?", "", _settings(local), flags=re.MULTILINE)
     if not CORE.search(text):
@@ -107,7 +109,7 @@ def keep_state(root: Path) -> None:
 
 
 def _state(root: Path) -> str:
-    return f"    site_cache_dir = {workspace.quoted(root / workspace.SITE)}"
+    return f"    site_cache_dir = {dvc_settings.quoted(root / dvc_settings.SITE)}"
 
 
 def _settings(path: Path) -> str:
@@ -181,7 +183,7 @@ def _hidden(root: Path, git: Callable[..., str]) -> list[str]:
 
 def require_reproduced(root: Path, stages: list[str], runner: Runner) -> None:
     """Raise DirtyCheckout where these stages would run again, and say of the first what differs."""
-    changed = json.loads(workspace.dvc(runner, root, "status", "--json", *stages).strip() or "{}")
+    changed = json.loads(programs.dvc(runner, root, "status", "--json", *stages).strip() or "{}")
     if changed:
         stage, found = next(iter(changed.items()))
         raise DirtyCheckout(
@@ -211,7 +213,7 @@ def sync(root: Path, origin: Origin, version: Version, modality: str, runner: Ru
     """
     tags.require_readable(version)
     model, path, mirror = version.model, root / commits.LOCK, tags.mirror(origin, runner)
-    landed, here = _landed(partial(workspace.git, origin, runner, mirror), origin.branch, version), locks.read(path)
+    landed, here = _landed(partial(programs.git, origin, runner, mirror), origin.branch, version), locks.read(path)
     if has_history(root, runner):
         committed = commits.entries(partial(runner.run, "git", cwd=root), "HEAD")
         mine = locks.of_model(here, model)
@@ -226,10 +228,10 @@ def sync(root: Path, origin: Origin, version: Version, modality: str, runner: Ru
     known = {out for stage in graphed.values() for out in stage["outs"]}
     paths = [out for stage in landed for out in locks.outputs(landed, stage) if out in known]
     if origin.remote and not _section(root, "core").get("remote"):
-        workspace.dvc(runner, root, "remote", "add", "--quiet", "--local", "--default", "luodi", origin.remote)
+        programs.dvc(runner, root, "remote", "add", "--quiet", "--local", "--default", "luodi", origin.remote)
         close(root / ".dvc" / "config.local")
     recorded = [] if _settings_recorded(root) else ["commit", "--quiet", "--force", SETTINGS, ";"]
-    workspace.dvc(runner, root, *recorded, "pull", *paths)
+    programs.dvc(runner, root, *recorded, "pull", *paths)
     return paths
 
 
@@ -261,7 +263,7 @@ def _landed(git: commits.Git, branch: str, version: Version) -> locks.Entries:
 def _fetch_tags(root: Path, origin: Origin, model: str, runner: Runner) -> None:
     refs = [f"refs/tags/{model}{mark}*" for mark in "@#"]
     try:
-        workspace.git(origin, runner, root, "fetch", "--no-tags", "--no-write-fetch-head", origin.address,
+        programs.git(origin, runner, root, "fetch", "--no-tags", "--no-write-fetch-head", origin.address,
                       *(f"{ref}:{ref}" for ref in refs))  # fmt: skip
     except CommandFailed as error:
         if found := re.search(r"! \[rejected\] +(\S+) .*would clobber existing tag", error.output):

@@ -13,7 +13,7 @@ from pathlib import Path
 from luodi.errors import NotARepository, PushRejected, RegistryError, SourceMismatch
 from luodi.files import private_folder, replacing_folder, write_text
 from luodi.local import arrived, checkout
-from luodi.project import commits, data_pointer, locks, workspace
+from luodi.project import commits, data_pointer, locks, programs, workspace
 from luodi.project.origin import Origin
 from luodi.registry import judged, tag_objects, tags
 from luodi.registry.judged import Judged
@@ -184,7 +184,7 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
     if entries:
         checkout.require_reproduced(root, sorted(entries), runner)
         # From a clone: the checkout's own DVC remote may be another one.
-        cache = root / workspace.dvc(runner, root, "cache", "dir").strip()
+        cache = root / programs.dvc(runner, root, "cache", "dir").strip()
         with workspace.clone(origin, commit, runner, cache=cache) as clone:
             locks.write(clone.lock, locks.merge(locks.read(clone.lock), model, entries))
             clone.dvc("push", *sorted(entries))
@@ -269,7 +269,7 @@ def _commit_archive(root: Path, origin: Origin, runner: Runner) -> str:
 def _git(origin: Origin, runner: Runner, *arguments: str, env: Mapping[str, str] | None = None) -> str:
     """Run git in the embedded origin, as nobody in particular, who has no key to sign by."""
     command = ("-c", "commit.gpgSign=false", *arguments)
-    return workspace.git(origin, runner, Path(origin.git), *command, env={**_identity(), **(env or {})})
+    return programs.git(origin, runner, Path(origin.git), *command, env={**_identity(), **(env or {})})
 
 
 def _identity(**others: str) -> dict[str, str]:

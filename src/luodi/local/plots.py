@@ -11,7 +11,7 @@ from typing import Any
 
 from luodi.errors import ArtifactError, GitError, LuodiError, ParamsError, StaleProject
 from luodi.files import write_text
-from luodi.project import graph, workspace
+from luodi.project import graph, programs
 from luodi.report import page
 from luodi.report.language import translated
 from luodi.system.processes import CommandFailed, Runner
@@ -58,7 +58,7 @@ def draw(  # noqa: PLR0917, each is another thing
         )
     asked = ("diff", *revisions, "--json", "--targets", *titles) if revisions else ("show", "--json", *titles)
     try:
-        found = json.loads(workspace.dvc(runner, root, "plots", *asked))
+        found = json.loads(programs.dvc(runner, root, "plots", *asked))
     except CommandFailed as error:
         if not (unknown := UNKNOWN.search(error.output)):
             raise

@@ -20,7 +20,7 @@ from luodi.errors import NO_DATABASE, DiskFull, LuodiError, StageFailed
 from luodi.files import in_use, private, read_json, write_text
 from luodi.local.embedded import BOT
 from luodi.project.origin import Origin
-from luodi.system import disk, progress
+from luodi.system import disk, processes, progress
 from luodi.system.guard import GRACE
 from luodi.system.processes import dies_too, end_group
 from luodi.system.progress import Heartbeat
@@ -65,7 +65,7 @@ def environment(root: Path, origin: Origin) -> dict[str, str]:
         # gave up after 12 seconds had one try less.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "9",  # within some minutes
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PATH": processes.path(),
         "PYTHONPATH": str(root / "src"),
         "LUODI_POOLS": os.environ.get("LUODI_POOLS", "gpu"),  # see `luodi.airflow.local.make_pool`
         "LUODI_SINCE": datetime.now(UTC).isoformat(),  # what the schedules asked for before, nobody saw

@@ -6,7 +6,7 @@ from typing import Any
 from luodi import yaml12
 from luodi.errors import SourceMismatch
 from luodi.files import folder_checksum
-from luodi.project import workspace
+from luodi.project import programs
 from luodi.system.processes import CommandFailed, Runner
 
 IGNORE = ".dvcignore"
@@ -45,7 +45,7 @@ def _hidden(folder: Path) -> set[str]:
     below = folder.name + "/"
     files = [below + path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
     try:
-        told = workspace.dvc(Runner(lambda line: None), folder.parent, "check-ignore", *files)
+        told = programs.dvc(Runner(lambda line: None), folder.parent, "check-ignore", *files)
     except CommandFailed:  # it keeps none
         return set()
     if rows := [name for name in told.splitlines() if name.endswith(".parquet")]:

@@ -8,9 +8,6 @@ import re
 import secrets
 import shlex
 import shutil
-import sys
-import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,200 +21,26 @@ from luodi import config
 from luodi.config import locked
 from luodi.errors import (
     ArtifactError,
-    DirtyCheckout,
     DiskFull,
     GitError,
     LuodiError,
     RegistryError,
     RemoteError,
-    StageFailed,
 )
-from luodi.files import checksum, close, folder_checksum, private, private_folder, read_json, users_umask, write_text
-from luodi.project import graph, locks, standing
+from luodi.files import checksum, close, folder_checksum, private, private_folder, write_text
+from luodi.project import dvc_settings, dvc_store, graph, locks, programs
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
-from luodi.system import disk, masking
+from luodi.system import disk, processes
 from luodi.system.masking import redact
-from luodi.system.processes import MARK, CommandFailed, Runner, of_another
-
-KILLED_BY_DISK = {-7, 135, -25, 153}
-"""Exit codes of a process, and of a shell around it, that SIGBUS (a file in memory has no room) or SIGXFSZ ended."""
-
-UNREACHABLE = re.compile(
-    r"Could not read from remote|unable to (access|connect)|does not appear to be a git|could not read Username"
-    r"|Authentication failed|repository '.*' (does not exist|not found)|'remote-\S+' is not a git command"
-    r"|protocol '.*' is not supported|transport '.*' not allowed"
-)
-DAMAGED = re.compile("expected flush after ref listing|repository corruption on the remote side")
-"""What git says when that of the origin ended where it lists its refs, or gives what they name."""
-UNSIGNED = re.compile(r"failed to sign the data|user\.signingkey|load public key", re.IGNORECASE)
-"""What git says when it cannot sign a commit, by any of the programs that it signs by."""
-
-TRANSFER = re.compile(r"^ERROR: (?:failed to transfer '\w+' - )?")
+from luodi.system.processes import CommandFailed, Runner
 
 NOWHERE = re.compile(r"do not exist neither locally nor on remote|^md5: \w{32}", re.MULTILINE)
 """What `dvc push` warns of, a line for each file, and goes well."""
 
 KEPT_FAILURES = 3  # clones of failed tasks kept for a look, oldest dropped first
-SITE = ".dvc/tmp/site"  # of a checkout or clone: where its DVC keeps its state
-FILLED = 10  # seconds within which DVC fills a folder that it made
-
-CONFIG = """\
-[core]
-    analytics = false
-    check_update = false
-    site_cache_dir = {site}
-{default}
-[cache]
-    dir = {cache}
-"""
-REMOTE = """\
-    remote = luodi
-['remote "luodi"']
-    url = {url}
-    verify = true
-"""
-VERIFIED = """\
-['remote "{name}"']
-    verify = true
-"""
-"""A file that was damaged in the remote must not get into the cache: there it would stay when the remote is mended."""
-
 
 MEND = "run the stages again, or `dvc push` from a checkout that has it"
-
-
-class Absent(RemoteError):
-    """DVC did not get what dvc.lock records; `names` are the paths and MD5s that it named."""
-
-    def __init__(self, names: set[str]) -> None:
-        super().__init__(f"the DVC remote cannot be used: it does not hold {', '.join(sorted(names))}")
-        self.names = names
-
-
-def own_site(root: Path) -> Path:
-    """Return the folder in a checkout or clone where DVC keeps its state; nobody else can write to it.
-
-    DVC loads pickles from there. By default it is one that all users of the machine share, and it lets them all write.
-    """
-    site = root / SITE
-    (site / "repo").mkdir(parents=True, exist_ok=True)  # DVC would make it for everybody, whatever the umask
-    site.chmod(0o700)
-    return site
-
-
-def quoted(value: str | Path) -> str:
-    """Return `value` as DVC's settings must hold it: bare, a comma would make a list, a # end it.
-
-    Raises:
-        LuodiError: They cannot hold it, whatever the quotes.
-    """
-    text = str(value)
-    quotes = [mark for mark in ('"', "'", "'''", '"""') if mark not in text]
-    # DVC fills in %(NAME)s itself and knows no escape for it.
-    if not quotes or text.splitlines() != [text] or re.search(r"%\([^)]*\)s", text):
-        raise LuodiError(
-            f"DVC's settings cannot hold {redact(text)!r}: expected a path or URL on one line, without %(...)s and "
-            "without both kinds of triple quotes; choose another one"
-        )
-    return f"{quotes[0]}{text}{quotes[0]}"
-
-
-def dvc(
-    runner: Runner, root: Path, *arguments: str, stream: bool = False, umask: int = -1, home: Path | None = None
-) -> str:
-    """Run dvc in the checkout `root`; raise errors of ours. What a stage keeps for its next try goes to `home`."""
-    masking.learn_settings(root / ".dvc" / "config", root / ".dvc" / "config.local")
-    environment = {
-        "PATH": _path(),
-        "PYTHONUNBUFFERED": "1",
-        "DVC_NO_ANALYTICS": "1",
-        "DO_NOT_TRACK": "1",
-        **({"LUODI_HOME": str(home)} if home else {}),
-    }
-    command = (sys.executable, "-P", standing.SCRIPT)
-    try:
-        return runner.run(*command, *arguments, cwd=root, env=environment, stream=stream, umask=umask)
-    except CommandFailed as error:
-        raise _explain(error, root) from None
-
-
-def _path() -> str:
-    """PATH, on which the commands of this Python stand first."""
-    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-
-
-def place(store: str | Path, md5: str) -> str:
-    """Where a DVC cache or remote keeps a file."""
-    return f"{store}/files/md5/{md5[:2]}/{md5[2:]}"
-
-
-def _removal(url: str, places: list[str]) -> str:
-    """The commands that remove files from a DVC remote; where only its owner knows them, their addresses."""
-    quoted = [shlex.quote(redact(place)) for place in places]
-    if "://" not in url:
-        return f"`rm -f {' '.join(quoted)}`"
-    return ", ".join(f"`aws s3 rm {place}`" if url.startswith("s3:") else place for place in quoted)
-
-
-def lacks(store: Path, md5: str) -> bool:
-    """Whether a DVC cache or remote lacks a file, or the list of a folder, or holds it damaged."""
-    path = Path(place(store, md5))
-    return not path.exists() or checksum(path) != md5.removesuffix(".dir")
-
-
-def _bad(cache: Path, md5: str) -> list[str]:
-    """MD5s of what a DVC cache lacks or holds damaged of an output; of files in a folder, the folder's list too."""
-    if lacks(cache, md5):
-        return [md5]
-    files = {file for file, _ in _files(cache, md5)} - {md5}
-    bad = [file for file in sorted(files) if _bad(cache, file)]
-    return [*bad, md5] if bad else []
-
-
-def _files(store: Path, md5: str) -> list[tuple[str, str]]:
-    """(MD5, path below it) of the files of an output whose list, if it is a folder, a DVC cache or remote holds."""
-    if not md5.endswith(".dir"):
-        return [(md5, "")]
-    return [(file["md5"], file["relpath"]) for file in read_json(Path(place(store, md5)))]
-
-
-def recorded(stores: Sequence[Path], md5: str, folder: str) -> dict[str, str] | None:
-    """Return path below `folder` (data/MODEL) -> MD5 of what data/ of that MD5 holds; None if no store has its list."""
-    inside = f"{folder.removeprefix('data/')}/"
-    for store in stores:
-        if not lacks(store, md5):
-            files = {path: one for one, path in _files(store, md5)}
-            return {path.removeprefix(inside): one for path, one in files.items() if path.startswith(inside)}
-    return None
-
-
-def _held(store: Path, md5: str) -> bool:
-    """Whether a DVC cache or remote has all files of an output, by their names; a folder's list is read."""
-    if not Path(place(store, md5)).exists() or (md5.endswith(".dir") and lacks(store, md5)):
-        return False
-    return all(Path(place(store, file)).exists() for file, _ in _files(store, md5))
-
-
-def head(origin: Origin, runner: Runner) -> str:
-    """Return the commit that the origin's branch points to.
-
-    Raises:
-        RemoteError: The repository cannot be reached.
-        GitError: It has no such branch.
-    """
-    ref = f"refs/heads/{origin.branch}"
-    output = git(origin, runner, Path.home(), "ls-remote", origin.address, ref)
-    if not output.strip():
-        raise _no_branch(origin)
-    return output.split()[0]
-
-
-def _no_branch(origin: Origin) -> GitError:
-    return GitError(
-        f"{origin.address} has no branch {origin.branch}: push one, by "
-        f"`git push {origin.address} HEAD:{origin.branch}`, or set LUODI_GIT_BRANCH"
-    )
 
 
 @dataclass(frozen=True)
@@ -243,14 +66,14 @@ class Workspace:
 
     def git(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
         """Run git in the clone; raises as the function `git` does."""
-        return git(self.origin, self.runner, self.root, *arguments, env=env)
+        return programs.git(self.origin, self.runner, self.root, *arguments, env=env)
 
     def dvc(self, *arguments: str, stream: bool = False, mend: str = MEND) -> str:
         """Run dvc in the clone. What it lacks is named, and how to `mend` it."""
-        umask = _umask(self.origin, self.origin.remote, *arguments)
+        umask = programs.umask_of(self.origin, self.origin.remote, *arguments)
         try:
-            return dvc(self.runner, self.root, *arguments, stream=stream, umask=umask, home=self.origin.home)
-        except Absent as error:
+            return programs.dvc(self.runner, self.root, *arguments, stream=stream, umask=umask, home=self.origin.home)
+        except programs.Absent as error:
             first = takewhile(lambda argument: argument != ";", arguments[1:])
             named = {argument for argument in first if not argument.startswith("-")}
             raise self.absent(error.names | named, mend) from None
@@ -278,7 +101,7 @@ class Workspace:
     def _repro_and_push(self, stage: str) -> bool:
         """Return whether the outputs are stored then: DVC takes those that are nowhere for up to date."""
         repro, push = ("repro", "--single-item", "--pull", "--allow-missing", stage), ("push", stage)
-        if _umask(self.origin, self.origin.remote, *push) == -1:
+        if programs.umask_of(self.origin, self.origin.remote, *push) == -1:
             return not NOWHERE.search(self.dvc(*repro, ";", *push, stream=True))
         self.dvc(*repro, stream=True)  # what is pushed is for others to read, what is made here is not
         return not NOWHERE.search(self.dvc(*push, stream=True))
@@ -297,11 +120,11 @@ class Workspace:
         locked.write(self.root)
         self.pull(ModelPaths(self.root, model).clean.relative_to(self.root).as_posix())
         command = ("luodi", "tune", "run", model, "--trial", str(slot))
-        environment = {"PATH": _path(), "PYTHONUNBUFFERED": "1", "LUODI_HOME": str(self.origin.home)}
+        environment = {"PATH": processes.path(), "PYTHONUNBUFFERED": "1", "LUODI_HOME": str(self.origin.home)}
         try:
             self.runner.run(*command, cwd=self.root, env=environment, stream=True)
         except CommandFailed as error:
-            raise _explain_stage(" ".join(command), error.code, error.output, self.root) from None
+            raise programs.explain_stage(" ".join(command), error.code, error.output, self.root) from None
 
     def _show_what_changed(self, stage: str) -> None:
         """Make DVC see what changed before `stage`: alone, it counts what is not there as unchanged.
@@ -356,13 +179,13 @@ class Workspace:
         """Bring what data.dvc records of a model, and of no other; nothing where that is nothing. Raises as `pull`."""
         folder = f"data/{model}"
         found = self.recorded(folder)
-        if any(lacks(self.cache, md5) for md5 in found.values()):
+        if any(dvc_store.lacks(self.cache, md5) for md5 in found.values()):
             self.dvc("pull", folder)
         for path, md5 in found.items():
             to = self.root / folder / path
             to.parent.mkdir(parents=True, exist_ok=True)
             if not to.exists():
-                shutil.copyfile(place(self.cache, md5), to)
+                shutil.copyfile(dvc_store.place(self.cache, md5), to)
 
     def recorded(self, folder: str) -> dict[str, str]:
         """Return path below `folder` -> MD5 of what data.dvc records there; none of it need be here.
@@ -373,7 +196,7 @@ class Workspace:
         if not (md5 := self._outputs().get("data")):
             return {}
         stores = [self.cache, *([Path(self.origin.remote)] if self.origin.remote else [])]
-        if (found := recorded(stores, md5, folder)) is None:
+        if (found := dvc_store.recorded(stores, md5, folder)) is None:
             told = self.dvc("list", "--recursive", "--dvc-only", "--json", "--show-hash", ".", folder)
             found = {one["path"]: one["md5"] for one in json.loads(told)}
         return found
@@ -395,7 +218,9 @@ class Workspace:
         for path, md5 in self._outputs().items():
             found = self.root / path
             if path in paths and (folder_checksum(found) if found.is_dir() else checksum(found)) != md5:
-                bad = " ".join(shlex.quote(str(place(self.cache, one))) for one in _bad(self.cache, md5))
+                bad = " ".join(
+                    shlex.quote(str(dvc_store.place(self.cache, one))) for one in dvc_store.damaged(self.cache, md5)
+                )
                 why = (
                     f"its files were changed in the DVC cache; remove them with `rm -f {bad}`, and"
                     if bad
@@ -406,21 +231,21 @@ class Workspace:
     def _proven(self, outs: Sequence[str], paths: Sequence[str]) -> bool:
         """Whether the remote is a folder here that holds `outs`, of which `paths` were copied; else DVC tells more."""
         store, known = Path(self.origin.remote or ""), self._outputs()
-        if not (self.origin.remote and store.is_dir() and all(_held(store, known[path]) for path in outs)):
+        if not (self.origin.remote and store.is_dir() and all(dvc_store.holds(store, known[path]) for path in outs)):
             return False
         return all(self._copied(path, known.get(path), store) for path in paths)
 
     def _copied(self, path: str, md5: str | None, store: Path) -> bool:
         """Copy an output from a cache, or folder remote, that holds it unharmed: to start DVC for that takes longer."""
         target = self.root / path
-        if md5 is None or target.exists() or _bad(store, md5):
+        if md5 is None or target.exists() or dvc_store.damaged(store, md5):
             return False
         if md5.endswith(".dir"):
             target.mkdir(parents=True)  # it may be empty
-        for file, relative in _files(store, md5):
+        for file, relative in dvc_store.files(store, md5):
             to = target / relative
             to.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(place(store, file), to)
+            shutil.copyfile(dvc_store.place(store, file), to)
         return True
 
     def _outputs(self) -> dict[str, str]:
@@ -438,17 +263,19 @@ class Workspace:
                 f"the DVC remote cannot be used: there is no folder {url}: bring it back, or set LUODI_DVC_REMOTE"
             )
         store = self.cache if "://" in url else Path(url)
-        bad = {path: _bad(store, md5) for path, md5 in self._outputs().items()}
+        bad = {path: dvc_store.damaged(store, md5) for path, md5 in self._outputs().items()}
         lost = {
             path: md5s
             for path, md5s in bad.items()
             if md5s and (names & {path, *md5s} or any(name.startswith(f"{path}/") for name in names))
         }
         what = f"it cannot be reached, or does not hold {', '.join(lost or sorted(names))} as dvc.lock records it"
-        if places := [place(url, md5) for md5 in dict.fromkeys(md5 for found in lost.values() for md5 in found)]:
+        if places := [
+            dvc_store.place(url, md5) for md5 in dict.fromkeys(md5 for found in lost.values() for md5 in found)
+        ]:
             mend = (
                 "`dvc push` alone does not mend it, first remove there what is damaged or not whole: "
-                f"{_removal(url, places)}; then {mend}"
+                f"{dvc_store.removal(url, places)}; then {mend}"
             )
         return RemoteError(f"the DVC remote cannot be used: {what}; {mend}")
 
@@ -456,7 +283,7 @@ class Workspace:
         """URL or path of the DVC remote."""
         if self.origin.remote:
             return self.origin.remote
-        name = _default_remote(self.root)
+        name = dvc_settings.default_remote(self.root)
         known = dict(line.split()[:2] for line in self.dvc("remote", "list").splitlines())
         return known.get(name or "", "the DVC remote")
 
@@ -502,8 +329,8 @@ def _make(root: Path, origin: Origin, commit: str, runner: Runner, cache: Path) 
     # branches: it says who works here and, where git was not told, asks the name server for this host. Nor with hooks
     # that the user has for repositories of his own.
     settings = ("--config", "core.logAllRefUpdates=false", "--config", "core.hooksPath=/dev/null")
-    options = ("--quiet", "--no-checkout", "--no-tags", "--template=", *settings, *copying(origin))
-    git(origin, runner, root.parent, "clone", *options, origin.address, str(root))
+    options = ("--quiet", "--no-checkout", "--no-tags", "--template=", *settings, *programs.copying(origin))
+    programs.git(origin, runner, root.parent, "clone", *options, origin.address, str(root))
     workspace = Workspace(root, origin, runner, cache)
     try:
         if not workspace.has(commit):  # a version may stand beside the branch
@@ -517,32 +344,9 @@ def _make(root: Path, origin: Origin, commit: str, runner: Runner, cache: Path) 
     (root / ".git" / "info").mkdir()
     write_text(root / ".git" / "info" / "attributes", "* -text\n")
     workspace.git("checkout", "--quiet", "-B", origin.branch, commit)
-    default = REMOTE.format(url=quoted(origin.remote)) if origin.remote else ""
-    config = CONFIG.format(site=quoted(own_site(root)), default=default, cache=quoted(cache))
-    verified = VERIFIED.format(name=name) if not origin.remote and (name := _default_remote(root)) else ""
-    write_text(root / ".dvc" / "config.local", config + verified)
-    sweep_runs(cache)
+    dvc_settings.write(root, origin.remote, cache)
+    dvc_store.sweep_runs(cache)
     return workspace
-
-
-def copying(origin: Origin) -> tuple[str, ...]:
-    """Options of `git clone` by which no file of a team's repository is linked into this user's private folder."""
-    return () if Path(origin.git).is_relative_to(origin.home) else ("--no-hardlinks",)
-
-
-def _default_remote(root: Path) -> str | None:
-    """The name of the DVC remote that the project's own settings make the default."""
-    path = root / ".dvc" / "config"
-    found = re.search(r"^\s*remote\s*=\s*(.+?)\s*$", path.read_text(encoding="utf-8") if path.exists() else "", re.M)
-    return found[1].strip("\"'") if found else None
-
-
-def sweep_runs(cache: Path) -> None:
-    """Remove what DVC left empty in its cache of runs, killed before it filled it: there it would fail from then on."""
-    for folder in (cache / "runs").glob("*/*"):
-        with contextlib.suppress(OSError):  # it is filled, or somebody else removed it
-            if time.time() - folder.stat().st_mtime > FILLED:
-                folder.rmdir()
 
 
 def _sweep(folder: Path) -> None:
@@ -576,132 +380,3 @@ def _keep_failure(root: Path, folder: Path) -> Path:
         for old in sorted(folder.iterdir(), key=os.path.getmtime)[:-KEPT_FAILURES]:
             shutil.rmtree(old, ignore_errors=True)
     return kept
-
-
-def git(origin: Origin, runner: Runner, cwd: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-    """Run git in `cwd`. Raises RemoteError or GitError if the origin cannot be used, DiskFull, else CommandFailed."""
-    environment = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **origin.credentials()}
-    try:
-        umask = _umask(origin, origin.git, *arguments)
-        return runner.run("git", *arguments, cwd=cwd, env={**environment, **(env or {})}, umask=umask)
-    except CommandFailed as error:
-        told = _explain_git(origin, error, cwd)
-        if isinstance(told, DiskFull) and cwd.is_relative_to(origin.home):
-            _sweep_objects(cwd)
-        raise told from None
-
-
-def _sweep_objects(repository: Path) -> None:
-    """Remove what git had begun to write when the disk was full; it would leave that for two weeks."""
-    for left in (repository / "objects").rglob("tmp_*"):
-        with contextlib.suppress(OSError):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-
-
-def _umask(origin: Origin, target: str | None, *arguments: str) -> int:
-    """The umask for a command: what is pushed to a repository or folder of a team's is for others to read."""
-    shared = arguments[0] == "push" and not (target and Path(target).is_relative_to(origin.home))
-    return users_umask() if shared else -1
-
-
-def _explain_git(origin: Origin, error: CommandFailed, cwd: Path) -> LuodiError:
-    """Turn what git printed into an error of ours."""
-    if told := disk.full_in(error.output, cwd):
-        return told
-    for line in error.output.splitlines():
-        if UNREACHABLE.search(line):
-            return RemoteError(
-                f"git origin {origin.address} cannot be reached: {MARK.sub('', line).rstrip('.')}: "
-                "see that LUODI_GIT_URL names it, and that you may read and write it"
-            )
-    return _of_origin(origin, error.output) or disk.refused_in(error.output) or _unless_full(error, cwd, origin.home)
-
-
-def _of_origin(origin: Origin, output: str) -> GitError | None:
-    """What is to be done at the origin, or with what it holds, by what git printed; None if it is not that."""
-    if told := of_another(output):
-        return told
-    if f"couldn't find remote ref {origin.branch}\n" in f"{output}\n":  # it was there when the run began
-        return _no_branch(origin)
-    if "smudge filter lfs failed" in output:
-        lost = next(line for line in output.splitlines() if "rror" in line or "lfs" in line)
-        return GitError(
-            f"git origin {origin.address} does not give what Git LFS keeps beside it: {lost}; see that git-lfs is "
-            "installed; run `git lfs fetch --all` in the checkout, and to an origin of your own `git lfs push --all`"
-        )
-    if UNSIGNED.search(output):
-        reason = MARK.sub("", output.strip().partition("\n")[0])
-        return GitError(
-            f"git cannot sign the commit of what lands, as commit.gpgSign asks for: {reason}; see that `git commit "
-            "--allow-empty --gpg-sign -m test` works here and asks nothing, or run `git config --global commit.gpgSign "
-            "false`"
-        )
-    if DAMAGED.search(output):
-        return GitError(f"git origin {origin.address} cannot be read: run `git fsck` there, and mend it")
-    return None
-
-
-def _unless_full(error: LuodiError, *folders: Path) -> LuodiError:
-    """Return `error`, or that of a full disk: git and DVC often do not say that it was one. Silence is an answer."""
-    if isinstance(error, CommandFailed) and not error.output.strip():
-        return error
-    return disk.probe(*folders, Path(tempfile.gettempdir())) or error
-
-
-def _explain(error: CommandFailed, root: Path) -> LuodiError:
-    """Turn what dvc printed into an error of ours."""
-    if match := re.search(r"failed to run: (.+?), exited with (-?\d+)", error.output):
-        return _explain_stage(match[1], int(match[2]), error.output, root)
-    if full := disk.full_in(error.output, root):
-        return full
-    if match := UNSAVED.search(error.output):
-        files = [path.removeprefix(f"{root}/") for path in match[1].splitlines()]
-        return DirtyCheckout(
-            f"what DVC brings would take the place of what it has not stored ({len(files):,}), as a stage run by hand "
-            f"leaves it: {', '.join(files[:5])}; move away what you want to keep, remove the others, and run it again"
-        )
-    if names := _lost(error.output, root):
-        return _unless_full(Absent(names), root)
-    if told := disk.refused_in(error.output):
-        return told
-    reason, *more = _why_unusable(error.output)
-    lost = RemoteError(f"the DVC remote cannot be used: {reason}", *more) if reason else error
-    return _unless_full(lost, root)
-
-
-UNSAVED = re.compile(r"Can't remove the following unsaved files without confirmation.*\n((?:/.+(?:\n|$))+)")
-
-
-def _explain_stage(command: str, code: int, output: str, root: Path) -> LuodiError:
-    # What the stage said last, from its error to what DVC adds.
-    said = re.search(r"^error: .*?(?=^ERROR: |\Z)", output, re.MULTILINE | re.DOTALL)
-    lines = said[0].rstrip().splitlines() if said else []
-    if code == DiskFull.exit_code and lines:
-        return DiskFull(f"`{command}`: {lines[0].removeprefix('error: ')}")
-    failure = StageFailed(f"`{command}` ended with exit code {code}", *lines, code=code)
-    return disk.full_in(output, root) or (_unless_full(failure, root) if code in KILLED_BY_DISK else failure)
-
-
-def _why_unusable(output: str) -> list[str]:
-    """Why dvc cannot use its remote, and what to do, in lines; an empty one if something else is wrong."""
-    if match := re.search("Host key is not trusted for host .*", output):
-        return [f"{match[0]}: put its key, checked, into ~/.ssh/known_hosts"]
-    if match := re.search(r"requires '(dvc-\w+)' to be installed", output):
-        command = f"uv pip install --constraint docker/requirements-worker.txt {match[1]}"
-        return [f"{match[1]} is not installed: run `{command}`"]
-    if not re.search(r"failed to (pull|push|fetch|transfer)|Everything is up to date|remote|upload|download", output):
-        return [""]
-    said = re.search(r"^ERROR: .*", output, re.MULTILINE | re.DOTALL)
-    lines = redact((said[0] if said else output).strip()).splitlines()
-    return [
-        *dict.fromkeys(TRANSFER.sub("", line) for line in lines),  # it says the same of every file
-        "see that it is there, that LUODI_DVC_REMOTE or .dvc/config names it, and that you may read and write it",
-    ]
-
-
-def _lost(output: str, root: Path) -> set[str]:
-    """The paths and MD5s that dvc says it did not get."""
-    checkout = re.search(r"Checkout failed for following targets:\n((?:.+\n)+)Is your cache", output)
-    paths = checkout[1].splitlines() if checkout else []
-    gone = re.findall(r"failed to transfer '(\w+)' - \[Errno 2\]", output)
-    return {*gone, *(path.removeprefix(f"{root}/") for path in paths)}

@@ -4,8 +4,6 @@ Files go to the DVC remote first, then the commit to the branch. Where others pu
 they pushed: rows that are there by then add nothing, so whatever dies on the way, each row is there once.
 """
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +12,11 @@ import pyarrow.parquet as pq
 from luodi.data import arrivals
 from luodi.errors import DataError, SourceMismatch
 from luodi.files import read_facts
-from luodi.project import commits, workspace
+from luodi.project import commits, programs, workspace
 from luodi.project.origin import Origin
 from luodi.project.workspace import Workspace
 from luodi.registry import judged, pushing
+from luodi.system import processes
 from luodi.system.processes import CommandFailed, Runner
 
 POINTER = "data.dvc"
@@ -60,7 +59,7 @@ def land(origin: Origin, model: str, file: Path, runner: Runner) -> Came:
 
 def _land(origin: Origin, model: str, file: Path, runner: Runner) -> Came | None:
     """Try once, on the head of the branch; None if others were faster."""
-    head = workspace.head(origin, runner)
+    head = programs.head(origin, runner)
     with workspace.clone(origin, head, runner) as clone:
         who = commits.identity(clone.git, "COMMITTER").rstrip(">").partition(" <")
         clone.pull_rows(model)
@@ -79,7 +78,7 @@ def _land(origin: Origin, model: str, file: Path, runner: Runner) -> Came | None
 
 
 def _ingest(clone: Workspace, model: str, file: Path, runner: Runner) -> str:
-    environment = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    environment = {"PATH": processes.path()}
     try:
         return runner.run("luodi", "ingest", model, str(file), cwd=clone.root, env=environment)
     except CommandFailed as error:

@@ -17,7 +17,7 @@ from luodi.data import arrivals, forgotten, modality, revisions, shards, split_r
 from luodi.data.split_rows import Rows
 from luodi.errors import ArtifactError, RegistryError, RemoteError
 from luodi.files import read_facts
-from luodi.project import commits, graph, locks, workspace
+from luodi.project import commits, graph, locks, programs, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
@@ -173,7 +173,7 @@ def _changes(clone: Workspace, block: config.ModelSettings, mirror: Path, curren
     """What differs from the version in production; of one whose lock cannot be read, what its tag says."""
     model, before = current.model, dict[str, Any]()
     with contextlib.suppress(ArtifactError, CommandFailed):
-        git = partial(workspace.git, clone.origin, clone.runner, mirror)
+        git = partial(programs.git, clone.origin, clone.runner, mirror)
         before = locks.of_model(commits.entries(git, current.commit), model)
     ours, rows = locks.of_model(locks.read(clone.lock), model), ModelPaths(clone.root, model).validation_summary
     settings = block.model_dump(mode="json", by_alias=True)

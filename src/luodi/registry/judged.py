@@ -15,7 +15,7 @@ from luodi import config, yaml12
 from luodi.config import user_code
 from luodi.errors import NoVersion, RemoteError
 from luodi.files import write_text
-from luodi.project import fingerprints, graph, workspace
+from luodi.project import fingerprints, graph, programs, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS
 from luodi.project.workspace import Workspace
@@ -103,7 +103,7 @@ def refs(clone: Workspace, model: str, decision: Decision, version: str | None =
 def last(origin: Origin, model: str, runner: Runner) -> Judged | None:
     """Return what was judged last; None where nothing was, or this luodi cannot read what its ref says."""
     try:
-        text = workspace.git(origin, runner, tags.mirror(origin, runner), "cat-file", "blob", f"{PLACE}/{model}")
+        text = programs.git(origin, runner, tags.mirror(origin, runner), "cat-file", "blob", f"{PLACE}/{model}")
         found = json.loads(text)
         judged = Judged(**{**found, "subject": Subject(**found["subject"])})
     except (CommandFailed, ValueError, TypeError, KeyError):
@@ -125,7 +125,7 @@ def nothing_new(origin: Origin, model: str, subject: Subject | None, runner: Run
 
 def new_rows(origin: Origin, model: str, commit: str, runner: Runner) -> tuple[str, int]:
     """Return the commit at the head of the branch, and how many files of rows it has that `commit` has not."""
-    head = workspace.head(origin, runner)
+    head = programs.head(origin, runner)
     if head == commit:
         return head, 0
     return head, len(rows_of(origin, model, head, runner) - rows_of(origin, model, commit, runner))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from luodi import __version__, config
 from luodi.errors import ArtifactError, Held, NoVersion, PushRejected, RegistryError
 from luodi.files import FORMAT, read_facts, write_text
-from luodi.project import commits, graph, locks, workspace
+from luodi.project import commits, graph, locks, programs, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
@@ -357,7 +357,7 @@ def _change(challenger: Challenger, mirror: Path, known: list[Version]) -> str:
     for version in known:
         if version.export is not None:
             with contextlib.suppress(ArtifactError, CommandFailed):
-                before = commits.entries(partial(workspace.git, clone.origin, clone.runner, mirror), version.commit)
+                before = commits.entries(partial(programs.git, clone.origin, clone.runner, mirror), version.commit)
                 return tags.change(before, challenger.entries, model)
     return tags.change({}, challenger.entries, model)
 

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from luodi.project import workspace
+from luodi.project import programs, workspace
 from luodi.project.origin import Origin
 from luodi.registry import judged, tags
 from luodi.system.processes import Runner
@@ -31,7 +31,7 @@ class Last:
 
 def began(origin: Origin, runner: Runner) -> Last:
     """Return the first commit of the project: what happened where nothing else did."""
-    with workspace.clone(origin, workspace.head(origin, runner), runner) as clone:
+    with workspace.clone(origin, programs.head(origin, runner), runner) as clone:
         first, *_ = clone.git("log", "--max-parents=0", "--format=%H %ct").splitlines()
     return _of(first)
 
@@ -47,7 +47,7 @@ def ingested(origin: Origin, model: str, days: int, runner: Runner) -> Last | No
 
     Its name is that of the rows, for other models are in data.dvc too.
     """
-    head = workspace.head(origin, runner)
+    head = programs.head(origin, runner)
     with workspace.clone(origin, head, runner) as clone:
         commits = [_of(line) for line in clone.git("log", "--format=%H %ct", "--", POINTER).splitlines()]
     old = next((one for one in commits if one.longer_than(days)), None)

@@ -23,7 +23,7 @@ from typing import Any
 
 from luodi.errors import ArtifactError, GitError, NoVersion, RegistryError, did_you_mean
 from luodi.files import FORMAT, folder_checksum, format_of, private, private_folder, replacing_folder, write_text
-from luodi.project import locks, workspace
+from luodi.project import locks, programs, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
@@ -323,8 +323,8 @@ def mirror(origin: Origin, runner: Runner) -> Path:
             pass  # git was killed in it, say, and left a lock, which would keep everybody out: begin anew
     try:
         with replacing_folder(path) as folder:
-            workspace.git(origin, runner, folder, "init", "--quiet", "--bare", "--template=")
-            workspace.git(origin, runner, folder, "config", f"remote.{REMOTE}.url", origin.address)
+            programs.git(origin, runner, folder, "init", "--quiet", "--bare", "--template=")
+            programs.git(origin, runner, folder, "config", f"remote.{REMOTE}.url", origin.address)
             _follow(origin, folder, runner)
     except CommandFailed as error:
         said = redact(error.output.strip().rpartition("\n")[2])
@@ -341,15 +341,15 @@ def _holds_password(mirror: Path, origin: Origin) -> bool:
 
 def _follow(origin: Origin, path: Path, runner: Runner) -> None:
     """Fetch what is new, but for tags that the origin cannot give; to compare is cheaper than to fetch nothing."""
-    theirs = workspace.git(origin, runner, path, "ls-remote", "--quiet", "--refs", origin.address)
-    if sorted(theirs.splitlines()) == sorted(workspace.git(origin, runner, path, "for-each-ref", REFS).splitlines()):
+    theirs = programs.git(origin, runner, path, "ls-remote", "--quiet", "--refs", origin.address)
+    if sorted(theirs.splitlines()) == sorted(programs.git(origin, runner, path, "for-each-ref", REFS).splitlines()):
         return
     options = ("--quiet", "--prune", "--force", "--no-write-fetch-head")
     lost: list[str] = []
     while True:
         try:
             without = (f"^refs/tags/{tag}" for tag in lost)
-            workspace.git(origin, runner, path, "fetch", *options, origin.address, "+refs/*:refs/*", *without)
+            programs.git(origin, runner, path, "fetch", *options, origin.address, "+refs/*:refs/*", *without)
             return
         except CommandFailed as error:
             more = damaged_tags(theirs, error.output)

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from luodi.config import encoders, locked
 from luodi.errors import DataError, MissingData, SourceMismatch
 from luodi.files import checksum, private, private_folder, replacing, replacing_folder
-from luodi.project import data_pointer, locks, workspace
+from luodi.project import data_pointer, dvc_store, locks, programs
 from luodi.project.origin import EMBEDDED
 from luodi.project.paths import PARAMS
 from luodi.system.processes import CommandFailed, Runner
@@ -87,9 +87,9 @@ def _alone(root: Path, model: str, runner: Runner) -> bool:
     folder, md5 = root / "data" / model, data_pointer.recorded(root / "data.dvc")
     if [path.name for path in folder.parent.iterdir()] != [model]:
         return False
-    cache = root / workspace.dvc(runner, root, "cache", "dir").strip()
+    cache = root / programs.dvc(runner, root, "cache", "dir").strip()
     here = {path.relative_to(folder).as_posix(): checksum(path) for path in folder.rglob("*") if path.is_file()}
-    return workspace.recorded([cache], md5, f"data/{model}") == here
+    return dvc_store.recorded([cache], md5, f"data/{model}") == here
 
 
 def make(
@@ -131,7 +131,7 @@ def make(
         if leaving:
             locks.write(root / LOCK, locks.merge(entries, forget, {}))
         if moves:
-            workspace.dvc(runner, root, "add", record)
+            programs.dvc(runner, root, "add", record)
     except BaseException:
         _take_back(root)
         raise

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from luodi import files, yaml12
 from luodi.data import arrivals
 from luodi.data.arrivals import Arrival
-from luodi.project import workspace
+from luodi.project import programs
 from luodi.project.paths import ModelPaths
 from luodi.system.processes import CommandFailed, Runner
 
@@ -75,7 +75,7 @@ def _listed(root: Path, model: str) -> Iterator[tuple[tuple[str, str, str], list
     runner = Runner(lambda line: None)
     try:
         told = runner.run("git", "log", "--reverse", "--format=%h%x00%cs%x00%s", "--", POINTER, cwd=root).splitlines()
-        cache = root / workspace.dvc(runner, root, "cache", "dir").strip()
+        cache = root / programs.dvc(runner, root, "cache", "dir").strip()
     except CommandFailed:
         return  # not in git
     for line in told:

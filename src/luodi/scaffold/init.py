@@ -5,7 +5,7 @@ from pathlib import Path
 from luodi.config import locked
 from luodi.errors import LuodiError
 from luodi.files import write_text
-from luodi.project import fingerprints, workspace
+from luodi.project import dvc_settings, fingerprints
 from luodi.scaffold.pipeline import TEMPLATES
 from luodi.system.processes import CommandFailed, Runner
 
@@ -49,7 +49,7 @@ def init(root: Path, runner: Runner) -> list[str]:
             write_text(root / name, _joined((root / name).read_text(encoding="utf-8"), text))
     locked.write(root)
     fingerprints.write(root)
-    workspace.own_site(root)
+    dvc_settings.own_site(root)
     return notes
 
 

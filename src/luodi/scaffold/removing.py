@@ -8,7 +8,7 @@ from pathlib import Path
 from luodi import config, yaml12
 from luodi.config import ModelSettings
 from luodi.errors import DataError, ParamsError, WrongValue
-from luodi.project import workspace
+from luodi.project import programs
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.scaffold import changes, pipeline
 from luodi.system.processes import Runner
@@ -35,7 +35,7 @@ def retire(root: Path, name: str, runner: Runner, *, data: bool) -> None:
         graph = pipeline.without(pipeline.read(root), name)
         moves = [(paths.data, staging / "data")] if data and paths.data.exists() else []
         if moves:
-            workspace.dvc(runner, root, "add", "data")  # into DVC's cache, where earlier commits find it
+            programs.dvc(runner, root, "add", "data")  # into DVC's cache, where earlier commits find it
         changes.make(root, params, graph, runner, moves=moves, forget=name)
 
 

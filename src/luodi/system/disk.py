@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from luodi.errors import DiskFull, LuodiError
+from luodi.system.processes import CommandFailed
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -66,6 +67,13 @@ def full(where: str | Path | None, limited: bool = False) -> DiskFull:
             f"a file may not grow further{place}: raise the limit on its size (`ulimit -f`) and run the command again"
         )
     return DiskFull(f"the disk is full{place}: free some space and run the command again")
+
+
+def or_full(error: LuodiError, *folders: Path) -> LuodiError:
+    """Return `error`, or that of a full disk: git and DVC often do not say that it was one. Silence is an answer."""
+    if isinstance(error, CommandFailed) and not error.output.strip():
+        return error
+    return probe(*folders, Path(tempfile.gettempdir())) or error
 
 
 def probe(*folders: Path) -> DiskFull | None:

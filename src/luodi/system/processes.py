@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,6 +67,11 @@ def git_command(*arguments: str) -> list[str]:
     return ["git", *(part for name, value in STEADY.items() for part in ("-c", f"{name}={value}")), *arguments]
 
 
+def path() -> str:
+    """Return PATH, with the commands of this Python first."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+
+
 def dies_too(signal_name: str) -> tuple[str, ...]:
     """Return what stands before a command that the kernel shall end by that signal when this process dies.
 
@@ -84,7 +90,7 @@ class CommandFailed(LuodiError):
     def __init__(self, command: Sequence[str], code: int, output: str) -> None:
         self.code = code
         self.output = redact(output)
-        # DVC is run by the path of a file, see `workspace.dvc`.
+        # DVC is run by the path of a file, see `programs.dvc`.
         typed = ["dvc", *command[3:]] if command[1:2] == ("-P",) else command
         reasons = [MARK.sub("", line) for line in self.output.splitlines() if line.strip() and not ADVICE.match(line)]
         super().__init__(redact(f"`{' '.join(typed)}` ended with exit code {code}:"), *reasons)

@@ -10,7 +10,7 @@ from dvc.config import Config
 
 from luodi.errors import DirtyCheckout, LuodiError
 from luodi.local import checkout
-from luodi.project import workspace
+from luodi.project import dvc_settings, programs
 from luodi.project.origin import Origin
 from luodi.system.processes import Runner
 
@@ -136,7 +136,7 @@ def test_settings_that_dvc_cannot_read_are_told(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_nobody_else_can_write_where_dvc_keeps_its_state(tmp_path: Path) -> None:
     root = made(tmp_path / "project")
-    site = root / workspace.SITE
+    site = root / dvc_settings.SITE
     site.mkdir(parents=True)
     site.chmod(0o777)  # as DVC makes it
     connect(root)
@@ -156,7 +156,7 @@ def test_what_is_not_reproduced_is_named(tmp_path: Path) -> None:
     (root / "dvc.yaml").write_text(
         "stages:\n  copy:\n    cmd: cp rows made\n    deps: [rows]\n    params: [models.m]\n    outs: [made]\n"
     )
-    workspace.dvc(runner, root, "repro", "--quiet")
+    programs.dvc(runner, root, "repro", "--quiet")
     checkout.require_reproduced(root, ["copy"], runner)
     for path, content, said in (
         ("params.yaml", "models: {m: {rate: 3, size: 2}}\n", "of copy models.m changed: run `dvc repro` first"),

@@ -15,7 +15,7 @@ import pytest
 from luodi import files
 from luodi.errors import ArtifactError, LuodiError
 from luodi.local import checkout, delivery
-from luodi.project import workspace
+from luodi.project import programs, workspace
 from luodi.project.origin import Origin
 from luodi.registry import tags
 from luodi.registry.tags import Version
@@ -81,7 +81,7 @@ def test_all_that_a_task_writes_is_private_and_what_it_pushes_is_not(
     git(tmp_path, "clone", "--quiet", "--bare", str(tmp_path / "seed"), str(tmp_path / "team.git"))
     (origin.home / "cache").mkdir(parents=True)  # of an earlier luodi
     tags.mirror(origin, runner)
-    with pytest.raises(ArtifactError), workspace.clone(origin, workspace.head(origin, runner), runner) as clone:
+    with pytest.raises(ArtifactError), workspace.clone(origin, programs.head(origin, runner), runner) as clone:
         (clone.root / "x").write_text("content")
         clone.dvc("add", "x")
         clone.dvc("push")
@@ -109,7 +109,7 @@ def test_what_an_earlier_luodi_left_open_is_closed(origin: Origin, runner: Runne
     (origin.home / "linked").hardlink_to(outside)
     for path, wide in ((origin.home, 0o777), (secret.parent, 0o755), (secret, 0o644), (outside, 0o644)):
         path.chmod(wide)
-    with workspace.clone(origin, workspace.head(origin, runner), runner):
+    with workspace.clone(origin, programs.head(origin, runner), runner):
         pass
     assert open_to_others(origin.home) == []
     assert mode(outside) == 0o644
@@ -171,7 +171,7 @@ def test_a_password_goes_to_git_and_is_written_nowhere(
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     assert PLANTED not in secret.address
     with pytest.raises(LuodiError) as caught:
-        workspace.head(secret, runner)
+        programs.head(secret, runner)
     assert PLANTED not in str(caught.value) and "cannot be reached" in str(caught.value)
 
     real = dict(secret.credentials())
@@ -185,7 +185,7 @@ def test_a_password_goes_to_git_and_is_written_nowhere(
 
     served = Served(print)
     tags.mirror(secret, served)
-    with pytest.raises(LuodiError) as caught, workspace.clone(secret, workspace.head(secret, served), served) as clone:
+    with pytest.raises(LuodiError) as caught, workspace.clone(secret, programs.head(secret, served), served) as clone:
         clone.git("fetch", "--quiet", "origin", "main")
         (clone.root / "x").write_text("content")
         clone.dvc("add", "x")

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from luodi.errors import StageFailed
-from luodi.project import standing, workspace
+from luodi.project import programs, standing
 from luodi.system.processes import CommandFailed, Runner
 
 pytestmark = pytest.mark.slow
@@ -51,7 +51,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def repro(root: Path, stage: str, start: object = standing.start) -> list[str]:
     lines: list[str] = []
-    workspace.dvc(Runner(lines.append, start), root, "repro", "-f", stage, ";", "root", stream=True)  # type: ignore[arg-type]
+    programs.dvc(Runner(lines.append, start), root, "repro", "-f", stage, ";", "root", stream=True)  # type: ignore[arg-type]
     return lines
 
 
@@ -95,7 +95,7 @@ def test_a_killed_command_dies_whole_and_the_next_one_runs(root: Path) -> None:
     killer = threading.Thread(target=kill)
     killer.start()
     with pytest.raises((CommandFailed, StageFailed)):
-        workspace.dvc(runner, root, "repro", "wait", stream=True)
+        programs.dvc(runner, root, "repro", "wait", stream=True)
     killer.join()
     left = int((root / "pid").read_text())
     assert not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE

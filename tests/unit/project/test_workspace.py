@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from luodi.errors import LuodiError, PushRejected
 from luodi.files import checksum, folder_checksum
 from luodi.local import checkout
-from luodi.project import locks, workspace
+from luodi.project import dvc_settings, dvc_store, locks, programs, workspace
 from luodi.project.origin import Origin
 from luodi.project.workspace import Workspace
 from luodi.registry import pushing
@@ -71,7 +71,7 @@ def test_dvc_reads_the_settings_of_a_clone_as_they_were_meant(
     name: str, own_cache: bool, runner: Runner, tmp_path: Path
 ) -> None:
     origin = make_origin(tmp_path / name / "home", tmp_path / name / "remote")
-    with workspace.clone(origin, workspace.head(origin, runner), runner, own_cache) as clone:
+    with workspace.clone(origin, programs.head(origin, runner), runner, own_cache) as clone:
         found = Config(str(clone.root / ".dvc"))
         assert found["core"]["site_cache_dir"] == str(clone.root / ".dvc" / "tmp" / "site")
         assert found["cache"]["dir"] == str((clone.root / ".dvc" if own_cache else origin.home) / "cache")
@@ -82,13 +82,13 @@ def test_dvc_reads_the_settings_of_a_clone_as_they_were_meant(
 @pytest.mark.parametrize("name", AWKWARD)
 def test_dvc_uses_the_cache_that_a_clone_is_given(name: str, runner: Runner, tmp_path: Path) -> None:
     origin, cache = make_origin(tmp_path / "home", tmp_path / "remote"), tmp_path / name / "cache"
-    with workspace.clone(origin, workspace.head(origin, runner), runner, cache=cache) as clone:
+    with workspace.clone(origin, programs.head(origin, runner), runner, cache=cache) as clone:
         assert Config(str(clone.root / ".dvc"))["cache"]["dir"] == str(cache)
 
 
 def test_what_a_killed_clone_left_is_swept_and_a_living_one_is_not(runner: Runner, tmp_path: Path) -> None:
     origin = make_origin(tmp_path / "home", tmp_path / "remote")
-    left, commit = origin.home / "work" / "left" / "artifacts", workspace.head(origin, runner)
+    left, commit = origin.home / "work" / "left" / "artifacts", programs.head(origin, runner)
     left.mkdir(parents=True)
     with workspace.clone(origin, commit, runner) as one, workspace.clone(origin, commit, runner) as other:
         assert one.lock.parent.is_dir() and other.lock.parent.is_dir()
@@ -99,7 +99,7 @@ def test_what_a_killed_clone_left_is_swept_and_a_living_one_is_not(runner: Runne
 @pytest.mark.slow
 def test_dvc_pushes_to_an_awkward_path_and_pulls_from_there(runner: Any, tmp_path: Path) -> None:
     origin = make_origin(tmp_path / ALL / "home", tmp_path / ALL / "remote")
-    with workspace.clone(origin, workspace.head(origin, runner), runner, own_cache=True) as clone:
+    with workspace.clone(origin, programs.head(origin, runner), runner, own_cache=True) as clone:
         assert " ".join(clone.dvc("remote", "list").split()) == f"luodi {origin.remote} (default)"  # it folds the line
         assert clone.dvc("config", "remote.luodi.url") == f"{origin.remote}\n"
         (clone.root / "x").write_text("content")
@@ -109,7 +109,7 @@ def test_dvc_pushes_to_an_awkward_path_and_pulls_from_there(runner: Any, tmp_pat
         (clone.root / ".dvc" / "cache").rename(tmp_path / "gone")
         clone.pull("x")
         assert (clone.root / "x").read_text() == "content"
-        assert (clone.root / workspace.SITE).stat().st_mode & 0o777 == 0o700  # DVC loads pickles from there
+        assert (clone.root / dvc_settings.SITE).stat().st_mode & 0o777 == 0o700  # DVC loads pickles from there
     (stored,) = Path(origin.remote).glob("files/md5/*/*")
     assert stored.read_text() == "content"
 
@@ -129,7 +129,7 @@ def test_dvc_reads_the_settings_of_a_checkout_as_they_were_meant(name: str, tmp_
 @given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("'\"#,%()s \n"), min_size=1))
 def test_quoted_comes_back_or_is_refused(text: str) -> None:
     try:
-        line = f"key = {workspace.quoted(text)}\n"
+        line = f"key = {dvc_settings.quoted(text)}\n"
     except LuodiError:
         return
     assert ConfigObj([line]).dict() == {"key": text}
@@ -138,7 +138,7 @@ def test_quoted_comes_back_or_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["/a/%(b)s/c", "/a\nb", "/a\u2028b", "/a'''b\"\"\"", ""])
 def test_what_no_quotes_save_is_refused(text: str) -> None:
     with pytest.raises(LuodiError, match="DVC's settings cannot hold"):
-        workspace.quoted(text)
+        dvc_settings.quoted(text)
 
 
 # Answers
@@ -154,7 +154,7 @@ def test_what_git_warns_of_is_no_part_of_its_answer(
     (tmp_path / "bin" / "git").write_text(f'#!/bin/sh\necho "warning: redirecting to x" >&2\nexec {real} "$@"\n')
     (tmp_path / "bin" / "git").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
-    assert workspace.head(origin, runner) == git(tmp_path / "home" / "seed", "rev-parse", "HEAD")
+    assert programs.head(origin, runner) == git(tmp_path / "home" / "seed", "rev-parse", "HEAD")
 
 
 def test_what_dvc_warns_of_is_no_part_of_its_answer(tmp_path: Path) -> None:
@@ -194,10 +194,10 @@ def pulling(tmp_path: Path) -> Any:
     listing = json.dumps(files).encode()
     md5s = {"one": checksum(tmp_path / "made" / "one"), "folder": folder_checksum(tmp_path / "made" / "folder")}
     for md5, data in [(md5s["folder"], listing), *((checksum(tmp_path / "made" / name), kept[name]) for name in kept)]:
-        place = Path(workspace.place(tmp_path / "home" / "cache", md5))
+        place = Path(dvc_store.place(tmp_path / "home" / "cache", md5))
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
-    with workspace.clone(origin, workspace.head(origin, Runner(print)), Counting(commands.append)) as clone:
+    with workspace.clone(origin, programs.head(origin, Runner(print)), Counting(commands.append)) as clone:
         locks.write(clone.lock, {"stage@m": {"outs": [{"path": path, "md5": md5} for path, md5 in md5s.items()]}})
         yield clone, md5s, commands
 
@@ -209,15 +209,15 @@ def test_what_the_cache_holds_whole_is_copied_without_dvc(pulling: Any) -> None:
     assert folder_checksum(clone.root / "folder") == md5s["folder"]
     assert not [command for command in commands if "strict_dvc" in command]
     (clone.root / "folder" / "two").write_text("another")  # a copy: the cache keeps what it has
-    assert not workspace._bad(clone.cache, md5s["folder"])
+    assert not dvc_store.damaged(clone.cache, md5s["folder"])
 
 
 def test_a_folder_without_a_file_is_copied_too(pulling: Any) -> None:
     clone, _, commands = pulling
     (clone.root.parent / "empty").mkdir()
     md5 = folder_checksum(clone.root.parent / "empty")
-    Path(workspace.place(clone.cache, md5)).parent.mkdir(parents=True, exist_ok=True)
-    Path(workspace.place(clone.cache, md5)).write_text("[]")
+    Path(dvc_store.place(clone.cache, md5)).parent.mkdir(parents=True, exist_ok=True)
+    Path(dvc_store.place(clone.cache, md5)).write_text("[]")
     locks.write(clone.lock, {"stage@m": {"outs": [{"path": "net", "md5": md5}]}})
     clone.pull("net")
     assert (clone.root / "net").is_dir()
@@ -228,7 +228,7 @@ def test_a_folder_without_a_file_is_copied_too(pulling: Any) -> None:
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_text("x")], ids=["gone", "changed"])
 def test_what_the_cache_lacks_or_holds_damaged_is_for_dvc_to_bring(pulling: Any, harm: Any) -> None:
     clone, _, commands = pulling
-    harm(Path(workspace.place(clone.cache, checksum(clone.root.parents[1].parent / "made" / "folder" / "two"))))
+    harm(Path(dvc_store.place(clone.cache, checksum(clone.root.parents[1].parent / "made" / "folder" / "two"))))
     with pytest.raises(LuodiError):  # of the remote, which is not there, or of DVC, which knows no such stage
         clone.pull("one", "folder")
     (asked,) = [command for command in commands if "strict_dvc" in command]
@@ -249,7 +249,7 @@ def test_what_a_folder_remote_holds_is_proven_and_copied_without_dvc(pulling: An
 def test_what_a_folder_remote_lacks_is_for_dvc_to_tell(pulling: Any, lost: str) -> None:
     clone, _, commands = pulling
     shutil.copytree(clone.cache, clone.origin.remote, dirs_exist_ok=True)
-    Path(workspace.place(clone.origin.remote, checksum(clone.origin.home.parent / "made" / lost))).unlink()
+    Path(dvc_store.place(clone.origin.remote, checksum(clone.origin.home.parent / "made" / lost))).unlink()
     with pytest.raises(LuodiError):  # DVC knows no such stage: dvc.yaml has none
         clone.prove("stage@m", paths=["folder"])
     assert [command for command in commands if "strict_dvc" in command]
@@ -364,6 +364,6 @@ def test_an_empty_folder_in_the_cache_of_runs_is_swept(tmp_path: Path) -> None:
     (filled / "entry").touch()
     for folder in (old, filled):
         os.utime(folder, (0, 0))
-    workspace.sweep_runs(tmp_path)
+    dvc_store.sweep_runs(tmp_path)
     assert not old.exists() and new.exists() and filled.exists()
-    workspace.sweep_runs(tmp_path / "no cache yet")
+    dvc_store.sweep_runs(tmp_path / "no cache yet")

@@ -17,7 +17,7 @@ from luodi.cli import console
 from luodi.cli.models import compared
 from luodi.errors import GitError, LuodiError, PushRejected
 from luodi.local import delivery
-from luodi.project import workspace
+from luodi.project import programs, workspace
 from luodi.project.origin import Origin
 from luodi.registry import promotion, pushing, tags
 from luodi.system.processes import CommandFailed, Runner
@@ -236,7 +236,7 @@ def test_an_origin_that_ends_at_a_tag_is_named_with_what_finds_it(there: Any, tm
     origin = Origin(f"file://{there.path}", "main", None, tmp_path / "elsewhere")
     truncated(there, ODD)
     told = "git origin .* cannot be read: run `git fsck` there, and mend it"
-    for ask in (tags.mirror, workspace.head):
+    for ask in (tags.mirror, programs.head):
         with pytest.raises(GitError, match=told):
             ask(origin, Runner(print))
     with pytest.raises(GitError, match=told), workspace.clone(origin, "main", Runner(print)):

@@ -12,7 +12,7 @@ import pytest
 
 from luodi.errors import DiskFull, LuodiError, RemoteError, StageFailed
 from luodi.local import standalone
-from luodi.project import workspace
+from luodi.project import programs, workspace
 from luodi.project.origin import Origin
 from luodi.system import disk
 from luodi.system.processes import CommandFailed, Runner
@@ -96,7 +96,7 @@ PRINTED = {
 
 @pytest.mark.parametrize("output", PRINTED.values(), ids=PRINTED)
 def test_a_full_disk_in_what_dvc_and_git_print(output: str, tmp_path: Path) -> None:
-    told = workspace._explain(CommandFailed(["dvc"], 1, output), tmp_path)
+    told = programs._explain_dvc(CommandFailed(["dvc"], 1, output), tmp_path)
     assert isinstance(told, DiskFull), repr(told)
     assert "disk is full" in str(told) and str(told).endswith(AGAIN) and "\n" not in str(told)
     assert ("/srv/cache" in str(told)) == ("/srv/cache" in output)
@@ -104,18 +104,18 @@ def test_a_full_disk_in_what_dvc_and_git_print(output: str, tmp_path: Path) -> N
 
 def test_what_else_a_stage_or_a_remote_says_stays_what_it_is(tmp_path: Path) -> None:
     failed = "error: no\nERROR: failed to reproduce 'train@m': failed to run: luodi train m, exited with 3\n"
-    told = workspace._explain(CommandFailed(["dvc"], 255, failed), tmp_path)
+    told = programs._explain_dvc(CommandFailed(["dvc"], 255, failed), tmp_path)
     assert isinstance(told, StageFailed) and told.code == 3
-    told = workspace._explain(CommandFailed(["dvc"], 255, "ERROR: failed to pull data from the cloud - x"), tmp_path)
+    told = programs._explain_dvc(CommandFailed(["dvc"], 255, "ERROR: failed to pull data from the cloud - x"), tmp_path)
     assert isinstance(told, RemoteError)
-    told = workspace._explain(CommandFailed(["dvc"], 1, "ERROR: [Errno 13] Permission denied: '/srv/x'"), tmp_path)
+    told = programs._explain_dvc(CommandFailed(["dvc"], 1, "ERROR: [Errno 13] Permission denied: '/srv/x'"), tmp_path)
     assert type(told) is LuodiError and str(told).startswith("/srv/x: Permission denied")
 
 
 def test_what_dvc_says_of_every_file_is_said_once(tmp_path: Path) -> None:
     lines = (f"ERROR: failed to transfer '{number:032x}' - Cannot connect to host h:9\n" for number in range(50))
     said = "".join(lines) + "ERROR: failed to push data to the cloud - 50 files failed to upload\n"
-    told = str(workspace._explain(CommandFailed(["dvc"], 1, said), tmp_path))
+    told = str(programs._explain_dvc(CommandFailed(["dvc"], 1, said), tmp_path))
     assert told.startswith("the DVC remote cannot be used: Cannot connect to host h:9\nfailed to push")
     assert len(told.splitlines()) == 3
 
@@ -130,7 +130,7 @@ def test_git_meets_the_limit_as_an_error_and_not_as_a_signal(tmp_path: Path) -> 
     resource.setrlimit(resource.RLIMIT_FSIZE, (9000, before[1]))
     try:
         with pytest.raises(DiskFull, match="a file may not grow further"):
-            workspace.git(origin, runner, repository, "hash-object", "-w", str(tmp_path / "big"))
+            programs.git(origin, runner, repository, "hash-object", "-w", str(tmp_path / "big"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(repository.rglob("tmp_*"))
@@ -170,7 +170,7 @@ def test_a_database_that_may_not_grow_is_told_in_a_line(tmp_path: Path) -> None:
 def test_a_full_disk_names_what_is_there_after_the_clone_is_gone(where: str, tmp_path: Path) -> None:
     project = tmp_path / "project"
     for command in (["init", "--quiet", "-b", "main", str(project)], ["commit", "--quiet", "--allow-empty", "-m", "x"]):
-        workspace.git(
+        programs.git(
             Origin(str(project), "main", None, tmp_path), Runner(print),
             project if project.exists() else tmp_path, "-c", "user.name=x", "-c", "user.email=x", *command,
         )  # fmt: skip
