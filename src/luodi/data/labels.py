@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from luodi.data import encodings, tables
+from luodi.data import encodings, parquet_tables
 from luodi.data.beside import Beside
 from luodi.errors import BrokenData
 from luodi.terminal import json_line, shown
@@ -56,7 +56,7 @@ class Labels:
         if isinstance(value, bool):
             value = "true" if value else "false"
         if isinstance(value, list) or (isinstance(value, str) and _is_list(value)):
-            raise BrokenData(f"{where}: found a list of labels, {value!r:.60}; {tables.ONE_LABEL}")
+            raise BrokenData(f"{where}: found a list of labels, {value!r:.60}; {parquet_tables.ONE_LABEL}")
         if isinstance(value, dict):
             raise BrokenData(f"{where}: expected one label, in quotes, found {value!r:.40}")
         if value is None or (isinstance(value, float) and math.isnan(value)):

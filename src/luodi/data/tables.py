@@ -3,16 +3,17 @@
 import csv
 import io
 import json
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
-from luodi.data import encodings, packed
+from luodi.data import delimited, encodings, packed, parquet_tables, workbooks
+from luodi.data.delimited import DELIMITERS, LONGEST
 from luodi.data.encodings import UTF8
+from luodi.data.parquet_tables import BATCH, Block
 from luodi.errors import BrokenData, MissingColumn, MissingData
 from luodi.files import unmarked
 from luodi.terminal import shown
@@ -22,18 +23,13 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-BATCH = 4096
 SIZE = 2**22  # characters read at a time, about
 DELIMITED = (".csv", ".tsv", ".tab", ".txt")
 LINES = (".jsonl", ".ndjson")
 KINDS = (*DELIMITED, *LINES, ".json", ".parquet", ".xlsx")
-DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "pipes"}
-NONE = "\x1f"  # for a file of one column: no text holds it
 SAMPLE = 2**18  # characters that tell the delimiter, and whether quotes are quotes
 FIRST = 100  # rows of JSON whose keys are taken for columns
-LONGEST = 2**27  # characters of a line, or of a text: what is longer is no text
-ONE_LABEL = "a row has one label: keep the one that counts, or add a model of yes and no for each"
-WHOLE = 2**29  # characters of JSON, or bytes of a workbook, that are read as a whole
+WHOLE = 2**29  # characters of JSON that are read as a whole
 NAMED = 3  # tables read alike that are named
 SHEETS = (
     {"place", "reasons"}, {"verdict", "suggested"}, {"why", "request"}, {"truth", "predicted"}, {"truth", "challenger"}
@@ -41,8 +37,6 @@ SHEETS = (
 """Columns by which a sheet is known that `files.write_sheet` wrote, and a person may hand back."""
 
 Record = Mapping[Any, Any]
-Block = tuple[list[str], dict[str, Sequence[Any]]]
-"""The words that say where each of some rows stands, and the values of columns, strings or None."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +103,11 @@ def look(path: Path, given: Given = PLAIN) -> Table:
     with packed.opened(path) as (file, kind):
         if kind == ".parquet":
             with packed.seekable(file, path) as whole:
-                names = sorted(_class_names(whole, path))
+                names = sorted(parquet_tables.class_names(whole, path))
                 said = f"{kind}, with the names of the classes of {', '.join(map(shown, names))}" if names else kind
-                return Table(path, given, kind, _parquet_columns(whole, path), said)
+                return Table(path, given, kind, parquet_tables.columns(whole, path), said)
         if kind == ".xlsx":
-            sheet, rows = _sheet(file, path, given.sheet)
+            sheet, rows = workbooks.sheet(file, path, given.sheet)
             columns = _names(next(rows, []), given.header)
             return Table(path, given, kind, columns, f"{kind}, sheet {shown(sheet, 40)}")
         if kind not in KINDS:
@@ -153,9 +147,9 @@ def records(
     with packed.opened(table.path, raw) as (file, _):
         if table.kind == ".parquet":
             with packed.seekable(file, table.path) as whole:
-                yield from _parquet(whole, table.path, texts, scalars, images)
+                yield from parquet_tables.records(whole, table.path, texts, scalars, images)
         elif table.kind == ".xlsx":
-            rows, marked = _sheet(file, table.path, table.given.sheet)[1], table.marked
+            rows, marked = workbooks.sheet(file, table.path, table.given.sheet)[1], table.marked
             for number, row in enumerate(rows, 1):
                 if number > 1 or not table.given.header:
                     cells = [one and unmarked(one) for one in row] if marked else row
@@ -181,7 +175,10 @@ def parts(
         DataError: As `records`; or a row of delimited text has more fields than the header.
     """
     if table.kind == ".parquet":
-        yield from _parquet_parts(table, item, rows, size, read)
+        if item not in table.columns:
+            raise missing(str(table.path), (item,), table.columns)
+        with packed.opened(table.path) as (file, _), packed.seekable(file, table.path) as whole:
+            yield from parquet_tables.parts(whole, table.path, item, rows=rows, size=size, read=read)
         return
     files: list[BinaryIO] = []
     found = records(table, (item,), raw=files.append)
@@ -205,7 +202,7 @@ def blocks(table: Table, texts: tuple[str, ...], scalars: tuple[str, ...] = ()) 
     with packed.opened(table.path) as (file, _):
         if table.kind == ".parquet":
             with packed.seekable(file, table.path) as whole:
-                yield from _parquet_blocks(whole, table.path, texts, scalars)
+                yield from parquet_tables.blocks(whole, table.path, texts, scalars)
         else:
             with _text(file, table) as stream:
                 yield from _delimited_blocks(stream, table, names)
@@ -238,28 +235,6 @@ def _strings_of(rows: list[Record], table: Table) -> "pa.Table":
     return pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names})
 
 
-def _parquet_parts(
-    table: Table, item: str, rows: int, size: int, read: Callable[[float], object]
-) -> Iterator[tuple[list[str | None], "pa.Table"]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path, start = table.path, 0
-    with packed.opened(path) as (file, _), packed.seekable(file, path) as whole:
-        classes = _class_names(whole, path).get(item)
-        with _parquet_errors(path), pq.ParquetFile(whole, buffer_size=2**20) as opened:  # see `shards.parts`
-            if item not in table.columns:
-                raise missing(str(path), (item,), table.columns)
-            _require_strings(path, opened.schema_arrow, (item,), ())
-            about, count = opened.metadata, max(1, opened.metadata.num_rows)
-            bytes_ = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
-            most = min(rows, max(1, count * size // max(1, bytes_)))
-            for group in range(opened.num_row_groups):
-                for batch in opened.iter_batches(most, row_groups=[group]):
-                    read((start := start + batch.num_rows) / count)
-                    yield _strings(batch[item], classes), pa.Table.from_batches([batch])
-
-
 def value(row: Record, name: str) -> Any:
     """Return what a row has under `name`, in JSON also under keys inside one another: "data.text"; None if nothing."""
     if name in row:
@@ -281,7 +256,7 @@ def plain(table: Table) -> list[str]:
     if table.kind != ".parquet":
         return table.columns
     with packed.opened(table.path) as (file, _), packed.seekable(file, table.path) as whole:
-        return _parquet_columns(whole, table.path, plain=True)
+        return parquet_tables.columns(whole, table.path, plain=True)
 
 
 def holds_images(table: Table, name: str) -> bool:
@@ -291,16 +266,8 @@ def holds_images(table: Table, name: str) -> bool:
     import pyarrow.parquet as pq
 
     path = table.path
-    with packed.opened(path) as (file, _), packed.seekable(file, path) as whole, _parquet_errors(path):
-        return _is_image(pq.read_schema(whole).field(name).type)
-
-
-def _is_image(kind: Any) -> bool:
-    from pyarrow import types
-
-    if types.is_struct(kind):
-        return kind.get_field_index("bytes") >= 0 and _is_image(kind.field("bytes").type)
-    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+    with packed.opened(path) as (file, _), packed.seekable(file, path) as whole, parquet_tables.readable(path):
+        return parquet_tables.is_image(pq.read_schema(whole).field(name).type)
 
 
 def json_object(line: str, where: str) -> Record:
@@ -458,8 +425,8 @@ def _delimited(table: Table) -> Table:
     with packed.opened(table.path) as (file, _), _text(file, table) as stream:
         sample = stream.read(SAMPLE)
     cut = len(sample) == SAMPLE
-    delimiter = table.given.delimiter or _delimiter(sample, cut, table)
-    told = replace(table, delimiter=delimiter, quoted=_quoted(sample, cut, delimiter))
+    delimiter = table.given.delimiter or delimited.delimiter_of(sample, cut, table.path, table.kind)
+    told = replace(table, delimiter=delimiter, quoted=delimited.quoted(sample, cut, delimiter))
     first = next(_split(sample, told), [])
     between = DELIMITERS.get(delimiter, repr(delimiter))
     said = f"{table.said}, {between} between columns" if len(first) > 1 else table.said
@@ -472,52 +439,7 @@ def _names(first: Sequence[str | None], header: bool) -> list[str]:
 
 
 def _split(sample: str, table: Table) -> "_csv.Reader":
-    return _reader(io.StringIO(sample, newline=""), table.delimiter, table.quoted)
-
-
-def _reader(lines: Iterable[str], delimiter: str, quoted: bool = True, strict: bool = False) -> "_csv.Reader":
-    csv.field_size_limit(LONGEST)
-    if quoted:
-        return csv.reader(lines, delimiter=delimiter, strict=strict)
-    return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-
-
-def _delimiter(sample: str, cut: bool, table: Table) -> str:
-    """The one character that splits the first row, and if several do, the one that splits every row as often."""
-    widths = {one: _widths(sample, cut, one) for one in DELIMITERS}
-    found = [one for one, counts in widths.items() if counts and counts[0] > 1]
-    even = [one for one in found if len(set(widths[one])) == 1]
-    if len(found) > 1 and len(even) != 1:
-        raise BrokenData(
-            f"{table.path}: {' and '.join(DELIMITERS[one] for one in found)} divide its rows: name which, "
-            f"for example --delimiter '{found[0]}'"
-        )
-    if found:
-        return (even if len(found) > 1 else found)[0]
-    return {".csv": ",", ".tsv": "\t", ".tab": "\t"}.get(table.kind, NONE)
-
-
-def _widths(sample: str, cut: bool, delimiter: str) -> list[int]:
-    """Columns of each row that is not blank; of a sample that is cut the last row is none."""
-    rows = _reader(io.StringIO(sample, newline=""), delimiter, _quoted(sample, cut, delimiter))
-    counts = [len(row) for row in rows if row]
-    return counts[:-1] if cut and len(counts) > 1 else counts
-
-
-def _quoted(sample: str, cut: bool, delimiter: str) -> bool:
-    """Whether quotes stand around values: not where they are no pairs, and lines are rows without them."""
-    if '"' not in sample:
-        return True
-    lines = sample.splitlines()[: -1 if cut else None]
-    rows = 0
-    try:
-        for _ in _reader(io.StringIO(sample, newline=""), delimiter, strict=True):
-            rows += 1
-    except csv.Error as error:
-        inside = cut and "unexpected end" in str(error) and rows > len(lines) / 2
-        rows = rows if inside else 0
-    bare = {len(row) for row in _reader(lines, delimiter, quoted=False) if row}
-    return rows > 0 or len(bare) != 1 or bare == {1}
+    return delimited.reader(io.StringIO(sample, newline=""), table.delimiter, table.quoted)
 
 
 def _delimited_rows(stream: TextIO, table: Table) -> Iterator[tuple[str, Record]]:
@@ -534,7 +456,7 @@ def _delimited_lists(stream: TextIO, table: Table) -> Iterator[tuple[int, list[s
         yield from _lines(stream, str(table.path))
         ended.append(True)
 
-    rows, marked = _reader(lines(), table.delimiter, table.quoted), table.marked
+    rows, marked = delimited.reader(lines(), table.delimiter, table.quoted), table.marked
     try:
         if table.given.header:
             next(rows, None)
@@ -567,153 +489,3 @@ def _delimited_blocks(stream: TextIO, table: Table, names: Sequence[str]) -> Ite
             rows = tuple([*row, *[None] * (width - len(row))] for row in rows)
         columns = list(zip(*rows, strict=True))
         yield [f"line {number}" for number in numbers], {name: columns[places[name]] for name in names}
-
-
-def _sheet(file: BinaryIO, path: Path, name: str | None) -> tuple[str, Iterator[list[str | None]]]:
-    """The name and the rows of the sheet `name` of a workbook, or of the one that holds anything."""
-    from python_calamine import CalamineError, load_workbook
-
-    content = file.read(WHOLE + 1)
-    _require_small(content, path)
-    try:
-        book = load_workbook(io.BytesIO(content))
-        sheets = {one: book.get_sheet_by_name(one) for one in book.sheet_names if name in (None, one)}
-    except (CalamineError, ValueError) as error:
-        raise BrokenData(
-            f"{path} is not a readable workbook ({error}): save it again as .xlsx, without a password"
-        ) from None
-    filled = [one for one, sheet in sheets.items() if sheet.total_height]
-    if len(filled) != 1:
-        some = ", ".join(shown(one, 40) for one in (filled or book.sheet_names)[:5])
-        raise BrokenData(f"{path}: cannot tell which sheet holds the rows: name it with --sheet; found {some}")
-    return filled[0], ([_cell(one) for one in row] for row in sheets[filled[0]].iter_rows())
-
-
-def _require_small(content: bytes, path: Path) -> None:
-    """A workbook is a zip: what it says that it unpacks to is bounded before it is unpacked."""
-    try:
-        size = sum(one.file_size for one in zipfile.ZipFile(io.BytesIO(content)).infolist())
-    except zipfile.BadZipFile as error:
-        raise BrokenData(f"{path} is not a readable workbook ({error}): save it again as .xlsx") from None
-    if max(size, len(content)) > WHOLE:
-        raise BrokenData(f"{path} unpacks to more than {WHOLE:,} bytes: expected a workbook; save it as .csv")
-
-
-def _cell(found: Any) -> str | None:
-    if isinstance(found, float) and found.is_integer():
-        found = int(found)
-    if isinstance(found, bool):
-        found = str(found).lower()
-    return None if found is None or found == "" else str(found)
-
-
-def _parquet_columns(file: BinaryIO, path: Path, *, plain: bool = False) -> list[str]:
-    import pyarrow.parquet as pq
-
-    with _parquet_errors(path), pq.ParquetFile(file) as opened:
-        schema = opened.schema_arrow
-        return [one.name for one in schema if not plain or (_is_plain(one.type) and schema.names.count(one.name) == 1)]
-
-
-def _class_names(file: BinaryIO, path: Path) -> dict[str, list[str]]:
-    """The names of the classes that the numbers of a column stand for, as Hugging Face's `datasets` writes them."""
-    import pyarrow.parquet as pq
-
-    with _parquet_errors(path):
-        schema = pq.read_schema(file)
-    try:
-        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-        named = {name: one["names"] for name, one in features.items() if one.get("_type") == "ClassLabel"}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
-    return {name: list(map(str, found)) for name, found in named.items() if name in schema.names and found}
-
-
-def _is_plain(kind: Any) -> bool:
-    from pyarrow import types
-
-    if types.is_dictionary(kind):
-        return _is_plain(kind.value_type)
-    tests = (types.is_string, types.is_large_string, types.is_integer, types.is_floating, types.is_boolean)
-    return any(test(kind) for test in tests)
-
-
-def _parquet(
-    file: BinaryIO, path: Path, texts: tuple[str, ...], scalars: tuple[str, ...], images: str | None
-) -> Iterator[tuple[str, Record]]:
-    for places, columns in _parquet_blocks(file, path, texts, scalars, images):
-        for place, values in zip(places, zip(*columns.values(), strict=True), strict=True):
-            yield place, dict(zip(columns, values, strict=True))
-
-
-def _parquet_blocks(
-    file: BinaryIO, path: Path, texts: tuple[str, ...], scalars: tuple[str, ...], images: str | None = None
-) -> Iterator[Block]:
-    import pyarrow.parquet as pq
-
-    names = list(dict.fromkeys([*texts, *scalars, *([images] if images else [])]))
-    classes = _class_names(file, path)
-    with _parquet_errors(path), pq.ParquetFile(file) as opened:
-        _require_strings(path, opened.schema_arrow, texts, scalars)
-        start = 0
-        for batch in opened.iter_batches(BATCH, columns=names):
-            yield (
-                [f"row {place}" for place in range(start, start + batch.num_rows)],
-                {
-                    name: _images(batch[name]) if name == images else _strings(batch[name], classes.get(name))
-                    for name in names
-                },
-            )
-            start += batch.num_rows
-
-
-def _images(column: Any) -> list[bytes | None]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    found: list[bytes | None] = (
-        pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
-    ).to_pylist()
-    return found
-
-
-def _strings(column: Any, classes: list[str] | None = None) -> list[str | None]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if classes and pa.types.is_integer(column.type):  # -1 where there is no label
-        known = pc.and_(pc.greater_equal(column, 0), pc.less(column, len(classes)))
-        column = pa.array(classes).take(pc.if_else(known, column, None))
-    if pa.types.is_floating(column.type):  # pandas has NaN where nothing is
-        column = pc.if_else(pc.is_nan(column), None, column)
-    found: list[str | None] = column.cast(pa.string()).to_pylist()
-    return found
-
-
-def _require_strings(path: Path, schema: Any, texts: tuple[str, ...], scalars: tuple[str, ...]) -> None:
-    import pyarrow as pa
-
-    from luodi.data.shards import is_text
-
-    for name in (*texts, *scalars):
-        kind = schema.field(name).type
-        if not is_text(kind) and (name in texts or pa.types.is_nested(kind)):
-            remedy = ONE_LABEL if pa.types.is_nested(kind) and name not in texts else "write it as strings"
-            raise BrokenData(f"{path}: expected a column `{name}` of strings, found {kind}; {remedy}")
-
-
-@contextmanager
-def _parquet_errors(path: Path) -> Iterator[None]:
-    """Turn what Arrow says of a broken file into BrokenData; an error of the disk stays what it is."""
-    import pyarrow as pa
-
-    try:
-        yield
-    except UnicodeError:
-        raise BrokenData(f"{path} holds a text that is not UTF-8: write it again") from None
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise BrokenData(
-            f"{path} is not a readable Parquet file ({str(error).splitlines()[0]}): write it again"
-        ) from None

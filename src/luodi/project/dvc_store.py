@@ -32,7 +32,7 @@ def lacks(store: Path, md5: str) -> bool:
 
 
 def damaged(cache: Path, md5: str) -> list[str]:
-    """Return the MD5s of what a DVC cache lacks or holds damaged of an output; a folder's list too, where a file is bad."""
+    """Return the MD5s of what a DVC cache lacks or holds damaged of an output; with a file of a folder its list."""
     if lacks(cache, md5):
         return [md5]
     bad = [file for file in sorted({file for file, _ in files(cache, md5)} - {md5}) if damaged(cache, file)]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from luodi.data import columns, documents, importing, tables
+from luodi.data import columns, delimited, documents, importing, tables
 from luodi.data.labels import Labels
 from luodi.errors import BrokenData, LuodiError
 from luodi.scaffold import amending
@@ -139,7 +139,7 @@ def read_and_written(tmp_path: Path, name: str, cuts: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [tables.LONGEST, pytest.param(2**31, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("size", [delimited.LONGEST, pytest.param(2**31, marks=pytest.mark.proof)])
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
 def test_a_line_that_is_no_row_is_refused_before_it_is_read_whole(tmp_path: Path, name: str, size: int) -> None:
     with (tmp_path / name).open("wb") as file:
