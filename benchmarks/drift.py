@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 
 from luodi import config
 from luodi.checks import compared, drift
-from luodi.config.shared import Drift
+from luodi.config.operations import Drift
 from luodi.scaffold import drifting
 
 PART = 50_000  # rows

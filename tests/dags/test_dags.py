@@ -22,7 +22,7 @@ from luodi.airflow import pods
 from luodi.airflow.factory import retrain_dags
 from luodi.airflow.operators import StageOperator, _final, to_skip
 from luodi.airflow.trigger import Trigger
-from luodi.config.shared import TaskName
+from luodi.config.operations import TaskName
 from luodi.errors import DiskFull, LuodiError, ParamsError, RemoteError, StageFailed
 from luodi.project import graph
 from luodi.project.origin import Origin

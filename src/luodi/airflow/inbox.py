@@ -15,7 +15,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from luodi.airflow import notifying
 from luodi.airflow.operators import Job, WorkspaceOperator
 from luodi.airflow.stores import Store
-from luodi.config.shared import Ingest
+from luodi.config.operations import Ingest
 from luodi.errors import RemoteError
 from luodi.terminal import shown
 

@@ -20,7 +20,7 @@ from luodi.airflow.operators import Job, WorkspaceOperator
 from luodi.airflow.stores import Store
 from luodi.airflow.trigger import Trigger
 from luodi.config import Predict
-from luodi.config.shared import DATE
+from luodi.config.operations import DATE
 from luodi.errors import BrokenData, DataError
 from luodi.terminal import shown
 

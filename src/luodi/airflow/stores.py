@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import Connection, Variable
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 
-from luodi.config.shared import BY_CONNECTION, VARIABLE, folder_or_url
+from luodi.config.operations import BY_CONNECTION, VARIABLE, folder_or_url
 from luodi.errors import LuodiError, RemoteError
 from luodi.system.masking import redact
 from luodi.terminal import shown

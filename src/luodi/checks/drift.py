@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luodi.config.shared import Drift
+from luodi.config.operations import Drift
 
 MOST = 2000
 LEAST = 5  # rows of a bin that are expected in what came; a label of fewer is counted among the others

@@ -1,6 +1,8 @@
 """params.yaml as frozen, strict settings."""
 
+from luodi.config.fields import CLASSES, YAML_WORDS, Language
 from luodi.config.image import ImageAugment, ImageBaseline, ImagePreprocess, ImageSettings, ImageTrain, ImageValidate
+from luodi.config.landing import FalseLandings, Gate, Register
 from luodi.config.loading import (
     MODALITIES,
     ModelSettings,
@@ -12,24 +14,8 @@ from luodi.config.loading import (
     require_name,
     settings_of,
 )
-from luodi.config.shared import (
-    CLASSES,
-    YAML_WORDS,
-    Airflow,
-    Compress,
-    Evaluate,
-    FalseLandings,
-    Gate,
-    Ingest,
-    Language,
-    Monitor,
-    Notify,
-    Predict,
-    Register,
-    Shares,
-    Task,
-    Training,
-)
+from luodi.config.operations import Airflow, Ingest, Monitor, Notify, Predict, Task
+from luodi.config.shared import Compress, Evaluate, Shares, Training
 from luodi.config.text import TextAugment, TextBaseline, TextPreprocess, TextSettings, TextTrain, TextValidate
 from luodi.config.tuning import Tune
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from pydantic import BeforeValidator, Field, ValidationError
 
 from luodi import yaml12
-from luodi.config.shared import Line, Name, Positive, SettingsBase
+from luodi.config.fields import Line, Name, Positive, SettingsBase
 from luodi.config.user_code import RECORD
 from luodi.errors import ParamsError, UnknownKey, WrongValue, did_you_mean
 

@@ -6,23 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from luodi.config.shared import (
-    OF_TWO_LABELS,
-    Baseline,
-    Contradictions,
-    Line,
-    Name,
-    Positive,
-    Preprocess,
-    SettingsBase,
-    Share,
-    Split,
-    Strengths,
-    Training,
-    other_defaults,
-    require_encoder,
-    require_unseen,
-)
+from luodi.config.fields import OF_TWO_LABELS, Contradictions, Line, Name, Positive, SettingsBase, Share, Strengths
+from luodi.config.shared import Baseline, Preprocess, Split, Training, other_defaults, require_encoder, require_unseen
 from luodi.config.tuning import TunableSettings
 from luodi.config.user_code import ObjectName, SuiteName
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any, get_args
 from pydantic import Field, TypeAdapter, ValidationError
 
 from luodi import yaml12
+from luodi.config.fields import Language, Name, SettingsBase
 from luodi.config.image import ImageSettings
-from luodi.config.shared import Language, Name, SettingsBase
 from luodi.config.text import TextSettings
 from luodi.errors import ParamsError, UnknownKey, WrongValue, did_you_mean
 from luodi.files import write_text

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 
-from luodi.config.shared import AnySettings, Line, SettingsBase
+from luodi.config.fields import Line, SettingsBase
+from luodi.config.shared import AnySettings
 from luodi.errors import WrongValue, did_you_mean
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from luodi.config.shared import Contradictions
+from luodi.config.fields import Contradictions
 from luodi.data import arrivals, shards
 from luodi.data.shards import OF_GROUP
 

@@ -177,8 +177,8 @@ def parts(
     if table.kind == ".parquet":
         if item not in table.columns:
             raise missing(str(table.path), (item,), table.columns)
-        with packed.opened(table.path) as (file, _), packed.seekable(file, table.path) as whole:
-            yield from parquet_tables.parts(whole, table.path, item, rows=rows, size=size, read=read)
+        with packed.opened(table.path) as (file, _), packed.seekable(file, table.path) as seekable:
+            yield from parquet_tables.parts(seekable, table.path, item, rows=rows, size=size, read=read)
         return
     files: list[BinaryIO] = []
     found = records(table, (item,), raw=files.append)

@@ -8,7 +8,7 @@ import pytest
 
 from luodi.checks import drift
 from luodi.checks.drift import DRIFT, NONE, WARNING, Rows
-from luodi.config.shared import Drift
+from luodi.config.operations import Drift
 from luodi.errors import ParamsError
 
 LIMITS = Drift()

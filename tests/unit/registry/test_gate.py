@@ -12,7 +12,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from luodi import config
-from luodi.config.shared import Gate
+from luodi.config.landing import Gate
 from luodi.registry import evidence, gate, rules
 from luodi.registry.records import Comparison, Decision, Estimate, Look, Verdict
 from luodi.scoring import figures, metrics
