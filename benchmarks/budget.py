@@ -57,7 +57,7 @@ from scipy.special import betaln
 from scipy.stats import beta
 
 from luodi import config
-from luodi.registry import budget, evidence, picked
+from luodi.registry import budget, evidence, selection_bias
 from luodi.scoring import figures, metrics
 from luodi.scoring.scored import Floats, Ints, Scored, divide, mean_ratio, one_hot
 
@@ -148,8 +148,8 @@ class Year:
 
     champion: Model
     landed: list[tuple[Model, float, float]] = field(default_factory=list)
-    """Versions, by how much the accuracy that each landed with is above the true one, and luodi.registry.picked's guess
-    of that."""
+    """Versions, by how much the accuracy that each landed with is above the true one, and the guess of that by
+    `luodi.registry.selection_bias`."""
     wrong: int = 0
     right: int = 0
     approved: int = 0
@@ -235,7 +235,7 @@ def lands(one: Seen, other: Seen, metric: metrics.Metric, confidence: float, *, 
         return None
     whole = bounds if metric.answers or one.group is not None else probable
     value, low = (stretched if quick and one.group is None else whole)(one, other, metric, confidence)
-    return None if low <= 0 else (value - picked.unpicked(value, low, confidence, 0.0)) / 2
+    return None if low <= 0 else (value - selection_bias.unpicked(value, low, confidence, 0.0)) / 2
 
 
 def bounds(one: Seen, other: Seen, metric: metrics.Metric, confidence: float) -> tuple[float, float]:

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from luodi import config
-from luodi.checks import modality, together
+from luodi.checks import joined_rows, modality
 from luodi.checks.text import measures
 from luodi.data import builtin_datasets, split_rows, text
 from luodi.linear import text as linear
@@ -97,7 +97,7 @@ def near_copies(table: pa.Table, settings: config.TextSettings) -> None:
     block = settings.model_copy(update={"preprocess": settings.preprocess.model_copy(update={"split": split})})
     checked = measures.measure([table], settings)
     start = time.process_time()
-    found = together.groups_of(checked, block, modality.measures("text"))
+    found = joined_rows.groups_of(checked, block, modality.measures("text"))
     seconds, groups = time.process_time() - start, len(np.unique(found.first)) if found else 0
     print(
         f"near-copies joined: {1e6 * seconds / rows:.1f} microseconds of processor a row; {groups:,} groups", flush=True

@@ -35,15 +35,15 @@ from luodi.project.paths import ModelPaths
 from luodi.registry import (
     acting,
     card,
+    changed_answers,
     changes,
     doubts,
     evidence,
     gate,
     gate_sections,
     history,
-    since,
+    new_rows,
     training_page,
-    turned,
 )
 from luodi.registry.records import Agreement, Change, Decision, Estimate, Evidence
 from luodi.registry.tags import Move, Version
@@ -216,11 +216,11 @@ class Run:
             name = "reviews@v1.0.0"
             slices = {"source": {"base": one.truth >= 0, "week": np.arange(self.rows) % 3 == 0}}
             comparison = evidence.compare(one, other, list(LABELS), slices, rule, [], 7)
-            both = turned.of(one, other, LABELS, np.arange(self.rows))
+            both = changed_answers.of(one, other, LABELS, np.arange(self.rows))
             comparison = comparison.model_copy(update={"turned": both})
             changed = self._changed(settings, rule)
         decision = gate.judge(measured, 0.21, rule, name, comparison)
-        beside = None if self.champion else turned.of(one, other, LABELS, np.arange(self.rows))
+        beside = None if self.champion else changed_answers.of(one, other, LABELS, np.arange(self.rows))
         more = {"changes": changed, "turned": beside, "approval": "human", "doubts": self._doubts(one.truth)}
         return decision.model_copy(update=more)
 
@@ -297,12 +297,12 @@ DECISIONS = {name: run.decide for name, run in RUNS.items()}
 MANY = tuple(f"{kind} {number:03}" for kind in ("家用电器和厨房用品", "household and kitchen") for number in range(75))
 
 
-def rows_of(decision: Decision) -> turned.Rows:
+def rows_of(decision: Decision) -> changed_answers.Rows:
     """What the rows hold that a decision names."""
     found = decision.comparison.turned if decision.comparison else decision.turned
     places = [place for one in found or () for place in one.places]
     places += [one.place for one in decision.doubts.shown] if decision.doubts else []
-    return {place: turned.Row(item(place), f"base.csv, line {place + 2}") for place in places}
+    return {place: changed_answers.Row(item(place), f"base.csv, line {place + 2}") for place in places}
 
 
 STATUS = "In production since 2026-11-23 18:02 UTC (as of 2026-11-28 09:00 UTC)."
@@ -424,14 +424,17 @@ def versions() -> str:
 
 def stages(work: Path) -> Iterator[tuple[str, str]]:
     clean = validation(work / "clean", "reviews", {"base": texts(1000)})
-    yield "validation-clean", page.joined(clean.validation_report.read_text("utf-8"), [since.FIRST])
+    yield "validation-clean", page.joined(clean.validation_report.read_text("utf-8"), [new_rows.FIRST])
     with redirect_stdout(io.StringIO()):
         preprocess.run(MODELS["reviews"], clean)
     yield "preprocess", clean.preprocess_report.read_text("utf-8")
     week = validation(work / "week", "reviews", {"base": texts(1000), "week": BAD_WEEK})
     counts = [read_facts(one.validation_summary) for one in (clean, week)]
     decision = DECISIONS["promote"]().to_json()
-    told = since.rows("reviews@v1.0.0", *counts), doubts.section("reviews", decision, rows_of(DECISIONS["promote"]()))
+    told = (
+        new_rows.rows("reviews@v1.0.0", *counts),
+        doubts.section("reviews", decision, rows_of(DECISIONS["promote"]())),
+    )
     yield "validation-week", page.joined(week.validation_report.read_text("utf-8"), [one for one in told if one])
     scans = validation(work / "scans", "digits", pictures())
     yield "validation-images", scans.validation_report.read_text("utf-8")

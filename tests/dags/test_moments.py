@@ -29,7 +29,7 @@ from project import Project
 from luodi.files import checksum
 from luodi.local import arrived, embedded
 from luodi.project import dvc_store, programs
-from luodi.registry import judged
+from luodi.registry import last_judged
 from luodi.system.processes import Runner
 
 pytestmark = [pytest.mark.slow, pytest.mark.proof, pytest.mark.timeout(7200)]
@@ -161,7 +161,7 @@ def judged_runs(airflow: Airflow) -> list[tuple[float, str, set[str]]]:
         tasks = airflow.tasks(run["dag_run_id"])
         if tasks["gate"]["state"] == "success":
             commit = airflow.said(run["dag_run_id"], "validate")["commit"]
-            rows = judged.rows_of(airflow.project.origin, "reviews", commit, QUIET)
+            rows = last_judged.rows_of(airflow.project.origin, "reviews", commit, QUIET)
             found.append((datetime.fromisoformat(tasks["validate"]["start_date"]).timestamp(), commit, rows))
     return sorted(found)
 
@@ -190,7 +190,7 @@ def test_rows_are_new_in_exactly_one_run_whenever_they_come(airflow: Airflow) ->
     origin.come()
     airflow.start()
     come_during_a_run(3)
-    head = judged.rows_of(airflow.project.origin, "reviews", airflow.project.bare("rev-parse", "main"), QUIET)
+    head = last_judged.rows_of(airflow.project.origin, "reviews", airflow.project.bare("rev-parse", "main"), QUIET)
     wait_for(lambda: not airflow.at_work() and judged_runs(airflow)[-1][2] == head)
     runs = judged_runs(airflow)
     assert len(origin.came) == 20 and origin.came.keys() <= head

@@ -20,7 +20,7 @@ from luodi.files import checksum
 from luodi.local import arrived, embedded
 from luodi.project import dvc_store, programs, workspace
 from luodi.project.origin import Origin
-from luodi.registry import arriving, judged, promotion
+from luodi.registry import arriving, last_judged, promotion
 from luodi.system.processes import CommandFailed, Runner
 
 pytestmark = pytest.mark.slow
@@ -77,7 +77,7 @@ def test_files_of_an_inbox_land_once_and_are_put_aside(project: Project, tmp_pat
     found = task.attempt(Job(project.origin, head, {}, QUIET, Trigger()))["files"]
     assert [(one["name"], one["rows"]) for one in found] == [("a.csv", 30), ("bad.csv", 0), ("c.csv", 10)]
     assert count(project, 0, 50) == [1] * 40 + [0] * 10
-    assert judged.last(project.origin, "reviews", QUIET) is None
+    assert last_judged.last(project.origin, "reviews", QUIET) is None
     assert found[2]["waiting"] == found[0]["waiting"] + 10 == len(texts(project))
     there = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
     assert there == ["done/a.csv", "done/c.csv", "half.csv", "refused/bad.csv", "refused/bad.csv.txt"]

@@ -11,15 +11,15 @@ from actors import World, _store, git, with_params
 from luodi.airflow import operators
 from luodi.airflow.trigger import Trigger
 from luodi.project import programs, workspace
-from luodi.registry import judged
-from luodi.registry.judged import Judged
+from luodi.registry import last_judged
+from luodi.registry.last_judged import Judged
 
 
 def known(world: World, model: str = "quick") -> Judged | None:
     """What the first task of a run of the branch's head finds to have been judged already."""
     head = programs.head(world.origin, world.runner)
     with workspace.clone(world.origin, head, world.runner) as clone:
-        return judged.nothing_new(world.origin, model, judged.of_clone(clone, model), world.runner)
+        return last_judged.nothing_new(world.origin, model, last_judged.of_clone(clone, model), world.runner)
 
 
 def with_rows(world: World, **shards: str) -> World:
@@ -128,8 +128,8 @@ def test_the_other_tasks_of_a_run_look_at_nothing(one: World, monkeypatch: pytes
 
 def test_rows_that_came_while_a_run_ran_are_found_at_its_end(one: World) -> None:
     ran = with_rows(one, quick_a="11aa").commit
-    assert judged.new_rows(one.origin, "quick", ran, one.runner)[1] == 0
+    assert last_judged.new_rows(one.origin, "quick", ran, one.runner)[1] == 0
     (one.origin.home / "person").rename(one.origin.home / "earlier")
     more = with_rows(one, quick_a="11aa", quick_b="22bb", careful_a="33cc")
-    assert judged.new_rows(one.origin, "quick", ran, one.runner) == (more.commit, 1)
-    assert judged.new_rows(one.origin, "careful", ran, one.runner) == (more.commit, 1)
+    assert last_judged.new_rows(one.origin, "quick", ran, one.runner) == (more.commit, 1)
+    assert last_judged.new_rows(one.origin, "careful", ran, one.runner) == (more.commit, 1)

@@ -25,7 +25,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, State, TaskInstanceState
 from sqlalchemy import make_url
 
-from luodi.airflow import GPU, notes
+from luodi.airflow import GPU, run_note
 from luodi.files import in_use, write_json, write_text
 
 OWN = "luodi run: "
@@ -77,7 +77,7 @@ def release(run: DagRun) -> None:
     """Leave to the scheduler of `luodi up` what is left to do in a run, or what somebody there clears; note its end."""
     with create_session() as session:
         if run.state == DagRunState.SUCCESS:
-            notes.note(session.get_one(DagRun, run.id), session)
+            run_note.note(session.get_one(DagRun, run.id), session)
         for task in run.get_task_instances(session=session):
             task.pool = Pool.DEFAULT_POOL_NAME
 

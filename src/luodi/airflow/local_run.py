@@ -31,7 +31,7 @@ from luodi.airflow.operators import measured, outcome
 from luodi.airflow.terminal_approval import Desk, Unanswered, refusal
 from luodi.errors import NO_DATABASE
 from luodi.files import write_json
-from luodi.project import standing
+from luodi.project import standing_dvc
 from luodi.registry.records import Decision
 from luodi.system.progress import Heartbeat
 
@@ -144,7 +144,7 @@ def main(root: Path, model: str, asked: int, log: Path, result: Path, *, began: 
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     fcntl.flock(1, fcntl.LOCK_EX)  # as long as this process lives
-    standing.begin()  # it is ready when Airflow is
+    standing_dvc.begin()  # it is ready when Airflow is
     with Heartbeat("starting Airflow", out, since=began) as heartbeat:
         progress, turn = Progress(out, heartbeat), ExitStack()
         turn.enter_context(local.alone())

@@ -18,7 +18,7 @@ from luodi.airflow.trigger import FIRST, LOST, MORE, NOTHING_NEW, SETTINGS, Trig
 from luodi.compression import latency
 from luodi.errors import DiskFull, LuodiError, StageFailed, StaleProject
 from luodi.files import read_facts
-from luodi.project import locks, programs, standing, workspace
+from luodi.project import locks, programs, standing_dvc, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.registry.records import AUTO, Approval, Decision, Verdict, lands
@@ -82,7 +82,7 @@ class WorkspaceOperator(BaseOperator):
         self._runner: Runner | None = None
 
     def execute(self, context: "Context") -> dict[str, Any]:
-        self._runner = Runner(self.heard, standing.start)
+        self._runner = Runner(self.heard, standing_dvc.start)
         for value in masking.secrets():
             mask_secret(value)  # in what Airflow itself logs, tracebacks among it
         before = self._before(context)
@@ -191,9 +191,9 @@ class StageOperator(WorkspaceOperator, SkipMixin):
             return {"commit": job.commit, "entries": entries, "training": training(clone.root, self.model)}
 
     def _nothing_new(self, job: Job, clone: workspace.Workspace) -> str | None:
-        from luodi.registry import judged
+        from luodi.registry import last_judged
 
-        known = judged.nothing_new(job.origin, self.model, judged.of_clone(clone, self.model), job.runner)
+        known = last_judged.nothing_new(job.origin, self.model, last_judged.of_clone(clone, self.model), job.runner)
         if known:
             self.log.info("%s: %s", self.model, known.said)
         return known.said if known else None
@@ -238,10 +238,10 @@ class LastOperator(WorkspaceOperator):
         """
         if not Trigger.read(context["dag_run"].conf).for_news:
             return
-        from luodi.registry import judged
+        from luodi.registry import last_judged
 
         assert self._runner
-        head, files = judged.new_rows(Origin.from_environment(), self.model, commit, self._runner)
+        head, files = last_judged.new_rows(Origin.from_environment(), self.model, commit, self._runner)
         if files:
             why = f"{files:,} {'file' if files == 1 else 'files'} of rows came while {context['run_id']} ran"
             self.log.info("%s: one more run", why)

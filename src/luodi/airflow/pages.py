@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from luodi.registry import turned
+    from luodi.registry import changed_answers
+
 
 PREFIX = "/luodi"
 STAGES = {"validation": "validate", "preprocess": "preprocess", "evaluation": "evaluate"}
@@ -164,13 +165,15 @@ def _doubted(html: str, model: str, decision: Mapping[str, Any], made: Mapping[s
     return joined(html, [found]) if found else html
 
 
-def _rows(model: str, decision: Mapping[str, Any], made: Mapping[str, Any], runner: Runner) -> "turned.Rows":
-    from luodi.registry import turned
+def _rows(model: str, decision: Mapping[str, Any], made: Mapping[str, Any], runner: Runner) -> "changed_answers.Rows":
+    from luodi.registry import changed_answers
 
-    if "entries" in made and turned.named(decision):
+    if "entries" in made and changed_answers.named(decision):
         path = ModelPaths(Path(), model).rows
         try:
-            return turned.read(bring(Origin.from_environment(), model, path, "preprocess", made, runner), decision)
+            return changed_answers.read(
+                bring(Origin.from_environment(), model, path, "preprocess", made, runner), decision
+            )
         except LuodiError as error:
             logging.getLogger(__name__).warning("a page of %s is shown without rows: %s", model, error)
     return {}

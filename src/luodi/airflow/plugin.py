@@ -5,7 +5,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from luodi.airflow import notes, pages
+from luodi.airflow import pages, run_note
 from luodi.airflow.timetable import ByDate, NextTick
 
 
@@ -13,7 +13,7 @@ class LuodiPlugin(AirflowPlugin):
     """Adds the pages of a run to the api-server, the schedule to whoever reads a DAG, and a note to a run."""
 
     name = "luodi"
-    listeners = [notes]  # noqa: RUF012, Airflow's own attribute
+    listeners = [run_note]  # noqa: RUF012, Airflow's own attribute
     timetables = [NextTick, ByDate]  # noqa: RUF012, Airflow's own attribute
     fastapi_root_middlewares = [{"middleware": pages.WithoutForeign, "name": "luodi: no foreign pages"}]  # noqa: RUF012
 

@@ -45,7 +45,7 @@ app.add_typer(
 @quarantine.command(LIST, epilog="Examples: luodi quarantine list reviews | luodi quarantine reviews --csv held.csv")
 def quarantine_list(model: ModelArgument, *, table: Table = None, as_json: JsonOption = False) -> None:
     """List the rows that validation held back: each reason with its number of rows, and where some of them stand."""
-    from luodi.checks import held
+    from luodi.checks import held_back
     from luodi.cli import documents
     from luodi.cli.arguments import known_model
     from luodi.data import shards
@@ -54,16 +54,16 @@ def quarantine_list(model: ModelArgument, *, table: Table = None, as_json: JsonO
     root = find_root()
     known_model(root, model)
     paths = ModelPaths(root, model)
-    rows = held.read(paths.quarantine)
-    reasons = held.by_reason(rows)
+    rows = held_back.read(paths.quarantine)
+    reasons = held_back.by_reason(rows)
     if table:
-        held.write_csv(rows, table)
+        held_back.write_csv(rows, table)
     if as_json:
         found = {one.name: {"rows": one.rows, "examples": list(map(str, one.examples))} for one in reasons}
         documents.print_json({"rows": len(rows), "reasons": found})
         return
     print(f"{model}: {len(rows):,} rows are held back")
-    checked = held.rows_checked(paths.validation_summary)
+    checked = held_back.rows_checked(paths.validation_summary)
     if checked is not None and checked != (here := shards.rows(paths.data)):
         print(
             f"  of the {checked:,} that were checked; data/{model} has {here:,}: `luodi validate {model}` checks them"
@@ -84,14 +84,14 @@ def quarantine_show(
     rows: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
 ) -> None:
     """Show the rows of a batch that validation held back, whole, each with its reasons and where it came from."""
-    from luodi.checks import held
+    from luodi.checks import held_back
     from luodi.cli.arguments import known_model
     from luodi.project.paths import ModelPaths, find_root
 
     root = find_root()
     known_model(root, model)
     paths = ModelPaths(root, model)
-    one, found = held.of_batch(held.read(paths.quarantine), paths.data, batch)
+    one, found = held_back.of_batch(held_back.read(paths.quarantine), paths.data, batch)
     print(f"{model}, {', '.join(map(shown, one.files))}: {len(found):,} of {one.new:,} rows are held back")
     for where, why, label, item in found[:rows]:
         print(f"  {shown(where)}: {shown(why)}\n    [{shown(label, 40)}] {shown(item, 2000)}")

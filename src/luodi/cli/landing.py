@@ -53,7 +53,7 @@ def gate(
     from luodi.files import write_text
     from luodi.local import checkout, embedded
     from luodi.project.paths import PARAMS, ModelPaths, find_root
-    from luodi.registry import acting, card, champion, promotion, turned
+    from luodi.registry import acting, card, champion, changed_answers, promotion
     from luodi.report.language import markdown
     from luodi.report.page import Identity, headed
     from luodi.system.processes import Runner
@@ -75,7 +75,9 @@ def gate(
     spoken, names = language(root, lang), frozenset(config.load(root / PARAMS).models[model].labels)
     identity = Identity(f"{model} in this checkout", str(decision.verdict), now, commit, lang=spoken, names=names)
     todo = acting.todo(model, facts, "checkout")
-    write_text(report, headed(card.comparison(model, facts, turned.read(paths.rows, facts), todo=todo), identity))
+    write_text(
+        report, headed(card.comparison(model, facts, changed_answers.read(paths.rows, facts), todo=todo), identity)
+    )
     if as_json:
         documents.print_json({**facts, "report": report})
     elif as_markdown:

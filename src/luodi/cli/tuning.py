@@ -50,11 +50,11 @@ def status(model: ModelArgument, *, as_json: JsonOption = False) -> None:
     from luodi.cli import console, documents
     from luodi.config import user_code
     from luodi.project.paths import ModelPaths, find_root
-    from luodi.tuning import standing
+    from luodi.tuning import progress
 
     paths = ModelPaths(find_root(), model)
     with user_code.importable(paths.root):
-        found = standing.of(config.settings_of(config.load(paths.params), model), paths)
+        found = progress.of(config.settings_of(config.load(paths.params), model), paths)
     if as_json:
         documents.print_json(found)
     else:

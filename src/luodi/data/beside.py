@@ -1,7 +1,8 @@
 """Columns that lie beside the texts of a table, counted by the labels of their rows while these go by.
 
 A column may tell the label alone, such as a rating beside a review, whether it is kept or not: see
-`luodi.checks.telling`. What is held of a column is bounded: one of many values, such as an id, is looked at no further.
+`luodi.checks.leaking_columns`. What is held of a column is bounded: one of many values, such as an id, is looked at no
+further.
 """
 
 from collections import Counter

@@ -15,7 +15,18 @@ from luodi.project import locks, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import PARAMS, ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import acting, card, doubts, gate_sections, history, review, since, tags, training_page, turned
+from luodi.registry import (
+    acting,
+    card,
+    changed_answers,
+    doubts,
+    gate_sections,
+    history,
+    new_rows,
+    review,
+    tags,
+    training_page,
+)
 from luodi.registry.classifier import BESIDE, EXAMPLE, FACTS, KERAS, pulled_facts
 from luodi.registry.tags import Move, Version
 from luodi.report import language, page
@@ -77,7 +88,9 @@ def _write_card(folder: Path, version: Version, moves: Sequence[Move]) -> None:
     write_text(folder / "card.md", f"---\n{hub.metadata(version)}\n---\n{card.markdown(*facts)}")
 
 
-def _write_cards(folder: Path, version: Version, moves: Sequence[Move], rows: turned.Rows = card.NO_ROWS) -> None:
+def _write_cards(
+    folder: Path, version: Version, moves: Sequence[Move], rows: changed_answers.Rows = card.NO_ROWS
+) -> None:
     _write_card(folder, version, moves)
     if decision := part(version.facts, "decision"):
         write_text(folder / "comparison.html", card.comparison(version.model, decision, rows, landed=True))
@@ -259,11 +272,11 @@ def _validated(clone: Workspace, model: str) -> Mapping[str, Any]:
 
 def _join(  # noqa: PLR0917, each is another thing
     folder: Path, model: str, decision: Mapping[str, Any], before: Version | None, data: Mapping[str, Any],
-    rows: turned.Rows, todo: str = "", *, landed: bool = False,
+    rows: changed_answers.Rows, todo: str = "", *, landed: bool = False,
 ) -> None:  # fmt: skip
     """Say in the pages of stages what changed since the version in production, and which labels others contradict."""
     pages = {name: folder / f"{name}.html" for name in ("validation", "evaluation")}
-    told = since.rows(before.name, part(before.facts, "data"), data) or since.UNTOLD if before else since.FIRST
+    told = new_rows.rows(before.name, part(before.facts, "data"), data) or new_rows.UNTOLD if before else new_rows.FIRST
     doubted = doubts.section(model, decision, rows)
     if pages["validation"].exists():
         _put(pages["validation"], [told, *([doubted] if doubted else [])])
@@ -275,13 +288,13 @@ def _put(path: Path, sections: Sequence[Section], verdict: Mapping[str, str] | N
     write_text(path, page.joined(path.read_text(encoding="utf-8"), sections, verdict))
 
 
-def _turned(clone: Workspace, model: str, decision: Mapping[str, Any]) -> turned.Rows:
+def _turned(clone: Workspace, model: str, decision: Mapping[str, Any]) -> changed_answers.Rows:
     """The rows that a decision names: newly right or wrong, or of a label that others contradict."""
     path = ModelPaths(clone.root, model).rows
-    if not turned.named(decision):
+    if not changed_answers.named(decision):
         return {}
     clone.pull(str(path.relative_to(clone.root)))
-    return turned.read(path, decision)
+    return changed_answers.read(path, decision)
 
 
 def _data(entries: locks.Entries, model: str) -> str:

@@ -15,8 +15,8 @@ from luodi.files import private_folder, replacing_folder, write_text
 from luodi.local import arrived, checkout
 from luodi.project import commits, data_pointer, locks, programs, workspace
 from luodi.project.origin import Origin
-from luodi.registry import judged, tag_objects, tags
-from luodi.registry.judged import Judged
+from luodi.registry import last_judged, tag_objects, tags
+from luodi.registry.last_judged import Judged
 from luodi.registry.tags import Version
 from luodi.system import progress
 from luodi.system.processes import CommandFailed, Runner
@@ -194,8 +194,8 @@ def publish(root: Path, model: str, runner: Runner, *, landing: bool) -> tuple[O
 def nothing_new(origin: Origin, commit: str, model: str, runner: Runner) -> Judged | None:
     """Return what was judged last if a run of `commit` would do the same."""
     with workspace.clone(origin, commit, runner) as clone:
-        subject = judged.of_clone(clone, model)
-    return judged.nothing_new(origin, model, subject, runner)
+        subject = last_judged.of_clone(clone, model)
+    return last_judged.nothing_new(origin, model, subject, runner)
 
 
 def find(origin: Origin, name: str | None, runner: Runner) -> Version | None:

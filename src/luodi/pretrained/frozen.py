@@ -17,7 +17,7 @@ from luodi.config.encoders import Recorded
 from luodi.data.modality import Encoder
 from luodi.linear import fitting
 from luodi.linear.fitting import Rows
-from luodi.pretrained import head, spilled, store, vectors
+from luodi.pretrained import head, store, vector_file, vectors
 from luodi.pretrained.head import Head, Standard
 from luodi.project.paths import ModelPaths
 from luodi.scoring import folds
@@ -55,10 +55,10 @@ def fit(
     """
     items = [*train[0], *validation[0]]
     found = vectors.of(items, together, folder / store.GRAPH, recorded, paths)
-    for part in spilled.parts(found):
+    for part in vector_file.parts(found):
         part[:] = part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), head.SHORTEST)
     standard = Standard.of(found[: len(train[0])])
-    for part in spilled.parts(found):
+    for part in vector_file.parts(found):
         part[:] = (part - standard.mean) / standard.scale
     both = Rows(found, np.concatenate([train[1], validation[1]]))
     place = vectors.folder(paths)
@@ -151,9 +151,9 @@ class Frozen:
 
     def rows(self, places: folds.Rows) -> Rows:
         """Some of `both`."""
-        found = spilled.empty(self.place, len(places), self.recorded.width)
-        for start, part in enumerate(spilled.parts(found)):
-            part[:] = self.both.features[places[start * spilled.PART :][: len(part)]]
+        found = vector_file.empty(self.place, len(places), self.recorded.width)
+        for start, part in enumerate(vector_file.parts(found)):
+            part[:] = self.both.features[places[start * vector_file.PART :][: len(part)]]
         return Rows(found, self.both.label[places])
 
     def fitted(self, train: Rows, validation: Rows) -> fitting.Linear:

@@ -15,7 +15,7 @@ from luodi.data.modality import Encoder
 from luodi.errors import ArtifactError
 from luodi.files import replacing_folder, write_json, write_text
 from luodi.nets import onnx_file
-from luodi.pretrained import spilled
+from luodi.pretrained import vector_file
 from luodi.scoring import inference
 
 ROWS = 32  # by which what is exported is compared with what was trained
@@ -34,7 +34,7 @@ class Standard:
     def of(cls, vectors: NDArray[np.float32]) -> "Standard":
         """Measure it on vectors of length 1, float32 [rows, width], some at a time."""
         mean = vectors.mean(0)
-        squares = sum(((part - mean) ** 2).sum(0, dtype=np.float64) for part in spilled.parts(vectors))
+        squares = sum(((part - mean) ** 2).sum(0, dtype=np.float64) for part in vector_file.parts(vectors))
         return cls(mean, np.float32(max(np.sqrt(squares / len(vectors)).mean(), SHORTEST)))
 
 

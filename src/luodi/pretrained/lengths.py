@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luodi.data.subwords import Encoder, padded
-from luodi.pretrained.spilled import PART
+from luodi.pretrained.vector_file import PART
 from luodi.pretrained.vectors import ROWS, Parts
 
 STEP = 8  # tokens

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luodi.config.encoders import Recorded
-from luodi.pretrained import spilled
-from luodi.pretrained.kept import KEY, Kept
+from luodi.pretrained import vector_file
+from luodi.pretrained.vector_cache import KEY, Kept
 from luodi.project.origin import EMBEDDED
 from luodi.project.paths import ModelPaths
 from luodi.scoring import inference
@@ -42,7 +42,7 @@ def of(
     keys = [hashlib.blake2b(one, digest_size=KEY).digest() for one in contents]
     what = f"{recorded.modality}s"
     with Kept(folder(paths), recorded.md5, recorded.width) as kept:
-        found = spilled.empty(folder(paths), len(items), recorded.width)
+        found = vector_file.empty(folder(paths), len(items), recorded.width)
         there = kept.read(keys, found)
         places = {key: place for place, key in enumerate(keys) if not there[place]}  # of equal items one
         new = list(places.values())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from luodi.errors import DirtyCheckout, DiskFull, GitError, LuodiError, RemoteError, StageFailed
 from luodi.files import users_umask
-from luodi.project import standing
+from luodi.project import standing_dvc
 from luodi.project.origin import Origin
 from luodi.system import disk, masking, processes
 from luodi.system.masking import redact
@@ -140,7 +140,7 @@ def dvc(
         "DO_NOT_TRACK": "1",
         **({"LUODI_HOME": str(home)} if home else {}),
     }
-    command = (sys.executable, "-P", standing.SCRIPT)
+    command = (sys.executable, "-P", standing_dvc.SCRIPT)
     try:
         return runner.run(*command, *arguments, cwd=root, env=environment, stream=stream, umask=umask)
     except CommandFailed as error:

@@ -6,8 +6,8 @@ remotes stand, accepts any. And the files of a cache that only this user may ent
 Several commands stand between semicolons: `repro train@reviews ; push train@reviews`. Each needs the one before it to
 have gone well, and DVC is imported once, which takes as long as a small command.
 
-With `--standing FD` it imports DVC, and goes on in a child of its own for each command that `luodi.project.standing`
-asks for through that socket.
+With `--standing FD` it imports DVC, and goes on in a child of its own for each command that
+`luodi.project.standing_dvc` asks for through that socket.
 
 This file is run by its path, from the installed luodi, whatever code a clone holds.
 """

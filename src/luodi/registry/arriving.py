@@ -15,7 +15,7 @@ from luodi.files import read_facts
 from luodi.project import commits, programs, workspace
 from luodi.project.origin import Origin
 from luodi.project.workspace import Workspace
-from luodi.registry import judged, pushing
+from luodi.registry import last_judged, pushing
 from luodi.system import processes
 from luodi.system.processes import CommandFailed, Runner
 
@@ -97,6 +97,6 @@ def _drift(clone: Workspace, model: str) -> str:
 def _waiting(clone: Workspace, model: str, runner: Runner) -> int:
     """Rows of the files that what was judged last did not have."""
     folder = clone.root / "data" / model
-    known = judged.last(clone.origin, model, runner)
+    known = last_judged.last(clone.origin, model, runner)
     rows = known.subject.rows if known else {}
     return sum(pq.read_metadata(path).num_rows for path in folder.glob("*.parquet") if path.name not in rows)

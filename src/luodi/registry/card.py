@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from luodi.registry import acting, gate_sections, training_record, turned
+from luodi.registry import acting, changed_answers, gate_sections, training_record
 from luodi.report import markdown as md
 from luodi.report import page
 from luodi.report.document import Cell, Pair, Section, Table, bar, counted, meter, pairs, percents, span
@@ -39,7 +39,7 @@ Facts = Mapping[str, Any]
 SPLITS = ("train", "validation", "test")
 WEAKEST = 3
 UNTOLD = 0.01  # of the rows read: of more that were held back, as of many with two labels, a reader has to know
-NO_ROWS: turned.Rows = {}
+NO_ROWS: changed_answers.Rows = {}
 
 
 def html(name: str, registered: datetime, author: str, facts: Facts, status: str = "") -> str:
@@ -61,14 +61,14 @@ def markdown(name: str, registered: datetime, author: str, facts: Facts, status:
 
 
 def comparison(
-    model: str, decision: Facts, rows: turned.Rows = NO_ROWS, *, todo: str = "", landed: bool = False
+    model: str, decision: Facts, rows: changed_answers.Rows = NO_ROWS, *, todo: str = "", landed: bool = False
 ) -> str:
     """Return what the gate decided of a challenger, and why, as a page that loads nothing.
 
     Args:
         model: Name of the model.
         decision: See `luodi.registry.records.Decision`, as JSON; any part of it may be missing.
-        rows: What those that are newly right or wrong hold, see `luodi.registry.turned.read`; none where they are away.
+        rows: What those that are newly right or wrong hold, see `changed_answers.read`; none where they are away.
         todo: What is to be done about it, see `luodi.registry.acting.todo`.
         landed: Whether it is that of a version.
     """
@@ -85,8 +85,8 @@ def comparison(
         metric=gate_sections.metric(decision),
         rules=gate_sections.rules(decision),
         moved=gate_sections.moved(decision),
-        turned=turned.view(decision, rows),
-        against=turned.against(decision),
+        turned=changed_answers.view(decision, rows),
+        against=changed_answers.against(decision),
         sections=[section(decision) for section in gate_sections.ALL],
     )
 

@@ -21,7 +21,18 @@ from luodi.project import commits, graph, locks, programs, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import changes, doubts, evidence, gate, judged, looks, picked, pushing, tags, turned
+from luodi.registry import (
+    changed_answers,
+    changes,
+    doubts,
+    evidence,
+    gate,
+    last_judged,
+    looks,
+    pushing,
+    selection_bias,
+    tags,
+)
 from luodi.registry.records import Change, Comparison, Decision, Doubts, Turned, Verdict, lands
 from luodi.registry.tags import Version
 from luodi.report.formatting import at
@@ -43,7 +54,7 @@ def decide(
     """Judge the model whose stages left `entries` at `commit` against the version in production.
 
     It is a look at the test rows, and spends of the error budget unless it is not `counted`; what is held then for good
-    is not judged again by the next run, see `luodi.registry.judged`.
+    is not judged again by the next run, see `luodi.registry.last_judged`.
 
     Returns:
         The decision of `luodi.registry.gate.judge`, or the verdict "unchanged" if the two are one.
@@ -63,7 +74,7 @@ def decide(
         told = {"approval": block.register_.approval, "dry": not counted, "doubts": _doubts(clone, block, model)}
         decision = decision.model_copy(update=told)
         if counted and not lands(decision.verdict, block.register_.approval):
-            refs = judged.refs(clone, model, decision)
+            refs = last_judged.refs(clone, model, decision)
             pushing.until_first(origin, lambda: not refs or pushing.push(clone, refs) or None)
         return decision
 
@@ -118,7 +129,7 @@ def _beside_baseline(
     clone.pull(str(paths.baseline_scores.relative_to(clone.root)))
     scores = challenger.probabilities(test.items), load_scores(paths.baseline_scores)
     mine, theirs = (scored(test.label, one, "model", len(block.labels), test.group) for one in scores)
-    return turned.of(mine, theirs, block.labels, split_rows.positions(paths.rows, "test"))
+    return changed_answers.of(mine, theirs, block.labels, split_rows.positions(paths.rows, "test"))
 
 
 def _doubts(clone: Workspace, block: config.ModelSettings, model: str) -> Doubts | None:
@@ -252,12 +263,14 @@ def _compare(  # noqa: PLR0917, each is another thing
     look = looks.take(clone, current.model, _judged(ours, current, block.gate), block.gate, counted=counted)
     found = evidence.compare(mine, scores, block.labels, slices, block.gate, notes, excluded, look=look, since=since)
     stands = split_rows.positions(ModelPaths(clone.root, current.model).rows, "test")[places]
-    found = found.model_copy(update={"turned": turned.of(mine, scores, block.labels, stands)})
+    found = found.model_copy(update={"turned": changed_answers.of(mine, scores, block.labels, stands)})
     if newest:
         both = _scored(challenger, old, newest, block, current)
         everything = np.ones(len(newest), bool)
         found = found.model_copy(update={"newest": evidence.apart(*both, everything, block.gate)})
-    return found.model_copy(update={"honest": picked.honest(found, block.gate, at(current.facts, "decision"))}), notes
+    return found.model_copy(
+        update={"honest": selection_bias.honest(found, block.gate, at(current.facts, "decision"))}
+    ), notes
 
 
 def _scored(

@@ -9,7 +9,7 @@ page is made.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from luodi.registry import turned
+from luodi.registry import changed_answers
 from luodi.registry.records import Doubt, Doubts
 from luodi.report.document import Cell, Section, Table
 from luodi.report.formatting import at, count, number, text
@@ -67,9 +67,9 @@ def of(
     return Doubts(rows=len(label), found=len(rows), shown=shown)
 
 
-def section(model: str, decision: Mapping[str, Any], rows: turned.Rows) -> Section | None:
+def section(model: str, decision: Mapping[str, Any], rows: changed_answers.Rows) -> Section | None:
     """Return what the page of validation says of them; None where there is none, or an older luodi decided."""
-    shown = turned.doubted(decision)
+    shown = changed_answers.doubted(decision)
     lines = [_line(one, rows[place]) for place, one in shown.items() if place in rows]
     if not lines:
         return None
@@ -84,7 +84,7 @@ def section(model: str, decision: Mapping[str, Any], rows: turned.Rows) -> Secti
     )
 
 
-def _line(one: Mapping[str, Any], row: turned.Row) -> tuple[Cell, ...]:
+def _line(one: Mapping[str, Any], row: changed_answers.Row) -> tuple[Cell, ...]:
     item = row.item[:LONGEST] if isinstance(row.item, str) else row.where
     return (
         Cell(item, below=row.where if item is not row.where else ""),

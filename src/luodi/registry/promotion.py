@@ -25,7 +25,7 @@ from luodi.project import commits, graph, locks, programs, workspace
 from luodi.project.origin import Origin
 from luodi.project.paths import ModelPaths
 from luodi.project.workspace import Workspace
-from luodi.registry import champion, example, judged, pushing, tags
+from luodi.registry import champion, example, last_judged, pushing, tags
 from luodi.registry.records import AUTO, Approval, Decision, Verdict, lands
 from luodi.registry.tags import CANARY, PRODUCTION, Version
 from luodi.system.masking import redacted
@@ -318,7 +318,7 @@ def _land(challenger: Challenger, facts: Mapping[str, Any], head: str) -> Landin
         moved = {"action": "land", "from": current.name if current else None, "reason": decision.verdict.value}
         refs.append(_assign(clone, f"{model}@{number}", commit, f"{PRODUCTION}#{place}", moved))
     name = same.name if same else f"{model}@{number}"
-    refs += judged.refs(clone, model, decision, name)
+    refs += last_judged.refs(clone, model, decision, name)
     if refs and not pushing.push(clone, refs):
         return None
     return Landing(same or tags.find(clone.root, model, number), not same, decision)

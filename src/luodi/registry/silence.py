@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from luodi.project import programs, workspace
 from luodi.project.origin import Origin
-from luodi.registry import judged, tags
+from luodi.registry import last_judged, tags
 from luodi.system.processes import Runner
 
 POINTER = "data.dvc"
@@ -53,8 +53,8 @@ def ingested(origin: Origin, model: str, days: int, runner: Runner) -> Last | No
     old = next((one for one in commits if one.longer_than(days)), None)
     if old is None:
         return None
-    rows = judged.rows_of(origin, model, head, runner)
-    if rows != judged.rows_of(origin, model, old.name, runner):
+    rows = last_judged.rows_of(origin, model, head, runner)
+    if rows != last_judged.rows_of(origin, model, old.name, runner):
         return None
     return Last(hashlib.blake2b(" ".join(sorted(rows)).encode(), digest_size=8).hexdigest(), old.at)
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from luodi import config
-from luodi.checks import drift, modality, newest, quarantine, together
+from luodi.checks import drift, joined_rows, modality, newest, quarantine
 from luodi.checks.drift import Looked
 from luodi.config import ModelSettings
 from luodi.data import arrivals, columns, documents, forgotten, importing, pictures, revisions, shards, tables
@@ -397,16 +397,16 @@ def named(found: Sequence[Path], folder: Path, number: int) -> list[tuple[Path, 
 
 def _tying(settings: ModelSettings, paths: ModelPaths, new: Sequence[str]) -> list[str]:
     """Return a line on rows of new shards that tie groups of different splits, which only all rows together tell."""
-    if not together.asked(settings) or shards.rows(paths.data) > LOOKED_AT[settings.modality]:
+    if not joined_rows.asked(settings) or shards.rows(paths.data) > LOOKED_AT[settings.modality]:
         return []
     measures = modality.measures(settings.modality)
     parts = shards.parts(paths.data, settings.modality, settings.preprocess.split.columns)
     checked = newest.hold_back(measures.measure(parts, settings), settings)
-    groups = together.groups_of(checked, settings, measures)
+    groups = joined_rows.groups_of(checked, settings, measures)
     if groups is None:
         return []
-    table = together.hold_back(checked, groups).table
-    apart = pc.sum(pc.and_(table[together.APART], pc.is_in(table["shard"], pa.array(new)))).as_py()
+    table = joined_rows.hold_back(checked, groups).table
+    apart = pc.sum(pc.and_(table[joined_rows.APART], pc.is_in(table["shard"], pa.array(new)))).as_py()
     return [f"{apart:,} of them tie rows of different splits: validation will hold those back too"] if apart else []
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from luodi import config, files
-from luodi.checks import held
+from luodi.checks import held_back
 from luodi.config import ModelSettings
 from luodi.data import arrivals, encoders, modality, revisions, shards, split_rows, splits
 from luodi.data.arrivals import KEY
@@ -167,7 +167,7 @@ def _where(paths: ModelPaths, settings: ModelSettings, items: list[object]) -> M
 def _passed_over(paths: ModelPaths) -> dict[str, set[int]]:
     """Rows that validation held back, or a person found right, by their shard."""
     found = arrivals.kept(paths.data)
-    out = held.read(paths.quarantine)
+    out = held_back.read(paths.quarantine)
     for shard, row in zip(out["shard"].to_pylist(), out["row"].to_pylist(), strict=True):
         found.setdefault(shard, set()).add(row)
     return found

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from luodi.checks import telling
+from luodi.checks import leaking_columns
 from luodi.config import CLASSES, Gate
-from luodi.data import names, statistics
+from luodi.data import image_names, statistics
 from luodi.data.beside import Beside
 from luodi.data.class_folders import Filed
 from luodi.data.columns import Wanted
@@ -81,8 +81,8 @@ def cut(seen: statistics.TextTraits, kept: int) -> list[str]:
 
 
 def giving_away(beside: Beside) -> list[str]:
-    """Return a sentence for each column of the table that tells the label alone: see `luodi.checks.telling`."""
-    found = [telling.counted(name, pairs, rows) for name, pairs, rows in beside.counts()]
+    """Return a sentence for each column of the table that tells the label alone: see `luodi.checks.leaking_columns`."""
+    found = [leaking_columns.counted(name, pairs, rows) for name, pairs, rows in beside.counts()]
     return [f"{one.said}: no model sees it, but see that what it is of does not say it too"
             for one in found if one and one.alone]  # fmt: skip
 
@@ -101,7 +101,7 @@ def without_values(seen: statistics.Traits, wanted: Wanted) -> list[str]:
 
 def belonging(files: Sequence[Filed], split: Split, wanted: Wanted) -> list[str]:
     """Return a sentence where images belong together by their paths, and nothing says that they do."""
-    found = names.families([one.origin for one in files], [one.label for one in files])
+    found = image_names.families([one.origin for one in files], [one.label for one in files])
     if found is None or wanted.together or split.tests_given:
         return []
     one, other = (shown(path, 60) for path in found.example)

@@ -15,7 +15,18 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from luodi import files
-from luodi.checks import findings, held, lately, modality, newest, profile, quarantine, reasons, telling, together
+from luodi.checks import (
+    findings,
+    held_back,
+    joined_rows,
+    last_batch,
+    leaking_columns,
+    modality,
+    newest,
+    profile,
+    quarantine,
+    reasons,
+)
 from luodi.checks.findings import Finding
 from luodi.checks.modality import Measures
 from luodi.config import ModelSettings
@@ -53,9 +64,9 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
         result = engine.validate(paths.model, checked.table, modality.expectations(settings, paths.root), docs)
     found = _explained(findings.read(result, checked.table, kind.SHOWN), checked, kind.SHOWN)
     if joined := _groups(came, stands, checked, settings):
-        checked = together.hold_back(checked, joined)
+        checked = joined_rows.hold_back(checked, joined)
         found = findings.by_gravity(
-            [*found, together.finding(checked, kind.SHOWN), together.of_classes(checked, settings)]
+            [*found, joined_rows.finding(checked, kind.SHOWN), joined_rows.of_classes(checked, settings)]
         )
     latest = newest.marked(checked, settings)
     if latest is not None:
@@ -63,10 +74,10 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     if settings.preprocess.test_source is not None or settings.preprocess.shares.test > 0:
         found = findings.by_gravity([*found, _of_classes(checked.table, settings)])
     if told := _told(checked, stands, settings, paths.data):
-        found = findings.by_gravity([*found, telling.finding(told)])
-    _separate(parts(), checked, together.columns(checked, latest), paths, kind.ITEM)
+        found = findings.by_gravity([*found, leaking_columns.finding(told)])
+    _separate(parts(), checked, joined_rows.columns(checked, latest), paths, kind.ITEM)
     files.write_json(paths.validation_result, result)
-    counts = _counts(checked.table, kind.ITEM) | together.counts(checked)
+    counts = _counts(checked.table, kind.ITEM) | joined_rows.counts(checked)
     history = {} if stands is None else {"history": int((~stands).sum())}
     usable, told_of_kind = reasons.usable(checked), kind.facts(checked)
     told_of = {"usable": usable, "findings": findings.facts(found), **_counted(checked, told_of_kind)}
@@ -118,7 +129,9 @@ def _of_classes(measured: pa.Table, settings: ModelSettings) -> Finding:
     return findings.of_classes(counts, share, settings.gate.min_class_rows, official)
 
 
-def _told(checked: quarantine.Checked, stands: Stands, settings: ModelSettings, folder: Path) -> list[telling.Told]:
+def _told(
+    checked: quarantine.Checked, stands: Stands, settings: ModelSettings, folder: Path
+) -> list[leaking_columns.Told]:
     """How well the other columns of the shards tell the labels: of rows that will be used, equal ones once."""
     table = checked.table
     out = pc.or_(table[quarantine.HELD], table[quarantine.duplicate(modality.measures(settings.modality).ITEM)])
@@ -129,7 +142,7 @@ def _told(checked: quarantine.Checked, stands: Stands, settings: ModelSettings, 
     for name in columns:
         column = shards.column(folder, name)
         column = column if stands is None else column.filter(pa.array(stands))
-        found.append(telling.told(name, column, label, used))
+        found.append(leaking_columns.told(name, column, label, used))
     return [one for one in found if one]
 
 
@@ -151,8 +164,8 @@ def report(  # noqa: PLR0917, each is another thing
     """
     kind, measured = modality.measures(settings.modality), checked.table
     why = reasons.of(checked, kind.ITEM, kind.SHOWN)
-    last = lately.of(checked, arrivals.read(paths.data), settings.labels, kind.ITEM, kind.SHOWN)
-    sheet, rows = held.csv(held.read(paths.quarantine), ROOM)
+    last = last_batch.of(checked, arrivals.read(paths.data), settings.labels, kind.ITEM, kind.SHOWN)
+    sheet, rows = held_back.csv(held_back.read(paths.quarantine), ROOM)
     return page.render(
         f"validation_{settings.modality}",
         model=paths.model,
@@ -161,7 +174,7 @@ def report(  # noqa: PLR0917, each is another thing
         counts=_counts(measured, kind.ITEM),
         usable=usable,
         history=history,
-        together=together.counts(checked),
+        together=joined_rows.counts(checked),
         split=settings.preprocess.split,
         full=groups.FULL,
         profile=profile.profile(measured, kind.charts(measured), settings.labels),
@@ -171,7 +184,7 @@ def report(  # noqa: PLR0917, each is another thing
         spellings=reasons.spellings(measured, settings.labels),
         sheet=page.download(sheet),
         in_sheet=rows,
-        other_sheet=page.download(held.csv(facts["other"]["table"], ROOM)[0]) if facts.get("other") else "",
+        other_sheet=page.download(held_back.csv(facts["other"]["table"], ROOM)[0]) if facts.get("other") else "",
         pictures=kind.pictures(parts(), _shown(found, why, last), settings),
         percent=findings.percent,
     )
@@ -201,9 +214,9 @@ def _that_stand(parts: Parts, stands: NDArray[np.bool_]) -> Iterator[pa.Table]:
 def _groups(came: Parts, stands: Stands, checked: quarantine.Checked, settings: ModelSettings) -> Groups | None:
     """The groups of the rows checked, as all rows that came make them: a correction moves no row to another split."""
     kind = modality.measures(settings.modality)
-    if stands is None or not together.asked(settings):
-        return together.groups_of(checked, settings, kind)
-    found = together.groups_of(newest.hold_back(kind.measure(came(), settings), settings), settings, kind)
+    if stands is None or not joined_rows.asked(settings):
+        return joined_rows.groups_of(checked, settings, kind)
+    found = joined_rows.groups_of(newest.hold_back(kind.measure(came(), settings), settings), settings, kind)
     return found and replace(found, first=found.first[stands], split=found.split[stands], loose=found.loose[stands])
 
 
@@ -227,7 +240,7 @@ def _counted(checked: quarantine.Checked, facts: dict[str, Any]) -> dict[str, di
     return {"held": {name: rows for name, rows in held.items() if rows}, **named}
 
 
-def _shown(found: list[Finding], why: list[reasons.Reason], last: lately.Lately | None) -> set[tuple[str, int]]:
+def _shown(found: list[Finding], why: list[reasons.Reason], last: last_batch.Lately | None) -> set[tuple[str, int]]:
     """Places of all rows that the report shows."""
     examples = [*(one.examples for one in found), *(one.examples for one in why), last.examples if last else ()]
     shown = [example for some in examples for example in some]

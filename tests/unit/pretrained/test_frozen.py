@@ -17,7 +17,7 @@ from luodi.data import subwords, text
 from luodi.errors import ArtifactError, MissingData, ParamsError, SourceMismatch, UnknownKey
 from luodi.files import folder_checksum
 from luodi.nets import onnx_file
-from luodi.pretrained import graph, kept, lengths, store, vectors
+from luodi.pretrained import graph, lengths, store, vector_cache, vectors
 from luodi.pretrained.frozen import Frozen
 from luodi.pretrained.text import fit
 from luodi.project.paths import ModelPaths
@@ -139,7 +139,7 @@ def test_two_that_train_at_once_and_a_place_that_cannot_be_written(
     made: ModelPaths, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expected = fit(settings(), made).train.features
-    with kept.Kept(vectors.folder(made), encoders.read(made.root)["tiny"].md5, 16):
+    with vector_cache.Kept(vectors.folder(made), encoders.read(made.root)["tiny"].md5, 16):
         assert np.array_equal(fit(settings(), made).train.features, expected)
     assert "90 of 90 texts" in capsys.readouterr().out
     shutil.rmtree(home)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from luodi.registry import doubts, turned
+from luodi.registry import changed_answers, doubts
 from luodi.registry.records import Decision, Verdict
 
 LABELS = ("cat", "dog")
@@ -24,8 +24,11 @@ def decision(rows: int) -> dict[str, Any]:
 
 def test_the_most_suspicious_stand_first_and_say_what_is_known() -> None:
     found = decision(40)
-    assert turned.named(found)
-    rows = {place: turned.Row(f"<b>{place}</b>", f"a.csv, line {place}") for place in turned.doubted(found)}
+    assert changed_answers.named(found)
+    rows = {
+        place: changed_answers.Row(f"<b>{place}</b>", f"a.csv, line {place}")
+        for place in changed_answers.doubted(found)
+    }
     section = doubts.section("pets", found, rows)
     assert section
     assert (
@@ -41,7 +44,7 @@ def test_the_most_suspicious_stand_first_and_say_what_is_known() -> None:
 def test_a_decision_keeps_the_places_of_few_rows_and_a_page_tells_of_those_that_are_there() -> None:
     found = decision(1000)
     assert found["doubts"]["found"] == 100 and len(found["doubts"]["shown"]) == doubts.SHOWN
-    rows = {place: turned.Row(b"png", f"{place}.png") for place in list(turned.doubted(found))[:3]}
+    rows = {place: changed_answers.Row(b"png", f"{place}.png") for place in list(changed_answers.doubted(found))[:3]}
     section = doubts.section("pets", found, rows)
     assert section and "100 of the 1,000 rows" in section.lead and section.lead.endswith("first: 3 of them.")
     assert [line[0].text for line in section.tables[0].rows] == ["1090.png", "1080.png", "1070.png"]
@@ -51,5 +54,5 @@ def test_a_decision_keeps_the_places_of_few_rows_and_a_page_tells_of_those_that_
 def test_a_decision_of_an_older_luodi_or_one_that_was_changed_by_hand_tells_of_none() -> None:
     broken: list[Any] = [None, 3, {}, [3, None, {"place": "x"}, {"place": -1}]]
     for shown in broken:
-        assert turned.doubted({"doubts": {"shown": shown}}) == {}
-    assert turned.doubted({}) == {} == turned.doubted({"doubts": None})
+        assert changed_answers.doubted({"doubts": {"shown": shown}}) == {}
+    assert changed_answers.doubted({}) == {} == changed_answers.doubted({"doubts": None})

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from luodi import config, files
-from luodi.checks import held
+from luodi.checks import held_back
 from luodi.data import arrivals, revisions, shards, tables
 from luodi.errors import BrokenData, DataError, MissingColumn, MissingData
 from luodi.files import folder_checksum
@@ -152,7 +152,7 @@ def test_rows_that_were_held_back_are_released_by_the_sheet_as_a_spreadsheet_wri
     paths = ModelPaths(hotels, "hotels")
     settings = config.load(hotels / "params.yaml").models["hotels"]
     validate.run(settings, paths)
-    held.write_csv(held.read(paths.quarantine), path := hotels.parent / "held.csv")
+    held_back.write_csv(held_back.read(paths.quarantine), path := hotels.parent / "held.csv")
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = list(csv.DictReader(file))
     assert [line["text"] for line in lines] == ["'=好的\ufffd很干净", "'-真的太脏了"]
@@ -166,7 +166,7 @@ def test_rows_that_were_held_back_are_released_by_the_sheet_as_a_spreadsheet_wri
         writer.writerows(lines)
     assert "2 corrected, 0 fewer rows" in amend(hotels, path)
     validate.run(settings, paths)
-    assert held.read(paths.quarantine).num_rows == 0
+    assert held_back.read(paths.quarantine).num_rows == 0
     assert counting(hotels)["=好的很干净"] == "好评"
     assert counting(hotels)["-真的太脏了"] == "差评"
 

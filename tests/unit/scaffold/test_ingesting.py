@@ -434,18 +434,18 @@ def test_a_sheet_of_luodis_comes_back_without_its_marks_and_another_table_as_it_
 
 
 def test_every_sheet_that_a_person_may_hand_back_is_known(tmp_path: Path) -> None:
-    from luodi.checks import held
+    from luodi.checks import held_back
     from luodi.monitoring import worth
-    from luodi.registry import turned
+    from luodi.registry import changed_answers
     from luodi.scaffold import reviewing
     from luodi.stages import evaluate
 
     paths = {name: tmp_path / f"{name}.csv" for name in ("held", "review", "mistakes", "turned", "worth")}
     columns = {name: pa.array([], pa.string()) for name in ("text", "label", "source", "shard")}
     reasons, row = pa.array([], pa.list_(pa.string())), pa.array([], pa.int64())
-    held.write_csv(pa.table(columns | {"reasons": reasons, "row": row}), paths["held"])
+    held_back.write_csv(pa.table(columns | {"reasons": reasons, "row": row}), paths["held"])
     reviewing.write(paths["review"], [])
     worth.write(tmp_path, [], "text", ["a", "b"])
     files.write_sheet(paths["mistakes"], evaluate.MISTAKE, [])
-    files.write_sheet(paths["turned"], turned.HEAD, [])
+    files.write_sheet(paths["turned"], changed_answers.HEAD, [])
     assert {name for name, path in paths.items() if tables.look(path).marked} == paths.keys()

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from luodi import config
-from luodi.checks import held, together
+from luodi.checks import held_back, joined_rows
 from luodi.config.shared import Split
 from luodi.data.shards import CORRECTS
 from luodi.errors import NothingLeft, ValidationFailed
@@ -282,7 +282,7 @@ def test_rows_of_a_group_go_on_together_and_one_that_ties_two_splits_is_held_bac
         assert clean["group"].to_pylist() == [place % 40 for place in range(200)]
         assert all(len(set(clean["split"].to_pylist()[guest::40])) == 1 for guest in range(40)), name
     assert clean["split"][0] != clean["split"][1]  # so that the last row ties two
-    assert [row["reasons"] for row in pq.read_table(paths.quarantine).to_pylist()] == [[together.APART]]
+    assert [row["reasons"] for row in pq.read_table(paths.quarantine).to_pylist()] == [[joined_rows.APART]]
     assert read_facts(paths.validation_summary)["tying_splits"] == 1
     page = paths.validation_report.read_text(encoding="utf-8")
     assert "40 groups; the largest has 5 of the 200 clean rows (2.5%)." in page
@@ -360,7 +360,7 @@ def test_rows_that_are_corrected_change_neither_their_split_nor_that_of_others(
     assert len({split for text, (_, split) in before.items() if text in texts}) > 1
     page = paths.validation_report.read_text(encoding="utf-8")
     assert "Not among them: 60 rows that a later one corrects or a person took out; they stay in the shards." in page
-    assert held.rows_checked(paths.validation_summary) == 380
+    assert held_back.rows_checked(paths.validation_summary) == 380
 
 
 @pytest.mark.slow

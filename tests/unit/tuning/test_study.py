@@ -15,7 +15,7 @@ from luodi import config
 from luodi.config import ModelSettings, Tune
 from luodi.errors import ArtifactError, LuodiError
 from luodi.project.paths import ModelPaths
-from luodi.tuning import best, goals, search, space, standing, study, workers
+from luodi.tuning import best, goals, progress, search, space, study, workers
 
 
 def settings(**tune: object) -> ModelSettings:
@@ -117,7 +117,7 @@ def test_a_search_that_has_found_nothing_yet_says_what_to_run(paths: ModelPaths)
 def test_where_a_search_stands(paths: ModelPaths) -> None:
     block = settings(trials=3)
     with pytest.raises(ArtifactError, match="`luodi tune run m` begins one"):
-        standing.of(block, paths)
+        progress.of(block, paths)
     assert not (paths.root / ".luodi").exists()  # to look makes nothing
     where = study.place(paths.root)
     where.folder.mkdir(parents=True)
@@ -127,7 +127,7 @@ def test_where_a_search_stands(paths: ModelPaths) -> None:
         trial.set_user_attr(study.SLOT, slot)
         found.tell(trial, value)
     found.ask().set_user_attr(study.SLOT, 2)
-    told = standing.of(block, paths)
+    told = progress.of(block, paths)
     assert json.loads(json.dumps(told)) == told
     assert (told["best"], told["asked"]) == (1, 3)
     assert [(one["trial"], one["state"], one["value"]) for one in told["trials"]] == [

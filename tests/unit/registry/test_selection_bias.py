@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luodi import config
-from luodi.registry import budget, picked
+from luodi.registry import budget, selection_bias
 from luodi.registry.records import Comparison
 
 ERROR = 0.0075  # of a difference; of an accuracy it is 0.0084, as on reviews
@@ -33,7 +33,7 @@ def test_most_of_the_luck_that_a_version_landed_by_is_taken_off(gain: float) -> 
     asked = budget.confidence(RULE, 0)
     shown, luck = landings(gain, asked)
     low = shown - budget.quantile(asked) * ERROR
-    corrected = [picked.unpicked(*pair, asked, 0.0) for pair in zip(shown, low, strict=True)]
+    corrected = [selection_bias.unpicked(*pair, asked, 0.0) for pair in zip(shown, low, strict=True)]
     left = luck - (shown - corrected) / 2
     assert abs(left.mean()) < max(0.0016, luck.mean() / 3)
     if gain >= 0.01:  # where the truth is not near the margin, which bounds it: half of them lie above it
@@ -45,13 +45,15 @@ def test_a_correction_lies_between_the_margin_and_the_figure(
     above: float, part: float, asked: float, margin: float
 ) -> None:
     low = margin + above * part
-    found = picked.unpicked(margin + above, low, asked, margin)
+    found = selection_bias.unpicked(margin + above, low, asked, margin)
     assert margin - 1e-9 <= found <= margin + above
 
 
 def test_what_is_far_above_the_bar_keeps_its_figure() -> None:
     asked = budget.confidence(RULE, 0)
-    assert picked.unpicked(0.2, 0.2 - budget.quantile(asked) * ERROR, asked, 0.0) == pytest.approx(0.2, abs=1e-5)
+    assert selection_bias.unpicked(0.2, 0.2 - budget.quantile(asked) * ERROR, asked, 0.0) == pytest.approx(
+        0.2, abs=1e-5
+    )
 
 
 def decided(**changes: Any) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def decided(**changes: Any) -> dict[str, Any]:
 
 
 def honest(landed: Any, **changes: Any) -> Any:
-    return picked.honest(Comparison.model_validate(decided(p=0.04, **changes)["comparison"]), RULE, landed)
+    return selection_bias.honest(Comparison.model_validate(decided(p=0.04, **changes)["comparison"]), RULE, landed)
 
 
 LOOK = {"period": "2026", "number": 3, "taken": True, "total": 3, "confidence": 0.999, "low": 0.0005, "left": 0.9}

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from luodi.data import names
+from luodi.data import image_names
 
 WORDS = [f"{first}{second}" for first in ("pen", "cat", "map", "sun", "key") for second in ("", "al", "or", "is")]
 ICONS = [f"{size}x{size}/{place}/{word}.png" for size in (16, 32, 48) for place in "ab" for word in WORDS]
@@ -13,8 +13,8 @@ SCALED = [f"{place}/{word}{end}.png" for place in "ab" for word in WORDS for end
 SLICES = [f"{('ill', 'well')[one % 2]}/p{one:03}_slice{number:02}.jpg" for one in range(30) for number in range(8)]
 
 
-def found(paths: list[str]) -> names.Families | None:
-    return names.families(paths, [path.split("/")[-2] for path in paths])
+def found(paths: list[str]) -> image_names.Families | None:
+    return image_names.families(paths, [path.split("/")[-2] for path in paths])
 
 
 @pytest.mark.parametrize(("paths", "name"), [(ICONS, "penal"), (SIZED, "penal"), (SCALED, "penal"), (SLICES, "p004")])

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from luodi import config
-from luodi.checks import held, lately, reasons
+from luodi.checks import held_back, last_batch, reasons
 from luodi.checks.text import measures
 from luodi.data.arrivals import Arrival
 
@@ -31,8 +31,8 @@ def came(*shards: str) -> Arrival:
     return Arrival("b" * 12, ["week.csv"], 4, 4, 0, {}, {}, shards)
 
 
-def told(*batches: Arrival) -> lately.Lately | None:
-    return lately.of(checked(OLD, NEW), batches, MODEL.labels, "text", "text")
+def told(*batches: Arrival) -> last_batch.Lately | None:
+    return last_batch.of(checked(OLD, NEW), batches, MODEL.labels, "text", "text")
 
 
 def test_the_last_batch_is_told_beside_the_rows_before_it() -> None:
@@ -64,7 +64,7 @@ def test_rows_in_another_script_are_told_with_their_files_and_labels() -> None:
     other = facts["other"]
     assert (other["main"], other["rows"], other["files"]) == ("Chinese", 2, [("b.parquet", 2)])
     assert [one.text for one in other["examples"]] == [text for text, _ in foreign[:2]]
-    sheet, rows = held.csv(other["table"], 10_000)
+    sheet, rows = held_back.csv(other["table"], 10_000)
     assert rows == 2 and b"in another script: Cyrillic" in sheet and b"b.parquet:1" in sheet
 
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luodi.checks import telling
+from luodi.checks import leaking_columns
 
 ROWS = st.lists(st.tuples(st.sampled_from([None, "a", "b", "c"]), st.integers(0, 2), st.booleans()), min_size=1)
 
 
-def told(values: Any, label: Any, looked_at: Any = None) -> telling.Told | None:
+def told(values: Any, label: Any, looked_at: Any = None) -> leaking_columns.Told | None:
     used = np.ones(len(label), bool) if looked_at is None else np.array(looked_at)
-    return telling.told("x", pa.chunked_array([pa.array(values, pa.string())]), np.array(label, np.int32), used)
+    return leaking_columns.told("x", pa.chunked_array([pa.array(values, pa.string())]), np.array(label, np.int32), used)
 
 
 @given(ROWS)
@@ -46,17 +46,21 @@ def test_a_rating_tells_and_a_number_of_the_row_does_not() -> None:
     }
     found = {name: told(values, label) for name, values in columns.items()}
     assert {name: one.alone for name, one in found.items() if one} == {"rating": True, "id": False, "shop": True}
-    assert told(rating, label * 0) == telling.Told("x", 0.99, 1.0)
-    assert not telling.Told("x", 0.99, 1.0).alone
+    assert told(rating, label * 0) == leaking_columns.Told("x", 0.99, 1.0)
+    assert not leaking_columns.Told("x", 0.99, 1.0).alone
 
 
 def test_what_is_told_names_the_column_and_the_largest_class() -> None:
-    some = [telling.Told("shop", 0.6, 0.5), telling.Told("rating", 0.962, 0.5), telling.Told("stars", 0.9, 0.5)]
-    found = telling.finding(some)
+    some = [
+        leaking_columns.Told("shop", 0.6, 0.5),
+        leaking_columns.Told("rating", 0.962, 0.5),
+        leaking_columns.Told("stars", 0.9, 0.5),
+    ]
+    found = leaking_columns.finding(some)
     assert (found.severity, found.passed) == ("warning", False)
     assert found.found == (
         "`rating` alone tells 96.2% of the labels, the largest class is 50.0%; "
         "`stars` alone tells 90.0% of the labels, the largest class is 50.0%"
     )
-    found = telling.finding(some[:1])
+    found = leaking_columns.finding(some[:1])
     assert (found.passed, found.found) == (True, "`shop` alone tells 60.0% of the labels, the largest class is 50.0%")

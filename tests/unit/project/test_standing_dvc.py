@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from luodi.errors import StageFailed
-from luodi.project import programs, standing
+from luodi.project import programs, standing_dvc
 from luodi.system.processes import CommandFailed, Runner
 
 pytestmark = pytest.mark.slow
@@ -31,13 +31,13 @@ stages:
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[psutil.Process]:
     """The process that stands by; it is gone with the last test."""
-    standing.begin()
-    (here,) = standing._here
+    standing_dvc.begin()
+    (here,) = standing_dvc._here
     yield psutil.Process(here.process.pid)
     here.process.kill()
     here.process.wait()
     here.channel.close()
-    standing._here.clear()
+    standing_dvc._here.clear()
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def repro(root: Path, stage: str, start: object = standing.start) -> list[str]:
+def repro(root: Path, stage: str, start: object = standing_dvc.start) -> list[str]:
     lines: list[str] = []
     programs.dvc(Runner(lines.append, start), root, "repro", "-f", stage, ";", "root", stream=True)  # type: ignore[arg-type]
     return lines
@@ -68,7 +68,7 @@ def test_it_is_one_process_that_has_imported_dvc(root: Path, server: psutil.Proc
     seen: list[int] = []
 
     def started(*arguments: object, **options: object) -> object:
-        process = standing.start(*arguments, **options)  # type: ignore[arg-type]
+        process = standing_dvc.start(*arguments, **options)  # type: ignore[arg-type]
         seen.append(psutil.Process(process.pid).ppid())
         return process
 
@@ -86,7 +86,7 @@ def test_a_failure_is_told_as_ever(root: Path) -> None:
 
 
 def test_a_killed_command_dies_whole_and_the_next_one_runs(root: Path) -> None:
-    runner = Runner(lambda line: None, standing.start)
+    runner = Runner(lambda line: None, standing_dvc.start)
 
     def kill() -> None:
         wait_for(root / "pid")
@@ -105,7 +105,7 @@ def test_a_killed_command_dies_whole_and_the_next_one_runs(root: Path) -> None:
 
 def test_without_it_a_dvc_of_its_own_is_started(root: Path, server: psutil.Process) -> None:
     os.kill(server.pid, signal.SIGKILL)
-    standing._here[0].process.wait()
+    standing_dvc._here[0].process.wait()
     assert repro(root, "tell")
 
 

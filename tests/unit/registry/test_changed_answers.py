@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from luodi.config import Gate
-from luodi.registry import card, evidence, turned
+from luodi.registry import card, changed_answers, evidence
 from luodi.registry.records import Decision, Turned, Verdict
 from luodi.scoring.scored import Scored
 
@@ -32,7 +32,7 @@ def both() -> tuple[Scored, Scored]:
 
 
 def test_rows_turn_where_one_of_the_two_alone_is_right_and_the_surest_mistake_comes_first() -> None:
-    found = turned.of(*both(), LABELS, np.arange(10, 16))
+    found = changed_answers.of(*both(), LABELS, np.arange(10, 16))
     assert found == (
         Turned(truth="cat", challenger="dog", champion="cat", rows=2, places=(11, 10)),
         Turned(truth="dog", challenger="dog", champion="cat", rows=1, places=(13,)),
@@ -40,10 +40,10 @@ def test_rows_turn_where_one_of_the_two_alone_is_right_and_the_surest_mistake_co
 
 
 def test_of_many_rows_the_surest_alone_are_kept_and_all_are_counted() -> None:
-    rows = turned.PLACES + 50
+    rows = changed_answers.PLACES + 50
     one, other = said([0] * rows, [1] * rows, [0.9] * rows), said([0] * rows, [0] * rows, [0.9] * rows)
-    (found,) = turned.of(one, other, LABELS, np.arange(rows))
-    assert found.rows == rows and len(found.places) == turned.PLACES
+    (found,) = changed_answers.of(one, other, LABELS, np.arange(rows))
+    assert found.rows == rows and len(found.places) == changed_answers.PLACES
 
 
 def page_of(tmp_path: Path, column: pa.Array) -> str:
@@ -53,11 +53,13 @@ def page_of(tmp_path: Path, column: pa.Array) -> str:
     challenger, champion = both()
     rule = Gate(min_slice_rows=1, min_class_rows=1)
     found = evidence.compare(challenger, champion, LABELS, {}, rule)
-    found = found.model_copy(update={"turned": turned.of(challenger, champion, LABELS, np.array([9, 2, 3, 4, 5, 6]))})
+    found = found.model_copy(
+        update={"turned": changed_answers.of(challenger, champion, LABELS, np.array([9, 2, 3, 4, 5, 6]))}
+    )
     decision = Decision(verdict=Verdict.HOLD, reasons=(), champion="m@v1.0.0", rule=rule.model_dump(mode="json"),
                         checks=(), comparison=found, metrics={}, latency_ms=1.0)  # fmt: skip
     facts = Decision.from_json(decision.to_json()).to_json()
-    return card.comparison("m", facts, turned.read(path, facts))
+    return card.comparison("m", facts, changed_answers.read(path, facts))
 
 
 def test_the_page_shows_what_turned_and_gives_it_as_a_sheet(tmp_path: Path) -> None:
@@ -73,7 +75,7 @@ def test_the_page_shows_what_turned_and_gives_it_as_a_sheet(tmp_path: Path) -> N
 
 def test_beside_the_baseline_the_sheet_and_the_page_say_so() -> None:
     kind = {"truth": "a", "challenger": "a", "champion": "b", "rows": 1, "places": [0]}
-    _, right = turned.view({"turned": [kind]}, {0: turned.Row("x", "f.csv, line 2")})
+    _, right = changed_answers.view({"turned": [kind]}, {0: changed_answers.Row("x", "f.csv, line 2")})
     head, _ = base64.b64decode(right["sheet"].partition(",")[2]).decode("utf-8-sig").splitlines()
     assert head == "where,truth,challenger,baseline,text"
     assert "The linear baseline's mistakes: a taken for b: 1." in html.unescape(
@@ -87,7 +89,7 @@ def test_images_are_shown(tmp_path: Path) -> None:
 
 
 def test_without_its_rows_a_page_says_where_they_are(tmp_path: Path) -> None:
-    assert turned.read(tmp_path / "rows.parquet", {"comparison": {"turned": [{"places": [1]}]}}) == {}
+    assert changed_answers.read(tmp_path / "rows.parquet", {"comparison": {"turned": [{"places": [1]}]}}) == {}
     kinds = [{"truth": "a", "challenger": "b", "champion": "a", "rows": 3, "places": [1, "x", -1]}, "odd"]
     text = card.comparison("m", {"comparison": {"turned": kinds}})
     assert "Rows newly wrong: 3" in text and "luodi gate m" in text

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from luodi.checks import held
+from luodi.checks import held_back
 from luodi.cli.commands import app
 from luodi.data import arrivals
 from luodi.errors import ArtifactError, MissingData
@@ -98,7 +98,7 @@ def test_images_are_named_by_where_they_were(paths: ModelPaths) -> None:
     rows = [{**{key: one[key] for key in one if key != "text"}, "image": b"\x00"} for one in ROWS]
     pq.write_table(pa.Table.from_pylist(rows), paths.quarantine)
     assert "    c.csv, line 0 [-] @s" in run("reviews").splitlines()
-    held.write_csv(held.read(paths.quarantine), paths.root / "held.csv")
+    held_back.write_csv(held_back.read(paths.quarantine), paths.root / "held.csv")
     assert (paths.root / "held.csv").read_text(encoding="utf-8-sig").splitlines()[0] == "place,label,source,reasons,row"
 
 

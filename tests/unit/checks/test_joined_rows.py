@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luodi import config
-from luodi.checks import modality, quarantine, together
+from luodi.checks import joined_rows, modality, quarantine
 from luodi.checks.quarantine import Checked
 from luodi.config import ModelSettings, Shares
 from luodi.data import clean_rows, shards, splits
@@ -36,14 +36,14 @@ def checked(rows: Sequence[Row], settings: ModelSettings, source: Sequence[str] 
     table = pa.table({kind: items} | {name: pa.array(columns[name], pa.string()) for name in kept})
     table = table.append_column("shard", pa.array(["a"] * len(rows))).append_column("row", pa.array(range(len(rows))))
     found = modality.measures(kind).measure([table], settings)
-    joined = together.groups_of(found, settings, modality.measures(kind))
-    return together.hold_back(found, joined) if joined else found
+    joined = joined_rows.groups_of(found, settings, modality.measures(kind))
+    return joined_rows.hold_back(found, joined) if joined else found
 
 
 def placed(found: Checked, settings: ModelSettings) -> dict[int, str]:
     """The split of each row that preprocess keeps, by its place among all rows."""
     part = found.table
-    for name, column in together.columns(found).items():
+    for name, column in joined_rows.columns(found).items():
         part = part.append_column(name, column)
     part = part.append_column("origin", part["row"].cast(pa.string()))
     if settings.modality == "image":  # which is not kept
@@ -157,7 +157,7 @@ def grow(seed: int, block: Any, arrival: Callable[[np.random.Generator], list[Ro
                 stood.setdefault(code, set()).add(now[row])
         assert all(len(there) == 1 for there in stood.values())
         before |= now
-        told = together.counts(found)["tying_splits"]
+        told = joined_rows.counts(found)["tying_splits"]
     assert before
     assert (
         told or not block.preprocess.split.by
@@ -184,10 +184,10 @@ def test_a_row_that_ties_two_splits_is_held_back_with_its_reason_and_told() -> N
     other = next(row for row in splits_ if splits_[row] != splits_[0])
     found = checked([*rows, ("房间0很好", "a", f"author {other}", None)], block)
     assert placed(found, block) == splits_
-    assert quarantine.reasons(found.marks).to_pylist()[-1] == [together.APART]
-    told = together.finding(found, "text")
+    assert quarantine.reasons(found.marks).to_pylist()[-1] == [joined_rows.APART]
+    told = joined_rows.finding(found, "text")
     assert (told.passed, told.severity, told.found) == (False, "warning", "1 row (1.6%), held back")
-    assert together.counts(found) == {"groups": 60, "largest_group": 1, "tying_splits": 1, "of_templates": 0}
+    assert joined_rows.counts(found) == {"groups": 60, "largest_group": 1, "tying_splits": 1, "of_templates": 0}
 
 
 def test_groups_that_straddle_most_of_the_datas_own_splits_stop_the_run() -> None:
@@ -200,7 +200,7 @@ def test_groups_that_straddle_most_of_the_datas_own_splits_stop_the_run() -> Non
     block = config.parse({"models": {"m": {"modality": "text", "labels": LABELS, "preprocess": own}}}, "").models["m"]
     rows: list[Row] = [(f"房间{place}很好", "a", f"author {place // 4}", None) for place in range(60)]
     found = checked(rows, block, [("train", "train", "val", "test")[row % 4] for row in range(60)])
-    told = together.finding(found, "text")
+    told = joined_rows.finding(found, "text")
     assert (told.passed, told.severity, told.found) == (False, "critical", "45 rows (75.0%), held back")
     assert "leave out preprocess.split.by, or test_source" in told.expected
 
@@ -215,7 +215,7 @@ def test_a_class_that_its_groups_keep_out_of_a_split_is_told() -> None:
         rows += [(text, "b", f"author {place % 30}", None) for place, text in enumerate(texts[60:])]
         found = checked(rows, block)
         split = placed(found, block)[0]
-        told = together.of_classes(found, block)
+        told = joined_rows.of_classes(found, block)
         missing = [name for name in ("train", "test") if name != split]
         assert told.found == "; ".join(f"class a: none of its 60 rows in {name}, of 1 group" for name in missing)
         assert (told.passed, told.severity) == (False, "warning")
@@ -223,7 +223,7 @@ def test_a_class_that_its_groups_keep_out_of_a_split_is_told() -> None:
     assert sides == {"train", "validation", "test"}
     own = checked([(text, label, author and f"{author}{place}", None) for place, (text, label, author, _) in
                    enumerate(rows)], block)  # fmt: skip
-    assert together.of_classes(own, block).found == "all have them"
+    assert joined_rows.of_classes(own, block).found == "all have them"
 
 
 def test_groups_that_leave_a_split_empty_are_told() -> None:
@@ -258,8 +258,8 @@ def test_rows_of_templates_do_not_fall_on_one_side() -> None:
         if row >= 1600:
             sides.setdefault(rows[row][0].strip("!"), set()).add(split)
     assert {len(one) for one in sides.values()} == {1}
-    assert together.counts(found)["of_templates"] > 1400
-    assert together.counts(found)["largest_group"] < 0.1 * len(rows)
+    assert joined_rows.counts(found)["of_templates"] > 1400
+    assert joined_rows.counts(found)["largest_group"] < 0.1 * len(rows)
 
 
 def test_official_rows_stand_in_their_split_and_what_ties_to_them_is_left_out() -> None:
@@ -280,7 +280,7 @@ def test_official_rows_stand_in_their_split_and_what_ties_to_them_is_left_out() 
 def test_nothing_changes_where_nothing_stands_together() -> None:
     found = checked([("房间很好", "a", "x", "y")] * 3, model())
     assert found.groups is None
-    assert together.columns(found) == together.counts(found) == {}
+    assert joined_rows.columns(found) == joined_rows.counts(found) == {}
 
 
 PATHS = ["cat/p1_1.png", "cat/p1_2.png", "dog/p1_3.png", "dog/p2_1.png", "dog/other.png", None]
@@ -295,12 +295,12 @@ def test_images_stand_together_by_a_part_of_their_path() -> None:
     })  # fmt: skip
     content = pa.chunked_array([pa.array([str(place).encode() for place in range(6)])])
     codes = quarantine.codes(content)
-    found = together.groups_of(Checked(table, (quarantine.HELD,), content, codes), block, modality.measures("image"))
+    found = joined_rows.groups_of(Checked(table, (quarantine.HELD,), content, codes), block, modality.measures("image"))
     assert found is not None
     assert found.first.tolist() == [0, 0, 0, 3, 4, 5]
     bare = Checked(table.drop_columns(["origin"]), (quarantine.HELD,), content, codes)
     with pytest.raises(MissingColumn, match="no shard has the column `origin`"):
-        together.groups_of(bare, block, modality.measures("image"))
+        joined_rows.groups_of(bare, block, modality.measures("image"))
 
 
 @pytest.mark.parametrize("pattern", ["(", "p", "(a)(b)"])

@@ -22,16 +22,16 @@ PROMOTE = {"decision": {"verdict": "promote", "reasons": []}}
     ],
 )  # fmt: skip
 def test_a_note_says_what_landed_or_why_nothing_did(gate: Any, register: Any, said: str) -> None:
-    from luodi.airflow import notes  # here: Airflow takes seconds, in each worker of pytest
+    from luodi.airflow import run_note  # here: Airflow takes seconds, in each worker of pytest
 
-    assert notes.said(gate, register) == said
+    assert run_note.said(gate, register) == said
 
 
 def test_a_note_is_as_long_as_airflow_takes() -> None:
-    from luodi.airflow import notes
+    from luodi.airflow import run_note
 
     long = {"decision": {"verdict": "hold", "reasons": ["x" * 5000]}}
-    assert len(notes.said(long, None)) <= 1000
+    assert len(run_note.said(long, None)) <= 1000
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def test_a_note_is_as_long_as_airflow_takes() -> None:
 def test_a_note_keeps_why_a_run_is_there_and_what_a_person_wrote(
     run_id: str, before: str | None, left: Any, after: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from luodi.airflow import notes
+    from luodi.airflow import run_note
 
-    monkeypatch.setattr(notes, "_left", lambda run, session: left)
+    monkeypatch.setattr(run_note, "_left", lambda run, session: left)
     run: Any = SimpleNamespace(run_id=run_id, note=before)
-    notes.note(run, run)
+    run_note.note(run, run)
     assert run.note == after

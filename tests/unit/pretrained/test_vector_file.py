@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from luodi import config
 from luodi.config.encoders import TextEncoder
-from luodi.pretrained import frozen, spilled, store
+from luodi.pretrained import frozen, store, vector_file
 from luodi.pretrained.vectors import Parts
 from luodi.project.paths import ModelPaths
 
@@ -74,16 +74,16 @@ def test_a_disk_without_room_leaves_them_in_memory(tmp_path: Path, monkeypatch: 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    found = spilled.empty(tmp_path, 3, 2)
+    found = vector_file.empty(tmp_path, 3, 2)
     found[:] = 1
     assert (found.shape, found.dtype.name, found.base) == ((3, 2), "float32", None)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("rows", [0, 1, spilled.PART, 2 * spilled.PART + 1])
+@pytest.mark.parametrize("rows", [0, 1, vector_file.PART, 2 * vector_file.PART + 1])
 def test_what_is_written_is_read(rows: int, tmp_path: Path) -> None:
-    found = spilled.empty(tmp_path, rows, 3)
+    found = vector_file.empty(tmp_path, rows, 3)
     assert list(tmp_path.iterdir()) == []
-    for start, part in enumerate(spilled.parts(found)):
+    for start, part in enumerate(vector_file.parts(found)):
         part[:] = start
-    assert np.array_equal(found[:, 0], np.arange(rows) // spilled.PART)
+    assert np.array_equal(found[:, 0], np.arange(rows) // vector_file.PART)

@@ -1,10 +1,10 @@
 """The rows of a run beside those of the version in production."""
 
-from luodi.registry import since
+from luodi.registry import new_rows
 
 
 def told(before: dict[str, object], now: dict[str, object]) -> dict[str, list[str]]:
-    found = since.rows("m@v1.0.0", before, now)
+    found = new_rows.rows("m@v1.0.0", before, now)
     return {row[0].text: [cell.text for cell in row[1:]] for row in found.tables[0].rows} if found else {}
 
 
@@ -19,12 +19,12 @@ def test_rows_are_told_beside_those_of_the_version_in_production() -> None:
 
 
 def test_of_a_version_whose_tag_says_nothing_of_its_rows_nothing_is_told() -> None:
-    assert since.rows("m@v1.0.0", {}, {"rows": 3}) is None and since.rows("m@v1.0.0", {"rows": 3}, {}) is None
+    assert new_rows.rows("m@v1.0.0", {}, {"rows": 3}) is None and new_rows.rows("m@v1.0.0", {"rows": 3}, {}) is None
     assert told({"rows": 3}, {"rows": 3})["Clean"] == ["not recorded", "not recorded", "not recorded"]
 
 
 def test_that_nothing_changed_is_said() -> None:
     counts = {"rows": 9, "clean": 8, "usable": 7, "quarantined": 1, "duplicates": 0, "held": {"a": 1}}
-    same, other = (since.rows("m@v1.0.0", counts, counts | {"held": {name: 1}}) for name in "ab")
+    same, other = (new_rows.rows("m@v1.0.0", counts, counts | {"held": {name: 1}}) for name in "ab")
     assert same and same.lead.startswith("Nothing changed")
     assert other and "Nothing" not in other.lead, "another row is held back"
