@@ -112,10 +112,10 @@ def test_share(path: Path) -> float:
 
 def out_of_fold(
     path: Path, rows: Path, classes: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64] | None, NDArray[np.bool_]]:
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64] | None, NDArray[np.int64]]:
     """Return the labels, int32 [n], and the out-of-fold probabilities, float32 [n, classes], of rows that are no test.
 
-    The others are their groups, as those of `Rows`, and whether they are train rows, bool [n].
+    The others are their groups, as those of `Rows`, and their places in `rows`, int64 [n].
 
     Args:
         path: See `luodi.project.paths.ModelPaths.out_of_fold`; where there is no such file there are no rows.
@@ -126,7 +126,7 @@ def out_of_fold(
         ArtifactError: The files do not fit together.
     """
     if not path.exists():
-        return np.zeros(0, np.int32), np.zeros((0, classes), np.float32), None, np.zeros(0, bool)
+        return np.zeros(0, np.int32), np.zeros((0, classes), np.float32), None, np.zeros(0, np.int64)
     found, known = _load(path, ["row", "probabilities"]), _load(rows, ["label", "split"])
     places = np.array(found["row"].to_pylist(), np.int64)  # `to_numpy` of Arrow imports pandas
     splits, labels = np.array(known["split"].to_pylist()), np.array(known["label"].to_pylist(), np.int32)
@@ -141,7 +141,7 @@ def out_of_fold(
             f"`{maker(path)}` again"
         )
     found_scores = np.array(scores, np.float32).reshape(-1, classes)
-    return labels[places], found_scores, _tied(groups(rows)[places]), splits[places] == "train"
+    return labels[places], found_scores, _tied(groups(rows)[places]), places
 
 
 def positions(path: Path, split: str) -> NDArray[np.int64]:
@@ -153,6 +153,12 @@ def positions(path: Path, split: str) -> NDArray[np.int64]:
 def groups(path: Path) -> NDArray[np.int64]:
     """Return a number for each row of rows.parquet, int64, which rows that stand together share."""
     return _groups(_load(path, ["split"], maybe=("group",)))
+
+
+def standing(path: Path) -> tuple[NDArray[np.int32], NDArray[np.str_], NDArray[np.int64]]:
+    """Return the label, int32 [rows], split, str, and group, see `groups`, of every row of rows.parquet."""
+    table = _load(path, ["label", "split"], maybe=("group",))
+    return np.array(table["label"].to_pylist(), np.int32), np.array(table["split"].to_pylist(), str), _groups(table)
 
 
 def _groups(table: pa.Table) -> NDArray[np.int64]:

@@ -161,7 +161,8 @@ def doubted(paths: ModelPaths, block: config.ModelSettings) -> Doubts:
     place = np.concatenate([place, split_rows.positions(paths.rows, "test")])
     found = np.concatenate([found, load_scores(paths.baseline_scores)])
     rows = pq.read_table(paths.rows, columns=["label", block.modality]).take(pa.array(place))
-    open_ = ~_found_right(paths, block, rows[block.modality].combine_chunks())
+    known = folds.knowing(*split_rows.standing(paths.rows))[place]  # of another class each row would be in doubt
+    open_ = known & ~_found_right(paths, block, rows[block.modality].combine_chunks())
     label = np.array(rows["label"].to_pylist(), np.int32)
     return doubts.of(label[open_], found[open_], place[open_], block.labels)
 

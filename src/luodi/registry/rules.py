@@ -165,18 +165,25 @@ def _class_rows(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
     """Each class needs rows to be judged by, but for those that a person accepts without."""
     counts = {label: _judged(one)[0] for label, one in metrics.get("classes", {}).items()}
     few = {label: rows for label, rows in counts.items() if rows < rule.min_class_rows}
+    unlearned = {label: one.get("unlearned") or {"rows": 0} for label, one in metrics.get("classes", {}).items()}
     accepted = [f"{label} ({few[label]})" for label in rule.unproven if label in few]
     wanting = {label: rows for label, rows in few.items() if label not in rule.unproven}
     share = 1.0 if _beyond_test(metrics) else metrics.get("test_share", 1.0)
+    apart = [label for label in wanting if unlearned[label]["rows"] > 1]
     reasons = [
-        f"class {label} is judged by {_rows(rows)}, expected {rule.min_class_rows}: about "
-        f"{math.ceil((rule.min_class_rows - rows) / share - 1e-9):,} more of its rows in the data would do"
+        f"class {label} is judged by {_rows(rows)}, expected {rule.min_class_rows}: "
+        + _lacking(unlearned[label], rule.min_class_rows - rows, share)
         for label, rows in wanting.items()
     ]
     if len(reasons) > NAMED:
         reasons[NAMED:] = [f"so are {len(reasons) - NAMED} more classes: the table of classes has them"]
-    linear = (metrics.get("choice") or {}).get("chosen") == "linear" or _beyond_test(metrics)
-    beyond = "" if linear else ", set train.out_of_fold to always, which has every class judged by all of its rows,"
+    scored = (metrics.get("choice") or {}).get("chosen") == "linear" or _beyond_test(metrics)
+    groups = ", of other groups" if apart else ""
+    beyond = (
+        ""
+        if scored or len(apart) == len(wanting)
+        else ", set train.out_of_fold to always, which has every class judged by all of its rows"
+    )
     fewest = min(counts, key=counts.__getitem__, default=None)
     asked = [rows for label, rows in counts.items() if label not in rule.unproven]
     found = "no class" if fewest is None else f"fewest: class {fewest}, {_rows(counts[fewest])}"
@@ -186,9 +193,18 @@ def _class_rows(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
         found + (f"; accepted unproven: {', '.join(accepted)}" if accepted else ""),
         tuple(reasons),
         undecided=True,
-        remedy=f"add rows of the classes named{beyond} or accept them as they are: list them in gate.unproven",
+        remedy=f"add rows of the classes named{groups}{beyond}{',' if groups or beyond else ''} or accept them as they "
+        "are: list them in gate.unproven",
         room=f"{min(asked) - rule.min_class_rows:+,} rows" if asked else "",
     )
+
+
+def _lacking(unlearned: Mapping[str, int], wanted: int, share: float) -> str:
+    """What would do for a class that lacks `wanted` rows to be judged by, of which some are that judge nothing yet."""
+    if (rows := unlearned["rows"]) <= 1:
+        return f"about {math.ceil(max(1, wanted - rows) / share - 1e-9):,} more of its rows in the data would do"
+    told = "all of one group" if unlearned["groups"] == 1 else "with no other of it to learn from"
+    return f"{rows:,} more, {told}, judge nothing, for what was fitted without them does not know the class"
 
 
 def _missed(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:

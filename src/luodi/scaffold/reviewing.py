@@ -66,7 +66,9 @@ def review(root: Path, model: str) -> tuple[list[Suspect], int]:
     group = split_rows.groups(paths.rows)
     group = group[np.concatenate([split_rows.positions(paths.rows, split) for split in splits.NAMES])]
     found = out_of_fold(settings, paths, items, label, group)
-    places, counted = doubts.suspects(label, found)
+    known = np.flatnonzero(folds.learned(label, group))  # of another class each row would be in doubt
+    places, counted = doubts.suspects(label[known], found[known])
+    places = known[places]
     where = _where(paths, settings, [items[place] for place in places])
     answer = []
     for place, other in zip(places.tolist(), counted.tolist(), strict=True):

@@ -246,8 +246,8 @@ def judged(data: Scored, others: Scored, confidence: float) -> list[dict[str, fl
     """Return of every class its recall over the rows of both: value, low, high (None without rows), rows, out_of_fold.
 
     Args:
-        data: The test rows.
-        others: Rows that were scored out of fold; `out_of_fold` counts those of the class.
+        data: The test rows, without those of classes that the model was not fitted on: they tell of no recipe.
+        others: Rows that were scored out of fold, likewise; `out_of_fold` counts those of the class.
         confidence: Of the interval of `share`.
     """
     both = joined(data, others)
@@ -255,6 +255,19 @@ def judged(data: Scored, others: Scored, confidence: float) -> list[dict[str, fl
         {**_existing(both.of(both.truth == index), confidence), "out_of_fold": int((others.truth == index).sum())}
         for index in range(data.classes)
     ]
+
+
+def unlearned(label: NDArray[np.int32], group: Ints, learned: Mask) -> dict[int, dict[str, int]]:
+    """Count by class the rows that cannot judge it, since what scores them was not fitted on it: rows, groups.
+
+    Args:
+        label, group, learned: Of all rows [n]; `learned` as of `luodi.scoring.folds.knowing`.
+    """
+    return {
+        int(index): {"rows": int(part.sum()), "groups": len(np.unique(group[part]))}
+        for index in np.unique(label[~learned])
+        for part in [~learned & (label == index)]
+    }
 
 
 def quartile_slices(values: NDArray[Any], data: Scored, confidence: float) -> dict[str, Figure]:

@@ -44,6 +44,29 @@ def scores(label: NDArray[np.int32], group: Rows, classes: int, fit: Fit) -> NDA
     return found
 
 
+def knowing(label: NDArray[np.int32], split: NDArray[np.str_], group: Rows) -> NDArray[np.bool_]:
+    """Return whether what scores a row was fitted on rows of its class: bool [rows].
+
+    Where all rows of a class are of one group nothing was, and the class is never found, whatever the recipe is worth.
+
+    Args:
+        label, split, group: Of all rows of rows.parquet [rows]. Those of train and validation are scored as `scores`
+            does, all others by a model of the train rows.
+    """
+    found: NDArray[np.bool_] = np.isin(label, label[split == "train"])
+    place = np.concatenate([np.flatnonzero(split == name) for name in ("train", "validation")])
+    found[place] = learned(label[place], group[place])
+    return found
+
+
+def learned(label: NDArray[np.int32], group: Rows) -> NDArray[np.bool_]:
+    """Return whether what scored a row as `scores` does was fitted on rows of its class: bool [rows]."""
+    found = np.zeros(len(label), np.bool_)
+    for fitted, _, held in _parts(label, group):
+        found[held] = np.isin(label[held], label[fitted])
+    return found
+
+
 def _parts(label: NDArray[np.int32], group: Rows) -> list[tuple[Rows, Rows, Rows]]:
     """The rows of each fit, of which each class has its share; of few groups some rows choose, not whole groups."""
     turn, alone = _turns(label, group), _turns(label, np.arange(len(label)))

@@ -18,7 +18,7 @@ from luodi.report import page, why
 from luodi.scoring import choice, explaining, figures, folds, inference, mistakes, plots, sample
 from luodi.scoring.figures import Figure
 from luodi.scoring.metrics import beside, described, in_order
-from luodi.scoring.scored import Ints, Scored, joined, load_scores, scored
+from luodi.scoring.scored import Ints, Mask, Scored, joined, load_scores, scored
 
 REPEATS = 200
 MISTAKE = ("place", "truth", "predicted", "baseline", "confidence", "text")
@@ -37,19 +37,26 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
     baseline = scored(test.label, load_scores(paths.baseline_scores), "baseline", classes, test.group)
     classifier = _classifier(paths, settings.labels)
     model = scored(test.label, classifier.probabilities(test.items), "model", classes, test.group)
-    label, scores, tied, train = split_rows.out_of_fold(paths.out_of_fold, paths.rows, classes)
+    label, scores, tied, place = split_rows.out_of_fold(paths.out_of_fold, paths.rows, classes)
     others = scored(label, scores, "out-of-fold model", classes, tied)
+    every, split, group = split_rows.standing(paths.rows)
+    learned = folds.knowing(every, split, group)
     of_files = {"size_bytes": _size(paths.export), "test_share": split_rows.test_share(paths.rows)}
     near = figures.near_slices(*split_rows.nearest(paths.nearest), model, settings.evaluate.confidence)
     measured = {"choice": _facts(paths.choice), **_compression(paths)}
     more = None
     if others.rows and not measured.get("compression", {}).get("chosen"):  # what was made smaller is another model
-        _, theirs, _, _ = split_rows.out_of_fold(paths.baseline_out_of_fold, paths.rows, classes)
+        _, theirs, *_ = split_rows.out_of_fold(paths.baseline_out_of_fold, paths.rows, classes)
         linear = scored(label, theirs, "out-of-fold baseline", classes, tied)
-        more = others.of(train), linear.of(train)
+        telling = learned[place] & (split[place] == "train")
+        more = others.of(telling), linear.of(telling)
     measured |= figures.rounded(
-        measure(test, model, baseline, others, settings, more=more) | of_files | {"nearest": near}
+        measure(test, model, baseline, others, settings, more=more, learned=(learned[split == "test"], learned[place]))
+        | of_files
+        | {"nearest": near}
     )
+    for index, unlearned in figures.unlearned(every, group, learned | (split == splits.NEWEST)).items():
+        measured["classes"][settings.labels[index]] |= {"unlearned": unlearned}
     measured |= {"newest": figures.rounded(_newest(classifier, settings, paths))}
     write_facts(paths.metrics, measured)
     write_json(paths.headline, headline(measured))
@@ -75,6 +82,7 @@ def measure(
     settings: config.ModelSettings,
     *,
     more: tuple[Scored, Scored] | None = None,
+    learned: tuple[Mask, Mask] | None = None,
 ) -> dict[str, Any]:
     """Return the content of metrics.json, what is said of files excepted: nested dicts of numbers.
 
@@ -85,6 +93,8 @@ def measure(
         settings: Confidence, resamples, and the metric of the gate with its own.
         more: Train rows as such models score them, and as such models of the baseline do: beside the test rows they
             prove which is better. Validation rows do not, because the model was chosen by them.
+        learned: Which test rows, and which of `others`, are of a class that what scored them was fitted on; all, if
+            None. The rest judge no class.
     """
     confidence, rule = settings.evaluate.confidence, settings.gate
     slices = {
@@ -95,11 +105,12 @@ def measure(
     tested = evidence.decisive(model, baseline, rule)
     found["difference"] |= {rule.metric: tested.difference.to_json()}
     proof = _pooled(more, model, baseline, rule) if more else tested
+    judging = (model.of(learned[0]), others.of(learned[1])) if learned else (model, others)
     classes = zip(
         settings.labels,
         figures.per_class(model),
         figures.predictions(model, confidence),
-        figures.judged(model, others, confidence),
+        figures.judged(*judging, confidence),
         strict=True,
     )
     return {

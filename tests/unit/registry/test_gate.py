@@ -981,6 +981,26 @@ def test_rows_judged_out_of_fold_are_rows() -> None:
     assert one[0].startswith("class fraud is judged by 1 row, expected 10: about 90 more")
 
 
+def test_rows_that_no_model_can_judge_a_class_by_are_told_of() -> None:
+    one = of_classes(ok=(5000, 1.0), fraud=(0, None))
+    one["classes"]["fraud"]["unlearned"] = {"rows": 1, "groups": 1}
+    reasons = judge(one, 1, RULE, None, None)["reasons"]
+    assert reasons[0] == "class fraud is judged by 0 rows, expected 10: about 90 more of its rows in the data would do"
+    one["classes"]["fraud"]["unlearned"] = {"rows": 34, "groups": 34}
+    reasons = judge(one, 1, RULE, None, None)["reasons"]
+    assert reasons == [
+        "class fraud is judged by 0 rows, expected 10: 34 more, with no other of it to learn from, judge nothing, for "
+        "what was fitted without them does not know the class",
+        "what to do: add rows of the classes named, of other groups, or accept them as they are: list them in "
+        "gate.unproven",
+    ]
+    one["classes"]["other"] = {"judged": {"value": None, "rows": 0, "out_of_fold": 0}}
+    assert judge(one, 1, RULE, None, None)["reasons"][-1] == (
+        "what to do: add rows of the classes named, of other groups, set train.out_of_fold to always, which has every "
+        "class judged by all of its rows, or accept them as they are: list them in gate.unproven"
+    )
+
+
 def test_a_person_may_accept_a_class_unproven() -> None:
     block = rule(unproven=("fraud",))
     decision = judge(of_classes(ok=(500, 1.0), fraud=(5, 0.0)), 1, block, None, None)

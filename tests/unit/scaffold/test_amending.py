@@ -14,6 +14,7 @@ import pytest
 from luodi import config, files
 from luodi.checks import held_back
 from luodi.data import arrivals, revisions, shards, tables
+from luodi.data.columns import Wanted
 from luodi.errors import BrokenData, DataError, MissingColumn, MissingData
 from luodi.files import folder_checksum
 from luodi.project.paths import ModelPaths
@@ -179,6 +180,23 @@ def test_suspects_are_told_as_by_the_paper() -> None:
     # Means of their own class: 0.583 of the first, 0.667 of the second. Row 2 reaches that of the other, row 5 too.
     assert places.tolist() == [2, 5]
     assert other.tolist() == [1, 0]
+
+
+@pytest.mark.slow
+def test_a_class_of_one_group_is_not_in_doubt(root: Path, write: Any) -> None:
+    """No model that did not see its group knows the class: each of its rows would rather be of another."""
+    rows = [(*row, str(number)) for number, row in enumerate(some(160))]
+    rows += [(f"也许{text}", "其他", "one") for text, _ in some(200)[170:]]
+    path, wanted = write("hotels.csv", table(rows, "text,label,who")), Wanted(groups=("who",))
+    adding.add_texts(root, "hotels", path, NOBODY, wanted=wanted)
+    paths, settings = ModelPaths(root, "hotels"), config.load(root / "params.yaml").models["hotels"]
+    for stage in (validate, preprocess, baseline):
+        stage.run(settings, paths)
+    found, looked_at = reviewing.review(root, "hotels")
+    assert looked_at == 190
+    assert "其他" not in {one.label for one in found}
+    told = champion.doubted(paths, settings)
+    assert told.rows == 160 and "其他" not in {one.label for one in told.shown}
 
 
 @pytest.mark.slow

@@ -76,3 +76,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     for name, said in (("broken", "cannot be read"), ("absent", "does not exist")):
         with pytest.raises(ArtifactError, match=said):
             folds.read(tmp_path / f"{name}.parquet", 3)
+
+
+def test_what_is_of_one_group_is_scored_by_what_never_saw_its_class() -> None:
+    label = np.repeat(np.arange(4, dtype=np.int32), 30)
+    group = np.where(label == 3, 500, np.arange(120))  # one group of the last class
+    group[60:75], group[75:90] = 501, 502  # two of the third
+    assert (folds.learned(label, group) == (label != 3)).all()
+    split = np.where(label == 1, "test", "train")
+    assert (folds.knowing(label, split, group) == np.isin(label, [0, 2])).all()

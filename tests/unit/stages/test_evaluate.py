@@ -317,6 +317,7 @@ def test_many_classes_make_a_page_that_one_can_read(lay: Any) -> None:
     answers = np.where(truth == 7, 8, np.where((truth == 9) & (np.arange(rows) < 900), 8, truth))
     sure[np.arange(rows), answers] = 1 - 0.001 * (classes - 1)
     block, paths = lay([f"text {row}" for row in range(rows)], truth, sure, sure, labels=labels, mistakes=1000)
+    add_rows(paths, [(label, "train") for label in range(classes)] * 2)
     evaluate.run(block, paths)
     html = paths.evaluation_report.read_text()
     assert len(html) < 400_000
@@ -496,7 +497,17 @@ def answered(lay: Any, counts: Any, labels: Any) -> Any:
     truth = np.arange(sum(counts)) % 2
     right = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], counts, axis=0).T
     scores, baseline = (np.eye(2)[np.where(side, truth, 1 - truth)] * 0.8 + 0.1 for side in right)
-    return lay([f"text {row}" for row in range(len(truth))], truth, scores, baseline, labels=labels)
+    block, paths = lay([f"text {row}" for row in range(len(truth))], truth, scores, baseline, labels=labels)
+    add_rows(paths, [(row % 2, "train") for row in range(4)])
+    return block, paths
+
+
+def add_rows(paths: ModelPaths, others: list[tuple[int, str]]) -> None:
+    """Add rows of these labels and splits behind the test rows."""
+    table = pq.read_table(paths.rows)
+    rows = [(f"more {place}", label, "web", split) for place, (label, split) in enumerate(others)]
+    columns = dict(zip(table.column_names, zip(*rows, strict=True), strict=True))
+    pq.write_table(pa.concat_tables([table, pa.table(columns, table.schema)]), paths.rows)
 
 
 @pytest.mark.parametrize(("wins", "losses", "standing"), [(44, 27, "level"), (50, 27, "better"), (20, 60, "worse")])
@@ -549,11 +560,9 @@ def rare(lay: Callable[..., Any], counts: tuple[int, ...], extra: int = 0) -> tu
     truth = np.repeat(np.arange(len(counts)), counts)
     scores = np.eye(len(counts))[truth] * 0.96 + 0.04 / len(counts)
     block, paths = lay([f"text {row}" for row in range(len(truth))], truth, scores, scores, labels=labels)
-    table = pq.read_table(paths.rows)
-    others = [("new", len(counts) - 1, "web", "train" if row % 3 else "validation") for row in range(extra)]
-    others += [("more", 0, "web", "train")] * (9 * len(truth) - extra)
-    columns = dict(zip(table.column_names, zip(*others, strict=True), strict=True))
-    pq.write_table(pa.concat_tables([table, pa.table(columns, table.schema)]), paths.rows)
+    others = [(len(counts) - 1, "train" if row % 3 else "validation") for row in range(extra)]
+    others += [(index, "train") for index in range(len(counts))] * 2
+    add_rows(paths, others + [(0, "train")] * (9 * len(truth) - len(others)))
     if extra:
         given = np.eye(len(counts))[[len(counts) - 1] * (extra - 1) + [0]].tolist()
         for path in (paths.out_of_fold, paths.baseline_out_of_fold):
@@ -578,10 +587,7 @@ def few_rows(lay: Callable[..., Any]) -> tuple[TextSettings, ModelPaths]:
     right, wrong = np.array([[0.9, 0.1], [0.1, 0.9]])[truth], np.array([[0.1, 0.9], [0.9, 0.1]])[truth]
     one = np.arange(40)[:, None] == 0
     block, paths = lay([f"text {row}" for row in range(40)], truth, np.where(one, wrong, right), right)
-    table = pq.read_table(paths.rows)
-    others = [(f"more {row}", row % 2, "web", "train" if row < 200 else "validation") for row in range(300)]
-    columns = dict(zip(table.column_names, zip(*others, strict=True), strict=True))
-    pq.write_table(pa.concat_tables([table, pa.table(columns, table.schema)]), paths.rows)
+    add_rows(paths, [(row % 2, "train" if row < 200 else "validation") for row in range(300)])
     sure = [[0.9, 0.1] if row % 2 == 0 else [0.1, 0.9] for row in range(300)]
     model = [one[::-1] if row >= 200 else one for row, one in enumerate(sure)]
     baseline = [one[::-1] if row < 24 else one for row, one in enumerate(sure)]
@@ -659,6 +665,35 @@ def test_a_class_without_test_rows_is_not_landed(lay: Callable[..., Any], counts
     assert gate.judge(json.loads(paths.metrics.read_text()), 1, accepted, None, None).verdict == "promote"
 
 
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_a_class_of_one_group_judges_nobody(lay: Callable[..., Any], split: str) -> None:
+    """What was fitted without its group never saw the class: that it is not found tells nothing of the recipe."""
+    tests = 34 if split == "test" else 0
+    truth = np.repeat([0, 1], [500, tests])
+    scores = np.tile([0.95, 0.05], (len(truth), 1))
+    block, paths = lay([f"text {row}" for row in range(len(truth))], truth, scores, scores, labels=("ok", "rare"))
+    add_rows(paths, [(0, "train")] * 20 + [(1, "train")] * (34 - tests))
+    table = pq.read_table(paths.rows)
+    group = np.where(table["label"].to_numpy() == 1, 10_000, np.arange(len(table)))
+    pq.write_table(table.append_column("group", pa.array(group)), paths.rows)
+    if split == "train":
+        for path in (paths.out_of_fold, paths.baseline_out_of_fold):
+            write_out_of_fold(path, len(truth), [[0.95, 0.05]] * 54)
+    evaluate.run(block, paths)
+    found = json.loads(paths.metrics.read_text())
+    assert found["classes"]["rare"]["judged"]["rows"] == 0
+    assert found["classes"]["rare"]["unlearned"] == {"rows": 34, "groups": 1}
+    assert "unlearned" not in found["classes"]["ok"]
+    decision = gate.judge(found, 1, config.Gate(), None, None)
+    assert decision.verdict == "insufficient evidence"
+    assert decision.reasons[0] == (
+        "class rare is judged by 0 rows, expected 10: 34 more, all of one group, judge nothing, for what was fitted "
+        "without them does not know the class"
+    )
+    assert "add rows of the classes named, of other groups" in decision.reasons[-1]
+    assert gate.judge(found, 1, config.Gate(unproven=("rare",)), None, None).verdict == "promote"
+
+
 def test_a_figure_that_does_not_exist_says_so(lay: Callable[..., Any]) -> None:
     block, paths = rare(lay, (500, 0))
     evaluate.run(block, paths)
@@ -708,10 +743,12 @@ def test_rows_that_stand_together_widen_every_interval(lay: Any) -> None:
     truth, right = np.arange(10).repeat(4) % 2, np.repeat(np.arange(10) < 8, 4)
     scores = np.eye(2)[np.where(right, truth, 1 - truth)]
     settings, paths = lay([f"text {row}" for row in range(40)], truth, scores, scores)
+    add_rows(paths, [(row % 2, "train") for row in range(4)])
     evaluate.run(settings, paths)
     bare = json.loads(paths.metrics.read_text())
     rows = pq.read_table(paths.rows)
-    pq.write_table(rows.append_column("group", pa.array(np.arange(10).repeat(4))), paths.rows)
+    groups = [*np.arange(10).repeat(4), *range(10, 14)]
+    pq.write_table(rows.append_column("group", pa.array(groups, pa.int64())), paths.rows)
     evaluate.run(settings, paths)
     found = json.loads(paths.metrics.read_text())
     assert (found.pop("groups"), "groups" in bare) == (10, False)
