@@ -401,14 +401,6 @@ DATA = [
         instead({"labels": {"0": "negative"}}),
     ),
     Case(
-        "a column of that name for another use",
-        write("new.csv", "text,label,source\na,0,shop\n"),
-        texts("new.csv", wanted=columns.Wanted(keep=("source",))),
-        both(
-            change("new.csv", ("source", "origin of it")), instead({"wanted": columns.Wanted(keep=("origin of it",))})
-        ),
-    ),
-    Case(
         "give the others another name",
         write("new.csv", "text,label,label\na,b,c\n"),
         texts("new.csv"),

@@ -27,6 +27,8 @@ INSIDE = 100  # rows of JSON of which keys inside one another are listed
 LOOKED_AT = 10_000  # rows that tell which column may hold what: a table may be sorted by its labels
 OWN = ("text", "image", "label", "source", "origin", "id", "revision", "shard", "row", "split", "reasons")
 """Columns of luodi's own, in shards and in what is made of them."""
+APART = "kept "
+"""In front of the name of a column that is stored beside one of these."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Wanted:
 
     Attributes:
         item: Of the texts, or of the paths of images.
-        keep: Stored beside, under their own names.
+        keep: Stored beside, under their own names, but for `OWN`: see `stored_as`.
         groups: Stored beside too; rows that share a value of one are to stand in one split.
         split: Of what says train, val or test; guessed too.
         pattern: What of the path of an image names its group, kept as column `NAME`: a regular expression.
@@ -53,17 +55,30 @@ class Wanted:
     @property
     def together(self) -> tuple[str, ...]:
         """Columns of shards whose equal values keep rows together."""
-        return (*self.groups, NAME) if self.pattern else self.groups
+        named = tuple(map(stored_as, self.groups))
+        return (*named, NAME) if self.pattern else named
 
     @property
     def stored(self) -> dict[str, str]:
         """Columns of shards -> columns of the table."""
         named = {"id": self.id, "revision": self.revision}
         own = {own: name for own, name in named.items() if name}
-        return own | {name: name for name in (*self.keep, *self.together)}
+        found = ((stored_as(name), name) for name in (*self.keep, *self.groups))
+        return own | dict(found) | ({NAME: NAME} if self.pattern else {})
 
 
 NOTHING = Wanted()
+
+
+def stored_as(name: str) -> str:
+    """Return the name in shards of a column that is kept; its inverse is `given_as`."""
+    return APART + name if name in OWN else name
+
+
+def given_as(stored: str) -> str:
+    """Return the name in a table of what shards keep under the name `stored`."""
+    name = stored.removeprefix(APART)
+    return name if name in OWN else stored
 
 
 def choose_columns(table: Table, wanted: Wanted, usual: Sequence[str] = TEXT) -> Wanted:
@@ -72,11 +87,8 @@ def choose_columns(table: Table, wanted: Wanted, usual: Sequence[str] = TEXT) ->
     Raises:
         MissingColumn: One is not there, or cannot be guessed.
         EmptyData: There is no row, nor names of columns.
-        BrokenData: One that is to be kept has a name that luodi uses itself.
+        BrokenData: Two columns have the name of one of them.
     """
-    if own := [f"--{option} {name}" for option, names in (("keep", wanted.keep), ("group", wanted.groups))
-               for name in names if name in OWN]:  # fmt: skip
-        raise BrokenData(f"{own[0]}: shards have a column of that name for another use; rename it in {table.path}")
     _require_rows(table)
     item, label = _guessed(table, wanted, usual)
     if item is None or label is None or item == label:

@@ -60,7 +60,7 @@ def add_texts(
                              encoder=encoder, recorded=recorded, typical=seen.length(0.5))  # fmt: skip
         notes += [*split.told, *telling.without_values(seen, wanted), *telling.held_back(seen, split)]
         notes += _corrected(staging / "data", "text", wanted)
-        notes += telling.giving_away(labels.beside)
+        notes += [*telling.giving_away(labels.beside), *telling.stored_apart(wanted)]
         column = columns.unusual(found.item)
         limits = blocks.text_limits(seen)
         notes += telling.cut(seen, limits["preprocess"]["max_length"])
@@ -111,7 +111,8 @@ def add_images(
             limits["preprocess"] = advice.settings["preprocess"]
         notes += [*split.told, *telling.without_values(seen, wanted), *telling.held_back(seen, split)]
         notes += _corrected(staging / "data", "image", wanted)
-        notes += [*telling.giving_away(labels.beside), *telling.belonging(files, split, wanted)]
+        notes += [*telling.giving_away(labels.beside), *telling.stored_apart(wanted)]
+        notes += telling.belonging(files, split, wanted)
         block = blocks.build("image", seen, limits, advice, split, columns.unusual(wanted.item, columns.IMAGE))
         notes += telling.unfit(look.unfit, look.looked, blocks.limit(seen), sample=True)
         _commit(root, name, block, staging, runner)

@@ -329,7 +329,11 @@ def _as_stored(wanted: Wanted, settings: ModelSettings, stored: Sequence[str]) -
         item=wanted.item or settings.column,
         id=named and (wanted.id or named),
         revision=revised and (wanted.revision or revised),
-        keep=tuple(name for name in stored if name not in {"source", ID, REVISION, wanted.pattern and columns.NAME}),
+        keep=tuple(
+            columns.given_as(name)
+            for name in stored
+            if name not in {"source", ID, REVISION, wanted.pattern and columns.NAME}
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from luodi.config import CLASSES, Gate
 from luodi.data import image_names, statistics
 from luodi.data.beside import Beside
 from luodi.data.class_folders import Filed
-from luodi.data.columns import Wanted
+from luodi.data.columns import APART, Wanted, stored_as
 from luodi.errors import BrokenData
 from luodi.project.paths import PARAMS
 from luodi.scaffold import blocks
@@ -87,9 +87,16 @@ def giving_away(beside: Beside) -> list[str]:
             for one in found if one and one.alone]  # fmt: skip
 
 
+def stored_apart(wanted: Wanted) -> list[str]:
+    """Return a sentence for each column that is kept under another name, for luodi has one of its own."""
+    return [f"`{name}` is stored as `{own}`, for luodi has a column {name} of its own"
+            for own, name in wanted.stored.items() if own == APART + name]  # fmt: skip
+
+
 def without_values(seen: statistics.Traits, wanted: Wanted) -> list[str]:
     """Return a sentence for each column of groups that no row has a value of, and for each value that may mean none."""
-    groups = {place: shown(name, 60) for place, name in enumerate(wanted.stored) if name in wanted.groups}
+    groups = {place: shown(name, 60) for place, (own, name) in enumerate(wanted.stored.items())
+              if name in wanted.groups and own == stored_as(name)}  # fmt: skip
     none = [(place, value, rows) for (place, value), rows in seen.none.most_common() if place in groups and rows > 1]
     return [
         *(f"no row has a value of `{name}`, so it keeps none together" for place, name in groups.items()

@@ -126,8 +126,6 @@ def test_rows_of_a_group_are_to_stand_in_one_split(root: Path, write: Callable[.
     assert config.load(root / "params.yaml").models["new"].preprocess.split.by == ("guest",)
     found = shards.read(root / "data" / "new", "text", ["guest"])
     assert found[shards.OF_GROUP + "guest"].to_pylist()[:2] == ["guest 0", "guest 1"]
-    with pytest.raises(BrokenData, match="--group split: shards have"):
-        adding.add_texts(root, "more", source, NOBODY, wanted=columns.Wanted(groups=("split",)))
 
 
 def test_images_of_a_folder_below_their_class_are_to_stand_in_one_split(root: Path, pictures: Path) -> None:

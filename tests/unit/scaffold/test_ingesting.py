@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from images import drawing, encoded, png
 
-from luodi import files
+from luodi import config, files
 from luodi.data import arrivals, columns, revisions, shards, tables
 from luodi.data.importing import Row
 from luodi.data.labels import Labels
@@ -139,6 +139,24 @@ def test_columns_that_are_kept_are_asked_of_what_comes(root: Path, write: Any) -
     assert "20 of 30 rows are new" in said
     assert shards.column(root / "data" / "hotels", "author").to_pylist() == [row[2] for row in rows]
     assert shards.column(root / "data" / "hotels", "id").to_pylist() == [row[3] for row in rows]
+
+
+def test_columns_that_bear_a_name_of_luodis_own_are_kept_beside_it(root: Path, write: Any) -> None:
+    """Who exports a table cannot always rename its columns."""
+    rows = [(*row, f"shop{number % 9}", str(number)) for number, row in enumerate(some(0, 100))]
+    wanted = columns.Wanted(keep=("id",), groups=("source",))
+    source = write("hotels.csv", csv(rows[:80], "text,label,source,id"))  # type: ignore[arg-type]
+    told = adding.add_texts(root, "hotels", source, NOBODY, wanted=wanted)
+    assert "`source` is stored as `kept source`, for luodi has a column source of its own" in told
+    settings = config.load(root / "params.yaml").models["hotels"]
+    assert settings.preprocess.split.by == ("kept source",)
+    more = write("more.csv", csv(rows[70:], "text,label,source,id"))  # type: ignore[arg-type]
+    assert "20 of 30 rows are new" in ingest(root, more)
+    folder = root / "data" / "hotels"
+    assert shards.column(folder, "kept source").to_pylist() == [row[2] for row in rows]
+    assert shards.column(folder, "kept id").to_pylist() == [row[3] for row in rows]
+    assert set(shards.column(folder, "source").to_pylist()) == {"hotels.csv", "more.csv"}
+    assert len(set(shards.read(folder, "text", ["kept source"])[shards.OF_GROUP + "kept source"].to_pylist())) == 9
 
 
 def test_what_contradicts_or_will_be_held_back_is_told(hotels: Path, write: Any) -> None:
