@@ -12,7 +12,7 @@ import pytest
 
 from luodi.errors import ArtifactError, GitError, LuodiError, ParamsError, StaleProject
 from luodi.local import plots
-from luodi.project import workspace
+from luodi.project import programs
 from luodi.scaffold import pipeline
 from luodi.system.processes import Runner
 
@@ -67,7 +67,7 @@ def test_a_revision_that_nobody_knows(project: Path) -> None:
 @pytest.mark.parametrize("answer", [{"data": {}}, {"data": {"ROC of a": []}, "errors": [{"rev": "workspace"}]}])
 def test_nothing_to_draw(project: Path, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]) -> None:
     """As DVC answers of a model that was never built here."""
-    monkeypatch.setattr(workspace, "dvc", lambda *_: json.dumps(answer))
+    monkeypatch.setattr(programs, "dvc", lambda *_: json.dumps(answer))
     with pytest.raises(ArtifactError, match="luodi sync a"):
         plots.draw(project, "a", [], project / "out", QUIET)
     assert not (project / "out").exists()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from luodi.files import folder_checksum
-from luodi.project import workspace
+from luodi.project import programs
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -24,7 +24,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         found = folder_checksum(where / "data")
         (where / "data.dvc").write_text(f"outs:\n- md5: {found}\n  path: data\n")
 
-    monkeypatch.setattr(workspace, "dvc", dvc)
+    monkeypatch.setattr(programs, "dvc", dvc)
     return folder
 
 

@@ -39,7 +39,7 @@ from luodi.errors import (
     WrongValue,
 )
 from luodi.files import folder_checksum
-from luodi.project import workspace
+from luodi.project import programs
 from luodi.scaffold import adding, blocks
 from luodi.terminal import visible
 
@@ -856,7 +856,7 @@ def test_whatever_breaks_at_the_end_everything_is_taken_back(
         (where / ".gitignore").write_text("/data\n")
         raise error
 
-    monkeypatch.setattr(workspace, "dvc", dvc)
+    monkeypatch.setattr(programs, "dvc", dvc)
     with pytest.raises(error):
         add(root, write("a.csv", GOOD))
     assert everything(root) == before

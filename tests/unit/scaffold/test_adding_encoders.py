@@ -18,7 +18,7 @@ from luodi.config import encoders, locked
 from luodi.errors import BrokenData, LuodiError, MissingData, ParamsError, UnknownKey, WrongValue
 from luodi.files import folder_checksum
 from luodi.pretrained import store
-from luodi.project import workspace
+from luodi.project import programs
 from luodi.scaffold import adding, pipeline, recipe
 from luodi.scaffold import encoders as scaffold
 
@@ -41,7 +41,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             raise LuodiError("no room")
         (where / "data.dvc").write_text(f"outs:\n- md5: {folder_checksum(where / 'data')}\n  path: data\n")
 
-    monkeypatch.setattr(workspace, "dvc", dvc)
+    monkeypatch.setattr(programs, "dvc", dvc)
     return folder
 
 
