@@ -171,7 +171,8 @@ class Workspace:
             RegistryError: The DVC cache holds something else.
         """
         known = self._outputs()
-        if away := [path for path in paths if not self._copied(path, known.get(path), self.cache)]:
+        lacking = [path for path in paths if not self._here(path, known.get(path))]
+        if away := [path for path in lacking if not self._copied(path, known.get(path), self.cache)]:
             self.dvc("pull", *away, mend=mend)
             self._check(*away)
 
@@ -216,8 +217,7 @@ class Workspace:
 
     def _check(self, *paths: str) -> None:
         for path, md5 in self._outputs().items():
-            found = self.root / path
-            if path in paths and (folder_checksum(found) if found.is_dir() else checksum(found)) != md5:
+            if path in paths and not self._here(path, md5):
                 bad = " ".join(
                     shlex.quote(str(dvc_store.place(self.cache, one))) for one in dvc_store.damaged(self.cache, md5)
                 )
@@ -234,6 +234,11 @@ class Workspace:
         if not (self.origin.remote and store.is_dir() and all(dvc_store.holds(store, known[path]) for path in outs)):
             return False
         return all(self._copied(path, known.get(path), store) for path in paths)
+
+    def _here(self, path: str, md5: str | None) -> bool:
+        """Whether an output is in the clone as it was recorded: it may have been brought before."""
+        found = self.root / path
+        return found.exists() and (folder_checksum(found) if found.is_dir() else checksum(found)) == md5
 
     def _copied(self, path: str, md5: str | None, store: Path) -> bool:
         """Copy an output from a cache, or folder remote, that holds it unharmed: to start DVC for that takes longer."""

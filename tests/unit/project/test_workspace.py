@@ -212,6 +212,26 @@ def test_what_the_cache_holds_whole_is_copied_without_dvc(pulling: Any) -> None:
     assert not dvc_store.damaged(clone.cache, md5s["folder"])
 
 
+def test_what_was_brought_before_is_there(pulling: Any) -> None:
+    clone, md5s, commands = pulling
+    clone.pull("one", "folder")
+    shutil.rmtree(clone.cache)
+    clone.pull("folder", "one")
+    assert folder_checksum(clone.root / "folder") == md5s["folder"]
+    assert not [command for command in commands if "strict_dvc" in command]
+
+
+@pytest.mark.slow
+def test_what_was_changed_since_it_was_brought_is_for_dvc_to_tell(pulling: Any) -> None:
+    clone, _, commands = pulling
+    clone.pull("one", "folder")
+    (clone.root / "folder" / "two").write_text("another")
+    with pytest.raises(LuodiError):  # DVC knows no such stage: dvc.yaml has none
+        clone.pull("one", "folder")
+    (asked,) = [command for command in commands if "strict_dvc" in command]
+    assert asked.endswith("pull folder")
+
+
 def test_a_folder_without_a_file_is_copied_too(pulling: Any) -> None:
     clone, _, commands = pulling
     (clone.root.parent / "empty").mkdir()
