@@ -1,7 +1,8 @@
-"""`dvc`, except for two things that it has no setting for.
+"""`dvc`, except for three things that it has no setting for.
 
 An SSH remote whose host key is not known is refused, as ssh itself refuses it in a script: sshfs, on which DVC's SSH
-remotes stand, accepts any. And the files of a cache that only this user may enter are for this user alone.
+remotes stand, accepts any. The files of a cache that only this user may enter are for this user alone. And a text of
+YAML is parsed once.
 
 Several commands stand between semicolons: `repro train@reviews ; push train@reviews`. Each needs the one before it to
 have gone well, and DVC is imported once, which takes as long as a small command.
@@ -12,6 +13,7 @@ With `--standing FD` it imports DVC, and goes on in a child of its own for each 
 This file is run by its path, from the installed luodi, whatever code a clone holds.
 """
 
+import copy
 import ctypes
 import gc
 import importlib
@@ -51,8 +53,32 @@ def keep_private() -> None:
     LocalHashFileDB.CACHE_MODE = property(mode)  # type: ignore[assignment]
 
 
-NEEDED = ("cli.parser", "repo", "repo.reproduce", "repo.push", "stage.cache", "stage.loader", "parsing")
-"""Modules of DVC that a command would import."""
+def parse_once() -> None:
+    """Let DVC parse a text of YAML once in a process, not each time that it looks at a file of settings or a lock.
+
+    It does so in Python, and that takes most of the time of a command that runs or pushes a stage.
+    """
+    from ruamel.yaml import YAML
+
+    load, known = YAML.load, dict[str, Any]()
+
+    def load_once(self: YAML, stream: Any) -> Any:
+        if self.typ != ["safe"] or not isinstance(stream, str):
+            return load(self, stream)
+        if stream not in known:
+            known[stream] = load(self, stream)
+        return copy.deepcopy(known[stream])
+
+    YAML.load = load_once  # type: ignore[method-assign]
+
+
+NEEDED = (
+    "configobj", "dulwich.worktree", "dvc.cli.parser", "dvc.parsing", "dvc.repo.index", "dvc.repo.push",
+    "dvc.repo.reproduce", "dvc.repo.stage", "dvc.repo.worktree", "dvc.rwlock", "dvc.scm", "dvc.stage.cache",
+    "dvc.stage.loader", "dvc.utils.strictyaml", "dvc_data.index.push", "dvc_render", "networkx", "pyparsing",
+    "ruamel.yaml",
+)  # fmt: skip
+"""Modules that a command would import."""
 
 
 def asked_for(channel: socket.socket) -> list[str]:
@@ -62,8 +88,7 @@ def asked_for(channel: socket.socket) -> list[str]:
     kernel if this process is; the exit code follows when it ends.
     """
     for name in NEEDED:
-        importlib.import_module(f"dvc.{name}")
-    importlib.import_module("ruamel.yaml")
+        importlib.import_module(name)
     gc.freeze()
     server = os.getpid()
     while True:
@@ -108,5 +133,6 @@ def run(arguments: list[str]) -> int:
 if __name__ == "__main__":
     check_host_keys()
     keep_private()
+    parse_once()
     standing = sys.argv[1:2] == ["--standing"]
     sys.exit(run(asked_for(socket.socket(fileno=int(sys.argv[2]))) if standing else sys.argv[1:]))

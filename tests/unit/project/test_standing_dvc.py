@@ -10,9 +10,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from luodi.errors import StageFailed
-from luodi.project import programs, standing_dvc
+from luodi.project import programs, standing_dvc, strict_dvc
 from luodi.system.processes import CommandFailed, Runner
 
 pytestmark = pytest.mark.slow
@@ -113,3 +115,24 @@ def wait_for(file: Path) -> None:
     end = time.monotonic() + 60
     while not (file.exists() and file.read_text().strip()) and time.monotonic() < end:
         time.sleep(0.05)
+
+
+def test_a_text_is_parsed_once_and_what_comes_of_it_is_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    load = YAML.load
+
+    def counted(self: YAML, stream: str) -> object:
+        parsed.append(stream)
+        return load(self, stream)
+
+    monkeypatch.setattr(YAML, "load", counted)
+    strict_dvc.parse_once()
+    first, second = (YAML(typ="safe").load("a: {b: [1]}") for _ in range(2))
+    assert first == second == {"a": {"b": [1]}} and parsed == ["a: {b: [1]}"]
+    first["a"]["b"].append(2)
+    assert YAML(typ="safe").load("a: {b: [1]}") == second
+    assert YAML().load("a: {b: [1]}").fa is not None  # with its layout, for who writes it again
+    assert YAML(typ="safe").load("a: 2") == {"a": 2}
+    for _ in range(2):
+        with pytest.raises(YAMLError):
+            YAML(typ="safe").load("a: [")
