@@ -51,7 +51,13 @@ class Fitted(NamedTuple):
 
 
 def fit(
-    train: Rows, validation: Rows, classes: int, strengths: Sequence[float], estimator: Callable[[float], Any]
+    train: Rows,
+    validation: Rows,
+    classes: int,
+    strengths: Sequence[float],
+    estimator: Callable[[float], Any],
+    *,
+    factor: float | None = None,
 ) -> Linear:
     """Fit with each C of `strengths`, the least first, until the validation loss, at the best temperature, rises.
 
@@ -59,6 +65,7 @@ def fit(
 
     Args:
         estimator: From C to an unfitted linear classifier of scikit-learn.
+        factor: Of the logits, where it is known; else validation rows calibrate.
 
     Raises:
         ArtifactError: The train rows hold one class only.
@@ -72,7 +79,7 @@ def fit(
     judged = Rows(validation.features[known], validation.label[known]) if known.any() else train
     judged = Rows(judged.features, np.searchsorted(present, judged.label).astype(np.int32))
     each = progress.steps("fitting", sorted(strengths), len(strengths))
-    tried = (_calibrated(_fitted(train, strength, estimator), judged) for strength in each)
+    tried = (_calibrated(_fitted(train, strength, estimator), judged, factor) for strength in each)
     best, least = next(tried)
     for model, loss in tried:
         if loss >= least:
@@ -106,10 +113,10 @@ def _fitted(train: Rows, strength: float, estimator: Callable[[float], Any]) -> 
     return Linear(weights.astype(np.float32), bias.astype(np.float32), strength)
 
 
-def _calibrated(model: Linear, judged: Rows) -> tuple[Linear, float]:
-    """Return `model` at its best temperature, and its loss."""
+def _calibrated(model: Linear, judged: Rows, factor: float | None) -> tuple[Linear, float]:
+    """Return `model` at `factor`, or at its best temperature, and its loss."""
     logits = model.logits(judged.features)
-    factor = temperature.scale(logits, judged.label)
+    factor = temperature.scale(logits, judged.label) if factor is None else factor
     return _scaled(model, factor), temperature.loss(logits, judged.label, factor)
 
 

@@ -39,11 +39,17 @@ def encoder_for(encoder: Encoder, train: Rows) -> Encoder:
 
 
 def fit(
-    encoder: Encoder, train: Rows, validation: Rows, settings: ImageBaseline, class_weight: str | None = None
+    encoder: Encoder,
+    train: Rows,
+    validation: Rows,
+    settings: ImageBaseline,
+    class_weight: str | None = None,
+    *,
+    factor: float | None = None,
 ) -> fitting.Fitted:
     """Return the fitted models, from "x" uint8 [batch, h, w, c] to "probabilities" float32 [batch, classes].
 
-    `class_weight` is scikit-learn's: None, or "balanced".
+    `class_weight` is scikit-learn's: None, or "balanced"; `factor` that of `fitting.fit`.
 
     Raises:
         ArtifactError: The train rows hold one class only.
@@ -56,7 +62,7 @@ def fit(
 
     classes = len(encoder.labels)
     seen, judged = (fitting.Rows(features(encoder, part.items), part.label) for part in (train, validation))
-    model = fitting.fit(seen, judged, classes, settings.regularization, logistic)
+    model = fitting.fit(seen, judged, classes, settings.regularization, logistic, factor=factor)
     first = graph(model, encoder)
     if not settings.all_rows:
         return fitting.Fitted(first, first, model.strength)

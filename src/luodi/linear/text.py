@@ -55,11 +55,17 @@ def encoder_for(encoder: Encoder, train: Rows) -> Encoder:
 
 
 def fit(
-    encoder: Encoder, train: Rows, validation: Rows, settings: TextBaseline, class_weight: str | None = None
+    encoder: Encoder,
+    train: Rows,
+    validation: Rows,
+    settings: TextBaseline,
+    class_weight: str | None = None,
+    *,
+    factor: float | None = None,
 ) -> fitting.Fitted:
     """Return the fitted models, from "x" int32 [batch, length] to "probabilities" float32 [batch, classes].
 
-    `class_weight` is scikit-learn's: None, or "balanced".
+    `class_weight` is scikit-learn's: None, or "balanced"; `factor` that of `fitting.fit`.
 
     Raises:
         ArtifactError: The train rows hold one class only, or no n-gram.
@@ -78,7 +84,7 @@ def fit(
     seen, held = (occurrences(encoder, part.items) for part in (train, validation))
     first = weigh(seen, train.label, most)
     rows = weighed(seen, train.label, first), weighed(held, validation.label, first)
-    model = fitting.fit(*rows, classes, settings.regularization, machine)
+    model = fitting.fit(*rows, classes, settings.regularization, machine, factor=factor)
     judged = graph(model, first, encoder)
     if not settings.all_rows:
         return fitting.Fitted(judged, judged, model.strength)

@@ -61,8 +61,8 @@ def of_version(metrics: Mapping[str, Any], latency_ms: float, rule: config.Gate)
             "calibration error", f"at most {rule.max_calibration_error:.4f}" + told, f"{error:.4f}",
             error <= rule.max_calibration_error + chance,
             f"calibration error {error:.4f} is above the maximum {rule.max_calibration_error:.4f}{told}",
-            "add rows: it is calibrated on the validation rows; or raise gate.max_calibration_error if nobody reads "
-            "the probabilities",
+            "add rows: it is calibrated by those that it was not fitted on; or raise gate.max_calibration_error if "
+            "nobody reads the probabilities",
             f"{rule.max_calibration_error + chance - error:+.4f}",
         ),
         _rule_on(

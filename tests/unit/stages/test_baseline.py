@@ -119,9 +119,27 @@ def test_folds_are_fitted_with_the_strength_that_was_chosen(tmp_path: Path, monk
     monkeypatch.setattr(baseline, "fit", watched)
     parts = {"test": make(40, 2, seed=1), "train": make(120, 2), "validation": make(30, 2, seed=2)}
     run(tmp_path, "reviews", parts, text.Encoder(("negative", "positive"), "ngram", 20, 1000, (), ()))
-    (grid, (chosen, _)), *of_folds = asked
+    (grid, (chosen, _)), *others = asked  # the last of them has the temperature that the folds tell
     assert len(grid) > 1
-    assert [strengths for strengths, _ in of_folds] == [(chosen.strength,)] * folds.FOLDS
+    assert [strengths for strengths, _ in others] == [(chosen.strength,)] * (folds.FOLDS + 1)
+
+
+@pytest.mark.parametrize("all_rows", [False, True])
+def test_few_validation_rows_do_not_say_how_sure_it_is_alone(tmp_path: Path, all_rows: bool) -> None:
+    """A quarter of the labels is wrong, by chance none of the eight that are of validation."""
+    test, train, rest = make(50, 2, seed=1), make(240, 2), make(8, 2, seed=2)
+    for part in (test, train):
+        part.label[::8] = 1 - part.label[::8]
+        part.label[1::8] = 1 - part.label[1::8]
+    parts = {"test": test, "train": train, "validation": rest}
+    paths = run(tmp_path, "reviews", parts, text.Encoder(("no", "yes"), "ngram", 20, 1000, (), ()), all_rows)
+    for found, label in (
+        (np.load(paths.baseline_scores), test.label),
+        (folds.read(paths.baseline_out_of_fold, 2)[2], np.concatenate([train.label, rest.label])),
+    ):
+        right = found.argmax(1) == label
+        assert 0.6 < right.mean() < 0.85
+        assert abs(found.max(1).mean() - right.mean()) < 0.05
 
 
 def test_the_stage_scores_images(tmp_path: Path) -> None:
