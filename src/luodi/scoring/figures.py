@@ -257,6 +257,13 @@ def judged(data: Scored, others: Scored, confidence: float) -> list[dict[str, fl
     ]
 
 
+def taken_for(data: Scored) -> dict[int, int]:
+    """Return of each class that has rows, none of which is recognised, the class that most of them are taken for."""
+    counts = confusion(data)
+    missed = np.flatnonzero((counts.sum(1) > 0) & (counts.diagonal() == 0))
+    return {index: int(counts[index].argmax()) for index in missed.tolist()}
+
+
 def unlearned(label: NDArray[np.int32], group: Ints, learned: Mask) -> dict[int, dict[str, int]]:
     """Count by class the rows that cannot judge it, since what scores them was not fitted on it: rows, groups.
 

@@ -113,11 +113,13 @@ def measure(
         figures.judged(*judging, confidence),
         strict=True,
     )
+    taken = figures.taken_for(joined(*judging))
+    told = {settings.labels[one]: {"taken_for": settings.labels[other]} for one, other in taken.items()}
     return {
         **found,
         "proof": {"metric": rule.metric, **proof.to_json()},
         "classes": {
-            label: {**figure, "predictions": predicted, "judged": judged}
+            label: {**figure, "predictions": predicted, "judged": judged, **told.get(label, {})}
             for label, figure, predicted, judged in classes
         },
         "slices": slices | {"source": figures.source_slices(test.source, model, confidence)},

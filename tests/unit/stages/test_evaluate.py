@@ -322,6 +322,8 @@ def test_many_classes_make_a_page_that_one_can_read(lay: Any) -> None:
     html = paths.evaluation_report.read_text()
     assert len(html) < 400_000
     assert "1 of 150 classes is never recognised</b>: intent 7." in html
+    classes = json.loads(paths.metrics.read_text())["classes"]
+    assert {name: one["taken_for"] for name, one in classes.items() if "taken_for" in one} == {"intent 7": "intent 8"}
     shown = "".join(Page(html).text)
     assert shown.index("intent 7") < shown.index("intent 9") < shown.index("The other 130 classes")
     cell = '<td class="(?:text|number)" data-name="[^"]*">'
