@@ -321,7 +321,7 @@ class Encoder:
         """Return them as they are: all of them open would fill the memory."""
         return images
 
-    def encode_ready(self, images: Sequence[bytes]) -> NDArray[np.uint8]:
+    def encode_ready(self, images: Sequence[bytes], *, narrow: bool = False) -> NDArray[np.uint8]:
         """See `encode`."""
         return np.stack([_array(canonical(open_image(data, LARGEST), *self.shape)) for data in images])
 

@@ -46,8 +46,8 @@ class Encoder(Protocol):
         """Return raw items with that done to them, for `encode_ready`, which costs all at once less than some."""
         ...
 
-    def encode_ready(self, items: Sequence[Any]) -> NDArray[Any]:
-        """Do the rest of `encode`: [n, *shape]."""
+    def encode_ready(self, items: Sequence[Any], *, narrow: bool = False) -> NDArray[Any]:
+        """Do the rest of `encode`: [n, *shape]; `narrow` pads no row beyond the longest of them."""
         ...
 
     def encode_clean(self, items: pa.Array) -> NDArray[Any]:

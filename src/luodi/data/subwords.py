@@ -99,7 +99,7 @@ class Encoder:
         """Return the texts clean; see `encode`."""
         return cleaned(texts)
 
-    def encode_ready(self, texts: Sequence[str]) -> NDArray[np.int32]:
+    def encode_ready(self, texts: Sequence[str], *, narrow: bool = True) -> NDArray[np.int32]:
         """Encode clean texts: int32 [n, tokens of the longest]."""
         return padded(self.ids(texts), self.pad)
 

@@ -332,14 +332,16 @@ class Encoder:
         """Return the ids of the n-grams of a column of clean texts, ascending and end to end, and how many each has."""
         return self._ids_of(*self._hashed(texts.to_pylist()))
 
-    def encode_ready(self, texts: Sequence[str]) -> NDArray[np.int32]:
-        """Encode clean texts: int32 [n, length]."""
+    def encode_ready(self, texts: Sequence[str], *, narrow: bool = False) -> NDArray[np.int32]:
+        """Encode clean texts: int32 [n, length], or if `narrow` [n, ids of the longest of them, 1 at least]."""
         if self.tokenizer == "word":
-            return self._encode_words(texts)
-        if self.tokenizer == "ngram":
-            return _pad(*self._ids_of(*self._hashed(texts)), self.length)
-        points, lengths = code_points(self._shorten(texts))
-        return _pad(self._table[points], lengths, self.length)
+            flat, lengths = self._word_ids(texts)
+        elif self.tokenizer == "ngram":
+            flat, lengths = self._ids_of(*self._hashed(texts))
+        else:
+            points, lengths = code_points(self._shorten(texts))
+            flat = self._table[points]
+        return _pad(flat, lengths, int(lengths.max(initial=1)) if narrow else self.length)
 
     def _hashed(self, texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """See `ngrams.of_rows`."""
@@ -386,10 +388,10 @@ class Encoder:
     def _ids(self) -> dict[str, int]:
         return {token: number for number, token in enumerate(self.vocabulary, 2)}
 
-    def _encode_words(self, texts: Sequence[str]) -> NDArray[np.int32]:
+    def _word_ids(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         rows = self._words(texts)
         flat = np.fromiter((self._ids.get(word, UNKNOWN) for row in rows for word in row), np.int32)
-        return _pad(flat, np.array([len(row) for row in rows], np.int64), self.length)
+        return flat, np.array([len(row) for row in rows], np.int64)
 
 
 def _segmenter() -> Any:
@@ -409,6 +411,8 @@ def _segmenter() -> Any:
 
 def _pad(flat: NDArray[np.int32], lengths: NDArray[np.int64], width: int) -> NDArray[np.int32]:
     """Rows of `lengths` items, left-aligned in an int32 [n, width] matrix of zeros."""
+    if len(lengths) * width == len(flat):
+        return flat.reshape(-1, width)
     matrix, start = np.full((len(lengths), width), PAD, np.int32), 0
     for row, length in zip(matrix, lengths.tolist(), strict=True):  # to scatter all at once takes longer
         row[:length] = flat[start : start + length]

@@ -17,19 +17,25 @@ INPUTS = {"int32": TensorProto.INT32, "uint8": TensorProto.UINT8}
 
 
 def make(
-    nodes: Sequence[NodeProto], weights: Mapping[str, Any], encoder: Encoder, output: str = OUTPUT
+    nodes: Sequence[NodeProto],
+    weights: Mapping[str, Any],
+    encoder: Encoder,
+    output: str = OUTPUT,
+    *,
+    any_width: bool = False,
 ) -> onnx.ModelProto:
     """Return the model of `nodes`, from "x" as `encoder` gives it to `output`, float32 [batch, columns].
 
-    Its columns are classes, or whatever a model within reads.
+    Its columns are classes, or whatever a model within reads. With `any_width` its rows may be of any length.
     """
+    sides = [inference.ANY_WIDTH] if any_width else encoder.shape
     columns = len(encoder.labels) if output == OUTPUT else "columns"
     for number, node in enumerate(nodes):
         node.name = f"{node.op_type}_{number}"
     graph = helper.make_graph(
         nodes,
         "luodi",
-        [helper.make_tensor_value_info("x", INPUTS[encoder.dtype], ["batch", *encoder.shape])],
+        [helper.make_tensor_value_info("x", INPUTS[encoder.dtype], ["batch", *sides])],
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", columns])],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
     )

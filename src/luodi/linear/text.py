@@ -190,4 +190,4 @@ def graph(model: fitting.Linear, weighing: Weighing, encoder: Encoder) -> onnx.M
         helper.make_node("Add", ["scores", "bias"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
-    return graphs.make(nodes, weights, encoder)
+    return graphs.make(nodes, weights, encoder, any_width=True)  # the id that pads adds nothing

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 import onnx
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 
+from luodi.scoring.inference import ANY_WIDTH
+
 LARGEST = 1_900_000_000  # bytes of float32 weights: a graph and they are one message of protobuf, which holds 2 GiB
 
 
@@ -77,5 +79,8 @@ def _named(weight: TensorProto, name: str) -> TensorProto:
 
 def _port(name: str, port: ValueInfoProto) -> ValueInfoProto:
     tensor = port.type.tensor_type
-    sides = [one.dim_value or f"side_{place}" for place, one in enumerate(tensor.shape.dim[1:])]  # which may be any
+    sides = [
+        one.dim_param if one.dim_param == ANY_WIDTH else one.dim_value or f"side_{place}"  # which may be any
+        for place, one in enumerate(tensor.shape.dim[1:])
+    ]
     return helper.make_tensor_value_info(name, tensor.elem_type, ["batch", *sides])

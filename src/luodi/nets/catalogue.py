@@ -20,7 +20,7 @@ class Architecture:
 
     `parameters` are the keys of the train block that shape it; `precision` shapes all of them. With `any_threads` its
     trained bytes are the same on any number of threads: a long sum, in a convolution or over all pixels, is divided
-    among them, on some processors.
+    among them, on some processors. With `any_width` it says the same of a row however far it is padded.
     """
 
     modality: str
@@ -28,6 +28,7 @@ class Architecture:
     parameters: tuple[str, ...]
     description: str
     any_threads: bool = False
+    any_width: bool = False
 
     def build(self, settings: Any, encoder: "Encoder") -> "keras.Model":
         """Build it by a train block of its modality, see `catalogue.build`."""
@@ -50,6 +51,7 @@ ARCHITECTURES = (
         ("embedding", "table", "dropout"),
         "A bag of hashed character n-grams: quick and strong",
         any_threads=True,
+        any_width=True,
     ),
     Architecture(
         "text",
@@ -57,6 +59,7 @@ ARCHITECTURES = (
         ("embedding", "table", "units", "activation", "dropout"),
         "A bag of embeddings and one hidden layer",
         any_threads=True,
+        any_width=True,
     ),
     Architecture(
         "text",
@@ -114,6 +117,12 @@ def any_threads(settings: "ModelSettings") -> bool:
     """Whether the trained bytes of the architecture that `settings` names are the same on any number of threads."""
     name = settings.train.architecture
     return ":" not in name and find(settings.modality, name).any_threads
+
+
+def any_width(settings: "ModelSettings") -> bool:
+    """Whether the architecture that `settings` names says the same of a row however far it is padded."""
+    name = settings.train.architecture
+    return ":" not in name and find(settings.modality, name).any_width
 
 
 def _build(modality: str, train: Any, encoder: "Encoder") -> "keras.Model":

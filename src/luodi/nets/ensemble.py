@@ -3,17 +3,22 @@
 import onnx
 from onnx import NodeProto, TensorProto, helper
 
+from luodi.scoring.inference import ANY_WIDTH
+
 OUTPUT = "probabilities"
 
 
 def mean(first: onnx.ModelProto, second: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model from "x" to the mean of what both make of it; its metadata are those of `first`."""
+    """Return the model from "x" to the mean of what both make of it; its metadata are those of `first`.
+
+    Its rows may be of any length where those of both may.
+    """
     parts = [_renamed(part, f"{place}_") for place, part in enumerate((first, second))]
     both = helper.make_node("Mean", [f"{place}_{OUTPUT}" for place in range(2)], [OUTPUT])
     graph = helper.make_graph(
         [*(node for nodes, _ in parts for node in nodes), both],
         "luodi",
-        first.graph.input,
+        next((part.graph.input for part in (first, second) if _width(part) != ANY_WIDTH), first.graph.input),
         first.graph.output,
         [weight for _, weights in parts for weight in weights],
     )
@@ -24,6 +29,11 @@ def mean(first: onnx.ModelProto, second: onnx.ModelProto) -> onnx.ModelProto:
     model.metadata_props.extend(first.metadata_props)
     onnx.checker.check_model(model)
     return model
+
+
+def _width(model: onnx.ModelProto) -> str:
+    """How the model names the length of its rows, where it does."""
+    return str(model.graph.input[0].type.tensor_type.shape.dim[1].dim_param)
 
 
 def _renamed(model: onnx.ModelProto, prefix: str) -> tuple[list[NodeProto], list[TensorProto]]:

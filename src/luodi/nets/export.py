@@ -29,7 +29,8 @@ ERFC = "Erfc"  # an operator of TensorFlow's
 
 
 def convert(net: Net, settings: ModelSettings, encoder: Encoder, built: Built | None = None) -> onnx.ModelProto:
-    """Return `net` as ONNX, from "x" [batch, ...] of the encoder's shape and type to "probabilities" float32.
+    """Return `net` as ONNX, from "x" [batch, ...] of the encoder's shape and type to "probabilities" float32; rows may
+    be of any length where padding makes no difference.
 
     What another backend trained is built again by TensorFlow, from which alone Keras exports without further libraries:
     in a process of its own, for a process has one backend.
@@ -44,6 +45,8 @@ def convert(net: Net, settings: ModelSettings, encoder: Encoder, built: Built | 
         with _by_tensorflow() as process:
             work = process.submit(_rebuilt, settings, encoder, net.model.get_weights(), net.factor, built)
             model = onnx.load_from_string(work.result())
+    if catalogue.any_width(settings):
+        model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = inference.ANY_WIDTH
     return canonical(model, inference.facts(encoder))
 
 

@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +28,8 @@ MODEL, ENCODER = "model.onnx", "encoder.json"
 BATCH = 256
 TOKENS = 2**13  # of a batch of a pretrained encoder, whose layers hold thousands of values a token
 VALUES = 2**20  # of a batch: what a network makes of large images fills the memory
+ANY_WIDTH = "ids"
+"""What a graph names the length of its rows by where it may be any: what pads a row makes no difference there."""
 FACTS = ("size", "length", "height", "width", "channels")
 FATAL = 4
 
@@ -79,9 +82,15 @@ class Classifier:
         """
         found = np.zeros((len(items), len(self.labels)), np.float32)
         ready = self.encoder.ready(items)
-        for places in _together(self.encoder, items):
-            found[places] = run_session(self.session, self.encoder.encode_ready([ready[place] for place in places]))
+        for places in _together(self.encoder, ready, self._narrow):
+            x = self.encoder.encode_ready([ready[place] for place in places], narrow=self._narrow)
+            found[places] = run_session(self.session, x)
         return found
+
+    @cached_property
+    def _narrow(self) -> bool:
+        """Whether rows need no more padding than those of their batch: graphs of before are of one width."""
+        return bool(self.session.get_inputs()[0].shape[1:] == [ANY_WIDTH])
 
 
 def batch_rows(encoder: Encoder) -> int:
@@ -91,10 +100,10 @@ def batch_rows(encoder: Encoder) -> int:
     return max(1, min(BATCH, VALUES // math.prod(encoder.shape)))
 
 
-def _together(encoder: Encoder, items: Sequence[Any]) -> Iterator[list[int]]:
+def _together(encoder: Encoder, items: Sequence[Any], narrow: bool) -> Iterator[list[int]]:
     """Places of what is predicted at a time: of texts that are padded to the longest of them those of like lengths."""
     order, count = list(range(len(items))), batch_rows(encoder)
-    if not encoder.fixed:
+    if narrow or not encoder.fixed:
         order.sort(key=lambda place: len(items[place]))
     return (order[start : start + count] for start in range(0, len(order), count))
 

@@ -253,7 +253,7 @@ def test_json_of_a_command_is_asked_behind_it() -> None:
 
 
 def test_architectures_and_settings_as_json(project: Path) -> None:
-    assert {"modality", "name", "parameters", "description", "any_threads"} == set(
+    assert {"modality", "name", "parameters", "description", "any_threads", "any_width"} == set(
         document("architectures", "--json")[0]
     )
     assert document("params", "reviews", "--json")["labels"]["value"] == ["a", "b"]

@@ -305,6 +305,18 @@ def test_a_row_is_encoded_as_in_its_column(one: Encoder, texts: list[str]) -> No
     assert all((one.encode(texts)[place] == one.encode([text])).all() for place, text in enumerate(texts))
 
 
+@pytest.mark.slow
+@every_encoder
+@times(0.6)
+@given(texts=st.lists(PLAIN, max_size=6))
+def test_a_narrow_row_lacks_padding_alone(one: Encoder, texts: list[str]) -> None:
+    ready = clean_list(texts)
+    full, narrow = one.encode_ready(ready), one.encode_ready(ready, narrow=True)
+    longest = max([1, *(full != PAD).sum(1)])
+    assert (full.dtype, full.shape) == (narrow.dtype, (len(texts), one.length))
+    assert np.array_equal(narrow, full[:, :longest])
+
+
 @every_encoder
 @pytest.mark.parametrize("raw", ["", " \t\n", "<br/>", "\ufeff", "\u200b\u200d", "&nbsp;", "<!-- x -->", "\x00"])
 def test_a_text_of_which_nothing_is_left_is_an_error(one: Encoder, raw: str) -> None:

@@ -51,6 +51,7 @@ MODEL = {"text": "reviews", "image": "digits"}  # the model of params.yaml whose
 Rows = Mapping[str, tuple[Sequence[Any], Sequence[int]]]
 """Items and labels of each split."""
 Side = tuple[dict[str, ModelPaths], subprocess.CompletedProcess[str]]
+BAGS = ["reviews-mlp", "reviews-ngram"]
 SOME = ["reviews-cnn_lstm", "digits-resnet"]
 ALL = [f"{MODEL[one.modality]}-{one.name}" for one in catalogue.ARCHITECTURES if one.name not in catalogue.NO_NETWORK]
 NAMES = [*SOME, *(name for name in ALL if name not in SOME)]
@@ -210,6 +211,7 @@ def test_onnx_equals_the_saved_keras_model(trained: ModelPaths) -> None:
 
 def test_the_onnx_model_has_the_agreed_ports(trained: Any) -> None:
     model, encoder = onnx.load(trained.export / "model.onnx"), ENCODERS[trained.model]
+    sides = [inference.ANY_WIDTH] if trained.root.name in BAGS else encoder.shape
     ports = [
         (
             port.name,
@@ -219,9 +221,18 @@ def test_the_onnx_model_has_the_agreed_ports(trained: Any) -> None:
         for port in (*model.graph.input, *model.graph.output)
     ]
     assert ports == [
-        ("x", getattr(onnx.TensorProto, encoder.dtype.upper()), ["batch", *encoder.shape]),
+        ("x", getattr(onnx.TensorProto, encoder.dtype.upper()), ["batch", *sides]),
         ("probabilities", onnx.TensorProto.FLOAT, ["batch", 2]),
     ]
+
+
+@pytest.mark.parametrize("title", BAGS)
+def test_a_bag_says_the_same_of_a_row_however_far_it_is_padded(title: str, side: Side) -> None:
+    session = inference.open_session(side[0][title].export / "model.onnx")
+    rows, long = ENCODERS["reviews"].encode(["好书", "好", "坏买一"]), np.zeros((3, 50), np.int32)
+    long[:, : rows.shape[1]] = rows
+    found = [inference.run_session(session, x) for x in (rows[:, :3], rows, long)]
+    np.testing.assert_allclose(found, [found[1]] * 3, atol=1e-6)
 
 
 def test_the_export_predicts_raw_items(trained: ModelPaths) -> None:

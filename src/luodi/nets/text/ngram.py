@@ -12,7 +12,7 @@ from luodi.nets.text.embedding_bag import bag
 
 def build(settings: TextTrain, encoder: Encoder) -> keras.Model:
     """See `catalogue.build`. Uses embedding, table, dropout and precision of `settings`."""
-    ids = keras.Input(encoder.shape, dtype="int32", name="x")
+    ids = keras.Input((None,), dtype="int32", name="x")
     hidden = bag(ids, encoder.size, settings)
     hidden = keras.layers.Dropout(settings.dropout, dtype=settings.precision, name="dropout")(hidden)
     last = keras.layers.Dense(len(encoder.labels), "softmax", dtype="float32", name="probabilities")
