@@ -439,6 +439,15 @@ def test_hashed_ngrams_are_those_of_a_slow_reference(texts: list[str], buckets: 
 
 
 @times(3)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), BUCKETS, st.integers(1, 6))
+def test_a_text_alone_has_the_ngrams_that_it_has_among_others(raw: str, buckets: int, grams: int) -> None:
+    (alone, (count,)), (among, counts) = (ngrams.of_rows(texts, buckets, False, grams) for texts in ([raw], [raw, raw]))
+    assert alone.dtype == among.dtype
+    assert [count, count] == counts.tolist()
+    assert np.array_equal(np.tile(alone, 2), among)
+
+
+@times(3)
 @given(TEXTS, TEXTS, st.integers(1, 2**24), st.integers(1, 5))
 def test_ids_are_the_ngrams_of_more_than_one_train_text_with_its_ends(
     train: list[str], others: list[str], buckets: int, grams: int
