@@ -162,6 +162,7 @@ def learn_settings(*files: Path) -> None:
                 _learnt.add(bare)
 
 
+@lru_cache(maxsize=1024)  # each text that is redacted asks it of each variable
 def names_secret(name: str) -> bool:
     """Whether a variable or a setting of that name holds a secret."""
     return bool(VARIABLE.search(name)) and not NO_VARIABLE.fullmatch(name)
