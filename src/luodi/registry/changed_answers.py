@@ -82,7 +82,8 @@ def read(path: Path, decision: Mapping[str, Any]) -> Rows:
     file = pq.ParquetFile(path)
     names = [name for name in (*KINDS, "source", "origin") if name in file.schema_arrow.names]
     table = file.read(columns=names)
-    found = table.take([place for place in wanted if place < len(table)]).to_pylist()
+    # Picked here and not by Arrow, which would import pandas.
+    found = [{name: table[name][place].as_py() for name in names} for place in wanted if place < len(table)]
     item = next(name for name in KINDS if name in names)
     return {
         place: Row(row[item], text(row.get("origin") or row["source"]))

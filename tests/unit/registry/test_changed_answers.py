@@ -2,12 +2,16 @@
 
 import base64
 import html
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from luodi.config import Gate
 from luodi.registry import card, changed_answers, evidence
@@ -94,3 +98,17 @@ def test_without_its_rows_a_page_says_where_they_are(tmp_path: Path) -> None:
     text = card.comparison("m", {"comparison": {"turned": kinds}})
     assert "Rows newly wrong: 3" in text and "luodi gate m" in text
     assert "Rows newly" not in card.comparison("m", {"comparison": {}})  # of an older luodi
+
+
+@pytest.mark.slow
+def test_rows_are_read_without_pandas(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a", "b"], "source": ["s", "t"]}), tmp_path / "rows.parquet")
+    decision = {"comparison": {"turned": [{"places": [1]}]}}
+    code = (
+        "import sys, json, pathlib; from luodi.registry import changed_answers; "
+        "rows = changed_answers.read(pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])); "
+        "print({place: (row.item, row.where) for place, row in rows.items()}, 'pandas' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "rows.parquet"), json.dumps(decision)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "{1: ('b', 't')} False"
