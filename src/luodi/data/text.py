@@ -341,7 +341,7 @@ class Encoder:
         else:
             points, lengths = code_points(self._shorten(texts))
             flat = self._table[points]
-        return _pad(flat, lengths, int(lengths.max(initial=1)) if narrow else self.length)
+        return _pad(flat, lengths, max([1, *lengths.tolist()]) if narrow else self.length)
 
     def _hashed(self, texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """See `ngrams.of_rows`."""

@@ -103,7 +103,7 @@ def batch_rows(encoder: Encoder) -> int:
 def _together(encoder: Encoder, items: Sequence[Any], narrow: bool) -> Iterator[list[int]]:
     """Places of what is predicted at a time: of texts that are padded to the longest of them those of like lengths."""
     order, count = list(range(len(items))), batch_rows(encoder)
-    if narrow or not encoder.fixed:
+    if len(items) > count and (narrow or not encoder.fixed):
         order.sort(key=lambda place: len(items[place]))
     return (order[start : start + count] for start in range(0, len(order), count))
 
