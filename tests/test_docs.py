@@ -77,10 +77,11 @@ def test_variables() -> None:
     read = {
         name
         for path in (ROOT / "src" / "luodi").rglob("*.py")
-        for name in re.findall(r"environ(?:\.get\(|\[)\"(LUODI_\w+)\"", path.read_text(encoding="utf-8"))
+        for name in re.findall(r"environ(?:\.get\(|\[)f?\"(LUODI_\w+|{prefix}\w+)\"", path.read_text(encoding="utf-8"))
     } - {"LUODI_DIE_WITH_LEADER"}  # between luodi's own processes
     assert read
-    assert read == set(re.findall(r"LUODI_[A-Z_]+", page("README.md")))
+    read = {name.replace("{prefix}", "LUODI_") for name in read}
+    assert read == set(re.findall(r"LUODI_[A-Z_]+", page("README.md").replace("LUODI_SHOP_", "LUODI_")))
     cluster = page("docker/compose.yaml", "docker/compose.debian.yaml", "docker/.env.example")
     assert set(re.findall(r"LUODI_[A-Z_]+", page("docker/README.md"))) <= set(re.findall(r"LUODI_[A-Z_]+", cluster))
 

@@ -117,8 +117,13 @@ def both(make_project: Callable[[str], Project]) -> dict[str, Any]:
     """DAGs where a person has to approve, one of a model with the longest name, by a file of another Airflow."""
     project = make_project("asking")
     lines = re.search(r"```python\n(from luodi\.airflow\.factory.*?)```", README, re.DOTALL)
-    assert lines
-    (project.root / "dags" / "retrain.py").write_text(lines[1].replace("/srv/models", str(project.root)))
+    other = re.search(r"```python\n(globals.*? project=.*?)```", README, re.DOTALL)
+    assert lines and other
+    found = lines[1].replace("/srv/models", str(project.root))
+    (project.root / "dags" / "retrain.py").write_text(found)
+    (project.root / "dags" / "shop.py").write_text(
+        f"{found.partition('globals')[0]}{other[1].replace('/srv/shop', str(project.root))}"
+    )
     train = {"timeout_hours": 48, "delay_seconds": 400, "queue": "big", "priority": 7, "memory_gb": 8}
     airflow = {"timeout_hours": 1, "retries": 5, "tasks": {"train": train}}
     project.set({"register": {"approval": "human", "timeout_hours": 0.5}, "airflow": airflow})
@@ -142,6 +147,31 @@ def asking(both: dict[str, Any]) -> dict[str, Any]:
 def test_a_dag_file_that_was_copied_to_another_airflow_says_what_it_needs(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r'holds no params\.yaml: .* names it, as in retrain_dags\("/srv/models"\)'):
         retrain_dags(tmp_path)
+
+
+def test_projects_share_an_airflow_and_no_name(both: dict[str, Any]) -> None:
+    own = {name: dag for name, dag in both.items() if "." not in name}
+    assert both.keys() - own.keys() == {f"shop.{name}" for name in own}
+    seen = {kind: [{str(one) for dag in dags for one in _named(dag, kind)} for dags in (
+        own.values(), [both[f"shop.{name}"] for name in own]
+    )] for kind in ("assets", "outlets")}  # fmt: skip
+    assert seen["assets"] == [
+        {"luodi://rows/reviews", "luodi://files/reviews"}, {"luodi://rows/shop.reviews", "luodi://files/shop.reviews"},
+    ]  # fmt: skip
+    assert seen["outlets"] == [{name.removeprefix("shop.") for name in seen["outlets"][1]}, seen["outlets"][1]]
+    assert {name.partition(".")[0] for name in seen["outlets"][1]} == {"shop"}
+    assert both["shop.retrain_reviews"]["tasks"] == both["retrain_reviews"]["tasks"]
+    assert set(both["shop.retrain_reviews"]["tags"]) - set(both["retrain_reviews"]["tags"]) == {"shop"}
+
+
+def _named(dag: dict[str, Any], kind: str) -> list[str]:
+    return dag["assets"] if kind == "assets" else [name for names in dag["outlets"].values() for name in names]
+
+
+@pytest.mark.parametrize("name", ["Shop", "a.b", "shop-1", "_", "läden"])
+def test_what_is_no_name_of_a_project_is_told(name: str) -> None:
+    with pytest.raises(ParamsError, match="expected a name of small letters, digits and _"):
+        retrain_dags(ROOT, project=name)
 
 
 def test_the_longest_name_makes_a_dag(both: dict[str, Any]) -> None:

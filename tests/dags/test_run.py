@@ -399,6 +399,43 @@ def changed(ran: Done) -> Project:
     return project
 
 
+SHARED = """\
+from luodi.airflow.factory import retrain_dags
+
+for name in ("shop", "web"):
+    globals().update(retrain_dags({root!r}, project=name))
+"""
+
+
+@pytest.mark.proof  # the names: tests/dags/test_dags.py; whose origin a project has: tests/unit/project/test_origin.py
+def test_two_projects_share_an_airflow_and_each_lands_in_its_own_origin(ran: Done, tmp_path: Path) -> None:
+    shop, web = ran.project.copy("shop"), tmp_path / "web"
+    shop.git("clone", "--quiet", "--bare", "--no-tags", str(shop.root), str(web / "origin.git"))
+    (web / "remote").mkdir()
+    before = refs(shop)
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "shared.py").write_text(SHARED.format(root=str(shop.root)))
+    env = {
+        "AIRFLOW_HOME": str(tmp_path / "airflow"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "LUODI_HOME": str(tmp_path),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags"),
+        "LUODI_SHOP_GIT_URL": shop.origin.git, "LUODI_SHOP_DVC_REMOTE": str(shop.origin.remote),
+        "LUODI_WEB_GIT_URL": str(web / "origin.git"), "LUODI_WEB_DVC_REMOTE": str(web / "remote"),
+    }  # fmt: skip
+    shop.run("dvc", "push", "--quiet", "data", "--remote", "web", env=_remote(shop, web / "remote"))
+    shop.run("airflow", "db", "migrate", env=env)
+    for name in ("shop", "web"):
+        shop.run("airflow", "dags", "test", f"{name}.retrain_reviews", env=env)
+    assert refs(shop) == before, "nothing was new in shop, and what web landed is none of its"
+    landed = shop.git("--git-dir", str(web / "origin.git"), "tag", "--list", "reviews@*")
+    assert landed.splitlines() == ["reviews@v1.0.0"]
+    assert {path.name for path in tmp_path.iterdir()} >= {"shop", "web"}
+
+
+def _remote(project: Project, folder: Path) -> dict[str, str]:
+    project.run("dvc", "remote", "add", "--local", "--quiet", "web", str(folder))
+    return {}
+
+
 @pytest.fixture(scope="module")
 def searched(changed: Project) -> str:
     """What a run with a search, and with smaller models, printed."""

@@ -923,7 +923,7 @@ GIT = [
         shell("rm ../origin.git/hooks/pre-receive"),
     ),
     Case(
-        "LUODI_GIT_URL is not set",
+        "GIT_URL is not set: set it to the URL",
         lambda scene: None,
         lambda scene: Origin.from_environment(),
         lambda scene: os.environ.update(LUODI_GIT_URL=origin(scene).git),
@@ -1535,6 +1535,7 @@ WHY_NOT = {
     "many to read at once": "takes a file of half a gigabyte",
     "is not a readable workbook": "tests/unit/data/test_any_data.py has it",
     "tell which sheet holds the rows": "tests/unit/data/test_any_data.py has it",
+    "cells: delete what stands there": "tests/unit/data/test_any_data.py has it",
     "expected a workbook; save it as .csv": "takes a workbook that unpacks to half a gigabyte",
     "expected a row; correct that line": "takes a line of 128 MiB",
     "holds a text that is not UTF-8: write": "as a file that is not readable Parquet",

@@ -1,6 +1,7 @@
 """One DAG a model, made from params.yaml and dvc.yaml alone; parsing imports no ML library."""
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,6 +14,7 @@ from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, BaseOperator, Param, Tr
 from luodi import config
 from luodi.airflow import GPU, inbox, monitoring, notifying, pods, predicting, trigger, watching
 from luodi.airflow.approval import TASK, ApproveOperator
+from luodi.airflow.dag_ids import dag_id
 from luodi.airflow.operators import GateOperator, RegisterOperator, StageOperator, TrialOperator
 from luodi.airflow.timetable import ByDate, NextTick
 from luodi.errors import ParamsError
@@ -92,6 +94,9 @@ TASKS = {
 }
 """What each task does, for its page."""
 
+NAME = "[a-z]([a-z0-9_]*[a-z0-9])?"
+"""What a project may be called."""
+
 TRAINING = ("tune", "train")  # worth a GPU
 NO_POOL = (
     "\n\nIt runs in the default pool: LUODI_POOLS, which names the pools that this Airflow has, does not name `{}`. "
@@ -101,13 +106,20 @@ NO_POOL = (
 LONGEST = timedelta(minutes=10)  # between two tries, unless the first delay is longer
 
 
-def retrain_dags(root: Path | str) -> dict[str, DAG]:
+def retrain_dags(root: Path | str, *, project: str = "") -> dict[str, DAG]:
     """Return `retrain_MODEL` -> DAG for every model in the params.yaml of `root`, and those that blocks ask for.
+
+    Of a `project` that shares its Airflow with others the DAGs are `PROJECT.retrain_MODEL`, and so are the assets; its
+    origin is that of the variables `LUODI_PROJECT_GIT_URL` and on: see `Origin.from_environment`.
 
     Raises:
         ParamsError: There is no params.yaml, as beside a DAG file that was copied to another Airflow's folder, or it is
-            wrong.
+            wrong; or `project` is no name.
     """
+    if project and not re.fullmatch(NAME, project):
+        raise ParamsError(
+            f"retrain_dags: project {project!r}: expected a name of small letters, digits and _, such as shop"
+        )
     if not os.path.lexists((root := Path(root)) / PARAMS):
         raise ParamsError(
             f"{root} holds no {PARAMS}: expected a checkout of the project; a DAG file that stands elsewhere names it, "
@@ -115,71 +127,70 @@ def retrain_dags(root: Path | str) -> dict[str, DAG]:
         )
     params = config.load(root / PARAMS)
     models = params.models
-    ingest = {f"ingest_{name}": ingest_dag(name, block, block.ingest) for name, block in models.items() if block.ingest}
-    watch = {
-        f"watch_{name}": watch_dag(name, block, block.notify)
-        for name, block in models.items()
-        if block.notify and any(block.notify.silence.model_dump().values())
-    }
-    monitor = {
-        f"monitor_{name}": monitor_dag(name, block, block.monitor) for name, block in models.items() if block.monitor
-    }
-    predict = {
-        f"predict_{name}": predict_dag(name, block, block.predict) for name, block in models.items() if block.predict
-    }
-    retrain = {f"retrain_{name}": retrain_dag(root, name, block, params.language) for name, block in models.items()}
-    return retrain | ingest | watch | monitor | predict
+    found = [retrain_dag(root, name, block, params.language, project=project) for name, block in models.items()]
+    for name, block in models.items():
+        if block.ingest:
+            found.append(ingest_dag(name, block, block.ingest, project))
+        if block.notify and any(block.notify.silence.model_dump().values()):
+            found.append(watch_dag(name, block, block.notify, project))
+        if block.monitor:
+            found.append(monitor_dag(name, block, block.monitor, project))
+        if block.predict:
+            found.append(predict_dag(name, block, block.predict, project))
+    return {dag.dag_id: dag for dag in found}
 
 
-def _beside(kind: str, name: str, block: config.ModelSettings, schedule: Any, description: str, **form: Param) -> DAG:
+def _beside(dag_id: str, name: str, block: config.ModelSettings, schedule: Any, description: str, **form: Param) -> DAG:
     """A DAG that stands beside that which retrains a model: one run at a time, none for what was missed."""
     return DAG(
-        dag_id=f"{kind}_{name}",
+        dag_id=dag_id,
         description=description,
         schedule=schedule,
         start_date=datetime(2024, 1, 1),
         catchup=False,
         max_active_runs=1,
         default_args={"owner": block.owner, "retry_exponential_backoff": True},
-        tags=["luodi", kind, block.modality],
+        tags=_tags(dag_id, block),
         params=form,
         **_failing(name, block),
     )
 
 
-def ingest_dag(name: str, block: config.ModelSettings, ingest: config.Ingest) -> DAG:
+def ingest_dag(name: str, block: config.ModelSettings, ingest: config.Ingest, project: str = "") -> DAG:
     """Return the DAG that looks into the inbox of a model."""
-    when = _or_at(timetable(ingest.schedule), inbox.files_for(name, ingest.inbox))
-    with _beside("ingest", name, block, when, f"Take the files of an inbox into the rows of {name}") as dag:
+    when = _or_at(timetable(ingest.schedule), inbox.files_for(name, ingest.inbox, project))
+    own = dag_id("ingest", name, project)
+    with _beside(own, name, block, when, f"Take the files of an inbox into the rows of {name}") as dag:
         dag.doc_md = ARRIVING.format(model=name, inbox=ingest.inbox)
         inbox.IngestOperator(model=name, ingest=ingest, notify=block.notify, **_options(inbox.TASK, block.airflow))
     return dag
 
 
-def watch_dag(name: str, block: config.ModelSettings, notify: config.Notify) -> DAG:
+def watch_dag(name: str, block: config.ModelSettings, notify: config.Notify, project: str = "") -> DAG:
     """Return the DAG that tells where nothing happens to a model."""
-    with _beside("watch", name, block, timetable("@daily"), f"Tell where nothing happens to {name}") as dag:
+    own = dag_id("watch", name, project)
+    with _beside(own, name, block, timetable("@daily"), f"Tell where nothing happens to {name}") as dag:
         dag.doc_md = WATCHING.format(model=name)
         watching.WatchOperator(model=name, notify=notify, **_options(watching.TASK, block.airflow))
     return dag
 
 
-def monitor_dag(name: str, block: config.ModelSettings, monitor: config.Monitor) -> DAG:
+def monitor_dag(name: str, block: config.ModelSettings, monitor: config.Monitor, project: str = "") -> DAG:
     """Return the DAG that looks at what a model in use is asked."""
-    with _beside(
-        "monitor", name, block, timetable(monitor.schedule), f"Look at what {name} is asked, and how often it is right"
-    ) as dag:
+    own, what = dag_id("monitor", name, project), f"Look at what {name} is asked, and how often it is right"
+    with _beside(own, name, block, timetable(monitor.schedule), what) as dag:
         dag.doc_md = MONITORING.format(model=name, log=monitor.log)
         options = _options(monitoring.TASK, block.airflow)
         monitoring.MonitorOperator(model=name, monitor=monitor, notify=block.notify, **options)
     return dag
 
 
-def predict_dag(name: str, block: config.ModelSettings, predict: config.Predict) -> DAG:
+def predict_dag(name: str, block: config.ModelSettings, predict: config.Predict, project: str = "") -> DAG:
     """Return the DAG that predicts the files of a date, shared out to tasks."""
     description = f"Predict the files of a date by {name}"
     when = timetable(predict.schedule, ByDate)
-    with _beside("predict", name, block, when, description, date=trigger.OF_DATE) as dag:
+    own = dag_id("predict", name, project)
+    with _beside(own, name, block, when, description, date=trigger.OF_DATE) as dag:
         dag.doc_md = PREDICTING.format(model=name, input=predict.input, output=predict.output)
         given: dict[str, Any] = {"model": name, "predict": predict}
         files = predicting.FilesOperator(**given, **_options(predicting.FILES, block.airflow))
@@ -189,26 +200,34 @@ def predict_dag(name: str, block: config.ModelSettings, predict: config.Predict)
     return dag
 
 
+def _tags(dag_id: str, block: config.ModelSettings) -> list[str]:
+    """What the list of DAGs may be narrowed to: the project among it, if it has a name."""
+    project, _, own = dag_id.rpartition(".")
+    return ["luodi", own.partition("_")[0], block.modality, *([project] if project else [])]
+
+
 def _failing(name: str, block: config.ModelSettings) -> dict[str, Any]:
     """What Airflow calls when a run failed."""
     return {"on_failure_callback": partial(notifying.failed, name, block.notify)} if block.notify else {}
 
 
-def retrain_dag(root: Path, name: str, block: config.ModelSettings, language: config.Language = "en") -> DAG:
+def retrain_dag(
+    root: Path, name: str, block: config.ModelSettings, language: config.Language = "en", *, project: str = ""
+) -> DAG:
     """Return the DAG of one model: a task a stage with the edges of dvc.yaml; then gate, approve if asked, register.
 
     `language` is that of the pages it leads to.
     """
-    stages = graph.stages(root / "dvc.yaml", name, block.modality)
+    stages, own = graph.stages(root / "dvc.yaml", name, block.modality), dag_id("retrain", name, project)
     with DAG(
-        dag_id=f"retrain_{name}",
+        dag_id=own,
         description=f"Retrain {name} and land it if it is proven better",
-        schedule=_when(name, block),
+        schedule=_when(name, block, project),
         start_date=datetime(2024, 1, 1),
         catchup=False,
         max_active_runs=1,
         default_args={"owner": block.owner, "retry_exponential_backoff": True, "language": language},
-        tags=["luodi", "retrain", block.modality],
+        tags=_tags(own, block),
         params=trigger.form(block),
         doc_md=DOC.format(
             model=name,
@@ -261,10 +280,10 @@ def timetable(schedule: str, kind: type[NextTick] = NextTick) -> str | NextTick:
     return schedule if schedule in ("@once", "@continuous") else kind(schedule, timezone=settings.TIMEZONE)
 
 
-def _when(name: str, block: config.ModelSettings) -> Any:
+def _when(name: str, block: config.ModelSettings, project: str) -> Any:
     """What a model is retrained by: its schedule, or rows that are a reason to, whichever comes first."""
     at = timetable(block.schedule)
-    return _or_at(at, inbox.rows_of(name)) if block.ingest else at
+    return _or_at(at, inbox.rows_of(name, project)) if block.ingest else at
 
 
 def _or_at(at: Any, asset: Asset) -> Any:

@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from luodi.airflow import notifying
+from luodi.airflow.dag_ids import of_project
 from luodi.airflow.operators import Job, WorkspaceOperator
 from luodi.airflow.stores import Store
 from luodi.config.operations import Ingest
@@ -31,15 +32,17 @@ HALF = (".part", ".tmp", ".crdownload", "~")
 DRIFT = "drift"
 
 
-def rows_of(model: str) -> Asset:
+def rows_of(model: str, project: str = "") -> Asset:
     """Return the asset that changes where rows came that are a reason to retrain."""
-    return Asset(name=f"{model}_rows", uri=f"luodi://rows/{model}", group="luodi")
+    own = of_project(model, project)
+    return Asset(name=f"{own}_rows", uri=f"luodi://rows/{own}", group="luodi")
 
 
-def files_for(model: str, inbox: str) -> Asset:
+def files_for(model: str, inbox: str, project: str = "") -> Asset:
     """Return the asset that changes where a file lies in the inbox of a model: the triggerer looks."""
-    watcher = AssetWatcher(name=f"{model}_inbox", trigger=InboxTrigger(inbox))
-    return Asset(name=f"{model}_files", uri=f"luodi://files/{model}", group="luodi", watchers=[watcher])
+    own = of_project(model, project)
+    watcher = AssetWatcher(name=f"{own}_inbox", trigger=InboxTrigger(inbox))
+    return Asset(name=f"{own}_files", uri=f"luodi://files/{own}", group="luodi", watchers=[watcher])
 
 
 class InboxTrigger(BaseEventTrigger):
@@ -90,7 +93,8 @@ class IngestOperator(WorkspaceOperator):
     """
 
     def __init__(self, *, model: str, ingest: Ingest, **kwargs: Any) -> None:
-        super().__init__(model=model, outlets=[AssetAlias(f"came_{model}")], **kwargs)
+        super().__init__(model=model, **kwargs)
+        self.outlets = [AssetAlias(of_project(f"came_{model}", self.project))]
         self.ingest = ingest
         self._context: Context | None = None
 
@@ -102,7 +106,7 @@ class IngestOperator(WorkspaceOperator):
         if why := reason(self.ingest, result["files"]):
             self.log.info("a reason to retrain %s: %s", self.model, why)
             (alias,) = self.outlets
-            context["outlet_events"][alias].add(rows_of(self.model), extra={"why": why})
+            context["outlet_events"][alias].add(rows_of(self.model, self.project), extra={"why": why})
         return result
 
     def work(self, job: Job) -> dict[str, Any]:

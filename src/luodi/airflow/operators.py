@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, A
 from airflow.sdk.log import mask_secret
 
 from luodi import config
-from luodi.airflow import approval, notifying, pages
+from luodi.airflow import approval, dag_ids, notifying, pages
 from luodi.airflow.trigger import FIRST, LOST, MORE, NOTHING_NEW, SETTINGS, Trigger
 from luodi.compression import latency
 from luodi.errors import DiskFull, LuodiError, StageFailed, StaleProject
@@ -81,12 +81,17 @@ class WorkspaceOperator(BaseOperator):
             self.operator_extra_links = (ReportLink(),)
         self._runner: Runner | None = None
 
+    @property
+    def project(self) -> str:
+        """That of its DAG, whose origin the task works with; an empty text if this Airflow has one alone."""
+        return dag_ids.project(self.dag_id)
+
     def execute(self, context: "Context") -> dict[str, Any]:
         self._runner = Runner(self.heard, standing_dvc.start)
         for value in masking.secrets():
             mask_secret(value)  # in what Airflow itself logs, tracebacks among it
         before = self._before(context)
-        origin, trigger = Origin.from_environment(), self.trigger(context)
+        origin, trigger = Origin.from_environment(self.project), self.trigger(context)
         if began := _commit(before) or _commit(self._left(context)):
             trigger = replace(trigger, commit=began)
         commit = trigger.commit or programs.head(origin, self._runner)
@@ -241,7 +246,7 @@ class LastOperator(WorkspaceOperator):
         from luodi.registry import last_judged
 
         assert self._runner
-        head, files = last_judged.new_rows(Origin.from_environment(), self.model, commit, self._runner)
+        head, files = last_judged.new_rows(Origin.from_environment(self.project), self.model, commit, self._runner)
         if files:
             why = f"{files:,} {'file' if files == 1 else 'files'} of rows came while {context['run_id']} ran"
             self.log.info("%s: one more run", why)
@@ -312,16 +317,18 @@ def outcome(decision: Decision, version: str | None = None, new: bool = False) -
     return {**said, "version": version, "new": new, "decision": found}
 
 
-def production_of(model: str) -> Asset:
+def production_of(model: str, project: str = "") -> Asset:
     """Return the asset that a landing changes: what other DAGs wait for."""
-    return Asset(name=f"{model}_production", uri=f"luodi://production/{model}", group="luodi")
+    own = dag_ids.of_project(model, project)
+    return Asset(name=f"{own}_production", uri=f"luodi://production/{own}", group="luodi")
 
 
 class RegisterOperator(LastOperator):
     """Land the run's model; return what came of it. A new version is an event of the asset `production_of`."""
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
-        super().__init__(model=model, outlets=[AssetAlias(f"landed_{model}")], **kwargs)
+        super().__init__(model=model, **kwargs)
+        self.outlets = [AssetAlias(dag_ids.of_project(f"landed_{model}", self.project))]
 
     def execute(self, context: "Context") -> dict[str, Any]:
         result = super().execute(context)
@@ -329,7 +336,7 @@ class RegisterOperator(LastOperator):
             (alias,) = self.outlets
             figures = {name: figure["value"] for name, figure in result["metrics"]["model"].items()}
             context["outlet_events"][alias].add(
-                production_of(self.model), extra={"version": result["version"], **figures}
+                production_of(self.model, self.project), extra={"version": result["version"], **figures}
             )
         self.look_again(context, result["commit"])
         if result["version"] is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from luodi.airflow import dag_ids
 from luodi.airflow.trigger import NOTHING_NEW
 from luodi.config import Language
 from luodi.errors import LuodiError
@@ -118,18 +119,19 @@ def content(dag_id: str, run_id: str, page: str, lang: str = "en") -> str:
     result = returned(dag_id, run_id, TASKS[page])
     if not result or NOTHING_NEW in result:
         raise NoPage(f"no page {page} of run {run_id} of {dag_id}: its task {TASKS[page]} has not ended well yet")
-    model, runner = dag_id.removeprefix("retrain_"), Runner(logging.getLogger(__name__).info)
+    model, project = dag_ids.model(dag_id, "retrain"), dag_ids.project(dag_id)
     if page == "comparison":
         landed = bool((returned(dag_id, run_id, "register") or {}).get("version"))
         made = returned(dag_id, run_id, "preprocess") or {}
-        found = _comparison(model, result["decision"], made, runner, landed=landed)
+        found = _comparison(project, model, result["decision"], made, landed=landed)
     else:
-        found = report(Origin.from_environment(), model, page, result, runner).read_text(encoding="utf-8")
+        found = report(Origin.from_environment(project), model, page, result).read_text(encoding="utf-8")
         judged = returned(dag_id, run_id, "gate") if page in ("evaluation", "validation") else None
         if judged and page == "evaluation":
             found = _judged(found, model, judged)
         elif judged and "decision" in judged:
-            found = _doubted(found, model, judged["decision"], returned(dag_id, run_id, "preprocess") or {}, runner)
+            made = returned(dag_id, run_id, "preprocess") or {}
+            found = _doubted(found, project, model, judged["decision"], made)
     judged = returned(dag_id, run_id, TASKS["comparison"]) if lang != "en" else None
     names = frozenset(map(text, part(judged, "decision", "metrics", "classes")))
     identity = Identity(model, f"run {run_id}", f"of {dag_id}", result["commit"], lang=lang, names=names)
@@ -147,33 +149,30 @@ def _judged(html: str, model: str, result: Mapping[str, Any]) -> str:
     return joined(html, gate_sections.since(decision), judged)
 
 
-def _comparison(
-    model: str, decision: Mapping[str, Any], made: Mapping[str, Any], runner: Runner, *, landed: bool
-) -> str:
+def _comparison(project: str, model: str, decision: Mapping[str, Any], made: Mapping[str, Any], *, landed: bool) -> str:
     """The page of a decision, with its rows, of which `made` is what preprocess returned; without, if they are away."""
     from luodi.registry import acting, card
 
     todo = "" if landed else acting.todo(model, decision, "airflow")
-    return card.comparison(model, decision, _rows(model, decision, made, runner), todo=todo, landed=landed)
+    return card.comparison(model, decision, _rows(project, model, decision, made), todo=todo, landed=landed)
 
 
-def _doubted(html: str, model: str, decision: Mapping[str, Any], made: Mapping[str, Any], runner: Runner) -> str:
+def _doubted(html: str, project: str, model: str, decision: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     """The page of validation, with the labels that other rows contradict."""
     from luodi.registry import doubts
 
-    found = doubts.section(model, decision, _rows(model, decision, made, runner))
+    found = doubts.section(model, decision, _rows(project, model, decision, made))
     return joined(html, [found]) if found else html
 
 
-def _rows(model: str, decision: Mapping[str, Any], made: Mapping[str, Any], runner: Runner) -> "changed_answers.Rows":
+def _rows(project: str, model: str, decision: Mapping[str, Any], made: Mapping[str, Any]) -> "changed_answers.Rows":
     from luodi.registry import changed_answers
 
     if "entries" in made and changed_answers.named(decision):
         path = ModelPaths(Path(), model).rows
         try:
-            return changed_answers.read(
-                bring(Origin.from_environment(), model, path, "preprocess", made, runner), decision
-            )
+            origin = Origin.from_environment(project)
+            return changed_answers.read(bring(origin, model, path, "preprocess", made), decision)
         except LuodiError as error:
             logging.getLogger(__name__).warning("a page of %s is shown without rows: %s", model, error)
     return {}
@@ -190,14 +189,12 @@ def returned(dag_id: str, run_id: str, task: str) -> Mapping[str, Any] | None:
         return XComModel.deserialize_value(found) if found else None
 
 
-def report(origin: Origin, model: str, page: str, result: Mapping[str, Any], runner: Runner) -> Path:
+def report(origin: Origin, model: str, page: str, result: Mapping[str, Any]) -> Path:
     """Return the report of a stage that returned `result`: see `bring`."""
-    return bring(origin, model, getattr(ModelPaths(Path(), model), f"{page}_report"), STAGES[page], result, runner)
+    return bring(origin, model, getattr(ModelPaths(Path(), model), f"{page}_report"), STAGES[page], result)
 
 
-def bring(  # noqa: PLR0917, each is another thing
-    origin: Origin, model: str, output: Path, stage: str, result: Mapping[str, Any], runner: Runner
-) -> Path:
+def bring(origin: Origin, model: str, output: Path, stage: str, result: Mapping[str, Any]) -> Path:
     """Return an output of a stage that returned `result`, brought from the DVC remote once, kept under its hash.
 
     Raises:
@@ -211,6 +208,7 @@ def bring(  # noqa: PLR0917, each is another thing
         return kept
     with _turn({stage: page for page, stage in STAGES.items()}[stage]):
         if not kept.exists():  # whoever had the turn before may have brought this very page
+            runner = Runner(logging.getLogger(__name__).info)
             with workspace.clone(origin, result["commit"], runner) as clone:  # in which what is made is private
                 locks.write(clone.lock, {**locks.read(clone.lock), **result["entries"]})
                 clone.pull(path)

@@ -10,7 +10,7 @@ from airflow.listeners import hookimpl
 from airflow.models.dagrun import DagRun
 from sqlalchemy.orm import Session, object_session
 
-from luodi.airflow import inbox
+from luodi.airflow import dag_ids, inbox
 from luodi.airflow.trigger import FIRST, MORE, NOTHING_NEW
 from luodi.report.formatting import at, text, texts
 from luodi.terminal import shown
@@ -52,7 +52,7 @@ def said(gate: Mapping[str, Any], register: Mapping[str, Any] | None) -> str:
 
 def _left(run: DagRun, session: Session) -> dict[str, Any]:
     """What tasks that decide returned, by their ids; nothing of a DAG that is none of luodi's."""
-    if not run.dag_id.startswith(("retrain_", "ingest_")):
+    if not dag_ids.is_of(run.dag_id, "retrain", "ingest"):
         return {}
     tasks = {task.task_id: task for task in run.get_task_instances(session=session)}
     ours = [name for name in (inbox.TASK, FIRST, "gate", "register") if name in tasks]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from luodi import config
 from luodi.airflow import notifying
+from luodi.airflow.dag_ids import dag_id
 from luodi.airflow.operators import Job, WorkspaceOperator
 from luodi.airflow.trigger import FIRST
 
@@ -50,7 +51,10 @@ class WatchOperator(WorkspaceOperator):
 
         if what == "ingested":
             return silence.ingested(job.origin, self.model, days, job.runner)
-        last = _ran(f"retrain_{self.model}") if what == "run" else silence.landed(job.origin, self.model, job.runner)
+        if what == "run":
+            last = _ran(dag_id("retrain", self.model, self.project))
+        else:
+            last = silence.landed(job.origin, self.model, job.runner)
         last = last or silence.began(job.origin, job.runner)
         return last if last.longer_than(days) else None
 

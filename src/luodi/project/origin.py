@@ -28,17 +28,22 @@ class Origin:
     home: Path
 
     @classmethod
-    def from_environment(cls) -> Self:
-        """Read the LUODI_* variables.
+    def from_environment(cls, project: str = "") -> Self:
+        """Read the LUODI_* variables; of a `project` that shares its Airflow with others, those with its name in them.
+
+        Of `shop` these are LUODI_SHOP_GIT_URL and on, and its home is the folder shop in LUODI_HOME. What `luodi up`
+        starts has one project alone, whatever it is called.
 
         Raises:
-            NotARepository: LUODI_GIT_URL is not set.
+            NotARepository: LUODI_GIT_URL, or that of the project, is not set.
         """
-        if not (url := os.environ.get("LUODI_GIT_URL")):
-            raise NotARepository("LUODI_GIT_URL is not set: set it to the URL of the project's git repository")
-        home = os.environ.get("LUODI_HOME") or Path.home() / ".cache" / "luodi"
-        branch = os.environ.get("LUODI_GIT_BRANCH") or "main"
-        return cls(url, branch, os.environ.get("LUODI_DVC_REMOTE"), Path(home))
+        home = Path(os.environ.get("LUODI_HOME") or Path.home() / ".cache" / "luodi")
+        alone = Path(os.environ.get("LUODI_GIT_URL", "")).is_relative_to(home)
+        prefix = "LUODI_" if alone or not project else f"LUODI_{project.upper()}_"
+        if not (url := os.environ.get(f"{prefix}GIT_URL")):
+            raise NotARepository(f"{prefix}GIT_URL is not set: set it to the URL of the project's git repository")
+        branch = os.environ.get(f"{prefix}GIT_BRANCH") or "main"
+        return cls(url, branch, os.environ.get(f"{prefix}DVC_REMOTE"), home if alone else home / project)
 
     @classmethod
     def embedded(cls, root: Path) -> Self:

@@ -78,7 +78,7 @@ def _land(origin: Origin, model: str, file: Path, runner: Runner) -> Came | None
 
 
 def _ingest(clone: Workspace, model: str, file: Path, runner: Runner) -> str:
-    environment = {"PATH": processes.path()}
+    environment = {"PATH": processes.path(), **clone.origin.environment()}
     try:
         return runner.run("luodi", "ingest", model, str(file), cwd=clone.root, env=environment)
     except CommandFailed as error:
