@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 SIZE = 2**22  # characters read at a time, about
 DELIMITED = (".csv", ".tsv", ".tab", ".txt")
 LINES = (".jsonl", ".ndjson")
-KINDS = (*DELIMITED, *LINES, ".json", ".parquet", ".xlsx")
+WORKBOOKS = (".xlsx", ".xlsm", ".xls")
+KINDS = (*DELIMITED, *LINES, ".json", ".parquet", *WORKBOOKS)
 SAMPLE = 2**18  # characters that tell the delimiter, and whether quotes are quotes
 FIRST = 100  # rows of JSON whose keys are taken for columns
 WHOLE = 2**29  # characters of JSON that are read as a whole
@@ -90,7 +91,7 @@ class Table:
     @property
     def headed(self) -> bool:
         """Whether its first row is taken for the names of the columns, and might be none."""
-        return self.given.header and self.kind in (*DELIMITED, ".xlsx")
+        return self.given.header and self.kind in (*DELIMITED, *WORKBOOKS)
 
 
 def look(path: Path, given: Given = PLAIN) -> Table:
@@ -106,7 +107,7 @@ def look(path: Path, given: Given = PLAIN) -> Table:
                 names = sorted(parquet_tables.class_names(whole, path))
                 said = f"{kind}, with the names of the classes of {', '.join(map(shown, names))}" if names else kind
                 return Table(path, given, kind, parquet_tables.columns(whole, path), said)
-        if kind == ".xlsx":
+        if kind in WORKBOOKS:
             sheet, rows = workbooks.sheet(file, path, given.sheet)
             columns = _names(next(rows, []), given.header)
             return Table(path, given, kind, columns, f"{kind}, sheet {shown(sheet, 40)}")
@@ -148,7 +149,7 @@ def records(
         if table.kind == ".parquet":
             with packed.seekable(file, table.path) as whole:
                 yield from parquet_tables.records(whole, table.path, texts, scalars, images)
-        elif table.kind == ".xlsx":
+        elif table.kind in WORKBOOKS:
             rows, marked = workbooks.sheet(file, table.path, table.given.sheet)[1], table.marked
             for number, row in enumerate(rows, 1):
                 if number > 1 or not table.given.header:

@@ -1,7 +1,9 @@
 """Read a sheet of a workbook as rows of strings."""
 
 import io
+import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,6 +12,9 @@ from luodi.errors import BrokenData
 from luodi.terminal import shown
 
 WHOLE = 2**29  # bytes that are read as a whole
+OLDEST = b"\xd0\xcf\x11\xe0"  # what an .xls begins with: as it stands in memory, nothing in it is packed
+CELLS = 2**25  # that a sheet may span: each takes 32 bytes, empty or not
+CELL = re.compile(rb'\br="([A-Z]{1,3})([0-9]{1,7})"')
 
 
 def sheet(file: BinaryIO, path: Path, name: str | None) -> tuple[str, Iterator[list[str | None]]]:
@@ -37,13 +42,32 @@ def sheet(file: BinaryIO, path: Path, name: str | None) -> tuple[str, Iterator[l
 
 
 def _require_small(content: bytes, path: Path) -> None:
-    """A workbook is a zip: what it says that it unpacks to is bounded before it is unpacked."""
+    """What a workbook unpacks to, and spans, is bounded before memory is taken: it is a zip, but for the oldest."""
+    if content.startswith(OLDEST) and len(content) <= WHOLE:
+        return
     try:
-        size = sum(one.file_size for one in zipfile.ZipFile(io.BytesIO(content)).infolist())
-    except zipfile.BadZipFile as error:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        if max(sum(one.file_size for one in archive.infolist()), len(content)) > WHOLE:
+            raise BrokenData(f"{path} unpacks to more than {WHOLE:,} bytes: expected a workbook; save it as .csv")
+        spans = [_span(archive.read(name)) for name in archive.namelist() if name.endswith(".xml")]
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise BrokenData(f"{path} is not a readable workbook ({error}): save it again as .xlsx") from None
-    if max(size, len(content)) > WHOLE:
-        raise BrokenData(f"{path} unpacks to more than {WHOLE:,} bytes: expected a workbook; save it as .csv")
+    if far := [last for rows, columns, last in spans if rows * columns > CELLS]:
+        raise BrokenData(
+            f"{path}: a sheet ends at cell {far[0]}, so spans more than {CELLS:,} cells: delete what stands there, as "
+            "a rule a lone cell far from the others, or save it as .csv"
+        )
+
+
+def _span(part: bytes) -> tuple[int, int, str]:
+    """How many rows and columns the cells of a part of a workbook span, and the corner: memory is taken for all."""
+    row, columns = 0, {b""}
+    for cell in CELL.finditer(part):
+        row = max(row, int(cell[2]))
+        columns.add(cell[1])
+    last = max(columns, key=lambda one: (len(one), one))
+    number = sum((letter - 64) * 26**place for place, letter in enumerate(reversed(last)))
+    return row, number, f"{last.decode()}{row}"
 
 
 def _cell(found: Any) -> str | None:

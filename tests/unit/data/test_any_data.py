@@ -1,5 +1,6 @@
 """Files and folders of every kind that people bring, each with what becomes of it."""
 
+import base64
 import bz2
 import gzip
 import io
@@ -93,6 +94,30 @@ def tarred(files: dict[str, bytes], mode: str = "w") -> bytes:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
+    return sink.getvalue()
+
+
+OLD_WORKBOOK = gzip.decompress(base64.b85decode(
+    'ABzY8000000t4+>O=wd=5dQYP{F|gnO@&q{v0&AhgW^SyHY#Yn7+Nn{QDR~rMG{(x0e?WP)`*v);7RdP=*3Ibi$CZ=Zytn-9uz@H^jHuC1rKeW'
+    'vy+XcHHQYYsO<OH*?F@wv-950?E85+6E02O>nLLpdSRksd*P~+32NTjNeDD<+mfyI9%{D6KLxLc7SiR!<G>5ITtm6uWf-{Yct#ZXK<yBYBRM)^'
+    'MVApfIfk^5G4v1>xJ8m6+BvFLrbn5sWO|1+pD^9dk_o0gq+1dPF_TEfwyG>XV07_V5Yq1hwt2^r&1l1OnZ@U?iK?y>JMzcUxxaIu)8WSyXx;j('
+    '5i6h0l@Or?oWfT-3Vf+m>eHx}FRxsH<lh#`-3{c|4F@m=`v@m^5q`{?a>RlB=*bgv*u&-MVhIY?se%*8r88E}4RIxPcF=FHNUq7gy=o16A!37{'
+    '4qr}gqbVi^QprHl8m45~M26{jG~<(7H<x;7L8%A01pGvY(87F}3n4_C`P}W#ul8p86DgLA@%CPQ2&|QH!^Q<^LB>H;qn41mF{T@tUSzMUneSj4'
+    'q4cG`yT45_yT@7Q5|4J%JX;vA6YJ{u^~4uv2Of47KPEO1KiyY86PbRKm_!#nl!nM&9^;6MxVU*k;!&d33$<aqXWIVD=HW3yDt22v=~^%kAG2Ym'
+    ')iZf_gwhuc^ablnkLL^@#}nqeEcJ~B`UdNp%769lJCwfJK;LA2r}A(9@ZW2+;=Xi7Ti;LkprN6mp`oFnp`oz|LcOw^>IL4ZJ`CLIzs@|hivCUV'
+    '-(nv|=_t@w<1UO)pU3H@@@EyCqUK91(WdslP+~vLo<|lLjw9Q2{?dn?sK1^i8-{*g2{k)^rI|SY@ciEaNa&9A02TlM'
+))  # fmt: skip
+"""An .xls file as xlwt writes it: the rows of `OLD`."""
+OLD = [("很好，下次还来", "1"), ("太差了; 再也不来", "0"), ("a, b", "1")]
+
+
+def far_cell() -> bytes:
+    """A workbook of a kilobyte for whose last sheet half a terabyte would be taken."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(workbook(a=SHEET))) as before, zipfile.ZipFile(sink, "w") as archive:
+        for name in before.namelist():
+            last = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
+            archive.writestr(name, before.read(name).replace(b"</sheetData>", last))
     return sink.getvalue()
 
 
@@ -200,6 +225,8 @@ READ: dict[str, tuple[str, bytes | str, list[tuple[str, Any]], Given, Wanted, st
         "gzip of JSON lines": ("a.jsonl.gz", gzip.compress(jsonl(CHINESE).encode()), CHINESE),
         "zstd of Parquet": ("a.parquet.zst", zst(parquet(CHINESE)), CHINESE),
         "zip of Parquet": ("a.zip", zipped({"a.parquet": parquet(CHINESE)}), CHINESE),
+        "a workbook with macros": ("a.xlsm", workbook(a=SHEET), CHINESE),
+        "a workbook of 1997": ("a.xls", OLD_WORKBOOK, OLD, Given(), Wanted(), "sheet rows"),
         "zip of a workbook": ("a.zip", zipped({"a.xlsx": workbook(a=SHEET)}), CHINESE),
         "gzip of a workbook": ("a.xlsx.gz", gzip.compress(workbook(a=SHEET)), CHINESE),
         "tar": ("a.tar", tarred({"data/a.csv": COMMAS}), CHINESE),
@@ -261,6 +288,8 @@ REFUSED: dict[str, Any] = {
         "an open quote": ("a.csv", 'text,label\n"好,很,1\n坏,0\n', BrokenData, "never closed; correct that"),
         "two sheets": ("a.xlsx", workbook(a=SHEET, b=SHEET), BrokenData, "name it with --sheet; found a, b"),
         "a sheet that is not there": ("a.xlsx", workbook(a=SHEET), BrokenData, "--sheet; found a$", Given(sheet="b")),
+        "a lone cell far away": ("a.xlsx", far_cell(), BrokenData, "ends at cell XFD1048576, .*: delete what"),
+        "half a workbook of 1997": ("a.xls", OLD_WORKBOOK[:600], BrokenData, "is not a readable workbook"),
         "no workbook": ("a.xlsx", zipped({"x": b"x"}), BrokenData, "is not a readable workbook"),
         "a number": ("a.json", "[1]", BrokenData, "row 1: expected a JSON object, found 1"),
         "half an array": ("a.json", "[{", BrokenData, "is not JSON .* expected an array of objects"),
