@@ -1536,6 +1536,7 @@ WHY_NOT = {
     "is not a readable workbook": "tests/unit/data/test_any_data.py has it",
     "tell which sheet holds the rows": "tests/unit/data/test_any_data.py has it",
     "cells: delete what stands there": "tests/unit/data/test_any_data.py has it",
+    "expected a name of small letters, digits and _": "tests/dags/test_dags.py has it",
     "expected a workbook; save it as .csv": "takes a workbook that unpacks to half a gigabyte",
     "expected a row; correct that line": "takes a line of 128 MiB",
     "holds a text that is not UTF-8: write": "as a file that is not readable Parquet",
