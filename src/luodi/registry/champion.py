@@ -160,7 +160,9 @@ def doubted(paths: ModelPaths, block: config.ModelSettings) -> Doubts:
         place, found = split_rows.positions(paths.rows, "validation"), load_scores(paths.baseline_validation)
     place = np.concatenate([place, split_rows.positions(paths.rows, "test")])
     found = np.concatenate([found, load_scores(paths.baseline_scores)])
-    rows = pq.read_table(paths.rows, columns=["label", block.modality]).take(pa.array(place))
+    # Neither by pa.array nor by read_table: they import pandas.
+    places = pa.Array.from_buffers(pa.int64(), len(place), [None, pa.py_buffer(place)])
+    rows = pq.ParquetFile(paths.rows).read(columns=["label", block.modality]).take(places)
     known = folds.knowing(*split_rows.standing(paths.rows))[place]  # of another class each row would be in doubt
     open_ = known & ~_found_right(paths, block, rows[block.modality].combine_chunks())
     label = np.array(rows["label"].to_pylist(), np.int32)

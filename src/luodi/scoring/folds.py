@@ -106,9 +106,10 @@ def read(path: Path, classes: int) -> tuple[Rows, Rows, NDArray[np.float32]]:
     """Inverse of `write`. Raises ArtifactError if there is no such file, or it is none."""
     try:
         table: Any = pq.ParquetFile(path).read(columns=["row", "group", "probabilities"])
-        flat = table["probabilities"].combine_chunks().flatten().to_numpy()
-        return table["row"].to_numpy(), table["group"].to_numpy(), flat.reshape(-1, classes)
+        row, group, nested = (table[name].combine_chunks() for name in ("row", "group", "probabilities"))
+        arrays: Any = [np.from_dlpack(one) for one in (row, group, nested.flatten())]  # to_numpy imports pandas
+        return arrays[0], arrays[1], arrays[2].reshape(-1, classes)
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist: run `{maker(path)}` first") from None
-    except (pa.ArrowInvalid, KeyError, ValueError) as error:
+    except (pa.ArrowException, KeyError, ValueError) as error:
         raise ArtifactError(f"{path} cannot be read ({error}): run `{maker(path)}` again") from None

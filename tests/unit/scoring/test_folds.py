@@ -1,5 +1,7 @@
 """Out-of-fold scores: every row once, by a fit that has not seen it; only where a class has few test rows."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,17 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     for name, said in (("broken", "cannot be read"), ("absent", "does not exist")):
         with pytest.raises(ArtifactError, match=said):
             folds.read(tmp_path / f"{name}.parquet", 3)
+
+
+@pytest.mark.slow
+def test_it_is_read_without_pandas(tmp_path: Path) -> None:
+    folds.write(tmp_path / "found", np.arange(3), np.arange(3), np.ones((3, 2), np.float32))
+    code = (
+        "import sys, pathlib; from luodi.scoring import folds; "
+        "row, group, found = folds.read(pathlib.Path(sys.argv[1]), 2); print(found.shape, 'pandas' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "found")]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "(3, 2) False\n"
 
 
 def test_what_is_of_one_group_is_scored_by_what_never_saw_its_class() -> None:
