@@ -1,6 +1,7 @@
 """Graphs whose rows are as long as the longest of a batch, beside those of one width that were registered before."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,14 @@ ROWS = make(120, 3)
 SETTINGS = config.TextBaseline(max_features=5000, regularization=(1.0,))
 BLANK = text.Encoder(tuple("abc"), "ngram", 20, 2**20, (), (), grams=4, kept="")
 ENCODER = BLANK.keeping([text.column(ROWS.items)])
-MODEL = linear.fit(ENCODER, ROWS, ROWS, SETTINGS).judged
 ITEMS = [*ROWS.items, "ωψ", *(one[:place] for place, one in enumerate(ROWS.items, 1)), "<p>" * 90 + "好"] * 3
+
+
+@cache
+def trained() -> onnx.ModelProto:
+    """A linear model: scikit-learn takes seconds, which nobody who collects tests should spend."""
+    model: onnx.ModelProto = linear.fit(ENCODER, ROWS, ROWS, SETTINGS).judged
+    return model
 
 
 def named(model: onnx.ModelProto, side: str | int) -> onnx.ModelProto:
@@ -62,7 +69,7 @@ def asked(model: onnx.ModelProto, items: list[str]) -> tuple[NDArray[np.float32]
 @pytest.mark.parametrize("joined", [False, True])
 def test_a_version_of_before_is_read_at_its_own_width_and_says_the_same(side: str | int, joined: bool) -> None:
     """`side_1` is what a network of a user's own may have: what pads a row may make a difference there."""
-    model = ensemble.mean(MODEL, MODEL) if joined else MODEL
+    model = ensemble.mean(trained(), trained()) if joined else trained()
     found, widths = asked(model, ITEMS)
     expected, before = asked(named(model, side), ITEMS)
     assert set(before) == {ENCODER.length}
@@ -74,18 +81,18 @@ def test_a_version_of_before_is_read_at_its_own_width_and_says_the_same(side: st
 
 
 def test_a_row_may_be_padding_alone() -> None:
-    session = inference.session(MODEL.SerializeToString())
+    session = inference.session(trained().SerializeToString())
     one, full = (inference.run_session(session, np.zeros((1, width), np.int32)) for width in (1, ENCODER.length))
     np.testing.assert_allclose(one, full, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("first", [True, False])
 def test_both_are_of_one_width_where_either_is(first: bool) -> None:
-    pair = (MODEL, named(MODEL, ENCODER.length)) if first else (named(MODEL, ENCODER.length), MODEL)
+    pair = (trained(), named(trained(), ENCODER.length)) if first else (named(trained(), ENCODER.length), trained())
     assert set(asked(ensemble.mean(*pair), ITEMS)[1]) == {ENCODER.length}
 
 
 def test_a_graph_that_is_rebuilt_keeps_the_name() -> None:
-    rebuilt = canonical(MODEL, inference.facts(ENCODER))
+    rebuilt = canonical(trained(), inference.facts(ENCODER))
     assert rebuilt.graph.input[0].type.tensor_type.shape.dim[1].dim_param == ANY_WIDTH
-    assert asked(rebuilt, ITEMS)[1] == asked(MODEL, ITEMS)[1]
+    assert asked(rebuilt, ITEMS)[1] == asked(trained(), ITEMS)[1]
