@@ -93,7 +93,11 @@ def made(way: str, paths: ModelPaths, folder: Path, rows: int) -> None:
     from luodi.nets import export
 
     if way == "scratch":
-        known = settings(NEW, architecture="resnet", **recipe.image(round(rows / 0.8)).settings["train"])
+        known = settings(
+            NEW,
+            architecture="resnet",
+            **recipe.image(round(rows / 0.8), SIZE["height"], SIZE["width"]).settings["train"],
+        )
         net, encoder = network(known, paths)
         folder.mkdir()
         export.write(

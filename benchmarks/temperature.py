@@ -44,7 +44,7 @@ def rows_of(name: str, data: Path) -> tuple[list[Any], list[str], str]:
 
 def settings_for(modality: str, labels: tuple[str, ...], rows: int, chinese: bool) -> config.ModelSettings:
     if modality == "image":
-        found = recipe.image(rows).settings | {"preprocess": {"height": 8, "width": 8, "channels": 1}}
+        found = recipe.image(rows, 8, 8).settings | {"preprocess": {"height": 8, "width": 8, "channels": 1}}
         return config.ImageSettings.model_validate({"modality": "image", "labels": labels} | found)
     found = recipe.text(rows, len(labels), float(chinese)).settings
     return config.TextSettings.model_validate({"modality": "text", "labels": labels} | found)

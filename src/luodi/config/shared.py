@@ -161,8 +161,9 @@ class Training(SettingsBase):
     out_of_fold: Literal["auto", "always", "never"] = Field(
         "auto",
         description="whether networks are fitted three times more where a class has fewer than 30 test rows, so that "
-        "all of its rows judge it; auto: of at most 20,000 rows, and of more no network is fitted where a class has "
-        "fewer than 10, for the linear model has every class judged at any size",
+        "all of its rows judge it; auto: of at most 20,000 rows, or of images so many that their pixels over all "
+        "epochs are 200 million, and of more no network is fitted where a class has fewer than 10, for the linear "
+        "model has every class judged at any size",
     )
     checkpoint_minutes: Annotated[float, Field(gt=0)] = Field(
         5,

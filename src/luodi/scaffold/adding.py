@@ -105,7 +105,8 @@ def add_images(
         notes += [*labels.told(), *doubts(seen.counts), *telling.rare(seen.counts)]
         telling.require_labels(seen, f"{source}, folders", "make a folder for each class")
         limits, split = blocks.image_limits(look), splitting.of(seen, source, wanted.together)
-        advice = recipe.image(split.learned.total())
+        height, width = (limits["preprocess"][side] for side in ("height", "width"))
+        advice = recipe.image(split.learned.total(), height, width)
         if encoder and recorded:
             advice = recipe.of_stem(encoder, recorded, *map(int, look.median))
             limits["preprocess"] = advice.settings["preprocess"]

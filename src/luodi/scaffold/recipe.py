@@ -21,6 +21,10 @@ MORE = 1.05  # times the bytes of an encoder that a model on it has
 SLOW = 2e10  # operations a second of one thread on a host that others use too
 TRAIN = 0.8  # of all rows
 STEPS = 1500  # that an image network takes, more or less, to learn a few hundred images
+WORK = 1e8  # pixels of all train rows, over all epochs, which a network reads in a quarter of an hour of a processor
+SMALL = 32  # pixels of the longer side: nobody is advised to make images smaller than that to save time
+PIXEL = 8e-6  # seconds of a processor for each pixel and epoch: 6 to 10 were measured of the default network
+LONG = 5  # minutes of which nothing is said
 
 
 @dataclass(frozen=True)
@@ -123,10 +127,11 @@ HALVED = 32  # pixels that one place is of, behind all halvings
 LEAST_SIDE, LARGEST_SIDE = 96, 224  # pixels of the longer side
 
 
-def image(rows: int) -> Recipe:
-    """Return the recipe for images: as many steps as the rows need, whatever an epoch is.
+def image(rows: int, height: int, width: int) -> Recipe:
+    """Return the recipe for images of that size: as many steps as the rows need, whatever an epoch is.
 
     180 drawings in few steps were told apart hardly better than by guessing; in batches of 16 over 60 epochs all were.
+    A network costs what it has pixels to read, of which a person is told where that takes long.
     """
     train = math.ceil(TRAIN * rows)
     batch = 16 if train < 1000 else 64 if train < 20_000 else 128
@@ -134,4 +139,27 @@ def image(rows: int) -> Recipe:
     steps = epochs * math.ceil(train / batch)
     settings = {"batch_size": batch, "epochs": epochs, "patience": epochs}
     said = f"it will be a network of {steps:,} steps ({epochs} epochs in batches of {batch}), or a linear model"
+    pixels = train * epochs  # of each place of an image
+    if (minutes := _minutes(height * width * pixels)) > LONG:
+        fewer = _within(WORK / pixels, height, width)
+        said += (
+            f"; the network takes about {minutes} minutes of a processor, and twice that again where a class has few "
+            "test rows (train.out_of_fold)"
+        )
+        if fewer != (height, width):
+            said += (
+                f"; images of {fewer[0]} x {fewer[1]} in place of {height} x {width} (preprocess.height and width) "
+                f"would take {_minutes(math.prod(fewer) * pixels)}"
+            )
     return Recipe({"train": settings}, said)
+
+
+def _minutes(pixels: float) -> int:
+    """Of a processor, for a network to be fitted on so many pixels of all rows and epochs."""
+    return math.ceil(pixels * PIXEL / 60)
+
+
+def _within(pixels: float, height: int, width: int) -> tuple[int, int]:
+    """A size of so many pixels at most, of about the same shape, whose longer side is `SMALL` at least."""
+    scale = min(1.0, max(math.sqrt(pixels / (height * width)), SMALL / max(height, width)))
+    return (max(8, round(scale * height)), max(8, round(scale * width))) if scale < 1 else (height, width)

@@ -1,5 +1,6 @@
 """train: fit what params.yaml names; export it with its encoder, or the linear model where that is better."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from luodi.scoring.choice import BOTH, LINEAR, NET, PRETRAINED, TUNED
 from luodi.scoring.scored import load_scores
 
 MOST = 20_000  # rows of which networks are fitted three times more, to score them out of fold, where settings say auto
+WORK = 2e8  # pixels of these rows, over all epochs: more would be hours of a processor
 FEWEST = 10  # test rows that judge a class without
 QUICK = (LINEAR, PRETRAINED)  # fitted again in seconds
 
@@ -72,7 +74,7 @@ def _run(settings: config.ModelSettings, paths: ModelPaths, encoder: Encoder, ke
     tuned = own[TUNED].net if TUNED in own else None
     _save_net(net, paths, net or tuned)
     score = own[chosen].out_of_fold if chosen in own else partial(out_of_fold, settings, paths, encoder, kept=kept)
-    _write_out_of_fold(chosen, score, settings.train.out_of_fold, len(encoder.labels), paths)
+    _write_out_of_fold(chosen, score, _most(settings), len(encoder.labels), paths)
     write_facts(paths.choice, facts)
     write_facts(paths.cost, _cost(spent, net or tuned) | {"export": folder_checksum(paths.trained)})
     print(f"train: exported {choice.sentence(facts)}", flush=True)
@@ -82,11 +84,20 @@ def _unjudged(settings: config.ModelSettings, paths: ModelPaths, encoder: Encode
     """The classes that no network would be judged by, and their test rows; empty where none is fitted anyhow."""
     train = settings.train
     row, _, _ = folds.read(paths.baseline_out_of_fold, len(encoder.labels))
-    if train.architecture == catalogue.LINEAR or train.out_of_fold != "auto" or len(row) <= MOST:
+    if train.architecture == catalogue.LINEAR or train.out_of_fold != "auto" or len(row) <= _most(settings):
         return {}
     test = split_rows.labels(paths.rows, "test", len(encoder.labels))
     counts = np.bincount(test, minlength=len(encoder.labels)).tolist()
     return {label: rows for label, rows in zip(encoder.labels, counts, strict=True) if rows < FEWEST}
+
+
+def _most(settings: config.ModelSettings) -> int:
+    """On how many rows a network is scored out of fold at most."""
+    if (when := settings.train.out_of_fold) != "auto":
+        return 0 if when == "never" else sys.maxsize
+    if isinstance(settings, config.TextSettings):
+        return MOST
+    return min(MOST, int(WORK / (settings.preprocess.height * settings.preprocess.width * settings.train.epochs)))
 
 
 def _pretrained(settings: config.ModelSettings, paths: ModelPaths, kept: Checkpoints | None) -> dict[str, Any]:
@@ -133,11 +144,10 @@ def out_of_fold(
 
 
 def _write_out_of_fold(
-    chosen: str, score: Callable[[folds.Rows], NDArray[np.float32]], when: str, classes: int, paths: ModelPaths
+    chosen: str, score: Callable[[folds.Rows], NDArray[np.float32]], most: int, classes: int, paths: ModelPaths
 ) -> None:
-    """What baseline found; where another model is exported, what `score` says, or both, if settings let it."""
+    """What baseline found; where another model is exported, what `score` says, or both, of so many rows at most."""
     row, group, found = folds.read(paths.baseline_out_of_fold, classes)
-    most = {"never": 0, "auto": MOST, "always": len(row)}[when]
     if chosen not in QUICK and len(row) > most:
         row, group, found = row[:0], group[:0], found[:0]
     if chosen != LINEAR and len(row):

@@ -373,13 +373,16 @@ def test_probabilities_are_as_sure_as_the_validation_rows_warrant(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("most", "says", "scored"), [(80, "auto", 80), (10, "auto", 0), (10, "always", 80), (80, "never", 0)]
-)
+    ("limits", "says", "scored"),
+    [((80, 1e6), "auto", 80), ((10, 1e6), "auto", 0), ((80, 1e3), "auto", 0), ((10, 1e3), "always", 80),
+     ((80, 1e6), "never", 0)],
+)  # fmt: skip
 def test_networks_score_the_rows_that_they_were_not_fitted_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, says: str, scored: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: tuple[int, float], says: str, scored: int
 ) -> None:
-    """All rows, or none where they are too many or settings say so."""
-    monkeypatch.setattr(train, "MOST", most)
+    """All rows, or none where they, or their pixels, are too many or settings say so."""
+    for name, limit in zip(("MOST", "WORK"), limits, strict=True):
+        monkeypatch.setattr(train, name, limit)
     paths = few_of_a_class(tmp_path, [10, 10], says)
     run(paths)
     places, _, found = folds.read(paths.out_of_fold, 2)

@@ -29,12 +29,15 @@ def test_every_recipe_of_texts_is_valid(rows: int, classes: int, chinese: Any, t
     assert advice.said
 
 
-@given(rows=COUNTS)
-def test_every_recipe_of_images_is_valid_and_bounded(rows: int) -> None:
-    block = settings("image", recipe.image(rows)).train
+@given(rows=COUNTS, height=st.integers(8, 64), width=st.integers(8, 64))
+def test_every_recipe_of_images_is_valid_and_bounded(rows: int, height: int, width: int) -> None:
+    advice = recipe.image(rows, height, width)
+    block = settings("image", advice).train
     steps = block.epochs * -(-0.8 * rows // block.batch_size)
     assert steps >= 60
     assert steps <= max(3000, 12 * (0.8 * rows / 128 + 1), 20 * (0.8 * rows / 64 + 1))
+    long = height * width * 0.8 * rows * block.epochs * recipe.PIXEL > 60 * (recipe.LONG + 1)
+    assert not long or "minutes of a processor" in advice.said
 
 
 @pytest.mark.parametrize(
@@ -57,5 +60,15 @@ def test_few_rows_of_all_or_of_a_class_are_for_a_linear_model(rows: Any, classes
 
 
 def test_small_sets_of_images_take_enough_steps() -> None:
-    assert recipe.image(180).settings["train"] == {"batch_size": 16, "epochs": 60, "patience": 60}
-    assert recipe.image(70_000).settings["train"] == {"batch_size": 128, "epochs": 12, "patience": 12}
+    assert recipe.image(180, 24, 24).settings["train"] == {"batch_size": 16, "epochs": 60, "patience": 60}
+    assert recipe.image(70_000, 28, 28).settings["train"] == {"batch_size": 128, "epochs": 12, "patience": 12}
+
+
+def test_a_network_that_takes_long_is_told_of_with_what_takes_less() -> None:
+    """2,135 letters of 51 x 49 pixels took half an hour of a processor for one fit of three."""
+    assert recipe.image(2135, 51, 49).said.endswith(
+        "; the network takes about 32 minutes of a processor, and twice that again where a class has few test rows "
+        "(train.out_of_fold); images of 33 x 32 in place of 51 x 49 (preprocess.height and width) would take 14"
+    )
+    assert "minutes" not in recipe.image(1797, 8, 8).said
+    assert recipe.image(70_000, 28, 28).said.endswith("(train.out_of_fold)"), "what is small is not to be smaller"
