@@ -54,7 +54,7 @@ class Gate(SettingsBase):
         10, description="rows that each class must be judged by: test rows, and out-of-fold ones where there are any"
     )
     unproven: Annotated[tuple[Line, ...], Field(max_length=CLASSES), AfterValidator(distinct)] = Field(
-        (), description="labels of classes that are accepted with fewer rows, or missed; the model card names them"
+        (), description="labels of classes that are accepted with fewer rows; the model card names them"
     )
     min_slice_rows: Positive = Field(300, description="slices with fewer test rows are shown, not judged")
     max_slice_loss: Share = Field(

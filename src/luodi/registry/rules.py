@@ -208,26 +208,23 @@ def _lacking(unlearned: Mapping[str, int], wanted: int, share: float) -> str:
 
 
 def _missed(metrics: Mapping[str, Any], rule: config.Gate) -> Ruling:
-    """No class that can be judged may be missed altogether, but for those that a person accepts so."""
+    """No class that can be judged may be missed altogether, whoever accepted it when it had fewer rows."""
     judged = {label: _judged(one) for label, one in metrics.get("classes", {}).items()}
     recalls = {label: recall for label, (rows, recall) in judged.items() if rows >= max(1, rule.min_class_rows)}
     worst = min(recalls, key=recalls.__getitem__, default=None)
-    missed = [label for label, recall in recalls.items() if recall == 0]
-    accepted = [label for label in missed if label in rule.unproven]
-    wanting = [label for label in missed if label not in rule.unproven]
     return Ruling(
         "classes found",
-        "recall above 0 of each class with rows enough" + (", but for unproven ones" if accepted else ""),
+        "recall above 0 of each class with rows enough",
         "no class has rows enough"
         if worst is None
-        else f"lowest: class {worst}, {recalls[worst]:.4f} of {_rows(judged[worst][0])}"
-        + (f"; accepted unproven: {', '.join(accepted)}" if accepted else ""),
+        else f"lowest: class {worst}, {recalls[worst]:.4f} of {_rows(judged[worst][0])}",
         tuple(
             f"none of the {_rows(judged[label][0])} of class {label} is recognised" + _taken(metrics["classes"][label])
-            for label in wanting
+            for label, recall in recalls.items()
+            if recall == 0
         ),
         remedy="add rows of the class; or, if it means what another does, add the data again with one label for both "
-        "(`luodi add --label-map`); or accept that it is missed: list it in gate.unproven",
+        "(`luodi add --label-map`); or without the class",
         room="" if worst is None else f"{recalls[worst]:+.4f}",
     )
 

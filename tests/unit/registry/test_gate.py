@@ -1017,28 +1017,20 @@ def test_a_person_may_accept_a_class_unproven() -> None:
     )
 
 
-def test_no_class_that_is_judged_may_be_missed_altogether() -> None:
+@pytest.mark.parametrize("block", [RULE, RULE.model_copy(update={"unproven": ("fraud",)})])
+def test_no_class_that_is_judged_may_be_missed_altogether(block: Gate) -> None:
     found = of_classes(ok=(500, 1.0), fraud=(10, 0.0))
-    decision = judge(found, 1, rule(unproven=("ok",)), None, None)
+    decision = judge(found, 1, block, None, None)
     assert (decision["verdict"], failed(decision)) == ("hold", ["classes found"])
     assert decision["reasons"] == [
         "none of the 10 rows of class fraud is recognised",
         "what to do: add rows of the class; or, if it means what another does, add the data again with one label for "
-        "both (`luodi add --label-map`); or accept that it is missed: list it in gate.unproven",
+        "both (`luodi add --label-map`); or without the class",
     ]
     found["classes"]["fraud"]["taken_for"] = "ok"
-    reasons = judge(found, 1, RULE, None, None)["reasons"]
+    reasons = judge(found, 1, block, None, None)["reasons"]
     assert reasons[0] == "none of the 10 rows of class fraud is recognised, most are taken for ok"
-    assert judge(of_classes(ok=(500, 1.0), fraud=(10, 0.1)), 1, RULE, None, None)["verdict"] == "promote"
-
-
-def test_a_person_may_accept_that_a_class_is_missed() -> None:
-    decision = judge(of_classes(ok=(500, 1.0), fraud=(10, 0.0)), 1, rule(unproven=("fraud",)), None, None)
-    assert decision["verdict"] == "promote"
-    assert check(
-        "classes found", "recall above 0 of each class with rows enough, but for unproven ones",
-        "lowest: class fraud, 0.0000 of 10 rows; accepted unproven: fraud",
-    ) in decision["checks"]  # fmt: skip
+    assert judge(of_classes(ok=(500, 1.0), fraud=(10, 0.1)), 1, block, None, None)["verdict"] == "promote"
 
 
 def test_of_many_classes_with_few_rows_some_are_named() -> None:
