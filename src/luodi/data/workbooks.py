@@ -13,8 +13,9 @@ from luodi.terminal import shown
 
 WHOLE = 2**29  # bytes that are read as a whole
 OLDEST = b"\xd0\xcf\x11\xe0"  # what an .xls begins with: as it stands in memory, nothing in it is packed
+STEP, LONGEST = 2**22, 16  # bytes that are searched at a time, and of what names a cell
 CELLS = 2**25  # that a sheet may span: each takes 32 bytes, empty or not
-CELL = re.compile(rb'\br="([A-Z]{1,3})([0-9]{1,7})"')
+CELL = re.compile(b"r=[\"']([A-Z]{1,3})([0-9]{1,7})[\"']")
 
 
 def sheet(file: BinaryIO, path: Path, name: str | None) -> tuple[str, Iterator[list[str | None]]]:
@@ -50,6 +51,7 @@ def _require_small(content: bytes, path: Path) -> None:
         if max(sum(one.file_size for one in archive.infolist()), len(content)) > WHOLE:
             raise BrokenData(f"{path} unpacks to more than {WHOLE:,} bytes: expected a workbook; save it as .csv")
         spans = [_span(archive.read(name)) for name in archive.namelist() if name.endswith(".xml")]
+    # The last two are what zipfile raises where an entry is packed in a way that it does not know, or has a password.
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise BrokenData(f"{path} is not a readable workbook ({error}): save it again as .xlsx") from None
     if far := [last for rows, columns, last in spans if rows * columns > CELLS]:
@@ -62,9 +64,10 @@ def _require_small(content: bytes, path: Path) -> None:
 def _span(part: bytes) -> tuple[int, int, str]:
     """How many rows and columns the cells of a part of a workbook span, and the corner: memory is taken for all."""
     row, columns = 0, {b""}
-    for cell in CELL.finditer(part):
-        row = max(row, int(cell[2]))
-        columns.add(cell[1])
+    for start in range(0, len(part), STEP):  # what is found of a part takes more memory than the part
+        found = CELL.findall(part, start, start + STEP + LONGEST)
+        row = max([row, *(int(number) for _, number in found)])
+        columns |= {letters for letters, _ in found}
     last = max(columns, key=lambda one: (len(one), one))
     number = sum((letter - 64) * 26**place for place, letter in enumerate(reversed(last)))
     return row, number, f"{last.decode()}{row}"
