@@ -428,7 +428,7 @@ def test_two_projects_share_an_airflow_and_each_lands_in_its_own_origin(ran: Don
     assert refs(shop) == before, "nothing was new in shop, and what web landed is none of its"
     landed = shop.git("--git-dir", str(web / "origin.git"), "tag", "--list", "reviews@*")
     assert landed.splitlines() == ["reviews@v1.0.0"]
-    assert {path.name for path in tmp_path.iterdir()} >= {"shop", "web"}
+    assert {path.name for path in (tmp_path / "projects").iterdir()} == {"shop", "web"}
 
 
 def _remote(project: Project, folder: Path) -> dict[str, str]:

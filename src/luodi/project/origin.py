@@ -31,8 +31,8 @@ class Origin:
     def from_environment(cls, project: str = "") -> Self:
         """Read the LUODI_* variables; of a `project` that shares its Airflow with others, those with its name in them.
 
-        Of `shop` these are LUODI_SHOP_GIT_URL and on, and its home is the folder shop in LUODI_HOME. What `luodi up`
-        starts has one project alone, whatever it is called.
+        Of `shop` these are LUODI_SHOP_GIT_URL and on, and its home is the folder projects/shop in LUODI_HOME. What
+        `luodi up` starts has one project alone, whatever it is called.
 
         Raises:
             NotARepository: LUODI_GIT_URL, or that of the project, is not set.
@@ -43,7 +43,8 @@ class Origin:
         if not (url := os.environ.get(f"{prefix}GIT_URL")):
             raise NotARepository(f"{prefix}GIT_URL is not set: set it to the URL of the project's git repository")
         branch = os.environ.get(f"{prefix}GIT_BRANCH") or "main"
-        return cls(url, branch, os.environ.get(f"{prefix}DVC_REMOTE"), home if alone else home / project)
+        own = home if prefix == "LUODI_" else home / "projects" / project
+        return cls(url, branch, os.environ.get(f"{prefix}DVC_REMOTE"), own)
 
     @classmethod
     def embedded(cls, root: Path) -> Self:

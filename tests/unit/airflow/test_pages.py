@@ -97,6 +97,19 @@ def test_a_kept_page_waits_for_nobody(kept: Path, taken: Any) -> None:
             taken.release()
 
 
+def test_a_page_is_that_of_the_project_of_its_dag(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from luodi.airflow import pages
+
+    monkeypatch.setenv("LUODI_GIT_URL", "ssh://git@example.com/one.git")
+    monkeypatch.setenv("LUODI_SHOP_GIT_URL", "ssh://git@example.com/shop.git")
+    other = kept.parents[1] / "projects" / "shop" / "pages" / kept.name  # of equal hash, and yet another's
+    for place, text in ((kept, "<p>one"), (other, "<p>shop")):
+        place.parent.mkdir(parents=True)
+        place.write_text(text, encoding="utf-8")
+    assert pages.content(*PAGE) == "<p>one"
+    assert pages.content("shop.retrain_reviews", *PAGE[1:]) == "<p>shop"
+
+
 def test_a_page_is_in_the_language_that_its_address_asks_for(kept: Path, show: Callable[..., Any]) -> None:
     from luodi.airflow import pages
 

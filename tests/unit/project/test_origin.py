@@ -16,7 +16,9 @@ def test_each_project_of_an_airflow_has_its_own(monkeypatch: pytest.MonkeyPatch,
         monkeypatch.setenv(name, value)
     assert Origin.from_environment() == Origin("ssh://git@example.com/one.git", "land", "s3://one/x", tmp_path)
     # Neither the branch nor the remote of another project: rows and tags would get there.
-    assert Origin.from_environment("shop") == Origin("ssh://git@example.com/shop.git", "main", None, tmp_path / "shop")
+    assert Origin.from_environment("shop") == Origin(
+        "ssh://git@example.com/shop.git", "main", None, tmp_path / "projects" / "shop"
+    )
     with pytest.raises(NotARepository, match="LUODI_WEB_GIT_URL is not set"):
         Origin.from_environment("web")
 
