@@ -131,6 +131,11 @@ class ImageSettings(TunableSettings):
     baseline: ImageBaseline = ImageBaseline()
     train: ImageTrain = ImageTrain()
 
+    @property
+    def pixels(self) -> int:
+        """Of an image."""
+        return self.preprocess.height * self.preprocess.width
+
     @model_validator(mode="after")
     def _encoder_used(self) -> Self:
         require_encoder(self.train)

@@ -299,6 +299,11 @@ class AnySettings(SettingsBase):
     predict: Predict | None = Field(None, description="files that Airflow predicts by date; null: none")
     notify: Notify | None = Field(None, description="who is told what came of a run; null: nobody")
 
+    @property
+    def pixels(self) -> int:
+        """What a network reads of an item point by point: of a text none."""
+        return 0
+
     @model_validator(mode="after")
     def _unproven_are_labels(self) -> Self:
         if unknown := [label for label in self.gate.unproven if label not in self.labels]:

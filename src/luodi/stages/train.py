@@ -95,9 +95,7 @@ def _most(settings: config.ModelSettings) -> int:
     """On how many rows a network is scored out of fold at most."""
     if (when := settings.train.out_of_fold) != "auto":
         return 0 if when == "never" else sys.maxsize
-    if isinstance(settings, config.TextSettings):
-        return MOST
-    return min(MOST, int(WORK / (settings.preprocess.height * settings.preprocess.width * settings.train.epochs)))
+    return min(MOST, int(WORK / max(1, settings.pixels * settings.train.epochs)))
 
 
 def _pretrained(settings: config.ModelSettings, paths: ModelPaths, kept: Checkpoints | None) -> dict[str, Any]:
