@@ -1,5 +1,7 @@
 """The command line, which hears signals before its commands are imported: that takes long enough to press Ctrl-C."""
 
+import gc
+
 from luodi.system import guard
 
 
@@ -9,4 +11,7 @@ def main() -> None:
     guard.end_in_order()
     with guard.ending():
         from luodi.cli import commands
-    commands.run()
+    try:
+        commands.run()
+    finally:
+        gc.freeze()  # else Python looks through all of a library's objects for cycles as the process ends

@@ -25,6 +25,7 @@ from luodi.system.threads import in_threads
 from luodi.terminal import shown
 
 CHUNK = 2**24  # bytes of rows cleaned at a time, if they come to them before the rows that their modality says
+LEARNED = 2**18  # train rows that an encoder is fitted on: it keeps what many rows have, and these tell what that is
 DROPPED = -1
 
 
@@ -63,9 +64,15 @@ class Clean:
 
     def items(self, split: str) -> Iterator[pa.Array]:
         """Yield the texts or images of a split, some at a time and never none."""
-        for batch, found in self._batches():
-            if items := _filter(batch.select([0]), found == splits.ALL.index(split)):
-                yield items.column(0)
+        yield from self._items(self.split == splits.ALL.index(split))
+
+    def learned(self) -> Iterator[pa.Array]:
+        """Yield the train texts or images that an encoder is fitted on: all, or `LEARNED`, see `splits.of_each`."""
+        mask = self.split == splits.ALL.index("train")
+        if mask.sum() > LEARNED:
+            train, mask = np.flatnonzero(mask), np.zeros(len(mask), np.bool_)
+            mask[train[splits.of_each(self.label[train], LEARNED)]] = True
+        yield from self._items(mask)
 
     def at(self, split: str, places: NDArray[np.int64]) -> pa.Table:
         """Return the rows at `places` of a split, in their order."""
@@ -77,6 +84,13 @@ class Clean:
             found.append(pa.table(batch.take(pa.array(distinct[first:last] - start))))
             start += len(batch)
         return pa.concat_tables(found).take(pa.array(place))
+
+    def _items(self, mask: NDArray[np.bool_]) -> Iterator[pa.Array]:
+        start = 0
+        for batch, _ in self._batches():
+            if items := _filter(batch.select([0]), mask[start : start + len(batch)]):
+                yield items.column(0)
+            start += len(batch)
 
     def _batches(self) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int8]]]:
         start = 0
@@ -172,10 +186,12 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
 def joined(tables: Iterable[pa.Table], rows: int, size: int) -> Iterator[pa.Table]:
     """Join tables until they have so many rows, or bytes."""
     waiting: list[pa.Table] = []
+    count = held = 0
     for table in tables:
         waiting.append(table)
-        if sum(map(len, waiting)) >= rows or sum(one.nbytes for one in waiting) >= size:
+        count, held = count + len(table), held + table.nbytes
+        if count >= rows or held >= size:
             yield pa.concat_tables(waiting).combine_chunks()
-            waiting = []
+            waiting, count, held = [], 0, 0
     if waiting:
         yield pa.concat_tables(waiting).combine_chunks()

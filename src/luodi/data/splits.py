@@ -85,6 +85,18 @@ def some(
     return taken
 
 
+def of_each(labels: NDArray[np.int32], rows: int) -> NDArray[np.int64]:
+    """Return the places of at most `rows` of these rows [n], by label: one of each, then another of each, and so on.
+
+    They are drawn, the same from the same rows: a file may be in order.
+    """
+    drawn = np.random.default_rng(0).permutation(len(labels))
+    order = drawn[np.argsort(labels[drawn], kind="stable")]
+    turn = np.arange(len(labels)) - np.searchsorted(labels[order], labels[order])
+    found: NDArray[np.int64] = order[np.sort(np.argsort(turn, kind="stable")[:rows])]
+    return found
+
+
 def assign(content: NDArray[np.uint64], shares: Shares) -> NDArray[np.int8]:
     """Return for each digest the index into `NAMES` of its split, int8 [n].
 

@@ -47,7 +47,8 @@ def run(settings: config.ModelSettings, paths: ModelPaths) -> None:
         with ThreadPoolExecutor(2) as beside:  # Parquet compresses while the encoder learns
             sources = beside.submit(_write_rows, paths.rows, rows)
             near = beside.submit(_nearest, rows, settings.modality)
-            train = progress.steps("learning tokens", rows.items("train"), len(rows.labels("train")), len)
+            many = min(len(rows.labels("train")), clean_rows.LEARNED)
+            train = progress.steps("learning tokens", rows.learned(), many, len)
             encoder = kind.fit_encoder(train, settings.preprocess, settings.labels)
         shown, pairs = _samples(rows), _pairs(rows, near.result(), settings)
     _write_table(paths.nearest, near.result())
@@ -102,7 +103,7 @@ def report(
 
 def _samples(rows: Clean) -> tuple[pa.Array, NDArray[np.int32]]:
     """A few train rows, and their labels."""
-    chosen = _turns(rows.labels("train"))
+    chosen = splits.of_each(rows.labels("train"), SHOWN)
     return rows.at("train", chosen).column(0).combine_chunks(), rows.labels("train")[chosen]
 
 
@@ -129,14 +130,6 @@ def _pairs(rows: Clean, found: pa.Table, settings: config.ModelSettings) -> list
              "label": settings.labels[row["label"]], "where": row.get("origin") or row["source"]} for row in both]}
         for pair, *both in zip(worst, *shown, strict=True)
     ]  # fmt: skip
-
-
-def _turns(label: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Up to `SHOWN` rows by label: the first row of each label, then the second of each, until they are enough."""
-    order = np.argsort(label, kind="stable")
-    turn = np.arange(len(label)) - np.searchsorted(label[order], label[order])
-    first: NDArray[np.int64] = order[np.sort(np.argsort(turn, kind="stable")[:SHOWN])]
-    return first
 
 
 def _write_rows(path: Path, rows: Clean) -> Counter[str]:

@@ -35,7 +35,7 @@ from luodi.data.groups import Groups
 from luodi.errors import BrokenData, NothingLeft, ValidationFailed
 from luodi.project.paths import ModelPaths
 from luodi.report import page
-from luodi.system import lazy, progress
+from luodi.system import progress
 from luodi.system.collector import uncollected
 
 ROOM = 150_000  # bytes of held rows in the report, as a file to take away
@@ -56,7 +56,6 @@ def run(settings: ModelSettings, paths: ModelPaths) -> None:
     stands = revisions.standing(paths.data, settings.modality, settings.labels, settings.validate_.contradictions)
     parts = came if stands is None else partial(_that_stand, came, stands)
     checked = newest.hold_back(kind.measure(parts(), settings), settings)
-    lazy.when_used("scipy", "stats")  # a quarter of the start of Great Expectations, for what luodi does not use
     with uncollected():
         from luodi.checks import engine  # here, not above: Great Expectations takes seconds to start
 

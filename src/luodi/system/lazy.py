@@ -9,18 +9,25 @@ from types import ModuleType
 from typing import NoReturn
 
 
-def when_used(package: str, name: str) -> None:
-    """Let `from package import name` cost nothing until something of that module is used.
+class WhenUsed(MetaPathFinder):
+    """An import of `modules` costs nothing until something of them is used.
 
-    The recipe of importlib's documentation for its LazyLoader.
+    To be put at the head of `sys.meta_path` before the first such import: the recipe of importlib's documentation for
+    its LazyLoader, as a finder, for Python asks a module that is there already where it is from, which is a use.
     """
-    whole = f"{package}.{name}"
-    spec = util.find_spec(whole)
-    if whole not in sys.modules and spec is not None and spec.loader is not None:
-        loader = spec.loader = util.LazyLoader(spec.loader)
-        sys.modules[whole] = module = util.module_from_spec(spec)
-        setattr(sys.modules[package], name, module)  # or the package looks for it, which is a use
-        loader.exec_module(module)
+
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Find what the finders behind this one do, of these modules."""
+        if name not in self._modules:
+            return None
+        behind = sys.meta_path[sys.meta_path.index(self) + 1 :]
+        spec = next((spec for one in behind if (spec := one.find_spec(name, path, target))), None)
+        if spec is not None and spec.loader is not None:
+            spec.loader = util.LazyLoader(spec.loader)
+        return spec
 
 
 class Unneeded(MetaPathFinder, Loader):

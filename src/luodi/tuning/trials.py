@@ -200,7 +200,7 @@ class Trials:
         if key not in self._encoded:
             self._encoded.clear()
             kind = modality.of(settings.modality)
-            encoder = kind.fit_encoder(self.rows.items("train"), settings.preprocess, settings.labels)
+            encoder = kind.fit_encoder(self.rows.learned(), settings.preprocess, settings.labels)
             train, validation = (
                 arrays.encoded(
                     split, partial(self.rows.items, split), self.rows.labels(split), settings, encoder,

@@ -114,11 +114,13 @@ def held(root: Path, part: str, setting: str) -> object:
     return locked.effective(root, config.load(root / "params.yaml"))["models"]["hotels"][part][setting]
 
 
-def test_a_module_that_waits_for_its_first_use_is_not_loaded_by_the_look_at_what_was_imported(tmp_path: Path) -> None:
+def test_a_module_that_waits_for_its_first_use_is_not_loaded_by_the_look_at_what_was_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "meta_path", [lazy.WhenUsed("email.mime.audio"), *sys.meta_path])
     with user_code.importable(tmp_path):
         sys.modules.pop("email.mime.audio", None)
-        importlib.import_module("email.mime")
-        lazy.when_used("email.mime", "audio")
+        importlib.import_module("email.mime.audio")
     assert "MIMEAudio" not in object.__getattribute__(sys.modules["email.mime.audio"], "__dict__")
 
 

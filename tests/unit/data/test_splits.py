@@ -76,6 +76,21 @@ def test_some_rows_are_of_each_class_in_each_split_alike(cells: list[Any], numbe
         assert abs(some[one] - count * len(taken) / max(1, len(cells))) <= len(whole)
 
 
+@given(st.lists(st.integers(0, 4), max_size=60), st.integers(0, 70))
+def test_of_each_class_there_are_as_many_rows_as_of_the_largest_or_all(labels: list[int], number: int) -> None:
+    found = splits.of_each(np.array(labels, np.int32), number).tolist()
+    taken, whole = Counter(labels[place] for place in found), Counter(labels)
+    assert len(set(found)) == len(found) == min(number, len(labels))
+    assert [labels[place] for place in found] == sorted(labels[place] for place in found)
+    assert all(taken[one] >= min(count, max(taken.values(), default=0) - 1) for one, count in whole.items())
+
+
+def test_the_rows_of_a_class_are_drawn_from_all_of_it() -> None:
+    """Files are in the order of days, or of hotels."""
+    found = splits.of_each(np.zeros(10_000, np.int32), 1000)
+    assert 350 < (found < 5000).sum() < 650
+
+
 def test_splits_are_small_numbers() -> None:
     """A byte a row: there may be a hundred million."""
     assert splits.NAMES == ("train", "validation", "test")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -9,36 +10,42 @@ import pytest
 from luodi.system import lazy
 
 
-def test_a_module_runs_when_something_of_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("module", ["sleepy", "sleepy.inner"])
+def test_a_module_runs_when_something_of_it_is_used(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(sys, "ran", ran, raising=False)
     package = tmp_path / "sleepy"
     package.mkdir()
-    (package / "__init__.py").write_text("ran = []\n")
-    (package / "inner.py").write_text("import sleepy\nsleepy.ran.append(__name__)\nanswer = 42\n")
+    source = "import sys\nsys.ran.append(__name__)\nanswer = 42\n"
+    (package / "__init__.py").write_text("" if "." in module else source)
+    (package / "inner.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
-    lazy.when_used("sleepy", "inner")
-    import sleepy  # type: ignore[import-not-found]  # it was written a moment ago
-    from sleepy import inner
+    monkeypatch.setattr(sys, "meta_path", [lazy.WhenUsed(module), *sys.meta_path])
+    for one in ("sleepy", "sleepy.inner"):
+        monkeypatch.delitem(sys.modules, one, raising=False)
+    found = import_module(module)
+    assert ran == []
+    assert found.answer == 42
+    assert ran == [module]
 
-    assert sleepy.ran == []
-    assert inner.answer == 42
-    assert sleepy.ran == ["sleepy.inner"]
 
-
-def test_what_is_imported_already_stays() -> None:
-    import json.decoder
-
-    lazy.when_used("json", "decoder")
-    assert sys.modules["json.decoder"] is json.decoder
+def test_a_module_that_waits_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "meta_path", [lazy.WhenUsed("sleepless"), *sys.meta_path])
+    with pytest.raises(ModuleNotFoundError):
+        import_module("sleepless")
 
 
 @pytest.mark.slow
-def test_great_expectations_starts_without_the_statistics_of_scipy() -> None:
+def test_great_expectations_starts_without_what_luodi_does_not_use() -> None:
     code = (
-        "import sys; from luodi.system import lazy; lazy.when_used('scipy', 'stats'); import great_expectations; "
-        "print('scipy.stats._stats_py' in sys.modules); from scipy import stats; print(stats.norm.cdf(0))"
+        "import sys; from luodi.checks import engine; print({'scipy.stats._stats_py', 'altair.vegalite'} & "
+        "{*sys.modules}); from scipy import stats; print(stats.norm.cdf(0)); import altair; "
+        "print(altair.Chart().mark_bar().mark)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "0.5"]
+    assert done.stdout.split() == ["set()", "0.5", "bar"]
 
 
 def test_a_package_does_without_what_is_not_needed_and_others_get_it_later(

@@ -5,7 +5,7 @@ Two texts that share a share s of their n-grams meet with probability 1 - (1 - s
 is near to all, cost no more than others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from luodi.checks.nearest import Batches, Places, Similar
 from luodi.data import near_copies
+from luodi.system.threads import in_threads
 
 LEVELS = {"0.9 or more": 0.9, "0.7 or more": 0.7, "0.5 or more": 0.5}
 MEANING = (
@@ -29,13 +30,11 @@ BITS = np.uint64(44)  # of a key below those that tell its place in a table of 2
 
 def nearest(test: pa.Array, train: Batches, at: Callable[[Places], pa.Array]) -> tuple[Places, Similar]:
     """See `luodi.checks.nearest.Nearest`."""
-    index, start, best, new = _Index(test), 0, np.empty((0, 3)), [np.empty((0, 3))]
-    for items in train():
-        for first in range(0, len(items), near_copies.CHUNK):
-            new.append(index.candidates(items.slice(first, near_copies.CHUNK), start + first))
-            if sum(map(len, new)) > WAITING:
-                best, new = _best(best, *new), []
-        start += len(items)
+    index, best, new = _Index(test), np.empty((0, 3)), [np.empty((0, 3))]
+    for pairs in in_threads(lambda part: index.candidates(*part), _parts(train())):
+        new.append(pairs)
+        if sum(map(len, new)) > WAITING:
+            best, new = _best(best, *new), []
     best = _best(best, *new)
     text, place = best[:, 0].astype(np.int64), best[:, 1].astype(np.int64)
     distinct, of_pair = np.unique(place, return_inverse=True)
@@ -46,6 +45,15 @@ def nearest(test: pa.Array, train: Batches, at: Callable[[Places], pa.Array]) ->
     found, similarity = np.full(len(test), -1), np.zeros(len(test))
     found[text], similarity[text] = place[order][top], np.array(similar, float)[order][top]
     return found, similarity
+
+
+def _parts(columns: Iterable[pa.Array]) -> Iterator[tuple[pa.Array, int]]:
+    """Some texts at a time, and how many there are before them."""
+    start = 0
+    for texts in columns:
+        for first in range(0, len(texts), near_copies.CHUNK):
+            yield texts.slice(first, near_copies.CHUNK), start + first
+        start += len(texts)
 
 
 class _Index:
