@@ -54,7 +54,7 @@ def admit(root: Path, model: str, labels: Sequence[str], runner: Runner) -> str:
         [
             f"admitted {len(new)} to {model}, which has {len(block.labels)} classes now; their rows so far: {counts}",
             "  the next version has other outputs: a major one; what the one in production does not know it gets wrong",
-            *_too_rare(rows, new, settings.validate_.min_class_share),
+            *(f"  {line}" for line in too_rare(rows, new, settings.validate_.min_class_share)),
             "next:",
             f"  git add . && git commit -m 'Admit {model}: {', '.join(map(shown, new))}'",
             f"  luodi run {model}",
@@ -62,16 +62,21 @@ def admit(root: Path, model: str, labels: Sequence[str], runner: Runner) -> str:
     )
 
 
-def _too_rare(rows: Counter[str], new: Sequence[str], limit: float) -> list[str]:
-    """Return a line where a run would stop because a class that was admitted has too few rows, or none."""
-    rarest = min(new, key=lambda label: rows[label])
+def too_rare(rows: Counter[str], labels: Sequence[str], limit: float) -> list[str]:
+    """Return a line where a run would stop because the rarest of `labels` has less than this share of all, or no row.
+
+    Args:
+        rows: How many rows that count have each label, these and others.
+    """
+    rarest = min(labels, key=lambda label: rows[label])
     share = rows[rarest] / max(rows.total(), 1)
     if not rows[rarest]:
-        return [f"  {shown(rarest, 40)} has no row yet: runs stop until it has (`luodi ingest`)"]
+        least = f", {limit:.2%} of all or what validate.min_class_share in params.yaml is then" if limit else ""
+        return [f"{shown(rarest, 40)} has no row yet: runs stop until it has (`luodi ingest`){least}"]
     if share >= limit:
         return []
     return [
-        f"  {shown(rarest, 40)} has {share:.2%} of the rows: runs stop until it has {limit:.2%}, or "
+        f"{shown(rarest, 40)} has {share:.2%} of the rows: runs stop until it has {limit:.2%}, or "
         f"validate.min_class_share in params.yaml is {blocks.down(share / 2)}"
     ]
 

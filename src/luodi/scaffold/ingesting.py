@@ -31,7 +31,7 @@ from luodi.data.revisions import ID, REVISION
 from luodi.errors import BrokenData
 from luodi.files import checksum
 from luodi.project.paths import PARAMS, ModelPaths
-from luodi.scaffold import changes, drifting, pipeline
+from luodi.scaffold import admitting, changes, drifting, pipeline
 from luodi.system.collector import uncollected
 from luodi.system.processes import Runner
 from luodi.terminal import shown
@@ -109,6 +109,7 @@ def ingest(
     report = drifting.write(paths, there.batch, drifted, asdict(arrival), params.language)
     notes += [
         *counted.told(),
+        *admitting.too_rare(there.labels + counted.labels, settings.labels, settings.validate_.min_class_share),
         *_tying(settings, paths, arrival.shards),
         *_drift(drifted),
         f"see {shown(report.relative_to(root))}",
@@ -125,6 +126,7 @@ class Known:
         labelled, items: Of what the rows that stand hold, with their labels and alone.
         ids: Of the ids of all rows.
         count: Of all rows.
+        labels: How many rows that stand have each label.
         turning: Whether a row may come again that was corrected since: nothing but the order of arrival says which of
             two counts.
         by: The place of the id in what rows keep beside; None where they have none.
@@ -135,6 +137,7 @@ class Known:
     items: Hashes
     ids: Hashes = field(default_factory=lambda: np.empty(0, np.int64))
     count: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
     turning: bool = False
     by: int | None = None
     lost: forgotten.Known | None = None
@@ -159,16 +162,19 @@ class Known:
     def of(cls, folder: Path, settings: ModelSettings, stored: Sequence[str], *, corrects: bool = False) -> "Known":
         """Read the shards of a folder, a part at a time."""
         found, kind, rule = list[Hashes](), settings.modality, settings.validate_.contradictions
-        out, gone = arrivals.out(folder), []
+        stands = revisions.standing(folder, kind, settings.labels, rule)
+        out, gone, labels, start = arrivals.out(folder), [], Counter[str](), 0
         by = stored.index(ID) if ID in stored else None
         for part in shards.parts(folder, kind, stored):
             gone.append(revisions.marked(part, out))
             kept = [part[shards.OF_GROUP + name].to_pylist() for name in stored]
             rows = list(zip(*kept, strict=True)) if kept else [()] * len(part)
-            found.append(np.stack(_hashes(part[kind].to_pylist(), part["label"].to_pylist(), rows, by), 1))
+            given = part["label"].to_pylist()
+            found.append(np.stack(_hashes(part[kind].to_pylist(), given, rows, by), 1))
+            labels.update(filter(None, given if stands is None else compress(given, stands[start:])))
+            start += len(part)
         columns = np.concatenate(found)
         turning = REVISION not in stored and (corrects or rule == "newest" or ID in stored)
-        stands = revisions.standing(folder, kind, settings.labels, rule)
         standing = columns if stands is None else columns[stands]
         known = columns[stands | np.concatenate(gone)] if turning and stands is not None else columns
         return cls(
@@ -177,6 +183,7 @@ class Known:
             items=np.unique(standing[:, 2]),
             ids=np.unique(columns[:, 3]),
             count=len(columns),
+            labels=labels,
             turning=turning,
             by=by,
         )

@@ -21,7 +21,7 @@ from luodi.data.importing import Row
 from luodi.data.labels import Labels
 from luodi.errors import BrokenData, DataError, EmptyData, MissingColumn, MissingData, UnknownKey
 from luodi.files import folder_checksum, read_facts
-from luodi.scaffold import adding, ingesting
+from luodi.scaffold import adding, admitting, ingesting
 
 NOBODY: Any = None  # runs no command: `dvc` is faked
 Rows = Sequence[tuple[str, str]]
@@ -181,6 +181,14 @@ def test_a_batch_of_which_too_much_would_be_held_back_is_refused_whole(hotels: P
     assert state(hotels) == before
     ingest(hotels, source, labels=Labels({"0": "差评", "1": "好评"}))
     assert stored(hotels) == some(0, 200)
+
+
+def test_a_class_too_rare_for_the_next_run_is_told(hotels: Path, write: Any) -> None:
+    assert "stop until" not in ingest(hotels, write("more.csv", csv(some(100, 120))))
+    admitting.admit(hotels, "hotels", ["中评"], NOBODY)
+    said = ingest(hotels, write("new.csv", csv([(f"一般{number}", "中评") for number in range(3)])))
+    share = config.load(hotels / "params.yaml").models["hotels"].validate_.min_class_share
+    assert f"  中评 has 2.44% of the rows: runs stop until it has {share:.2%}, or validate.min_class_share" in said
 
 
 @pytest.mark.parametrize(("content", "error"), [("", DataError), ("a,b,c\n1,2,3\n", MissingColumn)])
