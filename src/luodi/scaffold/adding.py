@@ -65,7 +65,8 @@ def add_texts(
         limits = blocks.text_limits(seen)
         notes += telling.cut(seen, limits["preprocess"]["max_length"])
         block = blocks.build("text", seen, limits, advice, split, column)
-        notes += telling.unfit(_unfit(staging / "data"), seen.rows, blocks.limit(seen))
+        amiss, tagged, emptied = _read(staging / "data")
+        notes += [*telling.unfit(amiss, seen.rows, blocks.limit(seen)), *telling.tags(tagged, emptied, seen.rows)]
         _commit(root, name, block, staging, runner)
     return telling.message(name, seen, advice, split, shards=shards, what=found.said, notes=[*notes, advice.said])
 
@@ -141,20 +142,30 @@ def _store(
     return len(writer.paths)
 
 
-def _unfit(folder: Path) -> Counter[str]:
-    """Count by their first reason the texts stored in a folder that validation will hold back whatever its limits."""
+def _read(folder: Path) -> tuple[Counter[str], int, int]:
+    """Count the texts stored in a folder that are not read as they are.
+
+    Returns:
+        By their first reason, those that validation will hold back whatever its limits; those with tags, which cleaning
+        takes out; those of which nothing is left then.
+    """
     import pyarrow.compute as pc
 
     from luodi.checks.text import measures
-    from luodi.data import shards
+    from luodi.data import shards, text
 
-    found = Counter[str]()
+    found, tagged, emptied = Counter[str](), 0, 0
     for part in shards.parts(folder, "text"):
-        told = pc.is_null(part[measures.ITEM])
-        for reason, mark in measures.unfit(part[measures.ITEM]).items():
+        column = part[measures.ITEM]
+        told = pc.is_null(column)
+        for reason, mark in measures.unfit(column).items():
             found[reason] += pc.sum(pc.and_not(mark, told)).as_py() or 0
             told = pc.or_kleene(told, mark)
-    return +found
+        few = column.filter(pc.and_not(pc.match_substring(column, "<"), told))
+        few = few.filter(pc.match_substring_regex(few, text.TAG)).combine_chunks()
+        tagged += len(few)
+        emptied += text.clean(few).to_pylist().count("")
+    return +found, tagged, emptied
 
 
 def _corrected(folder: Path, modality: str, wanted: Wanted) -> list[str]:

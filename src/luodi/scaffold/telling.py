@@ -17,7 +17,7 @@ from luodi.scaffold.splitting import Split
 from luodi.terminal import shown
 
 LABEL = 255  # characters, as params.yaml allows: what is longer is no label
-CUT = 0.05  # texts longer than what is read, of which nothing is said
+CUT = 0.05  # texts longer than what is read, or with tags, of which nothing is said
 NUMBERS = 20  # rows, or labels, of which nothing is said: too few to look like anything
 RARE = 8  # classes of few rows that are named
 REPEATED = 0.05  # of all rows; fewer are usual
@@ -71,6 +71,14 @@ def unfit(found: Counter[str], rows: int, limit: float, *, sample: bool = False)
     end = f", and stops the run above {limit:.0%} (validate.max_quarantined_share): correct them" * (share > limit)
     what = f"{found.total():,} of {rows:,} {'images looked at' if sample else 'rows'} ({share:.1%})"
     return [f"{what} are unfit ({reasons}): validation holds such back{end}"]
+
+
+def tags(tagged: int, emptied: int, rows: int) -> list[str]:
+    """Return a sentence where more than a few of the texts hold tags, or any holds nothing else."""
+    if tagged <= CUT * rows and not emptied:
+        return []
+    nothing = f"; of {emptied:,} nothing is left" if emptied else ""
+    return [f"{tagged:,} of {rows:,} texts hold tags, as <b> or <stdio.h>, which cleaning takes out{nothing}"]
 
 
 def cut(seen: statistics.TextTraits, kept: int) -> list[str]:

@@ -304,6 +304,15 @@ def test_texts_that_no_limit_makes_fit_are_told(root: Path, write: Any) -> None:
     assert "  1 of 139 rows (0.7%) are unfit (text holds U+FFFD 1): validation holds such back\n" in told
 
 
+def test_tags_that_cleaning_takes_out_are_told(root: Path, write: Any) -> None:
+    plain = [f"好书第{row}本 3 < 4,{row % 2}\n" for row in range(96)]
+    told = adding.add_texts(root, "books", write("books.csv", "".join(["text,label\n", *plain])), NOBODY)
+    assert "tags" not in told
+    code = [f"#include <stdio{row}.h>,{row % 2}\n" for row in range(8)] + ["<br/> <i></i>,0\n"]
+    told = adding.add_texts(root, "code", write("code.csv", "".join(["text,label\n", *plain, *code])), NOBODY)
+    assert "  9 of 105 texts hold tags, as <b> or <stdio.h>, which cleaning takes out; of 1 nothing is left\n" in told
+
+
 def test_images_that_cannot_be_used_are_told(root: Path, tmp_path: Path) -> None:
     for row in range(40):
         (folder := tmp_path / "pets" / ("cat", "dog")[row % 2]).mkdir(parents=True, exist_ok=True)
