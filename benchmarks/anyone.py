@@ -5,7 +5,8 @@
 
 NAME-20 is a set of 20 rows a class at most, drawn by seed 0, NAME-20@1 by seed 1. The data sets of `--data` are none of
 luodi's; the others are made up or embedded. A line: test rows, what was chosen by which metric, its figure on test rows
-beside the baseline's, their difference with the gate's interval and p, the calibration error, the verdict, and seconds.
+beside the baseline's, their difference with the gate's interval and p, the calibration error, the verdict, seconds, and
+what plain scikit-learn has of the same test rows, see benchmarks/plain.py, with the difference from it.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plain
 import pyarrow.parquet as pq
 import yaml
 from PIL import Image, ImageDraw
@@ -205,6 +207,7 @@ def measure(name: str, data: Path, changes: Sequence[str], folder: Path) -> dict
         "reasons": decision.get("reasons", ()),
         "seconds": time.monotonic() - started,
         "cost": json.loads(paths.cost.read_text(encoding="utf-8")),
+        "plain": plain.beside(paths),
     }
 
 
@@ -229,13 +232,16 @@ def lines(name: str, found: dict[str, Any]) -> Iterator[str]:
     ours, theirs = (
         "{value:.4f} [{low:.4f}, {high:.4f}]".format_map(metrics[who][metric]) for who in ("model", "baseline")
     )
-    choice = metrics["choice"]
+    other, choice = found["plain"], metrics["choice"]
     judged = " ".join(f"{one} {values[metric]:.4f}" for one, values in choice["validation"].items())
+    ahead, beyond = ("{value:+.4f} [{low:+.4f}, {high:+.4f}]".format_map(one) for one in (gap, other["difference"]))
     yield (
         f"| {name} | {metrics['rows']:,} | {choice['chosen']} ({metric}: {judged}) | {ours} | {theirs} "
-        f"| {gap['value']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}], p {p:.3f} "
+        f"| {ahead}, p {p:.3f} "
         f"| {metrics['model']['calibration_error']['value']:.3f} | {found['verdict']} "
-        f"| {found['cost']['seconds']:.0f} of {found['seconds']:.0f} |"
+        f"| {found['cost']['seconds']:.0f} of {found['seconds']:.0f} "
+        f"| {other['recipe']}: {other['value']:.4f} "
+        f"| {beyond}, p {other['p']:.2g} |"
     )
     for reason in found["reasons"]:
         yield f"<!-- {name}: {reason} -->"
@@ -253,7 +259,7 @@ def main() -> None:
     head = (
         "data, test rows, chosen (on validation rows), model, linear baseline, difference, calibration error, verdict"
     )
-    titles = [*head.split(", "), "s: network, all"]
+    titles = [*head.split(", "), "s: network, all", "plain recipe", "difference from it"]
     print("|", " | ".join(titles), "|")
     print("|---" * len(titles) + "|", flush=True)
     for name in arguments.names:

@@ -11,12 +11,15 @@ those of the processor, for fitting.
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import plain
 import pyarrow.parquet as pq
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from luodi import config
@@ -82,16 +85,7 @@ def settings_for(labels: tuple[str, ...], rows: int, chinese: float) -> config.T
 
 def strong(seen: Rows, test: Rows) -> Any:
     """Predictions of scikit-learn: TF-IDF of characters and of words that jieba cuts, logistic regression, C 16."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline, make_union
-
-    cut: Callable[[str], list[str]] = text._segmenter()
-    features = make_union(
-        TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=2, sublinear_tf=True),
-        TfidfVectorizer(tokenizer=cut, token_pattern=None, ngram_range=(1, 2), min_df=2, sublinear_tf=True),
-    )
-    model = make_pipeline(features, LogisticRegression(C=16, solver="liblinear"))
+    model = make_pipeline(plain.features(seen.items), LogisticRegression(C=16, solver="liblinear"))
     return model.fit(seen.items, seen.label).predict(test.items)
 
 
