@@ -146,7 +146,7 @@ def test_one_look_of_many_has_to_prove_more_than_a_single_one(one: World, per: s
     found = with_params(one, {}, quick={"gate": {**gate, "false_landings": budgeted}}).judge("quick", "good")
     assert found.verdict == verdict
     if per == "year":
-        assert "does not lie above the margin +0.0000 at confidence 99.904%, as look 1 of 20" in found.reasons[0]
+        assert "does not lie above the margin +0.0000 at confidence 99.904%, as look 1 in 20" in found.reasons[0]
 
 
 def test_what_was_not_counted_lands_nothing(one: World) -> None:

@@ -178,9 +178,9 @@ def _look(look: Look) -> str:
     """What a judgement spent of the error budget."""
     if look.taken:
         left = gate_sections.left(look.left)
-        return f"look {look.number} of {look.period} at these test rows: {left} of the error budget is left"
+        return f"look {look.number} in {look.period} at these test rows: {left} of the error budget is left"
     return (
-        f"judged as look {look.number} of {look.period} at these test rows would be; not counted, it spends nothing of "
+        f"judged as look {look.number} in {look.period} at these test rows would be; not counted, it spends nothing of "
         "the error budget, which does not cover what is chosen by such looks"
     )
 

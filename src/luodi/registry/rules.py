@@ -325,7 +325,7 @@ def _bar(rule: config.Gate, look: Look | None) -> str:
     bar = f"the margin {rule.margin:+.4f}"
     if look is None:
         return bar
-    named = f"look {look.number} of {look.period} at these test rows"
+    named = f"look {look.number} in {look.period} at these test rows"
     return f"{bar} at confidence {level(look.confidence)}, as {named} has to"
 
 

@@ -49,10 +49,10 @@ LOOK = {"period": "2026", "number": 3, "total": 9, "confidence": 0.999, "left": 
 @pytest.mark.parametrize(
     ("taken", "said"),
     [
-        (True, "look 3 of 2026 at these test rows: 94.3% of the error budget is left"),
+        (True, "look 3 in 2026 at these test rows: 94.3% of the error budget is left"),
         (
             False,
-            "judged as look 3 of 2026 at these test rows would be; not counted, it spends nothing of the error budget",
+            "judged as look 3 in 2026 at these test rows would be; not counted, it spends nothing of the error budget",
         ),
     ],
 )

@@ -734,7 +734,7 @@ def test_a_look_has_to_prove_more_than_the_interval_that_is_shown() -> None:
     ]  # fmt: skip
     assert decision["reasons"][0] == (
         f"the difference in accuracy from {CHAMPION}, +0.0200, interval +0.0100 to +0.0300, at 99.904% from -0.0020, "
-        "does not lie above the margin +0.0000 at confidence 99.904%, as look 3 of 2026 at these test rows has to"
+        "does not lie above the margin +0.0000 at confidence 99.904%, as look 3 in 2026 at these test rows has to"
     )
     assert failed(judge(METRICS, 1.5, RULE, CHAMPION, compared(p=0.001) | {"look": LOOK | {"low": 0.002}})) == [
         "exact McNemar test"
