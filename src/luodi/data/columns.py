@@ -23,6 +23,7 @@ NAME = "name"
 LONGEST = 256  # characters of a column that is remembered, less than
 ID = re.compile(r"(?i)(?:^|[\W_])id$")
 """What ends so names rows, or whom they are from."""
+NUMBER = re.compile(r"[-+]?\d*[.,]?\d+(?:[eE][-+]?\d+)?")
 INSIDE = 100  # rows of JSON of which keys inside one another are listed
 LOOKED_AT = 10_000  # rows that tell which column may hold what: a table may be sorted by its labels
 OWN = ("text", "image", "label", "source", "origin", "id", "revision", "shard", "row", "split", "reasons")
@@ -165,39 +166,47 @@ def _untold(
 ) -> MissingColumn:
     header = "; if its first row is a row as the others, say --no-header" if table.headed else ""
     alone = "; if a character stands between columns, name it with --delimiter" if len(table.columns) == 1 else ""
-    error = MissingColumn(
-        f"{table.path}: cannot tell the column of the {what}; found {tables.names(table.columns)}{alone}{header}"
-    )
     known = {"--text-column" if usual is TEXT else "--image-column": item, "--label-column": label if labelled else ""}
-    error.options = _likely(table, known)
+    options, numbers = _likely(table, known)
+    hint = numbers or alone + header
+    error = MissingColumn(
+        f"{table.path}: cannot tell the column of the {what}; found {tables.names(table.columns)}{hint}"
+    )
+    error.options = options
     return error
 
 
-def _likely(table: Table, known: dict[str, str | None]) -> str:
+def _likely(table: Table, known: dict[str, str | None]) -> tuple[str, str]:
     """The options that would name what is not known: of the longest texts, each counted once, and of the fewest labels.
 
     Args:
         known: The option of the items and that of the labels, each with its column if that is known.
+
+    Returns:
+        They; or, where what is longest are numbers, nothing and why.
     """
     try:
         rows = [row for _, row in islice(tables.records(table, (), tuple(table.columns)), LOOKED_AT)]
     except DataError:
-        return ""
+        return "", ""
     names = [*dict.fromkeys(name for row in rows[:INSIDE] for name in _inside(row, table))] or table.columns
     values = {name: [_said(tables.value(row, name)) for row in rows] for name in names}
     (of_item, item), (of_label, label) = known.items()
     free = {name: column for name, column in values.items() if name and name not in (item, label) and any(column)}
-    item = item or max(free, key=lambda name: sum(map(len, {*free[name]})), default=None)
+    if item is None:
+        item = max(free, key=lambda name: sum(map(len, {*free[name]})), default=None)
+        if item and all(NUMBER.fullmatch(value.strip()) for value in free[item] if value):
+            return "", f"; `{shown(item, 60)}`, the longest, holds numbers alone: a model reads texts or images"
     counts = {name: len({*column}) for name, column in free.items() if name != item}
     if label is None:
         label = min(counts, key=lambda name: (counts[name] < 2, bool(ID.search(name)), counts[name]), default=None)
     if item is None or label is None:
-        return ""
+        return "", ""
     bare = table.headed and _is_row(table.columns, values)
     chosen = {of_item: item} | ({of_label: label} if label else {})
     asked = {option: name for option, name in chosen.items() if bare or not known[option]}
     named = {option: str(1 + table.columns.index(name)) if bare else name for option, name in asked.items()}
-    return " ".join([*(["--no-header"] if bare else []), *(f"{one} {shlex.quote(named[one])}" for one in named)])
+    return " ".join([*(["--no-header"] if bare else []), *(f"{one} {shlex.quote(named[one])}" for one in named)]), ""
 
 
 def _inside(row: tables.Record, table: Table) -> list[str]:

@@ -44,6 +44,15 @@ def test_a_table_whose_columns_are_not_told_says_which_they_may_be(
         assert columns.choose_columns(found, Wanted(text, label)).item == text
 
 
+def test_of_a_table_of_measurements_no_column_is_proposed(tmp_path: Path) -> None:
+    rows = "".join(f"{n / 7:.3f},{-n}e-3,sort {n % 3}\n" for n in range(60))
+    with pytest.raises(
+        MissingColumn, match="; `high`, the longest, holds numbers alone: a model reads texts"
+    ) as caught:
+        columns.choose_columns(table(tmp_path, "wide,high,species\n" + rows), Wanted())
+    assert caught.value.options == ""
+
+
 BY_GENRE = "".join(f"it is {n},g{n // 400},d{n // 40}\n" for n in range(1600))
 NESTED = "".join(f'{{"query": {{"text": "play {n}", "n": 1}}, "intent": "i{n % 2}"}}\n' for n in range(9))
 
