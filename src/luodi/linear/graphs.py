@@ -13,6 +13,7 @@ from luodi.scoring import inference
 
 OPSET, IR = 15, 8  # as networks are exported: the two can be joined
 OUTPUT = "probabilities"
+FEW = 8  # columns of a table, of which single numbers are copied faster than whole rows
 INPUTS = {"int32": TensorProto.INT32, "uint8": TensorProto.UINT8}
 
 
@@ -45,3 +46,36 @@ def make(
     helper.set_model_props(model, {"luodi": json.dumps(inference.facts(encoder), sort_keys=True)})
     onnx.checker.check_model(model)
     return model
+
+
+def sums(table: str, ids: str, columns: int) -> tuple[list[NodeProto], dict[str, Any]]:
+    """Return nodes and weights that add up, for each row of `ids` [batch, any], the rows of `table` that it names.
+
+    The table is [any, columns], "sums" [batch, columns]. ONNX Runtime copies row by row at 50 nanoseconds each, however
+    short they are, and number by number at 5.
+    """
+    if columns > FEW:
+        nodes = [
+            helper.make_node("Gather", [table, ids], ["terms"]),
+            helper.make_node("ReduceSum", ["terms", "across"], ["sums"], keepdims=0),
+        ]
+        return nodes, {"across": np.array([1], np.int64)}
+    nodes = [
+        helper.make_node("Reshape", [table, "flat"], ["numbers"]),
+        helper.make_node("Mul", [ids, "columns"], ["starts"]),
+        helper.make_node("Unsqueeze", ["starts", "first"], ["firsts"]),
+        helper.make_node("Add", ["firsts", "each"], ["places"]),  # [batch, columns, any]
+        helper.make_node("Shape", ["places"], ["shape"]),
+        helper.make_node("Reshape", ["places", "flat"], ["end_to_end"]),
+        helper.make_node("GatherElements", ["numbers", "end_to_end"], ["copied"]),
+        helper.make_node("Reshape", ["copied", "shape"], ["terms"]),
+        helper.make_node("ReduceSum", ["terms", "across"], ["sums"], keepdims=0),
+    ]
+    weights = {
+        "columns": np.int32(columns),
+        "each": np.arange(columns, dtype=np.int32)[:, None],
+        "first": np.array([1], np.int64),
+        "flat": np.array([-1], np.int64),
+        "across": np.array([2], np.int64),
+    }
+    return nodes, weights

@@ -27,6 +27,7 @@ CHUNK = 4096  # texts encoded at a time
 LEAST = 2  # train rows that a feature is in
 CLOSE = 0.01  # to the least loss: scikit-learn's 0.0001 takes 2 to 5 times as long, and answers alike
 SOFT = 0.5  # scale of a feature that says nothing of the class, where that of what says most is several times 1
+SHORTEST = np.float32(1e-15)  # a row without features: it is divided by its length
 VALUES = 2**24  # weights, all classes together: 32 MB as float16
 Matrix = Any  # scipy.sparse.csr_matrix, float32 [rows, features]
 
@@ -163,31 +164,36 @@ def features(found: Matrix, weighing: Weighing) -> Matrix:
 def graph(model: fitting.Linear, weighing: Weighing, encoder: Encoder) -> onnx.ModelProto:
     """Return `model` as ONNX: what each id adds to the square of a row's length and to the scores, summed over a row.
 
-    One table says both, of each id where it is not too large: ONNX Runtime makes it when it opens the model.
+    One table says both, of each id where it is not too large: ONNX Runtime makes it when it opens the model. Two
+    classes have one score, the first its negative.
     """
+    two = len(model.bias) == 2 and np.array_equal(model.weights[:, 0], -model.weights[:, 1])
+    scored = model.weights[:, 1:] if two else model.weights
+    columns = 1 + scored.shape[1]
     weights = {
         "feature": weighing.feature,
-        "squares": np.square(weighing.idf)[:, None],
-        "least": np.float32(1e-12),
-        "weights": ((weighing.idf * weighing.scale)[:, None] * model.weights).astype(np.float16),  # half the file
+        "squares": np.square(np.maximum(weighing.idf, SHORTEST))[:, None],
+        "weights": ((weighing.idf * weighing.scale)[:, None] * scored).astype(np.float16),  # half the file
         "bias": model.bias,
-        "across": np.array([1], np.int64),
-        "sizes": np.array([1, len(model.bias)], np.int64),
+        "sizes": np.array([1, columns - 1], np.int64),
     }
-    if len(weighing.feature) * (1 + len(model.bias)) <= VALUES:
-        order = [("table", "feature", "of_ids"), ("of_ids", "x", "terms")]
+    if len(weighing.feature) * columns <= VALUES:
+        (rows, places, found), added = ("table", "feature", "of_ids"), ("of_ids", "x")
     else:
-        order = [("feature", "x", "features"), ("table", "features", "terms")]
+        (rows, places, found), added = ("feature", "x", "features"), ("table", "features")
+    summing, constants = graphs.sums(*added, columns)
+    if two:
+        weights["signs"] = np.array([-1, 1], np.float32)
     nodes = [
         helper.make_node("Cast", ["weights"], ["wide"], to=TensorProto.FLOAT),
         helper.make_node("Concat", ["squares", "wide"], ["table"], axis=1),
-        *(helper.make_node("Gather", [rows, places], [found]) for rows, places, found in order),
-        helper.make_node("ReduceSum", ["terms", "across"], ["sums"], keepdims=0),
+        helper.make_node("Gather", [rows, places], [found]),
+        *summing,
         helper.make_node("Split", ["sums", "sizes"], ["square", "sum"], axis=1),
-        helper.make_node("Max", ["square", "least"], ["positive"]),
-        helper.make_node("Sqrt", ["positive"], ["length"]),
-        helper.make_node("Div", ["sum", "length"], ["scores"]),
+        helper.make_node("Sqrt", ["square"], ["length"]),
+        helper.make_node("Div", ["sum", "length"], ["score" if two else "scores"]),
+        *([helper.make_node("Mul", ["score", "signs"], ["scores"])] if two else []),
         helper.make_node("Add", ["scores", "bias"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
-    return graphs.make(nodes, weights, encoder, any_width=True)  # the id that pads adds nothing
+    return graphs.make(nodes, weights | constants, encoder, any_width=True)  # the id that pads adds nothing

@@ -12,7 +12,7 @@ from luodi import config
 from luodi.data import split_rows, text
 from luodi.data.text import Encoder
 from luodi.errors import ArtifactError
-from luodi.linear import fitting
+from luodi.linear import fitting, graphs
 from luodi.linear import text as linear
 from luodi.scoring import inference, temperature
 
@@ -104,21 +104,28 @@ def test_features_that_tell_classes_apart_are_scaled_up() -> None:
     assert (linear.scales(sparse.csr_matrix(np.ones((4, 2), np.float32)), label) == 0.5).all()
 
 
-def test_the_export_says_what_was_fitted(tmp_path: Path) -> None:
-    """Float16 weights, an empty text and one of unseen n-grams included."""
-    train, other = make(200, 3), make(50, 3, seed=1)
-    found = linear.occurrences(encoder(3), train.items)
-    weighing = linear.weigh(found, train.label, 10**6)
-    rows = fitting.Rows(linear.features(found, weighing), train.label)
+@pytest.mark.parametrize("classes", [2, 3, 9])
+def test_the_export_says_what_was_fitted(tmp_path: Path, classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Float16 weights, an empty text and one of unseen n-grams included; and the same, copied by rows or by numbers."""
+    (train, other), label = (make(200, 3), make(50, 3, seed=1)), (np.arange(200) % classes).astype(np.int32)
+    train = split_rows.Rows([f"{one}{place}" for one, place in zip(train.items, label, strict=True)], label, [])
+    occurring = linear.occurrences(encoder(classes), train.items)
+    weighing = linear.weigh(occurring, train.label, 10**6)
+    rows = fitting.Rows(linear.features(occurring, weighing), train.label)
     from sklearn.svm import LinearSVC
 
-    model = fitting.fit(rows, rows, 3, (1.0,), lambda C: LinearSVC(C=C, random_state=0))
+    model = fitting.fit(rows, rows, classes, (1.0,), lambda C: LinearSVC(C=C, random_state=0))
     items = [*other.items, "", "ωψ"]
-    logits = model.logits(linear.features(linear.occurrences(encoder(3), items), weighing))
+    logits = model.logits(linear.features(linear.occurrences(encoder(classes), items), weighing))
     expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    np.testing.assert_allclose(
-        scores(linear.graph(model, weighing, encoder(3)), encoder(3), items, tmp_path), expected, atol=2e-3
-    )
+    exported = linear.graph(model, weighing, encoder(classes))
+    assert ("GatherElements" in {node.op_type for node in exported.graph.node}) == (classes < graphs.FEW)
+    found = scores(exported, encoder(classes), items, tmp_path)
+    np.testing.assert_allclose(found, expected, atol=2e-3, equal_nan=False)
+    monkeypatch.setattr(graphs, "FEW", 1 + classes if classes >= graphs.FEW else 0)
+    other_form = linear.graph(model, weighing, encoder(classes))
+    assert [node.op_type for node in other_form.graph.node] != [node.op_type for node in exported.graph.node]
+    np.testing.assert_allclose(scores(other_form, encoder(classes), items, tmp_path), found, rtol=0, atol=1e-6)
 
 
 def test_a_table_that_is_too_large_for_all_ids_is_read_by_features(
@@ -128,8 +135,8 @@ def test_a_table_that_is_too_large_for_all_ids_is_read_by_features(
     by_ids = linear.fit(encoder(3), rows, rows, SETTINGS).judged
     monkeypatch.setattr(linear, "VALUES", 2**20)  # values of a table, of 2^20 ids and of 5,000 features
     by_features = linear.fit(encoder(3), rows, rows, SETTINGS).judged
-    assert [node.input[0] for node in by_ids.graph.node if node.op_type == "Gather"] == ["table", "of_ids"]
-    assert [node.input[0] for node in by_features.graph.node if node.op_type == "Gather"] == ["feature", "table"]
+    assert [node.input[0] for node in by_ids.graph.node if node.op_type == "Gather"] == ["table"]
+    assert [node.input[0] for node in by_features.graph.node if node.op_type == "Gather"] == ["feature"]
     found = [scores(model, encoder(3), rows.items, tmp_path) for model in (by_ids, by_features)]
     assert (found[0] == found[1]).all()
 
