@@ -15,6 +15,10 @@ LEAST = 2  # train rows that an n-gram is in; one that is in a single row tells 
 MOST = 2**20  # n-grams kept
 ROWS = 96  # hashed at a time: their n-grams fit into the cache of a core
 
+# Arrays, which NumPy would make of numbers at each call: of one text every fifth microsecond.
+WORD, LOWER, UPPER = np.array(5, np.uint32), np.array(31, np.uint32), np.array(32, np.uint64)  # bits, of `Ids`
+MIX = [np.array(one, np.uint64) for one in (30, 0xBF58476D1CE4E5B9, 27, 0x94D049BB133111EB, 31)]
+
 
 def of_rows(
     texts: Sequence[str], buckets: int, with_words: bool, longest: int
@@ -80,15 +84,17 @@ class Ids:
 
     def of(self, found: NDArray[np.uint32], counts: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return the ids of those buckets that have one, and how many each row has; see `of_rows`."""
-        parts = self._parts.take((found >> np.uint32(5)).astype(np.intp))
+        parts = self._parts.take(found >> WORD)
         bits = parts.astype(np.uint32)
-        bits <<= ~found & np.uint32(31)  # those above the bucket's fall out, and its own is the sign
-        known = np.flatnonzero(bits.view(np.int32) < 0)
-        parts >>= np.uint64(32)
+        bits <<= ~found & LOWER  # those above the bucket's fall out, and its own is the sign
+        parts >>= UPPER
         ids = parts.astype(np.int32)
         ids += np.bitwise_count(bits)
+        has_one = bits.view(np.int32) < 0
         if len(counts) == 1:
-            return ids.take(known), np.array([len(known)])
+            ids = ids[has_one]
+            return ids, np.array([len(ids)])
+        known = np.flatnonzero(has_one)
         ends = known.searchsorted(counts.cumsum())
         ends[1:] -= ends[:-1]
         return ids.take(known), ends
@@ -126,8 +132,8 @@ def _of_one(text: str, buckets: int, longest: int) -> tuple[NDArray[np.uint32], 
     costs.
     """
     weights, more, places = _as_products(longest)
-    points = np.zeros(len(text) + longest - 1, np.uint64)
-    points[: len(text)] = np.frombuffer(text.encode("utf-32-le"), "<u4")
+    whole = text + "\0" * (longest - 1)
+    points = np.frombuffer(whole.encode("utf-32-le"), "<u4").astype(np.uint64)
     following = np.ndarray((len(text), longest), np.uint64, points, 0, 2 * points.strides)
     hashed = following @ weights
     hashed += more
@@ -157,7 +163,8 @@ def _as_products(
 def _distinct(flat: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Return each value once, in order; what was given is sorted then."""
     flat.sort()  # np.unique hashes instead, at a tenth of the speed
-    new = np.ones(len(flat), np.bool_)
+    new = np.empty(len(flat), np.bool_)
+    new[:1] = True
     np.not_equal(flat[1:], flat[:-1], out=new[1:])
     return flat[new]
 
@@ -192,9 +199,10 @@ def _bucket(hashed: NDArray[np.uint64], buckets: int) -> NDArray[np.uint64]:
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Finaliser of SplitMix64 (Steele, Lea, Flood 2014), in place: spreads near inputs over all 64 bits."""
-    values ^= values >> np.uint64(30)
-    values *= np.uint64(0xBF58476D1CE4E5B9)
-    values ^= values >> np.uint64(27)
-    values *= np.uint64(0x94D049BB133111EB)
-    values ^= values >> np.uint64(31)
+    first, times, second, again, last = MIX
+    values ^= values >> first
+    values *= times
+    values ^= values >> second
+    values *= again
+    values ^= values >> last
     return values

@@ -80,9 +80,11 @@ class Classifier:
             Unfit: An image cannot be used.
             Nothing: A text holds nothing to classify: it is empty, or tags and blanks alone.
         """
+        ready, count = self.encoder.ready(items), batch_rows(self.encoder)
+        if 0 < len(ready) <= count:
+            return run_session(self.session, self.encoder.encode_ready(ready, narrow=self._narrow))
         found = np.zeros((len(items), len(self.labels)), np.float32)
-        ready = self.encoder.ready(items)
-        for places in _together(self.encoder, ready, self._narrow):
+        for places in _together(ready, count, by_length=self._narrow or not self.encoder.fixed):
             x = self.encoder.encode_ready([ready[place] for place in places], narrow=self._narrow)
             found[places] = run_session(self.session, x)
         return found
@@ -100,10 +102,10 @@ def batch_rows(encoder: Encoder) -> int:
     return max(1, min(BATCH, VALUES // math.prod(encoder.shape)))
 
 
-def _together(encoder: Encoder, items: Sequence[Any], narrow: bool) -> Iterator[list[int]]:
+def _together(items: Sequence[Any], count: int, *, by_length: bool) -> Iterator[list[int]]:
     """Places of what is predicted at a time: of texts that are padded to the longest of them those of like lengths."""
-    order, count = list(range(len(items))), batch_rows(encoder)
-    if len(items) > count and (narrow or not encoder.fixed):
+    order = list(range(len(items)))
+    if by_length:
         order.sort(key=lambda place: len(items[place]))
     return (order[start : start + count] for start in range(0, len(order), count))
 
