@@ -21,6 +21,8 @@ MORE = 1.05  # times the bytes of an encoder that a model on it has
 SLOW = 2e10  # operations a second of one thread on a host that others use too
 TRAIN = 0.8  # of all rows
 STEPS = 1500  # that an image network takes, more or less, to learn a few hundred images
+SOME = 1000  # train images above which batches grow, and steps
+LEAST_BATCH, LARGEST_BATCH = 16, 128
 WORK = 1e8  # pixels of all train rows, over all epochs, which a network reads in a quarter of an hour of a processor
 SMALL = 32  # pixels of the longer side: nobody is advised to make images smaller than that to save time
 PIXEL = 8e-6  # seconds of a processor for each pixel and epoch: 6 to 10 were measured of the default network
@@ -134,10 +136,9 @@ def image(rows: int, height: int, width: int) -> Recipe:
     A network costs what it has pixels to read, of which a person is told where that takes long.
     """
     train = math.ceil(TRAIN * rows)
-    batch = 16 if train < 1000 else 64 if train < 20_000 else 128
-    epochs = min(60, max(20 if train < 20_000 else 12, round(STEPS * batch / train)))
-    steps = epochs * math.ceil(train / batch)
+    batch, epochs = schedule(train)
     settings = {"batch_size": batch, "epochs": epochs, "patience": epochs}
+    steps = epochs * math.ceil(train / batch)
     said = f"it will be a network of {steps:,} steps ({epochs} epochs in batches of {batch}), or a linear model"
     pixels = train * epochs  # of each place of an image
     if (minutes := _minutes(height * width * pixels)) > LONG:
@@ -152,6 +153,19 @@ def image(rows: int, height: int, width: int) -> Recipe:
                 f"would take {_minutes(math.prod(fewer) * pixels)}"
             )
     return Recipe({"train": settings}, said)
+
+
+def schedule(train: int) -> tuple[int, int]:
+    """Return rows of a step and epochs for so many train images, both smooth: what twice the rows take is known.
+
+    Up to 1,000 of them about 1,500 steps of 16, in 60 epochs at most. Beyond, batches grow as the square root of the
+    rows, and steps as their cube root, so that 4,000 take 2,400 steps of 32, and 56,000 take 5,600 of 120 in 12 epochs,
+    the fewest (benchmarks/images.md).
+    """
+    times = max(1.0, train / SOME)
+    batch = min(LARGEST_BATCH, 4 * round(LEAST_BATCH / 4 * math.sqrt(times)))
+    epochs = STEPS * LEAST_BATCH / min(train, SOME) * times ** (1 / 3 + 1 / 2 - 1)
+    return batch, max(12, min(60, round(epochs)))
 
 
 def _minutes(pixels: float) -> int:

@@ -116,6 +116,13 @@ def test_filters_has_an_entry_for_each_block_of_a_cnn(filters: tuple[int, ...]) 
     assert convolutions(model) == [count for count in filters for _ in range(2)]
 
 
+def test_a_cnn_drops_of_its_hidden_layer_alone_which_is_normalised() -> None:
+    """Dropout in each block took four times the epochs to learn letters (benchmarks/images.md)."""
+    kinds = [type(layer).__name__ for layer in build(setting(architecture="cnn", dropout=0.2)).layers]
+    assert kinds[-5:] == ["Dense", "BatchNormalization", "Activation", "Dropout", "Dense"]
+    assert kinds.count("Dropout") == 1
+
+
 def test_filters_has_an_entry_for_each_stage_of_a_resnet() -> None:
     one, two = (build(setting(architecture="resnet", filters=filters)) for filters in ((4,), (4, 8)))
     assert convolutions(one) == [4, 4, 4]

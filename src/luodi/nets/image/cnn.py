@@ -1,8 +1,9 @@
 """cnn: blocks of two convolutions with batch norm (Simonyan and Zisserman 2014; Ioffe and Szegedy 2015), a hidden
-layer, softmax.
+layer with it, dropout, softmax.
 
 The pooling of a block stands between its convolutions, before batch norm: the second convolution then costs a
-quarter, and so does all that follows the first.
+quarter, and so does all that follows the first. Dropout within the blocks, and a hidden layer that is not normalised,
+made it learn several times as slowly (benchmarks/images.md).
 """
 
 from typing import Any
@@ -25,17 +26,16 @@ def build(settings: ImageTrain, encoder: Encoder) -> keras.Model:
     dtype = settings.precision
     x, values = standardised(encoder)
     for filters in settings.filters:
-        values = _block(values, filters, settings)
+        values = block(values, filters, settings)
     values = layers.Flatten(dtype=dtype)(values)
-    values = layers.Dense(settings.units, settings.activation, dtype=dtype, name="hidden")(values)
+    values = active(layers.Dense(settings.units, use_bias=False, dtype=dtype, name="hidden")(values), settings)
     return classified(x, layers.Dropout(settings.dropout, dtype=dtype)(values), encoder)
 
 
-def _block(values: Any, filters: int, settings: ImageTrain) -> Any:
+def block(values: Any, filters: int, settings: ImageTrain) -> Any:
     """From [batch, h, w, c] to [batch, h // 2, w // 2, filters], or h and w as they are below `LEAST` pixels."""
     values = convolution(values, filters, settings.kernel, settings.precision)
     if min(values.shape[1:3]) >= LEAST:
         values = layers.MaxPooling2D(2, dtype=settings.precision)(values)
     values = active(values, settings)
-    values = active(convolution(values, filters, settings.kernel, settings.precision), settings)
-    return layers.Dropout(settings.dropout, dtype=settings.precision)(values)
+    return active(convolution(values, filters, settings.kernel, settings.precision), settings)
