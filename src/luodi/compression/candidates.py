@@ -26,7 +26,7 @@ from luodi.errors import LuodiError
 from luodi.nets import onnx_file
 from luodi.nets.canonical import canonical
 from luodi.project.paths import ModelPaths
-from luodi.scoring import inference
+from luodi.scoring import graphs, inference
 from luodi.scoring.inference import Classifier
 
 PRODUCTS = ["Conv", "MatMul", "Gemm", "Gather", "Relu", "MaxPool"]
@@ -137,7 +137,7 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc, unused-ignore]
 @contextmanager
 def _quantizing(whole: Whole) -> Iterator[tuple[onnx.ModelProto, Path]]:
     """A graph that the quantizer may change, and where it is to write."""
-    graph = whole.graph()
+    graph = graphs.with_rows(whole.graph())
     add_pre_process_metadata(graph)  # it advises to optimise the graph first, which differs from host to host
     with tempfile.TemporaryDirectory() as folder, _silent():
         yield graph, Path(folder) / inference.MODEL

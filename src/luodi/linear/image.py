@@ -17,8 +17,8 @@ from luodi.config import ImageBaseline
 from luodi.data import image
 from luodi.data.image import Encoder
 from luodi.data.split_rows import Rows
-from luodi.linear import fitting, graphs
-from luodi.scoring import inference
+from luodi.linear import fitting
+from luodi.scoring import graphs, inference
 
 SIDE = 32  # pixels; larger images are averaged down: a linear model gains nothing from finer detail
 CELLS = 8  # a side, of which edges and colours are averaged

@@ -21,7 +21,8 @@ from luodi.data import text
 from luodi.data.split_rows import Rows
 from luodi.data.text import Encoder
 from luodi.errors import ArtifactError
-from luodi.linear import fitting, graphs
+from luodi.linear import fitting
+from luodi.scoring import graphs
 
 CHUNK = 4096  # texts encoded at a time
 LEAST = 2  # train rows that a feature is in

@@ -16,11 +16,13 @@ import onnx
 from numpy.typing import NDArray
 
 from luodi.config import ModelSettings
+from luodi.data import text
 from luodi.data.modality import Encoder
 from luodi.errors import ArtifactError, LuodiError, WrongValue
 from luodi.nets import catalogue, training
 from luodi.nets.canonical import LARGEST, canonical
 from luodi.nets.fitting import Built, Net
+from luodi.nets.text import ngram
 from luodi.scoring import inference
 from luodi.system import resources
 
@@ -39,6 +41,10 @@ def convert(net: Net, settings: ModelSettings, encoder: Encoder, built: Built | 
         LuodiError: That process came to no end.
         UserCodeFailed: The network is a user's own, and fails there.
     """
+    if settings.train.architecture == "ngram" and isinstance(encoder, text.Encoder):
+        written = ngram.graph(net.model, net.factor, encoder)
+        if written is not None:
+            return written
     if keras.backend.backend() == "tensorflow":
         model = traced(net.model)
     else:

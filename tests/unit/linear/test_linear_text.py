@@ -12,9 +12,9 @@ from luodi import config
 from luodi.data import split_rows, text
 from luodi.data.text import Encoder
 from luodi.errors import ArtifactError
-from luodi.linear import fitting, graphs
+from luodi.linear import fitting
 from luodi.linear import text as linear
-from luodi.scoring import inference, temperature
+from luodi.scoring import graphs, inference, temperature
 
 SETTINGS = config.TextBaseline(max_features=5000, regularization=(0.5, 2.0))
 

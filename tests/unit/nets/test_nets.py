@@ -15,12 +15,14 @@ from luodi.data.text import Encoder
 from luodi.errors import LuodiError, WrongValue
 from luodi.nets import fitting
 from luodi.nets.stderr import quiet
+from luodi.scoring import graphs, inference
 
 with quiet():
     import keras
 
     from luodi.nets import batches, catalogue, export, feeding, hardware, history, saving, training
     from luodi.nets.metrics import MacroRecall
+    from luodi.nets.text import ngram
 
 pytestmark = pytest.mark.slow
 
@@ -186,6 +188,29 @@ def test_padding_and_order_make_no_difference_to_a_bag(architecture: str, more: 
     x, _ = rows()
     padded = np.pad(x[:, ::-1], ((0, 0), (0, more)))
     np.testing.assert_allclose(wide.predict(padded, verbose=0), short.predict(x, verbose=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_a_bag_of_short_vectors_is_written_node_by_node(factor: float) -> None:
+    model = build(setting(architecture="ngram", embedding=graphs.FEW))
+    weights = np.random.default_rng(0).normal(size=sum(one.size for one in model.get_weights()))
+    ends = np.cumsum([one.size for one in model.get_weights()])[:-1]
+    parts = zip(np.split(weights, ends), model.get_weights(), strict=True)
+    model.set_weights(
+        [part.reshape(one.shape) for part, one in parts]
+    )  # what pads is told from nothing by a mask alone
+    made = ngram.graph(training.scaled(model, factor), factor, encoder())
+    assert made is not None
+    x = np.concatenate([rows()[0], np.zeros((1, LENGTH), np.int32), np.tril(rows()[0][:LENGTH])])
+    expected = training.scaled(model, factor).predict(x, verbose=0)
+    np.testing.assert_allclose(
+        inference.run_session(inference.session(made.SerializeToString()), x), expected, rtol=0, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("changes", [{"embedding": graphs.FEW + 1}, {"table": SIZE - 2}])
+def test_a_bag_of_long_or_shared_vectors_is_left_to_keras(changes: dict[str, int]) -> None:
+    assert ngram.graph(build(setting(architecture="ngram", **changes)), 1.0, encoder()) is None
 
 
 def test_what_pads_a_row_changes_nothing_that_a_transformer_says() -> None:

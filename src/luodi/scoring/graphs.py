@@ -13,7 +13,9 @@ from luodi.scoring import inference
 
 OPSET, IR = 15, 8  # as networks are exported: the two can be joined
 OUTPUT = "probabilities"
-FEW = 8  # columns of a table, of which single numbers are copied faster than whole rows
+FEW = 7  # columns of a table, of which single numbers are copied faster than whole rows
+COPYING = ["Reshape"], ["Reshape", "Add", "Unsqueeze", "Mul"]
+"""What `sums` makes the numbers and their places by, the last first."""
 INPUTS = {"int32": TensorProto.INT32, "uint8": TensorProto.UINT8}
 
 
@@ -79,3 +81,39 @@ def sums(table: str, ids: str, columns: int) -> tuple[list[NodeProto], dict[str,
         "across": np.array([2], np.int64),
     }
     return nodes, weights
+
+
+def with_rows(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return `model` with the stored tables of `sums` copied row by row, as quantizers know it."""
+    producers = {name: node for node in model.graph.node for name in node.output}
+    stored = {weight.name for weight in model.graph.initializer}
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    del changed.graph.node[:]
+    for node in model.graph.node:
+        table, ids = _looked_up(node, producers)
+        if table not in stored:
+            changed.graph.node.append(node)
+            continue
+        rows = f"{node.output[0]}_rows"
+        changed.graph.node.append(helper.make_node("Gather", [table, ids], [rows], f"{node.name}_rows"))
+        changed.graph.node.append(helper.make_node("Transpose", [rows], node.output, node.name, perm=[0, 2, 1]))
+    return changed
+
+
+def _looked_up(node: NodeProto, producers: Mapping[str, NodeProto]) -> tuple[str, str]:
+    """The table and the ids that a node of `sums` copies numbers by; "" of any other."""
+    if node.op_type != "GatherElements":
+        return "", ""
+    table, places = (_above(name, kinds, producers) for name, kinds in zip(node.input, COPYING, strict=True))
+    return (table, places) if table and places else ("", "")
+
+
+def _above(name: str, kinds: Sequence[str], producers: Mapping[str, NodeProto]) -> str:
+    """What nodes of these kinds, the last first, made a value of; "" where others did."""
+    for kind in kinds:
+        node = producers.get(name)
+        if node is None or node.op_type != kind:
+            return ""
+        name = node.input[0]
+    return name
