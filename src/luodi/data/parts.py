@@ -34,18 +34,19 @@ class Parts:
     without: Callable[[NDArray[np.bool_]], NDArray[Any]]
 
 
-def of(encoder: Encoder, item: Any) -> Parts:
+def of(encoder: Encoder, item: Any, *, narrow: bool = False) -> Parts:
     """Take a raw item apart that `encoder` reads.
+
+    With `narrow` encoded texts are no longer than the longest of them.
 
     Raises:
         Nothing: A text holds nothing to classify.
         Unfit: An image cannot be used.
     """
-    kinds: dict[str, Callable[[Encoder, Any], Parts]] = {"text": _text, "image": _image}
-    return kinds[encoder.modality](encoder, item)
+    return _image(encoder, item) if encoder.modality == "image" else _text(encoder, item, narrow)
 
 
-def _text(encoder: Encoder, item: str) -> Parts:
+def _text(encoder: Encoder, item: str, narrow: bool) -> Parts:
     """Words, or characters of scripts without spaces, and marks between them; blanks stay wherever they stand."""
     from luodi.data import text
 
@@ -64,7 +65,7 @@ def _text(encoder: Encoder, item: str) -> Parts:
         for mask in kept.tolist():
             pieces = [whole[start:end] if there else "" for (start, end), there in zip(places, mask, strict=True)]
             rows.append("".join(part for pair in zip(gaps, [*pieces, ""], strict=True) for part in pair))
-        return encoder.encode_clean(text.clean(text.column(rows)))
+        return encoder.encode_ready(text.clean_list(rows), narrow=narrow)
 
     return Parts(whole, places, without)
 

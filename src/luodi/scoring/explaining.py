@@ -78,7 +78,7 @@ def explain(
         Unfit: An image cannot be used.
         ValueError: No label is called so.
     """
-    found = parts.of(classifier.encoder, item)
+    found = parts.of(classifier.encoder, item, narrow=classifier.narrow)
     count = len(found.places)
 
     def ask(kept: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -82,15 +82,15 @@ class Classifier:
         """
         ready, count = self.encoder.ready(items), batch_rows(self.encoder)
         if 0 < len(ready) <= count:
-            return run_session(self.session, self.encoder.encode_ready(ready, narrow=self._narrow))
+            return run_session(self.session, self.encoder.encode_ready(ready, narrow=self.narrow))
         found = np.zeros((len(items), len(self.labels)), np.float32)
-        for places in _together(ready, count, by_length=self._narrow or not self.encoder.fixed):
-            x = self.encoder.encode_ready([ready[place] for place in places], narrow=self._narrow)
+        for places in _together(ready, count, by_length=self.narrow or not self.encoder.fixed):
+            x = self.encoder.encode_ready([ready[place] for place in places], narrow=self.narrow)
             found[places] = run_session(self.session, x)
         return found
 
     @cached_property
-    def _narrow(self) -> bool:
+    def narrow(self) -> bool:
         """Whether rows need no more padding than those of their batch: graphs of before are of one width."""
         return bool(self.session.get_inputs()[0].shape[1:] == [ANY_WIDTH])
 

@@ -26,6 +26,14 @@ def test_a_text_is_made_of_words_and_of_characters_that_stand_alone(written: str
     assert [found.whole[start:end] for start, end in found.places] == expected
 
 
+def test_narrow_rows_lack_padding_alone() -> None:
+    masks = np.array([[True] * 4, [True, False, True, False], [False] * 4])
+    narrow, whole = (parts.of(PLAIN, "好 坏书 ok", narrow=one).without(masks) for one in (True, False))
+    assert whole.shape == (3, PLAIN.length)
+    assert narrow.shape[1] == (whole > 0).sum(1).max()
+    assert np.array_equal(narrow, whole[:, : narrow.shape[1]])
+
+
 @given(st.text(max_size=300))
 def test_all_parts_together_are_the_text_and_none_is_nothing(written: str) -> None:
     try:
