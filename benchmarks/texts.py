@@ -57,7 +57,7 @@ def fit(settings: config.TextSettings, seen: Rows, held: Rows, test: Rows) -> Fi
     started = time.process_time()
     encoder = text.Encoder.fit(columns(seen.items), settings.preprocess, settings.labels)
     with threadpool_limits(1):
-        models = linear.fit(encoder, seen, held, settings.baseline)
+        models = linear.fit(encoder, seen, held, settings.baseline)[:2]  # of train rows, and that which is exported
     x = [np.concatenate([encoder.encode_clean(one) for one in columns(part.items)]) for part in (seen, held, test)]
     between = time.process_time()
     scores = [
