@@ -168,7 +168,7 @@ def _untold(
     alone = "; if a character stands between columns, name it with --delimiter" if len(table.columns) == 1 else ""
     known = {"--text-column" if usual is TEXT else "--image-column": item, "--label-column": label if labelled else ""}
     options, numbers = _likely(table, known)
-    hint = numbers or alone + header
+    hint = numbers + alone + header
     error = MissingColumn(
         f"{table.path}: cannot tell the column of the {what}; found {tables.names(table.columns)}{hint}"
     )

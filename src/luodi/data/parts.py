@@ -6,6 +6,7 @@ Of the stages evaluate alone imports this: a change here makes no model anew.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,10 +44,11 @@ def of(encoder: Encoder, item: Any, *, narrow: bool = False) -> Parts:
         Nothing: A text holds nothing to classify.
         Unfit: An image cannot be used.
     """
-    return _image(encoder, item) if encoder.modality == "image" else _text(encoder, item, narrow)
+    kinds: dict[str, Callable[[Encoder, Any], Parts]] = {"text": partial(_text, narrow=narrow), "image": _image}
+    return kinds[encoder.modality](encoder, item)
 
 
-def _text(encoder: Encoder, item: str, narrow: bool) -> Parts:
+def _text(encoder: Encoder, item: str, *, narrow: bool) -> Parts:
     """Words, or characters of scripts without spaces, and marks between them; blanks stay wherever they stand."""
     from luodi.data import text
 

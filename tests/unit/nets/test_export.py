@@ -327,8 +327,10 @@ def test_the_metric_of_the_gate_decides() -> None:
     other = {"accuracy": 0.8, "macro_f1": 0.6, "log_loss": 0.2}
     assert choice.choose({"linear": better, "net": other}, "accuracy") == "linear"
     assert choice.choose({"linear": better, "net": other}, "macro_f1") == "net"
-    assert choice.choose({"linear": better, "net": better | {"log_loss": 0.2}}, "accuracy") == "net"
-    assert choice.choose({"linear": better, "net": better}, "accuracy") == "linear"
+    surer = better | {"log_loss": 0.2}
+    assert choice.choose({"net": surer, "linear": better}, "accuracy") == "linear", "a network has to be proven first"
+    assert choice.choose({"linear": other, "net": better, "both": surer}, "accuracy") == "both"
+    assert choice.choose({"linear": other, "net": better, "both": better}, "accuracy") == "net"
 
 
 def test_without_a_network_keras_is_not_imported(tmp_path: Path) -> None:
