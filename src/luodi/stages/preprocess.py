@@ -94,6 +94,7 @@ def report(
         encoder=encoder.as_json() | {"shape": encoder.shape, "dtype": encoder.dtype},
         config=settings,
         labels=settings.labels,
+        learned=clean_rows.LEARNED,
         names=[settings.labels[one] for one in label],
         pairs=pairs,
         meaning=nearest.of(settings.modality).MEANING,

@@ -187,6 +187,8 @@ def test_of_many_train_rows_the_encoder_is_fitted_on_some(
     fitted: Any = modality.of(block.modality).fit_encoder(some[block.modality].chunks, block.preprocess, block.labels)
     assert encoders.load(again.encoder) == fitted
     assert rows.equals(pq.read_table(paths.rows))  # what is trained on is all of them
+    told = "On 24 of its rows, of each label as many"
+    assert told in again.preprocess_report.read_text() and told not in paths.preprocess_report.read_text()
 
 
 def test_the_split_is_that_of_the_content(done: tuple[Any, ...]) -> None:
