@@ -25,6 +25,27 @@ for version in (API_VERSION, "2025-04-11"):
     print(client.get("/health", headers={"Airflow-API-Version": version}).status_code)
 """
 
+# What comes of a run whose question is left to later while Airflow reads a long answer of its database.
+LEAVE = """
+import signal
+from airflow import settings
+from luodi.airflow import local_run
+from luodi.airflow.terminal_approval import Unanswered
+from sqlalchemy import text
+
+def leave(number, frame):
+    raise Unanswered
+
+class Asking:
+    def test(self, run_conf):
+        signal.signal(signal.SIGALRM, leave)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 2000000) SELECT x FROM n"
+        settings.Session().execute(text(numbers)).all()
+
+print(local_run.ran(Asking(), {}), settings.Session().execute(text("SELECT 1")).scalar())
+"""
+
 
 @pytest.fixture
 def origin(tmp_path: Path) -> Origin:
@@ -62,3 +83,8 @@ def test_the_api_of_a_run_speaks_the_one_version_of_its_client(origin: Origin) -
     """To make the other versions takes it three seconds of each run."""
     known, other = map(int, python(origin, "-c", SPEAK).split()[-2:])
     assert (known, other) == (200, 404), "Airflow's API or its client has changed, see `local_run.speak_newest`"
+
+
+def test_a_question_may_be_left_at_any_moment(origin: Origin) -> None:
+    """Airflow's session was left in the middle of a query, and what came of the run could not be read."""
+    assert python(origin, "-c", LEAVE).splitlines()[-1] == "None 1"

@@ -29,7 +29,7 @@ def added(make_project: Callable[[str], Project], tmp_path_factory: pytest.TempP
     """A project with an encoder, and a model that tries it."""
     project, folder = make_project("encoder"), tmp_path_factory.mktemp("encoder")
     tiny_encoder.write(folder / "tiny")
-    rows = [("text", "label"), *tiny_encoder.texts(600)]
+    rows = [("text", "label"), *tiny_encoder.texts(240)]
     (folder / "sides.csv").write_text("\n".join(",".join(row) for row in rows))
     project.run("luodi", "encoder", "add", str(folder / "tiny"))
     project.run("luodi", "add", "sides", "--modality", "text", "--from", str(folder / "sides.csv"), "--encoder", "tiny")

@@ -17,9 +17,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from airflow import settings
 from airflow.configuration import conf
 from airflow.models.dagrun import DagRun
-from airflow.sdk import DagRunState, TaskInstanceState
+from airflow.sdk import DAG, DagRunState, TaskInstanceState
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.utils.helpers import log_filename_template_renderer
 
@@ -161,16 +162,24 @@ def main(root: Path, model: str, asked: int, log: Path, result: Path, *, began: 
             task.pool = f"{local.OWN}{log}"
         with os.fdopen(asked) as pipe:
             given = json.load(pipe)
-        try:
-            state = dag.test(run_conf=given).state
-        except Unanswered:
-            state = None
+        state = ran(dag, given)
     (run,) = DagRun.find(dag_id=dag.dag_id, run_id=progress.run)
     local.release(run)
     if state == DagRunState.FAILED:
         return 1
     write_json(result, came_of(run, progress))
     return 0
+
+
+def ran(dag: DAG, given: dict[str, Any]) -> str | None:
+    """Run `dag` with the conf `given`, and return its state; None if a question was left to later."""
+    try:
+        state: str = dag.test(run_conf=given).state
+    except Unanswered:
+        if settings.Session:
+            settings.Session.remove()  # Airflow leaves it open, maybe in the middle of a query
+        return None
+    return state
 
 
 def came_of(run: DagRun, progress: Progress) -> dict[str, Any]:
