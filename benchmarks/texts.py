@@ -3,6 +3,7 @@
     dvc repro preprocess                          # for reviews
     python benchmarks/texts.py reviews            # all rows, by six folds
     python benchmarks/texts.py thucnews --data DIR  # fitted on a cut of train.txt, dev.txt scored once
+    python benchmarks/texts.py titles --data DIR  # all of train.txt, by six folds
 
 What `luodi run` does: the encoder, the linear model and the network are fitted on train rows, each calibrated on
 validation rows, which then choose between the two and their mean; then the linear model is fitted on both. Seconds are
@@ -11,7 +12,7 @@ those of the processor, for fitting.
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,16 +84,29 @@ def settings_for(labels: tuple[str, ...], rows: int, chinese: float) -> config.T
     return config.TextSettings.model_validate({"modality": "text", "labels": labels} | found)
 
 
-def strong(seen: Rows, test: Rows) -> Any:
+def strong(seen: Rows, held: Rows, test: Rows) -> Any:
     """Predictions of scikit-learn: TF-IDF of characters and of words that jieba cuts, logistic regression, C 16."""
-    model = make_pipeline(plain.features(seen.items), LogisticRegression(C=16, solver="liblinear"))
-    return model.fit(seen.items, seen.label).predict(test.items)
+    items, label = [*held.items, *seen.items], np.concatenate([held.label, seen.label])
+    return (
+        make_pipeline(plain.features(items), LogisticRegression(C=16, solver="liblinear"))
+        .fit(items, label)
+        .predict(test.items)
+    )
+
+
+def chosen(seen: Rows, held: Rows, test: Rows) -> Any:
+    """Predictions of the recipe of scikit-learn's that the rows `held` favour, see `plain.predict`."""
+    return plain.predict("text", seen, held, test, "accuracy")[1]
 
 
 def reviews(root: Path) -> None:
     table = pq.read_table(ModelPaths(root, "reviews").rows)
-    labels, items = ("negative", "positive"), table["text"].to_pylist()
     label = np.array(table["label"].to_pylist(), np.int32)
+    by_folds(("negative", "positive"), table["text"].to_pylist(), label, strong)
+
+
+def by_folds(labels: tuple[str, ...], items: list[str], label: Any, rival: Callable[[Rows, Rows, Rows], Any]) -> None:
+    """Compare what luodi would land with the predictions of `rival` on all rows, each by models of the other folds."""
     settings = settings_for(labels, len(items), 1)
     rng = np.random.default_rng(0)
     fold = rng.permutation(len(items)) % FOLDS
@@ -104,11 +118,12 @@ def reviews(root: Path) -> None:
     for number in range(FOLDS):
         known, test = rng.permutation(np.flatnonzero(fold != number)), np.flatnonzero(fold == number)
         cut = len(known) // HELD
-        found = fit(settings, pick(known[cut:]), pick(known[:cut]), pick(test))
+        parts = pick(known[cut:]), pick(known[:cut]), pick(test)
+        found = fit(settings, *parts)
         for name, scores in found.scores.items():
             right[name][test] = scores.argmax(1) == label[test]
         right["chosen"][test] = right[found.chosen][test]
-        right["strong"][test] = strong(pick(known), pick(test)) == label[test]
+        right["strong"][test] = rival(*parts) == label[test]
         said = ", ".join(f"{name} {found[test].mean():.4f}" for name, found in right.items())
         print(f"fold {number + 1}: {said} ({found.chosen})", flush=True)
     for name in (LINEAR, NET, BOTH, "chosen"):
@@ -120,21 +135,25 @@ def reviews(root: Path) -> None:
         )
 
 
+def read(data: Path, name: str) -> Rows:
+    """Return the titles of a file of THUCNews."""
+    lines = (data / "thucnews" / name).read_text(encoding="utf-8").splitlines()
+    items, label = zip(*(line.rsplit("\t", 1) for line in lines), strict=True)
+    return Rows(text.clean_list(list(items)), np.array(label, np.int32), [])
+
+
+def classes(data: Path) -> tuple[str, ...]:
+    return tuple((data / "thucnews" / "class.txt").read_text(encoding="utf-8").split())
+
+
 def titles(data: Path) -> tuple[config.TextSettings, Rows, Rows, Rows]:
     """What `luodi add` sets for THUCNews' titles; rows of train.txt to fit on and to choose by, those of dev.txt."""
-
-    def read(name: str) -> Rows:
-        lines = (data / "thucnews" / name).read_text(encoding="utf-8").splitlines()
-        items, label = zip(*(line.rsplit("\t", 1) for line in lines), strict=True)
-        return Rows(text.clean_list(list(items)), np.array(label, np.int32), [])
-
-    rows, dev = read("train.txt"), read("dev.txt")
+    rows, dev = read(data, "train.txt"), read(data, "dev.txt")
     order = np.random.default_rng(0).permutation(len(rows.items))
     held, seen = (
         Rows([rows.items[row] for row in part], rows.label[part], []) for part in (order[:5000], order[5000:])
     )
-    labels = tuple((data / "thucnews" / "class.txt").read_text(encoding="utf-8").split())
-    return settings_for(labels, len(rows.items), 1), seen, held, dev
+    return settings_for(classes(data), len(rows.items), 1), seen, held, dev
 
 
 def thucnews(data: Path) -> None:
@@ -148,11 +167,15 @@ def thucnews(data: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=["reviews", "thucnews"])
+    parser.add_argument("name", choices=["reviews", "thucnews", "titles"])
     parser.add_argument("--root", type=Path, default=ROOT, help="the project that preprocess ran in")
     parser.add_argument("--data", type=Path, default=Path(), help="folder of thucnews")
     options = parser.parse_args()
-    reviews(options.root) if options.name == "reviews" else thucnews(options.data)
+    if options.name == "titles":
+        rows = read(options.data, "train.txt")
+        by_folds(classes(options.data), rows.items, rows.label, chosen)
+    else:
+        reviews(options.root) if options.name == "reviews" else thucnews(options.data)
 
 
 if __name__ == "__main__":
